@@ -1,0 +1,201 @@
+"""Finds a target, budget or plug-in by name or path; the only place that turns a name into a module."""
+
+import difflib
+import importlib
+import pkgutil
+import sys
+import tomllib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+import edgekd
+from edgekd.errors import EdgekdError, StorageError
+from edgekd.schema import Budget, Target, Value
+
+V = TypeVar("V", bound=Value)
+
+# pip's name for what an import needs, where the two differ or an extra brings it
+_EXTRAS = {
+    "torch": "compress",
+    "torchvision": "compress",
+    "torch_pruning": "compress",
+    "safetensors": "compress",
+    "onnxscript": "compress",
+    "psutil": "compress",
+    "tomli_w": "compress",
+    "filelock": "compress",
+}
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint that names the known name closest to a wrong one, or all of them."""
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    listing = ", ".join(known)
+    return f"Did you mean {close[0]!r}? Known: {listing}" if close else f"Known: {listing}"
+
+
+def names(package: str) -> list[str]:
+    """The plug-ins of a package such as "runtimes" or "distill.losses": its public modules."""
+    found = importlib.import_module(f"edgekd.{package}")
+    return sorted(m.name for m in pkgutil.iter_modules(found.__path__) if not m.name.startswith("_") and not m.ispkg)
+
+
+def load(package: str, name: str) -> ModuleType:
+    """The plug-in `name` of a package, imported.
+
+    Raises:
+        EdgekdError: there is no such plug-in, or a library it needs isn't installed.
+    """
+    module = name.replace("-", "_")
+    if module not in names(package):
+        kind = package.rpartition(".")[2]
+        raise EdgekdError(f"{kind} has no {name!r}", nearest(name, names(package)))
+    return require(f"edgekd.{package}.{module}")
+
+
+def require(module: str) -> ModuleType:
+    """Import a module of edgekd's that needs an extra; a missing library names the extra that brings it."""
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as e:
+        missing = (e.name or "").partition(".")[0]
+        if missing in ("", "edgekd"):
+            raise
+        extra = _EXTRAS.get(missing)
+        what = f"edgekd[{extra}]" if extra else missing
+        raise EdgekdError(f"{missing} isn't installed", f"pip install '{what}'") from e
+
+
+def function(spec: str) -> Callable[..., Any]:
+    """The user's own function that `package.module:name` names; the working folder is searched last.
+
+    Raises:
+        EdgekdError: there is no such module or function, or importing the module fails.
+    """
+    name, _, attribute = spec.partition(":")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        # last, so that a user's file can't take the place of a library
+        sys.path.append(here)
+    try:
+        module = importlib.import_module(name)
+    except ModuleNotFoundError as e:
+        if e.name != name and not name.startswith(f"{e.name}."):
+            raise EdgekdError(f"importing {name} failed: {e}", f"Install {e.name}, or correct {name}.") from e
+        raise EdgekdError(f"no module {name!r}", f"It is looked for among the installed ones and in {here}.") from e
+    except Exception as e:  # the user's own code may raise anything
+        raise EdgekdError(f"importing {name} failed: {type(e).__name__}: {e}", f"Correct {name}.") from e
+    found = getattr(module, attribute, None)
+    if not callable(found):
+        own = [n for n, value in vars(module).items() if callable(value) and not n.startswith("_")]
+        raise EdgekdError(f"{name} has no function {attribute!r}", nearest(attribute, own))
+    return found  # type: ignore[no-any-return]  # what a user's function returns is checked where it is called
+
+
+def folder(kind: str) -> Path:
+    """Where the shipped "targets" or "profiles" are: inside the wheel, or beside the package in a checkout."""
+    package = Path(edgekd.__file__).parent
+    inside = package / kind
+    return inside if inside.is_dir() else package.parent / kind
+
+
+def user_folder(kind: str) -> Path:
+    """Where a user's own "targets" or "profiles" are kept."""
+    import typer
+
+    return Path(typer.get_app_dir("edgekd", force_posix=True)) / kind
+
+
+def _files(kind: str) -> dict[str, Path]:
+    return {f.stem: f for d in (folder(kind), user_folder(kind)) if d.is_dir() for f in sorted(d.glob("*.toml"))}
+
+
+def targets() -> list[Target]:
+    """All targets, shipped and the user's own, by name."""
+    return [read_toml(path, Target) for _, path in sorted(_files("targets").items())]
+
+
+def budgets() -> list[Budget]:
+    """All budgets, shipped and the user's own, by name."""
+    return [read_toml(path, Budget) for _, path in sorted(_files("profiles").items())]
+
+
+def target(name: str) -> Target:
+    """The target of that name, of that family (its most common member), or in that file."""
+    if path := _as_path(name):
+        return read_toml(path, Target)
+    files = _files("targets")
+    if name in files:
+        return read_toml(files[name], Target)
+    known = targets()
+    for candidate in known:
+        if candidate.family == name and candidate.family_default:
+            return candidate
+    families = {t.family for t in known if t.family}
+    raise EdgekdError(f"no target {name!r}", nearest(name, families | set(files)))
+
+
+def budget(name: str) -> Budget:
+    """The budget of that name, or in that file."""
+    if path := _as_path(name):
+        return read_toml(path, Budget)
+    files = _files("profiles")
+    if name not in files:
+        raise EdgekdError(f"no budget {name!r}", nearest(name, files))
+    return read_toml(files[name], Budget)
+
+
+def _as_path(name: str) -> Path | None:
+    if not (name.endswith(".toml") or "/" in name or "\\" in name):
+        return None
+    return Path(name)
+
+
+def read_toml(path: Path, kind: type[V]) -> V:
+    """A value from a TOML file.
+
+    Raises:
+        EdgekdError: the file is missing or isn't TOML, or a key is unknown, of the wrong type or out of range.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as e:
+        raise StorageError(f"{path}: {e.strerror}", "Give the path of a TOML file, or a name without slashes.") from e
+    except UnicodeDecodeError as e:
+        raise EdgekdError(f"{path}: isn't UTF-8 text", "A TOML file is expected.") from e
+    try:
+        return kind.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as e:
+        raise EdgekdError(f"{path}: not valid TOML: {e}", "Correct the line it names.") from e
+    except ValidationError as e:
+        raise EdgekdError(*explain(e, str(path), kind)) from e
+
+
+def explain(error: ValidationError, where: str, kind: type[Value]) -> tuple[str, str]:
+    """The first problem of a validation error as (message, hint)."""
+    problem = error.errors()[0]
+    location = [str(part) for part in problem["loc"]]
+    key = ".".join(location)
+    if problem["type"] == "extra_forbidden":
+        return f"{where}: unknown key {key!r}", nearest(location[-1], _keys(kind, location[:-1]))
+    if problem["type"] == "missing":
+        return f"{where}: {key!r} is missing", "Add it."
+    text = problem["msg"].removeprefix("Value error, ")
+    given = f", not {problem['input']!r}" if not isinstance(problem["input"], dict) else ""
+    return f"{where}: {key}: {text}{given}", f"Correct {location[-1] if location else 'the file'}."
+
+
+def _keys(kind: type[Value], path: list[str]) -> list[str]:
+    for part in path:
+        annotation = kind.model_fields[part].annotation if part in kind.model_fields else None
+        options = [annotation, *getattr(annotation, "__args__", ())]
+        inner = [o for o in options if isinstance(o, type) and issubclass(o, Value)]
+        if not inner:
+            return list(kind.model_fields)
+        kind = inner[0]
+    return list(kind.model_fields)

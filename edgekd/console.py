@@ -1,0 +1,203 @@
+"""The only place that prints: results on stdout, everything else on stderr."""
+
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from edgekd.errors import EdgekdError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
+    from edgekd.results import Result
+    from edgekd.schema import Budget, Measurement, Target, Value, Verdict
+
+_ANSI_COLOURS = {"pass": 32, "fail": 31, "inconclusive": 33, "not measured": 33, "invalid": 35}
+_LINE_EVERY_S = 10
+_WIDTH_OF_A_FILE = 400  # lines in a log aren't wrapped
+
+
+def error(e: EdgekdError) -> None:
+    """What went wrong and what to do."""
+    note(f"error: {e.message}")
+    if e.hint:
+        note(f"hint: {e.hint}")
+
+
+def bug(e: Exception, log: Path | None) -> None:
+    """An error of edgekd's own, and the file with its details; None if they were shown."""
+    note(f"error: this is a bug in edgekd: {type(e).__name__}: {e}")
+    note(f"hint: please report it with {log or 'the lines above'}")
+
+
+def note(text: str) -> None:
+    """One line on stderr."""
+    print(text, file=sys.stderr)
+
+
+def json(value: "Value") -> None:
+    """The JSON document of a value on stdout."""
+    print(value.model_dump_json(indent=1))
+
+
+def verdict(found: "Verdict") -> None:
+    """A verdict with the evidence for each limit."""
+    print(f"{_coloured(found.status.upper(), found.status)}: {found.artifact} on budget {found.budget}")
+    for limit in found.limits:
+        print(f"  {_coloured(f'{limit.status:<12}', limit.status)}  {limit.evidence}")
+    for reason in found.reasons:
+        print(f"  {_coloured('invalid', 'invalid')}: {reason}")
+
+
+def result(found: "Result") -> None:
+    """What a compression came to: its files side by side, the verdict, and where all of it is."""
+    from edgekd.report.markdown import artifact_rows
+
+    _table(artifact_rows(found))
+    for gone in found.choice.dropped:
+        print(f"not kept: {gone.name}: {gone.why}")
+    print(f"plan: pruned by {found.plan.ratio:.0%}: {found.plan.why}\n")
+    verdict(found.verdict)
+    folder = Path(found.folder)
+    print(f"\nmodel:  {folder / found.files['model']}\nreport: {folder / found.files['report']}")
+
+
+def measurements(found: "Sequence[Measurement]") -> None:
+    """Measurements of one session side by side; the last is the baseline of the others."""
+    from edgekd.profiling import summary
+
+    _table(summary.rows(found))
+    print(f"\n{summary.BOUNDS}")
+    for m in found[:-1]:
+        print(summary.comparison(m, found[-1]))
+    print(summary.conditions(found[0]))
+    for m in found:
+        for reason in m.invalid:
+            print(f"{_coloured('invalid', 'invalid')}: {m.artifact.name}: {reason}")
+
+
+def targets(known: "Sequence[Target]") -> None:
+    """The targets, one a line."""
+    rows = [["name", "what", "arch", "os", "runtimes", "precisions", "budget"]]
+    for t in known:
+        name = f"{t.name} ({t.family})" if t.family and t.family_default else t.name
+        rows.append([name, t.title, t.arch, t.os, ", ".join(t.runtimes), ", ".join(t.precisions), t.default_budget])
+    _table(rows)
+
+
+def budgets(known: "Sequence[Budget]") -> None:
+    """The budgets, one a line."""
+    _table([["name", "what"], *([b.name, b.title] for b in known)])
+
+
+def settings(value: "Value") -> None:
+    """All that a target or a budget states, a key a line."""
+    for key, text in _keys(value.model_dump(exclude_none=True)):
+        print(f"{key} = {text}")
+
+
+def _keys(value: object, key: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _keys(inner, f"{key}.{name}" if key else name)
+    elif isinstance(value, list | tuple) and any(isinstance(item, dict) for item in value):
+        for number, inner in enumerate(value, 1):
+            yield from _keys(inner, f"{key}.{number}")
+    elif isinstance(value, list | tuple):
+        yield key, ", ".join(map(str, value)) or "none"
+    else:
+        yield key, str(value)
+
+
+def _coloured(text: str, status: str) -> str:
+    if not sys.stdout.isatty() or "NO_COLOR" in os.environ:
+        return text
+    return f"\x1b[{_ANSI_COLOURS[status]}m{text}\x1b[0m"
+
+
+def _table(rows: Sequence[Sequence[str]]) -> None:
+    """Rows below their headings."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in rows[0]:
+        table.add_column(heading)
+    for row in rows[1:]:
+        table.add_row(*row)
+    width = None if sys.stdout.isatty() else _WIDTH_OF_A_FILE
+    console = Console(markup=False, highlight=False, emoji=False, width=width)
+    # through print, since rich would end the process with exit code 1 when the reader of a pipe is gone
+    with console.capture() as capture:
+        console.print(table)
+    print("\n".join(line.rstrip() for line in capture.get().splitlines()))
+
+
+class ConsoleProgress:
+    """Shows a running command on stderr: a bar with rate and time left on a terminal, else a line now and then.
+
+    Use as a context manager, so that the terminal is left as it was.
+    """
+
+    def __init__(self) -> None:
+        self._bar: Bar | None = None
+        self._text = ""
+        self._said = 0.0
+        self._first: tuple[float, int] | None = None
+
+    def __enter__(self) -> Self:
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TextColumn
+
+            columns = [TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[pace]}")]
+            console = Console(stderr=True, markup=False, highlight=False, emoji=False)
+            self._bar = Progress(*columns, console=console, transient=True)
+            self._task = self._bar.add_task("", total=None, pace="", visible=False)
+            self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def stage(self, name: str, text: str) -> None:
+        """A stage of the pipeline starts."""
+        self._text, self._said, self._first = text, time.monotonic(), None
+        self._say(f"{name}: {text}")
+        if self._bar:
+            self._bar.reset(self._task, total=None, description=text, pace="", visible=True)
+
+    def advance(self, done: int, total: int, detail: str = "") -> None:
+        """`done` of `total` units of the current stage are finished."""
+        now = time.monotonic()
+        if self._first is None:
+            self._first = (now, done)
+        pace = f"{done} of {total}{_pace(now - self._first[0], done - self._first[1], total - done)} {detail}".rstrip()
+        if self._bar:
+            self._bar.update(self._task, completed=done, total=total, pace=pace)
+        elif now - self._said >= _LINE_EVERY_S:
+            self._said = now
+            self._say(f"  {self._text}: {pace}")
+
+    def note(self, text: str) -> None:
+        """One line worth reading now."""
+        self._say(f"  {text}")
+
+    def _say(self, text: str) -> None:
+        if self._bar:
+            self._bar.console.print(text)
+        else:
+            note(text)
+
+
+def _pace(seconds: float, done: int, left: int) -> str:
+    """Rate and time left, once there is something to tell them from."""
+    if done <= 0 or seconds <= 0:
+        return ""
+    rate, remaining = done / seconds, round(left * seconds / done)
+    return f", {rate:.3g}/s, {remaining // 60}:{remaining % 60:02d} left"

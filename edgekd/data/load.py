@@ -1,0 +1,55 @@
+"""Loads the data set that a name stands for: `digits`, `fashion-mnist`, `folder:PATH`, `package.module:factory` …"""
+
+from pathlib import Path
+from typing import cast
+
+from edgekd import catalog
+from edgekd.data.dataset import Dataset
+from edgekd.data.sources._base import Source
+from edgekd.errors import EdgekdError
+
+
+def load_dataset(name: str, *, root: Path | None = None, download: bool = False, seed: int = 0) -> Dataset:
+    """The data set of that name in fixed train, validation and test splits.
+
+    Args:
+        name: a source, with a colon and what it takes behind it, or `package.module:factory` for a function of the
+            user's own that returns a Dataset.
+        root: a folder with data sets, searched first.
+        download: whether a set that isn't there may be fetched.
+        seed: which split. It isn't the seed of the training: results compare only over equal splits.
+
+    Raises:
+        EdgekdError: there is no such data set, it isn't where it is looked for, or it can't be learned from.
+    """
+    if root is not None and not download and not root.is_dir():
+        raise EdgekdError(f"--data-root {root}: no such folder", "Give the folder that holds the data sets.")
+    head, _, where = name.partition(":")
+    sources = {source.replace("_", "-"): source for source in catalog.names("data.sources")}
+    if head in sources:
+        source = cast(Source, catalog.load("data.sources", sources[head]))
+        _check_where(head, where, source.WHERE)
+        return source.load(root=root, download=download, seed=seed, where=where)
+    hint = catalog.nearest(head, [*(set(sources) - {"folder"}), "folder:PATH", "package.module:factory"])
+    if not where:
+        raise EdgekdError(f"no data set {name!r}", hint)
+    try:
+        factory = catalog.function(name)
+    except EdgekdError as e:
+        raise EdgekdError(f"data set {name!r}: {e.message}", f"{e.hint} {hint}") from e
+    try:
+        made = factory()
+    except Exception as e:  # the user's own code may raise anything
+        what = f"data set {name}: the factory failed: {type(e).__name__}: {e}"
+        raise EdgekdError(what, "The factory is called without arguments.") from e
+    if not isinstance(made, Dataset):
+        what = f"data set {name}: the factory gave a {type(made).__name__}"
+        raise EdgekdError(what, "Return an edgekd.data.dataset.Dataset.")
+    return made
+
+
+def _check_where(head: str, where: str, takes: str) -> None:
+    if takes and not where:
+        raise EdgekdError(f"data set {head!r} needs a {takes}", f"Write {head}:{takes}")
+    if where and not takes:
+        raise EdgekdError(f"data set {head!r} takes nothing behind a colon, not {where!r}", f"Write {head}")

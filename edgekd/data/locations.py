@@ -1,0 +1,19 @@
+"""Where data sets are looked for and downloaded to."""
+
+import os
+from pathlib import Path
+
+
+def bases(root: Path | None) -> list[Path]:
+    """Folders that may hold data sets, the first to be searched first."""
+    named = os.environ.get("EDGEKD_DATA")
+    return [*([root] if root else []), *([Path(named)] if named else []), _cache()]
+
+
+def download_base(root: Path | None) -> Path:
+    """The folder that downloads go to: the first of `bases`."""
+    return bases(root)[0]
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgekd" / "data"

@@ -1,0 +1,104 @@
+"""Randomly augmented views of images, a batch at a time.
+
+Everything random about a view is drawn for all images at once from a generator seeded with the view's seed and epoch,
+so it depends on neither the batch size nor what was drawn before.
+
+The arithmetic is numpy's, on one thread: these operations are so short that on a machine with other work, torch's
+threads wait for one another far longer than they compute, and on an idle one they aren't faster.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+from torch import Tensor
+
+from edgekd.data.dataset import View
+
+Pixels = NDArray[np.uint8]  # (N, C, H, W)
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Draw:
+    """The random part of a view of N images, by image; `order` is the order in which they are seen. All are (N,)."""
+
+    order: Indices
+    top: Indices
+    left: Indices
+    flipped: NDArray[np.bool_]
+
+
+def draw(view: View, images: int) -> Draw:
+    """The random part of the view.
+
+    The flip alternates: every image is flipped or not at random in epoch 0 and the other way round in every next
+    epoch, so that two epochs show both ("alternating flip" of Jordan, "94% on CIFAR-10 in 3.29 Seconds",
+    arXiv 2404.00498).
+    """
+    every_epoch = _generator(view.seed, "flip")
+    this_epoch = _generator(view.seed, f"epoch {view.epoch}")
+    positions = 2 * view.augmentation.pad + 1
+    flipped = torch.zeros(images, dtype=torch.bool)
+    if view.augmentation.flip:
+        flipped = torch.randint(2, (images,), generator=every_epoch).bool() ^ bool(view.epoch % 2)
+    return Draw(
+        order=torch.randperm(images, generator=this_epoch).numpy(),
+        top=torch.randint(positions, (images,), generator=this_epoch).numpy(),
+        left=torch.randint(positions, (images,), generator=this_epoch).numpy(),
+        flipped=flipped.numpy(),
+    )
+
+
+def in_batches(order: Indices, batch_size: int, *, whole: bool = False) -> list[Indices]:
+    """The order cut into batches; with `whole`, without the last incomplete one unless it is the only one."""
+    batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    return batches[:-1] if whole and len(batches) > 1 and len(batches[-1]) < batch_size else batches
+
+
+def augment(pixels: Pixels, indices: Indices, drawn: Draw, pad: int) -> Pixels:
+    """The drawn view of a batch (B, C, H, W) of the images `indices`: cropped out of a black border, then flipped."""
+    height, width = pixels.shape[2:]
+    padded = np.pad(pixels, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
+    # all crops of all images, without a copy of any; the indexing copies one of each
+    crops = sliding_window_view(padded, (height, width), axis=(2, 3))
+    chosen: Pixels = crops[np.arange(len(indices)), :, drawn.top[indices], drawn.left[indices]]
+    flipped = drawn.flipped[indices]
+    chosen[flipped] = chosen[flipped, :, :, ::-1]
+    return chosen
+
+
+def normalise(pixels: Pixels, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """(B, C, H, W) uint8 as float32 with each channel's mean (of 0..1) taken off, divided by its deviation."""
+    values = pixels.astype(np.float32)
+    values -= _by_channel(mean)
+    values /= _by_channel(std)
+    return torch.from_numpy(values)
+
+
+def _by_channel(fractions: Sequence[float]) -> NDArray[np.float32]:
+    return (255 * np.array(fractions, dtype=np.float32))[:, None, None]
+
+
+def channel_statistics(pixels: Pixels) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel, as fractions of white."""
+    total = squares = np.zeros(pixels.shape[1])
+    # whole numbers, so exact whatever the order; a few images at a time, because floats take eight times the memory
+    for start in range(0, len(pixels), 1024):
+        values = pixels[start : start + 1024].astype(np.float64)
+        total = total + values.sum((0, 2, 3))
+        squares = squares + np.square(values).sum((0, 2, 3))
+    count = pixels.size // pixels.shape[1]
+    means = total / count
+    deviations = np.sqrt(np.maximum(squares / count - means**2, 0)) / 255
+    # images of one brightness have nothing to scale
+    return tuple((means / 255).tolist()), tuple(deviation or 1.0 for deviation in deviations.tolist())
+
+
+def _generator(seed: int, what: str) -> torch.Generator:
+    digest = hashlib.sha256(f"{seed} {what}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)

@@ -1,0 +1,29 @@
+"""This machine. `local:` runs the agent in edgekd's own Python, `local:/path/to/python` in another one."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgekd.devices._base import AGENT, runtime_file, start_agent
+from edgekd.worker import Worker
+
+
+@dataclass(frozen=True)
+class Local:
+    """This machine as a device; see `_base.Device`."""
+
+    url: str
+    python: str
+
+    def put(self, path: Path) -> str:
+        """Files are readable where they are."""
+        return str(path.resolve())
+
+    def start(self, runtime: str) -> Worker:
+        """A fresh agent process with that runtime, ready for requests."""
+        return start_agent([self.python, str(AGENT), "--runtime", str(runtime_file(runtime))], self.url)
+
+
+def connect(where: str) -> Local:
+    """This machine, with the Python at `where` or, if that is empty, edgekd's own."""
+    return Local(url=f"local:{where}", python=where or sys.executable)

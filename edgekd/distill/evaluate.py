@@ -1,0 +1,42 @@
+"""Top-1 accuracy of a torch model."""
+
+import torch
+from pydantic import NonNegativeInt
+from torch import nn
+
+from edgekd.data.dataset import Images
+from edgekd.distill.step import logits, place_images
+from edgekd.results import Execution
+from edgekd.schema import PositiveInt, Value
+
+
+class Score(Value):
+    """How many images of a split were classified correctly."""
+
+    correct: NonNegativeInt
+    images: PositiveInt
+
+    @property
+    def top1(self) -> float:
+        """The fraction of correct ones."""
+        return self.correct / self.images
+
+
+def evaluate(model: nn.Module, images: Images, *, batch_size: int = 512, execution: Execution | None = None) -> Score:
+    """Count the images that the model, where it is now, classifies correctly; in fp32 unless told otherwise.
+
+    The model is put in evaluation mode for it and afterwards back into the mode it was in.
+    """
+    execution = execution or Execution()
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    correct = torch.zeros((), dtype=torch.int64, device=device)
+    training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            for batch, labels in images.batches(batch_size):
+                output = logits(model, place_images(batch, execution, device), execution.precision)
+                correct += (output.argmax(dim=1) == labels.to(device)).sum()
+    finally:
+        model.train(training)
+    return Score(correct=int(correct.item()), images=len(images))

@@ -1,0 +1,1 @@
+"""Distillation losses, one a module; `_base` says what a module provides."""

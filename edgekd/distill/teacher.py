@@ -1,0 +1,30 @@
+"""The teacher as training uses it: frozen, and folded where that gives the same logits."""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+from torch.fx.experimental.optimization import fuse
+
+from edgekd.distill.step import place
+from edgekd.results import Execution
+
+
+def frozen(teacher: nn.Module, images: Tensor, execution: Execution, device: torch.device) -> nn.Module:
+    """A copy of the teacher that only infers, placed on the device, with its batch normalisations folded into the
+    convolutions before them if on the `images` (B, C, H, W) that gives the same logits to fp32's accuracy.
+    """
+    plain = copy.deepcopy(teacher).eval().requires_grad_(False)
+    return place(_folded(plain, images) or plain, execution, device)
+
+
+def _folded(teacher: nn.Module, images: Tensor) -> nn.Module | None:
+    try:
+        folded = fuse(teacher)
+        with torch.inference_mode():
+            expected, given = teacher.cpu()(images), folded.cpu()(images)
+            same = torch.allclose(given, expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
+    except Exception:
+        # Tracing runs the model's own code on stand-ins for tensors, which can raise anything; unfolded is always right
+        return None
+    return folded if same else None

@@ -1,0 +1,62 @@
+"""What edgekd raises, and the exit code each ends in.
+
+EdgekdError                  2   wrong usage or configuration, with the remedy as `hint`
+├── UnsupportedModelError    2   this model can't be loaded, pruned, exported or run
+├── StorageError             2   a file can't be read or written
+├── NoDeviceError            3   there is no device of the target's kind to measure on
+├── MeasurementError         4   the measurement is invalid
+└── DeviceError              5   the device can't be reached
+
+A budget that isn't met is a verdict, not an error.
+"""
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Exit codes of the `edgekd` command; CI branches on them."""
+
+    PASS = 0
+    OVER_BUDGET = 1
+    USAGE = 2
+    INCONCLUSIVE = 3
+    INVALID = 4
+    UNREACHABLE = 5
+    BUG = 70
+
+
+class EdgekdError(Exception):
+    """A failure that the user can do something about: what happened, and what to do."""
+
+    exit_code = ExitCode.USAGE
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UnsupportedModelError(EdgekdError):
+    """The model can't be loaded, pruned, exported or run as asked."""
+
+
+class StorageError(EdgekdError):
+    """A file can't be read or written."""
+
+
+class NoDeviceError(EdgekdError):
+    """There is no device of the target's kind: nothing can be measured."""
+
+    exit_code = ExitCode.INCONCLUSIVE
+
+
+class MeasurementError(EdgekdError):
+    """The measurement says nothing about the device."""
+
+    exit_code = ExitCode.INVALID
+
+
+class DeviceError(EdgekdError):
+    """The device can't be reached, or what should run there can't be started."""
+
+    exit_code = ExitCode.UNREACHABLE

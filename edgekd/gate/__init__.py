@@ -1,0 +1,1 @@
+"""The gate: judges a budget on a measurement."""

@@ -1,0 +1,1 @@
+"""The verbs: one module each, a plain function from values to values."""

@@ -1,0 +1,94 @@
+"""Candidates: untrained students, written in every precision and measured beside the baseline."""
+
+from pathlib import Path
+
+from edgekd.export.outputs import some
+from edgekd.gate.judge import judge
+from edgekd.pipeline.job import Job
+from edgekd.pipeline.ladder import write_rungs
+from edgekd.pipeline.measuring import measured
+from edgekd.pipeline.students import Student, Students, load
+from edgekd.profiling.statistics import percentile, ratio
+from edgekd.results import Candidate, Ladder, RungLatency
+from edgekd.schema import Artifact, Budget, Measurement, Value
+
+QUICK = {"launches": 3, "seconds": 0.4, "block_seconds": 0.05, "warmup_seconds": 0.5}
+"""Enough to tell apart candidates that differ by a step of the staircase; the verdict is measured in full."""
+
+_CALIBRATION_IMAGES = 32
+"""Ranges that are only roughly right don't change which integer kernels run."""
+
+
+class Sketch(Value):
+    """An untrained student's files."""
+
+    artifacts: tuple[Artifact, ...]
+
+
+def candidate(job: Job, made: Students, pruned: float, baseline: tuple[Ladder, Path]) -> Candidate:
+    """The student of one ratio with its latency in every precision; the unpruned one is the teacher itself."""
+    student, folder = made.at(pruned)
+    job.progress.stage("plan", f"measuring it pruned by {pruned:.0%}: {student.parameters:,} parameters")
+    ladder, where = baseline
+    trained = [(rung.artifact, where / rung.artifact.file) for rung in ladder.rungs]
+    settings = job.recipe.measure.model_copy(update=QUICK)
+    if pruned == 0:
+        results = rungs = measured(job, trained, settings)
+        usable = [keeps_accuracy(job.budget, ladder, i) for i in range(len(rungs))]
+    else:
+        sketch, sketched = _sketch(job, student, folder)
+        results = measured(job, [trained[0], *((a, sketched / a.file) for a in sketch.artifacts)], settings)
+        rungs = results[1:]
+        usable = [True] * len(rungs)  # what it will lose isn't known before it has learned
+    budget = tightened(job.budget, job.recipe.prune.margin)
+    return Candidate(
+        ratio=pruned,
+        parameters=student.parameters,
+        macs=student.macs,
+        rungs=tuple(_rung(m, results[0], budget, ok) for m, ok in zip(rungs, usable, strict=True)),
+    )
+
+
+def _sketch(job: Job, student: Student, folder: Path) -> tuple[Sketch, Path]:
+    calibration = some(job.data.train, _CALIBRATION_IMAGES)
+    name = f"pruned-{student.ratio:g}"
+
+    def build(to: Path) -> Sketch:
+        written = write_rungs(job, name, load(folder, student), to, calibration=calibration, sha256=student.sha256)
+        return Sketch(artifacts=tuple(w.artifact for w in written))
+
+    inputs = {"student": student.sha256, "target": [job.target.runtimes, job.target.precisions], "name": name}
+    sketch, where, _ = job.run.stage("sketch", inputs, Sketch, build)
+    return sketch, where
+
+
+def _rung(measurement: Measurement, baseline: Measurement, budget: Budget, usable: bool) -> RungLatency:
+    limits = judge(budget, measurement, baseline).limits
+    samples = [ms for launch in measurement.launches for block in launch.blocks_ms for ms in block]
+    return RungLatency(
+        precision=measurement.artifact.precision,
+        median_ms=percentile(samples, 50),
+        ratio=ratio(measurement, baseline),
+        fits=usable and all(limit.observed is not None and limit.observed <= limit.limit for limit in limits),
+    )
+
+
+def keeps_accuracy(budget: Budget, ladder: Ladder, index: int) -> bool:
+    """Whether a rung of a trained network loses no more validation accuracy than the budget allows."""
+    allowed = budget.accuracy.max_drop_pp if budget.accuracy else None
+    drop = 100 * (ladder.rungs[0].val.top1 - ladder.rungs[index].val.top1)
+    return allowed is None or drop <= allowed
+
+
+def tightened(budget: Budget, margin: float) -> Budget:
+    """The budget that an untrained candidate is held to: no accuracy, and the latency limit less the margin."""
+    latency = budget.latency
+    if latency:
+        factor = 1 - margin
+        latency = latency.model_copy(
+            update={
+                "limit_ms": latency.limit_ms and latency.limit_ms * factor,
+                "max_ratio": latency.max_ratio and latency.max_ratio * factor,
+            }
+        )
+    return budget.model_copy(update={"latency": latency, "accuracy": None})

@@ -1,0 +1,113 @@
+"""Conclude: the test set is read, once; the verdict is given; what the user takes away is written."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgekd import files
+from edgekd.export.outputs import Runner, accuracy
+from edgekd.gate.judge import judge
+from edgekd.pipeline.finish import Finished
+from edgekd.pipeline.job import Job
+from edgekd.profiling.statistics import percentile, ratio
+from edgekd.recipe import to_toml
+from edgekd.report.markdown import markdown
+from edgekd.results import Network, Result, Rung, Tried
+from edgekd.schema import Accuracy, Measurement, Recipe, Value
+
+
+class Tested(Value):
+    """Accuracies on the test set, in the order of the files."""
+
+    accuracies: tuple[Accuracy, ...]
+
+
+def conclude(job: Job, teacher: Network, teacher_weights: Path, finished: Finished, seconds: float) -> Result:
+    """Judge the chosen artifact on the test set and write the run's documents and files."""
+    tested = _tested(job, finished)
+    measurements = tuple(
+        m.model_copy(update={"accuracy": a}) for m, a in zip(finished.measurements, tested.accuracies, strict=True)
+    )
+    verdict = judge(job.budget, measurements[finished.chosen], measurements[0])
+    taken = _take_away(job.run.root, finished, teacher_weights, measurements)
+    result = Result(
+        recipe=_reproducing(job.recipe, teacher, finished),
+        folder=str(job.run.root),
+        device=job.device.url if job.device else None,
+        teacher=teacher,
+        student=finished.network,
+        plan=finished.plan,
+        tried=tuple(
+            _tried(rung, measurement, measurements[0])
+            for (rung, _), measurement in zip(finished.files, measurements, strict=True)
+        ),
+        choice=finished.choice,
+        verdict=verdict,
+        files=taken,
+        seconds=round(seconds, 1),
+    )
+    root = job.run.root
+    files.write_text(root / "recipe.toml", to_toml(result.recipe))
+    files.write_text(root / "verdict.json", verdict.model_dump_json(indent=1))
+    files.write_text(root / "report.md", markdown(result, job.target, job.budget, measurements[0].environment))
+    files.write_text(root / "result.json", result.model_dump_json(indent=1))
+    return result
+
+
+def _tested(job: Job, finished: Finished) -> Tested:
+    job.progress.stage("test", "reading the test set through every exported file")
+
+    def build(_: Path) -> Tested:
+        runners = [Runner(path, rung.artifact.runtime) for rung, path in finished.files]
+        return Tested(accuracies=tuple(accuracy(runner, job.data, "test") for runner in runners))
+
+    inputs = {"files": [rung.artifact.sha256 for rung, _ in finished.files], "data": job.data.fingerprint}
+    return job.run.stage("tested", inputs, Tested, build)[0]
+
+
+def _tried(rung: Rung, measurement: Measurement, baseline: Measurement) -> Tried:
+    assert measurement.accuracy is not None
+    samples = [ms for launch in measurement.launches for block in launch.blocks_ms for ms in block]
+    return Tried(
+        name=rung.artifact.name,
+        artifact=rung.artifact,
+        parity=rung.parity,
+        val=rung.val,
+        test=measurement.accuracy,
+        median_ms=percentile(samples, 50) if samples else None,
+        ratio=ratio(measurement, baseline) if samples else None,
+    )
+
+
+def _reproducing(recipe: Recipe, teacher: Network, finished: Finished) -> Recipe:
+    """The recipe with what was decided by measuring and timing on this machine written into it."""
+    decided = {
+        "prune": recipe.prune.model_copy(update={"ratio": finished.plan.ratio}),
+        "teacher": recipe.teacher,
+        "recover": recipe.recover,
+    }
+    for part, network in (("teacher", teacher), ("recover", finished.network)):
+        if network.execution and (part == "teacher" or finished.structure):
+            ways = {"precision": network.execution.precision, "memory_format": network.execution.memory_format}
+            decided[part] = decided[part].model_copy(update=ways)
+    return recipe.model_copy(update=decided)
+
+
+def _take_away(
+    root: Path, finished: Finished, teacher_weights: Path, measurements: Sequence[Measurement]
+) -> dict[str, str]:
+    """Copy what the user wants out of the stages; returns the paths below the run directory, by what they are."""
+    _, chosen = finished.files[finished.chosen]
+    sources = {"model": (chosen, "model.onnx"), "teacher": (teacher_weights, "teacher.safetensors")}
+    if finished.structure:
+        sources["student"] = (finished.weights, "student.safetensors")
+        sources["structure"] = (finished.structure, "student.json")
+    for rung, path in finished.files:
+        sources[rung.artifact.name] = (path, f"artifacts/{path.name}")
+    taken = {name: name_in_run for name, (_, name_in_run) in sources.items()}
+    for source, name_in_run in sources.values():
+        files.copy(source, root / name_in_run)
+    for measurement in measurements:
+        name = f"measurements/{measurement.artifact.name}.json"
+        files.write_text(root / name, measurement.model_dump_json())
+        taken[f"measurement of {measurement.artifact.name}"] = name
+    return {**taken, "recipe": "recipe.toml", "verdict": "verdict.json", "report": "report.md", "result": "result.json"}

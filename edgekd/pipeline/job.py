@@ -1,0 +1,40 @@
+"""What every stage of `compress` works on."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from edgekd.data.dataset import Dataset
+from edgekd.devices._base import Device
+from edgekd.progress import Progress
+from edgekd.schema import Budget, Recipe, Target
+from edgekd.store import Store
+from edgekd.zoo.build import build
+
+
+@dataclass(frozen=True)
+class Job:
+    """One `compress`: what was asked for, and where its results are kept."""
+
+    recipe: Recipe
+    target: Target
+    budget: Budget
+    data: Dataset
+    device: Device | None
+    """None: there is no device of the target's kind, so nothing is measured."""
+    run: Store
+    shared: Store
+    """Results that other runs may want, such as a trained teacher."""
+    progress: Progress
+    trust_checkpoint: bool = False
+
+    @property
+    def example(self) -> Tensor:
+        """One image (1, C, H, W)."""
+        return torch.zeros(1, *self.data.train.shape)
+
+    def network(self) -> nn.Module:
+        """The recipe's model with fresh weights."""
+        torch.manual_seed(self.recipe.seed)
+        return build(self.recipe.model, classes=len(self.data.classes), channels=self.data.train.shape[0])

@@ -1,0 +1,105 @@
+"""Ladder: a network as files of every precision that the target's runtimes take, each checked against it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from edgekd import catalog
+from edgekd.errors import EdgekdError, UnsupportedModelError
+from edgekd.export.onnx import OPSET, export_onnx
+from edgekd.export.outputs import Array, Runner, accuracy, some
+from edgekd.export.parity import compare, failure
+from edgekd.pipeline.job import Job
+from edgekd.profiling.artifact import describe
+from edgekd.results import Dropped, Ladder, Parity, Rung
+from edgekd.schema import Artifact
+
+_PARITY_IMAGES = 256
+
+
+@dataclass(frozen=True)
+class Written:
+    """A rung's file before it is checked."""
+
+    artifact: Artifact
+    path: Path
+    exporter: str
+
+
+def ladder(job: Job, name: str, model: nn.Module, sha256: str) -> tuple[Ladder, Path]:
+    """Every rung of `model` (whose weights have this hash), checked, and the folder of the files.
+
+    Raises:
+        UnsupportedModelError: not even one rung passed its check.
+    """
+    job.progress.stage("ladder", f"exporting {name} in every precision and checking each")
+    inputs = {
+        "name": name,
+        "weights": sha256,
+        "quantize": job.recipe.quantize,
+        "target": [job.target.runtimes, job.target.precisions, job.target.max_opset],
+        "data": job.data.fingerprint,
+    }
+    result, folder, _ = job.run.stage(
+        f"ladder-{name}", inputs, Ladder, lambda folder: _build(job, name, model, sha256, folder)
+    )
+    for gone in result.dropped:
+        job.progress.note(f"{gone.name}: dropped: {gone.why}")
+    if not result.rungs:
+        why = "; ".join(f"{gone.name}: {gone.why}" for gone in result.dropped)
+        raise UnsupportedModelError(f"no export of {name} passed its check: {why}", "See the numbers above.")
+    return result, folder
+
+
+def _build(job: Job, name: str, model: nn.Module, sha256: str, folder: Path) -> Ladder:
+    images = some(job.data.val, _PARITY_IMAGES)
+    with torch.inference_mode():
+        reference = np.concatenate([model(part).numpy() for part in torch.split(torch.from_numpy(images), 64)])
+    rungs, dropped = [], []
+    calibration = some(job.data.train, job.recipe.quantize.images)
+    written = list(write_rungs(job, name, model, folder, calibration=calibration, sha256=sha256))
+    for done, rung in enumerate(written):
+        job.progress.advance(done, len(written), f"checking {rung.artifact.name}")
+        try:
+            checked = _check(job, rung, images, reference)
+        except EdgekdError as e:
+            dropped.append(Dropped(name=rung.artifact.name, why=e.message))
+            continue
+        rungs.append(checked)
+    return Ladder(rungs=tuple(rungs), dropped=tuple(dropped))
+
+
+def _check(job: Job, rung: Written, images: Array, reference: Array) -> Rung:
+    runner = Runner(rung.path, rung.artifact.runtime)
+    parity: Parity = compare(reference, runner(images))
+    if why := failure(parity, rung.artifact.precision):
+        raise UnsupportedModelError(why)
+    return Rung(artifact=rung.artifact, exporter=rung.exporter, parity=parity, val=accuracy(runner, job.data, "val"))
+
+
+def write_rungs(
+    job: Job, name: str, model: nn.Module, folder: Path, *, calibration: Array, sha256: str
+) -> Iterator[Written]:
+    """Write `model` in every precision that the target and a runtime of ours share."""
+    lineage = {"model": job.recipe.model, "weights": sha256}
+    fp32 = folder / f"{name}-fp32.onnx"
+    exporter = export_onnx(model, job.example, fp32, opset=min((OPSET, *job.target.max_opset.values())))
+    for runtime in runtimes(job):
+        writer = catalog.load("quantize", runtime)
+        for precision in job.target.precisions:
+            if precision not in writer.precisions:
+                continue
+            path = folder / f"{name}-{precision}.onnx"
+            if precision == "int8":
+                writer.write_int8(fp32, path, calibration)
+            artifact = describe(path, name=path.stem, precision=precision, runtime=runtime, lineage=lineage)
+            yield Written(artifact, path, exporter)
+
+
+def runtimes(job: Job) -> list[str]:
+    """The target's runtimes that edgekd can write for."""
+    return [name for name in job.target.runtimes if name in catalog.names("quantize")]

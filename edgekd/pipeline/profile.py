@@ -1,0 +1,67 @@
+"""`profile`: measure an ONNX file on a device of a target's kind."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgekd.devices.connect import connect_target, runtime_of
+from edgekd.profiling.artifact import describe
+from edgekd.profiling.session import measure
+from edgekd.progress import Progress
+from edgekd.schema import Artifact, Environment, Measurement, Measuring, Target
+
+LOCAL = "local:"
+
+_NOWHERE = Environment(
+    machine="", arch="", os="", cpu="", cores=0, python="", runtime="", runtime_version="", provider=""
+)
+
+
+def profile(
+    path: Path,
+    *,
+    target: Target,
+    device_url: str | None = None,
+    settings: Measuring | None = None,
+    baseline: Path | None = None,
+    progress: Progress,
+) -> tuple[Measurement, ...]:
+    """Measure the model at `path` and, interleaved with it, the baseline if there is one.
+
+    Returns:
+        The model's measurement, then the baseline's.
+
+    Raises:
+        NoDeviceError: the device isn't one of the target's kind; nothing was measured.
+        DeviceError: the device can't be reached, or doesn't have the target's runtime.
+        EdgekdError: a file can't be read, or not run by the target's runtime.
+        MeasurementError: the runtime crashed or hung.
+    """
+    artifacts = _described([path, baseline], target)
+    device = connect_target(device_url or LOCAL, target)
+    progress.stage("measure", f"measuring {' and '.join(artifact.file for artifact, _ in artifacts)} on {device.url}")
+    settings = settings or Measuring(threads=target.threads)
+    return measure(artifacts, device=device, target=target, settings=settings, progress=progress)
+
+
+def unmeasured(
+    path: Path, *, target: Target, settings: Measuring, baseline: Path | None = None
+) -> tuple[Measurement, ...]:
+    """As `profile`, but without samples: of such a measurement only what needs no device can be judged."""
+    return tuple(
+        Measurement(
+            session="",
+            artifact=artifact,
+            device="none",
+            target=target.name,
+            on_target=False,
+            protocol=settings,
+            environment=_NOWHERE,
+            launches=(),
+        )
+        for artifact, _ in _described([path, baseline], target)
+    )
+
+
+def _described(files: Sequence[Path | None], target: Target) -> list[tuple[Artifact, Path]]:
+    runtime = runtime_of(target)
+    return [(describe(file, name=file.stem, runtime=runtime), file) for file in files if file]

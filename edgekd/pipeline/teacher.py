@@ -1,0 +1,91 @@
+"""Teacher: the original network, loaded, or trained once and found again by the hash of what made it."""
+
+from pathlib import Path
+
+from torch import nn
+
+from edgekd import files
+from edgekd.distill.evaluate import evaluate
+from edgekd.errors import StorageError, UnsupportedModelError
+from edgekd.pipeline.job import Job
+from edgekd.pipeline.learn import learn
+from edgekd.results import Network
+from edgekd.schema import Accuracy
+from edgekd.zoo.cost import macs, parameters
+from edgekd.zoo.weights import load_weights, save_weights
+
+WEIGHTS = "teacher.safetensors"
+
+
+def teacher(job: Job) -> tuple[Network, nn.Module, Path]:
+    """The teacher, ready to teach, and its weights file."""
+    model = job.network()
+    _accepts(model, job)
+    if job.recipe.weights:
+        network, folder = _given(job, model, Path(job.recipe.weights))
+    else:
+        network, folder = _trained(job, model)
+    load_weights(model, folder / WEIGHTS)
+    job.progress.note(f"teacher: validation accuracy {network.val.top1:.2%}, {network.parameters:,} parameters")
+    return network, model.eval(), folder / WEIGHTS
+
+
+def _given(job: Job, model: nn.Module, weights: Path) -> tuple[Network, Path]:
+    job.progress.stage("teacher", f"loading {weights}")
+
+    def build(folder: Path) -> Network:
+        load_weights(model, weights, trust_checkpoint=job.trust_checkpoint)
+        save_weights(model, folder / WEIGHTS)
+        score = evaluate(model, job.data.val)
+        return Network(
+            weights=WEIGHTS,
+            sha256=files.sha256(folder / WEIGHTS),
+            parameters=parameters(model),
+            macs=macs(model, job.data.train.shape),
+            val=Accuracy(correct=score.correct, images=score.images, dataset=job.data.name, split="val"),
+            origin="given",
+        )
+
+    try:
+        digest = files.sha256(weights)
+    except OSError as e:
+        raise StorageError(f"{weights}: {e.strerror}", "Give the path of the model's weights.") from e
+    inputs = {"model": job.recipe.model, "data": job.data.fingerprint, "weights": digest}
+    network, folder, _ = job.run.stage("teacher", inputs, Network, build)
+    return network, folder
+
+
+def _trained(job: Job, model: nn.Module) -> tuple[Network, Path]:
+    settings = job.recipe.teacher
+    job.progress.stage("teacher", f"training {job.recipe.model} on {job.data.name}")
+    inputs = {
+        "model": job.recipe.model,
+        "data": job.data.fingerprint,
+        "seed": job.recipe.seed,
+        "settings": settings,
+    }
+    network, folder, found = job.shared.stage(
+        "teacher", inputs, Network, lambda folder: learn(job, model, settings, folder=folder, weights=WEIGHTS)
+    )
+    if found:
+        job.progress.note("teacher: trained before, found again")
+    return network, folder
+
+
+def _accepts(model: nn.Module, job: Job) -> None:
+    """Raises UnsupportedModelError unless the model turns these images into one logit a class."""
+    shape = tuple(job.data.train.shape)
+    try:
+        out = model.eval()(job.example)
+    except (RuntimeError, ValueError, IndexError, TypeError) as e:
+        raise UnsupportedModelError(
+            f"{job.recipe.model} can't take {job.data.name}'s images {shape}: {str(e).splitlines()[0]}",
+            "Choose a model for images of this size and number of channels.",
+        ) from e
+    expected = (1, len(job.data.classes))
+    if not hasattr(out, "shape") or tuple(out.shape) != expected:
+        got = tuple(out.shape) if hasattr(out, "shape") else type(out).__name__
+        raise UnsupportedModelError(
+            f"{job.recipe.model} gives {got} for one image, not {expected}",
+            "edgekd compresses image classifiers: one tensor of logits, one a class.",
+        )

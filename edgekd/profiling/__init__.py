@@ -1,0 +1,1 @@
+"""Measuring artifacts on a device, and the statistics of what was measured."""

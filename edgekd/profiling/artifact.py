@@ -1,0 +1,107 @@
+"""What a deployable file is: its hash, its sizes, its precision."""
+
+import hashlib
+import math
+import zlib
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+
+import onnx
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
+from edgekd.errors import StorageError, UnsupportedModelError
+from edgekd.schema import Artifact
+
+_GZIP_LEVEL = 6  # gzip's own default
+_GZIP_HEADER = 16 + zlib.MAX_WBITS
+_PIECE = 1 << 20
+
+_QUANTISED = {"QuantizeLinear", "DequantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"}
+
+_FLOATS = {onnx.TensorProto.FLOAT: "fp32", onnx.TensorProto.FLOAT16: "fp16", onnx.TensorProto.BFLOAT16: "bf16"}
+
+
+def describe(
+    path: Path, *, name: str, runtime: str, precision: str | None = None, lineage: Mapping[str, str] | None = None
+) -> Artifact:
+    """The artifact in an ONNX file, with the files of its external data.
+
+    Args:
+        path: the .onnx file.
+        name: what reports call it.
+        runtime: which runtime runs it.
+        precision: what it computes in; read from its graph if None.
+        lineage: what it was made from.
+
+    Raises:
+        StorageError: it, or a file that it refers to, can't be read.
+        UnsupportedModelError: it isn't an ONNX model, or refers to data outside its folder.
+    """
+    model = _read(path)
+    files = [path, *_external_files(model, path)]
+    sha256, transfer_bytes = _digest(files)
+    return Artifact(
+        name=name,
+        file=path.name,
+        format="onnx",
+        precision=precision or _precision(model),
+        runtime=runtime,
+        sha256=sha256,
+        disk_bytes=sum(file.stat().st_size for file in files),
+        transfer_bytes=transfer_bytes,
+        lineage=dict(lineage or {}),
+    )
+
+
+def _read(path: Path) -> onnx.ModelProto:
+    """The model without its external data."""
+    hint = "It may be truncated or not a model at all: export or copy it again."
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except OSError as e:
+        raise StorageError(f"{path}: {e.strerror or e}", "Give the path of an .onnx file.") from e
+    except DecodeError as e:
+        raise UnsupportedModelError(f"{path}: isn't an ONNX model", hint) from e
+    if not model.graph.node:
+        raise UnsupportedModelError(f"{path}: isn't an ONNX model: it has no nodes", hint)
+    return model
+
+
+def _external_files(model: onnx.ModelProto, path: Path) -> list[Path]:
+    """The files beside the model that hold its large tensors, each once."""
+    entries = [e for t in model.graph.initializer for e in t.external_data if e.key == "location"]
+    found = []
+    for location in sorted({entry.value for entry in entries}):
+        if PurePosixPath(location).is_absolute() or ".." in PurePosixPath(location).parts:
+            raise UnsupportedModelError(
+                f"{path}: refers to data outside its folder: {location}", "Save it with its data beside it."
+            )
+        file = path.parent / location
+        if not file.is_file():
+            raise StorageError(f"{path}: its data file {location} is missing", "Copy it together with the model.")
+        found.append(file)
+    return found
+
+
+def _digest(files: list[Path]) -> tuple[str, int]:
+    """SHA-256 over the files and their size after gzip, piece by piece."""
+    sha256, transferred = hashlib.sha256(), 0
+    for path in files:
+        gzip = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_HEADER)
+        with path.open("rb") as file:
+            while piece := file.read(_PIECE):
+                sha256.update(piece)
+                transferred += len(gzip.compress(piece))
+        transferred += len(gzip.flush())
+    return sha256.hexdigest(), transferred
+
+
+def _precision(model: onnx.ModelProto) -> str:
+    """What a model computes in: integers if it quantises anything, else the type of most of its weights."""
+    if any(node.op_type in _QUANTISED for node in model.graph.node):
+        return "int8"
+    counts = dict.fromkeys(_FLOATS.values(), 0)
+    for tensor in model.graph.initializer:
+        if tensor.data_type in _FLOATS:
+            counts[_FLOATS[tensor.data_type]] += math.prod(tensor.dims)
+    return max(counts, key=lambda precision: counts[precision])

@@ -1,0 +1,104 @@
+"""Which channels of a network can only go together, and how to take them out.
+
+The dependency graph of DepGraph (Fang et al., CVPR 2023, arXiv 2301.12900) as torch-pruning builds it: one traced
+forward pass tells which layers share a channel through additions, concatenations, depthwise convolutions and norms.
+This is the only module that imports torch_pruning.
+"""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+import torch_pruning
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Member:
+    """One side of one layer in a group: its channel `channels[i]` lives and dies with the group's `sources[i]`."""
+
+    layer: nn.Module
+    side: Literal["out", "in"]
+    channels: tuple[int, ...]
+    sources: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Channels that several layers share, counted at the outputs of the layer `root`.
+
+    `parts` is the number of equal consecutive parts that must keep the same positions, because a grouped
+    convolution or norm reads them side by side; 1 where none does.
+    """
+
+    root: str
+    width: int
+    parts: int
+    members: tuple[Member, ...]
+
+
+class Graph:
+    """The dependency graph of a network, which `keep` narrows in place.
+
+    Args:
+        model: in eval mode; the caller's own copy.
+        example: one input (N, C, H, W).
+
+    Raises:
+        Exception: whatever the network or torch-pruning raises on what can't be traced.
+    """
+
+    def __init__(self, model: nn.Module, example: Tensor) -> None:
+        self._layers = dict(model.named_modules())
+        # the trace follows autograd, so frozen weights would end it
+        model.requires_grad_(True)
+        with torch.enable_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            # a bare tensor would be unpacked along its batch axis first
+            self._graph = torch_pruning.DependencyGraph().build_dependency(model, example_inputs=(example,))
+        self.groups = self._groups()
+
+    def keep(self, root: str, channels: Sequence[int]) -> None:
+        """Narrow the group of layer `root` to these of its output channels, in every layer that shares them."""
+        layer = self._layers[root]
+        pruner = self._graph.get_pruner_of_module(layer)
+        removed = sorted(set(range(pruner.get_out_channels(layer))) - set(channels))
+        if removed:
+            self._graph.get_pruning_group(layer, pruner.prune_out_channels, removed).prune(record_history=False)
+
+    def _groups(self) -> tuple[Group, ...]:
+        names = {layer: name for name, layer in self._layers.items()}
+        found = []
+        for group in self._graph.get_all_groups():
+            if any(self._decides_output(dependency) for dependency, _ in group):
+                continue
+            root = group[0].dep.target.module
+            members = tuple(m for item in group if (m := self._member(item)) is not None)
+            found.append(Group(names[root], len(group[0].idxs), self._parts(group), members))
+        return tuple(found)
+
+    def _decides_output(self, dependency: Any) -> bool:
+        """Whether narrowing this layer would take classes away: nothing reads what it gives but the caller."""
+        return not dependency.target.outputs and self._graph.is_out_channel_pruning_fn(dependency.handler)
+
+    def _member(self, item: Any) -> Member | None:
+        layer = item.dep.target.module
+        if not isinstance(getattr(layer, "weight", None), Tensor) or None in item.root_idxs:
+            return None
+        side: Literal["out", "in"] = "out" if self._graph.is_out_channel_pruning_fn(item.dep.handler) else "in"
+        return Member(layer, side, tuple(item.idxs), tuple(item.root_idxs))
+
+    def _parts(self, group: Any) -> int:
+        parts = 1
+        for dependency, _ in group:
+            layer = dependency.target.module
+            pruner = self._graph.get_pruner_of_module(layer)
+            depthwise = isinstance(layer, nn.modules.conv._ConvNd) and layer.groups == layer.out_channels
+            if pruner is None or depthwise:
+                continue
+            is_out = self._graph.is_out_channel_pruning_fn(dependency.handler)
+            count = pruner.get_out_channel_groups(layer) if is_out else pruner.get_in_channel_groups(layer)
+            parts = max(parts, count)
+        return parts

@@ -1,0 +1,1 @@
+"""Quantisation: calibration ranges → explicit Q/DQ. One writer module a runtime family."""

@@ -1,0 +1,83 @@
+"""Recipes: read one, change it by what the command line says, settle what was left open, write it."""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from edgekd import catalog
+from edgekd.errors import EdgekdError, StorageError
+from edgekd.schema import Recipe, document
+
+DEFAULTS = {"model": "mobilenet_v1:width=0.5", "data": "digits"}
+
+
+def recipe(path: Path | None, given: Mapping[str, Any]) -> Recipe:
+    """The recipe of a file (if any), with what was given on the command line in its place, over the defaults.
+
+    Args:
+        path: a TOML file that may state any part of a recipe.
+        given: values by dotted key such as "prune.ratio"; None means not given.
+
+    Raises:
+        EdgekdError: the file can't be read, or a key or value isn't one of a recipe's.
+    """
+    stated: dict[str, Any] = {**DEFAULTS, **(_read(path) if path else {})}
+    for key, value in given.items():
+        if value is not None:
+            _put(stated, key, value)
+    if "target" not in stated:
+        raise EdgekdError("no target", "Give --target; `edgekd targets` lists them.")
+    stated.setdefault("budget", catalog.target(stated["target"]).default_budget)
+    try:
+        return Recipe.model_validate(stated)
+    except ValidationError as e:
+        raise EdgekdError(*catalog.explain(e, str(path or "command line"), Recipe)) from e
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as e:
+        raise StorageError(f"{path}: {e.strerror}", "Give the path of a recipe, such as RUN/recipe.toml.") from e
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+        raise EdgekdError(f"{path}: not valid TOML: {e}", "Correct the line it names.") from e
+
+
+def _put(stated: dict[str, Any], key: str, value: Any) -> None:
+    *path, last = key.split(".")
+    for part in path:
+        stated[part] = dict(stated.get(part, {}))
+        stated = stated[part]
+    stated[last] = value
+
+
+def default_epochs(train_images: int) -> int:
+    """Epochs for a data set of this size: about 600,000 images seen, but 3 to 40 epochs."""
+    return min(40, max(3, round(600_000 / train_images)))
+
+
+def settle(stated: Recipe, train_images: int) -> Recipe:
+    """The recipe with every number that was left to the data filled in."""
+    epochs = default_epochs(train_images)
+    return stated.model_copy(
+        update={
+            part: settings.model_copy(update={"epochs": settings.epochs or epochs})
+            for part, settings in (("teacher", stated.teacher), ("recover", stated.recover))
+        }
+    )
+
+
+def to_toml(settled: Recipe) -> str:
+    """The recipe as a TOML file that `--recipe` reads."""
+    import tomli_w
+
+    return tomli_w.dumps(_without_none(document(settled)))
+
+
+def _without_none(tree: dict[str, Any]) -> dict[str, Any]:
+    """TOML has no null: what is absent is None."""
+    kept = {key: _without_none(value) if isinstance(value, dict) else value for key, value in tree.items()}
+    return {key: value for key, value in kept.items() if value is not None}

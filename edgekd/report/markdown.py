@@ -1,0 +1,153 @@
+"""The Markdown report of a run."""
+
+from collections.abc import Sequence
+
+from edgekd.results import Candidate, Network, Plan, Result, Tried
+from edgekd.schema import Budget, Environment, Interval, Target
+
+_REPRODUCE = (
+    "`recipe.toml` beside this report holds every setting, those found by measuring among them. "
+    "Remove `ratio` from its `[prune]` to plan anew on another device."
+)
+
+
+def markdown(result: Result, target: Target, budget: Budget, environment: Environment | None) -> str:
+    """The whole report; every number in it is in the run's JSON documents too."""
+    parts = [
+        f"# {result.recipe.model} on {target.title}: {result.verdict.status}",
+        _summary(result, budget),
+        "## Verdict",
+        _verdict(result),
+        "## Artifacts",
+        _artifacts(result),
+        "## Plan",
+        _plan(result.plan, result.device),
+        "## Training",
+        _training(result),
+        "## Where and how it was measured",
+        _environment(result, environment),
+        "## Reproduce",
+        "```\nedgekd compress --recipe recipe.toml\n```",
+        _REPRODUCE,
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = ["| " + " | ".join(row) + " |" for row in (header, ["---"] * len(header), *rows)]
+    return "\n".join(lines)
+
+
+def interval(value: Interval | None) -> str:
+    """A ratio with its confidence interval."""
+    return f"{value.estimate:.3f} [{value.low:.3f}, {value.high:.3f}]" if value else "not measured"
+
+
+def _summary(result: Result, budget: Budget) -> str:
+    baseline, chosen = result.tried[0], _chosen(result)
+    drop = 100 * (baseline.test.top1 - chosen.test.top1)
+    return (
+        f"Budget **{budget.name}** ({budget.title}). Kept: **{chosen.name}**: {result.choice.why}. "
+        f"Test accuracy {chosen.test.top1:.2%} against the original's {baseline.test.top1:.2%} ({-drop:+.2f} points), "
+        f"{chosen.artifact.disk_bytes:,} bytes against {baseline.artifact.disk_bytes:,}, "
+        f"latency {interval(chosen.ratio)} of the original's. The run took {result.seconds / 60:.1f} minutes."
+    )
+
+
+def _chosen(result: Result) -> Tried:
+    return next(t for t in reversed(result.tried) if t.name == result.choice.artifact)
+
+
+def _verdict(result: Result) -> str:
+    rows = [[limit.name, limit.status, limit.evidence] for limit in result.verdict.limits]
+    reasons = "".join(f"\n\n- {reason}" for reason in result.verdict.reasons)
+    return table(["limit", "verdict", "evidence"], rows) + reasons
+
+
+def _artifacts(result: Result) -> str:
+    header, *rows = artifact_rows(result)
+    dropped = "".join(f"\n- {gone.name}: {gone.why}" for gone in result.choice.dropped)
+    return table(header, rows) + (f"\n\nNot kept:\n{dropped}" if dropped else "")
+
+
+def artifact_rows(result: Result) -> list[list[str]]:
+    """The baseline and the student's rungs, a row each below the headings."""
+    rows = [
+        [
+            t.name,
+            f"{t.median_ms:.3f} ms" if t.median_ms is not None else "not measured",
+            interval(t.ratio),
+            f"{t.val.top1:.2%}",
+            f"{t.test.top1:.2%}",
+            f"{t.artifact.disk_bytes:,}",
+            f"{t.artifact.transfer_bytes:,}",
+            f"{t.parity.sqnr_db:.0f} dB, {t.parity.top1_agreement:.1%}",
+        ]
+        for t in result.tried
+    ]
+    header = ["file", "median", "ratio (95 %)", "validation", "test", "bytes", "gzip bytes", "against the network"]
+    return [header, *rows]
+
+
+def _plan(plan: Plan, device: str | None) -> str:
+    text = f"Pruned by {plan.ratio:.0%}: {plan.why}."
+    if not plan.candidates:
+        return text
+    precisions = [rung.precision for rung in plan.candidates[0].rungs]
+    header = ["pruned", "parameters", "MACs", *(f"{p} ÷ baseline (95 %)" for p in precisions), "meets the budget"]
+    rows = [_candidate(c, plan) for c in plan.candidates]
+    return f"{text} Untrained candidates, measured on `{device}`:\n\n{table(header, rows)}"
+
+
+def _candidate(candidate: Candidate, plan: Plan) -> list[str]:
+    fits = ", ".join(rung.precision for rung in candidate.rungs if rung.fits)
+    mark = " ← planned" if candidate.ratio == plan.ratio else ""
+    return [
+        f"{candidate.ratio:.0%}{mark}",
+        f"{candidate.parameters:,}",
+        f"{candidate.macs:,}",
+        *(interval(rung.ratio) for rung in candidate.rungs),
+        f"in {fits}" if fits else "no",
+    ]
+
+
+def _training(result: Result) -> str:
+    rows = [_network("teacher", result.teacher)]
+    if result.plan.ratio > 0:
+        rows.append(_network("student", result.student))
+    header = ["network", "origin", "parameters", "MACs", "epochs (best)", "validation", "trained in"]
+    recover = result.recipe.recover
+    how = (
+        f"Distillation: {recover.ce_weight:g} × cross entropy + {recover.kd_weight:g} × T² × KL(teacher ‖ student), "
+        f"T = {recover.temperature:g}; both see the same augmented view. The epoch was chosen on the validation split; "
+        "the test set was read once, at the end."
+    )
+    return table(header, rows) + (f"\n\n{how}" if result.plan.ratio > 0 else "")
+
+
+def _network(name: str, network: Network) -> list[str]:
+    way = f"{network.execution.precision}, {network.execution.memory_format}" if network.execution else "–"
+    return [
+        name,
+        network.origin,
+        f"{network.parameters:,}",
+        f"{network.macs:,}",
+        f"{network.epochs} ({network.best_epoch})" if network.epochs else "–",
+        f"{network.val.top1:.2%}",
+        way,
+    ]
+
+
+def _environment(result: Result, environment: Environment | None) -> str:
+    if result.device is None or environment is None:
+        return f"Nothing was measured: no device of target `{result.recipe.target}` was given."
+    measuring = result.recipe.measure
+    return (
+        f"`{result.device}`: {environment.cpu}, {environment.cores} cores, {environment.os} {environment.arch}; "
+        f"{environment.runtime} {environment.runtime_version}, {environment.provider}; {measuring.threads} thread(s), "
+        f"batch {measuring.batch}, {measuring.loop} loop. {measuring.launches} launches, each a fresh process a file; "
+        f"{measuring.seconds:g} s timed a launch in turns of {measuring.block_seconds:g} s in random order, after "
+        "warm-up. Ratios are medians over block pairs, with a bootstrap interval over launches and blocks. "
+        "Raw samples are in `measurements/`."
+    )

@@ -1,0 +1,151 @@
+"""What the stages of `compress` conclude; each is stored in the run directory."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from edgekd.schema import Accuracy, Artifact, Interval, Recipe, Value, Verdict
+
+
+class Parity(Value):
+    """How far an exported file's outputs are from the network's, over real images."""
+
+    images: int
+    max_difference: float
+    sqnr_db: float
+    """Signal to quantisation noise ratio: 10·log10(mean reference² ÷ mean difference²)."""
+    top1_agreement: float
+
+
+class Execution(Value):
+    """How the arithmetic of training runs: it changes the speed, and the result by rounding."""
+
+    precision: Literal["fp32", "bf16"] = "fp32"
+    teacher_precision: Literal["fp32", "bf16"] = "fp32"
+    memory_format: Literal["contiguous", "channels_last"] = "contiguous"
+    images_per_second: dict[str, float] = Field(default_factory=dict)
+    """What was timed to choose this, by name; empty if nothing was."""
+
+
+class Network(Value):
+    """A network with its weights on disk, and what it took to get them."""
+
+    weights: str
+    """File name in the stage's folder."""
+    sha256: str
+    parameters: int
+    macs: int
+    """Multiply-accumulates for one image."""
+    val: Accuracy
+    origin: str
+    """"given", or "trained" or "distilled" here."""
+    epochs: int = 0
+    best_epoch: int = 0
+    images_per_second: float | None = None
+    execution: Execution | None = None
+
+
+class Rung(Value):
+    """One precision of a network as a file, checked against the network."""
+
+    artifact: Artifact
+    exporter: str
+    parity: Parity
+    val: Accuracy
+
+
+class Dropped(Value):
+    """Something that was tried and isn't used, with the reason."""
+
+    name: str
+    why: str
+
+
+class Ladder(Value):
+    """The precisions of a network that passed their check, and those that didn't."""
+
+    rungs: tuple[Rung, ...]
+    dropped: tuple[Dropped, ...] = ()
+
+
+class RungLatency(Value):
+    """An untrained candidate's latency in one precision, against the budget's limit less the margin."""
+
+    precision: str
+    median_ms: float
+    ratio: Interval
+    """Of the median latency to the baseline's, measured block by block beside it."""
+    fits: bool
+
+
+class Candidate(Value):
+    """A pruned, untrained network that was measured on the device."""
+
+    ratio: float
+    parameters: int
+    macs: int
+    rungs: tuple[RungLatency, ...] = ()
+
+    @property
+    def fits(self) -> bool:
+        """Whether any precision of it meets the budget."""
+        return any(rung.fits for rung in self.rungs)
+
+    @property
+    def fastest(self) -> float:
+        """The least latency ratio over its precisions."""
+        return min(rung.ratio.estimate for rung in self.rungs)
+
+
+class Plan(Value):
+    """How much is pruned, and the measurements that say so."""
+
+    levels: tuple[float, ...]
+    """The ratios that give different widths, least pruned first."""
+    candidates: tuple[Candidate, ...]
+    ratio: float
+    feasible: bool | None
+    """Whether the candidate met the budget; None where nothing could be measured."""
+    why: str
+
+    def further(self) -> float | None:
+        """The next ratio beyond the planned one, if there is any."""
+        return next((level for level in self.levels if level > self.ratio), None)
+
+
+class Choice(Value):
+    """Which artifact is kept, and why the others aren't."""
+
+    artifact: str
+    why: str
+    dropped: tuple[Dropped, ...]
+
+
+class Tried(Value):
+    """A finished artifact as the report shows it."""
+
+    name: str
+    artifact: Artifact
+    parity: Parity
+    val: Accuracy
+    test: Accuracy
+    median_ms: float | None = None
+    ratio: Interval | None = None
+
+
+class Result(Value):
+    """What `compress` concludes: the document of `edgekd compress --json`."""
+
+    schema_version: Literal["edgekd.result/1"] = "edgekd.result/1"
+    recipe: Recipe
+    folder: str
+    device: str | None
+    teacher: Network
+    student: Network
+    plan: Plan
+    tried: tuple[Tried, ...]
+    """The baseline first, then the student's rungs."""
+    choice: Choice
+    verdict: Verdict
+    files: dict[str, str]
+    seconds: float

@@ -1,0 +1,170 @@
+"""A child process that answers JSON lines, under a time limit and, if asked, a memory limit.
+
+Work that can hang, crash or eat the machine runs in one: the agent that measures, the step that prunes.
+The child reads one JSON object a line on stdin and answers each with one JSON object a line on stdout;
+an answer with the key "error" is a failure it saw itself.
+"""
+
+import contextlib
+import json
+import queue
+import subprocess
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+_LAST_WORDS = 2_000
+
+
+class WorkerError(Exception):
+    """The child failed. `kind` says how; the text ends with its last words on stderr."""
+
+    def __init__(self, kind: str, text: str) -> None:
+        super().__init__(text)
+        self.kind = kind
+
+
+class Worker:
+    """One child process. Use as a context manager: it never outlives the block.
+
+    Args:
+        command: what to start.
+        memory_bytes: kill the child when its resident memory passes this; needs psutil.
+        env: the child's environment; the parent's if None.
+
+    Raises:
+        OSError: the command can't be started.
+    """
+
+    def __init__(
+        self, command: Sequence[str], *, memory_bytes: float | None = None, env: Mapping[str, str] | None = None
+    ) -> None:
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            env=dict(env) if env is not None else None,
+            # Ctrl-C reaches the parent alone, which then closes the child in order
+            start_new_session=True,
+        )
+        self._memory_bytes = memory_bytes
+        self._lines: queue.Queue[str | None] = queue.Queue()
+        self._stderr = ""
+        self._threads = [
+            threading.Thread(target=self._read_stdout, daemon=True),
+            threading.Thread(target=self._read_stderr, daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def ask(self, request: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
+        """Send one request and wait for its answer.
+
+        Raises:
+            WorkerError: kind "error" (the child says so), "crashed", "timeout", "memory" or "garbled".
+        """
+        self.send(request)
+        return self.receive(timeout_s)
+
+    def send(self, request: Mapping[str, Any]) -> None:
+        """Send one request without waiting."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.flush()
+        except (BrokenPipeError, ValueError) as e:
+            raise self._crashed() from e
+
+    def receive(self, timeout_s: float) -> dict[str, Any]:
+        """Wait for the next answer; raises as `ask`."""
+        line = self._next_line(time.monotonic() + timeout_s, timeout_s)
+        try:
+            answer = json.loads(line)
+        except json.JSONDecodeError as e:
+            raise WorkerError("garbled", f"answered {line[:200]!r}") from e
+        if not isinstance(answer, dict):
+            raise WorkerError("garbled", f"answered {line[:200]!r}")
+        if "error" in answer:
+            raise WorkerError("error", str(answer["error"]))
+        return answer
+
+    def _next_line(self, deadline: float, timeout_s: float) -> str:
+        while True:
+            try:
+                line = self._lines.get(timeout=min(0.2, max(0.0, deadline - time.monotonic())))
+            except queue.Empty:
+                self._watch_memory()
+                if time.monotonic() >= deadline:
+                    self._kill()
+                    raise WorkerError("timeout", f"no answer within {timeout_s:.0f} s{self._last_words()}") from None
+                continue
+            if line is None:
+                raise self._crashed()
+            return line
+
+    def _watch_memory(self) -> None:
+        if self._memory_bytes is None:
+            return
+        import psutil
+
+        try:
+            used = psutil.Process(self._process.pid).memory_info().rss
+        except psutil.NoSuchProcess:
+            return
+        if used > self._memory_bytes:
+            self._kill()
+            raise WorkerError("memory", f"used more than {self._memory_bytes / 1e9:.1f} GB of memory")
+
+    def _crashed(self) -> WorkerError:
+        self._kill()
+        code = self._process.returncode
+        how = f"signal {-code}" if code < 0 else f"exit code {code}"
+        return WorkerError("crashed", f"ended with {how}{self._last_words()}")
+
+    def _last_words(self) -> str:
+        words = self._stderr.strip()[-_LAST_WORDS:]
+        return f": {words}" if words else ""
+
+    def _kill(self) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        self._threads[1].join(timeout=1)
+
+    def close(self) -> None:
+        """End the child: closing its stdin lets it finish, and it is killed if it doesn't."""
+        if self._process.stdin:
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.close()
+        try:
+            self._process.wait(timeout=2)
+        except subprocess.TimeoutExpired:
+            self._kill()
+        for thread in self._threads:
+            thread.join(timeout=1)
+        for stream in (self._process.stdout, self._process.stderr):
+            if stream:
+                stream.close()
+
+    def _read_stdout(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._lines.put(line)
+        self._lines.put(None)
+
+    def _read_stderr(self) -> None:
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            self._stderr = (self._stderr + line)[-2 * _LAST_WORDS :]

@@ -1,0 +1,89 @@
+"""Builds the network that a model's name stands for, with random weights.
+
+Names: `resnet32`, `mobilenet_v1:width=0.5,blocks512=1`, `torchvision:resnet18`, `timm:NAME`, `package.module:factory`.
+"""
+
+import inspect
+from collections.abc import Callable
+
+from torch import nn
+
+from edgekd import catalog
+from edgekd.errors import EdgekdError, UnsupportedModelError
+
+_GIVEN = ("classes", "channels")
+
+
+def models() -> dict[str, Callable[..., nn.Module]]:
+    """The built-in models by name."""
+    modules = [catalog.load("zoo.architectures", name) for name in catalog.names("zoo.architectures")]
+    return {name: make for module in modules for name, make in module.MODELS.items()}
+
+
+def build(spec: str, *, classes: int, channels: int) -> nn.Module:
+    """The model of that name for images of `channels` channels, giving (N, classes).
+
+    Raises:
+        EdgekdError: the name, a parameter or its value is wrong, or a library isn't installed.
+        UnsupportedModelError: what the user's factory gives isn't a network.
+    """
+    name, _, rest = spec.partition(":")
+    libraries = catalog.names("zoo.libraries")
+    if name in libraries:
+        model: nn.Module = catalog.load("zoo.libraries", name).build(rest, classes=classes, channels=channels)
+        return model
+    known = models()
+    if name in known:
+        return _built_in(name, known[name], rest, classes=classes, channels=channels)
+    hint = catalog.nearest(name, [*known, *(f"{library}:NAME" for library in libraries), "package.module:factory"])
+    if not rest or "=" in rest:
+        raise EdgekdError(f"no model {name!r}", hint)
+    try:
+        factory = catalog.function(spec)
+    except EdgekdError as e:
+        raise EdgekdError(f"model {spec!r}: {e.message}", f"{e.hint} {hint}") from e
+    return _from_factory(spec, factory, classes=classes, channels=channels)
+
+
+def _built_in(name: str, make: Callable[..., nn.Module], rest: str, *, classes: int, channels: int) -> nn.Module:
+    settings = _settings(name, make, rest)
+    try:
+        return make(classes=classes, channels=channels, **settings)
+    except ValueError as e:
+        raise EdgekdError(f"model {name}: {e}", "Correct the value behind the model's name.") from e
+
+
+def _settings(name: str, make: Callable[..., nn.Module], rest: str) -> dict[str, int | float]:
+    """The parameters written behind a built-in model's name, each of the type of its default."""
+    defaults = {k: p.default for k, p in inspect.signature(make).parameters.items() if k not in _GIVEN}
+    known = ", ".join(f"{key}={value}" for key, value in defaults.items())
+    hint = f"{name} has these parameters, here with their defaults: {known}" if known else f"{name} has no parameters."
+    settings: dict[str, int | float] = {}
+    for part in rest.split(",") if rest else []:
+        key, is_given, text = (piece.strip() for piece in part.partition("="))
+        if not is_given or key not in defaults or key in settings:
+            what = "twice the parameter" if key in settings else "no parameter" if is_given else "no KEY=VALUE in"
+            raise EdgekdError(f"model {name}: {what} {key!r}", hint)
+        kind = type(defaults[key])
+        try:
+            settings[key] = kind(text)
+        except ValueError as e:
+            what = "a whole number" if kind is int else "a number"
+            raise EdgekdError(f"model {name}: {key} is {what}, not {text!r}", hint) from e
+    return settings
+
+
+def _from_factory(spec: str, factory: Callable[..., object], *, classes: int, channels: int) -> nn.Module:
+    given = {"classes": classes, "channels": channels}
+    parameters = inspect.signature(factory).parameters.values()
+    if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+        given = {p.name: given[p.name] for p in parameters if p.name in given}
+    try:
+        model = factory(**given)
+    except Exception as e:  # the user's own code may raise anything
+        hint = "The factory is called with as many of classes= and channels= as it takes, and nothing else."
+        raise UnsupportedModelError(f"model {spec}: the factory failed: {type(e).__name__}: {e}", hint) from e
+    if not isinstance(model, nn.Module):
+        what = f"model {spec}: the factory gave a {type(model).__name__}, not a torch.nn.Module"
+        raise UnsupportedModelError(what, "Return the network itself.")
+    return model

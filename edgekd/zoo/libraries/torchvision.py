@@ -1,0 +1,48 @@
+"""torchvision's classification models, with random weights."""
+
+import inspect
+import typing
+from typing import Any
+
+import torchvision
+from torch import nn
+
+from edgekd.catalog import nearest
+from edgekd.errors import EdgekdError, UnsupportedModelError
+
+# auxiliary heads make the forward pass of training return a tuple; the default initialisation of those that have
+# them is announced to change and is slow
+_SETTINGS = {"aux_logits": False, "init_weights": True}
+
+
+def build(name: str, *, classes: int, channels: int) -> nn.Module:
+    """The model of that name; unless images have 3 channels its first convolution is one of as many as they have."""
+    known = torchvision.models.list_models(module=torchvision.models)
+    if name not in known:
+        raise EdgekdError(f"torchvision has no model {name!r}", nearest(name, known))
+    builder = torchvision.models.get_model_builder(name)
+    takes = inspect.signature(typing.get_type_hints(builder)["return"]).parameters
+    settings = {key: value for key, value in _SETTINGS.items() if key in takes}
+    model: nn.Module = builder(weights=None, num_classes=classes, **settings)
+    if channels != 3:
+        _replace_first_convolution(model, name, channels)
+    return model
+
+
+def _replace_first_convolution(model: nn.Module, name: str, channels: int) -> None:
+    for path, layer in model.named_modules():
+        if isinstance(layer, nn.Conv2d):
+            if layer.in_channels != 3 or layer.groups != 1:
+                break
+            parent, _, attribute = path.rpartition(".")
+            setattr(model.get_submodule(parent), attribute, _with_inputs(layer, channels))
+            return
+    hint = "Use images of 3 channels, or a factory of your own: package.module:factory."
+    raise UnsupportedModelError(f"torchvision:{name} can't be made for images of {channels} channels", hint)
+
+
+def _with_inputs(layer: nn.Conv2d, channels: int) -> nn.Conv2d:
+    shape: dict[str, Any] = {
+        key: getattr(layer, key) for key in ("out_channels", "kernel_size", "stride", "padding", "dilation")
+    }
+    return nn.Conv2d(channels, **shape, bias=layer.bias is not None, padding_mode=layer.padding_mode)

@@ -1,0 +1,89 @@
+"""The structure of a pruned network, its architecture and layers' widths, from which it is rebuilt without pickle."""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import ValidationError
+from torch import nn
+
+from edgekd.catalog import explain
+from edgekd.errors import EdgekdError, StorageError, UnsupportedModelError
+from edgekd.files import write_text
+from edgekd.schema import Fraction, PositiveInt, Value
+from edgekd.zoo._widths import resize, widths
+from edgekd.zoo.build import build
+from edgekd.zoo.weights import load_weights
+
+Layers = dict[str, dict[str, int]]
+
+
+class Structure(Value):
+    """A pruned network without its weights."""
+
+    schema_version: Literal["edgekd.structure/1"] = "edgekd.structure/1"
+    model: str
+    """The name of the architecture that was pruned, as `zoo.build` takes it."""
+    classes: PositiveInt
+    channels: PositiveInt
+    height: PositiveInt
+    width: PositiveInt
+    method: str
+    ratio: Fraction
+    block: PositiveInt
+    """Widths were rounded to multiples of it."""
+    kept: dict[str, tuple[int, ...]]
+    """Output channels of the original that are left, by the layer at the root of each pruned group."""
+    layers: Layers
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """The structure in a JSON file.
+
+        Raises:
+            StorageError: the file can't be read.
+            EdgekdError: it isn't a structure.
+        """
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except OSError as e:
+            raise StorageError(f"{path}: {e.strerror or e}", "Give the path of a structure's JSON file.") from e
+        except ValidationError as e:
+            raise EdgekdError(*explain(e, str(path), cls)) from e
+
+    def write(self, path: Path) -> None:
+        """Write it as JSON, all or nothing.
+
+        Raises:
+            StorageError: the folder isn't writable or the disk is full.
+        """
+        write_text(path, self.model_dump_json(indent=1) + "\n")
+
+
+def load_student(structure: Structure, weights: Path) -> nn.Module:
+    """The pruned network with its weights, rebuilt from its architecture; raises as `build` and `load_weights`."""
+    model = build(structure.model, classes=structure.classes, channels=structure.channels)
+    apply_layers(model, structure.layers)
+    load_weights(model, weights)
+    return model
+
+
+def layers_of(model: nn.Module) -> Layers:
+    """The widths of every layer that holds tensors, by its path in the model."""
+    found = {path: widths(layer) for path, layer in model.named_modules()}
+    return {path: sizes for path, sizes in found.items() if sizes}
+
+
+def apply_layers(model: nn.Module, layers: Layers) -> None:
+    """Give the model's layers these widths. A layer that changes gets new random weights.
+
+    Raises:
+        UnsupportedModelError: the model hasn't the same layers.
+    """
+    own = layers_of(model)
+    odd = sorted(p for p in own.keys() | layers.keys() if own.get(p, {}).keys() != layers.get(p, {}).keys())
+    if odd:
+        what = f"the structure isn't this model's: {odd[0]!r}, first of {len(odd)}, isn't in both or of another kind"
+        raise UnsupportedModelError(what, "Give the model, with its parameters, that the structure was made from.")
+    for path, sizes in layers.items():
+        if sizes != own[path]:
+            resize(model.get_submodule(path), sizes)

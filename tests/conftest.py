@@ -1,0 +1,92 @@
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from edgekd.schema import Artifact, Environment, Launch, Measurement, Measuring
+
+
+@pytest.fixture
+def model(tmp_path):
+    """Writes ONNX files: a chain of convolutions with ReLU on an image of three channels."""
+
+    def write(name="model", *, channels=8, layers=2, size=8, batch="N", axis=None, external=False) -> Path:
+        random = np.random.default_rng(0)
+        nodes, weights, tensor = [], [], "image"
+        for i in range(layers):
+            values = random.standard_normal((channels, channels if i else 3, 3, 3)).astype("float32") / 10
+            weights.append(onnx.numpy_helper.from_array(values, f"w{i}"))
+            nodes.append(helper.make_node("Conv", [tensor, f"w{i}"], [f"c{i}"], pads=[1, 1, 1, 1]))
+            nodes.append(helper.make_node("Relu", [f"c{i}"], [f"r{i}"]))
+            tensor = f"r{i}"
+        inputs = [helper.make_tensor_value_info("image", TensorProto.FLOAT, [batch, 3, axis or size, size])]
+        outputs = [helper.make_tensor_value_info(tensor, TensorProto.FLOAT, None)]
+        graph = helper.make_graph(nodes, name, inputs, outputs, weights)
+        return save(graph, tmp_path / f"{name}.onnx", external)
+
+    return write
+
+
+@pytest.fixture
+def one_node(tmp_path):
+    """Writes ONNX files of one node with the given inputs and no weights."""
+
+    def write(name, op, inputs, *, domain="", **attributes) -> Path:
+        node = helper.make_node(op, [value.name for value in inputs], ["y"], domain=domain, **attributes)
+        output = helper.make_tensor_value_info("y", inputs[0].type.tensor_type.elem_type, None)
+        return save(helper.make_graph([node], name, inputs, [output]), tmp_path / f"{name}.onnx")
+
+    return write
+
+
+def save(graph, path, external=False):
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("made.up", 1)]
+    proto = helper.make_model(graph, opset_imports=opsets, ir_version=8)
+    if external:
+        onnx.save(proto, path, save_as_external_data=True, location=f"{path.stem}.data", size_threshold=0)
+    else:
+        onnx.save(proto, path)
+    return path
+
+
+@pytest.fixture
+def measurement():
+    """Makes measurements of given samples: a list of launches, each a list of blocks."""
+
+    def make(launches=(((1.0,) * 20,) * 4,) * 5, *, load_ms=20.0, first_ms=3.0, peak_bytes=5_000_000, **changes):
+        fields = {
+            "session": "one",
+            "artifact": Artifact(
+                name="net",
+                file="net.onnx",
+                precision="fp32",
+                runtime="onnxruntime",
+                sha256="0" * 64,
+                disk_bytes=1_000_000,
+                transfer_bytes=900_000,
+            ),
+            "device": "local:",
+            "target": "x86-cpu",
+            "on_target": True,
+            "protocol": Measuring(),
+            "environment": Environment(
+                machine="abc",
+                arch="x86_64",
+                os="linux",
+                cpu="some",
+                cores=2,
+                python="3.11.7",
+                runtime="onnxruntime",
+                runtime_version="1.31.1",
+                provider="CPUExecutionProvider",
+            ),
+            "launches": tuple(
+                Launch(load_ms=load_ms, first_ms=first_ms, peak_bytes=peak_bytes, blocks_ms=tuple(map(tuple, blocks)))
+                for blocks in launches
+            ),
+        }
+        return Measurement(**fields | changes)
+
+    return make

@@ -1,0 +1,24 @@
+import math
+
+import pytest
+import torch
+
+from edgekd.distill.losses import ce
+from edgekd.schema import Training
+
+
+def test_is_the_mean_negative_log_likelihood() -> None:
+    logits = [[1.0, -2.0, 0.5], [0.1, 0.2, -3.0]]
+    labels = [2, 0]
+    expected = sum(
+        math.log(sum(math.exp(z) for z in row)) - row[label] for row, label in zip(logits, labels, strict=True)
+    )
+    value = ce.build(Training())(torch.tensor(logits), None, torch.tensor(labels))
+    assert value.item() == pytest.approx(expected / 2, abs=1e-6)
+
+
+def test_ignores_a_teacher() -> None:
+    logits, labels = torch.randn(4, 3), torch.tensor([0, 1, 2, 0])
+    loss = ce.build(Training())
+    assert not ce.needs_teacher
+    assert loss(logits, torch.randn(4, 3), labels) == loss(logits, None, labels)

@@ -1,0 +1,199 @@
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from edgekd.data.dataset import Dataset
+from edgekd.distill.checkpoint import digest
+from edgekd.distill.engine import Trained, train
+from edgekd.distill.epoch import Epoch
+from edgekd.distill.evaluate import Score, evaluate
+from edgekd.distill.losses import kd
+from edgekd.distill.losses.ce import CrossEntropy
+from edgekd.errors import EdgekdError, StorageError, UnsupportedModelError
+from edgekd.progress import Silent
+from edgekd.results import Execution
+from edgekd.schema import Recovery, Training
+from edgekd.zoo.build import build
+
+SHORT = Training(epochs=3, batch_size=64, learning_rate=0.05)
+
+
+def run(model: nn.Module, data: Dataset, checkpoint: Path, settings: Training = SHORT, **changed: Any) -> Trained:
+    arguments = {"seed": 0, "execution": Execution(), "loss": CrossEntropy(), "progress": Silent(), **changed}
+    return train(model, data, settings, checkpoint=checkpoint, **arguments)
+
+
+def with_dropout() -> nn.Module:
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(1, 8, 3, stride=2), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Dropout(0.3)]
+    return nn.Sequential(*layers, nn.Linear(8 * 7 * 7, 10))
+
+
+def test_learns_the_digits_without_reading_the_test_split(digits: Dataset, tmp_path: Path) -> None:
+    model, sealed = with_dropout(), replace(digits, test=None)
+    trained = run(model, sealed, tmp_path / "c.pt", Training(epochs=8, batch_size=64))
+    assert trained.epochs == 8
+    assert trained.history[-1].loss < trained.history[0].loss
+    assert evaluate(model, digits.test).top1 > 0.9
+
+
+def test_student_learns_from_its_teacher_even_with_wrong_labels(digits: Dataset, tmp_path: Path) -> None:
+    teacher, student = with_dropout(), with_dropout()
+    run(teacher, digits, tmp_path / "teacher.pt", Training(epochs=8, batch_size=64))
+    wrong = replace(digits, train=replace(digits.train, labels=digits.train.labels.roll(1)))
+    settings = Recovery(epochs=8, batch_size=64, ce_weight=0)
+    run(student, wrong, tmp_path / "student.pt", settings, teacher=teacher, loss=kd.build(settings))
+    assert evaluate(student, digits.test).top1 > 0.9
+
+
+def test_ends_with_the_weights_of_the_best_validation_epoch(few_digits: Dataset, tmp_path: Path) -> None:
+    model = with_dropout()
+    # so fast a rate to the end that the last epoch isn't the best
+    trained = run(model, few_digits, tmp_path / "c.pt", Training(epochs=6, batch_size=64, learning_rate=0.5, warmup=1))
+    assert trained.best_epoch < trained.epochs
+    assert trained.validation.correct == max(epoch.validation.correct for epoch in trained.history)
+    assert evaluate(model, few_digits.val) == trained.validation
+    assert not model.training
+
+
+def test_later_of_equally_good_epochs_is_the_best() -> None:
+    scores = [Score(correct=correct, images=10) for correct in (5, 8, 8, 7)]
+    history = tuple(Epoch(loss=1, validation=score, images=100, seconds=2) for score in scores)
+    trained = Trained(history=history)
+    assert trained.best_epoch == 3
+    assert trained.validation.top1 == 0.8
+    assert trained.images_per_second == 50
+    assert Trained.model_validate_json(trained.model_dump_json()) == trained
+
+
+@pytest.mark.parametrize(
+    "execution", [Execution(), Execution(precision="bf16", teacher_precision="bf16", memory_format="channels_last")]
+)
+def test_interrupted_training_goes_on_to_the_same_weights(
+    few_digits: Dataset, tmp_path: Path, listener: Any, execution: Execution
+) -> None:
+    teacher = build("mobilenet_v1:width=0.125", classes=10, channels=1)
+    settings = Recovery(epochs=4, batch_size=64)
+    distilled = {"teacher": teacher, "loss": kd.build(settings), "execution": execution}
+    whole, stopped = with_dropout(), with_dropout()
+    expected = run(whole, few_digits, tmp_path / "whole.pt", settings, **distilled)
+    with pytest.raises(KeyboardInterrupt):
+        # in the middle of the third epoch of 3 x 64 images
+        run(stopped, few_digits, tmp_path / "c.pt", settings, progress=listener(stop_at=2 * 192 + 1), **distilled)
+    torch.manual_seed(99)
+    resumed, rest = with_dropout(), listener()
+    trained = run(resumed, few_digits, tmp_path / "c.pt", settings, progress=rest, **distilled)
+    assert digest(resumed) == digest(whole)
+    assert [(e.loss, e.validation) for e in trained.history] == [(e.loss, e.validation) for e in expected.history]
+    assert min(done for done, _, _ in rest.advances) > 2 * 192
+    assert all(p.is_contiguous() for p in resumed.parameters())
+
+
+def test_finished_training_gives_its_result_at_once(few_digits: Dataset, tmp_path: Path, listener: Any) -> None:
+    first, again, silence = with_dropout(), with_dropout(), listener()
+    expected = run(first, few_digits, tmp_path / "c.pt")
+    assert run(again, few_digits, tmp_path / "c.pt", progress=silence) == expected
+    assert digest(again) == digest(first)
+    assert not silence.advances
+
+
+def test_checkpoint_of_another_training_is_not_used(few_digits: Dataset, tmp_path: Path, listener: Any) -> None:
+    run(with_dropout(), few_digits, tmp_path / "c.pt")
+    other_weights = with_dropout()
+    nn.init.zeros_(other_weights[-1].bias)
+    others = [
+        (with_dropout(), {"settings": Training(epochs=3, batch_size=64, learning_rate=0.06)}),
+        (with_dropout(), {"seed": 1}),
+        (with_dropout(), {"execution": Execution(memory_format="channels_last")}),
+        (with_dropout(), {"teacher": with_dropout()}),
+        (other_weights, {}),
+    ]
+    for model, changed in others:
+        hears = listener()
+        run(model, few_digits, tmp_path / "c.pt", progress=hears, **changed)
+        assert any("another training" in note for note in hears.notes), changed
+        assert hears.advances
+
+
+def test_seed_decides_the_training(few_digits: Dataset, tmp_path: Path) -> None:
+    digests = []
+    for index, seed in enumerate((0, 0, 1)):
+        model = with_dropout()
+        torch.manual_seed(index)
+        run(model, few_digits, tmp_path / f"{index}.pt", seed=seed)
+        digests.append(digest(model))
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_divergence_is_an_error_that_keeps_the_last_checkpoint(few_digits: Dataset, tmp_path: Path) -> None:
+    checkpoint, settings = tmp_path / "c.pt", Training(epochs=40, batch_size=200, learning_rate=1e20)
+    with pytest.raises(EdgekdError, match=r"diverged: the loss is (nan|inf) in epoch \d+, step 1 of 1") as error:
+        run(with_dropout(), few_digits, checkpoint, settings)
+    assert "Lower the learning rate; it is 1e+20" in error.value.hint
+    assert str(checkpoint) in error.value.hint
+    kept = torch.load(checkpoint, weights_only=True)
+    assert f"epoch {len(kept['history']) + 1}," in error.value.message
+
+
+class Witness(nn.Module):
+    """Remembers every batch that it is shown while `watching`; its logits don't matter."""
+
+    seen: ClassVar[list[Tensor]] = []
+    watching: ClassVar[bool] = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(16 * 16, 10)
+
+    def forward(self, images: Tensor) -> Tensor:
+        if self.watching and not self.training:
+            float(images.sum())
+            Witness.seen.append(images)
+        return self.linear(images.flatten(1))
+
+
+def test_teacher_sees_the_students_views_and_stays_as_it_is(few_digits: Dataset, tmp_path: Path) -> None:
+    teacher, shown = Witness().train(), []
+    student = with_dropout()
+    student.register_forward_pre_hook(lambda m, inputs: shown.append(inputs[0]) if m.training else None)
+    Witness.seen, Witness.watching, before = [], True, digest(teacher)
+    run(student, few_digits, tmp_path / "c.pt", teacher=teacher, loss=kd.build(Recovery()))
+    assert len(shown) == 3 * 3
+    assert all(torch.equal(a, b) for a, b in zip(Witness.seen[-9:], shown, strict=True))
+    assert not torch.equal(shown[0], shown[3])
+    assert digest(teacher) == before
+    assert teacher.training
+
+
+def test_progress_counts_images_to_the_end(few_digits: Dataset, tmp_path: Path, listener: Any) -> None:
+    hears = listener()
+    run(with_dropout(), few_digits, tmp_path / "c.pt", progress=hears)
+    done = [advance[0] for advance in hears.advances]
+    assert done == sorted(done)
+    assert hears.advances[-1][:2] == (3 * 192, 3 * 192)
+    assert "epoch 3/3  loss" in hears.advances[-1][2]
+    assert " val " in hears.advances[-1][2]
+
+
+def test_number_of_epochs_follows_from_the_data_when_none_is_given(
+    few_digits: Dataset, tmp_path: Path, listener: Any
+) -> None:
+    hears = listener(stop_at=1)
+    with pytest.raises(KeyboardInterrupt):
+        run(with_dropout(), few_digits, tmp_path / "c.pt", Training(), progress=hears)
+    assert hears.advances[0][1] == 40 * 128
+
+
+def test_model_of_other_classes_is_an_error(few_digits: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedModelError, match="7 classes apart, digits has 10"):
+        run(build("resnet8", classes=7, channels=1), few_digits, tmp_path / "c.pt")
+
+
+def test_checkpoint_that_can_not_be_written_is_a_storage_error(few_digits: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError):
+        run(with_dropout(), few_digits, tmp_path / "file" / "c.pt")

@@ -1,0 +1,77 @@
+import pytest
+import torch
+from torch import Tensor, nn
+
+from edgekd.distill.losses.ce import CrossEntropy
+from edgekd.distill.step import Learner, logits, place, run_step, seeded, sgd
+from edgekd.errors import UnsupportedModelError
+from edgekd.results import Execution
+from edgekd.schema import Training
+from edgekd.zoo.build import build
+
+CPU = torch.device("cpu")
+
+
+def test_step_is_sgd_with_nesterov_momentum_and_decay_on_weights_alone() -> None:
+    settings = Training(learning_rate=0.1, momentum=0.9, weight_decay=0.01)
+    torch.manual_seed(0)
+    model = nn.Linear(4, 3)
+    learner = Learner(model, None, CrossEntropy(), sgd(model, settings), Execution(), CPU)
+    images, labels = torch.randn(8, 4), torch.randint(3, (8,))
+    expected = {name: p.detach().clone() for name, p in model.named_parameters()}
+    momentum = {name: torch.zeros_like(p) for name, p in expected.items()}
+    for _ in range(3):
+        run_step(learner, images, labels)
+        leaves = {name: p.requires_grad_() for name, p in expected.items()}
+        output = images @ leaves["weight"].T + leaves["bias"]
+        given = torch.autograd.grad(nn.functional.cross_entropy(output, labels), list(leaves.values()))
+        for (name, p), g in zip(leaves.items(), given, strict=True):
+            decayed = g + (0.01 * p.detach() if name == "weight" else 0)
+            momentum[name] = 0.9 * momentum[name] + decayed
+            expected[name] = p.detach() - 0.1 * (decayed + 0.9 * momentum[name])
+    for name, p in model.named_parameters():
+        torch.testing.assert_close(p.detach(), expected[name], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("spec", ["resnet8", "mobilenet_v1:width=0.125"])
+def test_every_execution_takes_about_the_same_step(spec: str) -> None:
+    torch.manual_seed(0)
+    images, labels = torch.randn(64, 1, 16, 16), torch.randint(10, (64,))
+    weights, losses = [], []
+    for execution in (
+        Execution(),
+        Execution(memory_format="channels_last"),
+        Execution(precision="bf16", memory_format="channels_last"),
+    ):
+        torch.manual_seed(1)
+        model = place(build(spec, classes=10, channels=1), execution, CPU)
+        learner = Learner(model, None, CrossEntropy(), sgd(model, Training()), execution, CPU)
+        losses.append(run_step(learner, images, labels).item())
+        weights.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
+    assert losses[1:] == pytest.approx([losses[0]] * 2, rel=0.02)
+    for other in weights[1:]:
+        assert nn.functional.cosine_similarity(weights[0], other, dim=0) > 0.99
+
+
+def test_random_numbers_inside_follow_the_seed_and_outside_go_on() -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(2)
+    torch.manual_seed(5)
+    with seeded(1):
+        first = torch.rand(2)
+    with seeded(1):
+        assert torch.equal(torch.rand(2), first)
+    assert torch.equal(torch.rand(2), expected)
+
+
+class Two(nn.Module):
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        return images, images
+
+
+def test_output_that_is_not_logits_is_an_error() -> None:
+    images = torch.randn(2, 1, 4, 4)
+    with pytest.raises(UnsupportedModelError, match="tuple"):
+        logits(Two(), images, "fp32")
+    with pytest.raises(UnsupportedModelError, match=r"\(2, 1, 4, 4\)"):
+        logits(nn.Identity(), images, "fp32")

@@ -1,0 +1,69 @@
+import torch
+from torch import Tensor, nn
+
+from edgekd.data.dataset import Dataset
+from edgekd.distill.checkpoint import digest
+from edgekd.distill.teacher import frozen
+from edgekd.results import Execution
+
+CPU = torch.device("cpu")
+
+
+def settled(model: nn.Module, images: Tensor) -> nn.Module:
+    """With batch statistics that aren't the initial 0 and 1."""
+    with torch.no_grad():
+        for _ in range(3):
+            model.train()(images)
+    return model
+
+
+def batch_norms(model: nn.Module) -> int:
+    return sum(isinstance(m, nn.BatchNorm2d) for m in model.modules())
+
+
+def test_folded_teacher_gives_the_same_logits(digits: Dataset, resnet8: nn.Module) -> None:
+    images, _ = next(iter(digits.val.batches(32)))
+    teacher = settled(resnet8, images)
+    before = digest(teacher)
+    folded = frozen(teacher, images, Execution(memory_format="channels_last"), CPU)
+    assert batch_norms(folded) == 0
+    assert not any(p.requires_grad for p in folded.parameters())
+    with torch.no_grad():
+        torch.testing.assert_close(folded(images), teacher.eval()(images), rtol=1e-4, atol=1e-4)
+    assert digest(teacher) == before
+
+
+class SharedConvolution(nn.Module):
+    """Folding either normalisation into the one convolution spoils the other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(1, 10, 3)
+        self.first, self.second = nn.BatchNorm2d(10), nn.BatchNorm2d(10)
+
+    def forward(self, images: Tensor) -> Tensor:
+        first, second = self.first(self.convolution(images)), self.second(self.convolution(2 * images))
+        return (first + 3 * second).mean((2, 3))
+
+
+class Untraceable(nn.Module):
+    """Its way depends on its data."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution, self.norm = nn.Conv2d(1, 10, 3), nn.BatchNorm2d(10)
+
+    def forward(self, images: Tensor) -> Tensor:
+        output: Tensor = self.norm(self.convolution(images)).mean((2, 3))
+        return output if images.sum() > 0 else -output
+
+
+def test_teacher_that_folds_wrongly_or_not_at_all_is_used_as_it_is(digits: Dataset) -> None:
+    images, _ = next(iter(digits.val.batches(32)))
+    for model in (SharedConvolution(), Untraceable()):
+        teacher = settled(model, images)
+        norms = batch_norms(teacher)
+        copied = frozen(teacher, images, Execution(), CPU)
+        assert batch_norms(copied) == norms
+        with torch.no_grad():
+            assert torch.equal(copied(images), teacher.eval()(images))

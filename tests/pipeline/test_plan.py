@@ -1,0 +1,64 @@
+import pytest
+
+from edgekd.pipeline.plan import search
+from edgekd.results import Candidate, RungLatency
+from edgekd.schema import Interval
+
+LEVELS = tuple(round(0.05 * i, 2) for i in range(19))
+
+
+def device(curve, limit, asked):
+    """Measures a made-up network whose latency ratio at a pruning ratio is `curve(ratio)`."""
+
+    def measure(ratio):
+        asked.append(ratio)
+        value = curve(ratio)
+        rung = RungLatency(
+            precision="fp32",
+            median_ms=value,
+            ratio=Interval(estimate=value, low=value, high=value),
+            fits=value <= limit,
+        )
+        return Candidate(ratio=ratio, parameters=int(1000 * (1 - ratio)), macs=1, rungs=(rung,))
+
+    return measure
+
+
+@pytest.mark.parametrize("limit", [0.9, 0.52, 0.3, 0.12])
+def test_the_least_pruned_that_fits_is_found_in_a_handful_of_measurements(limit):
+    asked = []
+    plan = search(LEVELS, device(lambda r: 1 - r, limit, asked))
+    assert plan.feasible
+    assert plan.ratio == min(r for r in LEVELS if 1 - r <= limit)
+    assert len(asked) == len(set(asked)) <= 7
+
+
+def test_nothing_is_pruned_where_the_unpruned_network_fits():
+    asked = []
+    plan = search(LEVELS, device(lambda r: 0.4, 0.5, asked))
+    assert (plan.ratio, plan.feasible, asked) == (0.0, True, [0.0])
+
+
+def test_a_fit_in_between_is_found_where_the_most_pruned_is_slower():
+    # a staircase that turns up again: 0.45 at 60 %, 0.6 at 90 %
+    plan = search(LEVELS, device(lambda r: 1 - r if r <= 0.6 else 0.6, 0.5, []))
+    assert plan.feasible
+    assert plan.ratio == 0.5
+
+
+def test_where_nothing_fits_the_fastest_is_kept_and_named_the_larger_of_equals():
+    plan = search(LEVELS, device(lambda r: max(0.53, 1 - r) + (0.005 if r == 0.6 else 0), 0.47, []))
+    assert plan.feasible is False
+    assert plan.ratio == 0.6  # 0.535 there and 0.53 at 90 %: the same on a shared machine
+    assert "0.54" in plan.why
+
+
+def test_a_network_that_cannot_be_narrowed_is_planned_as_it_is():
+    plan = search((0.0,), device(lambda r: 1.0, 0.5, []))
+    assert (plan.ratio, plan.feasible) == (0.0, False)
+
+
+def test_one_step_further_is_the_next_level():
+    plan = search(LEVELS, device(lambda r: 1 - r, 0.52, []))
+    assert plan.further() == pytest.approx(plan.ratio + 0.05)
+    assert plan.model_copy(update={"ratio": 0.9}).further() is None

@@ -1,0 +1,56 @@
+"""torchvision's networks: those that can be pruned are, and those that can't end within the limits."""
+
+from pathlib import Path
+
+import pytest
+
+from edgekd.errors import UnsupportedModelError
+from edgekd.prune.pruner import Pruner
+from edgekd.zoo.structure import Structure, load_student
+
+pytestmark = pytest.mark.slow
+
+
+def pruner(name: str, *, size: int) -> Pruner:
+    return Pruner(
+        f"torchvision:{name}",
+        classes=1000,
+        channels=3,
+        height=size,
+        width=size,
+        weights=None,
+        method="filters",
+        block=8,
+        timeout_s=120,
+        memory_bytes=2_000_000_000,
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["mobilenet_v2", "resnet18", "densenet121", "squeezenet1_1", "regnet_y_400mf", "efficientnet_b0"]
+)
+def test_convolutional_networks_are_pruned_and_keep_their_classes(name: str, tmp_path: Path) -> None:
+    with pruner(name, size=64) as network:
+        whole = network.prune(0, tmp_path / "whole")
+        pruned = network.prune(0.4, tmp_path / "pruned")
+    assert pruned.parameters < 0.6 * whole.parameters
+    assert pruned.macs < 0.7 * whole.macs
+    student = load_student(Structure.read(pruned.structure), pruned.weights)
+    last = [m for m in student.modules() if hasattr(m, "out_features") or hasattr(m, "out_channels")][-1]
+    assert 1000 in (getattr(last, "out_features", None), getattr(last, "out_channels", None))
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "what"),
+    [
+        ("shufflenet_v2_x0_5", 64, "ZeroDivisionError"),
+        ("vit_b_16", 224, "RuntimeError"),
+        ("swin_t", 224, "can't be pruned in (2 GB|120 s)"),
+    ],
+)
+def test_what_cant_be_pruned_says_so_within_the_limits(name: str, size: int, what: str, tmp_path: Path) -> None:
+    with pruner(name, size=size) as network:
+        with pytest.raises(UnsupportedModelError, match=f"torchvision:{name}.*{what}") as e:
+            network.prune(0.4, tmp_path)
+        assert "prune.ratio = 0" in e.value.hint
+    assert not list(tmp_path.iterdir())

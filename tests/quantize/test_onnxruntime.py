@@ -1,0 +1,60 @@
+import numpy as np
+import onnx
+import pytest
+import torch
+from torch import nn
+
+from edgekd.errors import StorageError
+from edgekd.export.onnx import export_onnx
+from edgekd.export.outputs import Runner
+from edgekd.export.parity import compare, failure
+from edgekd.quantize.onnxruntime import write_int8
+
+
+@pytest.fixture(scope="module")
+def fp32(tmp_path_factory):
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 16, 3, padding=1, groups=16), nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 4),
+    ).eval()  # fmt: skip
+    path = tmp_path_factory.mktemp("q") / "m.onnx"
+    export_onnx(model, torch.zeros(1, 1, 12, 12), path)
+    return path
+
+
+def images(n, seed):
+    return np.random.default_rng(seed).normal(size=(n, 1, 12, 12)).astype(np.float32)
+
+
+def test_int8_is_u8s8_per_channel_and_close_to_fp32(fp32, tmp_path):
+    write_int8(fp32, tmp_path / "i.onnx", images(64, 0))
+    graph = onnx.load(tmp_path / "i.onnx").graph
+    held = {i.name: i for i in graph.initializer}
+    zero_points = [held[n.input[2]] for n in graph.node if n.op_type == "QuantizeLinear"]
+    assert zero_points
+    assert {z.data_type for z in zero_points} == {onnx.TensorProto.UINT8}
+    weights = [held[n.input[0]] for n in graph.node if n.op_type == "DequantizeLinear" and n.input[0] in held]
+    conv = next(w for w in weights if tuple(w.dims) == (16, 1, 3, 3))
+    assert conv.data_type == onnx.TensorProto.INT8
+    scales = next(held[n.input[1]] for n in graph.node if n.op_type == "DequantizeLinear" and n.input[0] == conv.name)
+    assert tuple(scales.dims) == (16,)
+    test = images(200, 1)
+    parity = compare(Runner(fp32, "onnxruntime")(test), Runner(tmp_path / "i.onnx", "onnxruntime")(test))
+    assert failure(parity, "int8") is None
+
+
+def test_the_calibration_images_decide_the_ranges(fp32, tmp_path):
+    write_int8(fp32, tmp_path / "a.onnx", images(16, 0))
+    write_int8(fp32, tmp_path / "b.onnx", 10 * images(16, 0))
+    scale = [
+        max(float(onnx.numpy_helper.to_array(i).max()) for i in onnx.load(tmp_path / f).graph.initializer
+            if i.name.startswith("input") and "scale" in i.name)
+        for f in ("a.onnx", "b.onnx")
+    ]  # fmt: skip
+    assert scale[1] == pytest.approx(10 * scale[0], rel=1e-3)
+
+
+def test_a_folder_that_is_not_there_is_a_storage_error(fp32, tmp_path):
+    with pytest.raises(StorageError):
+        write_int8(fp32, tmp_path / "none" / "i.onnx", images(4, 0))

@@ -1,0 +1,159 @@
+import errno
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from edgekd.errors import StorageError
+from edgekd.schema import Accuracy, Value
+from edgekd.store import Store, cache_folder, fingerprint, remembered
+
+
+class Count(Value):
+    n: int
+
+
+def test_a_stage_is_built_once_and_then_found(tmp_path):
+    built = []
+
+    def build(folder):
+        built.append(folder)
+        (folder / "weights").write_text("w")
+        return Count(n=3)
+
+    store = Store(tmp_path)
+    first, folder, found = store.stage("s", {"a": 1}, Count, build)
+    again, same_folder, found_again = store.stage("s", {"a": 1}, Count, build)
+    assert (first, found) == (Count(n=3), False)
+    assert (again, found_again) == (Count(n=3), True)
+    assert folder == same_folder
+    assert (folder / "weights").read_text() == "w"
+    assert len(built) == 1
+
+
+def test_changed_inputs_are_another_stage(tmp_path):
+    store = Store(tmp_path)
+    one, _, _ = store.stage("s", {"a": 1}, Count, lambda _: Count(n=1))
+    two, _, found = store.stage("s", {"a": 2}, Count, lambda _: Count(n=2))
+    assert (one.n, two.n, found) == (1, 2, False)
+
+
+def test_fingerprint_ignores_the_order_of_keys_but_not_values():
+    value = Accuracy(correct=1, images=2, dataset="d", split="val")
+    assert fingerprint({"a": 1, "b": value}) == fingerprint({"b": value, "a": 1})
+    assert fingerprint({"a": 1, "b": value}) != fingerprint({"a": 1, "b": value.model_copy(update={"correct": 2})})
+
+
+def test_a_stage_that_fails_leaves_its_partial_folder_for_the_next_try(tmp_path):
+    store = Store(tmp_path)
+
+    def fails(folder):
+        (folder / "checkpoint").write_text("epoch 3")
+        raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError):
+        store.stage("s", {}, Count, fails)
+    seen = []
+
+    def goes_on(folder):
+        seen.append((folder / "checkpoint").read_text())
+        return Count(n=1)
+
+    assert store.stage("s", {}, Count, goes_on)[2] is False
+    assert seen == ["epoch 3"]
+
+
+def test_a_process_killed_in_a_stage_loses_nothing_that_was_finished(tmp_path):
+    script = textwrap.dedent("""
+        import sys, time
+        from pathlib import Path
+        from edgekd.schema import Value
+        from edgekd.store import Store
+        class Count(Value):
+            n: int
+        store = Store(Path(sys.argv[1]))
+        store.stage("first", {}, Count, lambda folder: Count(n=1))
+        def slow(folder):
+            (folder / "half").write_text("half")
+            print("in", flush=True)
+            time.sleep(60)
+        store.stage("second", {}, Count, slow)
+    """)
+    child = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert child.stdout.readline() == "in\n"
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    child.stdout.close()
+    store = Store(tmp_path)
+
+    def never(folder):
+        raise AssertionError("the first stage was finished")
+
+    assert store.stage("first", {}, Count, never)[0] == Count(n=1)
+    assert store.stage("second", {}, Count, lambda folder: Count(n=2))[0] == Count(n=2)
+
+
+def test_a_damaged_result_is_built_again(tmp_path):
+    store = Store(tmp_path)
+    _, folder, _ = store.stage("s", {}, Count, lambda _: Count(n=1))
+    (folder / "result.json").write_text('{"n": "trunc')
+    assert store.stage("s", {}, Count, lambda _: Count(n=2))[0] == Count(n=2)
+    assert store.stage("s", {}, Count, lambda _: Count(n=3))[0] == Count(n=2)
+
+
+def _hold(root, held):
+    with Store(root).lock():
+        held.set()
+        time.sleep(30)
+
+
+def test_a_second_edgekd_in_the_same_folder_is_refused(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    held = context.Event()
+    other = context.Process(target=_hold, args=(tmp_path, held))
+    other.start()
+    try:
+        assert held.wait(20)
+        with pytest.raises(StorageError, match="another edgekd"), Store(tmp_path).lock():
+            pass
+    finally:
+        other.kill()
+        other.join()
+    with Store(tmp_path).lock():  # a killed one leaves no lock behind
+        pass
+
+
+def test_a_full_disk_is_told_as_such(tmp_path):
+    def full(folder):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    from edgekd.files import writing
+
+    with pytest.raises(StorageError, match="No space left"), writing(tmp_path):
+        full(tmp_path)
+
+
+def test_a_file_in_the_place_of_the_run_directory_is_told(tmp_path):
+    (tmp_path / "run").write_text("")
+    with pytest.raises(StorageError, match="run"), Store(tmp_path / "run").lock():
+        pass
+
+
+def test_a_timed_decision_is_taken_once(tmp_path):
+    path = tmp_path / "d.json"
+    assert remembered(path, Count, lambda: Count(n=1)) == Count(n=1)
+    assert remembered(path, Count, lambda: Count(n=2)) == Count(n=1)
+
+
+def test_the_cache_folder_is_where_the_environment_says(monkeypatch):
+    monkeypatch.setenv("EDGEKD_CACHE", "/somewhere")
+    assert cache_folder() == Path("/somewhere")
+    monkeypatch.delenv("EDGEKD_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/xdg")
+    assert cache_folder() == Path("/xdg/edgekd")

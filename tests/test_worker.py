@@ -1,0 +1,54 @@
+import sys
+
+import pytest
+
+from edgekd.worker import Worker, WorkerError
+
+ECHO = """
+import json, sys
+for line in sys.stdin:
+    print(json.dumps({"got": json.loads(line)}), flush=True)
+"""
+
+
+def worker(code, **limits):
+    return Worker([sys.executable, "-c", code], **limits)
+
+
+def test_each_request_has_its_answer():
+    with worker(ECHO) as child:
+        assert child.ask({"a": 1}, 20) == {"got": {"a": 1}}
+        assert child.ask({"b": [2]}, 20) == {"got": {"b": [2]}}
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "says"),
+    [
+        ("import sys; sys.exit('last words')", "crashed", "last words"),
+        ("import os; os.abort()", "crashed", "signal 6"),
+        ("import time; time.sleep(60)", "timeout", "1 s"),
+        ("print('not json', flush=True); input(); input()", "garbled", "not json"),
+        ('print(\'{"error": "no such model"}\', flush=True); input(); input()', "error", "no such model"),
+    ],
+)
+def test_a_child_that_fails_is_told_apart(code, kind, says):
+    with worker(code) as child, pytest.raises(WorkerError, match=says) as e:
+        child.ask({}, 1 if kind == "timeout" else 20)
+    assert e.value.kind == kind
+
+
+def test_a_child_that_eats_memory_is_killed():
+    code = "import time\nheld = []\nwhile True:\n    held.append(bytearray(20_000_000)); time.sleep(0.02)"
+    with worker(code, memory_bytes=200e6) as child, pytest.raises(WorkerError, match="memory") as e:
+        child.ask({}, 60)
+    assert e.value.kind == "memory"
+
+
+def test_a_child_never_outlives_the_block():
+    import psutil
+
+    with worker("import time; time.sleep(600)") as child:
+        pid = child._process.pid
+        with pytest.raises(WorkerError):
+            child.ask({}, 0.5)
+    assert not psutil.pid_exists(pid)

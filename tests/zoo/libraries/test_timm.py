@@ -1,0 +1,29 @@
+import importlib.util
+
+import pytest
+import torch
+
+from edgekd.errors import EdgekdError
+from edgekd.zoo.build import build
+
+has_timm = importlib.util.find_spec("timm") is not None
+
+
+@pytest.mark.skipif(not has_timm, reason="timm isn't installed")
+def test_builds_for_any_channels_and_classes() -> None:
+    model = build("timm:resnet10t", classes=7, channels=2)
+    assert model.eval()(torch.randn(2, 2, 64, 64)).shape == (2, 7)
+
+
+@pytest.mark.skipif(not has_timm, reason="timm isn't installed")
+def test_unknown_name_gets_the_nearest() -> None:
+    with pytest.raises(EdgekdError, match="timm has no model 'resnet1O'") as caught:
+        build("timm:resnet1O", classes=7, channels=3)
+    assert "resnet10t" in caught.value.hint
+
+
+@pytest.mark.skipif(has_timm, reason="timm is installed")
+def test_missing_library_says_how_to_install_it() -> None:
+    with pytest.raises(EdgekdError, match="timm isn't installed") as caught:
+        build("timm:resnet10t", classes=7, channels=3)
+    assert caught.value.hint == "pip install 'timm'"

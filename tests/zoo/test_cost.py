@@ -1,0 +1,29 @@
+import torch
+from torch import nn
+
+from edgekd.zoo.build import build
+from edgekd.zoo.cost import macs, parameters
+
+
+def test_macs_are_those_counted_by_hand() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1, groups=1), nn.Flatten(), nn.Linear(8 * 4 * 4, 10))
+    assert macs(model, (3, 4, 4)) == 16 * 8 * 3 * 9 + 8 * 4 * 4 * 10
+
+
+def test_macs_of_resnet32_are_the_published_69_million() -> None:
+    assert 69e6 < macs(build("resnet32", classes=10, channels=3), (3, 32, 32)) < 69.5e6
+
+
+def test_counting_leaves_the_model_as_it_was() -> None:
+    model = build("resnet8", classes=10, channels=1).train()
+    model.get_submodule("stem").eval()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    macs(model, (1, 16, 16))
+    assert model.training
+    assert not model.get_submodule("stem").training
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+
+
+def test_shared_parameters_count_once() -> None:
+    layer = nn.Linear(4, 4)
+    assert parameters(nn.Sequential(layer, layer, nn.BatchNorm1d(4))) == 20 + 8

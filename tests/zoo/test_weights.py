@@ -1,0 +1,199 @@
+import pickle
+import resource
+import sys
+import types
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from edgekd.errors import StorageError, UnsupportedModelError
+from edgekd.zoo.build import build
+from edgekd.zoo.weights import load_weights, save_weights
+
+touched: list[str] = []
+
+
+class Payload:
+    """What a hostile checkpoint could do: run a function upon loading."""
+
+    def __reduce__(self) -> tuple[Callable[[str], None], tuple[str]]:
+        return touched.append, ("ran",)
+
+
+def network() -> nn.Module:
+    return build("resnet8", classes=10, channels=1).eval()
+
+
+def same(a: nn.Module, b: nn.Module) -> bool:
+    other = b.state_dict()
+    return all(torch.equal(value, other[key]) for key, value in a.state_dict().items())
+
+
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """The system refuses to write files beyond this size, as it does on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
+    model, other = network(), network()
+    model.get_submodule("stem.1").running_mean.fill_(3)
+    save_weights(model, tmp_path / "new" / "w.safetensors")
+    assert not same(model, other)
+    load_weights(other, tmp_path / "new" / "w.safetensors")
+    assert same(model, other)
+
+
+def test_tied_weights_are_saved(tmp_path: Path) -> None:
+    layer = nn.Linear(3, 3)
+    save_weights(nn.Sequential(layer, layer), tmp_path / "w.safetensors")
+    other = nn.Linear(3, 3)
+    load_weights(nn.Sequential(other, other), tmp_path / "w.safetensors")
+    assert same(layer, other)
+
+
+@pytest.mark.parametrize("suffix", ["pt", "pth"])
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda state: state,
+        lambda state: {"state_dict": state, "epoch": 3},
+        lambda state: {"model": state, "optimizer": {"lr": 0.1}},
+        lambda state: {f"module.{key}": value for key, value in state.items()},
+        lambda state: {"state_dict": {f"_orig_mod.module.{key}": value for key, value in state.items()}},
+        lambda state: {key: value for key, value in state.items() if "num_batches" not in key},
+    ],
+    ids=["bare", "state_dict", "model", "DataParallel", "compiled", "before 0.4.1"],
+)
+def test_torch_checkpoints_of_all_forms_are_loaded(tmp_path: Path, suffix: str, wrap: Any) -> None:
+    model, other = network(), network()
+    torch.save(wrap(model.state_dict()), tmp_path / f"w.{suffix}")
+    load_weights(other, tmp_path / f"w.{suffix}")
+    assert same(model, other)
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_pickle_is_refused_unrun_and_the_flag_named(tmp_path: Path, legacy: bool) -> None:
+    path = tmp_path / "w.pt"
+    torch.save({"model": network(), "extra": Payload()}, path, _use_new_zipfile_serialization=not legacy)
+    touched.clear()
+    with pytest.raises(StorageError, match=r"\(.*\), refused because loading it can run any code") as caught:
+        load_weights(network(), path)
+    assert "--trust-checkpoint" in caught.value.hint
+    assert not touched
+
+
+def test_bare_pickle_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "w.pt"
+    path.write_bytes(pickle.dumps({"a": Payload()}))
+    touched.clear()
+    with pytest.raises(StorageError, match="refused"):
+        load_weights(network(), path)
+    assert not touched
+
+
+@pytest.mark.parametrize("form", [lambda m: m, lambda m: {"model": m}], ids=["network", "network under model"])
+def test_trusted_pickle_of_a_network_is_loaded(tmp_path: Path, form: Any) -> None:
+    model, other = network(), network()
+    torch.save(form(model), tmp_path / "w.pt")
+    load_weights(other, tmp_path / "w.pt", trust_checkpoint=True)
+    assert same(model, other)
+
+
+def test_trusted_pickle_of_missing_classes_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = types.ModuleType("module_of_long_ago")
+    module.Network = type("Network", (nn.Linear,), {"__module__": "module_of_long_ago"})  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "module_of_long_ago", module)
+    torch.save(module.Network(1, 1), tmp_path / "w.pt")
+    monkeypatch.delitem(sys.modules, "module_of_long_ago")
+    with pytest.raises(StorageError, match="classes that aren't here: No module named 'module_of_long_ago'"):
+        load_weights(network(), tmp_path / "w.pt", trust_checkpoint=True)
+
+
+def test_mismatch_names_the_keys(tmp_path: Path) -> None:
+    state: dict[str, Tensor] = network().state_dict()
+    del state["stem.0.weight"]
+    state["surplus"] = torch.zeros(1)
+    state["head.2.weight"] = torch.zeros(5, 64)
+    safetensors.torch.save_file(state, tmp_path / "w.safetensors")
+    model = network()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    with pytest.raises(UnsupportedModelError) as caught:
+        load_weights(model, tmp_path / "w.safetensors")
+    message = caught.value.message
+    assert "1 missing: stem.0.weight" in message
+    assert "1 unexpected: surplus" in message
+    assert "1 of another shape: head.2.weight (5, 64) for (10, 64)" in message
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+
+
+def test_weights_of_another_model_are_counted_not_all_listed(tmp_path: Path) -> None:
+    save_weights(build("resnet20", classes=10, channels=1), tmp_path / "w.safetensors")
+    with pytest.raises(UnsupportedModelError, match=r"\d+ unexpected: .* and \d+ more"):
+        load_weights(network(), tmp_path / "w.safetensors")
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "pt"])
+@pytest.mark.parametrize("keep", [0, 5, 0.5, 0.999])
+def test_truncated_file_is_named(tmp_path: Path, suffix: str, keep: float) -> None:
+    whole, cut = tmp_path / f"whole.{suffix}", tmp_path / f"cut.{suffix}"
+    if suffix == "pt":
+        torch.save(network().state_dict(), whole)
+    else:
+        save_weights(network(), whole)
+    data = whole.read_bytes()
+    cut.write_bytes(data[: int(keep * len(data)) if keep < 1 else int(keep)])
+    with pytest.raises(StorageError, match=r"cut\.\w+: truncated, or not"):
+        load_weights(network(), cut)
+
+
+@pytest.mark.parametrize("name", ["w.safetensors", "w.pt"])
+def test_text_is_no_checkpoint(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("hello " * 100)
+    with pytest.raises(StorageError, match=f"{name}: truncated, or not"):
+        load_weights(network(), tmp_path / name)
+
+
+def test_torchscript_is_told_apart(tmp_path: Path) -> None:
+    torch.jit.save(torch.jit.trace(network(), torch.randn(1, 1, 8, 8)), tmp_path / "w.pt")
+    with pytest.raises(StorageError, match="TorchScript"):
+        load_weights(network(), tmp_path / "w.pt")
+
+
+@pytest.mark.parametrize("content", [{"epoch": 3}, torch.zeros(3), {}, {"state_dict": {"a": 1}}])
+def test_checkpoint_without_state_dict_says_what_it_holds(tmp_path: Path, content: Any) -> None:
+    torch.save(content, tmp_path / "w.pt")
+    with pytest.raises(StorageError, match="holds no state dict"):
+        load_weights(network(), tmp_path / "w.pt")
+
+
+def test_missing_file_folder_and_unknown_kind_are_told(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="no such file"):
+        load_weights(network(), tmp_path / "w.pt")
+    with pytest.raises(StorageError, match="is a folder"):
+        load_weights(network(), tmp_path)
+    (tmp_path / "w.h5").write_bytes(b"x")
+    with pytest.raises(StorageError, match="not a kind of checkpoint"):
+        load_weights(network(), tmp_path / "w.h5")
+
+
+def test_full_disk_keeps_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    model, other = network(), network()
+    save_weights(model, path)
+    with largest_file(10_000), pytest.raises(StorageError):
+        save_weights(other, path)
+    load_weights(other, path)
+    assert same(model, other)
+    assert [f.name for f in tmp_path.iterdir()] == ["w.safetensors"]

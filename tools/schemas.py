@@ -1,0 +1,34 @@
+"""Write the JSON Schema of every document that edgekd prints or stores: `python tools/schemas.py`."""
+
+import json
+from pathlib import Path
+
+from edgekd.schema import Budgets, Measurement, Targets, Value, Verdict
+
+FOLDER = Path(__file__).parent.parent / "edgekd" / "schemas"
+
+DOCUMENTS: dict[str, type[Value]] = {
+    "measurement": Measurement,
+    "verdict": Verdict,
+    "targets": Targets,
+    "budgets": Budgets,
+}
+
+
+def text(document: type[Value]) -> str:
+    """The JSON Schema of what edgekd writes."""
+    schema = document.model_json_schema(mode="serialization")
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    # an identifier that is always written, though reading would default it
+    schema["required"] = sorted({*schema.get("required", ()), "schema_version"})
+    return json.dumps(schema, indent=1, sort_keys=True) + "\n"
+
+
+def main() -> None:
+    FOLDER.mkdir(exist_ok=True)
+    for name, document in DOCUMENTS.items():
+        (FOLDER / f"{name}.json").write_text(text(document), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
