@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from edgekd.schema import Accuracy, Artifact, Interval, Recipe, Value, Verdict
+from edgekd.schema import Accuracy, Artifact, Interval, PositiveInt, Recipe, Value, Verdict
 
 
 class Parity(Value):
@@ -23,6 +23,8 @@ class Execution(Value):
     precision: Literal["fp32", "bf16"] = "fp32"
     teacher_precision: Literal["fp32", "bf16"] = "fp32"
     memory_format: Literal["contiguous", "channels_last"] = "contiguous"
+    threads: PositiveInt | None = None
+    """Of the CPU; as many as torch wants if None."""
     images_per_second: dict[str, float] = Field(default_factory=dict)
     """What was timed to choose this, by name; empty if nothing was."""
 

@@ -62,11 +62,13 @@ def in_batches(order: Indices, batch_size: int, *, whole: bool = False) -> list[
 
 def augment(pixels: Pixels, indices: Indices, drawn: Draw, pad: int) -> Pixels:
     """The drawn view of a batch (B, C, H, W) of the images `indices`: cropped out of a black border, then flipped."""
-    height, width = pixels.shape[2:]
-    padded = np.pad(pixels, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
+    count, channels, height, width = pixels.shape
+    # by hand, because np.pad takes as long as all the rest
+    padded = np.zeros((count, channels, height + 2 * pad, width + 2 * pad), np.uint8)
+    padded[:, :, pad : pad + height, pad : pad + width] = pixels
     # all crops of all images, without a copy of any; the indexing copies one of each
     crops = sliding_window_view(padded, (height, width), axis=(2, 3))
-    chosen: Pixels = crops[np.arange(len(indices)), :, drawn.top[indices], drawn.left[indices]]
+    chosen: Pixels = crops[np.arange(count), :, drawn.top[indices], drawn.left[indices]]
     flipped = drawn.flipped[indices]
     chosen[flipped] = chosen[flipped, :, :, ::-1]
     return chosen

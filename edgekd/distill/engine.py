@@ -11,7 +11,7 @@ from edgekd.distill.epoch import Epoch, Run, train_epoch
 from edgekd.distill.evaluate import Score
 from edgekd.distill.losses._base import Loss
 from edgekd.distill.schedule import default_epochs
-from edgekd.distill.step import Learner, logits, place, place_images, sgd, training_device
+from edgekd.distill.step import Learner, logits, on_threads, place, place_images, sgd, training_device
 from edgekd.distill.teacher import frozen
 from edgekd.errors import UnsupportedModelError
 from edgekd.progress import Progress
@@ -90,7 +90,8 @@ def train(
     prepared = frozen(teacher, images, execution, device) if teacher is not None else None
     learner = Learner(model, prepared, loss, sgd(model, settings), execution, device)
     run = Run(learner, data, settings, seed, checkpoint, progress)
-    history = _finish(run, _begin(run, _key(run, teacher)))
+    with on_threads(execution.threads):
+        history = _finish(run, _begin(run, _key(run, teacher)))
     place(model, Execution(), torch.device("cpu")).eval()
     return Trained(history=tuple(history))
 

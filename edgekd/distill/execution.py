@@ -1,10 +1,12 @@
-"""Which precision and memory format train a model fastest here, found by timing a few steps of each.
+"""Which precision, memory format and number of threads train a model fastest here, found by timing a few steps of each.
 
-bf16 is twice as fast as fp32 where the processor has units for it and slower where it has none, channels_last helps
-most convolutions and not all: no rule replaces the clock.
+bf16 is twice as fast as fp32 where the processor has units for it and slower where it has none; channels_last helps
+most convolutions and not all; two threads are twice as fast as one, unless other programs keep one of them waiting at
+every barrier: then they are ten times slower. No rule replaces the clock.
 """
 
 import copy
+import statistics
 import time
 from collections.abc import Callable, Mapping
 
@@ -17,6 +19,7 @@ from edgekd.distill.step import (
     Learner,
     MemoryFormat,
     Precision,
+    on_threads,
     place,
     place_images,
     run_step,
@@ -33,27 +36,49 @@ from edgekd.schema import Training
 _ROUNDS = 3
 _HOPELESS = 2.0  # times slower than the fastest after one round: not timed again
 
+Job = Callable[[Execution], Callable[[], object]]
+"""Prepares work for one way to run it; what it gives does the work once."""
+
 
 def choose_execution(
     model: nn.Module, data: Dataset, settings: Training, loss: Loss, teacher: nn.Module | None = None
 ) -> Execution:
     """The fastest way to run a training step of this model, and its teacher's inference, on this machine.
 
-    What `settings` fix is taken as it is, and nothing is timed where they leave no choice. Neither the model nor the
-    global random state changes. Two calls may answer differently where two ways are about as fast: keep the answer
-    where training is to be resumed or repeated exactly.
+    The precision and memory format that `settings` fix are taken as they are. Neither the model nor the global random
+    state changes. Two calls may answer differently where two ways are about as fast: keep the answer where training
+    is to be resumed or repeated exactly.
 
     Raises:
         UnsupportedModelError: the model runs in none of the ways that `settings` leave.
     """
+    precisions: tuple[Precision, ...] = ("fp32", "bf16") if settings.precision == "auto" else (settings.precision,)
+    formats: tuple[MemoryFormat, ...] = ("contiguous", "channels_last")
+    if settings.memory_format != "auto":
+        formats = (settings.memory_format,)
     view = View(data.augmentation, seed=0, epoch=0)
     images, labels = next(iter(data.train.batches(settings.batch_size, view)))
     with seeded(0):
-        chosen, rates = _time_student(model, settings, _with_known_teacher(loss, teacher, images), images, labels)
+        learning = _learning(model, settings, _with_known_teacher(loss, teacher, images), images, labels)
+        way, rates = Execution(precision=precisions[0], memory_format=formats[-1]), {}
+        ways = {f"{n} threads": way.model_copy(update={"threads": n}) for n in _thread_counts()}
+        way = _fastest(ways, learning, len(images), rates)
+        ways = {
+            f"{p} {f}": way.model_copy(update={"precision": p, "memory_format": f}) for p in precisions for f in formats
+        }
+        way = _fastest(ways, learning, len(images), rates)
         if teacher is not None:
-            precision, teacher_rates = _time_teacher(teacher, settings, chosen, images)
-            chosen, rates = chosen.model_copy(update={"teacher_precision": precision}), rates | teacher_rates
-    return chosen.model_copy(update={"images_per_second": rates})
+            ways = {f"teacher {p}": way.model_copy(update={"teacher_precision": p}) for p in precisions}
+            way = _fastest(ways, _teaching(teacher, images), len(images), rates)
+    return way.model_copy(update={"images_per_second": rates})
+
+
+def _thread_counts() -> list[int]:
+    """What torch would take, and halves of it down to one; only that where a GPU does the work."""
+    counts = [torch.get_num_threads()]
+    while counts[-1] > 1 and training_device().type == "cpu":
+        counts.append(counts[-1] // 2)
+    return counts
 
 
 def _with_known_teacher(loss: Loss, teacher: nn.Module | None, images: Tensor) -> Loss:
@@ -65,70 +90,57 @@ def _with_known_teacher(loss: Loss, teacher: nn.Module | None, images: Tensor) -
     return lambda student_logits, _, labels: loss(student_logits, taught, labels)
 
 
-def _time_student(
-    model: nn.Module, settings: Training, loss: Loss, images: Tensor, labels: Tensor
-) -> tuple[Execution, dict[str, float]]:
-    formats: tuple[MemoryFormat, ...] = ("contiguous", "channels_last")
-    if settings.memory_format != "auto":
-        formats = (settings.memory_format,)
-    ways = {f"{p} {f}": Execution(precision=p, memory_format=f) for p in _precisions(settings) for f in formats}
-    if len(ways) == 1:
-        return next(iter(ways.values())), {}
+def _learning(model: nn.Module, settings: Training, loss: Loss, images: Tensor, labels: Tensor) -> Job:
     device = training_device()
 
-    def step(way: Execution) -> Callable[[], object]:
+    def prepare(way: Execution) -> Callable[[], object]:
         student = place(copy.deepcopy(model), way, device).train()
         learner = Learner(student, None, loss, sgd(student, settings), way, device)
         return lambda: run_step(learner, images, labels)
 
-    rates = _rates({name: step(way) for name, way in ways.items()}, len(images))
-    return ways[max(rates, key=rates.__getitem__)], rates
+    return prepare
 
 
-def _time_teacher(
-    teacher: nn.Module, settings: Training, chosen: Execution, images: Tensor
-) -> tuple[Precision, dict[str, float]]:
-    precisions = _precisions(settings)
-    if len(precisions) == 1:
-        return precisions[0], {}
+def _teaching(teacher: nn.Module, images: Tensor) -> Job:
     device = training_device()
-    module = frozen(teacher, images, chosen, device)
 
-    def infer(precision: Precision) -> Callable[[], object]:
-        return lambda: teach(module, place_images(images, chosen, device), precision)
+    def prepare(way: Execution) -> Callable[[], object]:
+        module = frozen(teacher, images, way, device)
+        return lambda: teach(module, place_images(images, way, device), way.teacher_precision)
 
-    names: dict[str, Precision] = {f"teacher {p}": p for p in precisions}
-    rates = _rates({name: infer(p) for name, p in names.items()}, len(images))
-    return names[max(rates, key=rates.__getitem__)], rates
+    return prepare
 
 
-def _precisions(settings: Training) -> tuple[Precision, ...]:
-    return ("fp32", "bf16") if settings.precision == "auto" else (settings.precision,)
-
-
-def _rates(ways: Mapping[str, Callable[[], object]], images: int) -> dict[str, float]:
-    """Images a second of each way that runs: the best of a few rounds in turn, after a warm-up."""
-    seconds: dict[str, float] = {}
-    for name, run in ways.items():
+def _fastest(ways: Mapping[str, Execution], job: Job, images: int, rates: dict[str, float]) -> Execution:
+    """The way with the least median time over a few rounds in turn; notes images a second of each in `rates`."""
+    if len(ways) == 1:
+        return next(iter(ways.values()))
+    prepared = {name: job(way) for name, way in ways.items()}
+    seconds: dict[str, list[float]] = {}
+    for name, run in prepared.items():
         try:
-            _timed(run)
+            _timed(run, ways[name].threads)
         except RuntimeError as e:
-            # The way torch says that an operation has no kernel for this precision or memory format
+            # torch's way to say that an operation has no kernel for this precision or memory format
             problem = e
         else:
-            seconds[name] = _timed(run)
+            seconds[name] = [_timed(run, ways[name].threads)]
     if not seconds:
         raise UnsupportedModelError(f"the model can't be trained here: {problem}", "Check it with one batch in torch.")
-    hopeful = [name for name in seconds if seconds[name] <= _HOPELESS * min(seconds.values())]
+    limit = _HOPELESS * min(first for (first,) in seconds.values())
     for _ in range(_ROUNDS - 1):
-        for name in hopeful:
-            seconds[name] = min(seconds[name], _timed(ways[name]))
-    return {name: images / best for name, best in seconds.items()}
+        for name, times in seconds.items():
+            if times[0] <= limit:
+                times.append(_timed(prepared[name], ways[name].threads))
+    found = {name: images / statistics.median(times) for name, times in seconds.items()}
+    rates.update(found)
+    return ways[max(found, key=found.__getitem__)]
 
 
-def _timed(run: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    run()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
+def _timed(run: Callable[[], object], threads: int | None) -> float:
+    with on_threads(threads):
+        start = time.perf_counter()
+        run()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        return time.perf_counter() - start

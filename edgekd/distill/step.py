@@ -49,6 +49,17 @@ def seeded(seed: int) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def on_threads(threads: int | None) -> Iterator[None]:
+    """Within this context torch computes on that many threads of the CPU; None changes nothing."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def sgd(model: nn.Module, settings: Training) -> torch.optim.SGD:
     """SGD with Nesterov momentum; no weight decay on biases and on normalisation's scale and shift, which have one
     axis: decaying those constrains the function without regularising it.

@@ -23,12 +23,17 @@ def rows(found: Sequence[Measurement]) -> list[list[str]]:
     table.append(["size on disk", *(_megabytes(m.artifact.disk_bytes) for m in found)])
     table.append(["size gzipped", *(_megabytes(m.artifact.transfer_bytes) for m in found)])
     table.append(["precision", *(m.artifact.precision for m in found)])
-    table.append(["samples", *(f"{len(_samples(m)):,} in {len(m.launches)} launches" for m in found)])
+    table.append(["samples", *(_counts(m) for m in found)])
     return table
 
 
 def _samples(m: Measurement) -> list[float]:
     return list(chain.from_iterable(chain.from_iterable(launch.blocks_ms for launch in m.launches)))
+
+
+def _counts(m: Measurement) -> str:
+    launches = len(m.launches)
+    return f"{len(_samples(m)):,} in {launches} launch{'es' if launches != 1 else ''}"
 
 
 def _percentile(m: Measurement, p: float) -> str:

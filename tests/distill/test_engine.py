@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,6 +14,7 @@ from edgekd.distill.epoch import Epoch
 from edgekd.distill.evaluate import Score, evaluate
 from edgekd.distill.losses import kd
 from edgekd.distill.losses.ce import CrossEntropy
+from edgekd.distill.schedule import learning_rate
 from edgekd.errors import EdgekdError, StorageError, UnsupportedModelError
 from edgekd.progress import Silent
 from edgekd.results import Execution
@@ -29,8 +31,9 @@ def run(model: nn.Module, data: Dataset, checkpoint: Path, settings: Training = 
 
 def with_dropout() -> nn.Module:
     torch.manual_seed(0)
-    layers = [nn.Conv2d(1, 8, 3, stride=2), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Dropout(0.3)]
-    return nn.Sequential(*layers, nn.Linear(8 * 7 * 7, 10))
+    first = [nn.Conv2d(1, 8, 3, stride=2), nn.BatchNorm2d(8), nn.ReLU()]
+    second = [nn.Conv2d(8, 16, 3), nn.BatchNorm2d(16), nn.ReLU()]
+    return nn.Sequential(*first, *second, nn.Flatten(), nn.Dropout(0.3), nn.Linear(16 * 5 * 5, 10))
 
 
 def test_learns_the_digits_without_reading_the_test_split(digits: Dataset, tmp_path: Path) -> None:
@@ -51,9 +54,15 @@ def test_student_learns_from_its_teacher_even_with_wrong_labels(digits: Dataset,
 
 
 def test_ends_with_the_weights_of_the_best_validation_epoch(few_digits: Dataset, tmp_path: Path) -> None:
-    model = with_dropout()
-    # so fast a rate to the end that the last epoch isn't the best
-    trained = run(model, few_digits, tmp_path / "c.pt", Training(epochs=6, batch_size=64, learning_rate=0.5, warmup=1))
+    model, settings = with_dropout(), Training(epochs=8, batch_size=64, warmup=0)
+    steps = 0
+
+    def right_then_wrong(student_logits: Tensor, _: Tensor | None, labels: Tensor) -> Tensor:
+        nonlocal steps
+        steps += 1
+        return nn.functional.cross_entropy(student_logits, labels if steps <= 5 * 3 else (labels + 1) % 10)
+
+    trained = run(model, few_digits, tmp_path / "c.pt", settings, loss=right_then_wrong)
     assert trained.best_epoch < trained.epochs
     assert trained.validation.correct == max(epoch.validation.correct for epoch in trained.history)
     assert evaluate(model, few_digits.val) == trained.validation
@@ -102,21 +111,35 @@ def test_finished_training_gives_its_result_at_once(few_digits: Dataset, tmp_pat
 
 
 def test_checkpoint_of_another_training_is_not_used(few_digits: Dataset, tmp_path: Path, listener: Any) -> None:
-    run(with_dropout(), few_digits, tmp_path / "c.pt")
-    other_weights = with_dropout()
-    nn.init.zeros_(other_weights[-1].bias)
-    others = [
-        (with_dropout(), {"settings": Training(epochs=3, batch_size=64, learning_rate=0.06)}),
-        (with_dropout(), {"seed": 1}),
-        (with_dropout(), {"execution": Execution(memory_format="channels_last")}),
-        (with_dropout(), {"teacher": with_dropout()}),
-        (other_weights, {}),
+    once = Training(epochs=1, batch_size=64)
+    arguments = {"settings": once, "teacher": with_dropout(), "loss": kd.build(Recovery())}
+    run(with_dropout(), few_digits, tmp_path / "c.pt", **arguments)
+    other_model, other_teacher = with_dropout(), with_dropout()
+    nn.init.zeros_(other_model[-1].bias)
+    nn.init.zeros_(other_teacher[-1].bias)
+    others: list[dict[str, Any]] = [
+        {"settings": Training(epochs=1, batch_size=64, learning_rate=0.06)},
+        {"seed": 1},
+        {"execution": Execution(memory_format="channels_last")},
+        {"teacher": other_teacher},
+        {"teacher": None, "loss": CrossEntropy()},
+        {"loss": kd.build(Recovery(temperature=2))},
+        {"model": other_model},
+        {"data": replace(few_digits, fingerprint="of others")},
     ]
-    for model, changed in others:
-        hears = listener()
-        run(model, few_digits, tmp_path / "c.pt", progress=hears, **changed)
+    for index, changed in enumerate(others):
+        hears, checkpoint = listener(), shutil.copy(tmp_path / "c.pt", tmp_path / f"{index}.pt")
+        given = {"model": with_dropout(), "data": few_digits, "progress": hears, **arguments, **changed}
+        run(checkpoint=checkpoint, **given)
         assert any("another training" in note for note in hears.notes), changed
         assert hears.advances
+
+
+def test_learning_rate_follows_the_schedule(few_digits: Dataset, tmp_path: Path) -> None:
+    run(with_dropout(), few_digits, tmp_path / "c.pt", Training(epochs=2, batch_size=64, learning_rate=0.2))
+    groups = torch.load(tmp_path / "c.pt", weights_only=True)["optimizer"]["param_groups"]
+    last = learning_rate(2 * 3 - 1, 2 * 3, 0.2, Training().warmup)
+    assert [group["lr"] for group in groups] == [last, last]
 
 
 def test_seed_decides_the_training(few_digits: Dataset, tmp_path: Path) -> None:

@@ -53,6 +53,18 @@ def test_every_execution_takes_about_the_same_step(spec: str) -> None:
         assert nn.functional.cosine_similarity(weights[0], other, dim=0) > 0.99
 
 
+def test_loss_may_use_the_teachers_logits_as_they_come() -> None:
+    model, teacher = nn.Linear(4, 3), nn.Linear(4, 3)
+
+    def squared_difference(student_logits: Tensor, teacher_logits: Tensor | None, labels: Tensor) -> Tensor:
+        assert teacher_logits is not None
+        return ((student_logits - teacher_logits) * teacher_logits).square().mean()
+
+    learner = Learner(model, teacher, squared_difference, sgd(model, Training()), Execution(), CPU)
+    assert run_step(learner, torch.randn(8, 4), torch.zeros(8, dtype=torch.int64)).isfinite()
+    assert teacher.weight.grad is None
+
+
 def test_random_numbers_inside_follow_the_seed_and_outside_go_on() -> None:
     torch.manual_seed(5)
     expected = torch.rand(2)

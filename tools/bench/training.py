@@ -16,6 +16,7 @@ from itertools import islice
 from pathlib import Path
 
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
@@ -41,7 +42,6 @@ class SingleImages(Dataset[tuple[Tensor, int]]):
         assert isinstance(data.train, MemoryImages)
         _, height, width = data.train.shape
         self.pixels, self.labels = data.train.pixels, data.train.labels
-        self.to_image = transforms.ToPILImage()
         flip = [transforms.RandomHorizontalFlip()] if data.augmentation.flip else []
         crop = transforms.RandomCrop((height, width), padding=data.augmentation.pad)
         self.transform = transforms.Compose(
@@ -52,7 +52,7 @@ class SingleImages(Dataset[tuple[Tensor, int]]):
         return len(self.labels)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        return self.transform(self.to_image(Image.fromarray(self.pixels[index].squeeze())), int(self.labels[index])
+        return self.transform(Image.fromarray(self.pixels[index].squeeze())), int(self.labels[index])
 
 
 def plain_steps(model: nn.Module, data: EdgekdDataset, settings: Training) -> Iterator[int]:

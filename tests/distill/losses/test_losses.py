@@ -44,10 +44,11 @@ def test_gradient_is_that_of_the_value(module: LossModule) -> None:
     assert torch.autograd.gradcheck(lambda logits: loss(logits, teacher.detach(), labels), (student,))
 
 
-def test_bf16_logits_lose_nothing_more_under_autocast(module: LossModule) -> None:
+@pytest.mark.parametrize("autocast", [False, True])
+def test_bf16_logits_lose_nothing_more(module: LossModule, autocast: bool) -> None:
     student, teacher, labels = batch(torch.bfloat16)
     loss = module.build(Recovery())
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
         value = loss(student, teacher, labels)
     exact = loss(student.double(), teacher.double(), labels)
     assert value.dtype is torch.float32

@@ -17,9 +17,9 @@ def test_builds_for_any_channels_and_classes() -> None:
 
 @pytest.mark.skipif(not has_timm, reason="timm isn't installed")
 def test_unknown_name_gets_the_nearest() -> None:
-    with pytest.raises(EdgekdError, match="timm has no model 'resnet1O'") as caught:
-        build("timm:resnet1O", classes=7, channels=3)
-    assert "resnet10t" in caught.value.hint
+    with pytest.raises(EdgekdError, match="timm has no model 'mobilenetv3_small_05'") as caught:
+        build("timm:mobilenetv3_small_05", classes=7, channels=3)
+    assert "mobilenetv3_small_050" in caught.value.hint
 
 
 @pytest.mark.skipif(has_timm, reason="timm is installed")

@@ -1,0 +1,212 @@
+import ast
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper
+
+from edgekd.devices._base import AGENT, runtime_file
+from edgekd.devices.agent import inputs, system
+from edgekd.schema import Environment
+from edgekd.worker import Worker, WorkerError
+
+PRINTS = """
+import os, time
+formats = ("any",)
+def describe():
+    os.write(1, b"a native library says hello\\n")
+    print("and so does Python")
+    return {"runtime": "prints", "runtime_version": "1", "provider": "none"}
+class open:
+    def __init__(self, path, *, threads, spinning):
+        self.count = 0
+    def inputs(self):
+        return []
+    def run(self, feeds):
+        os.write(1, b"noise\\n")
+        self.count += 1
+        time.sleep(0.05 if self.count == 1 else 0.002)
+"""
+
+
+@pytest.fixture
+def agent():
+    with Worker([sys.executable, str(AGENT), "--runtime", str(runtime_file("onnxruntime"))]) as worker:
+        worker.ask({"do": "describe"}, 60)
+        yield worker
+
+
+def load(agent, path, **changes):
+    settings = {"threads": 1, "spinning": True, "batch": 1, "seed": 0} | changes
+    return agent.ask({"do": "load", "path": str(path), **settings}, 60)
+
+
+def test_it_describes_the_device(agent):
+    environment = Environment(**agent.ask({"do": "describe"}, 60))
+    assert environment.arch in ("x86_64", "aarch64")
+    assert environment.os == "linux"
+    assert environment.cores >= 1
+    assert environment.memory_bytes > 10**8
+    assert environment.python == ".".join(map(str, sys.version_info[:3]))
+    assert environment.runtime == "onnxruntime"
+
+
+def test_it_knows_which_paths_exist(agent, tmp_path):
+    assert agent.ask({"do": "exists", "path": str(tmp_path)}, 60) == {"exists": True}
+    assert agent.ask({"do": "exists", "path": str(tmp_path / "no")}, 60) == {"exists": False}
+
+
+def test_one_launch_from_loading_to_the_end(agent, model):
+    loaded = load(agent, model(), batch=2)
+    assert loaded["inputs"] == {"image": [2, 3, 8, 8]}
+    assert loaded["load_ms"] > 0
+    assert agent.ask({"do": "first"}, 60)["first_ms"] > 0
+    warm = agent.ask({"do": "warmup", "window_ms": 5, "max_s": 0.2}, 60)
+    assert len(warm["samples_ms"]) >= 2
+    samples = agent.ask({"do": "block", "seconds": 0.1}, 60)["samples_ms"]
+    # they fill the block: little is lost between them, though a busy machine may take some
+    assert 40 < sum(samples) < 100 + max(samples)
+    assert min(samples) > 0
+    state = agent.ask({"do": "finish"}, 60)
+    assert 0 < state["peak_bytes"] < 200_000_000
+
+
+def test_peak_memory_is_what_loading_and_running_add(agent, tmp_path):
+    import onnx
+
+    values = np.ones((3_000_000, 1), np.float32)  # 12 MB
+    node = helper.make_node("MatMul", ["w", "x"], ["y"])
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 1])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    graph = helper.make_graph([node], "large", [x], [y], [onnx.numpy_helper.from_array(values, "w")])
+    path = tmp_path / "large.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    load(agent, path)
+    agent.ask({"do": "first"}, 60)
+    # the weights and an output as large, perhaps with a copy of the file while it is parsed
+    assert 24_000_000 <= agent.ask({"do": "finish"}, 60)["peak_bytes"] < 90_000_000
+
+
+def test_memory_used_before_loading_does_not_count():
+    code = """
+import system
+bytearray(b"x" * 150_000_000)
+mark = system.mark_memory()
+kept = bytearray(b"x") * 20_000_000
+print(system.peak_bytes(mark))
+"""
+    found = subprocess.run([sys.executable, "-c", code], cwd=AGENT, capture_output=True, text=True, check=True)
+    assert 19_000_000 < int(found.stdout) < 60_000_000
+
+
+def test_a_slow_model_has_one_sample_a_block_and_nothing_untimed(tmp_path):
+    runtime = tmp_path / "sleeps.py"
+    runtime.write_text(PRINTS.replace("0.05 if self.count == 1 else 0.002", "0.05"))
+    with Worker([sys.executable, str(AGENT), "--runtime", str(runtime)]) as agent:
+        agent.ask({"do": "describe"}, 60)
+        load(agent, "any")
+        assert agent.ask({"do": "warmup", "window_ms": 1, "max_s": 0}, 60)["latency_ms"] >= 50
+        assert len(agent.ask({"do": "block", "seconds": 0.01}, 60)["samples_ms"]) == 1
+
+
+def test_warm_up_ends_at_the_time_limit_or_when_windows_agree(tmp_path):
+    runtime = tmp_path / "sleeps.py"
+    runtime.write_text(
+        PRINTS.replace("time.sleep(0.05 if self.count == 1 else 0.002)", "time.sleep(0.002 * 2**self.count)")
+    )
+    with Worker([sys.executable, str(AGENT), "--runtime", str(runtime)]) as agent:
+        agent.ask({"do": "describe"}, 60)
+        load(agent, "any")
+        samples = agent.ask({"do": "warmup", "window_ms": 1, "max_s": 0.1}, 60)["samples_ms"]
+    # each run takes twice as long as the last: it never settles
+    assert sum(samples) >= 100
+    assert sum(samples[:-1]) < 100
+    runtime.write_text(PRINTS.replace("0.05 if self.count == 1 else 0.002", "0.1"))
+    with Worker([sys.executable, str(AGENT), "--runtime", str(runtime)]) as agent:
+        agent.ask({"do": "describe"}, 60)
+        load(agent, "any")
+        samples = agent.ask({"do": "warmup", "window_ms": 1, "max_s": 20}, 60)["samples_ms"]
+    assert 2 <= len(samples) <= 20
+
+
+def test_what_a_native_library_prints_does_not_garble_the_answers(tmp_path):
+    runtime = tmp_path / "prints.py"
+    runtime.write_text(PRINTS)
+    with Worker([sys.executable, str(AGENT), "--runtime", str(runtime)]) as agent:
+        assert agent.ask({"do": "describe"}, 60)["runtime"] == "prints"
+        load(agent, "any")
+        assert agent.ask({"do": "first"}, 60)["first_ms"] >= 50
+
+
+@pytest.mark.parametrize(
+    ("request_", "says"),
+    [({"do": "dance"}, "dance"), ({"do": "exists"}, "path"), ({"to": "describe"}, "do")],
+)
+def test_a_wrong_request_is_answered_and_the_agent_lives(agent, request_, says):
+    with pytest.raises(WorkerError, match=says) as e:
+        agent.ask(request_, 60)
+    assert e.value.kind == "error"
+    assert agent.ask({"do": "exists", "path": "/"}, 60) == {"exists": True}
+
+
+def test_free_axes_beyond_the_first_and_texts_are_told(agent, model, one_node):
+    with pytest.raises(WorkerError, match=r"axis 2 'height' of input 'image' has no fixed size"):
+        load(agent, model(axis="height"))
+    text = helper.make_tensor_value_info("words", TensorProto.STRING, [2])
+    with pytest.raises(WorkerError, match="input 'words' takes string"):
+        load(agent, one_node("text", "Identity", [text]))
+
+
+def test_inputs_fit_the_model_and_are_the_same_for_the_same_seed():
+    wanted = [
+        {"name": "image", "shape": [None, 3, 4], "dtype": "float16"},
+        {"name": "mask", "shape": [5], "dtype": "bool"},
+        {"name": "ids", "shape": [64], "dtype": "int64"},
+        {"name": "empty", "shape": [0, 2], "dtype": "float32"},
+        {"name": "scalar", "shape": [], "dtype": "float32"},
+    ]
+    feeds = inputs.random_feeds(wanted, batch=2, seed=3)
+    assert {name: (str(v.dtype), v.shape) for name, v in feeds.items()} == {
+        "image": ("float16", (2, 3, 4)),
+        "mask": ("bool", (5,)),
+        "ids": ("int64", (64,)),
+        "empty": ("float32", (0, 2)),
+        "scalar": ("float32", ()),
+    }
+    assert set(feeds["ids"]) == {0, 1}
+    again, other = (inputs.random_feeds(wanted, batch=2, seed=seed) for seed in (3, 4))
+    assert (feeds["image"] == again["image"]).all()
+    assert (feeds["image"] != other["image"]).any()
+
+
+def test_clocks_are_read_from_every_cpu(tmp_path, monkeypatch):
+    monkeypatch.setattr(system, "_CPUS", tmp_path)
+    assert (system.governor(), system.throttle_count()) == (None, None)
+    for cpu, (governor, count) in enumerate([("performance", 3), ("powersave", 4), ("performance", 0)]):
+        for folder, file, text in (
+            ("cpufreq", "scaling_governor", governor),
+            ("thermal_throttle", "core_throttle_count", str(count)),
+        ):
+            (tmp_path / f"cpu{cpu}" / folder).mkdir(parents=True, exist_ok=True)
+            (tmp_path / f"cpu{cpu}" / folder / file).write_text(text + "\n")
+    assert (system.governor(), system.throttle_count()) == ("performance,powersave", 7)
+
+
+def test_it_stands_alone(tmp_path, model):
+    """The folder and one runtime, copied elsewhere, are all that a device needs beside the runtime's own package."""
+    for file in AGENT.glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            modules = [node.module] if isinstance(node, ast.ImportFrom) else []
+            modules += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            for module in modules:
+                known = {*sys.stdlib_module_names, "inputs", "system", "numpy"}
+                assert module == "edgekd.devices.agent" or module.partition(".")[0] in known, (file, module)
+    there = tmp_path / "there"
+    shutil.copytree(AGENT, there / "agent", ignore=shutil.ignore_patterns("__pycache__"))
+    runtime = shutil.copy(runtime_file("onnxruntime"), there)
+    with Worker([sys.executable, str(there / "agent"), "--runtime", runtime]) as agent:
+        agent.ask({"do": "describe"}, 60)
+        assert load(agent, Path(model()))["load_ms"] > 0

@@ -1,0 +1,90 @@
+import platform
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgekd import catalog
+from edgekd.devices.connect import connect, connect_target, is_of_target, runtime_of
+from edgekd.errors import DeviceError, EdgekdError, ExitCode, NoDeviceError
+from edgekd.schema import Target
+
+
+def target(**changes):
+    here = {"arch": platform.machine(), "os": "linux", "runtimes": ("tensorrt", "onnxruntime"), "precisions": ("fp32",)}
+    return Target(name="t", title="Some Board", **here | changes)
+
+
+def test_every_transport_gives_devices():
+    for name in catalog.names("devices.transports"):
+        assert callable(catalog.load("devices.transports", name).connect)
+
+
+def test_local_is_this_python_or_the_one_given():
+    assert connect("local:").python == sys.executable
+    assert connect("local:/usr/bin/python3").python == "/usr/bin/python3"
+    assert connect("local:/usr/bin/python3").url == "local:/usr/bin/python3"
+
+
+@pytest.mark.parametrize("url", ["telepathy://me", "jetson", "", ":x"])
+def test_an_unknown_transport_is_told_with_the_known_ones(url):
+    with pytest.raises(EdgekdError) as e:
+        connect(url)
+    assert e.value.exit_code == ExitCode.USAGE
+    assert "local" in e.value.hint
+
+
+def test_files_are_where_they_are(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.onnx").touch()
+    assert Path(connect("local:").put(Path("a.onnx"))) == (tmp_path / "a.onnx").resolve()
+
+
+def test_a_python_that_is_not_there_or_lacks_the_runtime_is_told(tmp_path):
+    with pytest.raises(DeviceError, match="/no/such/python"):
+        connect("local:/no/such/python").start("onnxruntime")
+    bare = tmp_path / "python"
+    # -S leaves out the installed packages, -E what the environment adds
+    bare.write_text(f'#!/bin/sh\nexec {sys.executable} -S -E "$@"\n')
+    bare.chmod(0o755)
+    with pytest.raises(DeviceError, match="No module named 'onnxruntime'") as e:
+        connect(f"local:{bare}").start("onnxruntime")
+    assert f"{bare} -m pip install onnxruntime" in e.value.hint
+    silent = tmp_path / "silent"
+    silent.write_text("#!/bin/sh\necho no agent here >&2\nexit 3\n")
+    silent.chmod(0o755)
+    with pytest.raises(DeviceError, match="no agent here"):
+        connect(f"local:{silent}").start("onnxruntime")
+
+
+def test_a_runtime_that_edgekd_does_not_have_is_told():
+    with pytest.raises(EdgekdError, match="abacus") as e:
+        connect("local:").start("abacus")
+    assert "onnxruntime" in e.value.hint
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, True),
+        ({"arch": "sparc"}, False),
+        ({"os": "android"}, False),
+        ({"marker": "/proc/self"}, True),
+        ({"marker": "/proc/no/such/board"}, False),
+    ],
+)
+def test_a_device_is_of_a_target_by_architecture_system_and_marker(changes, expected):
+    kind = target(**changes)
+    with connect("local:").start("onnxruntime") as agent:
+        assert is_of_target(agent, kind) is expected
+    if expected:
+        assert connect_target("local:", kind).url == "local:"
+        return
+    with pytest.raises(NoDeviceError, match="is no Some Board") as e:
+        connect_target("local:", kind)
+    assert e.value.exit_code == ExitCode.INCONCLUSIVE
+
+
+def test_the_runtime_is_the_first_that_edgekd_has():
+    assert runtime_of(target()) == "onnxruntime"
+    assert runtime_of(target(runtimes=("tensorrt",))) == "tensorrt"

@@ -1,0 +1,104 @@
+import io
+import sys
+
+import pytest
+
+from edgekd import console
+from edgekd.errors import EdgekdError
+from edgekd.schema import LimitVerdict, Verdict
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_errors_are_told_with_their_remedy_on_stderr(capsys):
+    console.error(EdgekdError("it broke", "Mend it."))
+    console.error(EdgekdError("no remedy"))
+    assert capsys.readouterr() == ("", "error: it broke\nhint: Mend it.\nerror: no remedy\n")
+
+
+def test_square_brackets_are_not_taken_for_styling(capsys, measurement):
+    odd = measurement().artifact.model_copy(update={"name": "net[red]"})
+    console.measurements([measurement(artifact=odd)])
+    assert "net[red]" in capsys.readouterr().out
+
+
+def test_percentiles_come_with_a_bound_or_the_samples_they_need(capsys, measurement):
+    console.measurements([measurement([[[1.0] * 6] * 5])])
+    lines = {line[:15].strip(): line[15:].strip() for line in capsys.readouterr().out.splitlines()}
+    assert lines["p50"] == "1 ms (≤ 1)"
+    assert lines["p90"] == "1 ms (≤ 1)"
+    assert lines["p95"] == "needs 59 samples"
+    assert lines["peak memory"] == "5.00 MB"
+    assert lines["samples"] == "30 in 1 launch"
+
+
+def test_measurements_are_compared_with_the_last(capsys, measurement):
+    console.measurements([measurement([[[0.5] * 20] * 4] * 5), measurement()])
+    assert "net ÷ net: 0.500 of the latency (0.500 to 0.500 at 95 %)" in capsys.readouterr().out
+    console.measurements([measurement(session="two"), measurement()])
+    assert "different sessions" in capsys.readouterr().out
+
+
+def test_an_invalid_measurement_says_why(capsys, measurement):
+    console.measurements([measurement(invalid=("it throttled",))])
+    assert "invalid: net: it throttled" in capsys.readouterr().out
+
+
+def test_colours_are_for_terminals_that_want_them(monkeypatch):
+    limit = LimitVerdict(name="l", status="fail", limit=1, observed=2, unit="ms", evidence="e")
+    verdict = Verdict(status="fail", budget="b", artifact="a", limits=(limit,), reasons=("r",))
+    shown = []
+    for stream, wanted in ((Terminal(), True), (Terminal(), False), (io.StringIO(), True)):
+        monkeypatch.setattr(sys, "stdout", stream)
+        monkeypatch.delenv("NO_COLOR", raising=False)
+        if not wanted:
+            monkeypatch.setenv("NO_COLOR", "1")
+        console.verdict(verdict)
+        shown.append(stream.getvalue())
+    assert "\x1b[31mFAIL\x1b[0m" in shown[0]
+    assert "\x1b" not in shown[1]
+    assert shown[1] == shown[2] == "FAIL: a on budget b\n  fail          e\n  invalid: r\n"
+
+
+def test_progress_without_a_terminal_is_a_line_now_and_then(capsys, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
+    with console.ConsoleProgress() as progress:
+        progress.stage("recover", "distilling")
+        for done in range(5, 36):
+            progress.advance(done, 125, "loss 0.5")
+            now[0] += 1
+        progress.note("found something")
+    out, err = capsys.readouterr()
+    lines = err.splitlines()
+    assert out == ""
+    assert lines[0] == "recover: distilling"
+    assert lines[1] == "  distilling: 15 of 125, 1/s, 1:50 left loss 0.5"
+    assert len(lines) == 5
+    assert lines[-1] == "  found something"
+
+
+def test_progress_on_a_terminal_is_a_bar_and_leaves_the_terminal_clean(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    with console.ConsoleProgress() as progress:
+        progress.stage("measure", "measuring [a]")
+        for done in range(3):
+            progress.advance(done, 2)
+        progress.note("a note")
+    shown = sys.stderr.getvalue()
+    assert "measuring [a]" in shown
+    assert "2 of 2" in shown
+    assert "a note" in shown
+    assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h")  # the cursor is hidden and shown again
+
+
+@pytest.mark.parametrize(
+    ("seconds", "done", "left", "text"),
+    [(0, 0, 10, ""), (2, 0, 10, ""), (10, 5, 10, ", 0.5/s, 0:20 left"), (1, 1000, 200_000, ", 1e+03/s, 3:20 left")],
+)
+def test_pace_is_told_once_there_is_one(seconds, done, left, text):
+    assert console._pace(seconds, done, left) == text
