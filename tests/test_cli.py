@@ -13,6 +13,9 @@ import pytest
 from edgekd.profiling.document import read_measurement, write
 from edgekd.schema import Measurement, Verdict
 
+# as for most users: then what can't be written is noticed late
+BUFFERED = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
+
 QUICK = ["--launches", "1", "--seconds", "0.05"]
 
 
@@ -173,17 +176,21 @@ def test_a_full_disk_ends_in_2():
 def test_a_full_standard_output_ends_in_2():
     with Path("/dev/full").open("w") as full:
         command = [sys.executable, "-m", "edgekd", "targets"]
-        found = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+        found = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False, env=BUFFERED
+        )
     assert found.returncode == 2
     assert "No space left" in found.stderr
 
 
-@pytest.mark.parametrize("arguments", [["targets"], ["--help"]])
+@pytest.mark.parametrize("arguments", [["targets"], ["targets", "--json"], ["--help"]])
 def test_a_reader_that_goes_away_is_no_broken_budget(arguments):
     read, write = os.pipe()
     os.close(read)
     command = [sys.executable, "-m", "edgekd", *arguments]
-    found = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    found = subprocess.run(
+        command, stdout=write, stderr=subprocess.PIPE, text=True, timeout=60, check=False, env=BUFFERED
+    )
     os.close(write)
     assert found.returncode == 141
     assert found.stderr == ""

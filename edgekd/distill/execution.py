@@ -34,7 +34,7 @@ from edgekd.results import Execution
 from edgekd.schema import Training
 
 _ROUNDS = 3
-_HOPELESS = 2.0  # times slower than the fastest after one round: not timed again
+_HOPELESS = 4.0  # times slower than the fastest after one round: not timed again
 
 Job = Callable[[Execution], Callable[[], object]]
 """Prepares work for one way to run it; what it gives does the work once."""
@@ -60,7 +60,8 @@ def choose_execution(
     images, labels = next(iter(data.train.batches(settings.batch_size, view)))
     with seeded(0):
         learning = _learning(model, settings, _with_known_teacher(loss, teacher, images), images, labels)
-        way, rates = Execution(precision=precisions[0], memory_format=formats[-1]), {}
+        rates: dict[str, float] = {}
+        way = Execution(precision=precisions[0], memory_format=formats[-1])
         ways = {f"{n} threads": way.model_copy(update={"threads": n}) for n in _thread_counts()}
         way = _fastest(ways, learning, len(images), rates)
         ways = {
@@ -116,6 +117,19 @@ def _fastest(ways: Mapping[str, Execution], job: Job, images: int, rates: dict[s
     if len(ways) == 1:
         return next(iter(ways.values()))
     prepared = {name: job(way) for name, way in ways.items()}
+    seconds = _first_times(ways, prepared)
+    limit = _HOPELESS * min(first for (first,) in seconds.values())
+    hopeful = [name for name, (first,) in seconds.items() if first <= limit]
+    for _ in range(_ROUNDS - 1):
+        for name in hopeful:
+            seconds[name].append(_timed(prepared[name], ways[name].threads))
+    found = {name: images / statistics.median(times) for name, times in seconds.items()}
+    rates.update(found)
+    return ways[max(found, key=found.__getitem__)]
+
+
+def _first_times(ways: Mapping[str, Execution], prepared: Mapping[str, Callable[[], object]]) -> dict[str, list[float]]:
+    """One time, after a warm-up, of each way that runs at all."""
     seconds: dict[str, list[float]] = {}
     for name, run in prepared.items():
         try:
@@ -127,14 +141,7 @@ def _fastest(ways: Mapping[str, Execution], job: Job, images: int, rates: dict[s
             seconds[name] = [_timed(run, ways[name].threads)]
     if not seconds:
         raise UnsupportedModelError(f"the model can't be trained here: {problem}", "Check it with one batch in torch.")
-    limit = _HOPELESS * min(first for (first,) in seconds.values())
-    for _ in range(_ROUNDS - 1):
-        for name, times in seconds.items():
-            if times[0] <= limit:
-                times.append(_timed(prepared[name], ways[name].threads))
-    found = {name: images / statistics.median(times) for name, times in seconds.items()}
-    rates.update(found)
-    return ways[max(found, key=found.__getitem__)]
+    return seconds
 
 
 def _timed(run: Callable[[], object], threads: int | None) -> float:

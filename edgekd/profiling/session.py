@@ -112,6 +112,7 @@ def _take_turns(
     shuffle = random.Random(number).shuffle
     for done in range(rounds):
         progress.advance(number * rounds + done, settings.launches * rounds, f"launch {number + 1}")
+        shuffle(order)
         for i in order:
             blocks[i].append(run_block(opened[i], turn_s))
     progress.advance((number + 1) * rounds, settings.launches * rounds, f"launch {number + 1}")

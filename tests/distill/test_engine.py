@@ -102,6 +102,13 @@ def test_interrupted_training_goes_on_to_the_same_weights(
     assert all(p.is_contiguous() for p in resumed.parameters())
 
 
+def test_computes_on_the_threads_of_the_execution(few_digits: Dataset, tmp_path: Path) -> None:
+    model, threads = with_dropout(), set()
+    model.register_forward_pre_hook(lambda m, _: threads.add(torch.get_num_threads()) if m.training else None)
+    run(model, few_digits, tmp_path / "c.pt", execution=Execution(threads=3))
+    assert threads == {3}
+
+
 def test_finished_training_gives_its_result_at_once(few_digits: Dataset, tmp_path: Path, listener: Any) -> None:
     first, again, silence = with_dropout(), with_dropout(), listener()
     expected = run(first, few_digits, tmp_path / "c.pt")

@@ -1,5 +1,5 @@
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -14,14 +14,27 @@ from edgekd.results import Execution
 from edgekd.schema import Recovery, Training
 
 
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(1)
+
+
+STUDENTS = {"fp32 contiguous", "fp32 channels_last", "bf16 contiguous", "bf16 channels_last"}
+TEACHERS = {"teacher fp32", "teacher bf16"}
+
+
+@pytest.mark.usefixtures("two_threads")
 def test_takes_the_fastest_of_what_it_timed(few_digits: Dataset, resnet8: nn.Module) -> None:
     settings = Recovery(batch_size=32)
     chosen = choose_execution(resnet8, few_digits, settings, kd.build(settings), copy.deepcopy(resnet8))
-    students = {name: rate for name, rate in chosen.images_per_second.items() if not name.startswith("teacher")}
-    teachers = {name: rate for name, rate in chosen.images_per_second.items() if name.startswith("teacher")}
-    assert set(students) == {"fp32 contiguous", "fp32 channels_last", "bf16 contiguous", "bf16 channels_last"}
-    assert f"{chosen.precision} {chosen.memory_format}" == max(students, key=students.__getitem__)
-    assert f"teacher {chosen.teacher_precision}" == max(teachers, key=teachers.__getitem__)
+    rates = chosen.images_per_second
+    assert set(rates) == {"2 threads", "1 threads"} | STUDENTS | TEACHERS
+    assert f"{chosen.threads} threads" == max(["2 threads", "1 threads"], key=rates.__getitem__)
+    assert f"{chosen.precision} {chosen.memory_format}" == max(STUDENTS, key=rates.__getitem__)
+    assert f"teacher {chosen.teacher_precision}" == max(TEACHERS, key=rates.__getitem__)
+    assert torch.get_num_threads() == 2
 
 
 def test_changes_neither_the_model_nor_the_random_numbers(few_digits: Dataset, resnet8: nn.Module) -> None:
@@ -36,7 +49,7 @@ def test_fixed_settings_are_taken_as_they_are(few_digits: Dataset, resnet8: nn.M
     loss = kd.build(Recovery())
     fixed = Recovery(precision="bf16", memory_format="channels_last", batch_size=32)
     chosen = choose_execution(resnet8, few_digits, fixed, loss, resnet8)
-    assert chosen == Execution(precision="bf16", teacher_precision="bf16", memory_format="channels_last")
+    assert chosen == Execution(precision="bf16", teacher_precision="bf16", memory_format="channels_last", threads=1)
     half_fixed = Recovery(precision="fp32", batch_size=32)
     chosen = choose_execution(resnet8, few_digits, half_fixed, loss, resnet8)
     assert set(chosen.images_per_second) == {"fp32 contiguous", "fp32 channels_last"}

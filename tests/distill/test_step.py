@@ -3,7 +3,7 @@ import torch
 from torch import Tensor, nn
 
 from edgekd.distill.losses.ce import CrossEntropy
-from edgekd.distill.step import Learner, logits, place, run_step, seeded, sgd
+from edgekd.distill.step import Learner, logits, on_threads, place, run_step, seeded, sgd
 from edgekd.errors import UnsupportedModelError
 from edgekd.results import Execution
 from edgekd.schema import Training
@@ -74,6 +74,15 @@ def test_random_numbers_inside_follow_the_seed_and_outside_go_on() -> None:
     with seeded(1):
         assert torch.equal(torch.rand(2), first)
     assert torch.equal(torch.rand(2), expected)
+
+
+def test_threads_are_set_inside_alone() -> None:
+    before = torch.get_num_threads()
+    with on_threads(before + 1):
+        assert torch.get_num_threads() == before + 1
+        with on_threads(None):
+            assert torch.get_num_threads() == before + 1
+    assert torch.get_num_threads() == before
 
 
 class Two(nn.Module):

@@ -143,6 +143,7 @@ def test_an_invalid_measurement_has_no_latency_but_a_size(measurement):
         "size.disk_bytes": "pass",
     }
     assert judge(budget(latency={"max_ratio": 0.5}), measurement(), m).status == "invalid"
+    assert judge(budget(size={"disk_bytes": 10**9}), m).status == "invalid"
 
 
 def test_another_machine_says_nothing_of_the_targets_time_and_memory(measurement):

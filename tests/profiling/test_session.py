@@ -108,11 +108,11 @@ def test_sessions_are_told_apart(model):
 
 
 def test_a_slow_model_beside_a_fast_one_gets_equally_long_turns(model):
-    fast, slow = measured(model("fast"), model("slow", layers=30, channels=64, size=32))
+    fast, slow = measured(model("fast"), model("slow", layers=30, channels=64, size=64))
     for one, other in zip(fast.launches, slow.launches, strict=True):
         assert len(one.blocks_ms) == len(other.blocks_ms) <= 6
         assert sum(map(len, other.blocks_ms)) < 20
-        assert min(map(len, one.blocks_ms)) > 10
+        assert min(map(sum, one.blocks_ms)) > min(map(min, other.blocks_ms)) / 2
 
 
 def test_even_one_launch_has_enough_blocks_to_compare(model):

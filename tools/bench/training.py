@@ -27,7 +27,7 @@ from edgekd.data.load import load_dataset
 from edgekd.data.memory_images import MemoryImages
 from edgekd.distill.execution import choose_execution
 from edgekd.distill.losses.ce import CrossEntropy
-from edgekd.distill.step import Learner, place, run_step, sgd, training_device
+from edgekd.distill.step import Learner, on_threads, place, run_step, sgd, training_device
 from edgekd.results import Execution
 from edgekd.schema import Training
 from edgekd.zoo.build import build
@@ -87,10 +87,11 @@ def edgekd_steps(model: nn.Module, data: EdgekdDataset, settings: Training, exec
             yield len(images)
 
 
-def rate(steps: Iterator[int], count: int) -> float:
-    start = time.perf_counter()
-    images = sum(islice(steps, count))
-    return images / (time.perf_counter() - start)
+def rate(steps: Iterator[int], count: int, threads: int | None) -> float:
+    with on_threads(threads):
+        start = time.perf_counter()
+        images = sum(islice(steps, count))
+        return images / (time.perf_counter() - start)
 
 
 def main() -> None:
@@ -108,19 +109,22 @@ def main() -> None:
     model = build(options.model, classes=len(data.classes), channels=data.train.shape[0])
     execution = choose_execution(model, data, settings, CrossEntropy())
     loops = {
-        "plain loop": plain_steps(model, data, settings),
-        "edgekd": edgekd_steps(model, data, settings, execution),
+        "plain loop": (plain_steps(model, data, settings), None),
+        "edgekd": (edgekd_steps(model, data, settings, execution), execution.threads),
     }
-    for steps in loops.values():
+    for steps, threads in loops.values():
         # starts the workers, and has the kernels chosen
-        rate(steps, 3)
+        rate(steps, 3, threads)
     rates: dict[str, list[float]] = {name: [] for name in loops}
     for _ in range(options.rounds):
-        for name, steps in loops.items():
-            rates[name].append(rate(steps, options.steps))
+        for name, (steps, threads) in loops.items():
+            rates[name].append(rate(steps, options.steps, threads))
 
-    print(f"{options.model}, {data.name}, batch {options.batch_size}, {torch.get_num_threads()} threads;", end=" ")
-    print(f"edgekd runs in {execution.precision}, {execution.memory_format}")
+    print(f"{options.model}, {data.name}, batch {options.batch_size}, {torch.get_num_threads()} threads by default")
+    print(
+        f"edgekd runs in {execution.precision}, {execution.memory_format}, on {execution.threads} threads; timed were"
+    )
+    print(", ".join(f"{name}: {speed:,.0f}" for name, speed in execution.images_per_second.items()))
     print("\n| loop | images/s, median | min | max |\n|---|--:|--:|--:|")
     for name, measured in rates.items():
         print(f"| {name} | {statistics.median(measured):,.0f} | {min(measured):,.0f} | {max(measured):,.0f} |")

@@ -22,7 +22,7 @@ def describe():
     return {"runtime": "prints", "runtime_version": "1", "provider": "none"}
 class open:
     def __init__(self, path, *, threads, spinning):
-        self.count = 0
+        self.count, self.path = 0, path
     def inputs(self):
         return []
     def run(self, feeds):
@@ -30,6 +30,10 @@ class open:
         self.count += 1
         time.sleep(0.05 if self.count == 1 else 0.002)
 """
+
+COUNTED = """def run(self, feeds):
+        with __builtins__["open"](self.path, "a") as file:
+            file.write(".")"""
 
 
 @pytest.fixture
@@ -102,14 +106,18 @@ print(system.peak_bytes(mark))
     assert 19_000_000 < int(found.stdout) < 60_000_000
 
 
-def test_a_slow_model_has_one_sample_a_block_and_nothing_untimed(tmp_path):
+@pytest.mark.parametrize(("block_s", "untimed"), [(0.01, 0), (0.4, 1)])
+def test_a_turn_begins_untimed_unless_inferences_are_too_long_for_it(tmp_path, block_s, untimed):
     runtime = tmp_path / "sleeps.py"
-    runtime.write_text(PRINTS.replace("0.05 if self.count == 1 else 0.002", "0.05"))
+    counting = PRINTS.replace("0.05 if self.count == 1 else 0.002", "0.06").replace("def run(self, feeds):", COUNTED)
+    runtime.write_text(counting)
     with Worker([sys.executable, str(AGENT), "--runtime", str(runtime)]) as agent:
         agent.ask({"do": "describe"}, 60)
-        load(agent, "any")
+        load(agent, str(tmp_path / "runs"))
         assert agent.ask({"do": "warmup", "window_ms": 1, "max_s": 0}, 60)["latency_ms"] >= 50
-        assert len(agent.ask({"do": "block", "seconds": 0.01}, 60)["samples_ms"]) == 1
+        before = len((tmp_path / "runs").read_text())
+        samples = agent.ask({"do": "block", "seconds": block_s}, 60)["samples_ms"]
+        assert len((tmp_path / "runs").read_text()) - before == len(samples) + untimed
 
 
 def test_warm_up_ends_at_the_time_limit_or_when_windows_agree(tmp_path):

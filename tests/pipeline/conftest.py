@@ -1,0 +1,90 @@
+import io
+import json
+import os
+import subprocess
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from edgekd import cli
+
+SMALL = ["--model", "vgg6", "--data", "digits", "--teacher-epochs", "1", "--epochs", "1"]
+# a whole compression in well under a minute: real data, real training, real measuring
+
+
+@dataclass(frozen=True)
+class Ended:
+    code: int
+    out: str
+    err: str
+    folder: Path
+
+    @property
+    def document(self) -> dict[str, Any]:
+        return json.loads(self.out)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """Teachers are trained once for all of these tests, and never found from elsewhere."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDGEKD_CACHE", str(tmp_path_factory.mktemp("cache")))
+        torch.set_num_threads(1)
+        yield
+
+
+@pytest.fixture(scope="session")
+def quick(tmp_path_factory):
+    """A recipe file that measures shortly."""
+    path = tmp_path_factory.mktemp("recipe") / "quick.toml"
+    path.write_text("[measure]\nlaunches = 3\nseconds = 0.3\nblock_seconds = 0.02\nwarmup_seconds = 0.3\n")
+    return path
+
+
+@pytest.fixture(scope="session")
+def compress(quick):
+    """Runs `edgekd compress` in this process: its exit code and what it printed."""
+
+    def run(folder: Path, *options: object) -> Ended:
+        line = ["edgekd", "compress", *SMALL, "--recipe", quick, "--out", folder, *options]
+        out, err = io.StringIO(), io.StringIO()
+        with redirect_stdout(out), redirect_stderr(err), pytest.MonkeyPatch.context() as patch:
+            patch.setattr("sys.argv", [str(part) for part in line])
+            code = cli.run(lambda: cli.app(standalone_mode=False))
+        return Ended(code, out.getvalue(), err.getvalue(), folder)
+
+    return run
+
+
+@pytest.fixture
+def start(quick):
+    """Starts `edgekd compress` as a process of its own, so that it can be killed."""
+
+    def run(folder: Path, *options: object) -> subprocess.Popen[str]:
+        line = [sys.executable, "-m", "edgekd", "compress", *SMALL, "--target", "x86-cpu", "--ratio", "0.5"]
+        return subprocess.Popen(
+            [*line, "--recipe", quick, "--out", folder, *map(str, options)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+
+    return run
+
+
+@pytest.fixture
+def budget(tmp_path):
+    """Writes a budget file."""
+
+    def write(text: str) -> Path:
+        path = tmp_path / "budget.toml"
+        path.write_text(f'name = "mine"\n{text}\n')
+        return path
+
+    return write

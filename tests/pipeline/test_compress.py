@@ -1,0 +1,283 @@
+import json
+import re
+import signal
+import time
+import tomllib
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from edgekd.data.load import load_dataset
+from edgekd.export.outputs import Runner
+from edgekd.gate.judge import exit_code, judge
+from edgekd.pipeline.candidates import tightened
+from edgekd.profiling.document import read_measurement
+from edgekd.results import Result
+from edgekd.schema import Budget
+from edgekd.zoo.build import build
+from edgekd.zoo.structure import Structure, load_student
+from edgekd.zoo.weights import save_weights
+
+EASY = "[latency]\nmax_ratio = 0.9\n[accuracy]\nmax_drop_pp = 100\n"
+
+
+@pytest.fixture(scope="module")
+def ended(compress, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    budget = folder / "budget.toml"
+    budget.write_text(f'name = "easy"\n{EASY}')
+    return compress(folder / "run", "--budget", budget, "--json")
+
+
+def test_a_run_ends_in_its_verdicts_exit_code(ended):
+    result = Result.model_validate(ended.document)
+    assert ended.code == exit_code(result.verdict)
+    assert result.verdict.status == "pass", ended.out
+    assert 0 < result.plan.ratio < 1
+
+
+def test_the_plan_is_the_least_pruned_that_was_measured_to_fit(ended):
+    plan = Result.model_validate(ended.document).plan
+    fitting = [c.ratio for c in plan.candidates if c.fits]
+    assert plan.ratio == min(fitting)
+    assert plan.candidates[0].ratio == 0
+    assert [r.precision for r in plan.candidates[0].rungs] == ["fp32", "int8"]
+    limit = 0.9 * (1 - 0.06)
+    assert all(rung.fits == (rung.ratio.estimate <= limit) for c in plan.candidates[1:] for rung in c.rungs)
+
+
+def test_the_student_is_rebuilt_without_pickle_and_is_the_model_that_is_given(ended):
+    student = load_student(Structure.read(ended.folder / "student.json"), ended.folder / "student.safetensors").eval()
+    images, _ = next(load_dataset("digits").test.batches(64))
+    with torch.inference_mode():
+        expected = student(images).numpy()
+    fp32 = Runner(ended.folder / "artifacts" / "student-fp32.onnx", "onnxruntime")(images.numpy())
+    np.testing.assert_allclose(fp32, expected, atol=1e-4)
+    widths = [layer.out_channels for layer in student.modules() if isinstance(layer, torch.nn.Conv2d)]
+    assert all(width % 8 == 0 for width in widths)
+    original = build("vgg6", classes=10, channels=1)
+    assert sum(p.numel() for p in student.parameters()) < sum(p.numel() for p in original.parameters())
+
+
+def test_accuracies_are_those_of_the_files_run_by_their_runtime(ended):
+    data = load_dataset("digits")
+    for tried in Result.model_validate(ended.document).tried:
+        runner = Runner(ended.folder / "artifacts" / tried.artifact.file, "onnxruntime")
+        right = sum(int((runner(x.numpy()).argmax(1) == y.numpy()).sum()) for x, y in data.test.batches(64))
+        assert (tried.test.correct, tried.test.images) == (right, len(data.test))
+
+
+def test_the_stored_measurements_give_the_same_verdict_again(ended):
+    result = Result.model_validate(ended.document)
+    folder = ended.folder / "measurements"
+    chosen, baseline = (read_measurement(folder / f"{n}.json") for n in (result.choice.artifact, "baseline-fp32"))
+    budget = Budget(name="easy", **tomllib.loads(EASY))
+    assert judge(budget, chosen, baseline) == result.verdict
+    assert chosen.artifact.sha256 == result.tried[0].artifact.sha256 or chosen.session == baseline.session
+    assert len(chosen.launches) == 3
+
+
+def test_the_report_holds_the_verdict_the_curve_and_what_was_dropped(ended):
+    result = Result.model_validate(ended.document)
+    report = (ended.folder / "report.md").read_text()
+    assert result.verdict.limits[0].evidence in report
+    assert report.count("%") > len(result.plan.candidates)
+    for candidate in result.plan.candidates:
+        assert f"{candidate.parameters:,}" in report
+    for dropped in result.choice.dropped:
+        assert dropped.why in report
+
+
+def test_every_file_that_the_result_names_is_there_and_models_are_sound(ended):
+    for path in ended.document["files"].values():
+        assert (ended.folder / path).is_file()
+    onnx.checker.check_model(onnx.load(ended.folder / "model.onnx"))
+    chosen = ended.document["choice"]["artifact"]
+    assert (ended.folder / "model.onnx").read_bytes() == (ended.folder / f"artifacts/{chosen}.onnx").read_bytes()
+
+
+def test_a_second_start_finds_everything_and_says_the_same(ended, compress):
+    before = {p: p.stat().st_mtime_ns for p in ended.folder.glob("stages/*/result.json")}
+    again = compress(ended.folder, "--budget", ended.folder.parent / "budget.toml", "--json")
+    assert {p: p.stat().st_mtime_ns for p in ended.folder.glob("stages/*/result.json")} == before
+    first, second = ended.document, again.document
+    assert {**second, "seconds": 0} == {**first, "seconds": 0}
+
+
+def test_another_budget_reuses_what_was_trained_and_measured(ended, compress, budget):
+    """Nothing is pruned where the unpruned network is within the budget."""
+    names = {p.name for p in ended.folder.glob("stages/*")}
+    generous = compress(ended.folder, "--budget", budget("[latency]\nmax_ratio = 5.0\n"), "--json")
+    assert generous.code == 0, generous.err
+    assert generous.document["plan"]["ratio"] == 0
+    assert generous.document["student"]["sha256"] == generous.document["teacher"]["sha256"]
+    made = {p.name.rpartition("-")[0] for p in ended.folder.glob("stages/*") if p.name not in names}
+    assert made <= {"measured", "tested"}
+
+
+def test_the_recipe_of_a_run_makes_the_same_student(ended, compress, tmp_path):
+    settings = tomllib.loads((ended.folder / "recipe.toml").read_text())
+    assert settings["prune"]["ratio"] == ended.document["plan"]["ratio"]
+    line = ["--recipe", ended.folder / "recipe.toml", "--json"]
+    again = compress(tmp_path / "again", *line)
+    assert again.document["student"]["sha256"] == ended.document["student"]["sha256"]
+
+
+def test_a_budget_that_nothing_meets_ends_in_1_with_the_best_kept_and_named(ended, compress, budget):
+    strict = compress(ended.folder, "--budget", budget("[latency]\nmax_ratio = 0.01\n"), "--json")
+    assert strict.code == 1, strict.err
+    plan = strict.document["plan"]
+    assert plan["feasible"] is False
+    assert "no candidate meets the budget" in plan["why"]
+    fastest = min(r["ratio"]["estimate"] for c in plan["candidates"] for r in c["rungs"])
+    kept = next(c for c in plan["candidates"] if c["ratio"] == plan["ratio"])
+    assert min(r["ratio"]["estimate"] for r in kept["rungs"]) <= 1.02 * fastest
+    assert (strict.folder / "model.onnx").is_file()
+    assert strict.document["verdict"]["limits"][0]["status"] == "fail"
+
+
+@pytest.mark.parametrize("target", ["jetson", "mobile"])
+def test_a_target_without_a_device_is_not_measured_and_ends_in_3(compress, tmp_path, target):
+    ended = compress(tmp_path / "run", "--target", target, "--ratio", "0.5", "--json")
+    assert ended.code == 3, ended.err
+    assert "not measured" in ended.err
+    document = ended.document
+    assert document["device"] is None
+    assert all(t["median_ms"] is None and t["ratio"] is None for t in document["tried"])
+    status = {limit["name"]: limit["status"] for limit in document["verdict"]["limits"]}
+    assert status["latency.max_ratio"] == "not measured"
+    assert status["accuracy.max_drop_pp"] in ("pass", "fail")
+    assert document["student"]["parameters"] < document["teacher"]["parameters"]
+    assert "Nothing was measured" in (ended.folder / "report.md").read_text()
+
+
+def test_given_weights_are_the_teacher(compress, tmp_path):
+    torch.manual_seed(3)
+    model = build("vgg6", classes=10, channels=1)
+    save_weights(model, tmp_path / "mine.safetensors")
+    ended = compress(
+        tmp_path / "run", "--target", "x86-cpu", "--weights", tmp_path / "mine.safetensors", "--ratio", 0.5, "--json"
+    )
+    assert ended.document["teacher"]["origin"] == "given"
+    assert (ended.folder / "teacher.safetensors").read_bytes() == (tmp_path / "mine.safetensors").read_bytes()
+
+
+@pytest.mark.slow
+def test_killed_at_any_stage_it_goes_on_and_gives_the_same_answer(start, tmp_path, monkeypatch):
+    monkeypatch.setenv("EDGEKD_CACHE", str(tmp_path / "cache"))
+    whole = start(tmp_path / "whole", "--json")
+    out, err = whole.communicate(timeout=300)
+    expected = Result.model_validate_json(out)
+    stages = re.findall(r"^(\w+): ", err, re.MULTILINE)
+    assert stages[-1] == "test"
+    monkeypatch.setenv("EDGEKD_CACHE", str(tmp_path / "other cache"))
+    for stage in dict.fromkeys(stages):
+        run = start(tmp_path / "killed", "--json")
+        for line in run.stderr:
+            if line.startswith(f"{stage}: "):
+                time.sleep(0.3)  # into the stage
+                break
+        run.send_signal(signal.SIGKILL)
+        run.communicate()
+    run = start(tmp_path / "killed", "--json")
+    out, err = run.communicate(timeout=300)
+    result = Result.model_validate_json(out)
+    assert result.teacher.sha256 == expected.teacher.sha256
+    assert result.student.sha256 == expected.student.sha256
+    assert result.choice.artifact == expected.choice.artifact
+    assert [t.artifact.sha256 for t in result.tried] == [t.artifact.sha256 for t in expected.tried]
+    assert [t.test for t in result.tried] == [t.test for t in expected.tried]
+    assert run.returncode == whole.returncode
+
+
+@pytest.mark.slow
+def test_interrupted_it_ends_in_130_and_leaves_no_process(start, tmp_path):
+    run = start(tmp_path / "run")
+    for line in run.stderr:
+        if line.startswith("teacher: "):
+            break
+    run.send_signal(signal.SIGINT)
+    _, err = run.communicate(timeout=60)
+    assert run.returncode == 130
+    assert "interrupted" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--target", "x86-cpi"], "'x86-cpu'"),
+        (["--target", "x86-cpu", "--budget", "half-latncy"], "'half-latency'"),
+        (["--target", "x86-cpu", "--model", "resnet33"], "resnet32"),
+        (["--target", "x86-cpu", "--data", "digit"], "'digits'"),
+        (["--target", "x86-cpu", "--data", "folder:/no/such/folder"], "/no/such/folder"),
+        (["--target", "x86-cpu", "--weights", "/no/such/file.pt"], "/no/such/file.pt"),
+        (["--target", "x86-cpu", "--recipe", "/no/such/recipe.toml"], "/no/such/recipe.toml"),
+        (["--target", "x86-cpu", "--device", "carrier-pigeon:"], "local"),
+        ([], "--target"),
+    ],
+)
+def test_a_wrong_name_ends_in_2_and_says_what_to_do(compress, tmp_path, options, says):
+    ended = compress(tmp_path / "run", *options)
+    assert ended.code == 2
+    assert says in ended.err
+    assert "hint: " in ended.err
+    assert ended.out == ""
+
+
+def test_a_device_that_cannot_be_reached_ends_in_5(compress, tmp_path):
+    ended = compress(tmp_path / "run", "--target", "x86-cpu", "--device", "local:/no/such/python")
+    assert ended.code == 5
+    assert "/no/such/python" in ended.err
+
+
+def test_a_checkpoint_of_another_network_names_the_keys(compress, tmp_path):
+    save_weights(build("resnet8", classes=10, channels=1), tmp_path / "other.safetensors")
+    ended = compress(tmp_path / "run", "--target", "x86-cpu", "--weights", tmp_path / "other.safetensors")
+    assert ended.code == 2
+    assert ".weight" in ended.err
+
+
+def test_a_full_pickle_is_refused_with_the_flag_that_allows_it(compress, tmp_path):
+    torch.save(build("vgg6", classes=10, channels=1), tmp_path / "whole.pt")
+    refused = compress(tmp_path / "run", "--target", "x86-cpu", "--weights", tmp_path / "whole.pt")
+    assert refused.code == 2
+    assert "--trust-checkpoint" in refused.err
+    allowed = compress(
+        tmp_path / "run",
+        "--target",
+        "x86-cpu",
+        "--weights",
+        tmp_path / "whole.pt",
+        "--trust-checkpoint",
+        "--ratio",
+        0.5,
+    )
+    assert allowed.code in (0, 1, 3), allowed.err
+
+
+def test_a_run_folder_that_cannot_be_written_ends_in_2(compress, tmp_path):
+    (tmp_path / "file").write_text("")
+    ended = compress(tmp_path / "file" / "run", "--target", "x86-cpu")
+    assert ended.code == 2
+    assert "hint: " in ended.err
+
+
+def test_a_model_that_cannot_take_the_images_is_told_before_anything_is_trained(compress, tmp_path):
+    ended = compress(tmp_path / "run", "--target", "x86-cpu", "--model", "torchvision:alexnet")
+    assert ended.code == 2
+    assert "can't take" in ended.err
+    assert "training" not in ended.err
+
+
+def test_the_margin_tightens_latency_alone():
+    budget = Budget.model_validate(
+        {"name": "b", "latency": {"limit_ms": 10.0, "max_ratio": 0.5}, "accuracy": {"max_drop_pp": 1.0}}
+    )
+    tight = tightened(budget, 0.1)
+    assert tight.latency.limit_ms == pytest.approx(9)
+    assert tight.latency.max_ratio == pytest.approx(0.45)
+    assert tight.accuracy is None
+    assert json.loads(budget.model_dump_json())["latency"]["limit_ms"] == 10.0
