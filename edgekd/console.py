@@ -145,7 +145,6 @@ class ConsoleProgress:
 
     def __init__(self) -> None:
         self._bar: Bar | None = None
-        self._text = ""
         self._said = 0.0
         self._first: tuple[float, int] | None = None
 
@@ -167,7 +166,7 @@ class ConsoleProgress:
 
     def stage(self, name: str, text: str) -> None:
         """A stage of the pipeline starts."""
-        self._text, self._said, self._first = text, time.monotonic(), None
+        self._said, self._first = time.monotonic(), None
         self._say(f"{name}: {text}")
         if self._bar:
             self._bar.reset(self._task, total=None, description=text, pace="", visible=True)
@@ -177,12 +176,13 @@ class ConsoleProgress:
         now = time.monotonic()
         if self._first is None:
             self._first = (now, done)
-        pace = f"{done} of {total}{_pace(now - self._first[0], done - self._first[1], total - done)} {detail}".rstrip()
+        pace = f"{done} of {total}{_pace(now - self._first[0], done - self._first[1], total - done)}"
+        pace += f", {detail}" if detail else ""
         if self._bar:
             self._bar.update(self._task, completed=done, total=total, pace=pace)
         elif now - self._said >= _LINE_EVERY_S:
             self._said = now
-            self._say(f"  {self._text}: {pace}")
+            self._say(f"  {pace}")
 
     def note(self, text: str) -> None:
         """One line worth reading now."""

@@ -76,7 +76,7 @@ def test_progress_without_a_terminal_is_a_line_now_and_then(capsys, monkeypatch)
     lines = err.splitlines()
     assert out == ""
     assert lines[0] == "recover: distilling"
-    assert lines[1] == "  distilling: 15 of 125, 1/s, 1:50 left loss 0.5"
+    assert lines[1] == "  15 of 125, 1/s, 1:50 left, loss 0.5"
     assert len(lines) == 5
     assert lines[-1] == "  found something"
 

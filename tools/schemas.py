@@ -3,11 +3,13 @@
 import json
 from pathlib import Path
 
+from edgekd.results import Result
 from edgekd.schema import Budgets, Measurement, Targets, Value, Verdict
 
 FOLDER = Path(__file__).parent.parent / "edgekd" / "schemas"
 
 DOCUMENTS: dict[str, type[Value]] = {
+    "result": Result,
     "measurement": Measurement,
     "verdict": Verdict,
     "targets": Targets,

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from edgekd.gate.judge import judge
 from edgekd.pipeline.job import Job
-from edgekd.pipeline.measuring import measured, unmeasured
+from edgekd.pipeline.measuring import measured
 from edgekd.pipeline.select import select
+from edgekd.profiling.session import unmeasured
 from edgekd.results import Choice, Ladder, Network, Plan, Rung
 from edgekd.schema import Budget, Measurement
 
@@ -43,22 +44,27 @@ def finish(
     student: Exported,
 ) -> Finished:
     """Measure the baseline and every rung of the student, interleaved, and choose a rung."""
-    rungs = [(rung, student[1] / rung.artifact.file) for rung in student[0].rungs]
     reference = baseline[0].rungs[0]
-    files = ((reference, baseline[1] / reference.artifact.file), *rungs)
+    files = [(reference, baseline[1] / reference.artifact.file)]
+    # where nothing was pruned, the student's fp32 file is the baseline itself
+    files += [(rung, student[1] / rung.artifact.file) for rung in student[0].rungs if rung != reference]
     if job.device is None:
-        measurements = tuple(unmeasured(job, rung.artifact) for rung, _ in files)
+        measurements = tuple(
+            unmeasured(rung.artifact, target=job.target, settings=job.recipe.measure) for rung, _ in files
+        )
     else:
         job.progress.stage("measure", f"measuring {len(files)} files in turns")
         measurements = measured(job, [(rung.artifact, path) for rung, path in files], job.recipe.measure)
-    choice = select(job.budget, baseline[0], student[0], measurements if job.device else ())
-    chosen = next(i for i, (rung, _) in enumerate(files) if i and rung.artifact.name == choice.artifact)
+    by_file = {rung.artifact.name: m for (rung, _), m in zip(files, measurements, strict=True)}
+    candidates = [by_file[rung.artifact.name] for rung in student[0].rungs]
+    choice = select(job.budget, baseline[0], student[0], [measurements[0], *candidates] if job.device else ())
+    chosen = [rung.artifact.name for rung, _ in files].index(choice.artifact)
     return Finished(
         plan=plan,
         network=network,
         weights=weights,
         structure=structure,
-        files=files,
+        files=tuple(files),
         measurements=measurements,
         choice=choice,
         chosen=chosen,

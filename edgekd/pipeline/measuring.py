@@ -9,7 +9,7 @@ from edgekd.errors import NoDeviceError
 from edgekd.pipeline.job import Job
 from edgekd.profiling.session import environment, measure
 from edgekd.progress import Progress
-from edgekd.schema import Artifact, Environment, Measurement, Measuring, Target, Value
+from edgekd.schema import Artifact, Measurement, Measuring, Target, Value
 
 
 def device_of_target(url: str | None, target: Target, progress: Progress) -> Device | None:
@@ -52,28 +52,3 @@ def measured(job: Job, artifacts: Sequence[tuple[Artifact, Path]], settings: Mea
         )
 
     return job.run.stage("measured", inputs, Measured, build)[0].measurements
-
-
-def unmeasured(job: Job, artifact: Artifact) -> Measurement:
-    """A measurement that says that there is none: size and accuracy can be judged, nothing else."""
-    nothing = Environment(
-        machine="",
-        arch=job.target.arch,
-        os=job.target.os,
-        cpu="",
-        cores=0,
-        python="",
-        runtime=artifact.runtime,
-        runtime_version="",
-        provider="",
-    )
-    return Measurement(
-        session="",
-        artifact=artifact,
-        device="none",
-        target=job.target.name,
-        on_target=False,
-        protocol=job.recipe.measure,
-        environment=nothing,
-        launches=(),
-    )

@@ -4,16 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgekd.devices.connect import connect_target, runtime_of
+from edgekd.profiling import session
 from edgekd.profiling.artifact import describe
-from edgekd.profiling.session import measure
 from edgekd.progress import Progress
-from edgekd.schema import Artifact, Environment, Measurement, Measuring, Target
+from edgekd.schema import Artifact, Measurement, Measuring, Target
 
 LOCAL = "local:"
-
-_NOWHERE = Environment(
-    machine="", arch="", os="", cpu="", cores=0, python="", runtime="", runtime_version="", provider=""
-)
 
 
 def profile(
@@ -40,26 +36,15 @@ def profile(
     device = connect_target(device_url or LOCAL, target)
     progress.stage("measure", f"measuring {' and '.join(artifact.file for artifact, _ in artifacts)} on {device.url}")
     settings = settings or Measuring(threads=target.threads)
-    return measure(artifacts, device=device, target=target, settings=settings, progress=progress)
+    return session.measure(artifacts, device=device, target=target, settings=settings, progress=progress)
 
 
 def unmeasured(
     path: Path, *, target: Target, settings: Measuring, baseline: Path | None = None
 ) -> tuple[Measurement, ...]:
-    """As `profile`, but without samples: of such a measurement only what needs no device can be judged."""
-    return tuple(
-        Measurement(
-            session="",
-            artifact=artifact,
-            device="none",
-            target=target.name,
-            on_target=False,
-            protocol=settings,
-            environment=_NOWHERE,
-            launches=(),
-        )
-        for artifact, _ in _described([path, baseline], target)
-    )
+    """As `profile`, but without samples, for a device that isn't there."""
+    files = _described([path, baseline], target)
+    return tuple(session.unmeasured(artifact, target=target, settings=settings) for artifact, _ in files)
 
 
 def _described(files: Sequence[Path | None], target: Target) -> list[tuple[Artifact, Path]]:

@@ -28,6 +28,11 @@ from edgekd.worker import WorkerError
 _ROUNDS_NEEDED = 3
 
 
+_NOWHERE = Environment(
+    machine="", arch="", os="", cpu="", cores=0, python="", runtime="", runtime_version="", provider=""
+)
+
+
 @dataclass(frozen=True)
 class _Record:
     """What one launch of one artifact gave."""
@@ -72,6 +77,20 @@ def measure(
     return tuple(
         _measurement(artifact, records, session=session, device=device.url, target=target.name, settings=settings)
         for (artifact, _), records in zip(placed, zip(*launches, strict=True), strict=True)
+    )
+
+
+def unmeasured(artifact: Artifact, *, target: Target, settings: Measuring) -> Measurement:
+    """As `measure`, but without samples: of such a measurement only what needs no device can be judged."""
+    return Measurement(
+        session="",
+        artifact=artifact,
+        device="none",
+        target=target.name,
+        on_target=False,
+        protocol=settings,
+        environment=_NOWHERE,
+        launches=(),
     )
 
 

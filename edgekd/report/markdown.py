@@ -56,7 +56,7 @@ def _summary(result: Result, budget: Budget) -> str:
 
 
 def _chosen(result: Result) -> Tried:
-    return next(t for t in reversed(result.tried) if t.name == result.choice.artifact)
+    return next(t for t in result.tried if t.name == result.choice.artifact)
 
 
 def _verdict(result: Result) -> str:

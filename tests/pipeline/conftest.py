@@ -13,7 +13,7 @@ import torch
 
 from edgekd import cli
 
-SMALL = ["--model", "vgg6", "--data", "digits", "--teacher-epochs", "1", "--epochs", "1"]
+SMALL = ["--model", "resnet8", "--data", "digits", "--teacher-epochs", "1", "--epochs", "1"]
 # a whole compression in well under a minute: real data, real training, real measuring
 
 
@@ -50,8 +50,9 @@ def quick(tmp_path_factory):
 def compress(quick):
     """Runs `edgekd compress` in this process: its exit code and what it printed."""
 
-    def run(folder: Path, *options: object) -> Ended:
-        line = ["edgekd", "compress", *SMALL, "--recipe", quick, "--out", folder, *options]
+    def run(folder: Path, *options: object, target: str | None = "x86-cpu") -> Ended:
+        kind = ["--target", target] if target else []
+        line = ["edgekd", "compress", *SMALL, *kind, "--recipe", quick, "--out", folder, *options]
         out, err = io.StringIO(), io.StringIO()
         with redirect_stdout(out), redirect_stderr(err), pytest.MonkeyPatch.context() as patch:
             patch.setattr("sys.argv", [str(part) for part in line])
