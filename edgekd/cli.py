@@ -3,33 +3,20 @@
 Bodies import what they need, so that `edgekd --help` costs nothing but typer.
 """
 
-import errno
-import os
-import platform
 import re
 import sys
-import tempfile
-import time
-import traceback
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 import edgekd
 from edgekd import console
-from edgekd.errors import EdgekdError, ExitCode, StorageError
+from edgekd.errors import ExitCode
+from edgekd.failures import run
 
 if TYPE_CHECKING:
     from edgekd.schema import Measuring, Recipe, Target
-
-_INTERRUPTED = 130  # 128 + SIGINT, as shells say it
-_NOBODY_READS = 141  # 128 + SIGPIPE
-_UNWRITABLE = (errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EROFS, errno.EDQUOT)
-
-# whether typer brings its own click or uses the installed one depends on its version
-_UsageError: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
 app = typer.Typer(
     name="edgekd",
@@ -59,66 +46,6 @@ OnInconclusive = Literal["fail", "warn", "pass"]
 def main() -> None:
     """The `edgekd` command. Never ends in 1 for any other reason than a broken budget."""
     sys.exit(run(lambda: app(standalone_mode=False)))
-
-
-def run(command: Callable[[], Any]) -> int:
-    """The exit code of a command; what it raises is told on stderr."""
-    try:
-        code = command()
-        sys.stdout.flush()
-    except EdgekdError as e:
-        console.error(e)
-        return e.exit_code
-    except _UsageError as e:
-        e.show()  # type: ignore[attr-defined]
-        return ExitCode.USAGE
-    except KeyboardInterrupt:
-        code = _INTERRUPTED
-    except SystemExit as e:
-        # typer turns a closed pipe into exit code 1, which is a broken budget here
-        return _NOBODY_READS if isinstance(e.__context__, BrokenPipeError) else ExitCode.BUG
-    except OSError as e:
-        return _system_refused(e)
-    except Exception as e:  # the last resort: what nobody foresaw is a bug, and never a verdict
-        console.bug(e, _log(e))
-        return ExitCode.BUG
-    if code == _INTERRUPTED:
-        console.note("interrupted")
-    return int(code or 0)
-
-
-def _system_refused(e: OSError) -> int:
-    if isinstance(e, BrokenPipeError) or e.errno in _UNWRITABLE:
-        _drop_output()
-    if isinstance(e, BrokenPipeError):
-        return _NOBODY_READS
-    if e.errno in _UNWRITABLE:
-        where = f"{e.filename}: " if e.filename else "can't write: "
-        console.error(StorageError(f"{where}{e.strerror}", "Free some space, or give another folder."))
-        return ExitCode.USAGE
-    console.bug(e, _log(e))
-    return ExitCode.BUG
-
-
-def _drop_output() -> None:
-    """What stdout still holds can't be written: without this, Python would try again at exit and end in 120."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _log(e: Exception) -> Path | None:
-    """Write what a bug report needs to a file of its own, or to stderr if no file can be written."""
-    lines = [
-        f"edgekd {edgekd.__version__}, Python {platform.python_version()}, {platform.platform()}",
-        f"{time.strftime('%Y-%m-%d %H:%M:%S')}: {sys.argv}",
-        *traceback.format_exception(e),
-    ]
-    try:
-        with tempfile.NamedTemporaryFile("w", prefix="edgekd-", suffix=".log", delete=False, encoding="utf-8") as file:
-            file.write("\n".join(lines))
-    except OSError:
-        console.note("\n".join(lines))
-        return None
-    return Path(file.name)
 
 
 def _version(asked: bool) -> None:

@@ -114,6 +114,7 @@ def _train(job: Job, students: Students, original: Original, plan: Plan) -> Fini
             student=baseline,
         )
     student, folder = students.at(plan.ratio)
+    students.close()
     network, model, weights = recover(job, student, folder, original.model, original.network.sha256)
     exported = ladder(job, "student", model, network.sha256)
     return finish(

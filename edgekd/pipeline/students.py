@@ -51,7 +51,12 @@ class Students:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the child, whose memory training can use; it starts again if another student is wanted."""
         self._children.close()
+        self._pruner = None
 
     def levels(self) -> tuple[float, ...]:
         """The ratios that give different widths, ascending from 0."""

@@ -1,6 +1,7 @@
 import io
 import json
 import os
+import resource
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -12,6 +13,7 @@ import pytest
 import torch
 
 from edgekd import cli
+from edgekd.failures import run as ending
 
 SMALL = ["--model", "resnet8", "--data", "digits", "--teacher-epochs", "1", "--epochs", "1"]
 # a whole compression in well under a minute: real data, real training, real measuring
@@ -56,7 +58,7 @@ def compress(quick):
         out, err = io.StringIO(), io.StringIO()
         with redirect_stdout(out), redirect_stderr(err), pytest.MonkeyPatch.context() as patch:
             patch.setattr("sys.argv", [str(part) for part in line])
-            code = cli.run(lambda: cli.app(standalone_mode=False))
+            code = ending(lambda: cli.app(standalone_mode=False))
         return Ended(code, out.getvalue(), err.getvalue(), folder)
 
     return run
@@ -66,7 +68,11 @@ def compress(quick):
 def start(quick):
     """Starts `edgekd compress` as a process of its own, so that it can be killed."""
 
-    def run(folder: Path, *options: object) -> subprocess.Popen[str]:
+    def run(folder: Path, *options: object, largest_file: int | None = None) -> subprocess.Popen[str]:
+        def limit() -> None:
+            if largest_file:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
+
         line = [sys.executable, "-m", "edgekd", "compress", *SMALL, "--target", "x86-cpu", "--ratio", "0.5"]
         return subprocess.Popen(
             [*line, "--recipe", quick, "--out", folder, *map(str, options)],
@@ -74,6 +80,7 @@ def start(quick):
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
+            preexec_fn=limit,
         )
 
     return run

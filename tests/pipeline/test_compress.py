@@ -3,6 +3,7 @@ import re
 import signal
 import time
 import tomllib
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -12,9 +13,11 @@ import torch
 from edgekd.data.load import load_dataset
 from edgekd.export.outputs import Runner
 from edgekd.gate.judge import exit_code, judge
+from edgekd.pipeline import compress as pipeline
 from edgekd.pipeline.candidates import tightened
 from edgekd.profiling.document import read_measurement
-from edgekd.results import Result
+from edgekd.progress import Silent
+from edgekd.results import Plan, Result
 from edgekd.schema import Budget
 from edgekd.zoo.build import build
 from edgekd.zoo.structure import Structure, load_student
@@ -192,6 +195,20 @@ def test_killed_at_any_stage_it_goes_on_and_gives_the_same_answer(start, tmp_pat
 
 
 @pytest.mark.slow
+def test_a_disk_that_takes_no_more_ends_in_2_and_loses_nothing(start, tmp_path, monkeypatch):
+    """A limit on the size of files stands in for a full disk: both refuse the write."""
+    monkeypatch.setenv("EDGEKD_CACHE", str(tmp_path / "cache"))
+    refused = start(tmp_path / "run", largest_file=100_000)
+    _, err = refused.communicate(timeout=300)
+    assert refused.returncode == 2, err
+    assert "hint: Free some space" in err
+    assert "Traceback" not in err
+    again = start(tmp_path / "run", "--json")
+    out, err = again.communicate(timeout=300)
+    assert Result.model_validate_json(out).student.parameters > 0, err
+
+
+@pytest.mark.slow
 def test_interrupted_it_ends_in_130_and_leaves_no_process(start, tmp_path):
     run = start(tmp_path / "run")
     for line in run.stderr:
@@ -274,6 +291,32 @@ def test_a_model_that_cannot_take_the_images_is_told_before_anything_is_trained(
     assert ended.code == 2
     assert "can't take" in ended.err
     assert "training" not in ended.err
+
+
+@pytest.mark.parametrize(
+    ("feasible", "meets", "trained"),
+    [
+        (True, [True], [0.4]),
+        (True, [False, True], [0.4, 0.45]),
+        (True, [False, False], [0.4, 0.45]),
+        (False, [False], [0.4]),
+    ],
+)
+def test_a_student_that_misses_after_all_is_followed_by_one_that_is_a_step_smaller(
+    monkeypatch, feasible, meets, trained
+):
+    plan = Plan(levels=(0.0, 0.4, 0.45, 0.6), candidates=(), ratio=0.4, feasible=feasible, why="measured")
+    asked = []
+
+    def train(job, students, original, plan):
+        asked.append(plan.ratio)
+        return SimpleNamespace(meets_latency=meets[len(asked) - 1], plan=plan)
+
+    monkeypatch.setattr(pipeline, "_train", train)
+    finished = pipeline._finish(SimpleNamespace(progress=Silent()), None, None, plan)
+    assert asked == trained
+    assert finished.plan.ratio == trained[-1]
+    assert ("one step further" in finished.plan.why) == (len(trained) == 2)
 
 
 def test_the_margin_tightens_latency_alone():
