@@ -114,7 +114,7 @@ class Budget(Value):
 
 
 class Training(Value):
-    """How long and how fast a network learns; `None` means chosen from the data (see `recipe.resolve`)."""
+    """How long and how fast a network learns; `None` means chosen from the data (see `recipe.default_epochs`)."""
 
     epochs: PositiveInt | None = None
     batch_size: PositiveInt = 128

@@ -10,11 +10,11 @@ from edgekd.distill.checkpoint import State, digest, read_state, write_state
 from edgekd.distill.epoch import Epoch, Run, train_epoch
 from edgekd.distill.evaluate import Score
 from edgekd.distill.losses._base import Loss
-from edgekd.distill.schedule import default_epochs
 from edgekd.distill.step import Learner, logits, on_threads, place, place_images, sgd, training_device
 from edgekd.distill.teacher import frozen
 from edgekd.errors import UnsupportedModelError
 from edgekd.progress import Progress
+from edgekd.recipe import default_epochs
 from edgekd.results import Execution
 from edgekd.schema import Training, Value, document
 from edgekd.store import fingerprint
@@ -69,7 +69,7 @@ def train(
     Args:
         model: gives logits (B, classes) for images (B, C, H, W).
         data: its images are normalised; each epoch sees its own augmented view, the teacher the same as the model.
-        settings: `epochs` of None means `schedule.default_epochs`.
+        settings: `epochs` of None means `recipe.default_epochs`.
         seed: of the views and of dropout; the model's own initial weights are the caller's.
         execution: as `execution.choose_execution` found.
         loss: what to minimise.

@@ -1,11 +1,6 @@
-"""How long a network learns, and how fast at each step."""
+"""How fast a network learns at each step."""
 
 import math
-
-
-def default_epochs(train_images: int) -> int:
-    """Epochs for a data set of this size: about 600,000 images seen, in 3 to 40 epochs."""
-    return min(40, max(3, round(600_000 / max(1, train_images))))
 
 
 def steps_per_epoch(train_images: int, batch_size: int) -> int:

@@ -1,11 +1,6 @@
 import pytest
 
-from edgekd.distill.schedule import default_epochs, learning_rate, steps_per_epoch
-
-
-@pytest.mark.parametrize(("images", "epochs"), [(54_000, 11), (1_258, 40), (1_281_167, 3), (1, 40)])
-def test_small_data_get_many_epochs_and_big_data_few(images: int, epochs: int) -> None:
-    assert default_epochs(images) == epochs
+from edgekd.distill.schedule import learning_rate, steps_per_epoch
 
 
 def test_incomplete_batch_counts_only_when_alone() -> None:
