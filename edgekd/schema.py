@@ -125,12 +125,15 @@ class Training(Value):
     """Fraction of the steps in which the learning rate rises, before it falls as a cosine."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     memory_format: Literal["auto", "contiguous", "channels_last"] = "auto"
+    threads: PositiveInt | None = None
+    """Of the CPU; None means as many as are fastest."""
 
 
 class Recovery(Training):
     """Distillation of the student: `ce_weight` x CE + `kd_weight` x T^2 x KL, on inherited weights."""
 
     learning_rate: Positive = 0.05
+    teacher_precision: Literal["auto", "fp32", "bf16"] = "auto"
     loss: str = "kd"
     temperature: Positive = 4.0
     ce_weight: NonNegative = 0.1

@@ -9,6 +9,7 @@ import copy
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +32,7 @@ from edgekd.distill.step import (
 from edgekd.distill.teacher import frozen
 from edgekd.errors import UnsupportedModelError
 from edgekd.results import Execution
-from edgekd.schema import Training
+from edgekd.schema import Recovery, Training
 
 _ROUNDS = 3
 _HOPELESS = 4.0  # times slower than the fastest after one round: not timed again
@@ -45,14 +46,14 @@ def choose_execution(
 ) -> Execution:
     """The fastest way to run a training step of this model, and its teacher's inference, on this machine.
 
-    The precision and memory format that `settings` fix are taken as they are. Neither the model nor the global random
+    What `settings` fix (precision, memory format, threads) is taken as it is. Neither the model nor the global random
     state changes. Two calls may answer differently where two ways are about as fast: keep the answer where training
     is to be resumed or repeated exactly.
 
     Raises:
         UnsupportedModelError: the model runs in none of the ways that `settings` leave.
     """
-    precisions: tuple[Precision, ...] = ("fp32", "bf16") if settings.precision == "auto" else (settings.precision,)
+    precisions = _precisions(settings.precision)
     formats: tuple[MemoryFormat, ...] = ("contiguous", "channels_last")
     if settings.memory_format != "auto":
         formats = (settings.memory_format,)
@@ -62,22 +63,27 @@ def choose_execution(
         learning = _learning(model, settings, _with_known_teacher(loss, teacher, images), images, labels)
         rates: dict[str, float] = {}
         way = Execution(precision=precisions[0], memory_format=formats[-1])
-        ways = {f"{n} threads": way.model_copy(update={"threads": n}) for n in _thread_counts()}
+        ways = {f"{n} threads": way.model_copy(update={"threads": n}) for n in _thread_counts(settings)}
         way = _fastest(ways, learning, len(images), rates)
         ways = {
             f"{p} {f}": way.model_copy(update={"precision": p, "memory_format": f}) for p in precisions for f in formats
         }
         way = _fastest(ways, learning, len(images), rates)
         if teacher is not None:
-            ways = {f"teacher {p}": way.model_copy(update={"teacher_precision": p}) for p in precisions}
+            stated = settings.teacher_precision if isinstance(settings, Recovery) else settings.precision
+            ways = {f"teacher {p}": way.model_copy(update={"teacher_precision": p}) for p in _precisions(stated)}
             way = _fastest(ways, _teaching(teacher, images), len(images), rates)
     return way.model_copy(update={"images_per_second": rates})
 
 
-def _thread_counts() -> list[int]:
+def _precisions(stated: Literal["auto", "fp32", "bf16"]) -> tuple[Precision, ...]:
+    return ("fp32", "bf16") if stated == "auto" else (stated,)
+
+
+def _thread_counts(settings: Training) -> list[int]:
     """What torch would take, and halves of it down to one; only that where a GPU does the work."""
-    counts = [torch.get_num_threads()]
-    while counts[-1] > 1 and training_device().type == "cpu":
+    counts = [settings.threads or torch.get_num_threads()]
+    while counts[-1] > 1 and settings.threads is None and training_device().type == "cpu":
         counts.append(counts[-1] // 2)
     return counts
 

@@ -87,8 +87,9 @@ def _reproducing(recipe: Recipe, teacher: Network, finished: Finished) -> Recipe
     }
     for part, network in (("teacher", teacher), ("recover", finished.network)):
         if network.execution and (part == "teacher" or finished.structure):
-            ways = {"precision": network.execution.precision, "memory_format": network.execution.memory_format}
-            decided[part] = decided[part].model_copy(update=ways)
+            ways = network.execution.model_dump(exclude={"images_per_second"})
+            known = {key: value for key, value in ways.items() if key in type(decided[part]).model_fields}
+            decided[part] = decided[part].model_copy(update=known)
     return recipe.model_copy(update=decided)
 
 

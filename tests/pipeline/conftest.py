@@ -65,8 +65,14 @@ def compress(quick):
 
 
 @pytest.fixture
-def start(quick):
-    """Starts `edgekd compress` as a process of its own, so that it can be killed."""
+def start(quick, tmp_path):
+    """Starts `edgekd compress` as a process of its own, so that it can be killed.
+
+    How it computes is fixed: two runs that time it anew may find another way faster, and then differ by rounding.
+    """
+    pinned = tmp_path / "pinned.toml"
+    ways = 'precision = "fp32"\nmemory_format = "contiguous"\nthreads = 1\n'
+    pinned.write_text(f'{quick.read_text()}[teacher]\n{ways}[recover]\nteacher_precision = "fp32"\n{ways}')
 
     def run(folder: Path, *options: object, largest_file: int | None = None) -> subprocess.Popen[str]:
         def limit() -> None:
@@ -75,7 +81,7 @@ def start(quick):
 
         line = [sys.executable, "-m", "edgekd", "compress", *SMALL, "--target", "x86-cpu", "--ratio", "0.5"]
         return subprocess.Popen(
-            [*line, "--recipe", quick, "--out", folder, *map(str, options)],
+            [*line, "--recipe", pinned, "--out", folder, *map(str, options)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
