@@ -55,8 +55,8 @@ def _put(stated: dict[str, Any], key: str, value: Any) -> None:
 
 
 def default_epochs(train_images: int) -> int:
-    """Epochs for a data set of this size: about 600,000 images seen, but 3 to 40 epochs."""
-    return min(40, max(3, round(600_000 / max(1, train_images))))
+    """Epochs for a data set of this size: about 600,000 images seen, but 3 to 30 epochs."""
+    return min(30, max(3, round(600_000 / max(1, train_images))))
 
 
 def settle(stated: Recipe, train_images: int) -> Recipe:

@@ -50,6 +50,6 @@ def test_a_missing_recipe_is_named(tmp_path):
 
 
 def test_epochs_follow_the_size_of_the_data():
-    assert [default_epochs(n) for n in (1_258, 54_000, 1_200_000)] == [40, 11, 3]
+    assert [default_epochs(n) for n in (1_258, 54_000, 1_200_000)] == [30, 11, 3]
     made = settle(recipe(None, {"target": "x86-cpu", "teacher.epochs": 2}), 54_000)
     assert (made.teacher.epochs, made.recover.epochs) == (2, 11)

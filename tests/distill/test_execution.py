@@ -47,10 +47,10 @@ def test_changes_neither_the_model_nor_the_random_numbers(few_digits: Dataset, r
 
 def test_fixed_settings_are_taken_as_they_are(few_digits: Dataset, resnet8: nn.Module) -> None:
     loss = kd.build(Recovery())
-    fixed = Recovery(precision="bf16", memory_format="channels_last", batch_size=32)
+    fixed = Recovery(precision="bf16", teacher_precision="bf16", memory_format="channels_last", batch_size=32)
     chosen = choose_execution(resnet8, few_digits, fixed, loss, resnet8)
     assert chosen == Execution(precision="bf16", teacher_precision="bf16", memory_format="channels_last", threads=1)
-    half_fixed = Recovery(precision="fp32", batch_size=32)
+    half_fixed = Recovery(precision="fp32", teacher_precision="fp32", batch_size=32)
     chosen = choose_execution(resnet8, few_digits, half_fixed, loss, resnet8)
     assert set(chosen.images_per_second) == {"fp32 contiguous", "fp32 channels_last"}
     assert chosen.teacher_precision == "fp32"
