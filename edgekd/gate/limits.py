@@ -94,7 +94,8 @@ def accuracy_drop(found: Accuracy | None, baseline: Accuracy | None, max_drop_pp
         return _verdict(limit, "not measured", None, evidence)
     drop = 100 * (baseline.correct - found.correct) / found.images
     change = f"{100 * baseline.top1:.2f} % to {100 * found.top1:.2f} %"
-    return _counted(limit, drop <= max_drop_pp, drop, f"{limit.what} {drop:.2f} points ({change}) {_images(found)}")
+    moved = f"lost {drop:.2f}" if drop >= 0 else f"gained {-drop:.2f}"
+    return _counted(limit, drop <= max_drop_pp, drop, f"top-1 accuracy {moved} points ({change}) {_images(found)}")
 
 
 def _percentile(limit: _Limit, measurement: Measurement, samples: Sequence[float], p: float) -> LimitVerdict:

@@ -133,6 +133,13 @@ def test_lost_accuracy_is_told_on_the_same_images_only(measurement, correct, spl
     assert judge(limit, m, measurement()).status == "not measured"
 
 
+@pytest.mark.parametrize(("correct", "says"), [(91, "lost 1.00 points"), (88, "gained 2.00 points")])
+def test_a_gain_is_not_called_a_negative_loss(measurement, correct, says):
+    m = measurement(accuracy=Accuracy(correct=90, images=100, dataset="digits", split="test"))
+    base = measurement(accuracy=Accuracy(correct=correct, images=100, dataset="digits", split="test"))
+    assert says in judge(budget(accuracy={"max_drop_pp": 1.0}), m, base).limits[0].evidence
+
+
 def test_an_invalid_measurement_has_no_latency_but_a_size(measurement):
     m = measurement(invalid=("the CPU throttled 3 times while it was measured",))
     verdict = judge(budget(latency={"limit_ms": 9}, size={"disk_bytes": 10**9}), m)
