@@ -198,7 +198,9 @@ def test_a_reader_that_goes_away_is_no_broken_budget(arguments):
 
 def test_an_interrupt_ends_in_130_and_leaves_no_agent(model):
     command = [sys.executable, "-m", "edgekd", "profile", str(model()), "--target", "x86-cpu", "--seconds", "60"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+    # a shell lets what it starts in the background ignore Ctrl-C
+    settings = {"start_new_session": True, "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **settings) as process:
         deadline = time.monotonic() + 60
         while not (agents := children(process.pid)) and time.monotonic() < deadline:
             time.sleep(0.05)

@@ -215,7 +215,7 @@ def test_number_of_epochs_follows_from_the_data_when_none_is_given(
     hears = listener(stop_at=1)
     with pytest.raises(KeyboardInterrupt):
         run(with_dropout(), few_digits, tmp_path / "c.pt", Training(), progress=hears)
-    assert hears.advances[0][1] == 40 * 128
+    assert hears.advances[0][1] == 30 * 128
 
 
 def test_model_of_other_classes_is_an_error(few_digits: Dataset, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ import io
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -76,6 +77,8 @@ def start(quick, tmp_path):
 
     def run(folder: Path, *options: object, largest_file: int | None = None) -> subprocess.Popen[str]:
         def limit() -> None:
+            # a shell lets what it starts in the background ignore Ctrl-C
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
             if largest_file:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
 
