@@ -77,7 +77,8 @@ class RungLatency(Value):
     median_ms: float
     ratio: Interval
     """Of the median latency to the baseline's, measured block by block beside it."""
-    fits: bool
+    fits: bool | None
+    """None: too close to tell, however long it was measured."""
 
 
 class Candidate(Value):

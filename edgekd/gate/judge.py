@@ -40,6 +40,11 @@ def judge(budget: Budget, measurement: Measurement, baseline: Measurement | None
     )
 
 
+def latency_status(budget: Budget, measurement: Measurement, baseline: Measurement | None = None) -> Status:
+    """The verdict on the latency alone."""
+    return judge(Budget(name=budget.name, latency=budget.latency), measurement, baseline).status
+
+
 def require_baseline(budget: Budget, *, given: bool) -> None:
     """Raises EdgekdError if a limit is relative to a baseline and none is given."""
     relative = [

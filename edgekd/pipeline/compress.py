@@ -93,7 +93,7 @@ def _finish(job: Job, students: Students, original: Original, plan: Plan) -> Fin
     """Train what was planned; where it misses the latency after all, once more with what is one step smaller."""
     finished = _train(job, students, original, plan)
     further = plan.further()
-    if not plan.feasible or further is None or finished.meets_latency:
+    if not plan.feasible or further is None or finished.latency == "pass":
         return finished
     why = f"{plan.why}; trained, it missed the latency by a little, so one step further"
     job.progress.note(f"plan: {further:.0%}: {why}")

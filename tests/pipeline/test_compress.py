@@ -296,10 +296,10 @@ def test_a_model_that_cannot_take_the_images_is_told_before_anything_is_trained(
 @pytest.mark.parametrize(
     ("feasible", "meets", "trained"),
     [
-        (True, [True], [0.4]),
-        (True, [False, True], [0.4, 0.45]),
-        (True, [False, False], [0.4, 0.45]),
-        (False, [False], [0.4]),
+        (True, ["pass"], [0.4]),
+        (True, ["inconclusive", "pass"], [0.4, 0.45]),
+        (True, ["fail", "inconclusive"], [0.4, 0.45]),
+        (False, ["fail"], [0.4]),
     ],
 )
 def test_a_student_that_misses_after_all_is_followed_by_one_that_is_a_step_smaller(
@@ -310,7 +310,7 @@ def test_a_student_that_misses_after_all_is_followed_by_one_that_is_a_step_small
 
     def train(job, students, original, plan):
         asked.append(plan.ratio)
-        return SimpleNamespace(meets_latency=meets[len(asked) - 1], plan=plan)
+        return SimpleNamespace(latency=meets[len(asked) - 1], plan=plan)
 
     monkeypatch.setattr(pipeline, "_train", train)
     finished = pipeline._finish(SimpleNamespace(progress=Silent()), None, None, plan)
