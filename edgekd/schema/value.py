@@ -1,0 +1,45 @@
+"""What all values have in common, and their kinds of numbers."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+# strict: a number in quotes, or true, is a mistake in a TOML file, not a number
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
+PositiveInt = Annotated[int, Field(gt=0, strict=True)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
+NonNegativeInt = Annotated[int, Field(ge=0, strict=True)]
+Milliseconds = NonNegative
+Fraction = Annotated[float, Field(ge=0, le=1, strict=True)]
+
+
+class Value(BaseModel):
+    """A frozen value; an unknown field is an error."""
+
+    # validators are built when first used: most commands need few of them
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+
+class Reference(Value):
+    """A published figure for a device: context for the reader, never a limit."""
+
+    what: str
+    value: str
+    source: str
+    conditions: str = ""
+    date: str = ""
+    """When it was published or read, such as 2023-09."""
+
+
+class Interval(Value):
+    """An estimate with the two-sided confidence interval around it."""
+
+    estimate: float
+    low: float
+    high: float
+    confidence: Fraction = 0.95
+
+
+def document(value: Value) -> dict[str, Any]:
+    """The JSON document of a value."""
+    return value.model_dump(mode="json")
