@@ -25,6 +25,12 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
+def append_text(path: Path, text: str) -> None:
+    """Add to the end of a text file that others write to as well. Raises StorageError."""
+    with writing(path), path.open("a", encoding="utf-8") as f:
+        f.write(text)
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     """Write a file all or nothing; raises as `write_text`."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")

@@ -35,7 +35,8 @@ def one_node(tmp_path):
 
     def write(name, op, inputs, *, domain="", **attributes) -> Path:
         node = helper.make_node(op, [value.name for value in inputs], ["y"], domain=domain, **attributes)
-        output = helper.make_tensor_value_info("y", inputs[0].type.tensor_type.elem_type, None)
+        kind = inputs[0].type.tensor_type.elem_type if inputs else TensorProto.FLOAT
+        output = helper.make_tensor_value_info("y", kind, None)
         return save(helper.make_graph([node], name, inputs, [output]), tmp_path / f"{name}.onnx")
 
     return write

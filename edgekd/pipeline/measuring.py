@@ -6,6 +6,7 @@ from pathlib import Path
 from edgekd.devices._base import Device
 from edgekd.devices.connect import connect_target
 from edgekd.errors import NoDeviceError
+from edgekd.gate.judge import is_absolute
 from edgekd.pipeline.job import Job
 from edgekd.profiling.session import environment, measure
 from edgekd.progress import Progress
@@ -47,7 +48,12 @@ def measured(job: Job, artifacts: Sequence[tuple[Artifact, Path]], settings: Mea
         assert job.device is not None
         return Measured(
             measurements=measure(
-                artifacts, device=job.device, target=job.target, settings=settings, progress=job.progress
+                artifacts,
+                device=job.device,
+                target=job.target,
+                settings=settings,
+                progress=job.progress,
+                steady=is_absolute(job.budget),
             )
         )
 

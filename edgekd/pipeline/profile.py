@@ -1,9 +1,11 @@
-"""`profile`: measure an ONNX file on a device of a target's kind."""
+"""`profile`: measure ONNX files side by side on a device of a target's kind."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from edgekd.devices.connect import connect_target, runtime_of
+from edgekd.errors import StorageError
+from edgekd.files import sha256
 from edgekd.profiling import session
 from edgekd.profiling.artifact import describe
 from edgekd.progress import Progress
@@ -13,18 +15,31 @@ LOCAL = "local:"
 
 
 def profile(
-    path: Path,
+    files: Sequence[Path],
     *,
     target: Target,
     device_url: str | None = None,
     settings: Measuring | None = None,
-    baseline: Path | None = None,
+    inputs: Path | None = None,
+    traced: bool = True,
+    steady: bool = True,
+    enough: session.Enough | None = None,
     progress: Progress,
 ) -> tuple[Measurement, ...]:
-    """Measure the model at `path` and, interleaved with it, the baseline if there is one.
+    """Measure the models in the files, interleaved, one measurement each in their order.
 
-    Returns:
-        The model's measurement, then the baseline's.
+    A file that is given twice is measured twice, as if it were two models.
+
+    Args:
+        files: the models.
+        target: what kind of device it is for.
+        device_url: where; this machine if None.
+        settings: how; the target's defaults if None.
+        inputs: an .npz file with a value for each input; random ones if None.
+        traced: whether each node is timed as well.
+        steady: whether launches that drifted are made again.
+        enough: when to stop, see `session.measure`.
+        progress: told about each step.
 
     Raises:
         NoDeviceError: the device isn't one of the target's kind; nothing was measured.
@@ -32,21 +47,45 @@ def profile(
         EdgekdError: a file can't be read, or not run by the target's runtime.
         MeasurementError: the runtime crashed or hung.
     """
-    artifacts = _described([path, baseline], target)
-    device = connect_target(device_url or LOCAL, target)
-    progress.stage("measure", f"measuring {' and '.join(artifact.file for artifact, _ in artifacts)} on {device.url}")
+    artifacts = _described(files, target)
     settings = settings or Measuring(threads=target.threads)
-    return session.measure(artifacts, device=device, target=target, settings=settings, progress=progress)
+    if inputs:
+        settings = settings.model_copy(update={"inputs": f"sha256:{_sha256(inputs)}"})
+    device = connect_target(device_url or LOCAL, target)
+    progress.stage("measure", f"measuring {', '.join(dict.fromkeys(a.name for a, _ in artifacts))} on {device.url}")
+    return session.measure(
+        artifacts,
+        device=device,
+        target=target,
+        settings=settings,
+        progress=progress,
+        inputs=inputs,
+        traced=traced,
+        steady=steady,
+        enough=enough,
+    )
 
 
-def unmeasured(
-    path: Path, *, target: Target, settings: Measuring, baseline: Path | None = None
-) -> tuple[Measurement, ...]:
+def unmeasured(files: Sequence[Path], *, target: Target, settings: Measuring) -> tuple[Measurement, ...]:
     """As `profile`, but without samples, for a device that isn't there."""
-    files = _described([path, baseline], target)
-    return tuple(session.unmeasured(artifact, target=target, settings=settings) for artifact, _ in files)
+    artifacts = _described(files, target)
+    return tuple(session.unmeasured(artifact, target=target, settings=settings) for artifact, _ in artifacts)
 
 
-def _described(files: Sequence[Path | None], target: Target) -> list[tuple[Artifact, Path]]:
+def _described(files: Sequence[Path], target: Target) -> list[tuple[Artifact, Path]]:
+    """Each file's artifact, named by its stem, or by its path where two have the same."""
     runtime = runtime_of(target)
-    return [(describe(file, name=file.stem, runtime=runtime), file) for file in files if file]
+    paths = list(dict.fromkeys(files))
+    stems = [path.stem for path in paths]
+    known = {
+        path: describe(path, name=path.stem if stems.count(path.stem) == 1 else str(path), runtime=runtime)
+        for path in paths
+    }
+    return [(known[path], path) for path in files]
+
+
+def _sha256(path: Path) -> str:
+    try:
+        return sha256(path)
+    except OSError as e:
+        raise StorageError(f"{path}: {e.strerror}", "Give the path of an .npz file, as numpy.savez writes it.") from e

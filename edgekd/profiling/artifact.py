@@ -3,16 +3,18 @@
 import hashlib
 import math
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from zstandard import ZstdCompressor
 
 from edgekd.errors import StorageError, UnsupportedModelError
 from edgekd.schema import Artifact
 
 _GZIP_LEVEL = 6  # gzip's own default
+_ZSTD_LEVEL = 9  # weights hardly get smaller above it, and it takes far longer
 _GZIP_HEADER = 16 + zlib.MAX_WBITS
 _PIECE = 1 << 20
 
@@ -39,7 +41,7 @@ def describe(
     """
     model = _read(path)
     files = [path, *_external_files(model, path)]
-    sha256, transfer_bytes = _digest(files)
+    sha256, transfer_bytes, zstd_bytes = _digest(files)
     return Artifact(
         name=name,
         file=path.name,
@@ -49,6 +51,7 @@ def describe(
         sha256=sha256,
         disk_bytes=sum(file.stat().st_size for file in files),
         transfer_bytes=transfer_bytes,
+        zstd_bytes=zstd_bytes,
         lineage=dict(lineage or {}),
     )
 
@@ -69,7 +72,7 @@ def _read(path: Path) -> onnx.ModelProto:
 
 def _external_files(model: onnx.ModelProto, path: Path) -> list[Path]:
     """The files beside the model that hold its large tensors, each once."""
-    entries = [e for t in model.graph.initializer for e in t.external_data if e.key == "location"]
+    entries = [e for tensor in _tensors(model) for e in tensor.external_data if e.key == "location"]
     found = []
     for location in sorted({entry.value for entry in entries}):
         if PurePosixPath(location).is_absolute() or ".." in PurePosixPath(location).parts:
@@ -83,17 +86,37 @@ def _external_files(model: onnx.ModelProto, path: Path) -> list[Path]:
     return found
 
 
-def _digest(files: list[Path]) -> tuple[str, int]:
-    """SHA-256 over the files and their size after gzip, piece by piece."""
-    sha256, transferred = hashlib.sha256(), 0
+def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    """The model's weights, and those in the attributes of its nodes, functions and inner graphs."""
+    yield from model.graph.initializer
+    graphs = [model.graph]
+    nodes = [node for function in model.functions for node in function.node]
+    while graphs or nodes:
+        if graphs:
+            graph = graphs.pop()
+            nodes += graph.node
+            yield from graph.initializer if graph is not model.graph else ()
+        for node in nodes:
+            for attribute in node.attribute:
+                yield from [attribute.t, *attribute.tensors]
+                graphs += [g for g in (attribute.g, *attribute.graphs) if g.node or g.initializer]
+        nodes = []
+
+
+def _digest(files: list[Path]) -> tuple[str, int, int]:
+    """SHA-256 over the files and their size after gzip and after zstd, piece by piece."""
+    sha256, gzipped, zstd = hashlib.sha256(), 0, 0
     for path in files:
         gzip = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_HEADER)
+        zstandard = ZstdCompressor(level=_ZSTD_LEVEL).compressobj()
         with path.open("rb") as file:
             while piece := file.read(_PIECE):
                 sha256.update(piece)
-                transferred += len(gzip.compress(piece))
-        transferred += len(gzip.flush())
-    return sha256.hexdigest(), transferred
+                gzipped += len(gzip.compress(piece))
+                zstd += len(zstandard.compress(piece))
+        gzipped += len(gzip.flush())
+        zstd += len(zstandard.flush())
+    return sha256.hexdigest(), gzipped, zstd
 
 
 def _precision(model: onnx.ModelProto) -> str:

@@ -1,47 +1,38 @@
-"""Measures artifacts side by side on a device.
+"""Measures artifacts side by side on a device: as many launches as asked, or until a verdict is decided.
 
-Each launch starts one fresh process per artifact. Loading, first inference and warm-up come one artifact after the
-other; then they take turns of a fraction of a second, in an order that is shuffled every round, so that what slows
-the machine for a while slows all of them alike (as in duet benchmarking, arXiv 2001.05811, but without running two at
-once, which would share an accelerator). Samples are kept raw.
+Samples are kept raw.
 """
 
-import math
-import random
+import time
 import uuid
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from edgekd.devices._base import Device
-from edgekd.devices.connect import is_of_target
 from edgekd.errors import DeviceError, MeasurementError
-from edgekd.profiling.launch import Opened, batch_of, finish, open_artifact, run_block
-from edgekd.profiling.statistics import PAIRS_NEEDED
+from edgekd.profiling.launch import Protocol, trace
+from edgekd.profiling.side_by_side import Record, Session, launch
 from edgekd.progress import Progress
-from edgekd.schema import Artifact, Environment, Launch, Measurement, Measuring, Target
+from edgekd.schema import Artifact, Environment, Measurement, Measuring, Target, Trace
 from edgekd.worker import WorkerError
-
-_ROUNDS_NEEDED = 3
-
 
 _NOWHERE = Environment(
     machine="", arch="", os="", cpu="", cores=0, python="", runtime="", runtime_version="", provider=""
 )
 
+Measurements = tuple[Measurement, ...]
+
 
 @dataclass(frozen=True)
-class _Record:
-    """What one launch of one artifact gave."""
+class Enough:
+    """When a session may end that goes on until a verdict is decided."""
 
-    launch: Launch
-    environment: Environment
-    on_target: bool
-    batch: int | None
-    invalid: tuple[str, ...]
+    decided: Callable[[Measurements, int], bool]
+    """Asked at the first look, the second …: is what has been measured enough?"""
+    time_limit_s: float
 
 
 def environment(device: Device, runtime: str) -> Environment:
@@ -60,24 +51,76 @@ def measure(
     target: Target,
     settings: Measuring,
     progress: Progress,
-) -> tuple[Measurement, ...]:
+    inputs: Path | None = None,
+    traced: bool = False,
+    steady: bool = True,
+    enough: Enough | None = None,
+) -> Measurements:
     """Measure all artifacts in one session; one measurement each, in their order.
+
+    Args:
+        artifacts: with the files they are in.
+        device: where.
+        target: what the device is meant to be.
+        settings: how, and in how many launches.
+        progress: told about each round.
+        inputs: an .npz file that feeds them; random values if None.
+        traced: whether the time of every node is measured as well, in further processes.
+        steady: whether launches that drifted are made again; ratios don't need it.
+        enough: go on with twice as many launches until this says so, or its time is up; None is the launches alone.
 
     Raises:
         DeviceError: the device can't be reached, or doesn't have a runtime.
         UnsupportedModelError: a runtime can't load or run its artifact.
         MeasurementError: a runtime crashed or hung.
     """
-    placed = [(artifact, device.put(path)) for artifact, path in artifacts]
-    launches = [
-        _launch(number, placed, device=device, target=target, settings=settings, progress=progress)
-        for number in range(settings.launches)
-    ]
-    session = uuid.uuid4().hex
-    return tuple(
-        _measurement(artifact, records, session=session, device=device.url, target=target.name, settings=settings)
-        for (artifact, _), records in zip(placed, zip(*launches, strict=True), strict=True)
+    session = Session(
+        name=uuid.uuid4().hex,
+        placed=[(artifact, device.put(path)) for artifact, path in artifacts],
+        device=device,
+        target=target,
+        protocol=Protocol(settings, inputs=device.put(inputs) if inputs else None),
+        progress=progress,
+        steady=steady,
     )
+    launches, retaken = _launches(session, enough)
+    traces = [_trace(session, artifact, path) if traced else None for artifact, path in session.placed]
+    return _measurements(session, launches, retaken, traces)
+
+
+def _launches(session: Session, enough: Enough | None) -> tuple[list[list[Record]], list[str]]:
+    """Launch after launch, each with a record per artifact, and why some were made again.
+
+    A disturbed launch is thrown away and made again, but at most as often as launches are wanted. Whether it was
+    disturbed is read off the device's state, never off the samples: that would favour some.
+    """
+    started = time.monotonic()
+    launches: list[list[Record]] = []
+    retaken: list[str] = []
+    wanted, look = session.protocol.settings.launches, 1
+    while True:
+        while len(launches) < wanted:
+            records = launch(session, len(launches), wanted)
+            reasons = _reasons(records, steady=session.steady)
+            if reasons and len(retaken) < wanted:
+                retaken.append("; ".join(reasons))
+                session.progress.note(f"launch {len(launches) + 1} is made again: {retaken[-1]}")
+            else:
+                launches.append(records)
+        if enough is None or enough.decided(_measurements(session, launches, retaken), look):
+            return launches, retaken
+        each_s = (time.monotonic() - started) / (len(launches) + len(retaken))
+        more = min(len(launches), int((enough.time_limit_s - each_s * len(launches)) / each_s))
+        if more < 1:
+            return launches, retaken
+        session.progress.note(f"not decided after {len(launches)} launches: {more} more")
+        wanted, look = wanted + more, look + 1
+
+
+def _reasons(records: Sequence[Record], *, steady: bool) -> dict[str, None]:
+    """Why a launch is made again, each reason once."""
+    found = [reason for record in records for reason in record.invalid]
+    return dict.fromkeys([*found, *(record.drift for record in records if steady and record.drift)])
 
 
 def unmeasured(artifact: Artifact, *, target: Target, settings: Measuring) -> Measurement:
@@ -94,71 +137,57 @@ def unmeasured(artifact: Artifact, *, target: Target, settings: Measuring) -> Me
     )
 
 
-def _launch(
-    number: int,
-    placed: Sequence[tuple[Artifact, str]],
-    *,
-    device: Device,
-    target: Target,
-    settings: Measuring,
-    progress: Progress,
-) -> list[_Record]:
-    """One record per artifact."""
-    with ExitStack() as processes:
+def _trace(session: Session, artifact: Artifact, path: str) -> Trace:
+    session.progress.stage("trace", f"timing the nodes of {artifact.name}")
+    with session.device.start(artifact.runtime) as agent:
         try:
-            opened = [
-                open_artifact(processes.enter_context(device.start(artifact.runtime)), artifact, path, settings)
-                for artifact, path in placed
-            ]
-            blocks = _take_turns(number, opened, settings, progress)
-            on_target = is_of_target(opened[0].agent, target)
-            return [_record(one, taken, on_target) for one, taken in zip(opened, blocks, strict=True)]
-        except (ValidationError, WorkerError, KeyError, TypeError) as e:
-            raise MeasurementError(f"{device.url}: the agent answered wrongly: {e!r}", "Measure again.") from e
+            return trace(agent, artifact, path, session.protocol)
+        except (ValidationError, TypeError) as e:
+            raise MeasurementError(f"{session.device.url}: the agent answered wrongly: {e!r}", "Measure again.") from e
 
 
-def _take_turns(
-    number: int, opened: Sequence[Opened], settings: Measuring, progress: Progress
-) -> list[list[list[float]]]:
-    """The blocks of each artifact; those of one round ran one right after the other.
-
-    A turn lasts as long as the slowest artifact's inference if that is more than a block: all get equally long.
-    """
-    turn_s = max(settings.block_seconds, *(one.latency_ms / 1e3 for one in opened))
-    rounds = max(math.ceil(settings.seconds / turn_s), _ROUNDS_NEEDED, math.ceil(PAIRS_NEEDED / settings.launches))
-    blocks: list[list[list[float]]] = [[] for _ in opened]
-    order = list(range(len(opened)))
-    shuffle = random.Random(number).shuffle
-    for done in range(rounds):
-        progress.advance(number * rounds + done, settings.launches * rounds, f"launch {number + 1}")
-        shuffle(order)
-        for i in order:
-            blocks[i].append(run_block(opened[i], turn_s))
-    progress.advance((number + 1) * rounds, settings.launches * rounds, f"launch {number + 1}")
-    return blocks
-
-
-def _record(opened: Opened, blocks: Sequence[Sequence[float]], on_target: bool) -> _Record:
-    launch, invalid = finish(opened, blocks)
-    return _Record(launch, opened.environment, on_target, batch_of(opened), invalid)
+def _measurements(
+    session: Session,
+    launches: Sequence[Sequence[Record]],
+    retaken: Sequence[str],
+    traces: Sequence[Trace | None] | None = None,
+) -> Measurements:
+    return tuple(
+        _measurement(session, artifact, records, retaken, trace)
+        for (artifact, _), records, trace in zip(
+            session.placed, zip(*launches, strict=True), traces or [None] * len(session.placed), strict=True
+        )
+    )
 
 
 def _measurement(
-    artifact: Artifact, records: Sequence[_Record], *, session: str, device: str, target: str, settings: Measuring
+    session: Session,
+    artifact: Artifact,
+    records: Sequence[Record],
+    retaken: Sequence[str],
+    trace: Trace | None,
 ) -> Measurement:
-    first = records[0]
+    first, settings = records[0], session.protocol.settings
     invalid = [reason for record in records for reason in record.invalid]
     if any(record.environment != first.environment for record in records):
         invalid.append("the device's system or settings changed between launches")
     return Measurement(
-        session=session,
+        session=session.name,
         artifact=artifact,
-        device=device,
-        target=target,
+        device=session.device.url,
+        target=session.target.name,
         on_target=all(record.on_target for record in records),
         # a model whose batch is fixed is measured with that one
-        protocol=settings.model_copy(update={"batch": first.batch or settings.batch}),
+        protocol=settings.model_copy(
+            update={
+                "batch": first.batch or settings.batch,
+                "launches": len(records),
+                "same_cpus": all(record.same_cpus for record in records),
+            }
+        ),
         environment=first.environment,
         invalid=tuple(dict.fromkeys(invalid)),
+        retaken=tuple(retaken),
         launches=tuple(record.launch for record in records),
+        trace=trace,
     )

@@ -96,6 +96,15 @@ def ratio(measurement: Measurement, baseline: Measurement, confidence: float = 0
     )
 
 
+def confidence_of_look(look: int, overall: float = 0.95) -> float:
+    """The confidence of each bound at the first look at growing data, the second, …: all looks together keep `overall`.
+
+    Half of the error that is allowed goes to the first look, a quarter to the second, and so on, however many there
+    will be (alpha spending with Bonferroni's inequality; Lan and DeMets, Biometrika 70, 1983).
+    """
+    return 1 - (1 - overall) * 0.5**look
+
+
 def paired_ratios(measurement: Measurement, baseline: Measurement) -> list[list[float]]:
     """For each launch the ratios of the medians of the blocks that ran side by side.
 

@@ -11,11 +11,19 @@ from typing import Any, Protocol
 class Session(Protocol):
     """An opened artifact."""
 
+    provider: str
+    """What of the runtime runs it, such as "CPUExecutionProvider"."""
+
     def inputs(self) -> list[dict[str, Any]]:
         """Name, shape (with strings or None for free axes) and numpy dtype name of each input."""
 
     def run(self, feeds: Mapping[str, Any]) -> list[Any]:
         """One inference; blocks until the outputs are there."""
+
+    def nodes(self, cold: int) -> list[dict[str, Any]]:
+        """Of a session that was opened with `trace_in`: the fields of `schema.Node` of every node of the graph as it
+        is run, times without those of the first `cold` inferences. Ends the trace.
+        """
 
 
 class Runtime(Protocol):
@@ -26,5 +34,14 @@ class Runtime(Protocol):
     def describe(self) -> dict[str, str]:
         """`runtime`, `runtime_version` and `provider`, as in `schema.Environment`."""
 
-    def open(self, path: str, *, threads: int = 1, spinning: bool = True) -> Session:
-        """Load the artifact. Raises ValueError with the runtime's own words if it can't."""
+    def open(
+        self,
+        path: str,
+        *,
+        threads: int = 1,
+        spinning: bool = True,
+        provider: str | None = None,
+        provider_options: Mapping[str, str] | None = None,
+        trace_in: str | None = None,
+    ) -> Session:
+        """Load the artifact, to be traced into a folder if asked. Raises ValueError in plain words if it can't."""

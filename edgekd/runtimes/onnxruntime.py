@@ -5,6 +5,8 @@ Loaded by path on devices (see `_base`): nothing of edgekd is imported here, and
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import onnxruntime
@@ -30,6 +32,7 @@ class Session:
     def __init__(self, session: onnxruntime.InferenceSession) -> None:
         self._session = session
         self._outputs = [output.name for output in session.get_outputs()]
+        self.provider: str = session.get_providers()[0]
 
     def inputs(self) -> list[dict[str, Any]]:
         """Name, shape (with strings or None for free axes) and numpy dtype name of each input."""
@@ -42,9 +45,44 @@ class Session:
         outputs: list[Any] = self._session.run(self._outputs, feeds)
         return outputs
 
+    def nodes(self, cold: int) -> list[dict[str, Any]]:
+        """The fields of `schema.Node` of every node, but for its first `cold` inferences; ends the session's trace.
 
-def open(path: str, *, threads: int = 1, spinning: bool = True) -> Session:
+        Source: the Chrome trace of ONNX Runtime's profiler, whose times are whole microseconds.
+        """
+        with Path(self._session.end_profiling()).open(encoding="utf-8") as file:
+            events = json.load(file)
+        times: dict[tuple[str, str, str], list[float]] = {}
+        for event in events:
+            if event.get("cat") == "Node" and event["name"].endswith("_kernel_time"):
+                name = event["name"][: -len("_kernel_time")]
+                node = (name, event["args"].get("op_name", ""), event["args"].get("provider", ""))
+                times.setdefault(node, []).append(event["dur"] / 1e3)
+        return [
+            {"name": name, "op": op, "provider": provider, "ms": sum(warm) / len(warm)}
+            for (name, op, provider), found in times.items()
+            for warm in [found[cold:] or found]
+        ]
+
+
+def open(
+    path: str,
+    *,
+    threads: int = 1,
+    spinning: bool = True,
+    provider: str | None = None,
+    provider_options: Mapping[str, str] | None = None,
+    trace_in: str | None = None,
+) -> Session:
     """Load the model: operators run one after the other, each on `threads` threads of the CPU.
+
+    Args:
+        path: the model's file.
+        threads: of each operator.
+        spinning: whether threads that wait stay awake.
+        provider: what runs the nodes that it can, the CPU the others; None is the CPU alone.
+        provider_options: of the provider, as its documentation names them.
+        trace_in: a folder to trace into, for `Session.nodes`.
 
     Raises:
         ValueError: it can't be loaded; the text is the runtime's own, without its prefixes.
@@ -55,10 +93,26 @@ def open(path: str, *, threads: int = 1, spinning: bool = True) -> Session:
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = 3  # its warnings about a graph are no news to who measures it
     options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spinning else "0")
+    if trace_in:
+        options.enable_profiling = True
+        options.profile_file_prefix = str(Path(trace_in) / "trace")
+    providers = _providers(provider, provider_options or {})
     try:
-        return Session(onnxruntime.InferenceSession(path, options, providers=[_PROVIDER]))
+        session = Session(onnxruntime.InferenceSession(path, options, providers=providers))
     except Exception as e:  # its exceptions have no base class of their own
         raise ValueError(_own_words(e)) from e
+    if provider and session.provider != provider:  # it only warns where a provider's libraries are missing
+        raise ValueError(f"{provider} couldn't be started, {session.provider} took its place")
+    return session
+
+
+def _providers(first: str | None, options: Mapping[str, str]) -> list[Any]:
+    known = onnxruntime.get_available_providers()
+    if first is None or first == _PROVIDER:
+        return [(_PROVIDER, dict(options))]
+    if first not in known:
+        raise ValueError(f"it has no provider {first!r} here; it has {', '.join(known)}")
+    return [(first, dict(options)), _PROVIDER]
 
 
 def _numpy_name(kind: str) -> str:

@@ -2,9 +2,12 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import FailFast, Field, model_validator
 
 from edgekd.schema.value import Milliseconds, NonNegative, NonNegativeInt, Positive, PositiveInt, Value
+
+# the first wrong sample is told: of a damaged file with millions, all of them would fill the memory
+_Samples = Annotated[tuple[Milliseconds, ...], FailFast()]
 
 
 class Measuring(Value):
@@ -23,6 +26,9 @@ class Measuring(Value):
     """Whether waiting threads stay awake."""
     affinity: tuple[NonNegativeInt, ...] | None = None
     """The CPUs that it may run on; None: all."""
+    same_cpus: bool = True
+    """Artifacts that take turns run on the same CPUs, on others in each launch: a shared machine's CPUs are slowed by
+    different neighbours. Only where no affinity is given, and all CPUs are of one kind."""
     provider: str | None = None
     """What of the runtime runs it; None: what the runtime does by itself."""
     provider_options: dict[str, str] = {}
@@ -52,10 +58,10 @@ class Artifact(Value):
     precision: str
     runtime: str
     sha256: str
-    disk_bytes: int
-    transfer_bytes: int
+    disk_bytes: NonNegativeInt
+    transfer_bytes: NonNegativeInt
     """After gzip."""
-    zstd_bytes: int | None = None
+    zstd_bytes: NonNegativeInt | None = None
     """After zstd."""
     lineage: dict[str, str] = {}
 
@@ -63,10 +69,16 @@ class Artifact(Value):
 class Accuracy(Value):
     """Top-1 accuracy of an artifact, run by its runtime over one split of a data set."""
 
-    correct: int
+    correct: NonNegativeInt
     images: PositiveInt
     dataset: str
     split: str
+
+    @model_validator(mode="after")
+    def _at_most_all(self) -> Self:
+        if self.correct > self.images:
+            raise ValueError(f"{self.correct} of {self.images} images can't be correct")
+        return self
 
     @property
     def top1(self) -> float:
@@ -84,8 +96,8 @@ class Environment(Value):
     cpu: str
     cpu_features: tuple[str, ...] = ()
     """Those of its instructions that decide how fast integers are multiplied, such as "avx512_vnni"."""
-    cores: int
-    memory_bytes: int | None = None
+    cores: NonNegativeInt
+    memory_bytes: NonNegativeInt | None = None
     governor: str | None = None
     python: str
     runtime: str
@@ -97,12 +109,14 @@ class State(Value):
     """What a device says of itself at one moment: None or nothing where it doesn't tell."""
 
     clocks_mhz: tuple[NonNegative, ...] = ()
+    clock_limit_mhz: NonNegative | None = None
+    """The highest clock that the system allows: it falls with heat, or by a power mode."""
     governor: str | None = None
     temperatures_c: dict[str, float] = {}
     throttle_count: int | None = None
     """How often it has throttled since it started."""
-    canary_ms: Milliseconds | None = None
-    """The least time of a piece of work that is always the same: it follows the clock and nothing else."""
+    throttled_by: tuple[str, ...] = ()
+    """What slows it down at this moment, such as "under-voltage"."""
 
 
 class Launch(Value):
@@ -110,11 +124,13 @@ class Launch(Value):
 
     load_ms: Milliseconds
     first_ms: Milliseconds
-    warmup_ms: tuple[Milliseconds, ...] = ()
-    blocks_ms: tuple[Annotated[tuple[Milliseconds, ...], Field(min_length=1)], ...]
-    peak_bytes: int | None = None
+    warmup_ms: _Samples = ()
+    blocks_ms: Annotated[tuple[Annotated[_Samples, Field(min_length=1)], ...], FailFast()]
+    peak_bytes: NonNegativeInt | None = None
     energy_mj: NonNegative | None = None
     """An inference's, on average over the blocks, with what the device takes while idle."""
+    canary_ms: tuple[Milliseconds, ...] = ()
+    """Before each block, the least time of a small piece of work that is always the same: it follows the clock."""
     before: State | None = None
     after: State | None = None
 
@@ -152,8 +168,15 @@ class Measurement(Value):
     """Reasons why the samples say nothing: throttling, a changed clock …"""
     retaken: tuple[str, ...] = ()
     """Why launches were thrown away and made again."""
-    launches: tuple[Launch, ...]
+    launches: Annotated[tuple[Launch, ...], FailFast()]
     trace: Trace | None = None
-    engine_bytes: int | None = None
+    engine_bytes: NonNegativeInt | None = None
     """Of what the device built from the file, where it builds something."""
     accuracy: Accuracy | None = None
+
+
+class Measurements(Value):
+    """What `edgekd profile --json` prints of several artifacts: those of one session."""
+
+    schema_version: Literal["edgekd.measurements/1"] = "edgekd.measurements/1"
+    measurements: tuple[Measurement, ...]

@@ -4,11 +4,13 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+_MOST = 2**63 - 1  # as in TOML; more isn't a number of bytes or cores, and doesn't go into a float
+
 # strict: a number in quotes, or true, is a mistake in a TOML file, not a number
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
-PositiveInt = Annotated[int, Field(gt=0, strict=True)]
+PositiveInt = Annotated[int, Field(gt=0, le=_MOST, strict=True)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
-NonNegativeInt = Annotated[int, Field(ge=0, strict=True)]
+NonNegativeInt = Annotated[int, Field(ge=0, le=_MOST, strict=True)]
 Milliseconds = NonNegative
 Fraction = Annotated[float, Field(ge=0, le=1, strict=True)]
 

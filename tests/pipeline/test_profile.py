@@ -1,7 +1,10 @@
+import hashlib
+
+import numpy as np
 import pytest
 
 from edgekd import catalog
-from edgekd.errors import EdgekdError, NoDeviceError
+from edgekd.errors import EdgekdError, NoDeviceError, StorageError
 from edgekd.pipeline.profile import profile, unmeasured
 from edgekd.progress import Silent
 from edgekd.schema import Measuring
@@ -9,12 +12,13 @@ from edgekd.schema import Measuring
 QUICK = Measuring(launches=1, seconds=0.03, block_seconds=0.01, warmup_seconds=0.02)
 
 
-def profiled(path, target="x86-cpu", **changes):
-    return profile(path, target=catalog.target(target), progress=Silent(), **{"settings": QUICK} | changes)
+def profiled(*files, target="x86-cpu", **changes):
+    given = {"settings": QUICK, "traced": False} | changes
+    return profile(files, target=catalog.target(target), progress=Silent(), **given)
 
 
-def test_a_model_is_measured_beside_its_baseline(model):
-    found, base = profiled(model("small"), baseline=model("large"))
+def test_models_are_measured_side_by_side(model):
+    found, base = profiled(model("small"), model("large"))
     assert (found.artifact.name, base.artifact.name) == ("small", "large")
     assert found.session == base.session
     assert found.artifact.precision == "fp32"
@@ -31,11 +35,46 @@ def test_on_a_machine_of_another_kind_nothing_is_measured(model):
 def test_a_target_none_of_whose_runtimes_is_here_is_told(model):
     target = catalog.target("x86-cpu").model_copy(update={"runtimes": ("abacus",)})
     with pytest.raises(EdgekdError, match="abacus"):
-        profile(model(), target=target, settings=QUICK, progress=Silent())
+        profile([model()], target=target, settings=QUICK, progress=Silent())
 
 
 def test_what_was_not_measured_still_has_its_size(model):
-    (found,) = unmeasured(model(), target=catalog.target("jetson"), settings=QUICK)
+    (found,) = unmeasured([model()], target=catalog.target("jetson"), settings=QUICK)
     assert found.launches == ()
     assert not found.on_target
     assert found.artifact.disk_bytes == model().stat().st_size
+
+
+def test_a_file_given_twice_is_measured_twice(model):
+    one, other = profiled(model(), model())
+    assert one.artifact == other.artifact
+    assert one.launches != other.launches
+
+
+def test_files_of_one_name_are_told_apart_by_their_paths(model, tmp_path):
+    (tmp_path / "old").mkdir()
+    old = model().rename(tmp_path / "old" / "model.onnx")
+    assert [m.artifact.name for m in profiled(model(), old)] == [str(tmp_path / "model.onnx"), str(old)]
+
+
+def test_what_fed_a_model_is_declared(model, tmp_path):
+    np.savez(tmp_path / "inputs.npz", image=np.zeros((3, 3, 8, 8)))
+    (found,) = profiled(model(), inputs=tmp_path / "inputs.npz")
+    assert found.protocol.inputs == f"sha256:{hashlib.sha256((tmp_path / 'inputs.npz').read_bytes()).hexdigest()}"
+    assert found.protocol.batch == 3
+    with pytest.raises(StorageError, match=r"missing\.npz"):
+        profiled(model(), inputs=tmp_path / "missing.npz")
+
+
+def test_a_provider_that_is_not_there_is_told(model):
+    settings = QUICK.model_copy(update={"provider": "CUDAExecutionProvider"})
+    with pytest.raises(EdgekdError, match="it has no provider 'CUDAExecutionProvider' here; it has"):
+        profiled(model(), settings=settings)
+
+
+def test_a_paced_loop_is_declared_and_slower_paced_than_closed(model):
+    paced = QUICK.model_copy(update={"loop": "paced", "cadence_hz": 100.0})
+    (found,) = profiled(model(), settings=paced)
+    assert (found.protocol.loop, found.protocol.cadence_hz) == ("paced", 100)
+    # ten periods a turn
+    assert all(8 <= len(block) <= 11 for block in found.launches[0].blocks_ms)

@@ -52,6 +52,14 @@ def at(path, value):
         (at(["environment", "cores"], True), "environment.cores"),
         (at(["artifact", "sha256"], 12), "artifact.sha256"),
         (at(["launches"], "x" * 10_000), "launches"),
+        (at(["artifact", "disk_bytes"], -1), "artifact.disk_bytes"),
+        (at(["artifact", "transfer_bytes"], 10**400), "artifact.transfer_bytes"),
+        (at(["engine_bytes"], -1), "engine_bytes"),
+        (at(["launches", 2, "peak_bytes"], 10**400), "launches.2.peak_bytes"),
+        (at(["launches", 2, "energy_mj"], -0.5), "launches.2.energy_mj"),
+        (at(["protocol", "loop"], "paced"), "a paced loop has a cadence_hz"),
+        (at(["accuracy"], {"correct": 9, "images": 8, "dataset": "d", "split": "s"}), "9 of 8 images"),
+        (at(["accuracy"], {"correct": -1, "images": 8, "dataset": "d", "split": "s"}), "accuracy.correct"),
     ],
 )
 def test_a_damaged_field_is_named(stored, change, says):
@@ -64,7 +72,15 @@ def test_a_damaged_field_is_named(stored, change, says):
     assert e.value.hint
 
 
-@pytest.mark.parametrize("text", ["", "{", "[1, 2]", '"text"', "\x00\xff", "{'a': 1}"])
+def test_of_many_wrong_samples_not_all_are_kept_as_errors(stored):
+    path = stored(at(["launches", 0, "blocks_ms"], [[-1.0] * 50] * 50))
+    with pytest.raises(EdgekdError, match=r"launches\.0\.blocks_ms\.0\.0: ") as e:
+        read_measurement(path)
+    assert e.value.__cause__.error_count() < 10
+    assert e.value.hint == "Correct blocks_ms."
+
+
+@pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "9" * 5000, "[1, 2]", '"text"', "\x00\xff", "{'a': 1}"])
 def test_what_is_no_document_is_told(tmp_path, text):
     path = tmp_path / "m.json"
     path.write_bytes(text.encode("latin-1"))

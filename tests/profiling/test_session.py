@@ -6,10 +6,11 @@ from onnx import TensorProto, helper
 
 from edgekd import catalog
 from edgekd.devices.connect import connect
-from edgekd.errors import DeviceError, MeasurementError, UnsupportedModelError
+from edgekd.errors import DeviceError, EdgekdError, MeasurementError, UnsupportedModelError
 from edgekd.profiling import launch
 from edgekd.profiling.artifact import describe
-from edgekd.profiling.session import environment, measure
+from edgekd.profiling.disturbance import spoiled
+from edgekd.profiling.session import Enough, environment, measure
 from edgekd.profiling.statistics import paired_ratios, ratio
 from edgekd.progress import Silent
 from edgekd.schema import Measuring
@@ -18,7 +19,7 @@ QUICK = Measuring(launches=2, seconds=0.06, block_seconds=0.01, warmup_seconds=0
 
 
 class Watched:
-    """The local device, noting each agent process it starts."""
+    """The local device, noting each agent process it starts; without a canary, which a busy machine would disturb."""
 
     def __init__(self):
         self.device = connect("local:")
@@ -30,8 +31,16 @@ class Watched:
         return self.device.put(path)
 
     def start(self, runtime):
-        self.agents.append(self.device.start(runtime))
-        return self.agents[-1]
+        agent = self.device.start(runtime)
+        ask = agent.ask
+
+        def calm(request, timeout_s):
+            answer = ask(request, timeout_s)
+            return {**answer, "canary_ms": 1.0} if "canary_ms" in answer else answer
+
+        agent.ask = calm
+        self.agents.append(agent)
+        return agent
 
 
 class Meddling(Silent):
@@ -45,7 +54,7 @@ class Meddling(Silent):
             self.meddle()
 
 
-def measured(*paths, device=None, settings=QUICK, target="x86-cpu", progress=None):
+def measured(*paths, device=None, settings=QUICK, target="x86-cpu", progress=None, **more):
     artifacts = [(describe(path, name=path.stem, runtime="onnxruntime"), path) for path in paths]
     return measure(
         artifacts,
@@ -53,6 +62,7 @@ def measured(*paths, device=None, settings=QUICK, target="x86-cpu", progress=Non
         target=catalog.target(target),
         settings=settings,
         progress=progress or Silent(),
+        **more,
     )
 
 
@@ -65,7 +75,7 @@ def test_artifacts_are_measured_side_by_side_in_fresh_processes(model):
     for found in (small, large):
         assert found.on_target
         assert found.invalid == ()
-        assert found.protocol == QUICK
+        assert found.protocol == QUICK.model_copy(update={"same_cpus": True})
         assert found.environment == environment(device.device, "onnxruntime")
         assert len(found.launches) == 2
         for one in found.launches:
@@ -99,6 +109,64 @@ def test_turns_are_shuffled_every_round(model):
     rounds = [tuple(turns[i : i + 2]) for i in range(0, len(turns), 2)]
     assert len(rounds) >= 5
     assert set(rounds) == {(0, 1), (1, 0)}
+
+
+class Listening(Watched):
+    """Keeps what each agent was asked."""
+
+    def __init__(self, alike=True):
+        super().__init__()
+        self.asked, self.alike = [], alike
+
+    def start(self, runtime):
+        agent = super().start(runtime)
+        ask, asked = agent.ask, []
+        self.asked.append(asked)
+
+        def listened(request, timeout_s):
+            asked.append(request)
+            answer = ask(request, timeout_s)
+            return {**answer, "alike": self.alike} if request["do"] == "cpus" else answer
+
+        agent.ask = listened
+        return agent
+
+    @property
+    def affinities(self):
+        return [r["affinity"] for asked in self.asked for r in asked if r["do"] == "load"]
+
+
+def test_those_side_by_side_share_their_cpus_and_change_them_with_each_launch(model):
+    device, cpus = Listening(), sorted(os.sched_getaffinity(0))
+    found = measured(model("a"), model("b"), device=device, settings=QUICK.model_copy(update={"launches": 3}))
+    wanted = [(cpus[launch % len(cpus)],) for launch in range(3)]
+    assert device.affinities == [cpu for cpu in wanted for _ in range(2)]
+    assert all(m.protocol.same_cpus and m.protocol.affinity is None for m in found)
+
+
+@pytest.mark.parametrize(
+    ("files", "changes", "alike"),
+    [(1, {}, True), (2, {"same_cpus": False}, True), (2, {}, False)],
+)
+def test_cpus_are_left_to_the_system_where_sharing_makes_no_sense(model, files, changes, alike):
+    device = Listening(alike)
+    paths = [model(name) for name in ("a", "b")[:files]]
+    found = measured(*paths, device=device, settings=QUICK.model_copy(update=changes))
+    assert set(device.affinities) == {None}
+    assert not any(m.protocol.same_cpus for m in found)
+
+
+def test_more_threads_than_cpus_are_refused(model):
+    with pytest.raises(EdgekdError, match="999 threads are asked for, and the device has") as e:
+        measured(model(), settings=QUICK.model_copy(update={"threads": 999}))
+    assert "--threads" in e.value.hint
+
+
+def test_given_cpus_are_kept(model):
+    device, cpu = Listening(), min(os.sched_getaffinity(0))
+    (found, _) = measured(model("a"), model("b"), device=device, settings=QUICK.model_copy(update={"affinity": (cpu,)}))
+    assert set(device.affinities) == {(cpu,)}
+    assert found.protocol.affinity == (cpu,)
 
 
 def test_sessions_are_told_apart(model):
@@ -148,7 +216,7 @@ def test_a_model_that_fails_in_its_first_inference_is_told(one_node):
 def test_free_axes_are_told_with_the_remedy(model):
     with pytest.raises(UnsupportedModelError, match="'height'") as e:
         measured(model(axis="height"))
-    assert "fixed" in e.value.hint
+    assert "--shape image=1x3x224x8" in e.value.message
 
 
 def test_a_runtime_that_crashes_is_told(model):
@@ -167,18 +235,102 @@ def test_a_runtime_that_hangs_is_killed_at_its_time_limit(model, monkeypatch):
     assert device.agents[-1]._process.poll() == -signal.SIGKILL
 
 
-def test_throttling_and_changed_clocks_make_it_invalid():
-    before = {"throttle_count": 3, "governor": "performance"}
-    assert launch._disturbances(before, before) == ()
-    assert (
-        launch._disturbances({"throttle_count": None, "governor": None}, {"throttle_count": None, "governor": None})
-        == ()
-    )
-    found = launch._disturbances(before, {"throttle_count": 5, "governor": "powersave"})
-    assert found == (
-        "the CPU throttled 2 times while it was measured",
-        "the clock governor changed from performance to powersave",
-    )
+class Throttling(Watched):
+    """Tells of throttling at the end of the launches that are named."""
+
+    def __init__(self, launches):
+        super().__init__()
+        self.launches = launches
+
+    def start(self, runtime):
+        agent, number = super().start(runtime), len(self.agents) - 1
+        ask = agent.ask
+
+        def hot(request, timeout_s):
+            answer = ask(request, timeout_s)
+            if request["do"] == "finish" and number in self.launches:
+                answer["state"] = {**answer["state"], "throttle_count": 10**6}
+            elif "state" in answer:
+                answer["state"] = {**answer["state"], "throttle_count": 0}
+            return answer
+
+        agent.ask = hot
+        return agent
+
+
+def test_a_disturbed_launch_is_made_again(model):
+    notes = []
+
+    class Listening(Silent):
+        def note(self, text):
+            notes.append(text)
+
+    device = Throttling({1})
+    (found,) = measured(model(), device=device, progress=Listening())
+    assert len(device.agents) == 3
+    assert found.invalid == ()
+    assert len(found.launches) == 2
+    assert "throttled 1000000 times" in found.retaken[0]
+    assert notes == [f"launch 2 is made again: {found.retaken[0]}"]
+
+
+def test_what_stays_disturbed_is_invalid(model):
+    device = Throttling(set(range(10)))
+    (found,) = measured(model(), device=device)
+    assert len(device.agents) == 4  # two launches, each made again once
+    assert len(found.launches) == len(found.retaken) == 2
+    assert found.invalid == ("the device throttled 1000000 times while it was measured",)
+
+
+@pytest.mark.parametrize(("steady", "processes"), [(True, 4), (False, 2)])
+def test_a_drift_makes_a_launch_again_only_where_milliseconds_matter(model, steady, processes):
+    class Drifting(Watched):
+        blocks = 0
+
+        def start(self, runtime):
+            agent = super().start(runtime)
+            ask = agent.ask
+
+            def slower(request, timeout_s):
+                answer = ask(request, timeout_s)
+                self.blocks += request["do"] == "block"
+                return {**answer, "canary_ms": 1.0 + self.blocks} if "canary_ms" in answer else answer
+
+            agent.ask = slower
+            return agent
+
+    device = Drifting()
+    settings = QUICK.model_copy(update={"seconds": 0.1})
+    (found,) = measured(model(), device=device, settings=settings, steady=steady)
+    assert len(device.agents) == processes
+    assert found.invalid == ()
+    assert "towards the end" in spoiled(found)[0]
+
+
+def test_it_goes_on_with_twice_as_many_launches_until_that_is_enough(model):
+    looks = []
+
+    def decided(found, look):
+        looks.append((look, len(found[0].launches)))
+        return look == 3
+
+    (found,) = measured(model(), enough=Enough(decided, time_limit_s=60))
+    assert looks == [(1, 2), (2, 4), (3, 8)]
+    assert len(found.launches) == found.protocol.launches == 8
+
+
+def test_it_stops_at_the_time_limit(model):
+    (found,) = measured(model(), enough=Enough(lambda found, look: False, time_limit_s=0.1))
+    assert len(found.launches) == 2
+
+
+def test_nodes_are_timed_in_a_process_of_their_own(model):
+    device = Watched()
+    (found,) = measured(model(), device=device, traced=True)
+    assert len(device.agents) == 3
+    assert {node.op for node in found.trace.nodes} & {"Conv", "FusedConv"}
+    (without,) = measured(model())
+    assert without.trace is None
 
 
 def test_a_system_that_changes_between_launches_makes_it_invalid(model):

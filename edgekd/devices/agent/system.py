@@ -1,4 +1,4 @@
-"""What a device says about itself: hardware, clocks, memory. None where the system doesn't tell."""
+"""What a device is, and the memory that a process takes. None where the system doesn't tell."""
 
 from __future__ import annotations
 
@@ -8,37 +8,53 @@ import os
 import platform
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edgekd.devices.agent import state, sysfs
+else:  # on a device this folder is all there is
+    import state
+    import sysfs
 
 _ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64"}
-_CPUS = Path("/sys/devices/system/cpu")
+
+# a container has its host's device tree, but a name of its own every time
+_SERIALS = ("/proc/device-tree/serial-number", "/etc/machine-id")
+
+# instructions that multiply 8-bit integers several at once (x86, Arm), and those for halves and bfloat16
+_FEATURES = {
+    "avx2",
+    "avx512f",
+    "avx512_vnni",
+    "avx_vnni",
+    "amx_int8",
+    "amx_bf16",
+    "avx512_bf16",
+    "asimd",
+    "asimddp",
+    "i8mm",
+    "asimdhp",
+    "bf16",
+    "sve",
+}
 
 
-def describe() -> dict[str, str | int | None]:
+def describe() -> dict[str, object]:
     """The fields of `schema.Environment` that don't depend on the runtime."""
     machine = platform.machine().lower()
     return {
         # told apart, not told: a measurement may be published
-        "machine": hashlib.sha256(platform.node().encode()).hexdigest()[:12],
+        "machine": hashlib.sha256(_identity().encode()).hexdigest()[:12],
         "arch": _ARCHITECTURES.get(machine, machine),
         "os": "android" if "ANDROID_ROOT" in os.environ else platform.system().lower(),
+        "os_version": platform.release(),
         "cpu": _cpu() or platform.processor() or "unknown",
+        "cpu_features": cpu_features(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         "memory_bytes": _kilobytes("/proc/meminfo", "MemTotal"),
-        "governor": governor(),
+        "governor": state.governor(),
         "python": platform.python_version(),
     }
-
-
-def governor() -> str | None:
-    """What sets the CPUs' clocks, such as "performance"; several if the CPUs differ."""
-    found = {_read(file).strip() for file in _CPUS.glob("cpu[0-9]*/cpufreq/scaling_governor")} - {""}
-    return ",".join(sorted(found)) or None
-
-
-def throttle_count() -> int | None:
-    """How often the CPUs have throttled since the system started."""
-    counts = [_read(file).strip() for file in _CPUS.glob("cpu[0-9]*/thermal_throttle/*_throttle_count")]
-    return sum(int(count) for count in counts if count.isdigit()) if counts else None
 
 
 def mark_memory() -> int | None:
@@ -71,24 +87,42 @@ def _highest_use() -> int | None:
     return used if sys.platform == "darwin" else used * 1024
 
 
+def _identity() -> str:
+    """What this one device has and no other: a board's serial number, the system's, or at least its name."""
+    serials = (sysfs.text(Path(file)) for file in _SERIALS)
+    return next((serial for serial in serials if serial), platform.node())
+
+
 def _cpu() -> str | None:
     """The processor's name; a board's name where processors have none (ARM)."""
-    for line in _read(Path("/proc/cpuinfo")).splitlines():
+    for line in sysfs.text(Path("/proc/cpuinfo")).splitlines():
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
-    return _read(Path("/proc/device-tree/model")).strip("\0\n ") or None
+    return sysfs.text(Path("/proc/device-tree/model")) or None
+
+
+def cpus() -> dict[str, object]:
+    """The CPUs that this process may run on, and whether they are all of one kind, as far as the system tells."""
+    if not hasattr(os, "sched_getaffinity"):
+        return {"cpus": [], "alike": False}
+    usable = sorted(os.sched_getaffinity(0))
+    folders = [sysfs.SYS / "devices/system/cpu" / f"cpu{cpu}" for cpu in usable]
+    kinds = {(sysfs.text(f / "cpufreq/cpuinfo_max_freq"), sysfs.text(f / "cpu_capacity")) for f in folders}
+    return {"cpus": usable, "alike": len(kinds) == 1}
+
+
+def cpu_features() -> list[str]:
+    """Which of the instructions that quantised and half-precision kernels want the first CPU has."""
+    for line in sysfs.text(Path("/proc/cpuinfo")).splitlines():
+        key, _, words = line.partition(":")
+        if key.strip().lower() in ("flags", "features"):  # x86, Arm
+            return sorted(_FEATURES & set(words.split()))
+    return []
 
 
 def _kilobytes(file: str, key: str) -> int | None:
     """The value of a line like `MemTotal:  16384256 kB`, in bytes."""
-    for line in _read(Path(file)).splitlines():
+    for line in sysfs.text(Path(file)).splitlines():
         if line.startswith(key + ":"):
             return int(line.split()[1]) * 1024
     return None
-
-
-def _read(file: Path) -> str:
-    try:
-        return file.read_text(errors="replace")
-    except OSError:
-        return ""

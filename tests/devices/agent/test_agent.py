@@ -4,13 +4,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import inputs
 import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
 from edgekd.devices._base import AGENT, runtime_file
-from edgekd.devices.agent import inputs, system
-from edgekd.schema import Environment
+from edgekd.schema import Environment, Trace
 from edgekd.worker import Worker, WorkerError
 
 PRINTS = """
@@ -21,6 +21,7 @@ def describe():
     print("and so does Python")
     return {"runtime": "prints", "runtime_version": "1", "provider": "none"}
 class open:
+    provider = "none"
     def __init__(self, path, *, threads, spinning):
         self.count, self.path = 0, path
     def inputs(self):
@@ -44,8 +45,9 @@ def agent():
 
 
 def load(agent, path, **changes):
-    settings = {"threads": 1, "spinning": True, "batch": 1, "seed": 0} | changes
-    return agent.ask({"do": "load", "path": str(path), **settings}, 60)
+    feeds = {"batch": 1, "seed": 0} | changes
+    options = {"threads": 1, "spinning": True}
+    return agent.ask({"do": "load", "path": str(path), "options": options, "feeds": feeds}, 60)
 
 
 def test_it_describes_the_device(agent):
@@ -168,6 +170,103 @@ def test_free_axes_beyond_the_first_and_texts_are_told(agent, model, one_node):
         load(agent, one_node("text", "Identity", [text]))
 
 
+def test_a_paced_loop_starts_as_often_as_asked_and_counts_waiting_in_a_queue(tmp_path):
+    runtime = tmp_path / "sleeps.py"
+    runtime.write_text(PRINTS.replace("0.05 if self.count == 1 else 0.002", "0.004"))
+    with Worker([sys.executable, str(AGENT), "--runtime", str(runtime)]) as agent:
+        agent.ask({"do": "describe"}, 60)
+        load(agent, "any")
+        agent.ask({"do": "warmup", "window_ms": 1, "max_s": 0, "period_s": 0.02}, 60)
+        paced = agent.ask({"do": "block", "seconds": 0.3, "period_s": 0.02}, 60)["samples_ms"]
+        closed = agent.ask({"do": "block", "seconds": 0.3}, 60)["samples_ms"]
+        late = agent.ask({"do": "block", "seconds": 0.1, "period_s": 0.001}, 60)["samples_ms"]
+    assert 10 <= len(paced) <= 17
+    assert len(closed) > 3 * len(paced)
+    assert sorted(paced)[len(paced) // 2] < 15  # the pause isn't counted
+    # each waits for all before it, 3 ms longer than the last one did
+    assert late == sorted(late)
+    assert late[-1] > 40
+
+
+def test_affinity_holds_for_the_process_and_unknown_cpus_are_told(agent, model):
+    import os
+
+    request = {"do": "load", "path": str(model()), "options": {"threads": 1, "spinning": True}, "feeds": {}}
+    first = min(os.sched_getaffinity(0))
+    agent.ask({**request, "affinity": [first]}, 60)
+    assert os.sched_getaffinity(agent._process.pid) == {first}
+    with pytest.raises(WorkerError, match=r"can't run on CPUs \[9999\]"):
+        agent.ask({**request, "affinity": [9999]}, 60)
+
+
+def test_every_node_is_timed_where_it_ran(agent, model):
+    request = {"do": "trace", "path": str(model(layers=3)), "options": {"threads": 1, "spinning": True}}
+    trace = Trace(**agent.ask({**request, "feeds": {}, "seconds": 0.1}, 60))
+    assert trace.inferences >= 1
+    assert {node.provider for node in trace.nodes} == {"CPUExecutionProvider"}
+    assert sum("Conv" in node.op for node in trace.nodes) == 3
+    assert sum(node.ms for node in trace.nodes) > 0
+
+
+@pytest.mark.parametrize(
+    ("shapes", "says"),
+    [
+        ({"image": [2, 3, 9, 8]}, None),
+        ({"": [2, 3, 9, 8]}, None),
+        ({"image": [2, 4, 9, 8]}, "'image' takes Nx3xheightx8, which 2x4x9x8 doesn't fit"),
+        ({"image": [2, 3]}, "doesn't fit"),
+        ({"picture": [1]}, "has no input 'picture'; its inputs are image"),
+        ({}, r"give it, such as --shape image=1x3x224x8"),
+    ],
+)
+def test_open_axes_are_given(agent, model, shapes, says):
+    path = model(axis="height")
+    if says is None:
+        assert load(agent, path, shapes=shapes)["inputs"] == {"image": [2, 3, 9, 8]}
+    else:
+        with pytest.raises(WorkerError, match=says):
+            load(agent, path, shapes=shapes)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "says"),
+    [
+        ({"image": np.ones((2, 3, 8, 8))}, None),
+        ({"image": np.ones((2, 3, 8, 8), np.int64)}, "'image' is int64, but the model takes float32"),
+        ({"image": np.ones((2, 3, 8))}, "'image' has shape 2x3x8, but the model takes Nx3x8x8"),
+        ({"picture": np.ones(1)}, r"has \['picture'\], but the model takes \['image'\]"),
+        ({"image": np.array([{}], dtype=object)}, "can't be read as .npz"),
+    ],
+)
+def test_a_file_feeds_the_model(agent, model, tmp_path, arrays, says):
+    np.savez(tmp_path / "inputs.npz", **arrays)
+    path = str(tmp_path / "inputs.npz")
+    if says is None:
+        assert load(agent, model(), file=path)["inputs"] == {"image": [2, 3, 8, 8]}
+    else:
+        with pytest.raises(WorkerError, match=says):
+            load(agent, model(), file=path)
+
+
+def test_a_damaged_or_pickled_file_feeds_nothing(agent, model, tmp_path):
+    (tmp_path / "no.npz").write_bytes(b"PK\x03\x04 and so on")
+    with pytest.raises(WorkerError, match=r"no\.npz: can't be read"):
+        load(agent, model(), file=str(tmp_path / "no.npz"))
+
+
+def test_texts_zero_sizes_and_no_inputs_at_all_run(agent, one_node, tmp_path):
+    words = helper.make_tensor_value_info("words", TensorProto.STRING, [2])
+    np.savez(tmp_path / "words.npz", words=np.array(["a", "bc"]))
+    load(agent, one_node("text", "Identity", [words]), file=str(tmp_path / "words.npz"))
+    assert agent.ask({"do": "first"}, 60)["first_ms"] >= 0
+    empty = helper.make_tensor_value_info("x", TensorProto.FLOAT, [0, 3])
+    assert load(agent, one_node("empty", "Relu", [empty]))["inputs"] == {"x": [0, 3]}
+    assert agent.ask({"do": "first"}, 60)["first_ms"] >= 0
+    constant = one_node("constant", "Constant", [], value_float=1.0)
+    assert load(agent, constant)["inputs"] == {}
+    assert agent.ask({"do": "first"}, 60)["first_ms"] >= 0
+
+
 def test_inputs_fit_the_model_and_are_the_same_for_the_same_seed():
     wanted = [
         {"name": "image", "shape": [None, 3, 4], "dtype": "float16"},
@@ -190,19 +289,6 @@ def test_inputs_fit_the_model_and_are_the_same_for_the_same_seed():
     assert (feeds["image"] != other["image"]).any()
 
 
-def test_clocks_are_read_from_every_cpu(tmp_path, monkeypatch):
-    monkeypatch.setattr(system, "_CPUS", tmp_path)
-    assert (system.governor(), system.throttle_count()) == (None, None)
-    for cpu, (governor, count) in enumerate([("performance", 3), ("powersave", 4), ("performance", 0)]):
-        for folder, file, text in (
-            ("cpufreq", "scaling_governor", governor),
-            ("thermal_throttle", "core_throttle_count", str(count)),
-        ):
-            (tmp_path / f"cpu{cpu}" / folder).mkdir(parents=True, exist_ok=True)
-            (tmp_path / f"cpu{cpu}" / folder / file).write_text(text + "\n")
-    assert (system.governor(), system.throttle_count()) == ("performance,powersave", 7)
-
-
 def test_it_stands_alone(tmp_path, model):
     """The folder and one runtime, copied elsewhere, are all that a device needs beside the runtime's own package."""
     for file in AGENT.glob("*.py"):
@@ -210,7 +296,7 @@ def test_it_stands_alone(tmp_path, model):
             modules = [node.module] if isinstance(node, ast.ImportFrom) else []
             modules += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             for module in modules:
-                known = {*sys.stdlib_module_names, "inputs", "system", "numpy"}
+                known = {*sys.stdlib_module_names, *(own.stem for own in AGENT.glob("*.py")), "numpy"}
                 assert module == "edgekd.devices.agent" or module.partition(".")[0] in known, (file, module)
     there = tmp_path / "there"
     shutil.copytree(AGENT, there / "agent", ignore=shutil.ignore_patterns("__pycache__"))

@@ -1,0 +1,105 @@
+"""How much energy a device takes, where it tells without special rights.
+
+Sources: Intel's and AMD's RAPL through Linux's powercap (a counter, readable by root on most systems); on a Jetson the
+INA3221 monitors of the board's rails through hwmon (volts times amperes, sampled).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edgekd.devices.agent import sysfs
+else:  # on a device this folder is all there is
+    import sysfs
+
+_SAMPLE_S = 0.02
+_WHOLE_MODULE = ("VDD_IN", "POM_5V_IN")  # rails that all others hang on
+
+
+class Counter:
+    """Energy from RAPL's counters of whole packages."""
+
+    def __init__(self, zones: list[Path]) -> None:
+        self._zones = zones
+
+    def start(self) -> None:
+        """Begin to count."""
+        self._begun = [sysfs.number(zone / "energy_uj") for zone in self._zones]
+
+    def stop_mj(self) -> float | None:
+        """Millijoules since `start`; None if a counter can't be read any more."""
+        total = 0.0
+        for zone, begun in zip(self._zones, self._begun):
+            now, largest = sysfs.number(zone / "energy_uj"), sysfs.number(zone / "max_energy_range_uj")
+            if now is None or begun is None:
+                return None
+            total += now - begun if now >= begun else now - begun + (largest or 0)  # it starts again from 0
+        return total / 1e3
+
+
+class Sampler:
+    """Energy from power that is read fifty times a second."""
+
+    def __init__(self, rails: list[tuple[Path, Path]]) -> None:
+        self._rails = rails
+
+    def start(self) -> None:
+        """Begin to sample, in a thread of its own."""
+        self._stopped = threading.Event()
+        self._samples = [(time.perf_counter(), self._watts())]
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+        self._thread.start()
+
+    def stop_mj(self) -> float | None:
+        """Millijoules since `start`, by the trapezoidal rule; None if a rail can't be read."""
+        self._stopped.set()
+        self._thread.join()
+        self._samples.append((time.perf_counter(), self._watts()))
+        total = 0.0
+        for (t0, w0), (t1, w1) in zip(self._samples, self._samples[1:]):
+            if w0 is None or w1 is None:
+                return None
+            total += (t1 - t0) * (w0 + w1) / 2
+        return total * 1e3
+
+    def _sample(self) -> None:
+        while not self._stopped.wait(_SAMPLE_S):
+            self._samples.append((time.perf_counter(), self._watts()))
+
+    def _watts(self) -> float | None:
+        total = 0.0
+        for millivolts, milliamperes in self._rails:
+            volts, amperes = sysfs.number(millivolts), sysfs.number(milliamperes)
+            if volts is None or amperes is None:
+                return None
+            total += volts * amperes / 1e6
+        return total
+
+
+def meter() -> Counter | Sampler | None:
+    """What measures energy here, if anything does."""
+    rails = _ina3221_rails()
+    if rails:
+        return Sampler(rails)
+    # "intel-rapl:0" is a package; "intel-rapl:0:1", a part of it, would count twice
+    zones = sorted(zone for zone in (sysfs.SYS / "class/powercap").glob("*-rapl:*") if zone.name.count(":") == 1)
+    packages = [zone for zone in zones if sysfs.text(zone / "name").startswith("package")]
+    return Counter(packages) if packages and all(sysfs.number(z / "energy_uj") is not None for z in packages) else None
+
+
+def _ina3221_rails() -> list[tuple[Path, Path]]:
+    """The files of volts and amperes: of the rail that feeds the module, else of all rails that are connected."""
+    rails = {}
+    for monitor in sorted((sysfs.SYS / "bus/i2c/drivers/ina3221").glob("*/hwmon/hwmon*")):
+        for port in (1, 2, 3):  # port 7 is the sum of the shunts, no rail
+            label = sysfs.text(monitor / f"in{port}_label")
+            files = (monitor / f"in{port}_input", monitor / f"curr{port}_input")
+            if label not in ("", "NC") and all(sysfs.number(file) is not None for file in files):
+                rails[label] = files
+    whole = [files for label, files in rails.items() if label in _WHOLE_MODULE]
+    return whole[:1] or list(rails.values())

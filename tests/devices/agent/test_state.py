@@ -1,0 +1,86 @@
+import hashlib
+import platform
+
+import pytest
+import state
+import sysfs
+import system as described
+
+from edgekd.schema import State
+
+
+@pytest.fixture
+def system(tmp_path, monkeypatch):
+    """A made-up /sys: writes files below it."""
+    monkeypatch.setattr(sysfs, "SYS", tmp_path)
+
+    def write(path, text):
+        file = tmp_path / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"{text}\n")
+
+    return write
+
+
+def test_where_the_system_tells_nothing_nothing_is_made_up(system):
+    assert State(**state.state()) == State()
+
+
+@pytest.mark.parametrize(("clocks", "alike"), [((2_000, 2_000), True), ((2_000, 3_000), False)])
+def test_cpus_of_two_kinds_are_told(system, monkeypatch, clocks, alike):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
+    assert described.cpus() == {"cpus": [0, 1], "alike": True}  # nothing tells them apart
+    for cpu, clock in enumerate(clocks):
+        system(f"devices/system/cpu/cpu{cpu}/cpufreq/cpuinfo_max_freq", clock)
+    assert described.cpus() == {"cpus": [0, 1], "alike": alike}
+
+
+def test_a_device_is_known_by_its_serial_number_else_by_its_name(tmp_path, monkeypatch):
+    (tmp_path / "serial").write_text("10000000abcdef\0")
+    monkeypatch.setattr(described, "_SERIALS", (str(tmp_path / "missing"), str(tmp_path / "serial")))
+    known = described.describe()["machine"]
+    assert known == hashlib.sha256(b"10000000abcdef").hexdigest()[:12]
+    monkeypatch.setattr(described, "_SERIALS", ())
+    assert described.describe()["machine"] == hashlib.sha256(platform.node().encode()).hexdigest()[:12]
+
+
+def test_the_canary_takes_the_same_time_give_or_take():
+    assert 0 < state.canary_ms() < 10
+
+
+def test_clocks_are_read_from_every_cpu(system):
+    for cpu, (governor, clock, count) in enumerate([("performance", 1_500_000, 3), ("powersave", 900_000, 4)]):
+        system(f"devices/system/cpu/cpu{cpu}/cpufreq/scaling_governor", governor)
+        system(f"devices/system/cpu/cpu{cpu}/cpufreq/scaling_cur_freq", clock)
+        system(f"devices/system/cpu/cpu{cpu}/cpufreq/scaling_max_freq", 2 * clock)
+        system(f"devices/system/cpu/cpu{cpu}/thermal_throttle/core_throttle_count", count)
+    found = State(**state.state())
+    assert found.clocks_mhz == (1500, 900)
+    assert found.clock_limit_mhz == 3000
+    assert found.governor == "performance,powersave"
+    assert found.throttle_count == 7
+
+
+def test_the_hottest_zone_of_a_type_counts(system):
+    for zone, (kind, temperature) in enumerate([("cpu", 51_000), ("cpu", 54_500), ("gpu", 40_000)]):
+        system(f"class/thermal/thermal_zone{zone}/type", kind)
+        system(f"class/thermal/thermal_zone{zone}/temp", temperature)
+    system("class/thermal/thermal_zone9/type", "broken")
+    assert state.temperatures_c() == {"cpu": 54.5, "gpu": 40.0}
+
+
+@pytest.mark.parametrize(
+    ("bits", "count", "now"),
+    [("0x0", 0, []), ("0x50005", 2, ["under-voltage", "throttled"]), ("0x20000", 1, []), ("nonsense", None, [])],
+)
+def test_a_raspberry_pi_tells_by_its_firmware(system, bits, count, now):
+    system("devices/platform/soc/soc:firmware/get_throttled", bits)
+    assert (state.throttle_count(), state.throttled_by()) == (count, now)
+
+
+def test_a_jetson_tells_by_its_over_current_counters(system):
+    system("class/hwmon/hwmon0/name", "tmp451")
+    system("class/hwmon/hwmon1/name", "soctherm_oc")
+    system("class/hwmon/hwmon1/oc1_event_cnt", 2)
+    system("class/hwmon/hwmon1/oc3_event_cnt", 40)
+    assert state.throttle_count() == 42
