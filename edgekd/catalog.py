@@ -3,6 +3,7 @@
 import difflib
 import importlib
 import pkgutil
+import reprlib
 import sys
 import tomllib
 from collections.abc import Callable, Iterable
@@ -163,31 +164,38 @@ def read_toml(path: Path, kind: type[V]) -> V:
         EdgekdError: the file is missing or isn't TOML, or a key is unknown, of the wrong type or out of range.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # some editors begin a file with a byte order mark
     except OSError as e:
         raise StorageError(f"{path}: {e.strerror}", "Give the path of a TOML file, or a name without slashes.") from e
     except UnicodeDecodeError as e:
         raise EdgekdError(f"{path}: isn't UTF-8 text", "A TOML file is expected.") from e
     try:
-        return kind.model_validate(tomllib.loads(text))
+        keys = tomllib.loads(text)
     except tomllib.TOMLDecodeError as e:
         raise EdgekdError(f"{path}: not valid TOML: {e}", "Correct the line it names.") from e
+    except (ValueError, RecursionError) as e:  # a number of thousands of digits, tables within tables without end
+        raise EdgekdError(f"{path}: no such TOML is read: {e}", "Correct the file: it seems damaged.") from e
+    try:
+        return kind.model_validate(keys)
     except ValidationError as e:
         raise EdgekdError(*explain(e, str(path), kind)) from e
 
 
 def explain(error: ValidationError, where: str, kind: type[Value]) -> tuple[str, str]:
     """The first problem of a validation error as (message, hint)."""
-    problem = error.errors()[0]
+    problems = error.errors()
+    # a key that is there but misspelt tells more than one that is missing
+    problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
     location = [str(part) for part in problem["loc"]]
     key = ".".join(location)
     if problem["type"] == "extra_forbidden":
         return f"{where}: unknown key {key!r}", nearest(location[-1], _keys(kind, location[:-1]))
     if problem["type"] == "missing":
         return f"{where}: {key!r} is missing", "Add it."
-    text = problem["msg"].removeprefix("Value error, ")
-    given = f", not {problem['input']!r}" if not isinstance(problem["input"], dict) else ""
-    return f"{where}: {key}: {text}{given}", f"Correct {location[-1] if location else 'the file'}."
+    text = "should be a table" if problem["type"] == "model_type" else problem["msg"].removeprefix("Value error, ")
+    given = f", not {reprlib.repr(problem['input'])}" if not isinstance(problem["input"], dict) else ""
+    named = next((part for part in reversed(location) if not part.isdigit()), "the file")
+    return f"{where}: {key}: {text}{given}", f"Correct {named}."
 
 
 def _keys(kind: type[Value], path: list[str]) -> list[str]:

@@ -51,6 +51,20 @@ def test_a_users_own_target_is_found_by_name_and_by_path(tmp_path):
         ('name = "b"\n[latency]\nlimit_ms = true\n', "latency.limit_ms", "limit_ms"),
         ('name = "b"\n[latency]\npercentile = 95\nmax_ratio = 0.5\n', "percentile 50", ""),
         ('name = "b"\n[latency]\n', "limit_ms or max_ratio", ""),
+        ('name = "b"\n[latency]\npercentile = 100\nlimit_ms = 5\n', "latency.percentile", "percentile"),
+        ('name = "b"\n[latency]\ncadence_hz = 30\n', "limit_ms or max_ratio", ""),
+        ('name = "b"\n[latency]\nlimit_ms = inf\n', "latency.limit_ms", "limit_ms"),
+        ('name = "b"\n[size]\ndisk_bytes = -1\n', "size.disk_bytes", "disk_bytes"),
+        ('name = "b"\n[size]\ndisk_bytes = 1.5\n', "size.disk_bytes", "disk_bytes"),
+        (f'name = "b"\n[size]\ndisk_bytes = {10**400}\n', "size.disk_bytes", "disk_bytes"),
+        (f'name = "b"\n[size]\ndisk_bytes = {"9" * 5000}\n', "4300 digits", "damaged"),
+        (f"name = {'[' * 100_000}", "recursion", "damaged"),
+        (f'name = "b"\n[latency]\nlimit_ms = "{"x" * 10_000}"\n', "latency.limit_ms", "limit_ms"),
+        ('name = "b"\n[conditions]\nruntime_verson = "1"\n', "conditions.runtime_verson", "'runtime_version'"),
+        ('name = "b"\nlatency = 5\n', "latency: should be a table, not 5", "latency"),
+        ('name = "b"\n[fallback]\nmax_nodes = -1\n', "fallback.max_nodes", "max_nodes"),
+        ("", "'name' is missing", ""),
+        ('nam = "b"\n', "unknown key 'nam'", "'name'"),
         ("[latency]\nlimit_ms = 5\n", "name", ""),
         ('name = "b\n', "TOML", ""),
     ],
@@ -64,6 +78,33 @@ def test_a_bad_budget_is_an_error_with_file_key_and_remedy(tmp_path, text, where
     assert where in e.value.message
     assert remedy in e.value.hint
     assert e.value.exit_code == 2
+    assert len(e.value.message) < len(str(path)) + 250
+
+
+@pytest.mark.parametrize("data", [bytes(range(256)), b"\0" * 20, 'name = "b"'.encode("utf-16")])
+def test_what_is_no_text_is_told(tmp_path, data):
+    path = tmp_path / "b.toml"
+    path.write_bytes(data)
+    with pytest.raises(EdgekdError, match=r"b\.toml: (isn't UTF-8 text|not valid TOML)"):
+        catalog.budget(str(path))
+
+
+def test_a_folder_is_no_budget(tmp_path):
+    with pytest.raises(StorageError, match=r"Is a directory"):
+        catalog.budget(f"{tmp_path}/")
+
+
+def test_a_byte_order_mark_is_read_over(tmp_path):
+    path = tmp_path / "b.toml"
+    path.write_bytes(b'\xef\xbb\xbfname = "b"\r\n[latency]\r\nlimit_ms = 5\r\n')
+    assert catalog.budget(str(path)).latency.limit_ms == 5
+
+
+def test_published_figures_say_where_from_when_and_how():
+    references = [r for b in catalog.budgets() for r in b.references]
+    assert references
+    for reference in references:
+        assert all(reference.model_dump().values()), reference
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -4,8 +4,8 @@ import random
 import pytest
 
 from edgekd.errors import EdgekdError, ExitCode, MeasurementError
-from edgekd.gate.judge import exit_code, judge
-from edgekd.schema import Accuracy, Budget, Verdict
+from edgekd.gate.judge import exit_code, judge, latency_status, require_limits
+from edgekd.schema import Accuracy, Budget, Node, Trace, Verdict
 
 
 def budget(**limits):
@@ -189,3 +189,177 @@ def test_a_broken_limit_outweighs_an_open_one(measurement):
 )
 def test_each_verdict_has_its_exit_code(status, code):
     assert exit_code(Verdict(status=status, budget="b", artifact="a", limits=())) == code
+
+
+def test_bounds_have_the_confidence_that_is_asked_for(measurement):
+    def below(k):
+        return math.fsum(math.comb(300, i) * 0.9**i * 0.1 ** (300 - i) for i in range(k))
+
+    m, limits = measurement(steps(300)), budget(latency={"percentile": 90, "limit_ms": 27.9}, load={"limit_ms": 30})
+    usual, surer = judge(limits, m), judge(limits, m, confidence=0.975)
+    assert (usual.confidence, surer.confidence) == (0.95, 0.975)
+    assert (usual.limits[0].low, usual.limits[0].high) == (26.1, 27.9)
+    # the least rank below which the p90 lies with 97.5 %, and the greatest above which it does
+    high = next(k for k in range(300) if below(k) >= 0.975)
+    low = next(k for k in range(300, 0, -1) if 1 - below(k) >= 0.975)
+    assert (surer.limits[0].low, surer.limits[0].high) == pytest.approx((low / 10, high / 10))
+    assert (usual.limits[0].status, surer.limits[0].status) == ("pass", "inconclusive")
+    assert "at 97.5 %, n = 300" in surer.limits[0].evidence
+    assert "median load 20 ms needs 6 samples" in surer.limits[1].evidence
+
+
+def test_a_ratio_is_as_sure_as_asked_for(measurement):
+    generator = random.Random(2)
+    ours, base = (
+        measurement([[[generator.gauss(1, 0.05) for _ in range(5)] for _ in range(20)] for _ in range(5)])
+        for _ in range(2)
+    )
+    limits = budget(latency={"max_ratio": 2})
+    usual, surer = (only(judge(limits, ours, base, confidence=c)) for c in (0.95, 0.99))
+    assert surer.low < usual.low < usual.observed < usual.high < surer.high
+    assert "at 99 %" in surer.evidence
+
+
+def traced(*providers):
+    nodes = tuple(Node(name=f"n{i}", op=op, provider=p, ms=0.1) for i, (op, p) in enumerate(providers))
+    return Trace(inferences=10, nodes=nodes)
+
+
+def test_nodes_that_fell_back_are_counted_and_named(measurement):
+    first = "CPUExecutionProvider"
+    m = measurement(trace=traced(("Conv", first), ("Cast", "Other"), ("Cast", "Other"), ("Resize", "Third")))
+    verdict = judge(budget(fallback={"max_nodes": 2}), m)
+    assert verdict.status == "fail"
+    assert only(verdict).observed == 3
+    says = "3 of 4 nodes not on CPUExecutionProvider (Cast × 2, Resize × 1), budget 2 → fail"
+    assert only(verdict).evidence == says
+    assert judge(budget(fallback={"max_nodes": 3}), m).status == "pass"
+    whole = judge(budget(fallback={"max_nodes": 0}), measurement(trace=traced(("Conv", first))))
+    assert only(whole).evidence == "0 of 1 nodes not on CPUExecutionProvider, budget 0 → pass"
+
+
+def test_only_the_operators_that_fell_back_most_are_named(measurement):
+    trace = traced(*[(op, "Other") for op in "AABBCCDE"])
+    assert (
+        "(A × 2, B × 2, C × 2, …)" in only(judge(budget(fallback={"max_nodes": 0}), measurement(trace=trace))).evidence
+    )
+
+
+def energies(measurement, *millijoules):
+    m = measurement([[[1.0]]] * len(millijoules))
+    launches = tuple(
+        launch.model_copy(update={"energy_mj": mj}) for launch, mj in zip(m.launches, millijoules, strict=True)
+    )
+    return m.model_copy(update={"launches": launches})
+
+
+@pytest.mark.parametrize(
+    ("limit", "status", "says"),
+    [
+        (9.0, "pass", "median energy ≤ 9 mJ at 95 %, n = 5, 5 launches, budget 9 → pass"),
+        (8.9, "inconclusive", "median energy between 5 and 9 mJ at 95 %"),
+        (4.9, "fail", "median energy ≥ 5 mJ at 95 %"),
+    ],
+)
+def test_energy_is_judged_over_launches(measurement, limit, status, says):
+    verdict = judge(budget(energy={"limit_mj": limit}), energies(measurement, 5.0, 6.0, 7.0, 8.0, 9.0))
+    assert verdict.status == status
+    assert says in only(verdict).evidence
+    few = judge(budget(energy={"limit_mj": 99}), energies(measurement, 5.0, 6.0, 7.0, 8.0, None))
+    assert "needs 5 samples, n = 4" in only(few).evidence
+
+
+@pytest.mark.parametrize(
+    ("limits", "says"),
+    [
+        ({"energy": {"limit_mj": 1}}, "median energy: the device doesn't tell"),
+        ({"memory": {"peak_bytes": 1}}, "median peak memory: the device doesn't tell"),
+        ({"fallback": {"max_nodes": 0}}, "fallback: the nodes weren't traced"),
+        ({"size": {"engine_bytes": 1}}, "engine: none was built or seen"),
+    ],
+)
+def test_what_the_device_does_not_tell_is_not_measured(measurement, limits, says):
+    verdict = judge(budget(**limits), measurement(peak_bytes=None))
+    assert verdict.status == only(verdict).status == "not measured"
+    assert only(verdict).observed is None
+    assert says in only(verdict).evidence
+
+
+@pytest.mark.parametrize(("found", "status"), [(999, "pass"), (1000, "pass"), (1001, "fail")])
+def test_the_engine_that_the_device_built_has_a_size(measurement, found, status):
+    verdict = judge(budget(size={"engine_bytes": 1000}), measurement(engine_bytes=found))
+    assert verdict.status == status
+    assert only(verdict).evidence == f"engine {found:,} bytes, budget 1,000 → {status}"
+
+
+@pytest.mark.parametrize(
+    "limits", [{"energy": {"limit_mj": 99}}, {"fallback": {"max_nodes": 9}}, {"size": {"engine_bytes": 9}}]
+)
+def test_another_machines_engine_fallback_and_energy_are_not_the_targets(measurement, limits):
+    off = energies(measurement, *[5.0] * 5).model_copy(
+        update={"on_target": False, "target": "jetson", "engine_bytes": 1, "trace": traced()}
+    )
+    verdict = judge(budget(**limits), off)
+    assert verdict.status == "not measured"
+    assert "local: (x86_64 linux) is no jetson" in only(verdict).evidence
+
+
+def test_every_limit_of_a_budget_is_judged(measurement):
+    limits = {
+        "latency": {"limit_ms": 9, "max_ratio": 2},
+        "load": {"limit_ms": 99},
+        "first_inference": {"limit_ms": 99},
+        "size": {"disk_bytes": 10**9, "transfer_bytes": 10**9, "engine_bytes": 10**9},
+        "memory": {"peak_bytes": 10**9},
+        "fallback": {"max_nodes": 0},
+        "energy": {"limit_mj": 9},
+        "accuracy": {"min_top1": 0.5, "max_drop_pp": 1},
+    }
+    asked = {f"{table}.{key}" for table, keys in limits.items() for key in keys}
+    tables = {n: budget_table(n) for n in Budget.model_fields if n not in ("name", "title", "conditions", "references")}
+    known = {f"{table}.{key}" for table, kind in tables.items() for key in kind.model_fields}
+    assert asked == known - {"latency.percentile", "latency.cadence_hz"}
+    verdict = judge(budget(**limits), measurement(), measurement())
+    assert {limit.name for limit in verdict.limits} == asked
+
+
+def budget_table(name):
+    return next(kind for kind in Budget.model_fields[name].annotation.__args__ if hasattr(kind, "model_fields"))
+
+
+def test_the_latency_alone_is_held_to_the_conditions_too(measurement):
+    limits = budget(latency={"limit_ms": 2}, size={"disk_bytes": 1}, conditions={"threads": 1})
+    assert latency_status(limits, measurement()) == "pass"
+    with pytest.raises(MeasurementError, match="threads"):
+        latency_status(budget(latency={"limit_ms": 2}, conditions={"threads": 2}), measurement())
+
+
+@pytest.mark.parametrize(
+    "empty",
+    [
+        {},
+        {"size": {}},
+        {"accuracy": {}},
+        {"conditions": {"threads": 1}, "references": [dict.fromkeys(("what", "value", "source"), "x")]},
+    ],
+)
+def test_a_budget_without_limits_is_refused(empty):
+    with pytest.raises(EdgekdError, match="has no limits"):
+        require_limits(budget(**empty))
+    require_limits(budget(**empty | {"fallback": {"max_nodes": 0}}))
+
+
+def test_a_drift_spoils_milliseconds_but_not_a_ratio(measurement):
+    plain = measurement()
+    canary = {"canary_ms": (1.0,) * 5 + (1.5,) * 5}
+    drifted = plain.model_copy(update={"launches": tuple(one.model_copy(update=canary) for one in plain.launches)})
+    limits = budget(latency={"limit_ms": 5, "max_ratio": 1.1}, load={"limit_ms": 50}, size={"disk_bytes": 10**7})
+    verdict = judge(limits, drifted, drifted)
+    found = {limit.name: limit.status for limit in verdict.limits}
+    assert found == {
+        "latency.limit_ms": "invalid",
+        "latency.max_ratio": "pass",
+        "load.limit_ms": "invalid",
+        "size.disk_bytes": "pass",
+    }
+    assert verdict.status == "invalid"

@@ -1,0 +1,85 @@
+import pytest
+
+from edgekd.errors import EdgekdError, ExitCode, MeasurementError
+from edgekd.gate.conditions import require_conditions
+from edgekd.gate.judge import judge
+from edgekd.schema import Budget, Conditions, Measuring
+
+# what the `measurement` fixture makes
+MET = {
+    "target": "x86-cpu",
+    "machine": "abc",
+    "cpu": "some",
+    "runtime": "onnxruntime",
+    "runtime_version": "1.31.1",
+    "provider": "CPUExecutionProvider",
+    "threads": 1,
+    "batch": 1,
+    "artifact": "net",
+}
+
+
+def budget(**limits):
+    return Budget.model_validate({"name": "mine", **limits})
+
+
+def paced(cadence_hz):
+    return Measuring(loop="paced", cadence_hz=cadence_hz)
+
+
+def test_a_measurement_that_meets_every_condition_is_judged(measurement):
+    assert set(MET) == set(Conditions.model_fields)
+    assert judge(budget(conditions=MET, latency={"limit_ms": 2}), measurement()).status == "pass"
+
+
+@pytest.mark.parametrize("condition", Conditions.model_fields)
+def test_each_condition_that_is_not_met_is_refused_with_what_differs(measurement, condition):
+    wanted = 2 if isinstance(MET[condition], int) else "another"
+    limits = budget(conditions=MET | {condition: wanted}, latency={"limit_ms": 2})
+    with pytest.raises(MeasurementError) as e:
+        judge(limits, measurement())
+    assert f"budget 'mine' isn't for this measurement of 'net': {condition} is {MET[condition]!r}" in e.value.message
+    assert e.value.message.endswith(f"the budget is for {wanted!r}")
+    assert e.value.exit_code == ExitCode.INVALID
+    assert "budgets init" in e.value.hint
+
+
+def test_all_differences_are_listed(measurement):
+    conditions = {"runtime_version": "1.30.0", "threads": 4}
+    with pytest.raises(MeasurementError) as e:
+        require_conditions(budget(conditions=conditions, latency={"limit_ms": 2, "cadence_hz": 30}), measurement())
+    assert "runtime_version is '1.31.1', the budget is for '1.30.0'; threads is 1" in e.value.message
+    assert "the latency was measured in a closed loop, not paced at 30 Hz" in e.value.message
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found", "says", "remedy"),
+    [
+        (30, Measuring(), "in a closed loop, not paced at 30 Hz", "Measure with --cadence-hz 30"),
+        (30, paced(15.0), "paced at 15 Hz, not paced at 30 Hz", "Measure with --cadence-hz 30"),
+        (None, paced(29.97), "paced at 29.97 Hz, not in a closed loop", "Measure without --cadence-hz"),
+    ],
+)
+def test_latency_of_another_cadence_is_refused(measurement, wanted, found, says, remedy):
+    limits = budget(latency={"limit_ms": 2, "cadence_hz": wanted})
+    with pytest.raises(MeasurementError, match=says) as e:
+        judge(limits, measurement(protocol=found))
+    assert remedy in e.value.hint
+
+
+def test_latency_of_the_same_cadence_is_judged(measurement):
+    limits = budget(latency={"limit_ms": 2, "cadence_hz": 30})
+    assert judge(limits, measurement(protocol=paced(30.0))).status == "pass"
+
+
+def test_a_cadence_says_nothing_of_other_limits(measurement):
+    assert judge(budget(size={"disk_bytes": 10**9}), measurement(protocol=paced(30.0))).status == "pass"
+
+
+def test_where_nothing_ran_only_the_target_and_the_artifact_are_compared(measurement):
+    nothing = measurement(launches=(), on_target=False)
+    limits = {"latency": {"limit_ms": 2, "cadence_hz": 30}}
+    assert judge(budget(conditions=MET | {"machine": "other"}, **limits), nothing).status == "not measured"
+    for condition in ("target", "artifact"):
+        with pytest.raises(EdgekdError, match=condition):
+            judge(budget(conditions={condition: "another"}, **limits), nothing)
