@@ -1,0 +1,61 @@
+"""A badge: the JSON that shields.io reads from an endpoint (https://shields.io/badges/endpoint-badge)."""
+
+import json
+import re
+from itertools import chain
+
+from edgekd.gate.findings import UNDECIDED, figure, plain
+from edgekd.profiling.disturbance import spoiled
+from edgekd.profiling.statistics import percentile
+from edgekd.schema import LimitVerdict, Measurement, Verdict
+
+_COLOURS = {
+    "pass": "brightgreen",
+    "fail": "red",
+    "inconclusive": "yellow",
+    "not measured": "lightgrey",
+    "invalid": "orange",
+}
+
+
+def badge(verdict: Verdict, measurement: Measurement | None) -> str:
+    """The badge's JSON: the budget, the status, and the figure that decided it."""
+    message = " · ".join([verdict.status, *_figures(verdict, measurement)])
+    label = plain(f"edgekd {verdict.budget}")
+    return json.dumps({"schemaVersion": 1, "label": label, "message": message, "color": _COLOURS[verdict.status]})
+
+
+def _figures(verdict: Verdict, measurement: Measurement | None) -> list[str]:
+    if verdict.status == "pass":
+        latencies = [limit for limit in verdict.limits if limit.name.startswith("latency.")]
+        return [_passed(limit) for limit in latencies if limit.observed is not None][:1] or _median(measurement)
+    if verdict.status == "invalid":
+        return []
+    decided = (limit for limit in verdict.limits if limit.status == verdict.status)
+    return [_compared(limit) for limit in decided if limit.observed is not None][:1]
+
+
+def _passed(limit: LimitVerdict) -> str:
+    found = figure(limit.observed or 0, limit.unit)
+    return f"{found} × baseline" if limit.name.endswith("ratio") else f"{_what(limit)} {found}"
+
+
+def _median(measurement: Measurement | None) -> list[str]:
+    if measurement is None or not measurement.on_target or spoiled(measurement):
+        return []
+    samples = list(chain.from_iterable(chain.from_iterable(launch.blocks_ms for launch in measurement.launches)))
+    return [figure(percentile(samples, 50), "ms")] if samples else []
+
+
+def _compared(limit: LimitVerdict) -> str:
+    """Such as "p99 15.2 > 15 ms"."""
+    observed = limit.observed or 0
+    sign = ">" if observed > limit.limit else "<" if observed < limit.limit else "="
+    joined = "for a limit of" if limit.status in UNDECIDED else sign
+    return f"{_what(limit)} {figure(observed, '')} {joined} {figure(limit.limit, limit.unit)}"
+
+
+def _what(limit: LimitVerdict) -> str:
+    """The percentile, which stands at the head of the evidence, or the limit's name in words."""
+    stated = re.match(r"p[\d.]+(?= )", limit.evidence)
+    return stated[0] if stated else plain(limit.name.split(".")[0].replace("_", " "))

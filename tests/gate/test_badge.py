@@ -1,0 +1,66 @@
+import json
+
+import pytest
+
+from edgekd.gate.badge import badge
+from edgekd.gate.findings import plain
+from edgekd.gate.judge import judge
+from edgekd.schema import Accuracy, Budget
+
+
+def of(limits, measurement, baseline=None):
+    judged = judge(Budget.model_validate({"name": "camera", **limits}), measurement, baseline)
+    return json.loads(badge(judged, measurement))
+
+
+def test_it_is_what_shields_reads(measurement):
+    found = of({"latency": {"percentile": 95, "limit_ms": 2}}, measurement())
+    assert found == {"schemaVersion": 1, "label": "edgekd camera", "message": "pass · p95 1 ms", "color": "brightgreen"}
+
+
+@pytest.mark.parametrize(
+    ("limits", "message", "colour"),
+    [
+        ({"latency": {"percentile": 95, "limit_ms": 0.5}}, "fail · p95 1 > 0.5 ms", "red"),
+        ({"latency": {"percentile": 99.9, "limit_ms": 2}}, "inconclusive · p99.9 1 for a limit of 2 ms", "yellow"),
+        ({"load": {"limit_ms": 15}}, "fail · load 20 > 15 ms", "red"),
+        ({"first_inference": {"limit_ms": 2}}, "fail · first inference 3 > 2 ms", "red"),
+        ({"size": {"disk_bytes": 999_999}}, "fail · size 1,000,000 > 999,999 bytes", "red"),
+        ({"size": {"disk_bytes": 10**7}}, "pass · 1 ms", "brightgreen"),
+        ({"accuracy": {"min_top1": 0.9}}, "fail · accuracy 0.89 < 0.9", "red"),
+        ({"accuracy": {"min_top1": 0.9}, "latency": {"limit_ms": 0.5}}, "fail · p50 1 > 0.5 ms", "red"),
+    ],
+)
+def test_it_tells_the_figure_that_decided(measurement, limits, message, colour):
+    found = of(limits, measurement(accuracy=Accuracy(correct=89, images=100, dataset="digits", split="test")))
+    assert (found["message"], found["color"]) == (message, colour)
+
+
+def test_a_relative_budget_is_told_as_a_ratio(measurement):
+    found = of({"latency": {"max_ratio": 0.6}}, measurement(), measurement([[[2.0] * 20] * 4] * 5))
+    assert found["message"] == "pass · 0.5 × baseline"
+    found = of({"latency": {"max_ratio": 0.4}}, measurement(), measurement([[[2.0] * 20] * 4] * 5))
+    assert found["message"] == "fail · latency 0.5 > 0.4"
+
+
+@pytest.mark.parametrize("changes", [{"invalid": ("it throttled",)}, {"on_target": False}])
+def test_times_that_say_nothing_are_not_told(measurement, verdict, changes):
+    limits = {"latency": {"limit_ms": 2}, "size": {"disk_bytes": 10**7}}
+    found = of(limits, measurement(**changes))
+    assert found["message"] == ("invalid" if "invalid" in changes else "not measured")
+    passed = badge(verdict("pass"), measurement(**changes))
+    assert json.loads(passed)["message"] == "pass"
+
+
+def test_it_needs_no_measurement(verdict):
+    assert json.loads(badge(verdict("pass"), None))["message"] == "pass"
+
+
+def test_hostile_names_stay_text(verdict, limit, hostile):
+    judged = verdict("fail", limit("fail", name=hostile, evidence=hostile), budget=hostile, artifact=hostile)
+    text = badge(judged, None)
+    assert text.isascii()
+    assert "\n" not in text
+    found = json.loads(text)
+    assert found["label"] == plain(f"edgekd {hostile}")
+    assert found["message"].startswith("fail")
