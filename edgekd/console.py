@@ -13,6 +13,8 @@ from edgekd.errors import EdgekdError
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
+    from edgekd.pipeline.doctor import Diagnosis
+    from edgekd.profiling.explain import Explanation
     from edgekd.results import Result
     from edgekd.schema import Budget, Measurement, Target, Value, Verdict
 
@@ -37,6 +39,11 @@ def bug(e: Exception, log: Path | None) -> None:
 def note(text: str) -> None:
     """One line on stderr."""
     print(text, file=sys.stderr)
+
+
+def text(found: str) -> None:
+    """A text on stdout as it is."""
+    print(found, end="")
 
 
 def json(value: "Value") -> None:
@@ -66,18 +73,60 @@ def result(found: "Result") -> None:
     print(f"\nmodel:  {folder / found.files['model']}\nreport: {folder / found.files['report']}")
 
 
-def measurements(found: "Sequence[Measurement]") -> None:
-    """Measurements of one session side by side; the last is the baseline of the others."""
+def measurements(found: "Sequence[Measurement]", reference: int = -1) -> None:
+    """Measurements of one session side by side, compared with the one at `reference`."""
     from edgekd.profiling import summary
+    from edgekd.profiling.disturbance import spoiled
 
     _table(summary.rows(found))
     print(f"\n{summary.BOUNDS}")
-    for m in found[:-1]:
-        print(summary.comparison(m, found[-1]))
-    print(summary.conditions(found[0]))
+    others = [m for m in found if m is not found[reference]]
+    for m in others:
+        print(summary.comparison(m, found[reference]))
+    for line in summary.conditions(found[0]):
+        print(line)
     for m in found:
-        for reason in m.invalid:
+        if m.trace:
+            print(f"\n{m.artifact.name}: {summary.where(m)}")
+            _table(summary.operator_rows(m))
+    for m in found:
+        for reason in spoiled(m):
             print(f"{_coloured('invalid', 'invalid')}: {m.artifact.name}: {reason}")
+
+
+def explanation(found: "Explanation") -> None:
+    """Two artifacts node by node, and the causes."""
+    rows = [["node", "op", found.artifact, "op", found.other, "ratio"]]
+    for p in found.pairs:
+        ratio = f"{p.other_ms / p.ms:.2f}" if p.ms else ""
+        rows.append([p.name, p.op, f"{p.ms:.4g} ms", p.other_op, f"{p.other_ms:.4g} ms", ratio])
+    rows.append(["all nodes", "", f"{found.nodes_ms:.4g} ms", "", f"{found.other_nodes_ms:.4g} ms", ""])
+    _table(rows)
+    print(f"\nWhat {found.other} spends time on:" if found.causes else f"\nNothing slows {found.other} down.")
+    for cause in found.causes:
+        print(f"- {cause}")
+
+
+def diagnosis(found: "Diagnosis") -> None:
+    """What a machine and a device can do."""
+    e = found.environment
+    print(f"edgekd {found.edgekd}, Python {found.python}")
+    print("libraries: " + ", ".join(f"{name} {version or 'missing'}" for name, version in found.libraries.items()))
+    print(f"device: {found.device} {e.cpu}, {e.cores} cores ({e.arch} {e.os} {e.os_version})")
+    print(f"runtime there: {e.runtime} {e.runtime_version}, Python {e.python}")
+    print(f"instructions: {', '.join(e.cpu_features) or 'not told'}")
+    print(f"targets of its kind: {', '.join(found.targets) or 'none'}")
+    print(f"energy: {'told' if found.energy else 'not told'}")
+    for remark in found.remarks:
+        print(f"- {remark}")
+    if found.noise:
+        n = found.noise
+        print(f"\n{n.model} compared with itself:")
+        for r in n.ratios:
+            print(f"  {r.estimate:.4f} ({r.low:.4f} to {r.high:.4f} at {r.confidence:.1%})")
+        print(f"noise floor: a ratio is off by up to {n.floor:.2%}")
+        print(f"resolution: what is slower than allowed by more than {n.resolution:.2%} is failed at the first look")
+        print(f"absolute times: medians of two fresh processes differ by up to {n.launches:.1%}")
 
 
 def targets(known: "Sequence[Target]") -> None:

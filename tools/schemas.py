@@ -3,17 +3,22 @@
 import json
 from pathlib import Path
 
+from edgekd.pipeline.doctor import Diagnosis
+from edgekd.profiling.explain import Explanation
 from edgekd.results import Result
-from edgekd.schema import Budgets, Measurement, Targets, Value, Verdict
+from edgekd.schema import Budgets, Measurement, Measurements, Targets, Value, Verdict
 
 FOLDER = Path(__file__).parent.parent / "edgekd" / "schemas"
 
 DOCUMENTS: dict[str, type[Value]] = {
     "result": Result,
     "measurement": Measurement,
+    "measurements": Measurements,
+    "explanation": Explanation,
     "verdict": Verdict,
     "targets": Targets,
     "budgets": Budgets,
+    "doctor": Diagnosis,
 }
 
 

@@ -1,13 +1,45 @@
-"""`check`: judge a budget on a stored measurement, or on an ONNX file that is measured now."""
+"""`check`: judge a budget on a stored measurement, or on ONNX files that are measured until the verdict is decided."""
 
+import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from edgekd import catalog
 from edgekd.errors import EdgekdError, NoDeviceError
-from edgekd.gate.judge import judge, require_baseline
+from edgekd.gate.conditions import protocol_for
+from edgekd.gate.control import controlled
+from edgekd.gate.judge import is_absolute, judge, require_baseline, require_limits
 from edgekd.profiling.document import read_measurement
+from edgekd.profiling.statistics import confidence_of_look
 from edgekd.progress import Progress
 from edgekd.schema import Budget, Measurement, Measuring, Target, Verdict
+
+_SHORT = {"seconds": 0.5, "warmup_seconds": 1.0}
+"""For two models side by side: what is left open by short launches is decided by more of them."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A verdict with the measurements that it was judged on."""
+
+    verdict: Verdict
+    measurement: Measurement
+    baseline: Measurement | None = None
+
+
+@dataclass(frozen=True)
+class OnDevice:
+    """How a model is measured that is to be judged."""
+
+    target: Target
+    url: str | None = None
+    """The one device that milliseconds are meant for; this machine, which may be shared, if None."""
+    settings: Measuring | None = None
+    """Chosen from the target and the budget if None."""
+    inputs: Path | None = None
+    """An .npz file that feeds it."""
+    time_limit_s: float = 120
+    """No further launches after about so many seconds."""
 
 
 def check(
@@ -15,30 +47,34 @@ def check(
     budget: Budget,
     *,
     baseline: Path | None = None,
-    target: Target | None = None,
-    device_url: str | None = None,
-    settings: Measuring | None = None,
+    on_device: OnDevice | None = None,
     progress: Progress,
-) -> Verdict:
+) -> Checked:
     """The verdict on `subject`: a measurement (.json) or a model (.onnx), and its baseline of the same kind.
 
-    A model is measured on the device, interleaved with its baseline. On a device that isn't of the target's kind
-    nothing is measured, and only what needs no device is judged.
+    A model is measured on the device, interleaved with its baseline and with the baseline once more, as a control,
+    until every limit is decided or the time is up. On a device that isn't of the target's kind nothing is measured,
+    and only what needs no device is judged.
 
     Raises:
-        EdgekdError: a file can't be read, a relative limit has no baseline, a model has no target.
+        EdgekdError: a file can't be read, a relative limit has no baseline, a model has no target, or milliseconds
+            are to be judged on a shared machine.
         DeviceError: the device can't be reached.
         MeasurementError: the measurements don't compare, or the runtime crashed or hung.
     """
-    if not any(getattr(budget, limit) for limit in type(budget).model_fields if limit not in ("name", "title")):
-        raise EdgekdError(f"budget {budget.name!r} has no limits", "Add one, such as [latency] with limit_ms = 10.")
+    require_limits(budget)
     require_baseline(budget, given=baseline is not None)
     files = [subject, baseline] if baseline else [subject]
     kinds = {file.suffix.lower() for file in files}
     if kinds == {".json"}:
-        return judge(budget, *map(read_measurement, files))
+        stored = [read_measurement(file) for file in files]
+        return Checked(judge(budget, *stored), *stored)
     if kinds == {".onnx"}:
-        return judge(budget, *_measured(files, target, device_url, settings, progress))
+        if on_device is None:
+            hint = "Give --target; `edgekd targets` lists them."
+            raise EdgekdError("a model is measured on a target, and none was given", hint)
+        _refuse_milliseconds_on_shared(budget, on_device.url, baseline)
+        return _measured(files, budget, on_device, progress)
     if kinds == {".json", ".onnx"}:
         message = "a stored measurement doesn't compare with a model that is measured now"
         raise EdgekdError(message, "Give two .onnx files, or two measurements of one session.")
@@ -46,20 +82,57 @@ def check(
     raise EdgekdError(f"{wrong}: neither a measurement (.json) nor a model (.onnx)", "Give one of the two.")
 
 
-def _measured(
-    files: list[Path], target: Target | None, device_url: str | None, settings: Measuring | None, progress: Progress
-) -> tuple[Measurement, ...]:
-    if target is None:
-        raise EdgekdError("a model is measured on a target, and none was given", "Give --target; see `edgekd targets`.")
+def _refuse_milliseconds_on_shared(budget: Budget, url: str | None, baseline: Path | None) -> None:
+    """Raises EdgekdError where milliseconds would be judged on a machine that isn't said to be the given device."""
+    hosted = os.environ.get("RUNNER_ENVIRONMENT") == "github-hosted"
+    if url is None and (baseline or hosted) and is_absolute(budget):
+        why = "this is a GitHub-hosted runner" if hosted else "a baseline is measured because the machine is shared"
+        raise EdgekdError(
+            f"budget {budget.name}: milliseconds are for one given device, but {why}",
+            "Use latency.max_ratio, or say which device the milliseconds are for, such as --device local:",
+        )
+
+
+def defaults(target: Target, budget: Budget, *, compared: bool) -> Measuring:
+    """How a model is measured unless said otherwise: as the target wants it, paced if the budget is, and in short
+    launches where it is compared with a baseline.
+    """
+    settings = Measuring.model_validate({"threads": target.threads, **(_SHORT if compared else {})})
+    return protocol_for(budget, settings)
+
+
+def _measured(files: list[Path], budget: Budget, on_device: OnDevice, progress: Progress) -> Checked:
     # here, not above: what measures imports onnx, and a stored measurement is to be judged at once
     measuring = catalog.require("edgekd.pipeline.profile")
-    settings = settings or Measuring(threads=target.threads)
-    baseline = files[1] if len(files) > 1 else None
+    session = catalog.require("edgekd.profiling.session")
+    settings = on_device.settings or defaults(on_device.target, budget, compared=len(files) > 1)
+    looks = []
+
+    def judged(found: tuple[Measurement, ...], look: int) -> Verdict:
+        verdict = judge(budget, *found[:2], confidence=confidence_of_look(look))
+        verdict = verdict.model_copy(update={"looks": look})
+        return controlled(verdict, found[2], found[1]) if len(found) > 2 else verdict
+
+    def decided(found: tuple[Measurement, ...], look: int) -> bool:
+        looks.append(look)
+        verdict = judged(found, look)
+        return verdict.status != "invalid" and all(limit.status != "inconclusive" for limit in verdict.limits)
+
     try:
-        found: tuple[Measurement, ...] = measuring.profile(
-            files[0], target=target, device_url=device_url, settings=settings, baseline=baseline, progress=progress
+        found = measuring.profile(
+            # the baseline once more: what it is off itself is the session's own error
+            [*files, *files[1:]],
+            target=on_device.target,
+            device_url=on_device.url,
+            settings=settings,
+            inputs=on_device.inputs,
+            traced=budget.fallback is not None,
+            steady=is_absolute(budget),
+            enough=session.Enough(decided, on_device.time_limit_s),
+            progress=progress,
         )
     except NoDeviceError as e:
         progress.note(e.message)
-        found = measuring.unmeasured(files[0], baseline=baseline, target=target, settings=settings)
-    return found
+        found = measuring.unmeasured(files, target=on_device.target, settings=settings)
+        return Checked(judge(budget, *found), *found)
+    return Checked(judged(found, looks[-1]), *found[:2])

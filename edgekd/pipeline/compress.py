@@ -8,6 +8,7 @@ from torch import nn
 
 from edgekd import catalog
 from edgekd.data.load import load_dataset
+from edgekd.gate.conditions import protocol_for
 from edgekd.pipeline.candidates import candidate
 from edgekd.pipeline.conclude import conclude
 from edgekd.pipeline.finish import Finished, finish
@@ -21,7 +22,7 @@ from edgekd.pipeline.teacher import teacher
 from edgekd.progress import Progress
 from edgekd.recipe import settle
 from edgekd.results import Ladder, Network, Plan, Result
-from edgekd.schema import Recipe
+from edgekd.schema import Budget, Recipe
 from edgekd.store import Store, cache_folder
 
 
@@ -58,7 +59,7 @@ def compress(
         progress.stage("data", f"loading {recipe.data}")
         data = load_dataset(recipe.data, root=data_root, download=download)
         job = Job(
-            recipe=settle(recipe, len(data.train)),
+            recipe=_settled(recipe, len(data.train), budget),
             target=target,
             budget=budget,
             data=data,
@@ -74,6 +75,12 @@ def compress(
             plan = _plan(job, students, original)
             finished = _finish(job, students, original, plan)
         return conclude(job, original.network, original.weights, finished, time.monotonic() - started)
+
+
+def _settled(stated: Recipe, train_images: int, budget: Budget) -> Recipe:
+    """The recipe with nothing left open, measured as the budget wants it."""
+    recipe = settle(stated, train_images)
+    return recipe.model_copy(update={"measure": protocol_for(budget, recipe.measure)})
 
 
 def _plan(job: Job, students: Students, original: Original) -> Plan:

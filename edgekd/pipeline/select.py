@@ -75,7 +75,7 @@ def _why(best: _Option) -> str:
 
 
 def _why_not(other: _Option, best: _Option) -> str:
-    if other.loses_too_much:
+    if other.loses_too_much and not best.loses_too_much:
         return f"loses {other.drop:.2f} points of validation accuracy, {other.allowed:g} allowed"
     if other.speed is None or best.speed is None:
         return f"loses {other.drop - best.drop:.2f} points more of validation accuracy; nothing was measured"

@@ -2,7 +2,7 @@ import pytest
 
 from edgekd import catalog
 from edgekd.errors import EdgekdError
-from edgekd.pipeline.check import check
+from edgekd.pipeline.check import OnDevice, check, defaults
 from edgekd.profiling.document import write
 from edgekd.progress import Silent
 from edgekd.schema import Budget, Measuring
@@ -15,7 +15,11 @@ def budget(**limits):
 
 
 def checked(subject, limits, **settings):
-    return check(subject, limits, progress=Silent(), **settings)
+    return check(subject, limits, progress=Silent(), **settings).verdict
+
+
+def here(**changes):
+    return OnDevice(**{"target": catalog.target("x86-cpu"), "settings": QUICK} | changes)
 
 
 @pytest.fixture
@@ -40,9 +44,12 @@ def test_a_stored_measurement_is_judged_against_its_baseline(stored):
 
 def test_a_model_is_measured_beside_its_baseline_and_judged(model):
     small, large = model("small"), model("large", layers=12, channels=32)
-    here = {"target": catalog.target("x86-cpu"), "settings": QUICK}
-    assert checked(small, budget(latency={"max_ratio": 0.7}), baseline=large, **here).status == "pass"
-    assert checked(large, budget(latency={"max_ratio": 0.7}), baseline=small, **here).status == "fail"
+    faster = checked(small, budget(latency={"max_ratio": 0.7}), baseline=large, on_device=here())
+    assert faster.status == "pass"
+    assert faster.control.estimate == pytest.approx(1, abs=0.02)
+    assert faster.confidence == 1 - 0.05 / 2**faster.looks
+    slower = checked(large, budget(latency={"max_ratio": 0.7}), baseline=small, on_device=here())
+    assert slower.status == "fail"
 
 
 def test_elsewhere_only_what_needs_no_device_is_judged(model):
@@ -54,10 +61,11 @@ def test_elsewhere_only_what_needs_no_device_is_judged(model):
 
     jetson = catalog.target("jetson")
     limits = budget(latency={"limit_ms": 9}, size={"disk_bytes": 10**6})
-    verdict = check(model(), limits, target=jetson, progress=Listening())
+    verdict = check(model(), limits, on_device=OnDevice(jetson), progress=Listening()).verdict
     assert [limit.status for limit in verdict.limits] == ["not measured", "pass"]
     assert "is no NVIDIA Jetson" in notes[0]
-    assert checked(model(), budget(latency={"limit_ms": 9}, size={"disk_bytes": 1}), target=jetson).status == "fail"
+    limits = budget(latency={"limit_ms": 9}, size={"disk_bytes": 1})
+    assert checked(model(), limits, on_device=OnDevice(jetson)).status == "fail"
 
 
 @pytest.mark.parametrize(
@@ -76,3 +84,53 @@ def test_what_cannot_be_checked_is_told_before_anything_is_measured(tmp_path, su
         checked(tmp_path / subject, budget(**limits), baseline=tmp_path / baseline if baseline else None)
     assert e.value.exit_code == 2
     assert e.value.hint
+
+
+def test_it_measures_on_until_the_verdict_is_decided(model):
+    # of one launch with few blocks neither can be said: p99 needs 299 samples
+    short = QUICK.model_copy(update={"launches": 1, "seconds": 0.01, "block_seconds": 0.005})
+    found = check(
+        model("net", layers=6, channels=32, size=32),
+        budget(latency={"percentile": 99, "limit_ms": 1000}),
+        on_device=here(settings=short),
+        progress=Silent(),
+    )
+    assert found.verdict.status == "pass"
+    assert found.verdict.looks > 1
+    assert len(found.measurement.launches) >= 2 ** (found.verdict.looks - 1)
+    assert f"{found.verdict.confidence:.4g}"[2:4] in found.verdict.limits[0].evidence
+
+
+def test_at_the_time_limit_it_is_inconclusive(model):
+    small = model()
+    limits = budget(latency={"max_ratio": 1.0})  # of itself: never decided
+    verdict = checked(small, limits, baseline=small, on_device=here(time_limit_s=1))
+    assert verdict.status == "inconclusive"
+    assert verdict.looks == 1
+
+
+@pytest.mark.parametrize("limits", [{"latency": {"limit_ms": 9}}, {"load": {"limit_ms": 9}}])
+def test_milliseconds_beside_a_baseline_are_refused_unless_the_device_is_given(model, monkeypatch, limits):
+    with pytest.raises(EdgekdError, match="milliseconds are for one given device") as e:
+        checked(model(), budget(**limits), baseline=model(), on_device=here())
+    assert "max_ratio" in e.value.hint
+    given = here(url="local:", settings=QUICK.model_copy(update={"launches": 5}))
+    assert checked(model(), budget(**limits), baseline=model(), on_device=given).limits[0].status != "not measured"
+    monkeypatch.setenv("RUNNER_ENVIRONMENT", "github-hosted")
+    with pytest.raises(EdgekdError, match="GitHub-hosted"):
+        checked(model(), budget(**limits), on_device=here())
+
+
+def test_a_paced_budget_is_measured_paced_and_a_comparison_in_short_launches():
+    target = catalog.target("x86-cpu")
+    paced = defaults(target, budget(latency={"limit_ms": 5, "cadence_hz": 30}), compared=False)
+    assert (paced.loop, paced.cadence_hz, paced.seconds) == ("paced", 30, 2)
+    assert defaults(target, budget(latency={"max_ratio": 1.05}), compared=True).seconds == 0.5
+
+
+def test_nodes_are_counted_where_the_budget_asks(model):
+    found = check(model(), budget(fallback={"max_nodes": 0}), on_device=here(), progress=Silent())
+    assert found.verdict.status == "pass"
+    assert found.measurement.trace.nodes
+    unasked = check(model(), budget(size={"disk_bytes": 1}), on_device=here(), progress=Silent())
+    assert unasked.measurement.trace is None

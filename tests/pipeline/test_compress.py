@@ -18,7 +18,7 @@ from edgekd.pipeline.candidates import tightened
 from edgekd.profiling.document import read_measurement
 from edgekd.progress import Silent
 from edgekd.results import Plan, Result
-from edgekd.schema import Budget
+from edgekd.schema import Budget, Recipe
 from edgekd.zoo.build import build
 from edgekd.zoo.structure import Structure, load_student
 from edgekd.zoo.weights import save_weights
@@ -317,6 +317,14 @@ def test_a_student_that_misses_after_all_is_followed_by_one_that_is_a_step_small
     assert asked == trained
     assert finished.plan.ratio == trained[-1]
     assert ("one step further" in finished.plan.why) == (len(trained) == 2)
+
+
+def test_a_paced_budget_is_measured_paced():
+    budget = Budget.model_validate({"name": "b", "latency": {"limit_ms": 10.0, "cadence_hz": 30}})
+    stated = Recipe(model="resnet8", data="digits", target="x86-cpu", budget="b")
+    settled = pipeline._settled(stated, 1000, budget)
+    assert (settled.measure.loop, settled.measure.cadence_hz) == ("paced", 30)
+    assert settled.recover.epochs
 
 
 def test_the_margin_tightens_latency_alone():

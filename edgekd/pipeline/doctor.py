@@ -1,0 +1,100 @@
+"""`doctor`: what this machine and a device can do, what is missing, and how noisy the device is."""
+
+import importlib.metadata
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import edgekd
+from edgekd import catalog
+from edgekd.devices.connect import connect, is_of_target
+from edgekd.errors import DeviceError
+from edgekd.profiling.noise import Noise, self_comparison
+from edgekd.progress import Progress
+from edgekd.schema import Environment, State, Value
+from edgekd.worker import WorkerError
+
+_LIBRARIES = ("onnxruntime", "onnx", "numpy", "torch", "torchvision", "timm", "torch-pruning", "safetensors")
+_ANSWER_S = 30
+
+
+class Diagnosis(Value):
+    """What `edgekd doctor --json` prints."""
+
+    schema_version: Literal["edgekd.doctor/1"] = "edgekd.doctor/1"
+    edgekd: str
+    python: str
+    libraries: dict[str, str | None]
+    device: str
+    environment: Environment
+    state: State
+    energy: bool
+    """Whether the device tells what energy it takes."""
+    targets: tuple[str, ...]
+    """Whose kind the device is."""
+    remarks: tuple[str, ...]
+    """What makes measuring here less exact, and what to do about it."""
+    noise: Noise | None = None
+
+
+def doctor(url: str | None, *, noise: bool, model: Path | None = None, progress: Progress) -> Diagnosis:
+    """Examine this machine and the device at `url` (this machine if None).
+
+    Args:
+        url: the device.
+        noise: whether a model is compared with itself, which takes a minute or two.
+        model: the model to do it with; a small built-in one if None.
+        progress: told about each step.
+
+    Raises:
+        DeviceError: the device can't be reached, or has no runtime.
+        EdgekdError: the model can't be read or run.
+    """
+    device = connect(url or "local:")
+    runtime = catalog.names("runtimes")[0]
+    with device.start(runtime) as agent:
+        try:
+            environment = Environment(**agent.ask({"do": "describe"}, _ANSWER_S))
+            answer = agent.ask({"do": "state"}, _ANSWER_S)
+            matching = tuple(target.name for target in catalog.targets() if is_of_target(agent, target))
+        except WorkerError as e:
+            raise DeviceError(f"{device.url}: the agent doesn't answer: {e}", "Try again.") from e
+    state = State(**answer["state"])
+    return Diagnosis(
+        edgekd=edgekd.__version__,
+        python=platform.python_version(),
+        libraries={name: _version(name) for name in _LIBRARIES},
+        device=device.url,
+        environment=environment,
+        state=state,
+        energy=answer["energy"],
+        targets=matching,
+        remarks=tuple(_remarks(environment, state, matching)),
+        noise=self_comparison(device, runtime, model, progress) if noise else None,
+    )
+
+
+def _version(library: str) -> str | None:
+    try:
+        return importlib.metadata.version(library)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _remarks(environment: Environment, state: State, targets: Sequence[str]) -> list[str]:
+    found = []
+    if not targets:
+        kind = f"{environment.arch} {environment.os}"
+        found.append(f"no target is of this kind ({kind}): write one, see `edgekd targets show x86-cpu`")
+    if state.governor and state.governor != "performance":
+        found.append(
+            f"the clock governor is {state.governor}: set performance, so that the clock doesn't follow the load"
+        )
+    if state.throttled_by:
+        found.append(f"it is slowed down now by {', '.join(state.throttled_by)}: mend that before measuring")
+    if state.governor is None:
+        found.append("the system doesn't tell its clocks, as in most virtual machines: prefer relative limits")
+    if state.throttle_count is None:
+        found.append("the system doesn't tell whether it throttles: only the canary would show it")
+    return found

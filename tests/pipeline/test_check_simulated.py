@@ -1,0 +1,142 @@
+"""The gate over a device whose clock is simulated: its true latencies are known, so its verdicts can be counted."""
+
+import random
+from types import SimpleNamespace
+
+import pytest
+
+from edgekd import catalog
+from edgekd.pipeline import profile as profiling
+from edgekd.pipeline.check import OnDevice, check
+from edgekd.profiling import session
+from edgekd.progress import Silent
+from edgekd.schema import Budget, Measuring
+
+DESCRIBED = {
+    "machine": "simulated",
+    "arch": "x86_64",
+    "os": "linux",
+    "cpu": "simulated",
+    "cores": 2,
+    "python": "3",
+    "runtime": "onnxruntime",
+    "runtime_version": "1",
+    "provider": "CPUExecutionProvider",
+}
+
+
+class Agent:
+    """Answers like a real one: each launch has its own offset, each sample its own noise, and now and then a spike."""
+
+    def __init__(self, latencies, generator, launch_sd, machine):
+        self.latencies, self.generator, self.machine = latencies, generator, machine
+        self.offset = generator.gauss(1, launch_sd)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def ask(self, request, timeout_s):
+        return getattr(self, request["do"])(**{k: v for k, v in request.items() if k != "do"})
+
+    def describe(self):
+        return DESCRIBED
+
+    def exists(self, path):
+        return {"exists": True}
+
+    def cpus(self):
+        return {"cpus": [0, 1], "alike": True}
+
+    def load(self, path, **_):
+        self.latency = self.latencies[path.rpartition("/")[2]]
+        return {"load_ms": 5.0, "inputs": {}, "provider": "CPUExecutionProvider"}
+
+    def first(self):
+        return {"first_ms": 2.0}
+
+    def warmup(self, **_):
+        return {"samples_ms": [1.0], "latency_ms": self.latency, "state": {}}
+
+    def block(self, seconds, period_s):
+        self.machine.pass_time(seconds)
+        samples = [self.sample() for _ in range(15)]
+        return {"samples_ms": samples, "energy_mj": None, "canary_ms": self.machine.speed}
+
+    def sample(self):
+        spike = 5 if self.generator.random() < 0.01 else 1
+        return self.latency * self.offset * self.machine.speed * spike * self.generator.lognormvariate(0, 0.02)
+
+    def finish(self):
+        return {"peak_bytes": None, "state": {}}
+
+
+class Device:
+    """A machine whose speed wanders by tens of percent, as on a shared one."""
+
+    url = "local:"
+
+    def __init__(self, latencies, seed, launch_sd=0.002):
+        self.latencies, self.launch_sd, self.speed, self.now = latencies, launch_sd, 1.0, 0.0
+        self.generator = random.Random(seed)
+
+    def put(self, path):
+        return str(path)
+
+    def start(self, runtime):
+        return Agent(self.latencies, self.generator, self.launch_sd, self)
+
+    def pass_time(self, seconds):
+        self.now += seconds
+        # blocks beside each other see nearly the same speed
+        self.speed = min(2.0, max(0.7, self.speed * self.generator.lognormvariate(0, 0.005)))
+
+
+@pytest.fixture
+def verdicts(model, monkeypatch):
+    """How many of so many checks end in each status, and at which looks."""
+
+    def count(ratio, max_ratio, checks=60, **device):
+        base, other = model("base"), model("other")
+        budget = Budget.model_validate({"name": "b", "latency": {"max_ratio": max_ratio}})
+        settings = Measuring(launches=5, seconds=0.5, block_seconds=0.1)
+        found = []
+        for seed in range(checks):
+            simulated = Device({"base.onnx": 1.0, "other.onnx": ratio}, seed, **device)
+            monkeypatch.setattr(profiling, "connect_target", lambda url, target, device=simulated: device)
+            monkeypatch.setattr(session, "time", SimpleNamespace(monotonic=lambda device=simulated: device.now))
+            on_device = OnDevice(catalog.target("x86-cpu"), settings=settings, time_limit_s=30)
+            found.append(check(other, budget, baseline=base, on_device=on_device, progress=Silent()).verdict.status)
+        return {status: found.count(status) for status in ("pass", "fail", "inconclusive", "invalid")}
+
+    return count
+
+
+@pytest.mark.slow
+def test_a_model_beside_itself_is_never_failed_at_a_margin_of_5_percent(verdicts):
+    found = verdicts(ratio=1.0, max_ratio=1.05)
+    assert found["fail"] == 0
+    assert found["pass"] >= 57
+
+
+@pytest.mark.slow
+def test_a_model_7_percent_slower_is_failed_at_a_margin_of_3_percent(verdicts):
+    found = verdicts(ratio=1.07, max_ratio=1.03)
+    assert found["fail"] >= 57
+    assert found["pass"] == 0
+
+
+@pytest.mark.slow
+def test_exactly_at_the_limit_few_verdicts_are_wrong_however_often_it_looks(verdicts):
+    """Half of what is decided there is wrong: what 95 % allows, and some more since five launches are few."""
+    found = verdicts(ratio=1.05, max_ratio=1.05, checks=100)
+    assert found["pass"] + found["fail"] <= 12
+    assert found["invalid"] == 0
+
+
+@pytest.mark.slow
+def test_a_session_whose_launches_differ_wildly_is_not_decided_wrongly(verdicts):
+    found = verdicts(ratio=1.0, max_ratio=1.05, launch_sd=0.05)
+    assert found["fail"] <= 2
