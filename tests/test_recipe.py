@@ -17,8 +17,10 @@ def test_the_command_line_wins_over_the_file_and_the_file_over_defaults(tmp_path
     assert (made.model, made.seed, made.prune.ratio, made.prune.margin) == ("vgg6", 4, 0.5, 0.1)
 
 
-def test_a_written_recipe_reads_as_the_same(tmp_path):
-    made = settle(recipe(None, {"target": "x86-cpu", "prune.ratio": 0.4}), 1000)
+@pytest.mark.parametrize("options", [{}, {"beta": 2, "gamma": 0.5}])
+def test_a_written_recipe_reads_as_the_same(tmp_path, options):
+    made = settle(recipe(None, {"target": "x86-cpu", "prune.ratio": 0.4, "recover.options": options}), 1000)
+    assert made.recover.options == options
     path = tmp_path / "recipe.toml"
     path.write_text(to_toml(made))
     assert recipe(path, {}) == made
@@ -30,6 +32,8 @@ def test_a_written_recipe_reads_as_the_same(tmp_path):
         ('target = "x86-cpu"\n[prune]\nrato = 0.3\n', "ratio"),
         ('target = "x86-cpu"\n[prune]\nratio = 1.5\n', "prune.ratio"),
         ('target = "x86-cpu"\n[teacher]\nepochs = -1\n', "teacher.epochs"),
+        ('target = "x86-cpu"\n[recover.options]\nbeta = "8"\n', "recover.options.beta"),
+        ('target = "x86-cpu"\n[recover.options]\nbeta = nan\n', "recover.options.beta"),
         ('target = "x86-cpu"\nseed = "many"\n', "seed"),
         ('target = "x86-cpu\n', "TOML"),
         ('model = "resnet8"\n', "target"),

@@ -25,7 +25,9 @@ class Training(Value):
 
 
 class Recovery(Training):
-    """Distillation of the student: `ce_weight` x CE + `kd_weight` x T^2 x KL, on inherited weights."""
+    """Distillation of the student on inherited weights: `ce_weight` x CE + `kd_weight` x what the loss adds to it,
+    for `kd` T^2 x KL.
+    """
 
     learning_rate: Positive = 0.05
     teacher_precision: Literal["auto", "fp32", "bf16"] = "auto"
@@ -33,6 +35,8 @@ class Recovery(Training):
     temperature: Positive = 4.0
     ce_weight: NonNegative = 0.1
     kd_weight: NonNegative = 0.9
+    options: dict[str, NonNegative] = {}
+    """Further settings of the loss by their names; unknown ones are refused."""
 
 
 class Pruning(Value):

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional as F
 
-from edgekd.distill.losses._base import at_least_fp32
-from edgekd.schema import Training
+from edgekd.distill.losses._base import at_least_fp32, options
+from edgekd.schema import Recovery, Training
 
 needs_teacher = False
 
@@ -21,5 +21,11 @@ class CrossEntropy:
 
 
 def build(settings: Training) -> CrossEntropy:
-    """Cross-entropy has no settings."""
+    """Cross-entropy has no settings.
+
+    Raises:
+        EdgekdError: the recipe has options for it.
+    """
+    if isinstance(settings, Recovery):
+        options(settings)
     return CrossEntropy()

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional as F
 
-from edgekd.distill.losses._base import at_least_fp32
-from edgekd.errors import EdgekdError
+from edgekd.distill.losses._base import at_least_fp32, options, required_teacher
 from edgekd.schema import Recovery
 
 needs_teacher = True
@@ -38,15 +37,15 @@ class Distillation:
         Raises:
             EdgekdError: there is no teacher, or it knows other classes.
         """
-        if teacher_logits is None:
-            raise EdgekdError("the loss 'kd' needs a teacher", "Give one, or use the loss 'ce'.")
-        if teacher_logits.shape != student_logits.shape:
-            what = f"the teacher gives {teacher_logits.shape[1]} classes, the student {student_logits.shape[1]}"
-            raise EdgekdError(what, "Use a teacher that was trained on the student's data.")
+        taught = required_teacher("kd", student_logits, teacher_logits)
         hard = F.cross_entropy(at_least_fp32(student_logits), labels)
-        return self.ce_weight * hard + self.kd_weight * kd_loss(student_logits, teacher_logits, self.temperature)
+        return self.ce_weight * hard + self.kd_weight * kd_loss(student_logits, taught, self.temperature)
 
 
 def build(settings: Recovery) -> Distillation:
-    """The loss with the recipe's temperature and weights."""
-    return Distillation(settings.temperature, settings.ce_weight, settings.kd_weight)
+    """The loss with the recipe's temperature and weights; it has no options.
+
+    Raises:
+        EdgekdError: the recipe has options for it.
+    """
+    return Distillation(settings.temperature, settings.ce_weight, settings.kd_weight, **options(settings))
