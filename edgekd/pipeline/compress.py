@@ -14,6 +14,7 @@ from edgekd.pipeline.conclude import conclude
 from edgekd.pipeline.finish import Finished, finish
 from edgekd.pipeline.job import Job
 from edgekd.pipeline.ladder import ladder
+from edgekd.pipeline.learn import require_loss
 from edgekd.pipeline.measuring import device_of_target
 from edgekd.pipeline.plan import search
 from edgekd.pipeline.recover import recover
@@ -58,6 +59,8 @@ def compress(
     with store.lock():
         progress.stage("data", f"loading {recipe.data}")
         data = load_dataset(recipe.data, root=data_root, download=download)
+        # before anything is trained, not after the teacher
+        require_loss(recipe.recover, len(data.classes))
         job = Job(
             recipe=_settled(recipe, len(data.train), budget),
             target=target,

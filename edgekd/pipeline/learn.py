@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from edgekd import catalog, files
@@ -15,11 +16,18 @@ from edgekd.zoo.cost import macs, parameters
 from edgekd.zoo.weights import save_weights
 
 
+def require_loss(settings: Recovery, classes: int) -> None:
+    """Raises EdgekdError if the recipe's loss doesn't exist, has no such options, or can't take so many classes."""
+    logits = torch.zeros(2, classes)
+    catalog.load("distill.losses", settings.loss).build(settings)(logits, logits, torch.zeros(2, dtype=torch.int64))
+
+
 def learn(
     job: Job, model: nn.Module, settings: Training, *, folder: Path, weights: str, teacher: nn.Module | None = None
 ) -> Network:
     """Train `model` and write its best weights to `folder`; goes on from a checkpoint that is there."""
-    loss = catalog.load("distill.losses", settings.loss if isinstance(settings, Recovery) else "ce").build(settings)
+    chosen = catalog.load("distill.losses", settings.loss if isinstance(settings, Recovery) else "ce")
+    loss, teacher = chosen.build(settings), teacher if chosen.needs_teacher else None
     execution = remembered(
         folder / "execution.json",
         Execution,

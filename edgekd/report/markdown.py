@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from edgekd.results import Candidate, Network, Plan, Result, Tried
-from edgekd.schema import Budget, Environment, Interval, Target
+from edgekd.schema import Budget, Environment, Interval, Recovery, Target
 
 _REPRODUCE = (
     "`recipe.toml` beside this report holds every setting, those found by measuring among them. "
@@ -117,13 +117,21 @@ def _training(result: Result) -> str:
     if result.plan.ratio > 0:
         rows.append(_network("student", result.student))
     header = ["network", "origin", "parameters", "MACs", "epochs (best)", "validation", "trained in"]
-    recover = result.recipe.recover
     how = (
-        f"Distillation: {recover.ce_weight:g} × cross entropy + {recover.kd_weight:g} × T² × KL(teacher ‖ student), "
-        f"T = {recover.temperature:g}; both see the same augmented view. The epoch was chosen on the validation split; "
+        f"{loss(result.recipe.recover)} The epoch was chosen on the validation split; "
         "the test set was read once, at the end."
     )
     return table(header, rows) + (f"\n\n{how}" if result.plan.ratio > 0 else "")
+
+
+def loss(recover: Recovery) -> str:
+    """What the student minimised."""
+    if recover.loss == "ce":
+        return "The student learned from the labels alone."
+    soft = "T² × KL(teacher ‖ student)" if recover.loss == "kd" else f"`{recover.loss}`"
+    options = "".join(f", {name} = {value:g}" for name, value in recover.options.items())
+    weights = f"{recover.ce_weight:g} × cross entropy + {recover.kd_weight:g} × {soft}"
+    return f"Distillation: {weights}, T = {recover.temperature:g}{options}; both see the same augmented view."
 
 
 def _network(name: str, network: Network) -> list[str]:

@@ -327,6 +327,22 @@ def test_a_paced_budget_is_measured_paced():
     assert settled.recover.epochs
 
 
+@pytest.mark.parametrize(
+    ("recover", "says"),
+    [
+        ('loss = "kdd"', "Did you mean 'kd'"),
+        ("options = {beta = 1.0}", "the loss 'kd' has no 'beta'"),
+        ('loss = "kd_ls"', "'kd_ls' with 10 classes"),
+    ],
+)
+def test_a_loss_that_cannot_be_is_told_before_anything_is_trained(compress, tmp_path, recover, says):
+    (tmp_path / "recipe.toml").write_text(f"[recover]\n{recover}\n")
+    ended = compress(tmp_path / "run", "--recipe", tmp_path / "recipe.toml")
+    assert ended.code == 2
+    assert says in ended.err
+    assert "training" not in ended.err
+
+
 def test_the_margin_tightens_latency_alone():
     budget = Budget.model_validate(
         {"name": "b", "latency": {"limit_ms": 10.0, "max_ratio": 0.5}, "accuracy": {"max_drop_pp": 1.0}}

@@ -1,7 +1,7 @@
 import pytest
 
-from edgekd.report.markdown import interval, table
-from edgekd.schema import Interval
+from edgekd.report.markdown import interval, loss, table
+from edgekd.schema import Interval, Recovery
 
 
 def test_a_table_has_a_rule_below_its_headings():
@@ -14,3 +14,15 @@ def test_a_table_has_a_rule_below_its_headings():
 )
 def test_a_ratio_is_never_shown_without_its_interval(value, text):
     assert interval(value) in (text, text.replace("0.613", "0.612"))
+
+
+@pytest.mark.parametrize(
+    ("recover", "says"),
+    [
+        (Recovery(), "0.1 × cross entropy + 0.9 × T² × KL(teacher ‖ student), T = 4;"),
+        (Recovery(loss="ce"), "The student learned from the labels alone."),
+        (Recovery(loss="dkd", options={"beta": 2.0}), "0.1 × cross entropy + 0.9 × `dkd`, T = 4, beta = 2;"),
+    ],
+)
+def test_it_says_what_the_student_minimised(recover, says):
+    assert says in loss(recover)
