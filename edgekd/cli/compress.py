@@ -1,54 +1,18 @@
-"""The command line: parse, call one verb, show, end in its exit code.
-
-Bodies import what they need, so that `edgekd --help` costs nothing but typer.
-"""
+"""`edgekd compress`: the main job."""
 
 import re
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-import edgekd
 from edgekd import console
-from edgekd.cli_catalog import Json, budgets, targets
-from edgekd.cli_measure import DeviceUrl, check, doctor, profile
-from edgekd.failures import run
+from edgekd.cli.options import DeviceUrl, Json
 
 if TYPE_CHECKING:
     from edgekd.schema import Recipe
 
-app = typer.Typer(
-    name="edgekd",
-    help="Compress a trained CNN until it measurably fits a device.",
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-    no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
 
-
-def main() -> None:
-    """The `edgekd` command. Never ends in 1 for any other reason than a broken budget."""
-    sys.exit(run(lambda: app(standalone_mode=False)))
-
-
-def _version(asked: bool) -> None:
-    if asked:
-        typer.echo(f"edgekd {edgekd.__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
-) -> None:
-    """Options before the command."""
-
-
-@app.command()
 def compress(
     *,
     target: Annotated[str | None, typer.Option(help="What kind of device: a name (see `targets`) or a file.")] = None,
@@ -119,13 +83,6 @@ def compress(
         )
     console.json(result) if json else console.result(result)
     return exit_code(result.verdict)
-
-
-app.command()(profile)
-app.command()(check)
-app.command()(doctor)
-app.add_typer(targets, name="targets")
-app.add_typer(budgets, name="budgets")
 
 
 def _run_folder(settings: "Recipe") -> Path:

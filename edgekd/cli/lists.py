@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgekd import console
+from edgekd.cli.options import Json
 from edgekd.errors import EdgekdError, ExitCode
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 targets = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 budgets = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else there.")]
 Name = Annotated[str, typer.Argument(help="A name, or a TOML file.")]
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="TOML files.")]
 

@@ -1,0 +1,49 @@
+"""The command line: parse, call one verb, show, end in its exit code.
+
+Bodies import what they need, so that `edgekd --help` costs nothing but typer.
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+import edgekd
+from edgekd.cli.check import check
+from edgekd.cli.compress import compress
+from edgekd.cli.doctor import doctor
+from edgekd.cli.lists import budgets, targets
+from edgekd.cli.profile import profile
+from edgekd.failures import run
+
+app = typer.Typer(
+    name="edgekd",
+    help="Compress a trained CNN until it measurably fits a device.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (compress, profile, check, doctor):
+    app.command()(command)
+app.add_typer(targets, name="targets")
+app.add_typer(budgets, name="budgets")
+
+
+def main() -> None:
+    """The `edgekd` command. Never ends in 1 for any other reason than a broken budget."""
+    sys.exit(run(lambda: app(standalone_mode=False)))
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"edgekd {edgekd.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
+) -> None:
+    """Options before the command."""

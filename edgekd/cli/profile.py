@@ -1,0 +1,124 @@
+"""`edgekd profile`: measure."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgekd import console
+from edgekd.cli.options import (
+    Affinity,
+    Baseline,
+    Batch,
+    DeviceUrl,
+    Inputs,
+    Json,
+    Launches,
+    Out,
+    Provider,
+    ProviderOptions,
+    Seconds,
+    Shapes,
+    Spinning,
+    TargetName,
+    Threads,
+)
+from edgekd.cli.protocol import measuring
+from edgekd.errors import EdgekdError, ExitCode
+
+if TYPE_CHECKING:
+    from edgekd.schema import Measurement
+
+
+def profile(
+    artifacts: Annotated[list[Path], typer.Argument(metavar="ARTIFACT...", help="ONNX models.")],
+    *,
+    target: TargetName,
+    device: DeviceUrl = None,
+    baseline: Baseline = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say what makes the second of two models slower than it might be.")
+    ] = False,
+    cadence_hz: Annotated[
+        float | None, typer.Option(help="Inferences a second, as from a camera; by default one after the other.")
+    ] = None,
+    batch: Batch = None,
+    shape: Shapes = None,
+    inputs: Inputs = None,
+    threads: Threads = None,
+    spinning: Spinning = None,
+    affinity: Affinity = None,
+    provider: Provider = None,
+    provider_option: ProviderOptions = None,
+    launches: Launches = None,
+    seconds: Seconds = None,
+    out: Out = None,
+    json: Json = False,
+) -> int:
+    """Measure ONNX models on a device: latency, load, first inference, memory, size, nodes.
+
+    Several are measured side by side and compared with the baseline, or with the first; the documents of the others
+    go beside --out as OUT.NAME.json, that of the baseline as OUT.baseline.json.
+    """
+    from edgekd import catalog
+    from edgekd.profiling.disturbance import spoiled
+
+    files = [*artifacts, baseline] if baseline else artifacts
+    if explain and len(files) != 2:
+        raise EdgekdError("--explain compares two models", "Give two, such as fp32.onnx int8.onnx.")
+    kind = catalog.target(target)
+    settings = measuring(
+        kind,
+        cadence_hz=cadence_hz,
+        batch=batch,
+        shapes=shape,
+        threads=threads,
+        spinning=spinning,
+        affinity=affinity,
+        provider=provider,
+        provider_options=provider_option,
+        launches=launches,
+        seconds=seconds,
+    )
+    verb = catalog.require("edgekd.pipeline.profile")
+    with console.ConsoleProgress() as progress:
+        found = verb.profile(files, target=kind, device_url=device, settings=settings, inputs=inputs, progress=progress)
+    if out:
+        _write_all(out, found, baseline=baseline is not None)
+    if explain:
+        _explain(found[-1], found[0], json) if baseline else _explain(found[0], found[1], json)
+    else:
+        _show(found, -1 if baseline else 0, json)
+    return ExitCode.INVALID if any(map(spoiled, found)) else ExitCode.PASS
+
+
+def _show(found: "Sequence[Measurement]", reference: int, json: bool) -> None:
+    from edgekd.schema import Measurements
+
+    if not json:
+        console.measurements(found, reference)
+    elif len(found) == 1:
+        console.json(found[0])
+    else:
+        console.json(Measurements(measurements=tuple(found)))
+
+
+def _explain(reference: "Measurement", other: "Measurement", json: bool) -> None:
+    from edgekd.profiling.explain import explain
+
+    explanation = explain(reference, other)
+    console.json(explanation) if json else console.explanation(explanation)
+
+
+def _write_all(out: Path, found: "Sequence[Measurement]", *, baseline: bool) -> None:
+    """The first document to `out`, the others beside it."""
+    from edgekd.profiling.document import write
+
+    for number, measurement in enumerate(found):
+        last = number == len(found) - 1
+        name = "baseline" if baseline and last else re.sub(r"[^\w.-]+", "-", measurement.artifact.name)
+        path = out.with_suffix(f".{name}{out.suffix}") if number else out
+        write(path, measurement)
+        console.note(f"wrote {path}")

@@ -1,0 +1,62 @@
+"""The measuring protocol as the command line says it."""
+
+from typing import TYPE_CHECKING, Any
+
+from edgekd.errors import EdgekdError
+
+if TYPE_CHECKING:
+    from edgekd.schema import Measuring, Target
+
+
+def measuring(target: "Target", stated: "Measuring | None" = None, **given: Any) -> "Measuring":
+    """The measuring protocol: the stated one, or the target's, with what was given on the command line.
+
+    Raises:
+        EdgekdError: an option doesn't say what it should.
+    """
+    from pydantic import ValidationError
+
+    from edgekd.schema import Measuring, document
+
+    stated = stated or Measuring(threads=target.threads)
+    given = {key: value for key, value in given.items() if value is not None}
+    if "cadence_hz" in given:
+        given["loop"] = "paced"
+    if "affinity" in given:
+        given["affinity"] = _numbers("--affinity", given["affinity"], ",")
+    if "shapes" in given:
+        given["shapes"] = dict(_shape(text) for text in given["shapes"])
+    if "provider_options" in given:
+        if "provider" not in given:
+            raise EdgekdError("--provider-option without --provider", "Say which provider it is an option of.")
+        given["provider_options"] = dict(_pair("--provider-option", text) for text in given["provider_options"])
+    try:
+        return Measuring.model_validate({**document(stated), **given})
+    except ValidationError as e:
+        problem = e.errors()[0]
+        option = "--" + "-".join(map(str, problem["loc"])).replace("_", "-")
+        raise EdgekdError(f"{option}: {problem['msg']}", "See `edgekd profile --help`.") from e
+
+
+def _shape(text: str) -> tuple[str, tuple[int, ...]]:
+    """`image=1x3x224x224`; the name may be left out where a model has one input."""
+    name, _, sizes = text.rpartition("=")
+    return name, tuple(_numbers("--shape", sizes, "x"))
+
+
+def _numbers(option: str, text: str, separator: str) -> list[int]:
+    try:
+        numbers = [int(part) for part in text.split(separator)]
+    except ValueError as e:
+        example = "image=1x3x224x224" if separator == "x" else "0,1"
+        raise EdgekdError(f"{option} {text}: not whole numbers", f"Write them like {option} {example}") from e
+    if min(numbers) < 0:
+        raise EdgekdError(f"{option} {text}: there is nothing below 0", "Correct the number.")
+    return numbers
+
+
+def _pair(option: str, text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise EdgekdError(f"{option} {text}: not KEY=VALUE", f"Write it like {option} device_id=0")
+    return key, value
