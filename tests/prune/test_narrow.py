@@ -11,7 +11,15 @@ from edgekd.prune.narrow import aligned, levels, narrow
 from edgekd.zoo.build import build
 
 IMAGE = torch.randn(1, 1, 16, 16)
-SPECS = ["mobilenet_v1:width=0.25,blocks512=1", "resnet8", "vgg6"]
+SPECS = [
+    "mobilenet_v1:width=0.25,blocks512=1",
+    "mobilenet_v2:width=0.5",
+    "mobilenet_v3_small",
+    "resnet8",
+    "vgg6",
+    "densenet_bc40",
+    "efficientnet_b0:width=0.5,depth=0.3",
+]
 
 
 def by_first_weights(group: Group) -> Tensor:

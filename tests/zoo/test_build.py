@@ -71,10 +71,10 @@ def test_misspelled_library_names_the_nearest() -> None:
 def test_wrong_parameter_names_the_known_ones(spec: str, names: str) -> None:
     e = error(spec)
     assert names in e.message
-    assert "width=1.0, blocks512=5" in e.hint
+    assert "width=1.0, blocks128=1, blocks256=1, blocks512=5" in e.hint
 
 
-@pytest.mark.parametrize("value", ["width=0", "width=-1", "width=nan", "width=inf", "blocks512=-1"])
+@pytest.mark.parametrize("value", ["width=0", "width=-1", "width=nan", "width=inf", "blocks512=-1", "blocks1024=101"])
 def test_parameter_out_of_range_is_refused(value: str) -> None:
     assert value.partition("=")[0] in error(f"mobilenet_v1:{value}").message
 

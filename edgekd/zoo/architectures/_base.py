@@ -17,13 +17,28 @@ class Architecture(Protocol):
     with random weights and raises ValueError for a setting out of range."""
 
 
-def conv_bn_relu(inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1, groups: int = 1) -> nn.Sequential:
-    """Convolution padded to keep the size (at stride 1), batch norm, ReLU."""
-    return nn.Sequential(
+def conv_bn(
+    inputs: int,
+    outputs: int,
+    *,
+    kernel: int = 3,
+    stride: int = 1,
+    groups: int = 1,
+    activation: Callable[..., nn.Module] | None = None,
+) -> nn.Sequential:
+    """Convolution padded to keep the size (at stride 1), batch norm, and the activation if one is given."""
+    layers = nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, groups=groups, bias=False),
         nn.BatchNorm2d(outputs),
-        nn.ReLU(inplace=True),
     )
+    if activation is not None:
+        layers.append(activation(inplace=True))
+    return layers
+
+
+def conv_bn_relu(inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1, groups: int = 1) -> nn.Sequential:
+    """Convolution padded to keep the size (at stride 1), batch norm, ReLU."""
+    return conv_bn(inputs, outputs, kernel=kernel, stride=stride, groups=groups, activation=nn.ReLU)
 
 
 def linear_head(features: int, classes: int) -> nn.Sequential:
@@ -38,6 +53,8 @@ def he_initialised(model: nn.Module) -> nn.Module:
             # by fan-in: PyTorch counts the fan-out of a depthwise convolution `channels` times too large, and the
             # vanishing activations that follow from it make an untrained network slower than a trained one
             nn.init.kaiming_normal_(layer.weight, mode="fan_in", nonlinearity="relu")
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
         elif isinstance(layer, nn.Linear):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")
             nn.init.zeros_(layer.bias)

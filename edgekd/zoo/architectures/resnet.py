@@ -2,7 +2,7 @@
 
 Three stages of 16, 32 and 64 channels; depth = 6 x blocks a stage + 2. Where the shape changes, the shortcut is a 1x1
 convolution with batch norm (option B), for which pruning can follow the channels. With 100 classes and 3 channels
-resnet32 has 472,756 parameters, resnet8 has 83,892.
+resnet32 has 472,756 parameters, resnet8 has 83,892. resnet8 and resnet14 are shallower than the paper's.
 """
 
 from collections.abc import Callable, Mapping
@@ -49,4 +49,6 @@ def _stage(inputs: int, outputs: int, stride: int, blocks: int) -> nn.Sequential
     return nn.Sequential(Block(inputs, outputs, stride), *(Block(outputs, outputs, 1) for _ in range(blocks - 1)))
 
 
-MODELS: Mapping[str, Callable[..., nn.Module]] = {f"resnet{depth}": _of_depth(depth) for depth in (8, 20, 32, 56)}
+MODELS: Mapping[str, Callable[..., nn.Module]] = {
+    f"resnet{depth}": _of_depth(depth) for depth in (8, 14, 20, 32, 44, 56, 110)
+}
