@@ -1,6 +1,23 @@
 import sys
 
+import pytest
+
 from edgekd.devices._base import AGENT
 
 # its modules import each other by their own names, as on a device
 sys.path.append(str(AGENT))
+
+
+@pytest.fixture
+def system(tmp_path, monkeypatch):
+    """A made-up /sys: writes files below it."""
+    import sysfs
+
+    monkeypatch.setattr(sysfs, "SYS", tmp_path)
+
+    def write(path, text):
+        file = tmp_path / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"{text}\n")
+
+    return write

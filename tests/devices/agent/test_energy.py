@@ -2,20 +2,6 @@ import time
 
 import energy
 import pytest
-import sysfs
-
-
-@pytest.fixture
-def system(tmp_path, monkeypatch):
-    """A made-up /sys: writes files below it."""
-    monkeypatch.setattr(sysfs, "SYS", tmp_path)
-
-    def write(path, text):
-        file = tmp_path / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(f"{text}\n")
-
-    return write
 
 
 def test_where_nothing_tells_there_is_no_meter(system):

@@ -3,23 +3,9 @@ import platform
 
 import pytest
 import state
-import sysfs
 import system as described
 
 from edgekd.schema import State
-
-
-@pytest.fixture
-def system(tmp_path, monkeypatch):
-    """A made-up /sys: writes files below it."""
-    monkeypatch.setattr(sysfs, "SYS", tmp_path)
-
-    def write(path, text):
-        file = tmp_path / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(f"{text}\n")
-
-    return write
 
 
 def test_where_the_system_tells_nothing_nothing_is_made_up(system):
