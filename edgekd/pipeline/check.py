@@ -14,7 +14,7 @@ from edgekd.profiling.statistics import confidence_of_look
 from edgekd.progress import Progress
 from edgekd.schema import Budget, Measurement, Measuring, Target, Verdict
 
-_SHORT = {"seconds": 0.5, "warmup_seconds": 1.0}
+_SHORT = {"seconds": 0.3, "warmup_seconds": 1.0}
 """For two models side by side: what is left open by short launches is decided by more of them."""
 
 
@@ -95,9 +95,10 @@ def _refuse_milliseconds_on_shared(budget: Budget, url: str | None, baseline: Pa
 
 def defaults(target: Target, budget: Budget, *, compared: bool) -> Measuring:
     """How a model is measured unless said otherwise: as the target wants it, paced if the budget is, and in short
-    launches where it is compared with a baseline.
+    launches where only ratios to a baseline count.
     """
-    settings = Measuring.model_validate({"threads": target.threads, **(_SHORT if compared else {})})
+    short = _SHORT if compared and not is_absolute(budget) else {}
+    settings = Measuring.model_validate({"threads": target.threads, **short})
     return protocol_for(budget, settings)
 
 

@@ -8,6 +8,7 @@ second, in an order that is shuffled every round, so that what slows the machine
 import math
 import random
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
@@ -64,7 +65,7 @@ def launch(session: Session, number: int, of: int) -> list[Record]:
     """
     with ExitStack() as processes:
         try:
-            agents = [processes.enter_context(session.device.start(a.runtime)) for a, _ in session.placed]
+            agents = _start(session, processes)
             cpus = _cpus(session, agents[0], number)
             protocol = replace(session.protocol, cpus=cpus)
             opened = [
@@ -97,6 +98,18 @@ def _take_turns(session: Session, number: int, of: int, opened: Sequence[Opened]
             blocks[i].append(run_block(opened[i], turn_s, period_s))
     session.progress.advance((number + 1) * rounds, of * rounds, f"launch {number + 1}")
     return blocks
+
+
+def _start(session: Session, processes: ExitStack) -> list[Worker]:
+    """An agent for each artifact, started at once: most of what a launch costs is importing runtimes."""
+    with ThreadPoolExecutor(len(session.placed)) as pool:
+        started = [pool.submit(session.device.start, artifact.runtime) for artifact, _ in session.placed]
+    failures = [one.exception() for one in started]
+    agents = [processes.enter_context(one.result()) for one in started if one.exception() is None]
+    for failure in failures:
+        if failure is not None:
+            raise failure
+    return agents
 
 
 def _cpus(session: Session, agent: Worker, number: int) -> tuple[int, ...]:

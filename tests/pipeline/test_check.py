@@ -125,7 +125,8 @@ def test_a_paced_budget_is_measured_paced_and_a_comparison_in_short_launches():
     target = catalog.target("x86-cpu")
     paced = defaults(target, budget(latency={"limit_ms": 5, "cadence_hz": 30}), compared=False)
     assert (paced.loop, paced.cadence_hz, paced.seconds) == ("paced", 30, 2)
-    assert defaults(target, budget(latency={"max_ratio": 1.05}), compared=True).seconds == 0.5
+    assert defaults(target, budget(latency={"max_ratio": 1.05}), compared=True).seconds == 0.3
+    assert defaults(target, budget(latency={"max_ratio": 1.05}, load={"limit_ms": 5}), compared=True).seconds == 2
 
 
 def test_nodes_are_counted_where_the_budget_asks(model):

@@ -1,5 +1,6 @@
 import os
 import signal
+from threading import RLock
 
 import pytest
 from onnx import TensorProto, helper
@@ -24,6 +25,7 @@ class Watched:
     def __init__(self):
         self.device = connect("local:")
         self.agents = []
+        self.lock = RLock()  # they are started at once, and are counted here in their order
 
     url = "local:"
 
@@ -31,6 +33,10 @@ class Watched:
         return self.device.put(path)
 
     def start(self, runtime):
+        with self.lock:
+            return self.watched(runtime)
+
+    def watched(self, runtime):
         agent = self.device.start(runtime)
         ask = agent.ask
 
@@ -92,8 +98,8 @@ def test_turns_are_shuffled_every_round(model):
     turns = []
 
     class Listening(Watched):
-        def start(self, runtime):
-            agent, number = super().start(runtime), len(self.agents) - 1
+        def watched(self, runtime):
+            agent, number = super().watched(runtime), len(self.agents) - 1
             ask = agent.ask
 
             def listened(request, timeout_s):
@@ -118,8 +124,8 @@ class Listening(Watched):
         super().__init__()
         self.asked, self.alike = [], alike
 
-    def start(self, runtime):
-        agent = super().start(runtime)
+    def watched(self, runtime):
+        agent = super().watched(runtime)
         ask, asked = agent.ask, []
         self.asked.append(asked)
 
@@ -242,8 +248,8 @@ class Throttling(Watched):
         super().__init__()
         self.launches = launches
 
-    def start(self, runtime):
-        agent, number = super().start(runtime), len(self.agents) - 1
+    def watched(self, runtime):
+        agent, number = super().watched(runtime), len(self.agents) - 1
         ask = agent.ask
 
         def hot(request, timeout_s):
@@ -287,8 +293,8 @@ def test_a_drift_makes_a_launch_again_only_where_milliseconds_matter(model, stea
     class Drifting(Watched):
         blocks = 0
 
-        def start(self, runtime):
-            agent = super().start(runtime)
+        def watched(self, runtime):
+            agent = super().watched(runtime)
             ask = agent.ask
 
             def slower(request, timeout_s):
@@ -335,8 +341,8 @@ def test_nodes_are_timed_in_a_process_of_their_own(model):
 
 def test_a_system_that_changes_between_launches_makes_it_invalid(model):
     class Updated(Watched):
-        def start(self, runtime):
-            agent = super().start(runtime)
+        def watched(self, runtime):
+            agent = super().watched(runtime)
             if len(self.agents) == 2:
                 ask = agent.ask
 
@@ -362,6 +368,19 @@ def test_progress_reaches_its_total(model):
     assert seen[0][0] == 0
     assert seen[-1][0] == seen[-1][1]
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+
+
+def test_where_one_agent_does_not_start_the_others_are_closed(model):
+    class Failing(Watched):
+        def watched(self, runtime):
+            if self.agents:
+                raise DeviceError("no more", "")
+            return super().watched(runtime)
+
+    device = Failing()
+    with pytest.raises(DeviceError, match="no more"):
+        measured(model("a"), model("b"), device=device)
+    assert device.agents[0]._process.poll() is not None
 
 
 def test_an_unreachable_device_is_told(model):
