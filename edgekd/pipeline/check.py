@@ -14,7 +14,7 @@ from edgekd.profiling.statistics import confidence_of_look
 from edgekd.progress import Progress
 from edgekd.schema import Budget, Measurement, Measuring, Target, Verdict
 
-_SHORT = {"seconds": 0.3, "warmup_seconds": 1.0}
+_SHORT = {"seconds": 0.3, "block_seconds": 0.03, "warmup_seconds": 1.0}
 """For two models side by side: what is left open by short launches is decided by more of them."""
 
 

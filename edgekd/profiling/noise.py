@@ -14,7 +14,7 @@ from edgekd.progress import Progress
 from edgekd.schema import Interval, Measurement, Measuring, Target, Value
 
 _COMPARISONS = 5
-_SETTINGS = Measuring(seconds=0.3, warmup_seconds=1.0)
+_SETTINGS = Measuring(seconds=0.3, block_seconds=0.03, warmup_seconds=1.0)
 """As `check` compares two models."""
 
 _ANY_TARGET = Target(name="any", title="any", arch="any", runtimes=("any",), precisions=("fp32",))
