@@ -2,11 +2,10 @@
 
 import json
 import re
-from itertools import chain
 
 from edgekd.gate.findings import UNDECIDED, figure, plain
 from edgekd.profiling.disturbance import spoiled
-from edgekd.profiling.statistics import percentile
+from edgekd.profiling.statistics import percentile, samples_ms
 from edgekd.schema import LimitVerdict, Measurement, Verdict
 
 _COLOURS = {
@@ -43,7 +42,7 @@ def _passed(limit: LimitVerdict) -> str:
 def _median(measurement: Measurement | None) -> list[str]:
     if measurement is None or not measurement.on_target or spoiled(measurement):
         return []
-    samples = list(chain.from_iterable(chain.from_iterable(launch.blocks_ms for launch in measurement.launches)))
+    samples = samples_ms(measurement)
     return [figure(percentile(samples, 50), "ms")] if samples else []
 
 

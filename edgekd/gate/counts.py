@@ -3,6 +3,7 @@
 from collections import Counter
 
 from edgekd.gate.evidence import Limit, counted, elsewhere_than, unmeasured
+from edgekd.profiling.nodes import fallen_back
 from edgekd.schema import Accuracy, LimitVerdict, Measurement
 
 _OPERATORS_NAMED = 3
@@ -31,7 +32,7 @@ def fallback(measurement: Measurement, max_nodes: int) -> LimitVerdict:
     if measurement.trace is None:
         return unmeasured(limit, "the nodes weren't traced")
     first, nodes = measurement.environment.provider, measurement.trace.nodes
-    fallen = Counter(node.op for node in nodes if node.provider != first)
+    fallen = Counter(node.op for node in fallen_back(measurement.trace, first))
     evidence = f"{fallen.total():,} of {len(nodes):,} nodes not on {first}{_operators(fallen)}"
     return counted(limit, fallen.total(), evidence)
 

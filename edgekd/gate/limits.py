@@ -1,7 +1,6 @@
 """Limits on what varies from one inference or launch to the next: times, memory, energy."""
 
 from collections.abc import Sequence
-from itertools import chain
 from statistics import median
 
 from edgekd.gate.evidence import (
@@ -15,14 +14,13 @@ from edgekd.gate.evidence import (
     unmeasured,
     verdict,
 )
-from edgekd.profiling.statistics import PAIRS_NEEDED, paired_ratios, ratio
+from edgekd.profiling.statistics import PAIRS_NEEDED, paired_ratios, ratio, samples_ms
 from edgekd.schema import LimitVerdict, Measurement
 
 
 def latency(measurement: Measurement, p: float, limit_ms: float, *, confidence: float) -> LimitVerdict:
     """The steady-state latency at a percentile, over the samples of all launches."""
-    blocks = chain.from_iterable(launch.blocks_ms for launch in measurement.launches)
-    samples = list(chain.from_iterable(blocks))
+    samples = samples_ms(measurement)
     return percentile_verdict(Limit("latency.limit_ms", f"p{p:g}", limit_ms, "ms"), measurement, samples, p, confidence)
 
 

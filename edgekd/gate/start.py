@@ -8,7 +8,8 @@ from statistics import median
 
 from edgekd.errors import EdgekdError, MeasurementError
 from edgekd.profiling.disturbance import spoiled
-from edgekd.profiling.statistics import percentile, samples_needed, upper_bound
+from edgekd.profiling.nodes import fallen_back
+from edgekd.profiling.statistics import percentile, samples_ms, samples_needed, upper_bound
 from edgekd.schema import Measurement
 
 _PERCENTILES = (95, 90, 50)
@@ -61,7 +62,7 @@ def _head(measurement: Measurement, name: str, headroom: float) -> Iterator[str]
 
 
 def _latency(measurement: Measurement, headroom: float) -> Iterator[str]:
-    samples = sorted(chain.from_iterable(chain.from_iterable(launch.blocks_ms for launch in measurement.launches)))
+    samples = sorted(samples_ms(measurement))
     supported = [(p, bound) for p in _PERCENTILES if (bound := upper_bound(samples, p))]
     if not supported:
         yield f"\n# [latency] limit_ms: {len(samples)} samples tell no percentile; to limit it, measure for longer"
@@ -106,7 +107,7 @@ def _size(measurement: Measurement, headroom: float) -> Iterator[str]:
 def _fallback(measurement: Measurement) -> Iterator[str]:
     if measurement.trace:
         first = measurement.environment.provider
-        fallen = sum(node.provider != first for node in measurement.trace.nodes)
+        fallen = len(fallen_back(measurement.trace, first))
         yield f"\n[fallback] # nodes that another provider than {_string(first)} runs"
         yield f"max_nodes = {fallen} # as measured, without headroom"
 

@@ -7,12 +7,11 @@ are enough samples to bound it: a chart forgets the reservations.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
 from statistics import median
 
 from edgekd.gate.findings import plain
 from edgekd.profiling.disturbance import spoiled
-from edgekd.profiling.statistics import lower_bound, percentile, upper_bound
+from edgekd.profiling.statistics import lower_bound, percentile, samples_ms, upper_bound
 from edgekd.profiling.summary import conditions
 from edgekd.schema import Measurement, Verdict
 
@@ -77,7 +76,7 @@ def _metrics(verdict: Verdict, measurement: Measurement) -> list[_Metric]:
 
 def _latencies(measurement: Measurement) -> list[_Metric]:
     # sorted once: what is in order already costs each bound next to nothing
-    samples = sorted(chain.from_iterable(chain.from_iterable(launch.blocks_ms for launch in measurement.launches)))
+    samples = sorted(samples_ms(measurement))
     bounded = [p for p in _PERCENTILES if upper_bound(samples, p) is not None]
     return [_percentile(f"p{p}", "latency" if p == 50 else f"latency-p{p}", samples, p) for p in bounded]
 

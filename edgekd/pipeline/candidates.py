@@ -9,7 +9,7 @@ from edgekd.pipeline.job import Job
 from edgekd.pipeline.ladder import write_rungs
 from edgekd.pipeline.measuring import measured
 from edgekd.pipeline.students import Student, Students, load
-from edgekd.profiling.statistics import percentile, ratio
+from edgekd.profiling.statistics import percentile, ratio, samples_ms
 from edgekd.results import Candidate, Ladder, RungLatency
 from edgekd.schema import Artifact, Budget, Measurement, Value
 
@@ -77,10 +77,9 @@ def _sketch(job: Job, student: Student, folder: Path) -> tuple[Sketch, Path]:
 def _rung(
     measurement: Measurement, baseline: Measurement, budget: Budget, *, margin: float, usable: bool
 ) -> RungLatency:
-    samples = [ms for launch in measurement.launches for block in launch.blocks_ms for ms in block]
     return RungLatency(
         precision=measurement.artifact.precision,
-        median_ms=percentile(samples, 50),
+        median_ms=percentile(samples_ms(measurement), 50),
         ratio=ratio(measurement, baseline),
         fits=_fits(measurement, baseline, budget, margin) if usable else False,
     )

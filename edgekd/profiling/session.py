@@ -109,12 +109,18 @@ def _launches(session: Session, enough: Enough | None) -> tuple[list[list[Record
                 launches.append(records)
         if enough is None or enough.decided(_measurements(session, launches, retaken), look):
             return launches, retaken
-        each_s = (time.monotonic() - started) / (len(launches) + len(retaken))
-        more = min(len(launches), int((enough.time_limit_s - each_s * len(launches)) / each_s))
+        left_s = enough.time_limit_s - (time.monotonic() - started)
+        more = _affordable(len(launches), len(retaken), left_s=left_s, limit_s=enough.time_limit_s)
         if more < 1:
             return launches, retaken
         session.progress.note(f"not decided after {len(launches)} launches: {more} more")
         wanted, look = wanted + more, look + 1
+
+
+def _affordable(done: int, retaken: int, *, left_s: float, limit_s: float) -> int:
+    """As many launches again as are done, or as many as the time left allows; those made again took time as well."""
+    each_s = (limit_s - left_s) / (done + retaken)
+    return max(0, min(done, int(left_s / each_s))) if each_s else done
 
 
 def _reasons(records: Sequence[Record], *, steady: bool) -> dict[str, None]:

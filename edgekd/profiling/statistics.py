@@ -19,6 +19,11 @@ PAIRS_NEEDED = 5
 _DRAWS = 1000
 
 
+def samples_ms(measurement: Measurement) -> list[float]:
+    """Milliseconds of every timed inference of all launches."""
+    return [ms for launch in measurement.launches for block in launch.blocks_ms for ms in block]
+
+
 def percentile(samples: Sequence[float], p: float) -> float:
     """The p-th percentile (0 to 100), interpolated linearly between samples. Raises ValueError without samples."""
     if not samples:

@@ -1,13 +1,12 @@
 """Measurements in words and figures, for people."""
 
 from collections.abc import Sequence
-from itertools import chain
 from statistics import median
 
 from edgekd.errors import MeasurementError
 from edgekd.profiling.disturbance import wavering
 from edgekd.profiling.nodes import by_operator, by_provider, integer_coverage, total_ms
-from edgekd.profiling.statistics import percentile, ratio, samples_needed, upper_bound
+from edgekd.profiling.statistics import percentile, ratio, samples_ms, samples_needed, upper_bound
 from edgekd.schema import Measurement
 
 BOUNDS = "(≤ …) is the upper bound of the percentile, at 95 % confidence"
@@ -33,17 +32,13 @@ def rows(found: Sequence[Measurement]) -> list[list[str]]:
     return table
 
 
-def _samples(m: Measurement) -> list[float]:
-    return list(chain.from_iterable(chain.from_iterable(launch.blocks_ms for launch in m.launches)))
-
-
 def _counts(m: Measurement) -> str:
     launches = len(m.launches)
-    return f"{len(_samples(m)):,} in {launches} launch{'es' if launches != 1 else ''}"
+    return f"{len(samples_ms(m)):,} in {launches} launch{'es' if launches != 1 else ''}"
 
 
 def _percentile(m: Measurement, p: float) -> str:
-    samples = _samples(m)
+    samples = samples_ms(m)
     bound = upper_bound(samples, p)
     if bound is None:
         return f"needs {samples_needed(p)} samples"
@@ -66,7 +61,7 @@ def _energy(m: Measurement) -> str:
 
 def _throughput(m: Measurement) -> str:
     """What one process does with inferences one after the other."""
-    samples = _samples(m)
+    samples = samples_ms(m)
     if m.protocol.cadence_hz or not sum(samples):
         return f"paced at {m.protocol.cadence_hz:g} Hz" if m.protocol.cadence_hz else "not measured"
     return f"{1e3 * m.protocol.batch * len(samples) / sum(samples):,.1f} images/s"

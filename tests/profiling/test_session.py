@@ -11,7 +11,7 @@ from edgekd.errors import DeviceError, EdgekdError, MeasurementError, Unsupporte
 from edgekd.profiling import launch
 from edgekd.profiling.artifact import describe
 from edgekd.profiling.disturbance import spoiled
-from edgekd.profiling.session import Enough, environment, measure
+from edgekd.profiling.session import Enough, _affordable, environment, measure
 from edgekd.profiling.statistics import paired_ratios, ratio
 from edgekd.progress import Silent
 from edgekd.schema import Measuring
@@ -328,6 +328,14 @@ def test_it_goes_on_with_twice_as_many_launches_until_that_is_enough(model):
 def test_it_stops_at_the_time_limit(model):
     (found,) = measured(model(), enough=Enough(lambda found, look: False, time_limit_s=0.1))
     assert len(found.launches) == 2
+
+
+@pytest.mark.parametrize(
+    ("retaken", "left_s", "launches"), [(0, 30, 5), (0, 6, 3), (5, 20, 5), (5, 2.5, 2), (0, 0, 0), (0, -1, 0)]
+)
+def test_launches_made_again_use_up_the_time_too(retaken, left_s, launches):
+    # each took 2 s without any made again, 1 s with as many
+    assert _affordable(5, retaken, left_s=left_s, limit_s=left_s + 10) == launches
 
 
 def test_nodes_are_timed_in_a_process_of_their_own(model):
