@@ -64,6 +64,8 @@ def writing(path: Path) -> Iterator[None]:
     """Turns the system's refusal to write below `path` into a StorageError."""
     try:
         yield
+    except (FileExistsError, NotADirectoryError) as e:
+        raise StorageError(f"{path}: a file is where its folder should be", "Give another place.") from e
     except OSError as e:
         hint = "Free some space, or give another folder. What was finished is kept; the same command goes on there."
         raise StorageError(f"{path}: {e.strerror or e}", hint) from e

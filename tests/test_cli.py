@@ -327,6 +327,13 @@ def test_what_ci_reads_is_written_whatever_the_verdict(stored, budget, tmp_path)
     assert summary.read_text() == "before\n" + files["markdown"].read_text()
 
 
+def test_github_is_told_of_a_wrong_name(stored):
+    found = edgekd("check", stored(), "--budget", "camera-30fsp", "--github")
+    assert found.returncode == 2
+    assert "::error" in found.stderr
+    assert "camera-30fps" in found.stderr
+
+
 def test_github_is_told_what_went_wrong_before_a_verdict(budget, tmp_path):
     found = edgekd("check", tmp_path / "no.json", "--budget", budget("[latency]\nlimit_ms = 5"), "--github")
     assert found.returncode == 2

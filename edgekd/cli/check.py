@@ -78,24 +78,24 @@ def check(
     from edgekd.gate.judge import exit_code
     from edgekd.pipeline import check as verb
 
-    limits, kind = catalog.budget(budget), catalog.target(target) if target else None
-    given = {
-        "batch": batch,
-        "shapes": shape,
-        "threads": threads,
-        "spinning": spinning,
-        "affinity": affinity,
-        "provider": provider,
-        "provider_options": provider_option,
-        "launches": launches,
-        "seconds": seconds,
-    }
-    on_device = None
-    if kind:
-        stated = verb.defaults(kind, limits, compared=baseline is not None)
-        settings = measuring(kind, stated=stated, **given)
-        on_device = verb.OnDevice(kind, device, settings, inputs, time_limit)
     with console.ConsoleProgress() as progress, _told_github(on=github):
+        limits, kind = catalog.budget(budget), catalog.target(target) if target else None
+        given = {
+            "batch": batch,
+            "shapes": shape,
+            "threads": threads,
+            "spinning": spinning,
+            "affinity": affinity,
+            "provider": provider,
+            "provider_options": provider_option,
+            "launches": launches,
+            "seconds": seconds,
+        }
+        on_device = None
+        if kind:
+            stated = verb.defaults(kind, limits, compared=baseline is not None)
+            settings = measuring(kind, stated=stated, **given)
+            on_device = verb.OnDevice(kind, device, settings, inputs, time_limit)
         found = verb.check(subject, limits, baseline=baseline, on_device=on_device, progress=progress)
     tolerate = on_inconclusive != "fail"
     files = {"out": out, "junit": junit, "markdown": markdown, "badge": badge, "bencher": bencher}
