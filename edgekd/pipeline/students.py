@@ -1,17 +1,24 @@
-"""Students: the teacher with filters taken out, by ratio."""
+"""Students: what a pruning method leaves of the teacher, or of an earlier student, by ratio."""
 
 from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+import safetensors.torch
 from torch import nn
 
 from edgekd import files
+from edgekd.data.dataset import Augmentation, View
+from edgekd.pipeline.blocks import savings_ms
 from edgekd.pipeline.job import Job
+from edgekd.prune.options import method_of
 from edgekd.prune.pruner import Pruner
-from edgekd.schema import Value
+from edgekd.schema import Pruning, Value
 from edgekd.zoo.structure import Structure, load_student
+
+_CALIBRATION_IMAGES = 256
 
 
 class Student(Value):
@@ -19,6 +26,8 @@ class Student(Value):
 
     ratio: float
     parameters: int
+    nonzero: int
+    """How many of the parameters aren't zero."""
     macs: int
     sha256: str
     weights: str
@@ -31,16 +40,48 @@ class Levels(Value):
     ratios: tuple[float, ...]
 
 
-class Students:
-    """Pruned networks by ratio, made in one child process that starts when the first is really needed."""
+class Calibration(Value):
+    """Training images in a file, for methods that judge by data."""
 
-    def __init__(self, job: Job, weights: Path, sha256: str) -> None:
+    file: str
+
+
+class Students:
+    """Pruned networks by ratio, made in one child process that starts when the first is really needed.
+
+    Args:
+        job: says which model, data and target.
+        weights: of the network to prune.
+        sha256: of those weights.
+        structure: what is left of the network after an earlier pruning; None for the job's plain model.
+        pruning: how; the recipe's if None.
+
+    Raises:
+        EdgekdError: there is no such method, or it has no such option.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        weights: Path,
+        sha256: str,
+        *,
+        structure: Path | None = None,
+        pruning: Pruning | None = None,
+    ) -> None:
         self._job = job
         self._weights = weights
-        self._inputs = {
+        self._structure = structure
+        self._settings = pruning or job.recipe.prune
+        method, self._options = method_of(self._settings.method, self._settings.options)
+        self._needs_images = method.NEEDS_IMAGES
+        self._inputs: dict[str, Any] = {
             "model": job.recipe.model,
             "teacher": sha256,
-            "method": job.recipe.prune.method,
+            "structure": files.sha256(structure) if structure else None,
+            "method": self._settings.method,
+            "options": self._options,
+            "data": job.data.fingerprint if self._needs_images else None,
             "block": job.target.channel_block,
             "shape": job.data.train.shape,
         }
@@ -66,17 +107,25 @@ class Students:
         return stored.ratios
 
     def at(self, ratio: float) -> tuple[Student, Path]:
-        """The student of this ratio, and the folder of its files."""
-        student, folder, _ = self._job.run.stage(
-            "student", {**self._inputs, "ratio": ratio}, Student, lambda folder: self._prune(ratio, folder)
-        )
+        """The student of this ratio, and the folder of its files; raises as `Pruner.prune` and `savings_ms`."""
+        costs = self._costs if ratio else {}
+        inputs = {**self._inputs, "ratio": ratio, "costs": costs}
+        student, folder, _ = self._job.run.stage("student", inputs, Student, lambda to: self._prune(ratio, costs, to))
         return student, folder
 
-    def _prune(self, ratio: float, folder: Path) -> Student:
-        pruned = self._child().prune(ratio, folder)
+    @cached_property
+    def _costs(self) -> dict[str, float]:
+        """Milliseconds saved without each block, where the options order the blocks by them."""
+        if self._options.get("order") != "latency" or self._options.get("remove"):
+            return {}
+        return savings_ms(self._job, self._child, self._inputs)
+
+    def _prune(self, ratio: float, costs: dict[str, float], folder: Path) -> Student:
+        pruned = self._child().prune(ratio, folder, costs=costs)
         return Student(
             ratio=ratio,
             parameters=pruned.parameters,
+            nonzero=pruned.nonzero,
             macs=pruned.macs,
             sha256=files.sha256(pruned.weights),
             weights=pruned.weights.name,
@@ -86,7 +135,6 @@ class Students:
     def _child(self) -> Pruner:
         if self._pruner is None:
             channels, height, width = self._job.data.train.shape
-            settings = self._job.recipe.prune
             self._pruner = self._children.enter_context(
                 Pruner(
                     self._job.recipe.model,
@@ -95,13 +143,31 @@ class Students:
                     height=height,
                     width=width,
                     weights=self._weights,
-                    method=settings.method,
+                    structure=self._structure,
+                    method=self._settings.method,
+                    options=self._options,
+                    calibration=_calibration(self._job) if self._needs_images else None,
                     block=self._job.target.channel_block,
-                    timeout_s=settings.timeout_s,
-                    memory_bytes=settings.memory_bytes,
+                    timeout_s=self._settings.timeout_s,
+                    memory_bytes=self._settings.memory_bytes,
                 )
             )
         return self._pruner
+
+
+def _calibration(job: Job) -> Path:
+    """A file of training images, always the same ones, not augmented, with their labels."""
+
+    def build(folder: Path) -> Calibration:
+        view = View(Augmentation(pad=0, flip=False), seed=0, epoch=0)  # shuffled: folders are sorted by class
+        images, labels = next(iter(job.data.train.batches(_CALIBRATION_IMAGES, view)))
+        tensors = {"images": images.contiguous(), "labels": labels.contiguous()}
+        files.write_bytes(folder / "calibration.safetensors", safetensors.torch.save(tensors))
+        return Calibration(file="calibration.safetensors")
+
+    inputs = {"data": job.data.fingerprint, "images": _CALIBRATION_IMAGES}
+    stored, folder, _ = job.run.stage("calibration", inputs, Calibration, build)
+    return folder / stored.file
 
 
 def load(folder: Path, student: Student, weights: Path | None = None) -> nn.Module:

@@ -1,82 +1,96 @@
-"""Narrowing by one ratio in every group of channels, to widths that the runtime's kernels like.
-
-Kernels work through channels in blocks, so that a width in between costs as much as the next multiple, or more:
-free widths can make a smaller network slower.
+"""Narrowing layers: a method gives the score of each channel, and the least important go from all layers that share
+them.
 """
 
 import copy
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
-import torch
 from torch import Tensor, nn
 
-from edgekd.prune._base import Student
+from edgekd.prune._base import Student, Subject
 from edgekd.prune.graph import Graph, Group
+from edgekd.prune.rank import most_important, widths_across_layers, widths_by_layer
 
 Scores = Callable[[Group], Tensor]
-"""The importance of each channel of a group, (width,); the least important go."""
+"""The importance of each channel of a group, (width,), at least 0; the least important go."""
+
+_STEP, _MOST = 0.05, 0.9
 
 
-def aligned(width: int, ratio: float, *, block: int, parts: int = 1) -> int:
-    """How many of `width` channels stay when `ratio` of them should go.
+def levels(subject: Subject, scores: Scores | None = None, *, scope: str = "layer") -> tuple[float, ...]:
+    """The ratios on a grid of 0.05 up to 0.9 that give different widths, rising from 0.0; nothing is pruned.
 
-    The multiple of `block` nearest to (1 - ratio) x width, at least one block and at most the width itself; widths
-    not above a block stay. With `parts` > 1 it is a multiple of `parts` too.
+    Args:
+        subject: the network.
+        scores: decide the widths where the scope is "global".
+        scope: as `narrow` takes it.
     """
-    unit = math.lcm(block, parts)
-    if ratio == 0 or width <= unit:
-        return width
-    # half up, where round() would go to the even neighbour
-    nearest = math.floor((1 - ratio) * width / unit + 0.5) * unit
-    return min(width, max(unit, nearest))
-
-
-def levels(
-    model: nn.Module, example: Tensor, *, block: int, step: float = 0.05, most: float = 0.9
-) -> tuple[float, ...]:
-    """The ratios on a grid of `step` up to `most` that give different widths, rising from 0.0.
-
-    The model stays as it is; the widths follow from the groups alone, so nothing is pruned.
-    """
-    groups = Graph(copy.deepcopy(model).eval(), example).groups
+    groups = Graph(copy.deepcopy(subject.model).eval(), subject.example).groups
+    scored = [scores(group) for group in groups] if scores and scope == "global" else []
+    widths = _widths(subject, groups, scored, scope)
     ratios: dict[tuple[int, ...], float] = {}
-    for i in range(round(most / step) + 1):
-        ratio = round(i * step, 6)
-        ratios.setdefault(tuple(_kept_width(group, ratio, block) for group in groups), ratio)
+    for i in range(round(_MOST / _STEP) + 1):
+        ratio = round(i * _STEP, 6)
+        ratios.setdefault(widths(ratio), ratio)
     return tuple(ratios.values())
 
 
-def narrow(model: nn.Module, example: Tensor, *, ratio: float, block: int, scores: Scores) -> Student:
-    """A copy of the model with `ratio` of each group's channels gone, those with the lowest scores.
+def narrow(subject: Subject, ratio: float, scores: Scores, *, scope: str = "layer") -> Student:
+    """A copy of the network with `ratio` of the original's channels gone, those with the lowest scores.
+
+    What was pruned before ends in the widths that pruning the original at once would have given.
 
     Args:
-        model: any network that `Graph` can trace.
-        example: one input (1, C, H, W).
+        subject: any network that `Graph` can trace.
         ratio: in [0, 1); 0 gives an equal copy without tracing.
-        block: what widths are multiples of, see `aligned`.
-        scores: judges the channels of each group, in the unpruned network.
+        scores: judge the channels of each group, in the network as it is.
+        scope: "layer" takes the ratio of each group, "global" of all channels together; see `prune.rank`.
     """
-    student = copy.deepcopy(model).eval()
+    student = copy.deepcopy(subject.model).eval()
     if ratio == 0:
-        return Student(student, {})
-    graph = Graph(student, example)
+        return Student(student)
+    graph = Graph(student, subject.example)
     # all are scored before any is cut: cutting one group shortens the weights that score the next
-    kept = {group.root: _most_important(scores(group), group, ratio, block) for group in graph.groups}
-    narrowed = {group.root: kept[group.root] for group in graph.groups if len(kept[group.root]) < group.width}
-    for root, channels in narrowed.items():
+    scored = [scores(group) for group in graph.groups]
+    widths = _widths(subject, graph.groups, scored, scope)(ratio)
+    kept = {
+        group.root: most_important(own, group, width)
+        for group, own, width in zip(graph.groups, scored, widths, strict=True)
+        if width < group.width
+    }
+    by_layer = _by_layer(student, graph.groups, kept)
+    for root, channels in kept.items():
         graph.keep(root, channels)
-    return Student(student, narrowed)
+    return Student(student, by_layer)
 
 
-def _kept_width(group: Group, ratio: float, block: int) -> int:
-    return aligned(group.width, ratio, block=block, parts=group.parts)
+def _widths(
+    subject: Subject, groups: Sequence[Group], scored: Sequence[Tensor], scope: str
+) -> Callable[[float], tuple[int, ...]]:
+    originals = [_outputs(subject.original.get_submodule(group.root)) for group in groups]
+    if scope == "layer":
+        return partial(widths_by_layer, groups, originals, block=subject.block)
+    return partial(widths_across_layers, groups, originals, scored, block=subject.block)
 
 
-def _most_important(scores: Tensor, group: Group, ratio: float, block: int) -> tuple[int, ...]:
-    """The channels that stay, rising; in each part of the group the same positions."""
-    each = _kept_width(group, ratio, block) // group.parts
-    in_part = scores.view(group.parts, -1).mean(dim=0)  # (width / parts,)
-    positions = torch.argsort(in_part, descending=True, stable=True)[:each].sort().values.tolist()
-    length = group.width // group.parts
-    return tuple(part * length + position for part in range(group.parts) for position in positions)
+def _by_layer(
+    model: nn.Module, groups: Sequence[Group], kept: Mapping[str, tuple[int, ...]]
+) -> dict[str, tuple[int, ...]]:
+    """The output channels that stay in each convolution and linear layer that is narrowed, by its name."""
+    names = {layer: name for name, layer in model.named_modules()}
+    lost: dict[nn.Module, set[int]] = {}
+    for group in groups:
+        gone = set(range(group.width)) - set(kept.get(group.root, range(group.width)))
+        for member in group.members:
+            if gone and member.side == "out" and isinstance(member.layer, _LAYERS):
+                pairs = zip(member.channels, member.sources, strict=True)
+                lost.setdefault(member.layer, set()).update(channel for channel, source in pairs if source in gone)
+    return {names[layer]: tuple(sorted(set(range(_outputs(layer))) - gone)) for layer, gone in lost.items()}
+
+
+_LAYERS = (nn.modules.conv._ConvNd, nn.Linear)
+
+
+def _outputs(layer: nn.Module) -> int:
+    return layer.out_features if isinstance(layer, nn.Linear) else int(layer.out_channels)  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +23,8 @@ class Pruned:
     weights: Path
     structure: Path
     parameters: int
+    nonzero: int
+    """How many of the parameters aren't zero."""
     macs: int
 
 
@@ -35,7 +38,11 @@ class Pruner:
         height: of its images, in pixels.
         width: of its images, in pixels.
         weights: its weights; None for random ones, which do where only the structure matters.
+        structure: what is left of the network after an earlier pruning, which the weights are then of.
         method: a module of `prune.methods`.
+        options: its further settings; what isn't stated has the method's default.
+        calibration: training images for methods that judge by data: safetensors with "images" (N, C, H, W) float32,
+            normalised, and "labels" (N,) int64.
         block: channels that the runtime's kernels process together; widths become multiples of it.
         timeout_s: the most that opening the model, or one request, may take.
         memory_bytes: the most that the child may take.
@@ -50,7 +57,10 @@ class Pruner:
         height: int,
         width: int,
         weights: Path | None,
+        structure: Path | None = None,
         method: str,
+        options: Mapping[str, float | str] | None = None,
+        calibration: Path | None = None,
         block: int,
         timeout_s: float,
         memory_bytes: int,
@@ -62,7 +72,10 @@ class Pruner:
             "height": height,
             "width": width,
             "weights": str(weights) if weights is not None else None,
+            "structure": str(structure) if structure is not None else None,
             "method": method,
+            "options": dict(options or {}),
+            "calibration": str(calibration) if calibration is not None else None,
             "block": block,
             "memory_bytes": memory_bytes,
         }
@@ -84,19 +97,44 @@ class Pruner:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._worker.close()
 
-    def levels(self) -> tuple[float, ...]:
+    def levels(self, *, costs: Mapping[str, float] | None = None) -> tuple[float, ...]:
         """The ratios that give different networks, rising from 0.0; raises as `prune`."""
-        return tuple(self._ask({"do": "levels"})["levels"])
+        return tuple(self._ask({"do": "levels", "costs": dict(costs or {})})["levels"])
 
-    def prune(self, ratio: float, folder: Path) -> Pruned:
+    def blocks(self) -> dict[str, float]:
+        """The blocks that can go, each with the ratio of blocks that are gone once it is; raises as `prune`."""
+        return dict(self._ask({"do": "blocks"})["blocks"])
+
+    def prune(
+        self,
+        ratio: float,
+        folder: Path,
+        *,
+        options: Mapping[str, float | str] | None = None,
+        costs: Mapping[str, float] | None = None,
+    ) -> Pruned:
         """Prune `ratio` of the unpruned network and write the student to `folder`.
+
+        Args:
+            ratio: in [0, 1), of the network before anything was pruned.
+            folder: for the student's files.
+            options: in place of those of the same names that the pruner was made with.
+            costs: milliseconds that the network saves without a block, by the block's name.
 
         Raises:
             UnsupportedModelError: the network can't be pruned so, or not within the limits.
-            EdgekdError: as `zoo.build` and `zoo.weights` raise.
+            EdgekdError: the method has no such option, or as `zoo.build` and `zoo.weights` raise.
         """
-        answer = self._ask({"do": "prune", "ratio": ratio, "folder": str(folder)})
-        return Pruned(ratio, Path(answer["weights"]), Path(answer["structure"]), answer["parameters"], answer["macs"])
+        request = {"do": "prune", "ratio": ratio, "folder": str(folder)}
+        answer = self._ask({**request, "options": dict(options or {}), "costs": dict(costs or {})})
+        return Pruned(
+            ratio=ratio,
+            weights=Path(answer["weights"]),
+            structure=Path(answer["structure"]),
+            parameters=answer["parameters"],
+            nonzero=answer["nonzero"],
+            macs=answer["macs"],
+        )
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         try:

@@ -10,6 +10,11 @@ def parameters(model: nn.Module) -> int:
     return sum(p.numel() for p in model.parameters())
 
 
+def nonzero(model: nn.Module) -> int:
+    """The number of parameters that aren't zero, counted as `parameters` counts."""
+    return sum(int(p.count_nonzero()) for p in model.parameters())
+
+
 def macs(model: nn.Module, shape: tuple[int, int, int]) -> int:
     """Multiply-accumulates of convolutions and matrix products for one image of `shape` (channels, height, width)."""
     like = next(model.parameters())

@@ -1,5 +1,6 @@
 """The structure of a pruned network, its architecture and layers' widths, from which it is rebuilt without pickle."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, Self
 
@@ -15,6 +16,8 @@ from edgekd.zoo.build import build
 from edgekd.zoo.weights import load_weights
 
 Layers = dict[str, dict[str, int]]
+
+_OTHER_MODEL = "Give the model, with its parameters, that the structure was made from."
 
 
 class Structure(Value):
@@ -32,7 +35,9 @@ class Structure(Value):
     block: PositiveInt
     """Widths were rounded to multiples of it."""
     kept: dict[str, tuple[int, ...]]
-    """Output channels of the original that are left, by the layer at the root of each pruned group."""
+    """Output channels of the original that are left, by each convolution and linear layer that was narrowed."""
+    removed: tuple[str, ...] = ()
+    """Paths of the blocks that were taken out; what comes in goes through."""
     layers: Layers
 
     @classmethod
@@ -60,11 +65,32 @@ class Structure(Value):
 
 
 def load_student(structure: Structure, weights: Path) -> nn.Module:
-    """The pruned network with its weights, rebuilt from its architecture; raises as `build` and `load_weights`."""
+    """The pruned network with its weights, rebuilt from its architecture.
+
+    Raises:
+        UnsupportedModelError: the architecture isn't the structure's.
+        EdgekdError: as `build` and `load_weights` raise.
+    """
     model = build(structure.model, classes=structure.classes, channels=structure.channels)
+    remove_blocks(model, structure.removed)
     apply_layers(model, structure.layers)
     load_weights(model, weights)
     return model
+
+
+def remove_blocks(model: nn.Module, paths: Iterable[str]) -> None:
+    """Put an `nn.Identity` in the place of each of these submodules.
+
+    Raises:
+        UnsupportedModelError: the model has no such submodule.
+    """
+    for path in paths:
+        try:
+            model.get_submodule(path)
+        except AttributeError as e:
+            what = f"the structure isn't this model's: it has no block {path!r}"
+            raise UnsupportedModelError(what, _OTHER_MODEL) from e
+        model.set_submodule(path, nn.Identity())
 
 
 def layers_of(model: nn.Module) -> Layers:
@@ -83,7 +109,7 @@ def apply_layers(model: nn.Module, layers: Layers) -> None:
     odd = sorted(p for p in own.keys() | layers.keys() if own.get(p, {}).keys() != layers.get(p, {}).keys())
     if odd:
         what = f"the structure isn't this model's: {odd[0]!r}, first of {len(odd)}, isn't in both or of another kind"
-        raise UnsupportedModelError(what, "Give the model, with its parameters, that the structure was made from.")
+        raise UnsupportedModelError(what, _OTHER_MODEL)
     for path, sizes in layers.items():
         if sizes != own[path]:
             resize(model.get_submodule(path), sizes)

@@ -19,7 +19,7 @@ def pruner(name: str, *, size: int) -> Pruner:
         height=size,
         width=size,
         weights=None,
-        method="filters",
+        method="widthwise",
         block=8,
         timeout_s=120,
         memory_bytes=2_000_000_000,

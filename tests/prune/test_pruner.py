@@ -16,7 +16,7 @@ def pruner(model: str, **changed: Any) -> Pruner:
         "height": 16,
         "width": 16,
         "weights": None,
-        "method": "filters",
+        "method": "widthwise",
         "block": 8,
         "timeout_s": 120,
         "memory_bytes": 4_000_000_000,

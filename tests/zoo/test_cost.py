@@ -2,7 +2,7 @@ import torch
 from torch import nn
 
 from edgekd.zoo.build import build
-from edgekd.zoo.cost import macs, parameters
+from edgekd.zoo.cost import macs, nonzero, parameters
 
 
 def test_macs_are_those_counted_by_hand() -> None:
@@ -27,3 +27,13 @@ def test_counting_leaves_the_model_as_it_was() -> None:
 def test_shared_parameters_count_once() -> None:
     layer = nn.Linear(4, 4)
     assert parameters(nn.Sequential(layer, layer, nn.BatchNorm1d(4))) == 20 + 8
+
+
+def test_zeros_are_parameters_that_nonzero_leaves_out() -> None:
+    layer = nn.Linear(4, 4)
+    nn.init.ones_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    with torch.no_grad():
+        layer.weight[0, :3] = 0
+    model = nn.Sequential(layer, layer)
+    assert (parameters(model), nonzero(model)) == (20, 13)

@@ -9,7 +9,7 @@ from torch import nn
 
 from edgekd.errors import EdgekdError, StorageError, UnsupportedModelError
 from edgekd.zoo.build import build
-from edgekd.zoo.structure import Structure, apply_layers, layers_of, load_student
+from edgekd.zoo.structure import Structure, apply_layers, layers_of, load_student, remove_blocks
 from edgekd.zoo.weights import save_weights
 
 KEPT = tuple(range(0, 64, 3))
@@ -66,6 +66,43 @@ def test_pruned_network_is_rebuilt_in_a_fresh_process(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", REBUILD, str(tmp_path)], check=True)
     assert torch.equal(torch.load(tmp_path / "outputs.pt"), model(images))
     assert Structure.read(tmp_path / "structure.json") == structure_of(model)
+
+
+def shortened_resnet14() -> tuple[nn.Module, Structure]:
+    """resnet14 without two of its blocks, and what it is rebuilt from."""
+    torch.manual_seed(0)
+    model, removed = build("resnet14", classes=10, channels=1).eval(), ("stage1.0", "stage3.1")
+    remove_blocks(model, removed)
+    same = {"model": "resnet14", "classes": 10, "channels": 1, "height": 16, "width": 16, "block": 8}
+    how = {"method": "layerwise", "ratio": 2 / 7, "kept": {}, "removed": removed}
+    return model, Structure.model_validate({**same, **how, "layers": layers_of(model)})
+
+
+def test_blocks_that_are_gone_stay_gone(tmp_path: Path) -> None:
+    model, structure = shortened_resnet14()
+    assert not any(path.startswith(("stage1.0", "stage3.1")) for path in structure.layers)
+    structure.write(tmp_path / "structure.json")
+    save_weights(model, tmp_path / "weights.safetensors")
+    rebuilt = load_student(Structure.read(tmp_path / "structure.json"), tmp_path / "weights.safetensors").eval()
+    images = torch.randn(3, 1, 16, 16)
+    assert torch.equal(rebuilt(images), model(images))
+
+
+def test_a_structure_written_before_blocks_could_go_is_read(tmp_path: Path) -> None:
+    model = pruned_vgg6()
+    document = json.loads(structure_of(model).model_dump_json())
+    del document["removed"]
+    (tmp_path / "old.json").write_text(json.dumps(document))
+    assert Structure.read(tmp_path / "old.json") == structure_of(model)
+
+
+def test_a_block_that_the_model_hasnt_is_refused(tmp_path: Path) -> None:
+    model, structure = shortened_resnet14()
+    save_weights(model, tmp_path / "weights.safetensors")
+    for path in ("stage1.9", "stage9.0", "stage1.0.first.9"):
+        wrong = structure.model_copy(update={"removed": (path,)})
+        with pytest.raises(UnsupportedModelError, match=f"no block '{path}'"):
+            load_student(wrong, tmp_path / "weights.safetensors")
 
 
 def test_layers_are_the_widths_of_every_layer() -> None:

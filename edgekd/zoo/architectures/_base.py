@@ -57,5 +57,6 @@ def he_initialised(model: nn.Module) -> nn.Module:
                 nn.init.zeros_(layer.bias)
         elif isinstance(layer, nn.Linear):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")
-            nn.init.zeros_(layer.bias)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
     return model

@@ -1,58 +1,83 @@
+from collections.abc import Callable
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from edgekd.errors import EdgekdError
+from edgekd.prune._base import Subject
 from edgekd.prune.graph import Graph
 from edgekd.prune.methods import filters
+from edgekd.prune.scores import filter_norms
 from edgekd.zoo.build import build
 
+MakeSubject = Callable[..., Subject]
 IMAGE = torch.randn(1, 1, 16, 16)
 
 
-def test_a_score_is_the_l1_norm_of_all_weights_of_the_channel() -> None:
+def random_norms(model: nn.Module) -> nn.Module:
+    """Batch norms as training leaves them, not all the same."""
+    for layer in model.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            nn.init.uniform_(layer.weight, 0.1, 2)
+            nn.init.normal_(layer.bias)
+    return model.eval()
+
+
+def test_a_score_is_the_l1_norm_of_the_filters_alone() -> None:
     model = nn.Sequential(nn.Conv2d(1, 3, 2), nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(3 * 15 * 15, 4)).eval()
-    convolution, norm, _, linear = model
+    nn.init.uniform_(model[1].weight, 5, 9)
     group = Graph(model, IMAGE).groups[0]
-    by_hand = torch.stack(
-        [
-            convolution.weight[c].abs().sum()
-            + norm.weight[c].abs()
-            + linear.weight[:, c * 225 : (c + 1) * 225].abs().sum()
-            for c in range(3)
-        ]
-    )
-    torch.testing.assert_close(filters.scores(group), by_hand.detach())
+    kernels = model[0].weight.detach().numpy()  # (3, 1, 2, 2)
+    by_hand = [np.abs(kernels[c]).sum() for c in range(3)]
+    np.testing.assert_allclose(filter_norms(group).numpy(), by_hand, rtol=1e-6)
 
 
-def test_scores_of_grouped_convolutions_count_what_reads_a_channel() -> None:
-    model = nn.Sequential(nn.Conv2d(1, 8, 1), nn.Conv2d(8, 4, 1, groups=2), nn.Flatten(), nn.Linear(1024, 2)).eval()
-    first, second, _, _ = model
-    group = next(g for g in Graph(model, IMAGE).groups if g.root == "0")
-    # weights of the second are (4, 8 / 2, 1, 1): what is summed over it holds for both parts
-    by_hand = first.weight.abs().sum(dim=(1, 2, 3)) + second.weight.abs().sum(dim=(0, 2, 3)).repeat(2)
-    torch.testing.assert_close(filters.scores(group), by_hand.detach())
+def test_norms_of_layers_that_share_a_channel_are_summed() -> None:
+    model = random_norms(build("resnet14", classes=10, channels=1))
+    outer = model.get_submodule("stage3.1.second.0")
+    group = next(g for g in Graph(model, IMAGE).groups if outer in [m.layer for m in g.members if m.side == "out"])
+    outputs = ["stage3.0.second.0", "stage3.0.shortcut.0", "stage3.1.second.0"]
+    kernels = [model.get_submodule(name).weight.detach().numpy() for name in outputs]
+    by_hand = [sum(np.abs(kernel[c]).sum() for kernel in kernels) for c in range(64)]
+    np.testing.assert_allclose(filter_norms(group).numpy(), by_hand, rtol=1e-5)
 
 
-@pytest.mark.parametrize("spec", ["mobilenet_v1:width=0.25", "resnet8", "vgg6"])
-def test_the_kept_filters_are_those_with_the_largest_scores(spec: str) -> None:
+def test_the_filters_with_the_largest_norms_stay(subject_of: MakeSubject) -> None:
+    model = random_norms(build("vgg6", classes=10, channels=1))
+    student = filters.prune(subject_of(model), 0.5)
+    for name, width in (("stage1.0.0", 32), ("stage2.0.0", 64), ("stage3.0.0", 128)):
+        kernels = np.abs(model.get_submodule(name).weight.detach().numpy()).sum(axis=(1, 2, 3))
+        assert student.kept[name] == tuple(sorted(np.argsort(-kernels)[:width]))
+
+
+def test_globally_layers_of_small_differences_stay_wide(subject_of: MakeSubject) -> None:
+    model = build("vgg6", classes=10, channels=1).eval()
+    first, last = model.get_submodule("stage1.0.0"), model.get_submodule("stage3.0.0")
+    with torch.no_grad():
+        first.weight.fill_(1.0)  # every one of 64 filters is as strong as the mean
+        last.weight.copy_(torch.arange(256).view(-1, 1, 1, 1).expand_as(last.weight))  # 0 … 2 times the mean
+    kept = filters.prune(subject_of(model, scope="global"), 0.25).kept
+    assert "stage1.0.0" not in kept
+    assert len(kept["stage3.0.0"]) < 0.75 * 256
+    assert kept["stage3.0.0"] == tuple(range(256 - len(kept["stage3.0.0"]), 256))
+
+
+@pytest.mark.parametrize("spec", ["vgg6", "mobilenet_v1:width=0.25,blocks512=1"])
+@pytest.mark.parametrize("ratio", [0.3, 0.6])
+def test_globally_the_ratio_of_all_channels_goes(spec: str, ratio: float, subject_of: MakeSubject) -> None:
     model = build(spec, classes=10, channels=1).eval()
-    student = filters.prune(model, IMAGE, ratio=0.5, block=8)
-    groups = {group.root: group for group in Graph(model, IMAGE).groups}
-    assert student.kept
-    for root, kept in student.kept.items():
-        scores = filters.scores(groups[root])
-        lost = [c for c in range(groups[root].width) if c not in kept]
-        assert len(kept) % 8 == 0
-        assert scores[list(kept)].min() >= scores[lost].max()
+    student = filters.prune(subject_of(model, scope="global"), ratio)
+    groups = Graph(model, IMAGE).groups
+    widths = [len(student.kept.get(group.root, range(group.width))) for group in groups]
+    assert all(width >= 8 and width % 8 == 0 for width in widths)
+    assert abs(sum(widths) - (1 - ratio) * sum(group.width for group in groups)) <= 4
+    assert student.model(IMAGE).isfinite().all()
 
 
-def test_the_student_has_the_teachers_weights_of_the_kept_filters() -> None:
-    teacher = build("vgg6", classes=10, channels=1).eval()
-    student = filters.prune(teacher, IMAGE, ratio=0.4, block=8)
-    inputs = [0]
-    for root, kept in sorted(student.kept.items()):
-        old, new = teacher.get_submodule(root), student.model.get_submodule(root)
-        assert torch.equal(new.weight, old.weight[list(kept)][:, inputs])
-        inputs = list(kept)
-    assert torch.equal(student.model.head[2].weight, teacher.head[2].weight[:, inputs])
-    assert len(student.kept) == 3
+def test_a_scope_that_isnt_one_is_refused(subject_of: MakeSubject) -> None:
+    model = build("resnet8", classes=10, channels=1).eval()
+    with pytest.raises(EdgekdError, match=r"prune\.options: scope can't be 'globally'") as e:
+        filters.prune(subject_of(model, scope="globally"), 0.5)
+    assert "global" in e.value.hint

@@ -12,6 +12,7 @@ from edgekd.errors import EdgekdError
 from edgekd.export.onnx import export_onnx
 from edgekd.export.outputs import Runner
 from edgekd.export.parity import compare
+from edgekd.prune._base import Subject
 from edgekd.prune.pruner import Pruner
 from edgekd.zoo.architectures._inverted_residual import InvertedResidual, SqueezeExcitation
 from edgekd.zoo.architectures.densenet import Layer
@@ -254,7 +255,7 @@ def test_exported_file_is_the_same_function(spec: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("spec", [*SMALL, "mobilenet_v2", "mobilenet_v3_large", "efficientnet_b0"])
-def test_filters_are_pruned_by_30_percent_in_the_child_process(spec: str, tmp_path: Path) -> None:
+def test_is_narrowed_by_30_percent_in_the_child_process(spec: str, tmp_path: Path) -> None:
     """The child itself refuses a student of another shape, that isn't finite, or that isn't equal when rebuilt."""
     original = build(spec, classes=10, channels=1).eval()
     save_weights(original, tmp_path / "teacher.safetensors")
@@ -265,7 +266,7 @@ def test_filters_are_pruned_by_30_percent_in_the_child_process(spec: str, tmp_pa
         height=28,
         width=28,
         weights=tmp_path / "teacher.safetensors",
-        method="filters",
+        method="widthwise",
         block=8,
         timeout_s=120,
         memory_bytes=4_000_000_000,
@@ -279,5 +280,6 @@ def test_filters_are_pruned_by_30_percent_in_the_child_process(spec: str, tmp_pa
     outputs = load_student(structure, answer.weights).eval()(images)
     assert outputs.shape == (2, 10)
     assert outputs.isfinite().all()
-    again = catalog.load("prune.methods", "filters").prune(original, images[:1], ratio=0.3, block=8).model
-    torch.testing.assert_close(outputs, again(images))
+    nothing = torch.empty(0, 1, 28, 28), torch.empty(0, dtype=torch.int64)
+    again = catalog.load("prune.methods", "widthwise").prune(Subject(original, images[:1], 8, original, *nothing), 0.3)
+    torch.testing.assert_close(outputs, again.model(images))

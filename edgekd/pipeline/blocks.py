@@ -1,0 +1,79 @@
+"""What each block of a network costs on the device: how much faster it is without it, measured untrained."""
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from edgekd import files
+from edgekd.errors import NoDeviceError
+from edgekd.export.outputs import some
+from edgekd.pipeline.job import Job
+from edgekd.pipeline.ladder import write_rungs
+from edgekd.pipeline.measuring import QUICK, measured
+from edgekd.profiling.statistics import percentile, samples_ms
+from edgekd.prune.pruner import Pruner
+from edgekd.schema import Artifact, Value
+from edgekd.zoo.structure import Structure, load_student
+
+_CALIBRATION_IMAGES = 32
+"""Ranges that are only roughly right don't change which integer kernels run."""
+
+_AT_ONCE = 8
+"""Blocks of one session: each artifact is a process on the device, next to the others."""
+
+
+class Shortened(Value):
+    """A network, and what it is without each block that can go, as files in the target's first precision."""
+
+    whole: Artifact
+    without: dict[str, Artifact]
+    """By the block's name."""
+
+
+def savings_ms(job: Job, pruner: Callable[[], Pruner], network: Mapping[str, Any]) -> dict[str, float]:
+    """The milliseconds that the network saves without each block that can go, by the block's name: differences of
+    medians within a session, in the target's first precision.
+
+    Args:
+        job: says which target and device, and what is known already.
+        pruner: starts the process that takes blocks out of the network, with the method `layerwise`.
+        network: what the stored results are found by; JSON-able.
+
+    Raises:
+        NoDeviceError: there is no device of the target's kind.
+        EdgekdError: as `Pruner.prune` and `measured` raise.
+    """
+    if job.device is None:
+        message = "order = 'latency' needs the latency without each block, and there is no device to measure it on"
+        raise NoDeviceError(message, "Give a --device of the target, or set the order to 'position' or 'influence'.")
+    inputs = {"network": dict(network), "target": [job.target.runtimes, job.target.precisions, job.target.max_opset]}
+    found, folder, _ = job.run.stage("blocks", inputs, Shortened, lambda to: _write(job, pruner(), to))
+    names, saved = list(found.without), {}
+    for first in range(0, len(names), _AT_ONCE):
+        now = names[first : first + _AT_ONCE]
+        job.progress.stage("plan", f"measuring it without each of {', '.join(now)}")
+        whole, *shorter = _medians_ms(job, [found.whole, *(found.without[name] for name in now)], folder)
+        saved.update({name: whole - shortened for name, shortened in zip(now, shorter, strict=True)})
+    return saved
+
+
+def _medians_ms(job: Job, artifacts: Sequence[Artifact], folder: Path) -> list[float]:
+    placed = [(artifact, folder / artifact.file) for artifact in artifacts]
+    measurements = measured(job, placed, job.recipe.measure.model_copy(update=QUICK))
+    return [percentile(samples_ms(measurement), 50) for measurement in measurements]
+
+
+def _write(job: Job, pruner: Pruner, folder: Path) -> Shortened:
+    calibration = some(job.data.train, _CALIBRATION_IMAGES)
+
+    def without(block: str, ratio: float) -> Artifact:
+        name = f"without-{block}" if block else "whole"
+        with tempfile.TemporaryDirectory(dir=folder) as at:
+            pruned = pruner.prune(ratio, Path(at), options={"remove": block})
+            model = load_student(Structure.read(pruned.structure), pruned.weights).eval()
+            rungs = write_rungs(job, name, model, folder, calibration=calibration, sha256=files.sha256(pruned.weights))
+            return next(rungs).artifact
+
+    whole = without("", 0.0)
+    return Shortened(whole=whole, without={block: without(block, ratio) for block, ratio in pruner.blocks().items()})

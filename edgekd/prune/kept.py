@@ -1,0 +1,37 @@
+"""Which of the original's channels each layer of a student has."""
+
+import copy
+
+from torch import Tensor, nn
+
+from edgekd.prune.graph import Graph
+from edgekd.zoo.structure import Structure
+
+
+def channels_kept(original: nn.Module, example: Tensor, structure: Structure) -> dict[str, tuple[int, ...]]:
+    """The output channels of the original's layers that the student has, rising, by the layer's name.
+
+    Layers whose channels come from several groups (behind a concatenation), and those of removed blocks, are left out.
+
+    Args:
+        original: the unpruned network, in eval mode.
+        example: one input (1, C, H, W).
+        structure: of the student.
+    """
+    copied = copy.deepcopy(original)
+    names = {layer: name for name, layer in copied.named_modules()}
+    found: dict[str, tuple[int, ...]] = {}
+    shared: set[str] = set()
+    for group in Graph(copied, example).groups:
+        # the group's root may be gone with its block, another layer that shares its channels be left
+        recorded = (structure.kept.get(names[member.layer]) for member in group.members if member.side == "out")
+        stays = set(next((kept for kept in recorded if kept is not None), range(group.width)))
+        for member in group.members:
+            if member.side == "out":
+                name = names[member.layer]
+                if name in found:
+                    shared.add(name)
+                pairs = zip(member.channels, member.sources, strict=True)
+                found[name] = tuple(sorted(channel for channel, source in pairs if source in stays))
+    gone = tuple(f"{block}." for block in structure.removed)
+    return {name: channels for name, channels in found.items() if name not in shared and not name.startswith(gone)}

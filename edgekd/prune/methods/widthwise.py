@@ -1,0 +1,64 @@
+"""Every layer becomes narrower by the same ratio, as a width multiplier makes a network: widthwise compression.
+
+A uniform width multiplier is MobileNet's (Howard et al., 2017, arXiv 1704.04861, section 3.3). Which channels survive
+is decided by the L1 norm of a filter (Li et al., ICLR 2017, arXiv 1608.08710), summed over all weights that belong to
+the channel (DepGraph, Fang et al., CVPR 2023, arXiv 2301.12900): its filters, the weights that read it, its
+batch-norm scale.
+
+Options: `weights` is "inherited", or "scratch" for the same network with fresh weights drawn with `seed`.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from edgekd.errors import UnsupportedModelError
+from edgekd.prune import narrow
+from edgekd.prune._base import Option, Student, Subject
+from edgekd.prune.graph import Group
+from edgekd.prune.options import choice
+from edgekd.prune.scores import WEIGHTED, channel_sums, weight_of
+from edgekd.zoo.architectures._base import he_initialised
+
+OPTIONS: Mapping[str, Option] = {"weights": "inherited", "seed": 0.0}
+CHOICES = {"weights": ("inherited", "scratch")}
+NEEDS_IMAGES = False
+
+
+def scores(group: Group) -> Tensor:
+    """The L1 norm of all weights that belong to each channel, (width,) float32."""
+    weighted = (m for m in group.members if isinstance(m.layer, WEIGHTED))
+    return sum((channel_sums(m, weight_of(m).abs(), group.width) for m in weighted), start=torch.zeros(group.width))
+
+
+def levels(subject: Subject) -> tuple[float, ...]:
+    """The ratios that give different widths, rising from 0.0."""
+    return narrow.levels(subject)
+
+
+def prune(subject: Subject, ratio: float) -> Student:
+    """A copy with `ratio` of each layer's original channels gone; as `_base.Method.prune`.
+
+    Raises:
+        UnsupportedModelError: `weights = "scratch"`, and the network holds tensors that can't be drawn anew.
+    """
+    weights = choice(subject, OPTIONS, CHOICES, "weights")
+    student = narrow.narrow(subject, ratio, scores)
+    if ratio > 0 and weights == "scratch":
+        _draw_anew(student.model, int(subject.options.get("seed", 0)))
+    return student
+
+
+def _draw_anew(model: nn.Module, seed: int) -> None:
+    """Weights as edgekd's own networks begin with them, whatever the network: He's, and batch norms that do nothing."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for name, layer in model.named_modules():
+            if not any(True for _ in layer.parameters(recurse=False)):
+                continue
+            if not hasattr(layer, "reset_parameters"):
+                message = f"prune.options: weights = 'scratch', but {name or 'the network'} holds tensors of its own"
+                raise UnsupportedModelError(message, "Set weights = 'inherited'.")
+            layer.reset_parameters()
+        he_initialised(model)

@@ -1,0 +1,92 @@
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+
+from edgekd import catalog, files
+from edgekd.data.load import load_dataset
+from edgekd.errors import EdgekdError
+from edgekd.pipeline.job import Job
+from edgekd.pipeline.students import Students, load
+from edgekd.progress import Silent
+from edgekd.schema import Pruning, Recipe
+from edgekd.store import Store
+from edgekd.zoo.cost import nonzero, parameters
+from edgekd.zoo.structure import Structure
+from edgekd.zoo.weights import save_weights
+
+
+@pytest.fixture
+def job(tmp_path):
+    recipe = Recipe(model="resnet14", data="digits", target="x86-cpu", budget="half-latency")
+    return Job(
+        recipe=recipe,
+        target=catalog.target(recipe.target),
+        budget=catalog.budget(recipe.budget),
+        data=load_dataset(recipe.data),
+        device=None,
+        run=Store(tmp_path / "run"),
+        shared=Store(tmp_path / "cache"),
+        progress=Silent(),
+    )
+
+
+@pytest.fixture
+def weights(job, tmp_path):
+    path = tmp_path / "teacher.safetensors"
+    save_weights(job.network(), path)
+    return path
+
+
+def students(job: Job, weights: Path, method: str, structure: Path | None = None, **options: float | str) -> Students:
+    pruning = Pruning(method=method, options=options)
+    return Students(job, weights, files.sha256(weights), structure=structure, pruning=pruning)
+
+
+@pytest.mark.slow
+def test_a_student_is_pruned_further_by_another_method(job, weights):
+    with students(job, weights, "widthwise") as narrowed:
+        first, where = narrowed.at(0.5)
+    with students(job, where / first.weights, "weights", where / first.structure) as sparse:
+        assert 0.5 in sparse.levels()
+        second, there = sparse.at(0.5)
+    model = load(there, second)
+    assert (parameters(model), nonzero(model)) == (second.parameters, second.nonzero)
+    assert second.parameters == first.parameters < parameters(job.network())
+    assert second.nonzero < 0.6 * first.nonzero
+    assert Structure.read(there / second.structure).kept == Structure.read(where / first.structure).kept
+    assert model(job.example).isfinite().all()
+
+
+@pytest.mark.slow
+def test_other_options_are_another_student_and_stated_defaults_the_same(job, weights):
+    with students(job, weights, "filters") as plain, students(job, weights, "filters", scope="layer") as stated:
+        first, where = plain.at(0.4)
+        assert stated.at(0.4) == (first, where)
+    with students(job, weights, "filters", scope="global") as ranked:
+        second, there = ranked.at(0.4)
+    assert there != where
+    assert second.sha256 != first.sha256
+    assert not list((job.run.root / "stages").glob("calibration-*"))  # none of them judges by data
+
+
+@pytest.mark.slow
+def test_methods_that_judge_by_data_see_training_images_of_all_classes(job, weights):
+    with students(job, weights, "channels", criterion="taylor") as judged:
+        judged.at(0.5)
+    (stored,) = (job.run.root / "stages").glob("calibration-*/calibration.safetensors")
+    tensors = safetensors.torch.load_file(stored)
+    assert tensors["images"].shape == (256, 1, 16, 16)
+    assert set(tensors["labels"].tolist()) == set(range(10))
+    images, labels = (torch.cat(parts) for parts in zip(*job.data.train.batches(256), strict=True))
+    found = [(images == image).all(dim=(1, 2, 3)).nonzero()[0].item() for image in tensors["images"][:20]]
+    assert torch.equal(labels[found], tensors["labels"][:20])
+
+
+def test_options_are_refused_before_anything_is_pruned(job, weights):
+    with pytest.raises(EdgekdError, match="the method 'filters' has no 'scpe'"):
+        students(job, weights, "filters", scpe="global")
+    with pytest.raises(EdgekdError, match="'filterz'"):
+        students(job, weights, "filterz")
+    assert not job.run.root.exists()

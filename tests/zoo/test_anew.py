@@ -1,0 +1,52 @@
+import pytest
+import torch
+from torch import nn
+
+from edgekd.errors import UnsupportedModelError
+from edgekd.zoo.anew import draw_anew
+from edgekd.zoo.build import build
+
+
+def test_every_layer_is_drawn_anew_by_the_seed():
+    model = build("resnet8", classes=10, channels=1)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.fill_(7)
+        model.stem[1].running_mean.fill_(7)
+    draw_anew(model, 1)
+    first = [p.detach().clone() for p in model.parameters()]
+    assert not any((p == 7).any() for p in first)
+    assert (model.stem[1].running_mean == 0).all()
+    draw_anew(model, 1)
+    assert all(torch.equal(p, q) for p, q in zip(model.parameters(), first, strict=True))
+    draw_anew(model, 2)
+    assert not torch.equal(model.stem[0].weight, first[0])
+
+
+def test_the_weights_are_as_wide_as_those_of_a_new_network():
+    model, new = build("vgg8", classes=10, channels=1), build("vgg8", classes=10, channels=1)
+    draw_anew(model, 5)
+    for own, other in zip(model.parameters(), new.parameters(), strict=True):
+        if own.ndim == 4:
+            assert own.std().item() == pytest.approx(other.std().item(), rel=0.1)
+
+
+def test_the_global_random_state_stays():
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    model = build("resnet8", classes=10, channels=1)
+    torch.manual_seed(3)
+    draw_anew(model, 1)
+    assert torch.rand(1) == expected
+
+
+def test_a_tensor_that_no_layer_draws_is_refused():
+    class Own(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.scale = nn.Parameter(torch.ones(3))
+
+    network = nn.Sequential()
+    network.add_module("inner", Own())
+    with pytest.raises(UnsupportedModelError, match="inner holds tensors of its own"):
+        draw_anew(network, 0)
