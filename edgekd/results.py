@@ -25,6 +25,8 @@ class Execution(Value):
     memory_format: Literal["contiguous", "channels_last"] = "contiguous"
     threads: PositiveInt | None = None
     """Of the CPU; as many as torch wants if None."""
+    compiled: bool = False
+    """By torch.compile; not where a loss reads features."""
     images_per_second: dict[str, float] = Field(default_factory=dict)
     """What was timed to choose this, by name; empty if nothing was."""
 
@@ -44,6 +46,8 @@ class Network(Value):
     epochs: int = 0
     best_epoch: int = 0
     images_per_second: float | None = None
+    seconds: float = 0.0
+    """What training took, the data and the teacher included and validation not."""
     execution: Execution | None = None
 
 

@@ -24,6 +24,9 @@ class View:
     augmentation: Augmentation
     seed: int
     epoch: int
+    part: int = 0
+    """Of every batch, give only this one of `parts` equal parts: the others are other processes'."""
+    parts: int = 1
 
 
 class Images(Protocol):

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from edgekd.data.dataset import View
-from edgekd.data.views import Indices, Pixels, augment, draw, in_batches, normalise
+from edgekd.data.views import Indices, Pixels, augment, in_batches, normalise, shown
 from edgekd.errors import StorageError
 
 # what PIL raises for files that aren't images, or are damaged
@@ -46,8 +46,7 @@ class FolderImages:
             for indices, pixels in zip(order, decoded(self.paths, self.shape[0], order), strict=True):
                 yield normalise(pixels, self.mean, self.std), self.labels[indices]
             return
-        drawn = draw(view, len(self))
-        order = in_batches(drawn.order, batch_size, whole=True)
+        drawn, order = shown(view, len(self), batch_size)
         for indices, pixels in zip(order, decoded(self.paths, self.shape[0], order), strict=True):
             seen = augment(pixels, indices, drawn, view.augmentation.pad)
             yield normalise(seen, self.mean, self.std), self.labels[indices]

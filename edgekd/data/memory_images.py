@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from edgekd.data.dataset import Augmentation, Dataset, View
-from edgekd.data.views import Pixels, augment, channel_statistics, draw, in_batches, normalise
+from edgekd.data.views import Pixels, augment, channel_statistics, normalise, shown
 
 Split = tuple[Pixels, Tensor]
 """Images (N, C, H, W) uint8 and labels (N,) int64."""
@@ -39,8 +39,8 @@ class MemoryImages:
                 some = slice(start, start + batch_size)
                 yield normalise(self.pixels[some], self.mean, self.std), self.labels[some]
             return
-        drawn = draw(view, len(self))
-        for indices in in_batches(drawn.order, batch_size, whole=True):
+        drawn, batches = shown(view, len(self), batch_size)
+        for indices in batches:
             pixels = augment(self.pixels[indices], indices, drawn, view.augmentation.pad)
             yield normalise(pixels, self.mean, self.std), self.labels[indices]
 

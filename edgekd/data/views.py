@@ -60,6 +60,13 @@ def in_batches(order: Indices, batch_size: int, *, whole: bool = False) -> list[
     return batches[:-1] if whole and len(batches) > 1 and len(batches[-1]) < batch_size else batches
 
 
+def shown(view: View, images: int, batch_size: int) -> tuple[Draw, list[Indices]]:
+    """What a view draws, and the indices of the images that it shows, batch by batch."""
+    drawn = draw(view, images)
+    whole = in_batches(drawn.order, batch_size, whole=True)
+    return drawn, [np.array_split(indices, view.parts)[view.part] for indices in whole]
+
+
 def augment(pixels: Pixels, indices: Indices, drawn: Draw, pad: int) -> Pixels:
     """The drawn view of a batch (B, C, H, W) of the images `indices`: cropped out of a black border, then flipped."""
     count, channels, height, width = pixels.shape

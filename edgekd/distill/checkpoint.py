@@ -24,6 +24,8 @@ class State:
     best: dict[str, Any]
     """The model's state after the best epoch."""
     optimizer: dict[str, Any]
+    objective: dict[str, Any]
+    """Projections that some losses learn."""
 
 
 def write_state(path: Path, state: State) -> None:

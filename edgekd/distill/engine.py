@@ -1,29 +1,38 @@
 """The training engine: a model learns from labels, from a teacher, or from both, by any loss of `distill.losses`."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from edgekd.data.dataset import Dataset
+from edgekd.distill import processes
+from edgekd.distill.cache import MOST_BYTES, TeacherCache, open_cache
 from edgekd.distill.checkpoint import State, digest, read_state, write_state
 from edgekd.distill.epoch import Epoch, Run, train_epoch
 from edgekd.distill.evaluate import Score
-from edgekd.distill.losses._base import Loss
-from edgekd.distill.step import Learner, logits, on_threads, place, place_images, sgd, training_device
+from edgekd.distill.forward import logits
+from edgekd.distill.objective import Objective
+from edgekd.distill.step import learner, on_threads, place, place_images
 from edgekd.distill.teacher import frozen
-from edgekd.errors import UnsupportedModelError
+from edgekd.errors import EdgekdError, UnsupportedModelError
 from edgekd.progress import Progress
 from edgekd.recipe import default_epochs
 from edgekd.results import Execution
 from edgekd.schema import Training, Value, document
 from edgekd.store import fingerprint
+from edgekd.track._base import Tracker
+
+_SHOWN_DIGITS = 16
 
 
 class Trained(Value):
     """How a training went, epoch by epoch."""
 
     history: tuple[Epoch, ...]
+    features_alone: bool = False
+    """Whether nothing that was learned shows in the validation accuracy."""
 
     @property
     def epochs(self) -> int:
@@ -32,7 +41,11 @@ class Trained(Value):
 
     @property
     def best_epoch(self) -> int:
-        """The epoch, from 1, with the most correct validation images; the later of equals."""
+        """The epoch, from 1, with the most correct validation images; the later of equals, and the last one where only
+        features were learned.
+        """
+        if self.features_alone:
+            return self.epochs
         return max(range(1, self.epochs + 1), key=lambda epoch: (self.history[epoch - 1].validation.correct, epoch))
 
     @property
@@ -41,9 +54,14 @@ class Trained(Value):
         return self.history[self.best_epoch - 1].validation
 
     @property
+    def seconds(self) -> float:
+        """What training took over all epochs, without validation."""
+        return sum(e.seconds for e in self.history)
+
+    @property
     def images_per_second(self) -> float:
         """Training images a second over all epochs."""
-        return sum(e.images for e in self.history) / max(1e-9, sum(e.seconds for e in self.history))
+        return sum(e.images for e in self.history) / max(1e-9, self.seconds)
 
 
 def train(
@@ -53,13 +71,18 @@ def train(
     *,
     seed: int,
     execution: Execution,
-    loss: Loss,
+    objective: Objective,
     teacher: nn.Module | None = None,
+    cache: Path | None = None,
+    keep_zeros: bool = False,
     checkpoint: Path,
     progress: Progress,
+    tracker: Tracker | None = None,
 ) -> Trained:
     """Train the model, in place, on `data.train`; it ends on the CPU, in evaluation mode, with the weights of the
     epoch that classified most of `data.val` correctly. `data.test` isn't read.
+
+    Processes that `processes.together` joined each learn from their part of every batch; the first one writes.
 
     After every epoch the file `checkpoint` is replaced. Called again with the same arguments, a training that was
     stopped goes on after its last whole epoch and, on the same machine, ends with the same weights bit by bit; one
@@ -72,10 +95,13 @@ def train(
         settings: `epochs` of None means `recipe.default_epochs`.
         seed: of the views and of dropout; the model's own initial weights are the caller's.
         execution: as `execution.choose_execution` found.
-        loss: what to minimise.
-        teacher: its logits go to the loss; it isn't changed.
+        objective: what to minimise, built for these networks; its projections learn too.
+        teacher: what it sees goes to the objective; it isn't changed.
+        cache: a folder for what the teacher says of the views, for other students that see the same ones.
+        keep_zeros: whether weights of convolutions and linear layers that are zero stay so: they were pruned.
         checkpoint: where to keep the training's state.
         progress: told the images done of all that training sees.
+        tracker: told every epoch.
 
     Raises:
         UnsupportedModelError: the output isn't one logit for each class of the data.
@@ -83,17 +109,22 @@ def train(
         StorageError: the checkpoint can't be written.
     """
     settings = settings.model_copy(update={"epochs": settings.epochs or default_epochs(len(data.train))})
-    device = training_device()
+    _require_equal_parts(settings.batch_size)
+    student = learner(model, objective, settings, execution, keep_zeros=keep_zeros)
     images, _ = next(iter(data.val.batches(settings.batch_size)))
-    place(model, execution, device)
-    _require_classes(model, place_images(images, execution, device), data)
-    prepared = frozen(teacher, images, execution, device) if teacher is not None else None
-    learner = Learner(model, prepared, loss, sgd(model, settings), execution, device)
-    run = Run(learner, data, settings, seed, checkpoint, progress)
+    _require_classes(model, place_images(images, execution, student.device), data)
+    run = Run(student, None, data, settings, seed, checkpoint, progress, tracker=tracker)
+    key = _key(run, teacher)
+    run = replace(run, learner=replace(student, loss=processes.joined(student.loss)))
+    if teacher is not None:
+        features = objective.teacher_taps is not None
+        prepared = frozen(teacher, images, execution, student.device, whole=features)
+        kept = None if features or cache is None else _cache(cache, run, teacher)
+        run = replace(run, teacher=prepared, cache=kept)
     with on_threads(execution.threads):
-        history = _finish(run, _begin(run, _key(run, teacher)))
+        history = _finish(run, _begin(run, key))
     place(model, Execution(), torch.device("cpu")).eval()
-    return Trained(history=tuple(history))
+    return Trained(history=tuple(history), features_alone=objective.features_alone)
 
 
 def _key(run: Run, teacher: nn.Module | None) -> str:
@@ -107,10 +138,35 @@ def _key(run: Run, teacher: nn.Module | None) -> str:
             "settings": run.settings,
             "seed": run.seed,
             "execution": learner.execution.model_copy(update={"images_per_second": {}}),
-            "loss": repr(learner.loss),
+            "objective": [repr(learner.objective), digest(learner.objective)],
             "device": learner.device.type,
+            "keep_zeros": len(learner.zeros),
+            "processes": processes.count(),
         }
     )
+
+
+def _require_equal_parts(batch_size: int) -> None:
+    if batch_size % processes.count():
+        what = f"a batch of {batch_size} images can't be shared equally by {processes.count()} processes"
+        raise EdgekdError(what, "Set batch_size to a multiple of --nproc-per-node.")
+
+
+def _cache(folder: Path, run: Run, teacher: nn.Module) -> TeacherCache | None:
+    """The cache of what this teacher says of these views below `folder`; None if it would be too large."""
+    if 4 * len(run.data.classes) * run.images * run.epochs > MOST_BYTES:
+        run.progress.note(f"the teacher's outputs would take more than {MOST_BYTES / 1e9:g} GB: they aren't kept")
+        return None
+    made_by = {
+        "teacher": digest(teacher),
+        "data": run.data.fingerprint,
+        "augmentation": vars(run.data.augmentation),
+        "seed": run.seed,
+        "images": [run.images, processes.rank(), processes.count()],
+        "precision": run.learner.execution.teacher_precision,
+        "device": run.learner.device.type,
+    }
+    return open_cache(folder / fingerprint(made_by)[:_SHOWN_DIGITS], made_by)
 
 
 def _require_classes(model: nn.Module, images: Tensor, data: Dataset) -> None:
@@ -124,13 +180,14 @@ def _require_classes(model: nn.Module, images: Tensor, data: Dataset) -> None:
 
 def _begin(run: Run, key: str) -> State:
     """The state to go on from: the checkpoint's, or that before the first epoch."""
-    model, optimizer = run.learner.model, run.learner.optimizer
-    state = read_state(run.checkpoint, key)
+    model, objective, optimizer = run.learner.model, run.learner.objective, run.learner.optimizer
+    state = processes.agreed(read_state(run.checkpoint, key))
     if state is None:
         if run.checkpoint.exists():
             run.progress.note(f"{run.checkpoint} is of another training; starting anew")
-        return State(key, history=[], model=model.state_dict(), best={}, optimizer=optimizer.state_dict())
+        return State(key, [], model.state_dict(), {}, optimizer.state_dict(), objective.state_dict())
     model.load_state_dict(state.model)
+    objective.load_state_dict(state.objective)
     optimizer.load_state_dict(state.optimizer)
     return state
 
@@ -141,10 +198,20 @@ def _finish(run: Run, state: State) -> list[Epoch]:
     history, best = [Epoch.model_validate(epoch) for epoch in state.history], state.best
     for epoch in range(len(history) + 1, run.epochs + 1):
         history.append(train_epoch(run, epoch, history))
-        if Trained(history=tuple(history)).best_epoch == epoch:
+        if Trained(history=tuple(history), features_alone=learner.objective.features_alone).best_epoch == epoch:
             best = {name: tensor.clone() for name, tensor in learner.model.state_dict().items()}
         documents = [document(e) for e in history]
-        model, optimizer = learner.model.state_dict(), learner.optimizer.state_dict()
-        write_state(run.checkpoint, State(state.key, documents, model, best, optimizer))
+        states = [part.state_dict() for part in (learner.optimizer, learner.objective)]
+        if processes.rank() == 0:
+            write_state(run.checkpoint, State(state.key, documents, learner.model.state_dict(), best, *states))
+            _tell(run, epoch, history[-1])
     learner.model.load_state_dict(best)
     return history
+
+
+def _tell(run: Run, epoch: int, done: Epoch) -> None:
+    if run.tracker:
+        rate = run.learner.optimizer.param_groups[0]["lr"]
+        speed = done.images / max(1e-9, done.seconds)
+        values = {"loss": done.loss, "validation/top1": done.validation.top1, "learning_rate": rate}
+        run.tracker.epoch(epoch, {**values, "images_per_second": speed})

@@ -6,15 +6,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from edgekd.data.dataset import Dataset, View
+from edgekd.distill import processes
+from edgekd.distill.cache import TeacherCache
 from edgekd.distill.evaluate import Score, evaluate
+from edgekd.distill.forward import teach
 from edgekd.distill.schedule import learning_rate, steps_per_epoch
-from edgekd.distill.step import Learner, run_step, seeded
+from edgekd.distill.seen import Seen
+from edgekd.distill.step import Learner, place_images, run_step, seeded
 from edgekd.errors import EdgekdError
 from edgekd.progress import Progress
 from edgekd.schema import PositiveInt, Training, Value
+from edgekd.track._base import Tracker
 
 _REPORT_SECONDS = 0.25
 
@@ -36,11 +41,16 @@ class Run:
     """What all epochs of a training share; `settings.epochs` is set."""
 
     learner: Learner
+    teacher: nn.Module | None
+    """As `teacher.frozen` gives it."""
     data: Dataset
     settings: Training
     seed: int
     checkpoint: Path
     progress: Progress
+    cache: TeacherCache | None = None
+    """Of the teacher's logits for these views; None where it is asked anew, or for features."""
+    tracker: Tracker | None = None
 
     @property
     def epochs(self) -> int:
@@ -67,31 +77,63 @@ def train_epoch(run: Run, epoch: int, history: Sequence[Epoch]) -> Epoch:
     """
     learner, settings = run.learner, run.settings
     report = _reporter(run, epoch, history)
+    lesson = Lesson(run, epoch)
     losses: list[Tensor] = []
     start = time.perf_counter()
     learner.model.train()
-    with seeded((run.seed * 1_000_003 + epoch) % 2**63):
-        view = View(run.data.augmentation, run.seed, epoch)
+    part, parts = processes.rank(), processes.count()
+    with seeded((run.seed * 1_000_003 + epoch + part * 2**40) % 2**63):
+        view = View(run.data.augmentation, run.seed, epoch, part, parts)
         for images, labels in run.data.train.batches(settings.batch_size, view):
             step = (epoch - 1) * run.steps + len(losses)
             rate = learning_rate(step, run.epochs * run.steps, settings.learning_rate, settings.warmup)
             for group in learner.optimizer.param_groups:
                 group["lr"] = rate
-            losses.append(run_step(learner, images, labels))
+            placed = place_images(images, learner.execution, learner.device)
+            losses.append(run_step(learner, placed, labels, lesson(placed)))
             report(losses)
-    loss = _mean_loss(run, epoch, losses)
+    loss = _mean_loss(run, epoch, processes.mean(torch.stack(losses)))
+    processes.same_buffers(learner.model)
+    lesson.keep()
     seconds = time.perf_counter() - start
     validation = evaluate(learner.model, run.data.val, execution=learner.execution)
     return Epoch(loss=loss, validation=validation, images=run.images, seconds=seconds)
 
 
-def _mean_loss(run: Run, epoch: int, losses: Sequence[Tensor]) -> float:
+class Lesson:
+    """What the teacher says of one epoch's batches, in their order: from the cache, else asked and kept there."""
+
+    def __init__(self, run: Run, epoch: int) -> None:
+        self._run, self._epoch = run, epoch
+        self._known = run.cache.read(epoch) if run.cache else None
+        self._start = 0
+        self._said: list[Tensor] = []
+
+    def __call__(self, images: Tensor) -> Seen | None:
+        """What the teacher sees in the next batch of placed images; None without a teacher."""
+        run, start = self._run, self._start
+        if run.teacher is None:
+            return None
+        self._start += len(images)
+        if self._known is not None:
+            return Seen(self._known[start : self._start].to(images.device, non_blocking=True))
+        seen = teach(run.teacher, images, run.learner.execution.teacher_precision, run.learner.objective.teacher_taps)
+        if run.cache:
+            self._said.append(seen.logits)
+        return seen
+
+    def keep(self) -> None:
+        """Write what was asked to the cache."""
+        if self._run.cache and self._said:
+            self._run.cache.write(self._epoch, torch.cat(self._said))
+
+
+def _mean_loss(run: Run, epoch: int, values: Tensor) -> float:
     """The mean loss so far, waiting for the device.
 
     Raises:
         EdgekdError: a loss isn't finite.
     """
-    values = torch.stack(list(losses))
     finite = values.isfinite()
     if not finite.all():
         step = int(finite.logical_not().nonzero()[0].item())
@@ -113,7 +155,7 @@ def _reporter(run: Run, epoch: int, history: Sequence[Epoch]) -> Callable[[Seque
             return
         last = now
         seen = min(len(losses) * run.settings.batch_size, run.images)
-        loss = _mean_loss(run, epoch, losses)
+        loss = _mean_loss(run, epoch, torch.stack(list(losses)))
         speed = f"{seen / max(1e-9, now - start):,.0f} images/s"
         detail = f"epoch {epoch}/{run.epochs}  loss {loss:.2f}{validated}  {speed}"
         run.progress.advance((epoch - 1) * run.images + seen, run.epochs * run.images, detail)

@@ -5,7 +5,8 @@ from pydantic import NonNegativeInt
 from torch import nn
 
 from edgekd.data.dataset import Images
-from edgekd.distill.step import logits, place_images
+from edgekd.distill.forward import logits
+from edgekd.distill.step import place_images
 from edgekd.results import Execution
 from edgekd.schema import PositiveInt, Value
 

@@ -15,34 +15,37 @@ import torch
 from torch import Tensor, nn
 
 from edgekd.data.dataset import Dataset, View
-from edgekd.distill.losses._base import Loss
+from edgekd.distill import processes
+from edgekd.distill.forward import Precision, teach
+from edgekd.distill.objective import Objective
+from edgekd.distill.seen import Seen
 from edgekd.distill.step import (
-    Learner,
     MemoryFormat,
-    Precision,
+    learner,
     on_threads,
-    place,
     place_images,
     run_step,
     seeded,
-    sgd,
-    teach,
     training_device,
 )
+from edgekd.distill.taps import Taps
 from edgekd.distill.teacher import frozen
 from edgekd.errors import UnsupportedModelError
+from edgekd.recipe import default_epochs
 from edgekd.results import Execution
 from edgekd.schema import Recovery, Training
 
 _ROUNDS = 3
 _HOPELESS = 4.0  # times slower than the fastest after one round: not timed again
+_LONG_SECONDS = 180.0
+"""A training that takes longer may win more by compiling the network than the minute that this takes."""
 
 Job = Callable[[Execution], Callable[[], object]]
 """Prepares work for one way to run it; what it gives does the work once."""
 
 
 def choose_execution(
-    model: nn.Module, data: Dataset, settings: Training, loss: Loss, teacher: nn.Module | None = None
+    model: nn.Module, data: Dataset, settings: Training, objective: Objective, teacher: nn.Module | None = None
 ) -> Execution:
     """The fastest way to run a training step of this model, and its teacher's inference, on this machine.
 
@@ -60,7 +63,8 @@ def choose_execution(
     view = View(data.augmentation, seed=0, epoch=0)
     images, labels = next(iter(data.train.batches(settings.batch_size, view)))
     with seeded(0):
-        learning = _learning(model, settings, _with_known_teacher(loss, teacher, images), images, labels)
+        taught = _lesson(objective, teacher, images)
+        learning = _learning(model, settings, objective, (images, labels, taught))
         rates: dict[str, float] = {}
         way = Execution(precision=precisions[0], memory_format=formats[-1])
         ways = {f"{n} threads": way.model_copy(update={"threads": n}) for n in _thread_counts(settings)}
@@ -69,11 +73,31 @@ def choose_execution(
             f"{p} {f}": way.model_copy(update={"precision": p, "memory_format": f}) for p in precisions for f in formats
         }
         way = _fastest(ways, learning, len(images), rates)
+        if objective.student_taps is None:
+            way = _perhaps_compiled(way, settings, _images(data, settings), rates, learning)
         if teacher is not None:
             stated = settings.teacher_precision if isinstance(settings, Recovery) else settings.precision
             ways = {f"teacher {p}": way.model_copy(update={"teacher_precision": p}) for p in _precisions(stated)}
-            way = _fastest(ways, _teaching(teacher, images), len(images), rates)
+            way = _fastest(ways, _teaching(teacher, images, objective.teacher_taps), len(images), rates)
     return way.model_copy(update={"images_per_second": rates})
+
+
+def _images(data: Dataset, settings: Training) -> int:
+    """Of the whole training."""
+    return len(data.train) * (settings.epochs or default_epochs(len(data.train)))
+
+
+def _perhaps_compiled(
+    way: Execution, settings: Training, images: int, rates: dict[str, float], learning: Job
+) -> Execution:
+    """The same way, compiled if that is stated, or if the training is long and it is faster so."""
+    fast = way.model_copy(update={"compiled": True})
+    if settings.compiled is not None:
+        return fast if settings.compiled else way
+    rate = rates.get(f"{way.precision} {way.memory_format}")
+    if rate is None or processes.count() > 1 or images / rate < _LONG_SECONDS:
+        return way
+    return _fastest({"not compiled": way, "compiled": fast}, learning, settings.batch_size, rates)
 
 
 def _precisions(stated: Literal["auto", "fp32", "bf16"]) -> tuple[Precision, ...]:
@@ -88,32 +112,34 @@ def _thread_counts(settings: Training) -> list[int]:
     return counts
 
 
-def _with_known_teacher(loss: Loss, teacher: nn.Module | None, images: Tensor) -> Loss:
-    """The loss for this batch alone, with the teacher's part of the work already done."""
+def _lesson(objective: Objective, teacher: nn.Module | None, images: Tensor) -> Seen | None:
+    """What the teacher sees in this batch."""
     if teacher is None:
-        return loss
+        return None
     device = training_device()
-    taught = teach(frozen(teacher, images, Execution(), device), images.to(device), "fp32")
-    return lambda student_logits, _, labels: loss(student_logits, taught, labels)
+    prepared = frozen(teacher, images, Execution(), device, whole=True)
+    return teach(prepared, images.to(device), "fp32", objective.teacher_taps)
 
 
-def _learning(model: nn.Module, settings: Training, loss: Loss, images: Tensor, labels: Tensor) -> Job:
+def _learning(
+    model: nn.Module, settings: Training, objective: Objective, batch: tuple[Tensor, Tensor, Seen | None]
+) -> Job:
     device = training_device()
+    images, labels, taught = batch
 
     def prepare(way: Execution) -> Callable[[], object]:
-        student = place(copy.deepcopy(model), way, device).train()
-        learner = Learner(student, None, loss, sgd(student, settings), way, device)
-        return lambda: run_step(learner, images, labels)
+        student = learner(copy.deepcopy(model).train(), copy.deepcopy(objective), settings, way)
+        return lambda: run_step(student, place_images(images, way, device), labels, taught)
 
     return prepare
 
 
-def _teaching(teacher: nn.Module, images: Tensor) -> Job:
+def _teaching(teacher: nn.Module, images: Tensor, taps: Taps | None) -> Job:
     device = training_device()
 
     def prepare(way: Execution) -> Callable[[], object]:
-        module = frozen(teacher, images, way, device)
-        return lambda: teach(module, place_images(images, way, device), way.teacher_precision)
+        module = frozen(teacher, images, way, device, whole=taps is not None)
+        return lambda: teach(module, place_images(images, way, device), way.teacher_precision, taps)
 
     return prepare
 

@@ -1,26 +1,40 @@
-"""One step of training: the path that every training image takes, on a GPU if there is one, else on the CPU.
+"""One step of training, on a GPU if there is one, else on the CPU.
 
 The GPU path is written but has only been run on CPUs.
 """
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
 
-from edgekd.distill.depthwise import DepthwiseBackwardInFp32
-from edgekd.distill.losses._base import Loss
-from edgekd.errors import UnsupportedModelError
+from edgekd.distill.forward import Precision, see
+from edgekd.distill.objective import Objective
+from edgekd.distill.seen import Seen
 from edgekd.results import Execution
 from edgekd.schema import Training
 
-Precision = Literal["fp32", "bf16"]
 MemoryFormat = Literal["contiguous", "channels_last"]
 
 _MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+
+
+class Loss(nn.Module):
+    """A model with its objective, a batch to its loss: one module, which processes can train together."""
+
+    def __init__(self, model: nn.Module, objective: Objective, precision: Precision) -> None:
+        super().__init__()
+        self.model, self.objective, self._precision = model, objective, precision
+
+    def forward(self, images: Tensor, taught: Seen | None, labels: Tensor) -> Tensor:
+        """The batch's mean loss, from placed images and labels and what the teacher sees."""
+        seen = see(self.model, images, self._precision, self.objective.student_taps)
+        loss: Tensor = self.objective(seen, taught, labels)
+        return loss
 
 
 @dataclass(frozen=True)
@@ -28,11 +42,32 @@ class Learner:
     """A model on its device with all that a step needs."""
 
     model: nn.Module
-    teacher: nn.Module | None
-    loss: Loss
+    objective: Objective
+    loss: nn.Module
+    """`Loss` of the two."""
     optimizer: torch.optim.Optimizer
     execution: Execution
     device: torch.device
+    zeros: Sequence[tuple[Tensor, Tensor]] = ()
+    """Parameters with where they stay zero."""
+
+
+def learner(
+    model: nn.Module, objective: Objective, settings: Training, execution: Execution, *, keep_zeros: bool = False
+) -> Learner:
+    """The model, moved to where it trains, ready to learn; `keep_zeros` as `engine.train`."""
+    device = training_device()
+    place(model, execution, device)
+    objective.to(device)
+    return Learner(
+        model,
+        objective,
+        Loss(compiled(model) if execution.compiled else model, objective, execution.precision),
+        sgd(model, settings, objective),
+        execution,
+        device,
+        pruned_weights(model) if keep_zeros else (),
+    )
 
 
 def training_device() -> torch.device:
@@ -60,11 +95,13 @@ def on_threads(threads: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def sgd(model: nn.Module, settings: Training) -> torch.optim.SGD:
-    """SGD with Nesterov momentum; no weight decay on biases and on normalisation's scale and shift, which have one
-    axis: decaying those constrains the function without regularising it.
+def sgd(model: nn.Module, settings: Training, objective: nn.Module) -> torch.optim.SGD:
+    """SGD with Nesterov momentum for what learns: the model, and the objective's projections if it has any.
+
+    No weight decay on biases and on normalisation's scale and shift, which have one axis: decaying those constrains the
+    function without regularising it.
     """
-    parameters = [p for p in model.parameters() if p.requires_grad]
+    parameters = [p for p in (*model.parameters(), *objective.parameters()) if p.requires_grad]
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": settings.weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
@@ -83,51 +120,30 @@ def place_images(images: Tensor, execution: Execution, device: torch.device) -> 
     return images.to(device, non_blocking=True, memory_format=_MEMORY_FORMATS[execution.memory_format])
 
 
-def run_step(learner: Learner, images: Tensor, labels: Tensor) -> Tensor:
-    """Learn from one batch; returns its loss, on the device and not waited for.
+def compiled(model: nn.Module) -> nn.Module:
+    """The model as torch.compile runs it: the same parameters, faster code for batches of one size."""
+    # it says on every start that a machine without a GPU has none
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
+    return cast(nn.Module, torch.compile(model, dynamic=False))
+
+
+def run_step(learner: Learner, images: Tensor, labels: Tensor, taught: Seen | None) -> Tensor:
+    """Learn from one batch of placed images; returns its loss, on the device and not waited for.
 
     Raises:
         UnsupportedModelError: the model doesn't give one tensor of logits.
     """
-    execution = learner.execution
-    images = place_images(images, execution, learner.device)
-    labels = labels.to(learner.device, non_blocking=True)
-    taught = None if learner.teacher is None else teach(learner.teacher, images, execution.teacher_precision)
-    loss = learner.loss(logits(learner.model, images, execution.precision), taught, labels)
+    loss: Tensor = learner.loss(images, taught, labels.to(learner.device, non_blocking=True))
     learner.optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     learner.optimizer.step()
+    with torch.no_grad():
+        for parameter, zero in learner.zeros:
+            parameter.masked_fill_(zero, 0)
     return loss.detach()
 
 
-def teach(teacher: nn.Module, images: Tensor, precision: Precision) -> Tensor:
-    """The teacher's logits (B, classes) for placed images, as a constant that a loss may use."""
-    with torch.inference_mode():
-        output = logits(teacher, images, precision)
-    # autograd can't keep an inference tensor for the backward pass
-    return output.clone()
-
-
-def logits(model: nn.Module, images: Tensor, precision: Precision) -> Tensor:
-    """The model's output (B, classes) for placed images, in the given precision.
-
-    Raises:
-        UnsupportedModelError: the model doesn't give one tensor of that shape.
-    """
-    with _arithmetic(precision, images.device.type):
-        output = model(images)
-    if not isinstance(output, Tensor) or output.ndim != 2:
-        given = f"a tensor of shape {tuple(output.shape)}" if isinstance(output, Tensor) else type(output).__name__
-        hint = "edgekd trains classifiers whose output is one tensor (batch, classes)."
-        raise UnsupportedModelError(f"the model's output is {given}, not its logits", hint)
-    return output
-
-
-@contextmanager
-def _arithmetic(precision: Precision, device: str) -> Iterator[None]:
-    with ExitStack() as stack:
-        if precision == "bf16":
-            stack.enter_context(torch.autocast(device, torch.bfloat16))
-            if device == "cpu" and torch.is_grad_enabled():
-                stack.enter_context(DepthwiseBackwardInFp32())
-        yield
+def pruned_weights(model: nn.Module) -> list[tuple[Tensor, Tensor]]:
+    """The weights of more than one axis that have zeros, each with where they are."""
+    weights = [p for p in model.parameters() if p.ndim > 1]
+    return [(p, zero) for p in weights if (zero := p.detach() == 0).any()]

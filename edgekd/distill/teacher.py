@@ -6,16 +6,21 @@ import torch
 from torch import Tensor, nn
 from torch.fx.experimental.optimization import fuse
 
-from edgekd.distill.step import place
+from edgekd.distill.step import compiled, place
 from edgekd.results import Execution
 
 
-def frozen(teacher: nn.Module, images: Tensor, execution: Execution, device: torch.device) -> nn.Module:
+def frozen(
+    teacher: nn.Module, images: Tensor, execution: Execution, device: torch.device, *, whole: bool = False
+) -> nn.Module:
     """A copy of the teacher that only infers, placed on the device, with its batch normalisations folded into the
-    convolutions before them if on the `images` (B, C, H, W) that gives the same logits to fp32's accuracy.
+    convolutions before them if on the `images` (B, C, H, W) that gives the same logits to fp32's accuracy; not if it
+    is wanted `whole`, for its features: folding takes the modules apart.
     """
     plain = copy.deepcopy(teacher).eval().requires_grad_(False)
-    return place(_folded(plain, images) or plain, execution, device)
+    folded = None if whole else _folded(plain, images)
+    placed = place(folded or plain, execution, device)
+    return compiled(placed) if execution.compiled and not whole else placed
 
 
 def _folded(teacher: nn.Module, images: Tensor) -> nn.Module | None:

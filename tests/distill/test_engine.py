@@ -12,9 +12,11 @@ from edgekd.distill.checkpoint import digest
 from edgekd.distill.engine import Trained, train
 from edgekd.distill.epoch import Epoch
 from edgekd.distill.evaluate import Score, evaluate
-from edgekd.distill.losses import kd
 from edgekd.distill.losses.ce import CrossEntropy
+from edgekd.distill.losses.kd import Distillation
+from edgekd.distill.objective import Objective, Term, build_objective
 from edgekd.distill.schedule import learning_rate
+from edgekd.distill.seen import Seen
 from edgekd.errors import EdgekdError, StorageError, UnsupportedModelError
 from edgekd.progress import Silent
 from edgekd.results import Execution
@@ -24,8 +26,16 @@ from edgekd.zoo.build import build
 SHORT = Training(epochs=3, batch_size=64, learning_rate=0.05)
 
 
+def labels() -> Objective:
+    return Objective([Term("ce", 1.0, CrossEntropy())])
+
+
+def distilled(ce: float = 0.1, temperature: float = 4.0) -> Objective:
+    return Objective([Term("ce", ce, CrossEntropy()), Term("kd", 0.9, Distillation(temperature))], needs_teacher=True)
+
+
 def run(model: nn.Module, data: Dataset, checkpoint: Path, settings: Training = SHORT, **changed: Any) -> Trained:
-    arguments = {"seed": 0, "execution": Execution(), "loss": CrossEntropy(), "progress": Silent(), **changed}
+    arguments = {"seed": 0, "execution": Execution(), "objective": labels(), "progress": Silent(), **changed}
     return train(model, data, settings, checkpoint=checkpoint, **arguments)
 
 
@@ -48,8 +58,8 @@ def test_student_learns_from_its_teacher_even_with_wrong_labels(digits: Dataset,
     teacher, student = with_dropout(), with_dropout()
     run(teacher, digits, tmp_path / "teacher.pt", Training(epochs=8, batch_size=64))
     wrong = replace(digits, train=replace(digits.train, labels=digits.train.labels.roll(1)))
-    settings = Recovery(epochs=8, batch_size=64, ce_weight=0)
-    run(student, wrong, tmp_path / "student.pt", settings, teacher=teacher, loss=kd.build(settings))
+    settings = Recovery(epochs=8, batch_size=64)
+    run(student, wrong, tmp_path / "student.pt", settings, teacher=teacher, objective=distilled(ce=0))
     assert evaluate(student, digits.test).top1 > 0.9
 
 
@@ -57,12 +67,14 @@ def test_ends_with_the_weights_of_the_best_validation_epoch(few_digits: Dataset,
     model, settings = with_dropout(), Training(epochs=8, batch_size=64, warmup=0)
     steps = 0
 
-    def right_then_wrong(student_logits: Tensor, _: Tensor | None, labels: Tensor) -> Tensor:
+    def right_then_wrong(student: Seen, _: Seen | None, labels: Tensor) -> Tensor:
         nonlocal steps
         steps += 1
-        return nn.functional.cross_entropy(student_logits, labels if steps <= 5 * 3 else (labels + 1) % 10)
+        return nn.functional.cross_entropy(student.logits, labels if steps <= 5 * 3 else (labels + 1) % 10)
 
-    trained = run(model, few_digits, tmp_path / "c.pt", settings, loss=right_then_wrong)
+    trained = run(
+        model, few_digits, tmp_path / "c.pt", settings, objective=Objective([Term("odd", 1.0, right_then_wrong)])
+    )
     assert trained.best_epoch < trained.epochs
     assert trained.validation.correct == max(epoch.validation.correct for epoch in trained.history)
     assert evaluate(model, few_digits.val) == trained.validation
@@ -87,15 +99,28 @@ def test_interrupted_training_goes_on_to_the_same_weights(
 ) -> None:
     teacher = build("mobilenet_v1:width=0.125", classes=10, channels=1)
     settings = Recovery(epochs=4, batch_size=64)
-    distilled = {"teacher": teacher, "loss": kd.build(settings), "execution": execution}
+    images = torch.randn(2, 1, 16, 16)
+
+    def learning(student: nn.Module) -> dict[str, Any]:
+        # one that learns a projection, which the checkpoint must hold too
+        objective = build_objective({"kd": {}, "fitnet": {"weight": 0.1}}, student, teacher, images)
+        return {"teacher": teacher, "objective": objective, "execution": execution}
+
     whole, stopped = with_dropout(), with_dropout()
-    expected = run(whole, few_digits, tmp_path / "whole.pt", settings, **distilled)
+    expected = run(whole, few_digits, tmp_path / "whole.pt", settings, **learning(whole))
     with pytest.raises(KeyboardInterrupt):
         # in the middle of the third epoch of 3 x 64 images
-        run(stopped, few_digits, tmp_path / "c.pt", settings, progress=listener(stop_at=2 * 192 + 1), **distilled)
+        run(
+            stopped,
+            few_digits,
+            tmp_path / "c.pt",
+            settings,
+            progress=listener(stop_at=2 * 192 + 1),
+            **learning(stopped),
+        )
     torch.manual_seed(99)
     resumed, rest = with_dropout(), listener()
-    trained = run(resumed, few_digits, tmp_path / "c.pt", settings, progress=rest, **distilled)
+    trained = run(resumed, few_digits, tmp_path / "c.pt", settings, progress=rest, **learning(resumed))
     assert digest(resumed) == digest(whole)
     assert [(e.loss, e.validation) for e in trained.history] == [(e.loss, e.validation) for e in expected.history]
     assert min(done for done, _, _ in rest.advances) > 2 * 192
@@ -119,7 +144,7 @@ def test_finished_training_gives_its_result_at_once(few_digits: Dataset, tmp_pat
 
 def test_checkpoint_of_another_training_is_not_used(few_digits: Dataset, tmp_path: Path, listener: Any) -> None:
     once = Training(epochs=1, batch_size=64)
-    arguments = {"settings": once, "teacher": with_dropout(), "loss": kd.build(Recovery())}
+    arguments = {"settings": once, "teacher": with_dropout(), "objective": distilled()}
     run(with_dropout(), few_digits, tmp_path / "c.pt", **arguments)
     other_model, other_teacher = with_dropout(), with_dropout()
     nn.init.zeros_(other_model[-1].bias)
@@ -129,8 +154,8 @@ def test_checkpoint_of_another_training_is_not_used(few_digits: Dataset, tmp_pat
         {"seed": 1},
         {"execution": Execution(memory_format="channels_last")},
         {"teacher": other_teacher},
-        {"teacher": None, "loss": CrossEntropy()},
-        {"loss": kd.build(Recovery(temperature=2))},
+        {"teacher": None, "objective": labels()},
+        {"objective": distilled(temperature=2)},
         {"model": other_model},
         {"data": replace(few_digits, fingerprint="of others")},
     ]
@@ -191,7 +216,7 @@ def test_teacher_sees_the_students_views_and_stays_as_it_is(few_digits: Dataset,
     student = with_dropout()
     student.register_forward_pre_hook(lambda m, inputs: shown.append(inputs[0]) if m.training else None)
     Witness.seen, Witness.watching, before = [], True, digest(teacher)
-    run(student, few_digits, tmp_path / "c.pt", teacher=teacher, loss=kd.build(Recovery()))
+    run(student, few_digits, tmp_path / "c.pt", teacher=teacher, objective=distilled())
     assert len(shown) == 3 * 3
     assert all(torch.equal(a, b) for a, b in zip(Witness.seen[-9:], shown, strict=True))
     assert not torch.equal(shown[0], shown[3])
@@ -227,3 +252,58 @@ def test_checkpoint_that_can_not_be_written_is_a_storage_error(few_digits: Datas
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError):
         run(with_dropout(), few_digits, tmp_path / "file" / "c.pt")
+
+
+def test_second_student_of_the_same_views_does_not_ask_the_teacher(few_digits: Dataset, tmp_path: Path) -> None:
+    teacher, folder = Witness(), tmp_path / "cache"
+    asked, digests = [], []
+    for index in range(3):
+        student = with_dropout()
+        Witness.seen, Witness.watching = [], True
+        cache = folder if index < 2 else None
+        given = {"teacher": teacher, "objective": distilled(), "cache": cache}
+        run(student, few_digits, tmp_path / f"{index}.pt", **given)
+        asked.append(len(Witness.seen))
+        digests.append(digest(student))
+    # folding tries the teacher on a few images each time
+    assert asked[0] - asked[1] == 3 * 3
+    assert digests[0] == digests[1] == digests[2]
+
+
+@pytest.mark.parametrize("what", ["seed", "teacher", "augmentation"])
+def test_cache_is_of_these_views_and_this_teacher_alone(few_digits: Dataset, tmp_path: Path, what: str) -> None:
+    teacher, once = with_dropout(), Training(epochs=1, batch_size=64)
+    given: dict[str, Any] = {"teacher": teacher, "data": few_digits, "seed": 0}
+    other: dict[str, Any] = {
+        "seed": 1,
+        "teacher": build("resnet8", classes=10, channels=1),
+        "augmentation": replace(few_digits, augmentation=replace(few_digits.augmentation, pad=1)),
+    }
+    changed = {**given, ("data" if what == "augmentation" else what): other[what]}
+    for index, arguments in enumerate((given, changed)):
+        common = {"objective": distilled(), "cache": tmp_path / "cache", "settings": once}
+        run(with_dropout(), checkpoint=tmp_path / f"{index}.pt", **common, **arguments)
+    assert len(list((tmp_path / "cache").iterdir())) == 2
+
+
+def test_features_are_learned_from_and_not_cached(few_digits: Dataset, tmp_path: Path) -> None:
+    teacher, student = build("resnet14", classes=10, channels=1), build("resnet8", classes=10, channels=1)
+    objective = build_objective({"at": {}}, student, teacher, torch.randn(2, 1, 16, 16))
+    trained = run(
+        student, few_digits, tmp_path / "c.pt", teacher=teacher, objective=objective, cache=tmp_path / "cache"
+    )
+    assert trained.history[-1].loss < trained.history[0].loss
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.slow
+def test_compiled_training_learns_the_same_but_for_rounding(few_digits: Dataset, tmp_path: Path) -> None:
+    teacher, weights = with_dropout().eval(), []
+    for compiled in (False, True):
+        torch.manual_seed(0)
+        student = build("resnet8", classes=10, channels=1)
+        execution = Execution(compiled=compiled)
+        given = {"teacher": teacher, "objective": distilled(), "execution": execution}
+        run(student, few_digits, tmp_path / f"{compiled}.pt", **given)
+        weights.append(torch.cat([p.detach().flatten() for p in student.parameters()]))
+    assert nn.functional.cosine_similarity(*weights, dim=0) > 0.999

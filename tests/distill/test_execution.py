@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from edgekd.data.dataset import Dataset
 from edgekd.distill.checkpoint import digest
 from edgekd.distill.execution import choose_execution
-from edgekd.distill.losses import ce, kd
+from edgekd.distill.losses.ce import CrossEntropy
+from edgekd.distill.objective import Objective, Term, build_objective
 from edgekd.errors import UnsupportedModelError
 from edgekd.results import Execution
 from edgekd.schema import Recovery, Training
@@ -21,14 +22,16 @@ def two_threads() -> Iterator[None]:
     torch.set_num_threads(1)
 
 
+LABELS = Objective([Term("ce", 1.0, CrossEntropy())])
 STUDENTS = {"fp32 contiguous", "fp32 channels_last", "bf16 contiguous", "bf16 channels_last"}
 TEACHERS = {"teacher fp32", "teacher bf16"}
 
 
 @pytest.mark.usefixtures("two_threads")
 def test_takes_the_fastest_of_what_it_timed(few_digits: Dataset, resnet8: nn.Module) -> None:
-    settings = Recovery(batch_size=32)
-    chosen = choose_execution(resnet8, few_digits, settings, kd.build(settings), copy.deepcopy(resnet8))
+    settings, teacher = Recovery(batch_size=32), copy.deepcopy(resnet8)
+    objective = build_objective({"kd": {}, "fitnet": {}}, resnet8, teacher, torch.randn(2, 1, 16, 16))
+    chosen = choose_execution(resnet8, few_digits, settings, objective, teacher)
     rates = chosen.images_per_second
     assert set(rates) == {"2 threads", "1 threads"} | STUDENTS | TEACHERS
     assert f"{chosen.threads} threads" == max(["2 threads", "1 threads"], key=rates.__getitem__)
@@ -39,19 +42,19 @@ def test_takes_the_fastest_of_what_it_timed(few_digits: Dataset, resnet8: nn.Mod
 
 def test_changes_neither_the_model_nor_the_random_numbers(few_digits: Dataset, resnet8: nn.Module) -> None:
     before, random = digest(resnet8), torch.get_rng_state()
-    choose_execution(resnet8, few_digits, Training(batch_size=32), ce.build(Training()))
+    choose_execution(resnet8, few_digits, Training(batch_size=32), LABELS)
     assert digest(resnet8) == before
     assert all(p.is_contiguous() and p.grad is None for p in resnet8.parameters())
     assert torch.equal(torch.get_rng_state(), random)
 
 
 def test_fixed_settings_are_taken_as_they_are(few_digits: Dataset, resnet8: nn.Module) -> None:
-    loss = kd.build(Recovery())
+    objective = build_objective({"kd": {}}, resnet8, resnet8, torch.randn(2, 1, 16, 16))
     fixed = Recovery(precision="bf16", teacher_precision="bf16", memory_format="channels_last", batch_size=32)
-    chosen = choose_execution(resnet8, few_digits, fixed, loss, resnet8)
+    chosen = choose_execution(resnet8, few_digits, fixed, objective, resnet8)
     assert chosen == Execution(precision="bf16", teacher_precision="bf16", memory_format="channels_last", threads=1)
     half_fixed = Recovery(precision="fp32", teacher_precision="fp32", batch_size=32)
-    chosen = choose_execution(resnet8, few_digits, half_fixed, loss, resnet8)
+    chosen = choose_execution(resnet8, few_digits, half_fixed, objective, resnet8)
     assert set(chosen.images_per_second) == {"fp32 contiguous", "fp32 channels_last"}
     assert chosen.teacher_precision == "fp32"
 
@@ -71,11 +74,28 @@ class Refusing(nn.Linear):
 
 def test_precision_that_the_model_has_no_kernel_for_is_left_out(few_digits: Dataset) -> None:
     model = Refusing(lambda: torch.is_autocast_enabled("cpu"))
-    chosen = choose_execution(model, few_digits, Training(batch_size=32), ce.build(Training()))
+    chosen = choose_execution(model, few_digits, Training(batch_size=32), LABELS)
     assert chosen.precision == "fp32"
     assert set(chosen.images_per_second) == {"fp32 contiguous", "fp32 channels_last"}
 
 
 def test_model_that_never_runs_is_an_error(few_digits: Dataset) -> None:
     with pytest.raises(UnsupportedModelError, match="no kernel for this type"):
-        choose_execution(Refusing(lambda: True), few_digits, Training(batch_size=32), ce.build(Training()))
+        choose_execution(Refusing(lambda: True), few_digits, Training(batch_size=32), LABELS)
+
+
+def test_short_training_is_not_compiled_unless_it_is_stated(few_digits: Dataset, resnet8: nn.Module) -> None:
+    pinned = Training(batch_size=32, precision="fp32", memory_format="contiguous", threads=1, epochs=2)
+    assert not choose_execution(resnet8, few_digits, pinned, LABELS).compiled
+    stated = pinned.model_copy(update={"compiled": True})
+    assert choose_execution(resnet8, few_digits, stated, LABELS).compiled
+
+
+@pytest.mark.slow
+def test_long_training_is_compiled_where_that_is_faster(few_digits: Dataset, resnet8: nn.Module) -> None:
+    long = Training(batch_size=32, threads=1, epochs=1_000_000)
+    chosen = choose_execution(resnet8, few_digits, long, LABELS)
+    rates = chosen.images_per_second
+    assert chosen.compiled == (rates["compiled"] > rates["not compiled"])
+    features = build_objective({"at": {}}, resnet8, resnet8, torch.randn(2, 1, 16, 16))
+    assert "compiled" not in choose_execution(resnet8, few_digits, long, features, resnet8).images_per_second

@@ -2,26 +2,30 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from edgekd.distill.forward import logits, teach
 from edgekd.distill.losses.ce import CrossEntropy
-from edgekd.distill.step import Learner, logits, on_threads, place, run_step, seeded, sgd
+from edgekd.distill.objective import Objective, Term
+from edgekd.distill.seen import Seen
+from edgekd.distill.step import learner, on_threads, place, run_step, seeded
 from edgekd.errors import UnsupportedModelError
 from edgekd.results import Execution
 from edgekd.schema import Training
 from edgekd.zoo.build import build
 
 CPU = torch.device("cpu")
+LABELS = Objective([Term("ce", 1.0, CrossEntropy())])
 
 
 def test_step_is_sgd_with_nesterov_momentum_and_decay_on_weights_alone() -> None:
     settings = Training(learning_rate=0.1, momentum=0.9, weight_decay=0.01)
     torch.manual_seed(0)
     model = nn.Linear(4, 3)
-    learner = Learner(model, None, CrossEntropy(), sgd(model, settings), Execution(), CPU)
+    ready = learner(model, LABELS, settings, Execution())
     images, labels = torch.randn(8, 4), torch.randint(3, (8,))
     expected = {name: p.detach().clone() for name, p in model.named_parameters()}
     momentum = {name: torch.zeros_like(p) for name, p in expected.items()}
     for _ in range(3):
-        run_step(learner, images, labels)
+        run_step(ready, images, labels, None)
         leaves = {name: p.requires_grad_() for name, p in expected.items()}
         output = images @ leaves["weight"].T + leaves["bias"]
         given = torch.autograd.grad(nn.functional.cross_entropy(output, labels), list(leaves.values()))
@@ -45,8 +49,8 @@ def test_every_execution_takes_about_the_same_step(spec: str) -> None:
     ):
         torch.manual_seed(1)
         model = place(build(spec, classes=10, channels=1), execution, CPU)
-        learner = Learner(model, None, CrossEntropy(), sgd(model, Training()), execution, CPU)
-        losses.append(run_step(learner, images, labels).item())
+        ready = learner(model, LABELS, Training(), execution)
+        losses.append(run_step(ready, images, labels, None).item())
         weights.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
     assert losses[1:] == pytest.approx([losses[0]] * 2, rel=0.02)
     for other in weights[1:]:
@@ -56,13 +60,31 @@ def test_every_execution_takes_about_the_same_step(spec: str) -> None:
 def test_loss_may_use_the_teachers_logits_as_they_come() -> None:
     model, teacher = nn.Linear(4, 3), nn.Linear(4, 3)
 
-    def squared_difference(student_logits: Tensor, teacher_logits: Tensor | None, labels: Tensor) -> Tensor:
-        assert teacher_logits is not None
-        return ((student_logits - teacher_logits) * teacher_logits).square().mean()
+    def squared_difference(student: Seen, teacher: Seen | None, labels: Tensor) -> Tensor:
+        assert teacher is not None
+        return ((student.logits - teacher.logits) * teacher.logits).square().mean()
 
-    learner = Learner(model, teacher, squared_difference, sgd(model, Training()), Execution(), CPU)
-    assert run_step(learner, torch.randn(8, 4), torch.zeros(8, dtype=torch.int64)).isfinite()
+    objective = Objective([Term("odd", 1.0, squared_difference)], needs_teacher=True)
+    ready = learner(model, objective, Training(), Execution())
+    images = torch.randn(8, 4)
+    taught = teach(teacher, images, "fp32")
+    assert run_step(ready, images, torch.zeros(8, dtype=torch.int64), taught).isfinite()
     assert teacher.weight.grad is None
+
+
+def test_pruned_weights_stay_zero_and_the_others_learn() -> None:
+    model = nn.Linear(4, 3)
+    with torch.no_grad():
+        model.weight[:, 1] = 0
+    before = model.weight.detach().clone()
+    ready = learner(model, LABELS, Training(), Execution(), keep_zeros=True)
+    for _ in range(3):
+        run_step(ready, torch.randn(8, 4), torch.randint(3, (8,)), None)
+    assert (model.weight[:, 1] == 0).all()
+    assert (model.weight != before).sum() == 9
+    ready = learner(model, LABELS, Training(), Execution())
+    run_step(ready, torch.randn(8, 4), torch.randint(3, (8,)), None)
+    assert (model.weight[:, 1] != 0).any()
 
 
 def test_random_numbers_inside_follow_the_seed_and_outside_go_on() -> None:

@@ -3,8 +3,10 @@ from torch import Tensor, nn
 
 from edgekd.data.dataset import Dataset
 from edgekd.distill.checkpoint import digest
+from edgekd.distill.ensemble import Ensemble
 from edgekd.distill.teacher import frozen
 from edgekd.results import Execution
+from edgekd.zoo.build import build
 
 CPU = torch.device("cpu")
 
@@ -67,3 +69,17 @@ def test_teacher_that_folds_wrongly_or_not_at_all_is_used_as_it_is(digits: Datas
         assert batch_norms(copied) == norms
         with torch.no_grad():
             assert torch.equal(copied(images), teacher.eval()(images))
+
+
+def test_teacher_that_is_wanted_whole_is_not_folded(digits: Dataset, resnet8: nn.Module) -> None:
+    images, _ = next(iter(digits.val.batches(8)))
+    assert batch_norms(frozen(resnet8, images, Execution(), CPU, whole=True)) == batch_norms(resnet8)
+
+
+def test_ensemble_folds_as_one(digits: Dataset, resnet8: nn.Module) -> None:
+    images, _ = next(iter(digits.val.batches(8)))
+    both = Ensemble([settled(resnet8, images), settled(build("resnet14", classes=10, channels=1), images)], [1, 3])
+    folded = frozen(both, images, Execution(), CPU)
+    assert batch_norms(folded) == 0
+    with torch.no_grad():
+        torch.testing.assert_close(folded(images), both.eval()(images), rtol=1e-4, atol=1e-4)

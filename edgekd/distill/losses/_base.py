@@ -1,73 +1,77 @@
 """What a loss module provides.
 
-A loss module has one loss: a pure function of logits, the frozen dataclass that holds its settings and calls it, and
-`build`, which makes that from a recipe.
+A loss module has one loss: a pure function of tensors, the frozen dataclass (or, where it learns a projection, the
+`nn.Module`) that holds its settings and calls it, and `build`, which makes that from a recipe's options.
 """
 
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
 from torch.linalg import vector_norm
 
-from edgekd.catalog import nearest
+from edgekd.distill.seen import Seen
 from edgekd.errors import EdgekdError
-from edgekd.schema import Recovery
 
 
 class Loss(Protocol):
-    """What a student minimises; a frozen dataclass, whose `repr` tells a checkpoint which loss it was made with."""
+    """One term of what a student minimises; its `repr` tells a checkpoint which one it was made with.
 
-    def __call__(self, student_logits: Tensor, teacher_logits: Tensor | None, labels: Tensor, /) -> Tensor:
-        """The batch's mean loss, a scalar of at least fp32, from logits (B, C) and labels (B,) int64.
+    One with parameters is an `nn.Module`: they learn with the student, and are thrown away after the training.
+    """
 
-        The gradient goes to the student alone. `teacher_logits` is None when there is no teacher.
+    def __call__(self, student: Seen, teacher: Seen | None, labels: Tensor, /) -> Tensor:
+        """The batch's mean loss, a scalar of at least fp32; labels are (B,) int64.
+
+        The gradient goes to the student (and the loss's own parameters) alone. `teacher` is None when there is none.
         """
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """What student and teacher see in a few images: the shapes that a loss is built for."""
+
+    student: Seen
+    teacher: Seen | None
+    kept: tuple[tuple[int, ...] | None, ...] = ()
+    """Of each of the student's stages, the teacher's channels that it kept; None where that isn't known."""
 
 
 class LossModule(Protocol):
     """The members of a loss module."""
 
-    needs_teacher: bool
+    NEEDS: Literal["labels", "logits", "features"]
+    """What it reads beside the student's logits: the labels alone, the teacher's logits, or features of both."""
+    OPTIONS: Mapping[str, float]
+    """Its options with their defaults."""
 
-    def build(self, settings: Recovery) -> Loss:
-        """The loss with the recipe's settings.
+    def build(self, options: Mapping[str, float], example: Example) -> Loss:
+        """The loss with all its options stated.
 
         Raises:
-            EdgekdError: the recipe has an option that this loss doesn't have.
+            EdgekdError: an option's value, the number of classes, or the features don't do.
         """
 
 
-def at_least_fp32(logits: Tensor) -> Tensor:
-    """The logits in fp32, or fp64 if they are: a softmax in bf16 would keep 8 bits of a probability."""
-    return logits.to(torch.promote_types(logits.dtype, torch.float32))
+def at_least_fp32(values: Tensor) -> Tensor:
+    """The values in fp32, or fp64 if they are: a softmax in bf16 would keep 8 bits of a probability."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
-def options(settings: Recovery, **defaults: float) -> dict[str, float]:
-    """The recipe's options of the loss, each by its name, over the loss's defaults.
-
-    Raises:
-        EdgekdError: the recipe has an option that isn't one of the defaults.
-    """
-    for name in settings.options:
-        if name not in defaults:
-            hint = nearest(name, defaults) if defaults else f"{settings.loss!r} has no options."
-            raise EdgekdError(f"recover.options: the loss {settings.loss!r} has no {name!r}", hint)
-    return {**defaults, **settings.options}
-
-
-def required_teacher(loss: str, student_logits: Tensor, teacher_logits: Tensor | None) -> Tensor:
-    """The teacher's logits, as constants of the student's shape.
+def required_teacher(loss: str, student: Seen, teacher: Seen | None) -> Seen:
+    """What the teacher sees, as constants.
 
     Raises:
         EdgekdError: there is no teacher, or it knows other classes.
     """
-    if teacher_logits is None:
+    if teacher is None:
         raise EdgekdError(f"the loss {loss!r} needs a teacher", "Give one, or use the loss 'ce'.")
-    if teacher_logits.shape != student_logits.shape:
-        what = f"the teacher gives {teacher_logits.shape[1]} classes, the student {student_logits.shape[1]}"
+    if teacher.logits.shape != student.logits.shape:
+        what = f"the teacher gives {teacher.logits.shape[1]} classes, the student {student.logits.shape[1]}"
         raise EdgekdError(what, "Use a teacher that was trained on the student's data.")
-    return teacher_logits.detach()
+    return teacher.detached()
 
 
 def centred_unit(values: Tensor, dim: int) -> Tensor:

@@ -1,31 +1,28 @@
 """Cross-entropy with the labels: ordinary training, and the control that any distillation has to beat."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import Tensor
 from torch.nn import functional as F
 
-from edgekd.distill.losses._base import at_least_fp32, options
-from edgekd.schema import Recovery, Training
+from edgekd.distill.losses._base import Example, at_least_fp32
+from edgekd.distill.seen import Seen
 
-needs_teacher = False
+NEEDS: Literal["labels"] = "labels"
+OPTIONS: Mapping[str, float] = {}
 
 
 @dataclass(frozen=True)
 class CrossEntropy:
-    """Mean over the batch of -log softmax(student_logits)[label]; a teacher is ignored."""
+    """Mean over the batch of -log softmax(logits)[label]; a teacher is ignored."""
 
-    def __call__(self, student_logits: Tensor, teacher_logits: Tensor | None, labels: Tensor) -> Tensor:
-        """The loss of a batch: logits (B, C), labels (B,)."""
-        return F.cross_entropy(at_least_fp32(student_logits), labels)
+    def __call__(self, student: Seen, teacher: Seen | None, labels: Tensor) -> Tensor:
+        """The loss of a batch."""
+        return F.cross_entropy(at_least_fp32(student.logits), labels)
 
 
-def build(settings: Training) -> CrossEntropy:
-    """Cross-entropy has no settings.
-
-    Raises:
-        EdgekdError: the recipe has options for it.
-    """
-    if isinstance(settings, Recovery):
-        options(settings)
+def build(options: Mapping[str, float], example: Example) -> CrossEntropy:
+    """Cross-entropy has no options."""
     return CrossEntropy()

@@ -2,18 +2,21 @@
 Teacher", 2022, arXiv:2205.10536, section 4.
 
 The factor T² is that of the authors' code, which adds 1e-8 to a divisor where this has `centred_unit`. torchdistill's
-recipe for ImageNet has temperature 1, `ce_weight` 1 and `kd_weight` 2.
+recipe for ImageNet has temperature 1 and the weights 1 for cross-entropy and 2 for this.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import Tensor
 from torch.nn import functional as F
 
-from edgekd.distill.losses._base import at_least_fp32, centred_unit, options, required_teacher
-from edgekd.schema import Recovery
+from edgekd.distill.losses._base import Example, at_least_fp32, centred_unit, required_teacher
+from edgekd.distill.seen import Seen
 
-needs_teacher = True
+NEEDS: Literal["logits"] = "logits"
+OPTIONS: Mapping[str, float] = {"temperature": 4.0, "beta": 1.0, "gamma": 1.0}
 
 
 def pearson_distance(student: Tensor, teacher: Tensor, dim: int) -> Tensor:
@@ -41,32 +44,24 @@ def dist_loss(
 
 @dataclass(frozen=True)
 class CorrelationDistillation:
-    """`ce_weight` · CE(student, labels) + `kd_weight` · `dist_loss`."""
+    """`dist_loss` with its settings."""
 
     temperature: float
-    ce_weight: float
-    kd_weight: float
     beta: float
     gamma: float
 
-    def __call__(self, student_logits: Tensor, teacher_logits: Tensor | None, labels: Tensor) -> Tensor:
-        """The loss of a batch: logits (B, C) of both, labels (B,).
+    def __call__(self, student: Seen, teacher: Seen | None, labels: Tensor) -> Tensor:
+        """The loss of a batch.
 
         Raises:
             EdgekdError: there is no teacher, or it knows other classes.
         """
-        taught = required_teacher("dist", student_logits, teacher_logits)
-        hard = F.cross_entropy(at_least_fp32(student_logits), labels)
-        soft = dist_loss(student_logits, taught, temperature=self.temperature, beta=self.beta, gamma=self.gamma)
-        return self.ce_weight * hard + self.kd_weight * soft
+        taught = required_teacher("dist", student, teacher).logits
+        return dist_loss(student.logits, taught, temperature=self.temperature, beta=self.beta, gamma=self.gamma)
 
 
-def build(settings: Recovery) -> CorrelationDistillation:
-    """The loss with the recipe's temperature, weights and options: `beta` (1) of the relations between an image's
-    classes, `gamma` (1) of those between the images of a class.
-
-    Raises:
-        EdgekdError: the recipe has another option.
+def build(options: Mapping[str, float], example: Example) -> CorrelationDistillation:
+    """The loss with its options: `temperature` (4), `beta` (1) of the relations between an image's classes, `gamma` (1)
+    of those between the images of a class.
     """
-    weights = options(settings, beta=1.0, gamma=1.0)
-    return CorrelationDistillation(settings.temperature, settings.ce_weight, settings.kd_weight, **weights)
+    return CorrelationDistillation(**options)

@@ -7,17 +7,19 @@ with inherited weights is close to its teacher from the first step. A student fr
 learning rate may need a smaller beta.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from edgekd.distill.losses._base import at_least_fp32, options, required_teacher
+from edgekd.distill.losses._base import Example, at_least_fp32, required_teacher
 from edgekd.distill.losses.kd import kd_loss
-from edgekd.schema import Recovery
+from edgekd.distill.seen import Seen
 
-needs_teacher = True
+NEEDS: Literal["logits"] = "logits"
+OPTIONS: Mapping[str, float] = {"temperature": 4.0, "alpha": 1.0, "beta": 8.0}
 
 
 def dkd_loss(
@@ -48,32 +50,22 @@ def _decoupled(logits: Tensor, labels: Tensor, temperature: float) -> tuple[Tens
 
 @dataclass(frozen=True)
 class DecoupledDistillation:
-    """`ce_weight` · CE(student, labels) + `kd_weight` · `dkd_loss`."""
+    """`dkd_loss` with its settings."""
 
     temperature: float
-    ce_weight: float
-    kd_weight: float
     alpha: float
     beta: float
 
-    def __call__(self, student_logits: Tensor, teacher_logits: Tensor | None, labels: Tensor) -> Tensor:
-        """The loss of a batch: logits (B, C) of both, labels (B,).
+    def __call__(self, student: Seen, teacher: Seen | None, labels: Tensor) -> Tensor:
+        """The loss of a batch.
 
         Raises:
             EdgekdError: there is no teacher, or it knows other classes.
         """
-        taught = required_teacher("dkd", student_logits, teacher_logits)
-        hard = F.cross_entropy(at_least_fp32(student_logits), labels)
-        soft = dkd_loss(student_logits, taught, labels, temperature=self.temperature, alpha=self.alpha, beta=self.beta)
-        return self.ce_weight * hard + self.kd_weight * soft
+        taught = required_teacher("dkd", student, teacher).logits
+        return dkd_loss(student.logits, taught, labels, temperature=self.temperature, alpha=self.alpha, beta=self.beta)
 
 
-def build(settings: Recovery) -> DecoupledDistillation:
-    """The loss with the recipe's temperature, weights and options: `alpha` (1) of the target class, `beta` (8) of the
-    others.
-
-    Raises:
-        EdgekdError: the recipe has another option.
-    """
-    weights = options(settings, alpha=1.0, beta=8.0)
-    return DecoupledDistillation(settings.temperature, settings.ce_weight, settings.kd_weight, **weights)
+def build(options: Mapping[str, float], example: Example) -> DecoupledDistillation:
+    """The loss with its options: `temperature` (4), `alpha` (1) of the target class, `beta` (8) of the others."""
+    return DecoupledDistillation(**options)

@@ -2,15 +2,18 @@
 2015, arXiv:1503.02531, section 2.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import Tensor
 from torch.nn import functional as F
 
-from edgekd.distill.losses._base import at_least_fp32, options, required_teacher
-from edgekd.schema import Recovery
+from edgekd.distill.losses._base import Example, at_least_fp32, required_teacher
+from edgekd.distill.seen import Seen
 
-needs_teacher = True
+NEEDS: Literal["logits"] = "logits"
+OPTIONS: Mapping[str, float] = {"temperature": 4.0}
 
 
 def kd_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
@@ -25,27 +28,19 @@ def kd_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: float) 
 
 @dataclass(frozen=True)
 class Distillation:
-    """`ce_weight` · CE(student, labels) + `kd_weight` · `kd_loss`."""
+    """`kd_loss` with its temperature."""
 
     temperature: float
-    ce_weight: float
-    kd_weight: float
 
-    def __call__(self, student_logits: Tensor, teacher_logits: Tensor | None, labels: Tensor) -> Tensor:
-        """The loss of a batch: logits (B, C) of both, labels (B,).
+    def __call__(self, student: Seen, teacher: Seen | None, labels: Tensor) -> Tensor:
+        """The loss of a batch.
 
         Raises:
             EdgekdError: there is no teacher, or it knows other classes.
         """
-        taught = required_teacher("kd", student_logits, teacher_logits)
-        hard = F.cross_entropy(at_least_fp32(student_logits), labels)
-        return self.ce_weight * hard + self.kd_weight * kd_loss(student_logits, taught, self.temperature)
+        return kd_loss(student.logits, required_teacher("kd", student, teacher).logits, self.temperature)
 
 
-def build(settings: Recovery) -> Distillation:
-    """The loss with the recipe's temperature and weights; it has no options.
-
-    Raises:
-        EdgekdError: the recipe has options for it.
-    """
-    return Distillation(settings.temperature, settings.ce_weight, settings.kd_weight, **options(settings))
+def build(options: Mapping[str, float], example: Example) -> Distillation:
+    """The loss with its option: `temperature` (4)."""
+    return Distillation(**options)

@@ -2,21 +2,23 @@
 Distillation", 2024, arXiv:2403.01427, algorithm 1.
 
 The standard deviation is that of the authors' code (C - 1 degrees of freedom), which adds 1e-7 to it where this has
-`centred_unit`. Their recipe for CIFAR-100 has temperature 2, `ce_weight` 0.1 and `kd_weight` 9.
+`centred_unit`. Their recipe for CIFAR-100 has temperature 2 and the weights 0.1 for cross-entropy and 9 for this.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import Tensor
-from torch.nn import functional as F
 
-from edgekd.distill.losses._base import at_least_fp32, centred_unit, options, required_teacher
+from edgekd.distill.losses._base import Example, at_least_fp32, centred_unit, required_teacher
 from edgekd.distill.losses.kd import kd_loss
+from edgekd.distill.seen import Seen
 from edgekd.errors import EdgekdError
-from edgekd.schema import Recovery
 
-needs_teacher = True
+NEEDS: Literal["logits"] = "logits"
+OPTIONS: Mapping[str, float] = {"temperature": 2.0, "min_classes": 20.0}
 
 
 def standardised(logits: Tensor) -> Tensor:
@@ -31,42 +33,32 @@ def kd_ls_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: floa
 
 @dataclass(frozen=True)
 class StandardisedDistillation:
-    """`ce_weight` · CE(student, labels) + `kd_weight` · `kd_ls_loss`, for `min_classes` or more."""
+    """`kd_ls_loss` with its temperature."""
 
     temperature: float
-    ce_weight: float
-    kd_weight: float
-    min_classes: float
 
-    def __call__(self, student_logits: Tensor, teacher_logits: Tensor | None, labels: Tensor) -> Tensor:
-        """The loss of a batch: logits (B, C) of both, labels (B,).
+    def __call__(self, student: Seen, teacher: Seen | None, labels: Tensor) -> Tensor:
+        """The loss of a batch.
 
         Raises:
-            EdgekdError: there are too few classes, no teacher, or it knows other classes.
+            EdgekdError: there is no teacher, or it knows other classes.
         """
-        taught = required_teacher("kd_ls", student_logits, teacher_logits)
-        _require_classes(student_logits.shape[1], self.min_classes)
-        hard = F.cross_entropy(at_least_fp32(student_logits), labels)
-        soft = kd_ls_loss(student_logits, taught, self.temperature)
-        return self.ce_weight * hard + self.kd_weight * soft
+        return kd_ls_loss(student.logits, required_teacher("kd_ls", student, teacher).logits, self.temperature)
 
 
-def _require_classes(classes: int, least: float) -> None:
-    """Standardised, the logits of a sure teacher lie sqrt(C) apart: at T = 2 that is a probability of 0.35 with 10
+def build(options: Mapping[str, float], example: Example) -> StandardisedDistillation:
+    """The loss with its options: `temperature` (2), and `min_classes` (20), fewer are refused; the 20 is edgekd's
+    choice.
+
+    Standardised, the logits of a sure teacher lie sqrt(C) apart: at T = 2 that is a probability of 0.35 with 10
     classes, and with 2 all logits are ±0.7 whatever they were.
-    """
-    if classes < least:
-        what = f"'kd_ls' with {classes} classes: standardised, so few logits tell little more than their order"
-        hint = f"Use 'kd', 'dkd' or 'dist'; to try it all the same, set min_classes = {classes} in [recover.options]."
-        raise EdgekdError(what, hint)
-
-
-def build(settings: Recovery) -> StandardisedDistillation:
-    """The loss with the recipe's temperature, weights and option: `min_classes` (20), fewer are refused; the 20 is
-    edgekd's choice.
 
     Raises:
-        EdgekdError: the recipe has another option.
+        EdgekdError: there are too few classes.
     """
-    least = options(settings, min_classes=20.0)
-    return StandardisedDistillation(settings.temperature, settings.ce_weight, settings.kd_weight, **least)
+    classes, least = example.student.logits.shape[1], options["min_classes"]
+    if classes < least:
+        what = f"'kd_ls' with {classes} classes: standardised, so few logits tell little more than their order"
+        hint = f"Use 'kd', 'dkd' or 'dist'; to try it all the same, give it min_classes = {classes}."
+        raise EdgekdError(what, hint)
+    return StandardisedDistillation(options["temperature"])

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from edgekd.distill.losses import ce
-from edgekd.schema import Training
+from edgekd.distill.losses._base import Example
+from edgekd.distill.seen import Seen
 
 
 def test_is_the_mean_negative_log_likelihood() -> None:
@@ -13,12 +14,13 @@ def test_is_the_mean_negative_log_likelihood() -> None:
     expected = sum(
         math.log(sum(math.exp(z) for z in row)) - row[label] for row, label in zip(logits, labels, strict=True)
     )
-    value = ce.build(Training())(torch.tensor(logits), None, torch.tensor(labels))
+    seen = Seen(torch.tensor(logits))
+    value = ce.build({}, Example(seen, None))(seen, None, torch.tensor(labels))
     assert value.item() == pytest.approx(expected / 2, abs=1e-6)
 
 
 def test_ignores_a_teacher() -> None:
-    logits, labels = torch.randn(4, 3), torch.tensor([0, 1, 2, 0])
-    loss = ce.build(Training())
-    assert not ce.needs_teacher
-    assert loss(logits, torch.randn(4, 3), labels) == loss(logits, None, labels)
+    seen, labels = Seen(torch.randn(4, 3)), torch.tensor([0, 1, 2, 0])
+    loss = ce.build({}, Example(seen, None))
+    assert ce.NEEDS == "labels"
+    assert loss(seen, Seen(torch.randn(4, 3)), labels) == loss(seen, None, labels)

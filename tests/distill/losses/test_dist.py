@@ -3,9 +3,9 @@ import pytest
 import torch
 
 from edgekd.distill.losses import dist
+from edgekd.distill.losses._base import Example
 from edgekd.distill.losses.dist import dist_loss, pearson_distance
-from edgekd.errors import EdgekdError
-from edgekd.schema import Recovery
+from edgekd.distill.seen import Seen
 
 RANDOM = np.random.default_rng(0)
 STUDENT, TEACHER = RANDOM.normal(scale=3, size=(2, 6, 5))
@@ -74,19 +74,11 @@ def test_gradient_is_that_of_the_value() -> None:
         )
 
 
-def test_recipe_gives_the_weights() -> None:
-    student, teacher = torch.from_numpy(STUDENT), torch.from_numpy(TEACHER)
-    hard = torch.nn.functional.cross_entropy(student, LABELS).item()
-    usual = dist.build(Recovery())(student, teacher, LABELS)
-    assert usual.item() == pytest.approx(0.1 * hard + 0.9 * sum(relations(4)), abs=1e-6)
+def test_options_are_those_of_the_formula() -> None:
+    student, teacher = Seen(torch.from_numpy(STUDENT)), Seen(torch.from_numpy(TEACHER))
+    example = Example(student, teacher)
+    usual = dist.build(dist.OPTIONS, example)(student, teacher, LABELS)
+    assert usual.item() == pytest.approx(sum(relations(4)), abs=1e-6)
     inter, intra = relations(1)
-    settings = Recovery(temperature=1, ce_weight=1, kd_weight=2, options={"beta": 3, "gamma": 0.5})
-    assert dist.build(settings)(student, teacher, LABELS).item() == pytest.approx(
-        hard + 2 * (3 * inter + 0.5 * intra), abs=1e-6
-    )
-
-
-def test_an_option_of_another_loss_is_refused() -> None:
-    with pytest.raises(EdgekdError, match="the loss 'dist' has no 'alpha'") as e:
-        dist.build(Recovery(loss="dist", options={"alpha": 2}))
-    assert "beta, gamma" in e.value.hint
+    loss = dist.build({"temperature": 1, "beta": 3, "gamma": 0.5}, example)
+    assert loss(student, teacher, LABELS).item() == pytest.approx(3 * inter + 0.5 * intra, abs=1e-6)

@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from edgekd.distill.losses import kd_ls
+from edgekd.distill.losses._base import Example
 from edgekd.distill.losses.kd_ls import kd_ls_loss, standardised
+from edgekd.distill.seen import Seen
 from edgekd.errors import EdgekdError
-from edgekd.schema import Recovery
 
 GENERATOR = torch.Generator().manual_seed(0)
 STUDENT, TEACHER = torch.randn(2, 4, 20, generator=GENERATOR, dtype=torch.float64) * 3 + 1
@@ -63,19 +64,19 @@ def test_gradient_is_that_of_the_value() -> None:
     assert torch.autograd.gradcheck(lambda logits: kd_ls_loss(logits, TEACHER[:, :6], 2), (student,))
 
 
-def test_recipe_gives_the_weights() -> None:
-    hard = torch.nn.functional.cross_entropy(STUDENT, LABELS).item()
-    value = kd_ls.build(Recovery(temperature=2, ce_weight=0.5, kd_weight=9))(STUDENT, TEACHER, LABELS)
-    assert value.item() == pytest.approx(0.5 * hard + 9 * reference(2), abs=1e-6)
+def test_options_are_those_of_the_formula() -> None:
+    student, teacher = Seen(STUDENT), Seen(TEACHER)
+    assert kd_ls.OPTIONS == {"temperature": 2.0, "min_classes": 20.0}
+    for temperature in (2.0, 4.0):
+        loss = kd_ls.build({**kd_ls.OPTIONS, "temperature": temperature}, Example(student, teacher))
+        assert loss(student, teacher, LABELS).item() == pytest.approx(reference(temperature), abs=1e-6)
 
 
 def test_few_classes_are_refused_unless_the_recipe_allows_them() -> None:
-    student, teacher, labels = STUDENT[:, :19], TEACHER[:, :19], LABELS.clamp(max=18)
+    student, teacher = Seen(STUDENT[:, :19]), Seen(TEACHER[:, :19])
     with pytest.raises(EdgekdError, match="'kd_ls' with 19 classes") as e:
-        kd_ls.build(Recovery())(student, teacher, labels)
+        kd_ls.build(kd_ls.OPTIONS, Example(student, teacher))
     assert "Use 'kd'" in e.value.hint
     assert "min_classes = 19" in e.value.hint
-    allowed = kd_ls.build(Recovery(options={"min_classes": 19}))
-    assert allowed(student, teacher, labels).isfinite()
-    with pytest.raises(EdgekdError, match="18 classes"):
-        allowed(student[:, :18], teacher[:, :18], labels.clamp(max=17))
+    allowed = kd_ls.build({**kd_ls.OPTIONS, "min_classes": 19.0}, Example(student, teacher))
+    assert allowed(student, teacher, LABELS.clamp(max=18)).isfinite()

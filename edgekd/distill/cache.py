@@ -1,0 +1,89 @@
+"""What a teacher said about every augmented view, kept for the next student that sees the same views.
+
+Views are a function of seed, epoch and index, so all students of a study that share a seed see the same ones: the
+first asks the teacher, the others read. Random views hardly ever repeat within one training.
+"""
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from edgekd.errors import StorageError
+from edgekd.files import write_bytes, write_text
+
+_WHAT = "made-by.json"
+MOST_BYTES = 2_000_000_000
+"""More of one training isn't kept."""
+
+
+@dataclass(frozen=True)
+class TeacherCache:
+    """The teacher's logits of every epoch's view, in the order in which it is seen, one file an epoch.
+
+    They are kept as the teacher gave them, in fp32: with and without the cache a student learns the same.
+    """
+
+    folder: Path
+
+    def read(self, epoch: int) -> Tensor | None:
+        """The logits (images, classes) of an epoch, from 1; None if they aren't there, or aren't whole."""
+        try:
+            return torch.from_numpy(np.load(self._file(epoch), allow_pickle=False))
+        except (OSError, ValueError, EOFError):
+            return None
+
+    def write(self, epoch: int, logits: Tensor) -> None:
+        """Keep the logits of an epoch, all or nothing.
+
+        Raises:
+            StorageError: the folder isn't writable or the disk is full.
+        """
+        content = io.BytesIO()
+        np.save(content, logits.float().cpu().numpy())
+        write_bytes(self._file(epoch), content.getvalue())
+
+    def _file(self, epoch: int) -> Path:
+        return self.folder / f"epoch-{epoch:04}.npy"
+
+
+def open_cache(folder: Path, made_by: Mapping[str, Any]) -> TeacherCache:
+    """The cache in this folder, new or of the same making.
+
+    Args:
+        folder: of this making alone.
+        made_by: all that decides what the teacher says, JSON-able: teacher, data, augmentation, seed, precision.
+
+    Raises:
+        StorageError: it was made by something else, or the folder isn't writable.
+    """
+    stated = json.dumps(made_by, sort_keys=True, indent=1) + "\n"
+    what = folder / _WHAT
+    try:
+        found = what.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        write_text(what, stated)
+        return TeacherCache(folder)
+    except (OSError, UnicodeDecodeError) as e:
+        raise StorageError(f"{what} can't be read: {e}", f"Remove {folder}.") from e
+    if found != stated:
+        differ = _difference(found, made_by)
+        raise StorageError(f"{folder}: these teacher's outputs were made by another {differ}", f"Remove {folder}.")
+    return TeacherCache(folder)
+
+
+def _difference(found: str, made_by: Mapping[str, Any]) -> str:
+    """What differs, by name."""
+    try:
+        before = json.loads(found)
+    except ValueError:
+        return "edgekd"
+    stated = json.loads(json.dumps(made_by))
+    keys = sorted(stated.keys() | before.keys()) if isinstance(before, dict) else []
+    return ", ".join(key for key in keys if before.get(key) != stated.get(key)) or "edgekd"

@@ -1,0 +1,86 @@
+"""Training that feels INT8: R. Krishnamoorthi, "Quantizing deep convolutional networks for efficient inference", 2018,
+arXiv:1806.08342, section 3.2.
+
+Weights and activations are rounded to INT8 and back on the way forward; backward, the rounding counts as the identity
+within its range. Weights are symmetric per output channel, activations asymmetric per tensor, as the INT8 writers make
+them. A batch normalisation behind a convolution scales whole output channels, which symmetric scales of a channel
+follow, so it needn't be folded for this. edgekd's choice: an activation's range is what it was on the training images
+when the training began, and follows it by a moving average.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+_MOMENTUM = 0.01
+_LAYERS = (nn.Conv2d, nn.Linear)
+
+
+class RoundedWeight(nn.Module):
+    """A weight (out, …) rounded to 255 levels of each output channel's own scale."""
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """The rounded weight; its gradient is the weight's."""
+        scale = weight.detach().abs().flatten(1).amax(1).clamp_min(1e-8) / 127
+        zero = torch.zeros(len(scale), dtype=torch.int32, device=weight.device)
+        return torch.fake_quantize_per_channel_affine(weight, scale, zero, 0, -127, 127)
+
+
+class RoundedInput(nn.Module):
+    """Rounds what a layer reads to 256 levels between its least and its greatest value, 0 included."""
+
+    low: Tensor
+    high: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("low", torch.tensor(torch.nan))
+        self.register_buffer("high", torch.tensor(torch.nan))
+
+    def forward(self, values: Tensor) -> Tensor:
+        """The rounded values, in the type that they came in."""
+        exact = values.float()
+        self._follow(exact.detach())
+        scale = ((self.high - self.low) / 255).clamp_min(1e-8)
+        zero = (-self.low / scale).round().clamp(0, 255).to(torch.int32)
+        return torch.fake_quantize_per_tensor_affine(exact, scale, zero, 0, 255).to(values.dtype)
+
+    def _follow(self, values: Tensor) -> None:
+        """Take the first range as it is; in training, follow the later ones."""
+        new = self.low.isnan()
+        # chosen on the device: asking it would wait for the step
+        for bound, seen in ((self.low, values.amin().clamp_max(0)), (self.high, values.amax().clamp_min(0))):
+            later = bound.lerp(seen, _MOMENTUM) if self.training else bound
+            bound.copy_(torch.where(new, seen, later))
+
+
+@contextmanager
+def rounded(model: nn.Module, images: Tensor) -> Iterator[None]:
+    """Within this context the model's convolutions and linear layers compute as INT8 would; then it is plain again,
+    with the weights that it learned.
+
+    Args:
+        model: changed in place.
+        images: some training images (B, C, H, W), for the activations' first ranges.
+    """
+    layers = [layer for layer in model.modules() if isinstance(layer, _LAYERS)]
+    handles = []
+    for layer in layers:
+        parametrize.register_parametrization(layer, "weight", RoundedWeight())
+        layer.reads = RoundedInput()
+        handles.append(layer.register_forward_pre_hook(lambda layer, read: (layer.reads(read[0]),)))
+    training = model.training
+    with torch.no_grad():
+        model.eval()(images)
+    model.train(training)
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+        for layer in layers:
+            parametrize.remove_parametrizations(layer, "weight", leave_parametrized=False)
+            del layer.reads

@@ -1,0 +1,90 @@
+"""Cross-layer matrices, edgekd's reading of: H.-H. Chou, C.-T. Chiu, Y.-P. Liao, "Cross-layer knowledge distillation
+with KL divergence and offline ensemble for compressing deep neural network", 2021, doi:10.1017/ATSIP.2021.16.
+
+Of that paper edgekd knows the abstract alone: a "cross-layer matrix" (their conference version: a Gramian one) of the
+teacher's features, and 1×1 convolutions where dimensions differ. All the rest is edgekd's choice: the matrix is that
+of the flow between two layers of J. Yim, D. Joo, J. Bae, J. Kim, "A Gift from Knowledge Distillation: Fast
+Optimization, Network Minimization and Transfer Learning", CVPR 2017, equation 1, between every two stages and not only
+neighbours; larger maps are averaged to the smaller size (they take the maximum); the loss is the mean of the squared
+differences. The paper's other parts are the loss 'kd' and several teachers.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from edgekd.distill.losses._base import Example, at_least_fp32
+from edgekd.distill.losses._features import NO_FEATURES_HINT, full_precision, projection, same_size, stage_pairs
+from edgekd.distill.seen import Seen
+from edgekd.errors import EdgekdError
+
+NEEDS: Literal["features"] = "features"
+OPTIONS: Mapping[str, float] = {}
+
+
+def crosslayer_loss(student: Sequence[Tensor], teacher: Sequence[Tensor]) -> Tensor:
+    """The mean squared difference of two networks' `flow` between stages, the mean over every two stages.
+
+    From two or more stages (B, C_i, H_i, W_i) of each, with the same channels C_i; the teacher's are constants.
+    """
+    flows = (
+        (flow(*ours), flow(*theirs).detach())
+        for ours, theirs in zip(combinations(student, 2), combinations(teacher, 2), strict=True)
+    )
+    return torch.stack([F.mse_loss(*both) for both in flows]).mean()
+
+
+def flow(one: Tensor, other: Tensor) -> Tensor:
+    """The mean over all positions of the products of two stages' channels, (B, C_i, C_j), in at least fp32.
+
+    From features (B, C_i, H_i, W_i) and (B, C_j, H_j, W_j), the larger averaged to the smaller one's size.
+    """
+    one, other = same_size(one, other)
+    with full_precision(one):
+        return one.flatten(2) @ other.flatten(2).mT / (one.shape[2] * one.shape[3])
+
+
+class CrossLayer(nn.Module):
+    """`crosslayer_loss`, with 1×1 convolutions that learn with the student where it has other channels.
+
+    Args:
+        pairs: of the student's and the teacher's stages, (B, C, H, W).
+    """
+
+    def __init__(self, pairs: Sequence[tuple[Tensor, Tensor]]) -> None:
+        super().__init__()
+        self.projections = nn.ModuleList(
+            [nn.Identity() if ours.shape[1] == theirs.shape[1] else projection(ours, theirs) for ours, theirs in pairs]
+        )
+        self.channels = tuple((ours.shape[1], theirs.shape[1]) for ours, theirs in pairs)
+
+    def forward(self, student: Seen, teacher: Seen | None, labels: Tensor) -> Tensor:
+        """The loss of a batch.
+
+        Raises:
+            EdgekdError: there is no teacher, or it knows other classes.
+        """
+        ours, theirs = zip(*stage_pairs("crosslayer", student, teacher), strict=True)
+        with full_precision(student.logits):
+            projected = [p(at_least_fp32(stage)) for p, stage in zip(self.projections, ours, strict=True)]
+        return crosslayer_loss(projected, theirs)
+
+    def __repr__(self) -> str:
+        return f"CrossLayer(channels=[{', '.join(f'{ours}→{theirs}' for ours, theirs in self.channels)}])"
+
+
+def build(options: Mapping[str, float], example: Example) -> CrossLayer:
+    """The loss has no options.
+
+    Raises:
+        EdgekdError: student and teacher have less than two stages in common.
+    """
+    pairs = stage_pairs("crosslayer", example.student, example.teacher)
+    if len(pairs) < 2:
+        what = "the loss 'crosslayer' is of two stages at least; student and teacher have one in common"
+        raise EdgekdError(what, NO_FEATURES_HINT)
+    return CrossLayer(pairs)

@@ -1,0 +1,79 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from edgekd.data.dataset import Dataset
+from edgekd.distill.checkpoint import digest
+from edgekd.distill.engine import train
+from edgekd.distill.int8 import RoundedInput, RoundedWeight, rounded
+from edgekd.distill.losses.ce import CrossEntropy
+from edgekd.distill.objective import Objective, Term
+from edgekd.export.onnx import export_onnx
+from edgekd.export.outputs import Runner
+from edgekd.progress import Silent
+from edgekd.quantize.onnxruntime import write_int8
+from edgekd.results import Execution
+from edgekd.schema import Training
+
+IMAGES = torch.randn(16, 1, 16, 16)
+
+
+def test_weight_has_255_levels_of_its_own_in_every_channel() -> None:
+    weight = torch.randn(4, 3, 3, 3) * torch.tensor([1e-3, 1.0, 7.0, 100.0]).view(4, 1, 1, 1)
+    given = RoundedWeight()(weight)
+    for channel, exact in zip(given, weight, strict=True):
+        step = exact.abs().max() / 127
+        torch.testing.assert_close(channel, (exact / step).round() * step, rtol=1e-5, atol=1e-9)
+
+
+def test_gradient_of_a_weight_is_that_of_its_rounded_value() -> None:
+    weight = torch.randn(4, 3, requires_grad=True)
+    (RoundedWeight()(weight) * torch.arange(3.0)).sum().backward()
+    assert weight.grad is not None
+    torch.testing.assert_close(weight.grad, torch.arange(3.0).expand(4, 3))
+
+
+def test_range_of_activations_starts_as_seen_and_follows_in_training_alone() -> None:
+    reads = RoundedInput().eval()
+    reads(torch.tensor([-1.0, 2.0]))
+    reads(torch.tensor([-9.0, 9.0]))
+    assert (reads.low.item(), reads.high.item()) == (-1.0, 2.0)
+    reads.train()(torch.tensor([1.0, 12.0]))
+    assert reads.low.item() == pytest.approx(-0.99)  # 0 is always in the range
+    assert reads.high.item() == pytest.approx(2.1)
+    outside = reads.eval()(torch.tensor([50.0]))
+    assert outside.item() == pytest.approx(2.1, abs=0.02)
+
+
+def test_model_is_plain_again_with_what_it_learned(resnet8: nn.Module) -> None:
+    names = list(resnet8.state_dict())
+    before = digest(resnet8)
+    with rounded(resnet8, IMAGES):
+        assert digest(resnet8) != before
+        with torch.no_grad():
+            next(resnet8.parameters()).add_(1)
+    assert sorted(resnet8.state_dict()) == sorted(names)
+    assert digest(resnet8) != before
+    assert not any(m._forward_pre_hooks for m in resnet8.modules())
+
+
+def test_foretells_what_the_exported_int8_file_gives(resnet8: nn.Module, digits: Dataset, tmp_path: Path) -> None:
+    settings = Training(epochs=2, batch_size=64)
+    labels = Objective([Term("ce", 1.0, CrossEntropy())])
+    common = {"seed": 0, "execution": Execution(), "objective": labels, "progress": Silent()}
+    images, _ = next(iter(digits.train.batches(256)))
+    with rounded(resnet8, images):
+        trained = train(resnet8, digits, settings, checkpoint=tmp_path / "c.pt", **common)
+        with torch.inference_mode():
+            foretold = resnet8(images).numpy()
+    assert trained.validation.top1 > 0.5
+    with torch.inference_mode():
+        exact = resnet8(images).numpy()
+    export_onnx(resnet8, images[:1], tmp_path / "fp32.onnx", opset=17)
+    write_int8(tmp_path / "fp32.onnx", tmp_path / "int8.onnx", images.numpy())
+    given = Runner(tmp_path / "int8.onnx", "onnxruntime")(images.numpy())
+    # nearer to the file than the plain network is, though its ranges are a moving average and the file's are exact
+    assert np.square(given - foretold).mean() < np.square(given - exact).mean()
