@@ -77,7 +77,8 @@ def to_toml(settled: Recipe) -> str:
     return tomli_w.dumps(_without_none(document(settled)))
 
 
-def _without_none(tree: dict[str, Any]) -> dict[str, Any]:
+def _without_none(tree: Any) -> Any:
     """TOML has no null: what is absent is None."""
-    kept = {key: _without_none(value) if isinstance(value, dict) else value for key, value in tree.items()}
-    return {key: value for key, value in kept.items() if value is not None}
+    if isinstance(tree, dict):
+        return {key: _without_none(value) for key, value in tree.items() if value is not None}
+    return [_without_none(value) for value in tree] if isinstance(tree, list) else tree

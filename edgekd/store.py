@@ -10,9 +10,10 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, TypeVar
+from tempfile import TemporaryDirectory
+from typing import Any, Protocol, TypeVar, cast
 
 import filelock
 from pydantic import ValidationError
@@ -23,6 +24,7 @@ from edgekd.files import write_text, writing
 from edgekd.schema import Value, document
 
 V = TypeVar("V", bound=Value)
+T = TypeVar("T")
 
 _RESULT = "result.json"
 _SHOWN_DIGITS = 12
@@ -47,19 +49,58 @@ def _jsonable(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} can't be part of a stage's inputs")
 
 
-class Store:
-    """Stages' results below one folder."""
+class Crew(Protocol):
+    """The processes that work on one run, all of them going the same way."""
 
-    def __init__(self, root: Path) -> None:
+    @property
+    def leads(self) -> bool:
+        """Whether this is the one that writes."""
+
+    def agree(self, value: T) -> T:
+        """The leading process's value, in all of them; each waits for it."""
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Within this context the leading process goes on while the others wait at their next `agree`."""
+
+
+class Alone:
+    """One process; satisfies `Crew`."""
+
+    leads = True
+
+    def agree(self, value: T) -> T:
+        """The value itself."""
+        return value
+
+    def alone(self) -> AbstractContextManager[None]:
+        """It always is."""
+        return nullcontext()
+
+
+class Store:
+    """Stages' results below one folder.
+
+    Args:
+        root: the folder.
+        crew: the processes that share it.
+    """
+
+    def __init__(self, root: Path, crew: Crew | None = None) -> None:
         self.root = root
+        self.crew = crew or Alone()
 
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Keep a second edgekd out of this folder.
 
+        The leading process holds the lock for its crew.
+
         Raises:
             StorageError: another one is at work here, or the folder can't be written.
         """
+        if not self.crew.leads:
+            yield
+            return
         with writing(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
             lock = filelock.FileLock(self.root / ".lock")
@@ -74,7 +115,13 @@ class Store:
             lock.release()
 
     def stage(
-        self, name: str, inputs: Mapping[str, Any], kind: type[V], build: Callable[[Path], V]
+        self,
+        name: str,
+        inputs: Mapping[str, Any],
+        kind: type[V],
+        build: Callable[[Path], V],
+        *,
+        together: bool = False,
     ) -> tuple[V, Path, bool]:
         """The result of a stage: found if these inputs were built before, else built now.
 
@@ -83,33 +130,67 @@ class Store:
             inputs: everything that the result depends on, JSON-able.
             kind: the result's type.
             build: makes the result, given the folder for its files.
+            together: whether the whole crew builds; what the others than the leading process write is thrown away.
 
         Returns:
             The result, the folder with its files, and whether it was found.
         """
-        key = f"{name}-{fingerprint(inputs)[:_SHOWN_DIGITS]}"
-        folder = self.root / "stages" / key
-        partial = folder.with_name(f".{key}.partial")
-        with writing(folder):
-            partial.parent.mkdir(parents=True, exist_ok=True)
-            # Two runs may want the same stage of a shared store at once: the second waits and then finds it.
-            lock = filelock.FileLock(folder.with_name(f".{key}.lock"))
-            lock.acquire()
-        try:
+        folder = self.root / "stages" / self.crew.agree(f"{name}-{fingerprint(inputs)[:_SHOWN_DIGITS]}")
+        if not self.crew.leads:
+            return self._followed(folder, kind, build, together)
+        with _only_here(folder):
             found = _read(folder / _RESULT, kind)
-            if found is not None:
+            if self.crew.agree(found) is not None:
+                assert found is not None
                 return found, folder, True
-            with writing(folder):
-                partial.mkdir(exist_ok=True)
-            result = build(partial)
-            write_text(partial / _RESULT, result.model_dump_json(indent=1))
-            with writing(folder):
-                if folder.exists():
-                    shutil.rmtree(folder)
-                partial.replace(folder)
+            with nullcontext() if together else self.crew.alone():
+                result = _built(folder, build)
+            self.crew.agree(True)
             return result, folder, False
-        finally:
-            lock.release()
+
+    def _followed(
+        self, folder: Path, kind: type[V], build: Callable[[Path], V], together: bool
+    ) -> tuple[V, Path, bool]:
+        """The result that the leading process finds or builds."""
+        found = self.crew.agree(cast(V | None, None))
+        if found is not None:
+            return found, folder, True
+        if together:
+            with TemporaryDirectory() as own:
+                build(Path(own))
+        self.crew.agree(True)
+        result = _read(folder / _RESULT, kind)
+        if result is None:
+            hint = "All processes need the same --out and cache folder: train on one machine, or on a shared disk."
+            raise StorageError(f"{folder}: this process doesn't see what the first one wrote", hint)
+        return result, folder, False
+
+
+@contextmanager
+def _only_here(folder: Path) -> Iterator[None]:
+    """Two runs may want the same stage of a shared store at once: the second waits and then finds it."""
+    with writing(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(folder.with_name(f".{folder.name}.lock"))
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _built(folder: Path, build: Callable[[Path], V]) -> V:
+    """Build a stage aside and put it in its place in one rename."""
+    partial = folder.with_name(f".{folder.name}.partial")
+    with writing(folder):
+        partial.mkdir(exist_ok=True)
+    result = build(partial)
+    write_text(partial / _RESULT, result.model_dump_json(indent=1))
+    with writing(folder):
+        if folder.exists():
+            shutil.rmtree(folder)
+        partial.replace(folder)
+    return result
 
 
 def _read(path: Path, kind: type[V]) -> V | None:

@@ -7,7 +7,8 @@ from edgekd.recipe import default_epochs, recipe, settle, to_toml
 def test_defaults_make_a_whole_recipe():
     made = recipe(None, {"target": "x86-cpu"})
     assert (made.model, made.data, made.budget) == ("mobilenet_v1:width=0.5", "digits", "half-latency")
-    assert (made.recover.temperature, made.recover.ce_weight, made.recover.kd_weight) == (4.0, 0.1, 0.9)
+    assert made.recover.losses == {"ce": {"weight": 0.1}, "kd": {"weight": 0.9, "temperature": 4.0}}
+    assert [step.do for step in made.steps] == ["prune", "distil"]
 
 
 def test_the_command_line_wins_over_the_file_and_the_file_over_defaults(tmp_path):
@@ -17,10 +18,35 @@ def test_the_command_line_wins_over_the_file_and_the_file_over_defaults(tmp_path
     assert (made.model, made.seed, made.prune.ratio, made.prune.margin) == ("vgg6", 4, 0.5, 0.1)
 
 
-@pytest.mark.parametrize("options", [{}, {"beta": 2, "gamma": 0.5}])
-def test_a_written_recipe_reads_as_the_same(tmp_path, options):
-    made = settle(recipe(None, {"target": "x86-cpu", "prune.ratio": 0.4, "recover.options": options}), 1000)
-    assert made.recover.options == options
+def test_a_loss_is_short_for_its_weight_and_a_step_for_its_name(tmp_path):
+    path = tmp_path / "r.toml"
+    path.write_text(
+        'target = "x86-cpu"\n'
+        'steps = ["distil", {do = "prune", share = 0.5}, "finetune", "prune", {do = "distil", epochs = 2}]\n'
+        "[recover.losses]\nce = 1\ndkd = {weight = 2, beta = 4}\n"
+    )
+    made = recipe(path, {})
+    assert made.recover.losses == {"ce": {"weight": 1}, "dkd": {"weight": 2, "beta": 4}}
+    assert [(step.do, step.share, step.epochs) for step in made.steps] == [
+        ("distil", 1, None),
+        ("prune", 0.5, None),
+        ("finetune", 1, None),
+        ("prune", 1, None),
+        ("distil", 1, 2),
+    ]
+
+
+def test_a_pruning_method_has_options_of_numbers_and_words(tmp_path):
+    path = tmp_path / "r.toml"
+    path.write_text('target = "x86-cpu"\n[prune.options]\nweights = "scratch"\nseed = 3\n')
+    assert recipe(path, {}).prune.options == {"weights": "scratch", "seed": 3.0}
+    made = recipe(None, {"target": "x86-cpu", "prune.method": "filters"})
+    assert (made.prune.method, made.prune.options) == ("filters", {})
+
+
+@pytest.mark.parametrize("more", [{}, {"recover.losses": {"dist": {"beta": 2.0}}, "steps": ["finetune"]}])
+def test_a_written_recipe_reads_as_the_same(tmp_path, more):
+    made = settle(recipe(None, {"target": "x86-cpu", "prune.ratio": 0.4, **more}), 1000)
     path = tmp_path / "recipe.toml"
     path.write_text(to_toml(made))
     assert recipe(path, {}) == made
@@ -32,8 +58,15 @@ def test_a_written_recipe_reads_as_the_same(tmp_path, options):
         ('target = "x86-cpu"\n[prune]\nrato = 0.3\n', "ratio"),
         ('target = "x86-cpu"\n[prune]\nratio = 1.5\n', "prune.ratio"),
         ('target = "x86-cpu"\n[teacher]\nepochs = -1\n', "teacher.epochs"),
-        ('target = "x86-cpu"\n[recover.options]\nbeta = "8"\n', "recover.options.beta"),
-        ('target = "x86-cpu"\n[recover.options]\nbeta = nan\n', "recover.options.beta"),
+        ('target = "x86-cpu"\n[recover.losses.dkd]\nbeta = "8"\n', "recover.losses.dkd.beta"),
+        ('target = "x86-cpu"\n[recover.losses.dkd]\nbeta = nan\n', "recover.losses.dkd.beta"),
+        ('target = "x86-cpu"\n[recover.losses]\nkd = -1\n', "recover.losses.kd"),
+        ('target = "x86-cpu"\nsteps = ["purne"]\n', "steps"),
+        ('target = "x86-cpu"\nsteps = []\n', "one step at least"),
+        ('target = "x86-cpu"\nsteps = [{do = "prune", share = 0.5}, "distil"]\n', "rise to 1"),
+        ('target = "x86-cpu"\nsteps = ["prune", {do = "prune", share = 0.5}]\n', "rise to 1"),
+        ('target = "x86-cpu"\n[prune.options]\nscope = true\n', "prune.options.scope"),
+        ('target = "x86-cpu"\n[prune.options]\nseed = inf\n', "prune.options.seed"),
         ('target = "x86-cpu"\nseed = "many"\n', "seed"),
         ('target = "x86-cpu\n', "TOML"),
         ('model = "resnet8"\n', "target"),

@@ -8,6 +8,7 @@ import typer
 
 from edgekd import console
 from edgekd.cli.options import DeviceUrl, Json
+from edgekd.errors import ExitCode
 
 if TYPE_CHECKING:
     from edgekd.schema import Recipe
@@ -34,7 +35,11 @@ def compress(
     budget: Annotated[str | None, typer.Option(help="The limits: a name (see `budgets`) or a TOML file.")] = None,
     device: DeviceUrl = None,
     ratio: Annotated[
-        float | None, typer.Option(min=0, max=0.99, help="Prune this fraction of the channels instead of planning it.")
+        float | None, typer.Option(min=0, max=0.99, help="Prune this fraction instead of planning it.")
+    ] = None,
+    prune: Annotated[
+        str | None,
+        typer.Option(metavar="METHOD", help="How: widthwise (default), layerwise, filters, channels or weights."),
     ] = None,
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Epochs of distillation; chosen from the data if absent.")
@@ -47,6 +52,9 @@ def compress(
     trust_checkpoint: Annotated[
         bool, typer.Option("--trust-checkpoint", help="Unpickle --weights: it may run any code it holds.")
     ] = False,
+    track: Annotated[
+        str | None, typer.Option(help="Follow the trainings with tensorboard or mlflow, where installed.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="The run directory; the same one goes on where it was.")] = None,
     json: Json = False,
 ) -> int:
@@ -65,13 +73,13 @@ def compress(
         "data": data,
         "budget": budget,
         "prune.ratio": ratio,
+        "prune.method": prune,
         "recover.epochs": epochs,
         "teacher.epochs": teacher_epochs,
         "seed": seed,
     }
     settings = made(recipe, given)
     with console.ConsoleProgress() as progress:
-        progress.stage("start", f"{settings.model} on {settings.data} for {settings.target}")
         result = catalog.require("edgekd.pipeline.compress").compress(
             settings,
             out or _run_folder(settings),
@@ -79,8 +87,11 @@ def compress(
             data_root=data_root,
             download=download,
             trust_checkpoint=trust_checkpoint,
+            track=track,
             progress=progress,
         )
+    if result is None:  # one of torchrun's processes that only trained
+        return ExitCode.PASS
     console.json(result) if json else console.result(result)
     return exit_code(result.verdict)
 

@@ -7,14 +7,11 @@ from edgekd.export.outputs import some
 from edgekd.gate.judge import judge, latency_status
 from edgekd.pipeline.job import Job
 from edgekd.pipeline.ladder import write_rungs
-from edgekd.pipeline.measuring import measured
+from edgekd.pipeline.measuring import QUICK, measured
 from edgekd.pipeline.students import Student, Students, load
 from edgekd.profiling.statistics import percentile, ratio, samples_ms
 from edgekd.results import Candidate, Ladder, RungLatency
 from edgekd.schema import Artifact, Budget, Measurement, Value
-
-QUICK = {"launches": 3, "seconds": 0.4, "block_seconds": 0.05, "warmup_seconds": 0.5}
-"""Enough to tell apart candidates that differ by a step of the staircase; the verdict is measured in full."""
 
 CLOSER = {**QUICK, "launches": 9}
 """For a candidate that the quick measurement leaves open: more launches, since they differ more than their blocks."""

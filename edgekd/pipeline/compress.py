@@ -4,23 +4,21 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from torch import nn
-
 from edgekd import catalog
 from edgekd.data.load import load_dataset
+from edgekd.distill import processes
 from edgekd.gate.conditions import protocol_for
-from edgekd.pipeline.candidates import candidate
 from edgekd.pipeline.conclude import conclude
 from edgekd.pipeline.finish import Finished, finish
 from edgekd.pipeline.job import Job
 from edgekd.pipeline.ladder import ladder
-from edgekd.pipeline.learn import require_loss
+from edgekd.pipeline.learn import Lessons
+from edgekd.pipeline.line import Net, fresh, require_losses, walk
 from edgekd.pipeline.measuring import device_of_target
-from edgekd.pipeline.plan import search
-from edgekd.pipeline.recover import recover
+from edgekd.pipeline.planning import learns_unpruned, planned, require_plan
 from edgekd.pipeline.students import Students
-from edgekd.pipeline.teacher import teacher
-from edgekd.progress import Progress
+from edgekd.pipeline.teacher import accepts, lessons, teacher
+from edgekd.progress import Progress, Silent
 from edgekd.recipe import settle
 from edgekd.results import Ladder, Network, Plan, Result
 from edgekd.schema import Budget, Recipe
@@ -29,13 +27,13 @@ from edgekd.store import Store, cache_folder
 
 @dataclass(frozen=True)
 class Original:
-    """The teacher with its exports."""
+    """The teacher with its exports, and what students learn from."""
 
     network: Network
-    model: nn.Module
     weights: Path
     ladder: Ladder
     folder: Path
+    lessons: Lessons
 
 
 def compress(
@@ -46,38 +44,60 @@ def compress(
     data_root: Path | None = None,
     download: bool = False,
     trust_checkpoint: bool = False,
+    track: str | None = None,
     progress: Progress,
-) -> Result:
+) -> Result | None:
     """Run, or go on with, the compression that `recipe` describes, in the run directory `out`.
+
+    Under `torchrun` all processes train; the result is the first one's, the others get None.
 
     Raises:
         EdgekdError: a name, setting, file or model that doesn't work, with the remedy; what was finished is kept.
     """
     started = time.monotonic()
     target, budget = catalog.target(recipe.target), catalog.budget(recipe.budget)
-    store = Store(out)
-    with store.lock():
-        progress.stage("data", f"loading {recipe.data}")
-        data = load_dataset(recipe.data, root=data_root, download=download)
-        # before anything is trained, not after the teacher
-        require_loss(recipe.recover, len(data.classes))
-        job = Job(
-            recipe=_settled(recipe, len(data.train), budget),
-            target=target,
-            budget=budget,
-            data=data,
-            device=device_of_target(device_url, target, progress),
-            run=store,
-            shared=Store(cache_folder()),
-            progress=progress,
-            trust_checkpoint=trust_checkpoint,
-        )
-        network, model, weights = teacher(job)
-        original = Original(network, model, weights, *ladder(job, "baseline", model, network.sha256))
-        with Students(job, weights, network.sha256) as students:
-            plan = _plan(job, students, original)
-            finished = _finish(job, students, original, plan)
-        return conclude(job, original.network, original.weights, finished, time.monotonic() - started)
+    if track:
+        catalog.load("track", track)
+    with processes.together():
+        crew = processes.Crew()
+        progress = progress if crew.leads else Silent()
+        progress.stage("start", f"{recipe.model} on {recipe.data} for {recipe.target}")
+        store = Store(out, crew)
+        with store.lock():
+            progress.stage("data", f"loading {recipe.data}")
+            data = load_dataset(recipe.data, root=data_root, download=download)
+            job = Job(
+                recipe=_settled(recipe, len(data.train), budget),
+                target=target,
+                budget=budget,
+                data=data,
+                device=device_of_target(device_url, target, progress),
+                run=store,
+                shared=Store(cache_folder(), crew),
+                progress=progress,
+                trust_checkpoint=trust_checkpoint,
+                track=track,
+            )
+            network, weights, finished = _compressed(job)
+            if not crew.leads:
+                return None
+            with crew.alone():
+                return conclude(job, network, weights, finished, time.monotonic() - started)
+
+
+def _compressed(job: Job) -> tuple[Network, Path, Finished]:
+    """The teacher, its weights, and the student that was planned, trained, exported and measured."""
+    # before anything is trained, not after the teacher
+    accepts(job.network(), job)
+    require_losses(job)
+    require_plan(job)
+    network, model, weights = teacher(job)
+    taught = lessons(job, network, model)
+    original = Original(network, weights, *ladder(job, "baseline", model, network.sha256), taught)
+    start = fresh(job) if job.recipe.student else Net(job, weights, network.sha256)
+    with Students(start.job, start.weights, start.sha256) as students:
+        plan = planned(job, students, network, weights, (original.ladder, original.folder))
+    return network, weights, _finish(job, start, original, plan)
 
 
 def _settled(stated: Recipe, train_images: int, budget: Budget) -> Recipe:
@@ -86,34 +106,21 @@ def _settled(stated: Recipe, train_images: int, budget: Budget) -> Recipe:
     return recipe.model_copy(update={"measure": protocol_for(budget, recipe.measure)})
 
 
-def _plan(job: Job, students: Students, original: Original) -> Plan:
-    """How much to prune: as asked, else as measured, else nothing."""
-    asked = job.recipe.prune.ratio
-    if asked is not None:
-        return Plan(levels=(asked,), candidates=(), ratio=asked, feasible=None, why=f"{asked:.0%} was asked for")
-    if job.device is None:
-        why = "there is no device to plan by; --ratio prunes without one"
-        return Plan(levels=(0.0,), candidates=(), ratio=0.0, feasible=None, why=why)
-    plan = search(students.levels(), lambda ratio: candidate(job, students, ratio, (original.ladder, original.folder)))
-    job.progress.note(f"plan: prune {plan.ratio:.0%}: {plan.why}")
-    return plan
-
-
-def _finish(job: Job, students: Students, original: Original, plan: Plan) -> Finished:
+def _finish(job: Job, start: Net, original: Original, plan: Plan) -> Finished:
     """Train what was planned; where it misses the latency after all, once more with what is one step smaller."""
-    finished = _train(job, students, original, plan)
+    finished = _train(job, start, original, plan)
     further = plan.further()
     if not plan.feasible or further is None or finished.latency == "pass":
         return finished
     why = f"{plan.why}; trained, it missed the latency by a little, so one step further"
     job.progress.note(f"plan: {further:.0%}: {why}")
-    return _train(job, students, original, plan.model_copy(update={"ratio": further, "why": why}))
+    return _train(job, start, original, plan.model_copy(update={"ratio": further, "why": why}))
 
 
-def _train(job: Job, students: Students, original: Original, plan: Plan) -> Finished:
-    """The student of the plan's ratio: distilled, exported, measured, one rung chosen."""
+def _train(job: Job, start: Net, original: Original, plan: Plan) -> Finished:
+    """The student of the plan's ratio: every step taken, exported, measured, one rung chosen."""
     baseline = (original.ladder, original.folder)
-    if plan.ratio == 0:
+    if plan.ratio == 0 and not learns_unpruned(job.recipe):
         return finish(
             job,
             plan,
@@ -123,16 +130,14 @@ def _train(job: Job, students: Students, original: Original, plan: Plan) -> Fini
             baseline=baseline,
             student=baseline,
         )
-    student, folder = students.at(plan.ratio)
-    students.close()
-    network, model, weights = recover(job, student, folder, original.model, original.network.sha256)
-    exported = ladder(job, "student", model, network.sha256)
+    network, net = walk(start, plan.ratio, original.lessons)
+    exported = ladder(net.job, "student", net.module(), net.sha256)
     return finish(
         job,
         plan,
         network=network,
-        weights=weights,
-        structure=folder / student.structure,
+        weights=net.weights,
+        structure=net.structure,
         baseline=baseline,
         student=exported,
     )

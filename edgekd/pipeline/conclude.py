@@ -86,7 +86,7 @@ def _reproducing(recipe: Recipe, teacher: Network, finished: Finished) -> Recipe
         "recover": recipe.recover,
     }
     for part, network in (("teacher", teacher), ("recover", finished.network)):
-        if network.execution and (part == "teacher" or finished.structure):
+        if network.execution and (part == "teacher" or network.sha256 != teacher.sha256):
             ways = network.execution.model_dump(exclude={"images_per_second"})
             known = {key: value for key, value in ways.items() if key in type(decided[part]).model_fields}
             decided[part] = decided[part].model_copy(update=known)
@@ -99,8 +99,9 @@ def _take_away(
     """Copy what the user wants out of the stages; returns the paths below the run directory, by what they are."""
     _, chosen = finished.files[finished.chosen]
     sources = {"model": (chosen, "model.onnx"), "teacher": (teacher_weights, "teacher.safetensors")}
-    if finished.structure:
+    if finished.weights != teacher_weights:
         sources["student"] = (finished.weights, "student.safetensors")
+    if finished.structure:
         sources["structure"] = (finished.structure, "student.json")
     for rung, path in finished.files:
         sources[rung.artifact.name] = (path, f"artifacts/{path.name}")

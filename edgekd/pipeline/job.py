@@ -28,6 +28,8 @@ class Job:
     """Results that other runs may want, such as a trained teacher."""
     progress: Progress
     trust_checkpoint: bool = False
+    track: str | None = None
+    """The tracker that trainings tell their epochs; see `edgekd.track`."""
 
     @property
     def example(self) -> Tensor:

@@ -1,51 +1,86 @@
 """Training a network inside a stage: the teacher from labels, the student from the teacher."""
 
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from edgekd import catalog, files
 from edgekd.distill.engine import train
 from edgekd.distill.execution import choose_execution
+from edgekd.distill.int8 import rounded
+from edgekd.distill.objective import LABELS_ALONE, build_objective
+from edgekd.export.outputs import some
 from edgekd.pipeline.job import Job
 from edgekd.results import Execution, Network
-from edgekd.schema import Accuracy, Recovery, Training
-from edgekd.store import remembered
+from edgekd.schema import Accuracy, Recovery, Training, document
+from edgekd.store import Crew, remembered
+from edgekd.track._base import Tracker
 from edgekd.zoo.cost import macs, parameters
 from edgekd.zoo.weights import save_weights
 
 
-def require_loss(settings: Recovery, classes: int) -> None:
-    """Raises EdgekdError if the recipe's loss doesn't exist, has no such options, or can't take so many classes."""
-    logits = torch.zeros(2, classes)
-    catalog.load("distill.losses", settings.loss).build(settings)(logits, logits, torch.zeros(2, dtype=torch.int64))
+@dataclass(frozen=True)
+class Lessons:
+    """Who teaches, and what of it the student has."""
+
+    teacher: nn.Module
+    sha256: str
+    """Of the teacher's weights; of all teachers' together."""
+    kept: Mapping[str, tuple[int, ...]] | None = None
+    """The teacher's channels that the student's layers kept, where that is known."""
 
 
 def learn(
-    job: Job, model: nn.Module, settings: Training, *, folder: Path, weights: str, teacher: nn.Module | None = None
+    job: Job,
+    model: nn.Module,
+    settings: Training,
+    *,
+    folder: Path,
+    weights: str,
+    lessons: Lessons | None = None,
+    keep_zeros: bool = False,
+    int8: bool = False,
 ) -> Network:
-    """Train `model` and write its best weights to `folder`; goes on from a checkpoint that is there."""
-    chosen = catalog.load("distill.losses", settings.loss if isinstance(settings, Recovery) else "ce")
-    loss, teacher = chosen.build(settings), teacher if chosen.needs_teacher else None
-    execution = remembered(
-        folder / "execution.json",
-        Execution,
-        lambda: choose_execution(model, job.data, settings, loss, teacher),
-    )
-    job.progress.note(f"training in {execution.precision}, {execution.memory_format}: the fastest of those timed here")
+    """Train `model` and write its best weights to `folder`; goes on from a checkpoint that is there.
+
+    Args:
+        job: the run's.
+        model: trained in place.
+        settings: of the training.
+        folder: the stage's.
+        weights: the file's name there.
+        lessons: who teaches; None for the labels alone.
+        keep_zeros: whether single weights were pruned.
+        int8: whether it is rounded to INT8 on the way.
+    """
+    losses = settings.losses if isinstance(settings, Recovery) else LABELS_ALONE
+    teacher, kept = (lessons.teacher, lessons.kept) if lessons else (None, None)
+    objective = build_objective(losses, model, teacher, two_images(job), kept=kept, seed=job.recipe.seed)
+    teacher = teacher if objective.needs_teacher else None
     checkpoint = folder / "checkpoint.pt"
-    trained = train(
-        model,
-        job.data,
-        settings,
-        seed=job.recipe.seed,
-        execution=execution,
-        loss=loss,
-        teacher=teacher,
-        checkpoint=checkpoint,
-        progress=job.progress,
-    )
+    with _as_int8(job, model) if int8 else nullcontext(), _tracked(job, folder, settings) as tracker:
+        execution = _execution(
+            folder, job.run.crew, lambda: choose_execution(model, job.data, settings, objective, teacher)
+        )
+        job.progress.note(f"training in {execution.precision}, {execution.memory_format}: the fastest timed here")
+        trained = train(
+            model,
+            job.data,
+            settings,
+            seed=job.recipe.seed,
+            execution=execution,
+            objective=objective,
+            teacher=teacher,
+            cache=job.shared.root / "teacher-outputs",
+            keep_zeros=keep_zeros,
+            checkpoint=checkpoint,
+            progress=job.progress,
+            tracker=tracker,
+        )
     save_weights(model, folder / weights)
     checkpoint.unlink(missing_ok=True)
     best = trained.validation
@@ -59,5 +94,36 @@ def learn(
         epochs=trained.epochs,
         best_epoch=trained.best_epoch,
         images_per_second=trained.images_per_second,
+        seconds=trained.seconds,
         execution=execution,
     )
+
+
+def _as_int8(job: Job, model: nn.Module) -> AbstractContextManager[None]:
+    return rounded(model, torch.from_numpy(some(job.data.train, job.recipe.quantize.images)))
+
+
+@contextmanager
+def _tracked(job: Job, folder: Path, settings: Training) -> Iterator[Tracker | None]:
+    """The tracker of the training in this stage's folder, if one was asked for."""
+    if job.track is None or not job.run.crew.leads:
+        yield None
+        return
+    name = folder.name.strip(".").removesuffix(".partial")
+    stated = {**document(settings), "model": job.recipe.model, "data": job.data.name, "seed": job.recipe.seed}
+    tracker = catalog.load("track", job.track).begin(job.run.root / "track", name, stated)
+    try:
+        yield tracker
+    finally:
+        tracker.close()
+
+
+def _execution(folder: Path, crew: Crew, choose: Callable[[], Execution]) -> Execution:
+    """How to train: as it was decided when this training began."""
+    decided = remembered(folder / "execution.json", Execution, choose) if crew.leads else Execution()
+    return crew.agree(decided)
+
+
+def two_images(job: Job) -> Tensor:
+    """What losses are built with: two images (2, C, H, W)."""
+    return job.example.repeat(2, 1, 1, 1)

@@ -12,6 +12,9 @@ from edgekd.profiling.session import environment, measure
 from edgekd.progress import Progress
 from edgekd.schema import Artifact, Measurement, Measuring, Target, Value
 
+QUICK = {"launches": 3, "seconds": 0.4, "block_seconds": 0.03, "warmup_seconds": 0.5}
+"""Enough to tell apart networks that differ by a step of the staircase; the verdict is measured in full."""
+
 
 def device_of_target(url: str | None, target: Target, progress: Progress) -> Device | None:
     """The device at `url` (this machine if None) if it is one of the target's kind, else None.

@@ -4,8 +4,10 @@ Latency depends on the widths, not on the weights, so a candidate is measured in
 It isn't a line in the multiply-accumulates but a staircase, so the widths are the runtime's own blocks.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 
+from edgekd.errors import EdgekdError
 from edgekd.results import Candidate, Plan
 
 _TIE = 1.02
@@ -47,6 +49,20 @@ def search(levels: Sequence[float], measure: Callable[[float], Candidate]) -> Pl
         low, high = (low, middle) if fits(middle) else (middle, high)
     why = f"pruning {levels[high]:.0%} is the least measured to meet the budget; {levels[low]:.0%} doesn't"
     return _plan(levels, seen, levels[high], True, why)
+
+
+def least_pruned(levels: Sequence[float], fits: Callable[[float], bool], what: str) -> Plan:
+    """The least of the rising levels that fits, for what only falls with them; nothing is measured for it.
+
+    Raises:
+        EdgekdError: not even the last one fits.
+    """
+    if not fits(levels[-1]):
+        message = f"pruned by {levels[-1]:.0%}, the most there is, it still has more than {what}"
+        raise EdgekdError(message, "Keep more of it, or take another method.")
+    ratio = levels[bisect_left(range(len(levels)), True, key=lambda i: fits(levels[i]))]
+    why = f"it is the least that leaves at most {what}"
+    return Plan(levels=tuple(levels), candidates=(), ratio=ratio, feasible=None, why=why)
 
 
 def _probes(last: int) -> list[int]:

@@ -1,16 +1,19 @@
-"""Teacher: the original network, loaded, or trained once and found again by the hash of what made it."""
+"""Teacher: the original network, loaded, or trained once and found again by the hash of what made it; and its like."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from torch import nn
 
 from edgekd import files
+from edgekd.distill.ensemble import Ensemble
 from edgekd.distill.evaluate import evaluate
 from edgekd.errors import StorageError, UnsupportedModelError
 from edgekd.pipeline.job import Job
-from edgekd.pipeline.learn import learn
+from edgekd.pipeline.learn import Lessons, learn
 from edgekd.results import Network
 from edgekd.schema import Accuracy
+from edgekd.store import fingerprint
 from edgekd.zoo.cost import macs, parameters
 from edgekd.zoo.weights import load_weights, save_weights
 
@@ -20,7 +23,6 @@ WEIGHTS = "teacher.safetensors"
 def teacher(job: Job) -> tuple[Network, nn.Module, Path]:
     """The teacher, ready to teach, and its weights file."""
     model = job.network()
-    _accepts(model, job)
     if job.recipe.weights:
         network, folder = _given(job, model, Path(job.recipe.weights))
     else:
@@ -28,6 +30,20 @@ def teacher(job: Job) -> tuple[Network, nn.Module, Path]:
     load_weights(model, folder / WEIGHTS)
     job.progress.note(f"teacher: validation accuracy {network.val.top1:.2%}, {network.parameters:,} parameters")
     return network, model.eval(), folder / WEIGHTS
+
+
+def lessons(job: Job, network: Network, model: nn.Module) -> Lessons:
+    """What students learn from: the teacher, and the recipe's tutors beside it."""
+    if not job.recipe.tutors:
+        return Lessons(model, network.sha256)
+    members, weights, digests = [model], [1.0], [network.sha256]
+    for tutor in job.recipe.tutors:
+        own = {"model": tutor.model, "weights": tutor.weights, "seed": tutor.seed}
+        trained, other, _ = teacher(replace(job, recipe=job.recipe.model_copy(update=own)))
+        members.append(other)
+        weights.append(tutor.weight)
+        digests.append(trained.sha256)
+    return Lessons(Ensemble(members, weights), fingerprint({"teachers": digests, "weights": weights}))
 
 
 def _given(job: Job, model: nn.Module, weights: Path) -> tuple[Network, Path]:
@@ -65,14 +81,18 @@ def _trained(job: Job, model: nn.Module) -> tuple[Network, Path]:
         "settings": settings,
     }
     network, folder, found = job.shared.stage(
-        "teacher", inputs, Network, lambda folder: learn(job, model, settings, folder=folder, weights=WEIGHTS)
+        "teacher",
+        inputs,
+        Network,
+        lambda folder: learn(job, model, settings, folder=folder, weights=WEIGHTS),
+        together=True,
     )
     if found:
         job.progress.note("teacher: trained before, found again")
     return network, folder
 
 
-def _accepts(model: nn.Module, job: Job) -> None:
+def accepts(model: nn.Module, job: Job) -> None:
     """Raises UnsupportedModelError unless the model turns these images into one logit a class."""
     shape = tuple(job.data.train.shape)
     try:

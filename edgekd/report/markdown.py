@@ -114,24 +114,31 @@ def _candidate(candidate: Candidate, plan: Plan) -> list[str]:
 
 def _training(result: Result) -> str:
     rows = [_network("teacher", result.teacher)]
-    if result.plan.ratio > 0:
+    learned = result.student.sha256 != result.teacher.sha256
+    if learned:
         rows.append(_network("student", result.student))
     header = ["network", "origin", "parameters", "MACs", "epochs (best)", "validation", "trained in"]
     how = (
         f"{loss(result.recipe.recover)} The epoch was chosen on the validation split; "
         "the test set was read once, at the end."
     )
-    return table(header, rows) + (f"\n\n{how}" if result.plan.ratio > 0 else "")
+    return table(header, rows) + (f"\n\n{how}" if learned else "")
+
+
+_FORMULAS = {"ce": "cross entropy", "kd": "T² × KL(teacher ‖ student)"}
 
 
 def loss(recover: Recovery) -> str:
     """What the student minimised."""
-    if recover.loss == "ce":
+    used = {name: options for name, options in recover.losses.items() if options.get("weight", 1.0) > 0}
+    if set(used) == {"ce"}:
         return "The student learned from the labels alone."
-    soft = "T² × KL(teacher ‖ student)" if recover.loss == "kd" else f"`{recover.loss}`"
-    options = "".join(f", {name} = {value:g}" for name, value in recover.options.items())
-    weights = f"{recover.ce_weight:g} × cross entropy + {recover.kd_weight:g} × {soft}"
-    return f"Distillation: {weights}, T = {recover.temperature:g}{options}; both see the same augmented view."
+    terms = []
+    for name, options in used.items():
+        stated = ", ".join(f"{option} = {value:g}" for option, value in options.items() if option != "weight")
+        term = f"{options.get('weight', 1.0):g} × {_FORMULAS.get(name, f'`{name}`')}"
+        terms.append(f"{term} ({stated})" if stated else term)
+    return f"Distillation: {' + '.join(terms)}; both see the same augmented view."
 
 
 def _network(name: str, network: Network) -> list[str]:

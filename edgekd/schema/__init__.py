@@ -27,7 +27,7 @@ from edgekd.schema.measurement import (
     State,
     Trace,
 )
-from edgekd.schema.recipe import Pruning, Quantisation, Recipe, Recovery, Training
+from edgekd.schema.recipe import Keep, Losses, Pruning, Quantisation, Recipe, Recovery, Step, Training, Tutor
 from edgekd.schema.target import Target, Targets
 from edgekd.schema.value import Fraction, Interval, PositiveInt, Reference, Value, document
 from edgekd.schema.verdict import LimitVerdict, Status, Verdict
@@ -44,9 +44,11 @@ __all__ = [
     "FallbackLimit",
     "Fraction",
     "Interval",
+    "Keep",
     "LatencyLimit",
     "Launch",
     "LimitVerdict",
+    "Losses",
     "Measurement",
     "Measurements",
     "Measuring",
@@ -61,11 +63,13 @@ __all__ = [
     "SizeLimit",
     "State",
     "Status",
+    "Step",
     "Target",
     "Targets",
     "TimeLimit",
     "Trace",
     "Training",
+    "Tutor",
     "Value",
     "Verdict",
     "document",

@@ -330,9 +330,9 @@ def test_a_paced_budget_is_measured_paced():
 @pytest.mark.parametrize(
     ("recover", "says"),
     [
-        ('loss = "kdd"', "Did you mean 'kd'"),
-        ("options = {beta = 1.0}", "the loss 'kd' has no 'beta'"),
-        ('loss = "kd_ls"', "'kd_ls' with 10 classes"),
+        ("losses = {kdd = 1}", "Did you mean 'kd'"),
+        ("losses = {kd = {beta = 1.0}}", "the loss 'kd' has no 'beta'"),
+        ("losses = {kd_ls = 9}", "'kd_ls' with 10 classes"),
     ],
 )
 def test_a_loss_that_cannot_be_is_told_before_anything_is_trained(compress, tmp_path, recover, says):

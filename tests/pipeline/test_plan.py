@@ -1,6 +1,7 @@
 import pytest
 
-from edgekd.pipeline.plan import search
+from edgekd.errors import EdgekdError
+from edgekd.pipeline.plan import least_pruned, search
 from edgekd.results import Candidate, RungLatency
 from edgekd.schema import Interval
 
@@ -62,3 +63,22 @@ def test_one_step_further_is_the_next_level():
     plan = search(LEVELS, device(lambda r: 1 - r, 0.52, []))
     assert plan.further() == pytest.approx(plan.ratio + 0.05)
     assert plan.model_copy(update={"ratio": 0.9}).further() is None
+
+
+@pytest.mark.parametrize("most", [1.0, 0.72, 0.5, 0.1])
+def test_what_may_be_left_decides_without_measuring(most):
+    asked = []
+
+    def fits(ratio):
+        asked.append(ratio)
+        return 1 - ratio <= most
+
+    plan = least_pruned(LEVELS, fits, f"{most:.0%} of it")
+    assert plan.ratio == min(ratio for ratio in LEVELS if 1 - ratio <= most)
+    assert len(asked) <= 7
+    assert plan.feasible is None
+
+
+def test_more_than_can_go_is_an_error():
+    with pytest.raises(EdgekdError, match="pruned by 90%, the most there is, it still has more than 5% of it"):
+        least_pruned(LEVELS, lambda ratio: 1 - ratio <= 0.05, "5% of it")

@@ -19,9 +19,9 @@ def test_a_ratio_is_never_shown_without_its_interval(value, text):
 @pytest.mark.parametrize(
     ("recover", "says"),
     [
-        (Recovery(), "0.1 × cross entropy + 0.9 × T² × KL(teacher ‖ student), T = 4;"),
-        (Recovery(loss="ce"), "The student learned from the labels alone."),
-        (Recovery(loss="dkd", options={"beta": 2.0}), "0.1 × cross entropy + 0.9 × `dkd`, T = 4, beta = 2;"),
+        (Recovery(), "0.1 × cross entropy + 0.9 × T² × KL(teacher ‖ student) (temperature = 4);"),
+        (Recovery(losses={"ce": {}, "kd": {"weight": 0.0}}), "The student learned from the labels alone."),
+        (Recovery(losses={"dkd": {"beta": 2.0}, "at": {"weight": 9.0}}), "1 × `dkd` (beta = 2) + 9 × `at`; both"),
     ],
 )
 def test_it_says_what_the_student_minimised(recover, says):

@@ -1,0 +1,200 @@
+"""The line: the recipe's steps, from the network that it begins with to the student."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from edgekd import files
+from edgekd.distill.evaluate import evaluate
+from edgekd.distill.forward import see
+from edgekd.distill.objective import build_objective
+from edgekd.distill.step import pruned_weights
+from edgekd.pipeline.job import Job
+from edgekd.pipeline.learn import Lessons, learn, two_images
+from edgekd.pipeline.students import Students
+from edgekd.prune.kept import channels_kept
+from edgekd.results import Network
+from edgekd.schema import Accuracy, Recipe, Recovery, Step, Value
+from edgekd.zoo.anew import draw_anew
+from edgekd.zoo.cost import macs, parameters
+from edgekd.zoo.structure import Structure, load_student
+from edgekd.zoo.weights import load_weights, save_weights
+
+WEIGHTS = "student.safetensors"
+
+
+@dataclass(frozen=True)
+class Net:
+    """A network between two steps."""
+
+    job: Job
+    """The run's, with the network's architecture as the recipe's model."""
+    weights: Path
+    sha256: str
+    structure: Path | None = None
+    """What pruning left of the architecture; None where it is whole."""
+    sparse: bool = False
+    """Whether single weights were pruned, which stay zero."""
+    int8: bool = False
+    """Whether its trainings round to INT8."""
+    seconds: float = 0.0
+    """What its trainings took."""
+
+    def module(self) -> nn.Module:
+        """The network, in eval mode."""
+        if self.structure:
+            return load_student(Structure.read(self.structure), self.weights).eval()
+        model = self.job.network()
+        load_weights(model, self.weights)
+        return model.eval()
+
+
+class Fresh(Value):
+    """Random weights in a file."""
+
+    file: str
+    sha256: str
+
+
+def fresh(job: Job) -> Net:
+    """The recipe's student with random weights."""
+    assert job.recipe.student is not None
+    own = replace(job, recipe=job.recipe.model_copy(update={"model": job.recipe.student}))
+
+    def build(folder: Path) -> Fresh:
+        save_weights(own.network(), folder / WEIGHTS)
+        return Fresh(file=WEIGHTS, sha256=files.sha256(folder / WEIGHTS))
+
+    inputs = {
+        "model": own.recipe.model,
+        "seed": job.recipe.seed,
+        "classes": len(job.data.classes),
+        "shape": job.data.train.shape,
+    }
+    made, folder, _ = job.run.stage("fresh", inputs, Fresh, build)
+    return Net(own, folder / made.file, made.sha256)
+
+
+def require_losses(job: Job) -> None:
+    """Raises EdgekdError if a step's losses don't exist, have no such options, or can't take this network."""
+    network, images = job.network(), two_images(job)
+    # a student that is pruned has some of the network's channels; which ones isn't known before
+    kept: dict[str, tuple[int, ...]] | None = None if job.recipe.student else {}
+    for step in job.recipe.steps:
+        if step.do in ("distil", "finetune"):
+            losses = settings_of(job.recipe, step).losses
+            objective = build_objective(losses, network, network, images, kept=kept)
+            seen = see(network.eval(), images, "fp32", objective.student_taps)
+            objective(seen, seen, torch.zeros(2, dtype=torch.int64))
+
+
+def walk(net: Net, ratio: float, lessons: Lessons) -> tuple[Network, Net]:
+    """Take every step of the recipe, pruning `ratio` in all; the student as it is documented, and where it is."""
+    network = None
+    for step in net.job.recipe.steps:
+        if step.do == "prune":
+            network, net = None, _prune(net, ratio * step.share, whole=ratio)
+        elif step.do == "int8":
+            net = replace(net, int8=True)
+        elif step.do == "reset":
+            network, net = None, _reset(net)
+        else:
+            network, net = _train(net, settings_of(net.job.recipe, step), lessons)
+    return network or _as_it_is(net), net
+
+
+def settings_of(recipe: Recipe, step: Step) -> Recovery:
+    """How a step trains."""
+    stated = {name: getattr(step, name) for name in ("epochs", "learning_rate", "losses")}
+    labels = {"losses": {"ce": {"weight": 1.0}}} if step.do == "finetune" else {}
+    return recipe.recover.model_copy(update={**labels, **{k: v for k, v in stated.items() if v is not None}})
+
+
+def _prune(net: Net, ratio: float, *, whole: float) -> Net:
+    """The network with this ratio of the original gone, or where that is a part of the `whole`, about as much."""
+    with Students(net.job, net.weights, net.sha256, structure=net.structure) as students:
+        if ratio < whole:
+            # a part of the way may lie between two networks, or before the first
+            ratio = max(level for level in students.levels() if level <= ratio)
+        if ratio == 0:
+            return net
+        student, folder = students.at(ratio)
+    sparse = net.sparse or net.job.recipe.prune.method == "weights"
+    return replace(
+        net,
+        weights=folder / student.weights,
+        sha256=student.sha256,
+        structure=folder / student.structure,
+        sparse=sparse,
+    )
+
+
+def _reset(net: Net) -> Net:
+    """The network with new random weights; what was pruned of it stays gone."""
+
+    def build(folder: Path) -> Fresh:
+        model = net.module()
+        zeros = pruned_weights(model) if net.sparse else []
+        draw_anew(model, net.job.recipe.seed)
+        with torch.no_grad():
+            for weight, zero in zeros:
+                weight.masked_fill_(zero, 0)
+        save_weights(model, folder / WEIGHTS)
+        return Fresh(file=WEIGHTS, sha256=files.sha256(folder / WEIGHTS))
+
+    inputs = {"network": net.sha256, "sparse": net.sparse, "seed": net.job.recipe.seed}
+    made, folder, _ = net.job.run.stage("reset", inputs, Fresh, build)
+    return replace(net, weights=folder / made.file, sha256=made.sha256)
+
+
+def _train(net: Net, settings: Recovery, lessons: Lessons) -> tuple[Network, Net]:
+    """The network after a training, and its weights."""
+    job, model = net.job, net.module()
+    if net.structure and "kept_channels" in settings.losses:
+        structure = Structure.read(net.structure)
+        lessons = replace(lessons, kept=channels_kept(job.network().eval(), job.example, structure))
+    job.progress.stage("recover", f"training the student ({parameters(model):,} parameters)")
+    inputs = {
+        "student": net.sha256,
+        "teacher": lessons.sha256,
+        "data": job.data.fingerprint,
+        "seed": job.recipe.seed,
+        "settings": settings,
+        "sparse": net.sparse,
+        "int8": net.int8,
+    }
+    network, folder, _ = job.run.stage(
+        "recover",
+        inputs,
+        Network,
+        lambda to: learn(
+            job,
+            model,
+            settings,
+            folder=to,
+            weights=WEIGHTS,
+            lessons=lessons,
+            keep_zeros=net.sparse,
+            int8=net.int8,
+        ),
+        together=True,
+    )
+    job.progress.note(f"student: validation accuracy {network.val.top1:.2%}, {network.parameters:,} parameters")
+    taken = net.seconds + network.seconds
+    return network, replace(net, weights=folder / WEIGHTS, sha256=network.sha256, seconds=taken)
+
+
+def _as_it_is(net: Net) -> Network:
+    """A network that ends pruned and untrained."""
+    model, data = net.module(), net.job.data
+    score = evaluate(model, data.val)
+    return Network(
+        weights=net.weights.name,
+        sha256=net.sha256,
+        parameters=parameters(model),
+        macs=macs(model, data.train.shape),
+        val=Accuracy(correct=score.correct, images=score.images, dataset=data.name, split="val"),
+        origin="pruned",
+    )

@@ -1,0 +1,140 @@
+"""Recipes whose steps aren't the default, whole runs on real data."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from safetensors.torch import load_file
+
+from edgekd.pipeline.line import settings_of
+from edgekd.schema import Recipe, Step
+from edgekd.zoo.structure import Structure
+
+PRUNED = ("--ratio", "0.5")
+
+
+@pytest.fixture
+def run(compress, quick, tmp_path):
+    """Runs `compress` with a recipe of these lines; its document, once it didn't fail."""
+
+    def with_lines(lines, *options):
+        recipe = tmp_path / "recipe.toml"
+        recipe.write_text(f"{lines}\n{quick.read_text()}")
+        ended = compress(tmp_path / "run", "--recipe", recipe, "--json", *options)
+        assert ended.code in (0, 1, 3), ended.err
+        return ended
+
+    return with_lines
+
+
+def test_distil_prune_finetune(run):
+    ended = run('steps = ["distil", "prune", "finetune"]', *PRUNED)
+    student = ended.document["student"]
+    assert student["origin"] == "trained"
+    assert student["parameters"] < ended.document["teacher"]["parameters"]
+    assert Structure.read(ended.folder / "student.json").ratio == 0.5
+    assert ended.err.count("training the student") == 2
+
+
+def test_gradual_pruning_ends_in_the_widths_of_one_shot(run):
+    ended = run('steps = [{do = "prune", share = 0.5}, "distil", "prune", "distil"]', *PRUNED)
+    gradual = Structure.read(ended.folder / "student.json")
+    assert ended.err.count("training the student") == 2
+    once = run("", *PRUNED)
+    assert gradual.layers == Structure.read(once.folder / "student.json").layers
+
+
+def test_a_network_that_ends_pruned_is_not_trained(run):
+    ended = run('steps = ["prune"]', *PRUNED)
+    assert ended.document["student"]["origin"] == "pruned"
+    assert "training the student" not in ended.err
+
+
+def test_another_architecture_learns_from_several_teachers_in_two_stages(run):
+    lines = (
+        'model = "resnet14"\nstudent = "resnet8"\ntutors = [{model = "resnet8", seed = 1, weight = 2}]\n'
+        'steps = [{do = "distil", losses = {crosslayer = 1}}, "distil"]\n'
+    )
+    ended = run(lines, "--model", "resnet14")
+    document = ended.document
+    assert document["plan"]["why"] == "the student is another architecture"
+    assert document["student"]["origin"] == "distilled"
+    assert document["student"]["parameters"] < document["teacher"]["parameters"]
+    assert ended.err.count("training resnet") == 2
+    assert ended.err.count("training the student") == 2
+    assert (ended.folder / "student.safetensors").exists()
+    report = (ended.folder / "report.md").read_text()
+    assert "student" in report
+
+
+def test_single_weights_that_were_pruned_stay_zero(run):
+    ended = run('[prune]\nmethod = "weights"', "--ratio", "0.8")
+    weights = [w for w in load_file(ended.folder / "student.safetensors").values() if w.dim() > 1]
+    zeros = sum(int((w == 0).sum()) for w in weights)
+    assert zeros / sum(w.numel() for w in weights) == pytest.approx(0.8, abs=0.01)
+    assert ended.document["student"]["origin"] == "distilled"
+
+
+@pytest.mark.parametrize(
+    ("keep", "left"),
+    [("parameters = 0.5", "parameters"), ("macs = 0.4, parameters = 0.9", "macs")],
+)
+def test_the_plan_keeps_what_the_recipe_says(run, keep, left):
+    document = run(f"[prune]\nkeep = {{{keep}}}").document
+    limit = {"parameters": 0.5, "macs": 0.4}[left]
+    assert document["student"][left] <= limit * document["teacher"][left]
+    levels = document["plan"]["levels"]
+    less = levels[levels.index(document["plan"]["ratio"]) - 1]
+    assert 0 < less < document["plan"]["ratio"]
+    assert "of its" in document["plan"]["why"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        ('method = "weights"', "doesn't make a network faster"),
+        ('method = "wieghts"', "Did you mean 'weights'"),
+        ('options = {sope = "global"}', "has no 'sope'"),
+    ],
+)
+def test_what_cannot_be_planned_is_told_before_anything_is_trained(compress, tmp_path, quick, lines, says):
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(f"[prune]\n{lines}\n{quick.read_text()}")
+    ended = compress(tmp_path / "run", "--recipe", recipe)
+    assert ended.code == 2
+    assert says in ended.err
+    assert "training" not in ended.err
+
+
+def test_kept_channels_are_followed(run):
+    ended = run("[recover.losses]\nkd = 0.9\nkept_channels = 1\n", *PRUNED)
+    assert ended.document["recipe"]["recover"]["losses"]["kept_channels"] == {"weight": 1.0}
+
+
+def test_prune_int8_distil(run):
+    ended = run('steps = ["prune", "int8", "distil"]', *PRUNED)
+    assert ended.document["student"]["origin"] == "distilled"
+    tried = {tried["name"]: tried for tried in ended.document["tried"]}
+    assert "student-int8" in tried
+
+
+def test_a_step_states_what_differs_from_the_recipe():
+    recipe = Recipe(model="resnet8", data="digits", target="x86-cpu", budget="half-latency")
+    assert settings_of(recipe, Step(do="distil")) == recipe.recover
+    assert settings_of(recipe, Step(do="finetune")).losses == {"ce": {"weight": 1.0}}
+    changed = settings_of(recipe, Step(do="distil", epochs=3, learning_rate=0.5, losses={"kd": {"weight": 1.0}}))
+    assert (changed.epochs, changed.learning_rate, changed.losses) == (3, 0.5, {"kd": {"weight": 1.0}})
+
+
+@pytest.mark.slow
+def test_two_processes_compress_together(quick, tmp_path):
+    line = ["--model", "resnet8", "--data", "digits", "--target", "x86-cpu", "--ratio", "0.5", "--recipe", quick]
+    line += ["--teacher-epochs", "1", "--epochs", "1", "--out", tmp_path / "run", "--json"]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = [*launcher, "-m", "edgekd", "compress", *line]
+    for _ in range(2):  # the second time, all is found
+        ended = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=400)
+        document = json.loads(ended.stdout)
+        assert document["student"]["origin"] == "distilled"
+        assert ended.stderr.count("training the student") == 1
