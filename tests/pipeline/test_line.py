@@ -15,14 +15,15 @@ PRUNED = ("--ratio", "0.5")
 
 
 @pytest.fixture
-def run(compress, quick, tmp_path):
+def run(compress, tmp_path):
     """Runs `compress` with a recipe of these lines; its document, once it didn't fail."""
 
     def with_lines(lines, *options):
         recipe = tmp_path / "recipe.toml"
-        recipe.write_text(f"{lines}\n{quick.read_text()}")
-        ended = compress(tmp_path / "run", "--recipe", recipe, "--json", *options)
-        assert ended.code in (0, 1, 3), ended.err
+        recipe.write_text(lines)
+        # a target that isn't here: what the steps give is the matter, not how fast it is
+        ended = compress(tmp_path / "run", "--recipe", recipe, "--json", *options, target="android-phone")
+        assert ended.code in (1, 3), ended.err  # so short a training may lose more than the budget allows
         return ended
 
     return with_lines
