@@ -29,6 +29,9 @@ _EXTRAS = {
     "psutil": "compress",
     "tomli_w": "compress",
     "filelock": "compress",
+    "matplotlib": "report",
+    "tensorboard": "track",
+    "mlflow": "track",
 }
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from edgekd.profiling.explain import Explanation
     from edgekd.results import Result
     from edgekd.schema import Budget, Measurement, Target, Value, Verdict
+    from edgekd.studies._results import Outline, StudyResult
 
 _ANSI_COLOURS = {"pass": 32, "fail": 31, "inconclusive": 33, "not measured": 33, "invalid": 35}
 _LINE_EVERY_S = 10
@@ -141,6 +142,46 @@ def targets(known: "Sequence[Target]") -> None:
 def budgets(known: "Sequence[Budget]") -> None:
     """The budgets, one a line."""
     _table([["name", "what"], *([b.name, b.title] for b in known)])
+
+
+def studies(known: "Sequence[Outline]") -> None:
+    """The studies, one a line."""
+    rows = [["name", "what", "arms", "cells", "about"]]
+    for s in known:
+        rows.append([s.name, s.title, str(len(s.arms)), str(s.cells), _about(s.minutes)])
+    _table(rows)
+
+
+def outline(found: "Outline") -> None:
+    """A study as it is planned."""
+    print(f"{found.title}\n{found.paper}\n")
+    if found.published:
+        _table([["the paper's numbers", "", "data"], *([p.what, p.value, p.data] for p in found.published)])
+    for text in found.differs:
+        print(f"- {text}")
+    columns = list(dict.fromkeys(factor for arm in found.arms for factor in arm))
+    print()
+    _table([columns, *([arm.get(column, "") for column in columns] for arm in found.arms)])
+    scale = found.scale
+    print(f"\nscale {scale.name}: {scale.data}, {scale.train_images:,} images, {scale.epochs} epochs an arm")
+    print(f"{found.cells} cells with {found.seeds} seeds: {_about(found.minutes)} on two cores of a server")
+
+
+def _about(minutes: float) -> str:
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.0f} h"
+
+
+def study_result(found: "StudyResult") -> None:
+    """What a study came to, and where all of it is."""
+    from edgekd.report.study import arm_rows, intervals
+
+    _table(arm_rows(found))
+    print(f"\n{intervals(found)}")
+    for failure in found.failures:
+        print(f"failed: {failure.arm}, seed {failure.seed}: {failure.message}")
+    for remark in found.remarks:
+        print(f"- {remark}")
+    print(f"\nreport: {Path(found.folder) / found.files['report']}")
 
 
 def settings(value: "Value") -> None:

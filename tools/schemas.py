@@ -7,6 +7,7 @@ from edgekd.pipeline.doctor import Diagnosis
 from edgekd.profiling.explain import Explanation
 from edgekd.results import Result
 from edgekd.schema import Budgets, Measurement, Measurements, Targets, Value, Verdict
+from edgekd.studies._results import Outlines, StudyResult
 
 FOLDER = Path(__file__).parent.parent / "edgekd" / "schemas"
 
@@ -19,6 +20,8 @@ DOCUMENTS: dict[str, type[Value]] = {
     "targets": Targets,
     "budgets": Budgets,
     "doctor": Diagnosis,
+    "study": StudyResult,
+    "studies": Outlines,
 }
 
 

@@ -14,6 +14,7 @@ from edgekd.cli.compress import compress
 from edgekd.cli.doctor import doctor
 from edgekd.cli.lists import budgets, targets
 from edgekd.cli.profile import profile
+from edgekd.cli.study import study
 from edgekd.failures import run
 
 app = typer.Typer(
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 for command in (compress, profile, check, doctor):
     app.command()(command)
+app.add_typer(study, name="study")
 app.add_typer(targets, name="targets")
 app.add_typer(budgets, name="budgets")
 

@@ -1,0 +1,34 @@
+"""What may fail without ending a study."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from edgekd.errors import EdgekdError, StorageError
+
+T = TypeVar("T")
+
+
+def attempt(make: Callable[[], T]) -> T | Exception:
+    """What this makes, or the error that it ends in.
+
+    Raises:
+        StorageError: a full disk would stop everything else as well.
+    """
+    try:
+        return make()
+    except StorageError:
+        raise
+    except Exception as e:  # a night's other cells are worth more than the place where a bug shows
+        return e
+
+
+def made(found: T | Exception) -> T:
+    """What was made; raises the error in its place."""
+    if isinstance(found, Exception):
+        raise found
+    return found
+
+
+def message(error: Exception) -> str:
+    """An error in a line of a table."""
+    return error.message if isinstance(error, EdgekdError) else f"{type(error).__name__}: {error}"

@@ -1,0 +1,87 @@
+"""What networks cost: their fp32 files, and their latency beside the teacher's."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from edgekd.errors import DeviceError, MeasurementError, UnsupportedModelError
+from edgekd.export.onnx import OPSET, export_onnx
+from edgekd.pipeline.job import Job
+from edgekd.pipeline.ladder import runtimes
+from edgekd.pipeline.measuring import measured
+from edgekd.profiling.artifact import describe
+from edgekd.profiling.statistics import percentile, ratio, samples_ms
+from edgekd.schema import Artifact, Interval, Measurement, Value
+
+TEACHER = "teacher"
+
+_AT_ONCE = 7
+"""Networks beside the teacher in one session: each is a process on the device."""
+
+
+class Exported(Value):
+    """A network's fp32 file."""
+
+    artifact: Artifact
+
+
+@dataclass(frozen=True)
+class File:
+    """It, where it is."""
+
+    artifact: Artifact
+    path: Path
+
+
+@dataclass(frozen=True)
+class Latency:
+    """A network's beside the teacher's."""
+
+    median_ms: float
+    ratio: Interval
+
+
+def export(job: Job, name: str, model: nn.Module, sha256: str) -> File:
+    """The fp32 file of a network whose weights have this hash; raises as `export_onnx`."""
+    opset = min((OPSET, *job.target.max_opset.values()))
+
+    def build(folder: Path) -> Exported:
+        path = folder / "model.onnx"
+        export_onnx(model, job.example, path, opset=opset)
+        found = describe(path, name=name, precision="fp32", runtime=runtimes(job)[0], lineage={"weights": sha256})
+        return Exported(artifact=found)
+
+    inputs = {"network": sha256, "opset": opset, "shape": job.data.train.shape}
+    stored, folder, _ = job.run.stage("exported", inputs, Exported, build)
+    return File(stored.artifact.model_copy(update={"name": name}), folder / stored.artifact.file)
+
+
+def latencies(job: Job, teacher: File, others: Mapping[str, File]) -> dict[str, Latency]:
+    """The latency of each file, by the same keys, measured in turns with the teacher's, which is at `TEACHER`.
+
+    What couldn't be measured is left out, and a note says why: all of them, where there is no device.
+    """
+    found: dict[str, Latency] = {}
+    keys = list(others) if job.device else []
+    for start in range(0, len(keys), _AT_ONCE):
+        now = keys[start : start + _AT_ONCE]
+        job.progress.stage("measure", f"measuring {len(now)} networks beside {teacher.artifact.name}")
+        files = [teacher, *(others[key] for key in now)]
+        try:
+            measurements = measured(job, [(f.artifact, f.path) for f in files], job.recipe.measure)
+            found.update(_latencies(job, dict(zip([TEACHER, *now], measurements, strict=True))))
+        except (DeviceError, MeasurementError, UnsupportedModelError) as e:
+            job.progress.note(f"not measured: {e.message}")
+    return found
+
+
+def _latencies(job: Job, measurements: Mapping[str, Measurement]) -> dict[str, Latency]:
+    baseline, found = measurements[TEACHER], {}
+    for key, one in measurements.items():
+        if invalid := dict.fromkeys((*baseline.invalid, *one.invalid)):
+            job.progress.note(f"{one.artifact.name}: not measured: {'; '.join(invalid)}")
+        else:
+            found[key] = Latency(percentile(samples_ms(one), 50), ratio(one, baseline))
+    return found

@@ -1,0 +1,91 @@
+"""What a study will do, before it does: its arms, its cells, and about how long they take."""
+
+from typing import cast
+
+from edgekd import catalog
+from edgekd.errors import EdgekdError
+from edgekd.studies._base import Arm, Scale, Study
+from edgekd.studies._results import Outline
+
+# of 28×28 pixels in one channel, trained in batches of 128 on two cores of an x86 server; what isn't known trains as
+# slowly as most
+_IMAGES_PER_SECOND = {
+    "resnet8": 3000,
+    "resnet20": 1300,
+    "resnet32": 850,
+    "vgg6": 1600,
+    "vgg11": 450,
+    "mobilenet_v1:width=0.5": 930,
+    "mobilenet_v1:blocks128=0,blocks256=0,blocks512=0,width=0.5": 1600,
+}
+_OTHERS = 200
+_DIGITS = 1.5
+"""Times as many images of the digits' 16×16 pixels a second, in smaller batches."""
+
+_CELL_SECONDS = 2.0
+"""Beside the epochs: loading, evaluating, storing."""
+_STRUCTURE_SECONDS = 10.0
+"""To prune, export and measure one."""
+
+
+def study(name: str) -> Study:
+    """The study of that name.
+
+    Raises:
+        EdgekdError: there is none.
+    """
+    return cast(Study, catalog.load("studies", name))
+
+
+def scaled(found: Study, name: str, *, epochs: int | None = None, teacher_epochs: int | None = None) -> Scale:
+    """The study's scale of that name, with other epochs where they are given.
+
+    Raises:
+        EdgekdError: there is no such scale.
+    """
+    if name not in found.SCALES:
+        raise EdgekdError(f"no scale {name!r}", catalog.nearest(name, found.SCALES))
+    changes = {"epochs": epochs, "teacher_epochs": teacher_epochs}
+    stated = {key: value for key, value in changes.items() if value is not None}
+    return found.SCALES[name].model_copy(update=stated)
+
+
+def outline(name: str, scale: Scale, seeds: int) -> Outline:
+    """The study's outline at a scale."""
+    found = study(name)
+    arms = found.arms(scale)
+    return Outline(
+        name=name,
+        title=found.TITLE,
+        paper=found.PAPER,
+        published=found.PUBLISHED,
+        differs=found.DIFFERS,
+        scale=scale,
+        seeds=seeds,
+        arms=tuple(arm.factors for arm in arms),
+        cells=len(arms) * seeds,
+        minutes=round(_seconds(arms, scale, seeds) / 60, 1),
+    )
+
+
+def _seconds(arms: tuple[Arm, ...], scale: Scale, seeds: int) -> float:
+    faster = _DIGITS if scale.data == "digits" else 1.0
+    images = scale.train_images / faster
+    cells = sum(scale.epochs * images / _rate(arm) for arm in arms if _is_trained(arm))
+    teachers = {(str(arm.settings["model"]), 0) for arm in arms}
+    teachers |= {(tutor["model"], tutor["seed"]) for arm in arms for tutor in arm.settings.get("tutors", ())}
+    taught = sum(scale.teacher_epochs * images / _IMAGES_PER_SECOND.get(model, _OTHERS) for model, _ in teachers)
+    structures = {
+        repr({k: v for k, v in a.settings.items() if "prune." in k or k in ("model", "student")}) for a in arms
+    }
+    measured = len(structures) + sum(len(arm.choices) for arm in arms)
+    return seeds * (cells + _CELL_SECONDS * len(arms)) + taught + _STRUCTURE_SECONDS * measured
+
+
+def _rate(arm: Arm) -> float:
+    student = arm.settings.get("student") or arm.settings["model"]
+    return _IMAGES_PER_SECOND.get(student, _OTHERS)
+
+
+def _is_trained(arm: Arm) -> bool:
+    return any(step["do"] in ("distil", "finetune") for step in arm.settings["steps"])

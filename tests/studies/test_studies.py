@@ -1,0 +1,108 @@
+"""All studies: what they say, and recipes that hold."""
+
+import subprocess
+import sys
+
+import pytest
+
+from edgekd import catalog
+from edgekd.errors import EdgekdError
+from edgekd.pipeline.study.job import recipe_of
+from edgekd.prune.options import method_of
+from edgekd.studies._outline import outline, scaled, study
+from edgekd.studies._results import Plan
+from edgekd.zoo.build import build
+
+STUDIES = ["chou2021", "edgekd", "hong2022", "malihi2024", "prakosa2018"]
+SCALES = ["smoke", "small", "paper"]
+
+
+def arms(name, scale="smoke", **changes):
+    found = study(name)
+    return found.arms(scaled(found, scale, **changes))
+
+
+def test_the_studies_of_the_literature_are_there():
+    assert catalog.names("studies") == STUDIES
+
+
+@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize("scale", SCALES)
+def test_arms_have_names_of_their_own_and_controls_that_stand_before_them(name, scale):
+    known = []
+    for arm in arms(name, scale):
+        assert arm.name not in known
+        assert arm.control is None or arm.control in known
+        assert arm.as_fast_as is None or arm.as_fast_as in known
+        known.append(arm.name)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize("scale", SCALES)
+def test_every_arm_is_a_recipe_of_losses_and_methods_that_exist(name, scale):
+    found = study(name)
+    plan = Plan(study=name, data="digits", data_fingerprint="", scale=found.SCALES[scale], seeds=1, target="x86-cpu")
+    for arm in found.arms(found.SCALES[scale]):
+        for choice in arm.choices or ({},):
+            recipe = recipe_of(plan, {**arm.settings, **choice}, 3, 1000)
+            assert recipe.seed == 3
+            prunes = any(step.do == "prune" for step in recipe.steps)
+            assert prunes == (recipe.prune.ratio is not None)
+            assert prunes != (recipe.student is not None)
+            method_of(recipe.prune.method, recipe.prune.options)
+            losses = [recipe.recover.losses, *(step.losses for step in recipe.steps if step.losses)]
+            for names in losses:
+                assert set(names) <= set(catalog.names("distill.losses"))
+
+
+@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize("scale", SCALES)
+def test_every_network_can_be_built(name, scale):
+    models = {arm.settings["model"] for arm in arms(name, scale)}
+    for arm in arms(name, scale):
+        options = [arm.settings, *arm.choices, *arm.settings.get("tutors", ())]
+        models |= {o[key] for o in options for key in ("model", "student") if key in o}
+    for model in models:
+        build(model, classes=10, channels=1)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_all_arms_of_a_pair_train_for_as_many_epochs(name):
+    scale = scaled(study(name), "small")
+    for arm in study(name).arms(scale):
+        trained = [step for step in arm.settings["steps"] if step["do"] in ("distil", "finetune")]
+        epochs = sum(step.get("epochs", scale.epochs) for step in trained)
+        assert epochs == (scale.epochs if trained else 0)
+
+
+def test_epochs_that_are_given_reach_every_step():
+    for name in STUDIES:
+        for arm in arms(name, "smoke", epochs=1):
+            assert all(step.get("epochs", 1) == 1 for step in arm.settings["steps"])
+
+
+def test_the_outline_counts_cells_and_costs_more_at_a_larger_scale():
+    small, smoke = (outline("hong2022", scaled(study("hong2022"), scale), 3) for scale in ("small", "smoke"))
+    assert smoke.cells == 24
+    assert small.minutes > smoke.minutes > 0
+    assert outline("hong2022", scaled(study("hong2022"), "small"), 6).minutes > 1.5 * small.minutes
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_small_study_is_meant_to_take_75_minutes_at_most(name):
+    assert outline(name, scaled(study(name), "small"), 3).minutes <= 75
+
+
+def test_a_wrong_name_says_which_there_are():
+    with pytest.raises(EdgekdError) as wrong:
+        study("hong2021")
+    assert "hong2022" in wrong.value.hint
+    with pytest.raises(EdgekdError) as wrong:
+        scaled(study("hong2022"), "smal")
+    assert "small" in wrong.value.hint
+
+
+def test_a_study_imports_no_torch():
+    code = "from edgekd.studies._outline import *; import sys; "
+    code += "[outline(n, scaled(study(n), 'smoke'), 3) for n in sys.argv[1:]]; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code, *STUDIES], check=False).returncode == 0
