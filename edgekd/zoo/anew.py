@@ -21,6 +21,6 @@ def draw_anew(model: nn.Module, seed: int) -> None:
                 continue
             if not hasattr(layer, "reset_parameters"):
                 what = f"{name or 'the network'} holds tensors of its own, which can't be drawn anew"
-                raise UnsupportedModelError(what, "Keep the weights: leave out the step 'reset'.")
+                raise UnsupportedModelError(what, "Keep the weights: no step 'reset', no weights = 'scratch'.")
             layer.reset_parameters()
         he_initialised(model)

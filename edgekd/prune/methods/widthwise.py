@@ -11,15 +11,14 @@ Options: `weights` is "inherited", or "scratch" for the same network with fresh 
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from edgekd.errors import UnsupportedModelError
 from edgekd.prune import narrow
 from edgekd.prune._base import Option, Student, Subject
 from edgekd.prune.graph import Group
 from edgekd.prune.options import choice
 from edgekd.prune.scores import WEIGHTED, channel_sums, weight_of
-from edgekd.zoo.architectures._base import he_initialised
+from edgekd.zoo.anew import draw_anew
 
 OPTIONS: Mapping[str, Option] = {"weights": "inherited", "seed": 0.0}
 CHOICES = {"weights": ("inherited", "scratch")}
@@ -46,19 +45,5 @@ def prune(subject: Subject, ratio: float) -> Student:
     weights = choice(subject, OPTIONS, CHOICES, "weights")
     student = narrow.narrow(subject, ratio, scores)
     if ratio > 0 and weights == "scratch":
-        _draw_anew(student.model, int(subject.options.get("seed", 0)))
+        draw_anew(student.model, int(subject.options.get("seed", 0)))
     return student
-
-
-def _draw_anew(model: nn.Module, seed: int) -> None:
-    """Weights as edgekd's own networks begin with them, whatever the network: He's, and batch norms that do nothing."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        for name, layer in model.named_modules():
-            if not any(True for _ in layer.parameters(recurse=False)):
-                continue
-            if not hasattr(layer, "reset_parameters"):
-                message = f"prune.options: weights = 'scratch', but {name or 'the network'} holds tensors of its own"
-                raise UnsupportedModelError(message, "Set weights = 'inherited'.")
-            layer.reset_parameters()
-        he_initialised(model)
