@@ -5,8 +5,9 @@ Of that paper edgekd knows the abstract alone: a "cross-layer matrix" (their con
 teacher's features, and 1×1 convolutions where dimensions differ. All the rest is edgekd's choice: the matrix is that
 of the flow between two layers of J. Yim, D. Joo, J. Bae, J. Kim, "A Gift from Knowledge Distillation: Fast
 Optimization, Network Minimization and Transfer Learning", CVPR 2017, equation 1, between every two stages and not only
-neighbours; larger maps are averaged to the smaller size (they take the maximum); the loss is the mean of the squared
-differences. The paper's other parts are the loss 'kd' and several teachers.
+neighbours; larger maps are averaged to the smaller size (they take the maximum); the matrices are compared at length 1,
+since a student's first ones may be any number of times the teacher's, and its training then diverges. The paper's other
+parts are the loss 'kd' and several teachers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,9 +26,13 @@ from edgekd.errors import EdgekdError
 NEEDS: Literal["features"] = "features"
 OPTIONS: Mapping[str, float] = {}
 
+_LEAST = 1e-2
+"""Matrices shorter than this are scaled by as much as one of this length: a gradient that stays bounded."""
+
 
 def crosslayer_loss(student: Sequence[Tensor], teacher: Sequence[Tensor]) -> Tensor:
-    """The mean squared difference of two networks' `flow` between stages, the mean over every two stages.
+    """The squared distance of two networks' `flow` between stages, each scaled to length 1: from 0 to 4, the mean over
+    the batch and over every two stages.
 
     From two or more stages (B, C_i, H_i, W_i) of each, with the same channels C_i; the teacher's are constants.
     """
@@ -35,7 +40,11 @@ def crosslayer_loss(student: Sequence[Tensor], teacher: Sequence[Tensor]) -> Ten
         (flow(*ours), flow(*theirs).detach())
         for ours, theirs in zip(combinations(student, 2), combinations(teacher, 2), strict=True)
     )
-    return torch.stack([F.mse_loss(*both) for both in flows]).mean()
+    return torch.stack([(_unit(ours) - _unit(theirs)).square().sum(1).mean() for ours, theirs in flows]).mean()
+
+
+def _unit(flows: Tensor) -> Tensor:
+    return F.normalize(flows.flatten(1), dim=1, eps=_LEAST)
 
 
 def flow(one: Tensor, other: Tensor) -> Tensor:
