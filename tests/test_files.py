@@ -50,3 +50,10 @@ def test_a_missing_folder_is_a_storage_error(tmp_path):
         files.write_text(tmp_path / "file" / "below", "text")
     assert "below" in e.value.message
     assert e.value.hint
+
+
+def test_a_file_in_the_place_of_a_folder_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="a file is where its folder should be") as e:
+        files.write_text(tmp_path / "file" / "x.json", "{}")
+    assert "space" not in e.value.hint

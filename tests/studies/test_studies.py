@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from edgekd import catalog
 from edgekd.errors import EdgekdError
@@ -63,7 +64,7 @@ def test_every_network_can_be_built(name, scale):
         options = [arm.settings, *arm.choices, *arm.settings.get("tutors", ())]
         models |= {o[key] for o in options for key in ("model", "student") if key in o}
     for model in models:
-        build(model, classes=10, channels=1)
+        assert build(model, classes=10, channels=1).eval()(torch.zeros(1, 1, 16, 16)).shape == (1, 10), model
 
 
 @pytest.mark.parametrize("name", STUDIES)

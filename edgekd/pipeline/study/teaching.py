@@ -13,7 +13,7 @@ from edgekd.distill.evaluate import evaluate
 from edgekd.distill.execution import choose_execution
 from edgekd.distill.objective import build_objective
 from edgekd.pipeline.job import Job
-from edgekd.pipeline.learn import Lessons
+from edgekd.pipeline.learn import Lessons, two_images
 from edgekd.pipeline.line import fresh
 from edgekd.pipeline.study.attempts import attempt, made
 from edgekd.pipeline.study.features import embeddings
@@ -108,7 +108,7 @@ def _execution(job: Job, model: nn.Module, own: Execution | None) -> Execution:
 
     def timed() -> Execution:
         student = fresh(job).module() if recipe.student else job.network()
-        objective = build_objective(Recovery().losses, student, model, job.example.repeat(2, 1, 1, 1))
+        objective = build_objective(Recovery().losses, student, model, two_images(job))
         return choose_execution(student, job.data, settings, objective, model)
 
     return remembered(job.run.root / "execution" / f"{key[:12]}.json", Execution, timed)
