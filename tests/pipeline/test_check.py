@@ -86,15 +86,13 @@ def test_what_cannot_be_checked_is_told_before_anything_is_measured(tmp_path, su
     assert e.value.hint
 
 
+# of one launch with few blocks neither can be said of it: p99 needs 299 samples
+SHORT = QUICK.model_copy(update={"launches": 1, "seconds": 0.01, "block_seconds": 0.005})
+P99 = budget(latency={"percentile": 99, "limit_ms": 1000})
+
+
 def test_it_measures_on_until_the_verdict_is_decided(model):
-    # of one launch with few blocks neither can be said: p99 needs 299 samples
-    short = QUICK.model_copy(update={"launches": 1, "seconds": 0.01, "block_seconds": 0.005})
-    found = check(
-        model("net", layers=6, channels=32, size=32),
-        budget(latency={"percentile": 99, "limit_ms": 1000}),
-        on_device=here(settings=short),
-        progress=Silent(),
-    )
+    found = check(model("net", layers=6, channels=32, size=32), P99, on_device=here(settings=SHORT), progress=Silent())
     assert found.verdict.status == "pass"
     assert found.verdict.looks > 1
     assert len(found.measurement.launches) >= 2 ** (found.verdict.looks - 1)
@@ -102,9 +100,8 @@ def test_it_measures_on_until_the_verdict_is_decided(model):
 
 
 def test_at_the_time_limit_it_is_inconclusive(model):
-    small = model()
-    limits = budget(latency={"max_ratio": 1.0})  # of itself: never decided
-    verdict = checked(small, limits, baseline=small, on_device=here(time_limit_s=1))
+    large = model("net", layers=6, channels=32, size=32)
+    verdict = checked(large, P99, on_device=here(settings=SHORT, time_limit_s=0.01))
     assert verdict.status == "inconclusive"
     assert verdict.looks == 1
 
