@@ -1,8 +1,10 @@
-"""The statistics of a study: paired gains over few seeds, and who dominates whom. Pure Python."""
+"""The statistics of a study: paired gains over few seeds, and who dominates whom."""
 
 import math
 import statistics
 from collections.abc import Mapping, Sequence
+
+from scipy import stats
 
 from edgekd.schema import Interval
 
@@ -22,33 +24,8 @@ def paired_interval(
     spread = statistics.stdev(differences) if n > 1 else 0.0
     if spread < 1e-12:
         return mean, None, n
-    half = t_quantile(0.95, n - 1) * spread / math.sqrt(n)
+    half = float(stats.t.ppf(0.975, n - 1)) * spread / math.sqrt(n)
     return mean, Interval(estimate=mean, low=mean - half, high=mean + half), n
-
-
-def t_quantile(confidence: float, freedom: int) -> float:
-    """The t that Student's distribution exceeds, in absolute value, with the probability 1 − confidence.
-
-    By bisection of the distribution function for whole degrees of freedom, which is a finite series in the angle
-    arctan(t / √freedom) (Abramowitz and Stegun, Handbook of Mathematical Functions, 26.7.3 and 26.7.4).
-    """
-    low, high = 0.0, math.pi / 2
-    for _ in range(100):
-        angle = (low + high) / 2
-        low, high = (angle, high) if _within(angle, freedom) < confidence else (low, angle)
-    return math.sqrt(freedom) * math.tan(low)
-
-
-def _within(angle: float, freedom: int) -> float:
-    """The probability of |T| ≤ √freedom · tan(angle)."""
-    sine, cosine = math.sin(angle), math.cos(angle)
-    odd = freedom % 2
-    term, total = (cosine, 0.0) if odd else (1.0, 0.0)
-    # powers of the cosine up to freedom − 2, by steps of two
-    for power in range(1 if odd else 0, freedom - 1, 2):
-        total += term
-        term *= cosine**2 * (power + 1) / (power + 2)
-    return 2 / math.pi * (angle + sine * total) if odd else sine * total
 
 
 def pareto_ranks(points: Sequence[tuple[float, ...]]) -> list[int]:

@@ -4,19 +4,7 @@ import statistics
 
 import pytest
 
-from edgekd.studies._statistics import paired_interval, pareto_ranks, t_quantile
-
-
-@pytest.mark.parametrize(
-    ("freedom", "table"), [(1, 12.706), (2, 4.303), (3, 3.182), (4, 2.776), (9, 2.262), (10, 2.228), (30, 2.042)]
-)
-def test_quantiles_are_those_of_the_tables(freedom, table):
-    assert t_quantile(0.95, freedom) == pytest.approx(table, abs=5e-4)
-
-
-def test_a_quantile_of_two_degrees_has_its_closed_form():
-    half = 0.995
-    assert t_quantile(0.99, 2) == pytest.approx((2 * half - 1) / math.sqrt(2 * half * (1 - half)), rel=1e-9)
+from edgekd.studies._statistics import paired_interval, pareto_ranks
 
 
 def test_the_interval_covers_the_mean_as_often_as_it_says():

@@ -1,8 +1,6 @@
 """Images per second of edgekd's training against the plain reference loop, timed in one run.
 
-The plain loop is what tutorials write: a torchvision data set and transforms for single images, a DataLoader with two
-workers, fp32 in the default memory layout, the teacher (if there is one) asked in every step, and `loss.item()` after
-it. All train the same network on Fashion-MNIST with the same batch size, augmentation and optimiser; they take turns,
+All train the same network on Fashion-MNIST with the same batch size, augmentation and optimiser; they take turns,
 and the median turn counts. With a teacher, edgekd is timed twice: as the first student of a teacher, which is asked
 about every view, and as the second, which reads what the first one kept.
 
@@ -20,16 +18,11 @@ from itertools import islice
 from pathlib import Path
 
 import torch
-from PIL import Image
-from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.utils.data import DataLoader, Dataset
-from torchvision import transforms
+from plain import plain_steps
+from torch import nn
 
-from edgekd.data.dataset import Dataset as EdgekdDataset
-from edgekd.data.dataset import View
+from edgekd.data.dataset import Dataset, View
 from edgekd.data.load import load_dataset
-from edgekd.data.memory_images import MemoryImages
 from edgekd.distill.cache import TeacherCache
 from edgekd.distill.epoch import Lesson, Run
 from edgekd.distill.execution import choose_execution
@@ -39,51 +32,6 @@ from edgekd.distill.teacher import frozen
 from edgekd.progress import Silent
 from edgekd.schema import Recovery, Training
 from edgekd.zoo.build import build
-
-
-class SingleImages(Dataset[tuple[Tensor, int]]):
-    """The training split as torchvision's FashionMNIST gives it: one PIL image at a time, transformed."""
-
-    def __init__(self, data: EdgekdDataset) -> None:
-        assert isinstance(data.train, MemoryImages)
-        _, height, width = data.train.shape
-        self.pixels, self.labels = data.train.pixels, data.train.labels
-        flip = [transforms.RandomHorizontalFlip()] if data.augmentation.flip else []
-        crop = transforms.RandomCrop((height, width), padding=data.augmentation.pad)
-        self.transform = transforms.Compose(
-            [crop, *flip, transforms.ToTensor(), transforms.Normalize(data.mean, data.std)]
-        )
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        return self.transform(Image.fromarray(self.pixels[index].squeeze())), int(self.labels[index])
-
-
-def plain_steps(model: nn.Module, teacher: nn.Module | None, data: EdgekdDataset, settings: Training) -> Iterator[int]:
-    """Endless steps of the plain loop; each gives the images it learned from."""
-    model = copy.deepcopy(model).train()
-    loader = DataLoader(SingleImages(data), settings.batch_size, shuffle=True, num_workers=2, drop_last=True)
-    criterion = nn.CrossEntropyLoss()
-    optimizer = torch.optim.SGD(
-        model.parameters(), settings.learning_rate, settings.momentum, weight_decay=settings.weight_decay, nesterov=True
-    )
-    total = 0.0
-    while True:
-        for images, labels in loader:
-            optimizer.zero_grad()
-            output = model(images)
-            loss = criterion(output, labels)
-            if teacher is not None:
-                with torch.no_grad():
-                    taught = F.softmax(teacher(images) / 4, dim=1)
-                soft = F.kl_div(F.log_softmax(output / 4, dim=1), taught, reduction="batchmean")
-                loss = 0.1 * loss + 0.9 * 16 * soft
-            loss.backward()
-            optimizer.step()
-            total += loss.item()
-            yield len(images)
 
 
 def edgekd_steps(run: Run) -> Iterator[int]:
@@ -98,7 +46,7 @@ def edgekd_steps(run: Run) -> Iterator[int]:
 
 
 def students(
-    model: nn.Module, teacher: nn.Module | None, data: EdgekdDataset, settings: Training, folder: Path
+    model: nn.Module, teacher: nn.Module | None, data: Dataset, settings: Training, folder: Path
 ) -> dict[str, Run]:
     """What the engine's loops train, by the loop's name."""
     images, _ = next(iter(data.val.batches(settings.batch_size)))
@@ -147,7 +95,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         runs = students(model, teacher, data, settings, Path(folder))
         loops: dict[str, tuple[Iterator[int], int | None]] = {
-            "plain loop": (plain_steps(model, teacher, data, settings), None)
+            "plain loop": (plain_steps(copy.deepcopy(model), teacher, data, settings), None)
         }
         loops |= {name: (edgekd_steps(run), run.learner.execution.threads) for name, run in runs.items()}
         for steps, threads in loops.values():
