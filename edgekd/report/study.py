@@ -45,11 +45,11 @@ def how(result: StudyResult) -> str:
     )
     where = f"measured on `{result.device}`" if result.device else f"not measured: no device of target {plan.target}"
     return (
-        f"Study `{plan.study}` at scale {scale.name}: {plan.data}, {images}; {scale.epochs} epochs an arm, teachers "
-        f"{scale.teacher_epochs}; seeds 0 to {plan.seeds - 1}. The epoch was chosen on the validation split; "
-        f"accuracy is that of the network on the whole test split, in fp32. Latency: fp32 files, {where}. What was "
-        f"trained from scratch learned at a rate of {scale.learning_rate_from_scratch:g}, the rest at "
-        f"{scale.learning_rate:g}."
+        f"Study `{plan.study}` at scale {scale.name}: {plan.data}, {images}; {scale.epochs} epochs an arm unless its "
+        f"row says otherwise, teachers {scale.teacher_epochs}; seeds 0 to {plan.seeds - 1}. The epoch was chosen on the "
+        f"validation split; accuracy is that of the network on the whole test split, in fp32. Latency: fp32 files, "
+        f"{where}. What was trained from scratch learned at a rate of {scale.learning_rate_from_scratch:g}, the rest "
+        f"at {scale.learning_rate:g}."
     )
 
 
@@ -71,7 +71,8 @@ def _arm_row(arm: Compared, columns: Sequence[str]) -> list[str]:
     names = [arm.factors.get(column, "") for column in columns]
     costs = [*_cost_cells(arm.costs), interval(arm.costs.latency)] if arm.costs else [_NONE] * 6
     seconds = [cell.training_seconds for cell in arm.cells]
-    training = f"{sum(seconds) / len(seconds):.0f} s" if seconds else _NONE
+    epochs = f", {arm.settings['recover.epochs']} epochs" if "recover.epochs" in arm.settings else ""
+    training = f"{sum(seconds) / len(seconds):.0f} s{epochs}" if seconds else _NONE
     return [*names, _accuracy(arm), _gain(arm.gain), *costs, training]
 
 

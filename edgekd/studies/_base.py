@@ -60,6 +60,8 @@ class Arm(Value):
     """The arm whose latency it should have."""
     choices: tuple[Settings, ...] = ()
     """Further settings, of which the one that makes it as fast as that arm is taken, by measuring untrained."""
+    as_long_as: str | None = None
+    """The arm for whose training time it should train, by its epochs."""
 
 
 class Study(Protocol):

@@ -34,7 +34,7 @@ def test_arms_have_names_of_their_own_and_controls_that_stand_before_them(name, 
     for arm in arms(name, scale):
         assert arm.name not in known
         assert arm.control is None or arm.control in known
-        assert arm.as_fast_as is None or arm.as_fast_as in known
+        assert {arm.as_fast_as, arm.as_long_as} <= {None, *known}
         known.append(arm.name)
 
 

@@ -15,6 +15,7 @@ from edgekd.pipeline.study.conclude import Cells, conclude
 from edgekd.pipeline.study.folder import require_same
 from edgekd.pipeline.study.job import Bench, recipe_of
 from edgekd.pipeline.study.match import settings_of
+from edgekd.pipeline.study.pace import for_as_long
 from edgekd.pipeline.study.teaching import School
 from edgekd.progress import Progress
 from edgekd.store import Store, cache_folder
@@ -79,7 +80,7 @@ def _cells(school: School, found: Study, arms: tuple[Arm, ...]) -> tuple[tuple[A
     """The arms with their choices made, and their cells, seed by seed: what is stopped early compares as a whole."""
     progress, seeds = school.bench.job.progress, school.bench.plan.seeds
     by_name = {arm.name: arm for arm in arms}
-    settled = {arm.name: attempt(partial(_settled, school, arm, by_name)) for arm in arms}
+    settled = {arm.name: attempt(partial(_settled, school, found, arm, by_name)) for arm in arms}
     cells: dict[tuple[str, int], Made | Exception] = {}
     for seed in range(seeds):
         for arm in arms:
@@ -91,12 +92,16 @@ def _cells(school: School, found: Study, arms: tuple[Arm, ...]) -> tuple[tuple[A
     return tuple(by_name[name] if isinstance(arm, Exception) else arm for name, arm in settled.items()), cells
 
 
-def _settled(school: School, arm: Arm, arms: Mapping[str, Arm]) -> Arm:
-    """The arm with its choice made."""
-    if arm.as_fast_as is None:
-        return arm
-    settings = settings_of(school.bench, arm, arms[arm.as_fast_as], school.teaching({"model": arm.settings["model"]}))
-    return arm.model_copy(update={"settings": settings})
+def _settled(school: School, found: Study, arm: Arm, arms: Mapping[str, Arm]) -> Arm:
+    """The arm with its choice made, and its epochs."""
+    if arm.as_fast_as:
+        settings = settings_of(
+            school.bench, arm, arms[arm.as_fast_as], school.teaching({"model": arm.settings["model"]})
+        )
+        arm = arm.model_copy(update={"settings": settings})
+    if arm.as_long_as:
+        arm = arm.model_copy(update={"settings": for_as_long(school, found, arm, arms[arm.as_long_as])})
+    return arm
 
 
 def _cell(school: School, arm: Arm | Exception, seed: int, *, representations: bool) -> Made:

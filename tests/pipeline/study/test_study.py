@@ -21,6 +21,7 @@ from edgekd.studies._results import StudyResult
 
 QUICK = Measuring(launches=3, seconds=0.2, block_seconds=0.02, warmup_seconds=0.2)
 TINY = SMOKE.model_copy(update={"epochs": 1, "teacher_epochs": 1, "batch_size": 128, "measure": QUICK})
+TRAINED = {"do": "distil"}
 RESNET = {"model": "resnet8", "prune.method": "widthwise", "prune.ratio": 0.5}
 
 
@@ -181,6 +182,23 @@ def test_an_arm_takes_the_choice_that_is_as_fast(patched, tmp_path):
     assert result.arms[1].settings["prune.ratio"] == 0.5
     assert result.arms[1].costs.macs == result.arms[0].costs.macs
     assert not result.failures
+
+
+def test_an_arm_trains_as_long_as_another(patched, tmp_path):
+    scale = TINY.model_copy(update={"epochs": 12})
+
+    def two(scale):
+        ours = Arm(name="ours", factors={"structure": "ours"}, settings={**RESNET, "steps": [{"do": "prune"}, TRAINED]})
+        deep = {"model": "resnet8", "student": "resnet44", "steps": [TRAINED]}
+        return (ours, Arm(name="deep", factors={"structure": "deep"}, settings=deep, as_long_as="ours"))
+
+    ours, deep = run(patched, tmp_path, fake(two, REPRESENTATIONS=False), target="jetson", scale=scale).arms
+    # resnet44 has some twenty times the arithmetic of half of resnet8
+    epochs = deep.settings["recover.epochs"]
+    assert 1 <= epochs <= 4
+    assert "recover.epochs" not in ours.settings
+    assert deep.cells[0].training_seconds / epochs > 2.5 * ours.cells[0].training_seconds / 12
+    assert f"{epochs} epochs |" in (tmp_path / "report.md").read_text()
 
 
 def command(folder, *options):
