@@ -46,8 +46,8 @@ def how(result: StudyResult) -> str:
     where = f"measured on `{result.device}`" if result.device else f"not measured: no device of target {plan.target}"
     return (
         f"Study `{plan.study}` at scale {scale.name}: {plan.data}, {images}; {scale.epochs} epochs an arm unless its "
-        f"row says otherwise, teachers {scale.teacher_epochs}; seeds 0 to {plan.seeds - 1}. The epoch was chosen on the "
-        f"validation split; accuracy is that of the network on the whole test split, in fp32. Latency: fp32 files, "
+        f"row says otherwise, teachers {scale.teacher_epochs}; seeds 0 to {plan.seeds - 1}. The epoch was chosen on "
+        f"the validation split; accuracy is that of the network on the whole test split, in fp32. Latency: fp32 files, "
         f"{where}. What was trained from scratch learned at a rate of {scale.learning_rate_from_scratch:g}, the rest "
         f"at {scale.learning_rate:g}."
     )
