@@ -93,8 +93,8 @@ SMALL = Scale(
     train_per_class=500,
     val_per_class=100,
     train_images=5000,
-    epochs=12,
-    teacher_epochs=24,
+    epochs=10,
+    teacher_epochs=20,
     measure=Measuring(launches=5, seconds=1.0, block_seconds=0.03, warmup_seconds=1.0),
 )
 """A part of Fashion-MNIST, an hour on two cores."""

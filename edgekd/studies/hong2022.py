@@ -27,9 +27,7 @@ DIFFERS = (
 REPRESENTATIONS = True
 SCALES: Mapping[str, Scale] = {
     "smoke": SMOKE,
-    "small": SMALL.model_copy(
-        update={"train_per_class": 1000, "val_per_class": 200, "train_images": 10_000, "epochs": 15}
-    ),
+    "small": SMALL.model_copy(update={"train_per_class": 1000, "val_per_class": 200, "train_images": 10_000}),
     "paper": PAPER_SCALE,
 }
 

@@ -38,7 +38,7 @@ DIFFERS = (
 REPRESENTATIONS = False
 SCALES: Mapping[str, Scale] = {
     "smoke": SMOKE.model_copy(update={"epochs": 2}),
-    "small": SMALL.model_copy(update={"epochs": 8}),
+    "small": SMALL.model_copy(update={"epochs": 6}),
     "paper": PAPER_SCALE,
 }
 
