@@ -20,7 +20,24 @@ def frozen(
     plain = copy.deepcopy(teacher).eval().requires_grad_(False)
     folded = None if whole else _folded(plain, images)
     placed = place(folded or plain, execution, device)
-    return compiled(placed) if execution.compiled and not whole else placed
+    return _Compiled(placed) if execution.compiled and not whole else placed
+
+
+class _Compiled(nn.Module):
+    """A network that no longer learns, as torch.compile runs it with its weights laid out for the kernels once."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self._model = compiled(model)
+
+    def forward(self, images: Tensor) -> Tensor:
+        # compiling loads it, which takes two seconds that other trainings needn't
+        from torch._inductor import config
+
+        # as an option of torch.compile it comes too late: the weights are inputs of the graph by then
+        with config.patch(freezing=True):
+            logits: Tensor = self._model(images)
+        return logits
 
 
 def _folded(teacher: nn.Module, images: Tensor) -> nn.Module | None:

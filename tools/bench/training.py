@@ -4,7 +4,7 @@ All train the same network on Fashion-MNIST with the same batch size, augmentati
 and the median turn counts. With a teacher, edgekd is timed twice: as the first student of a teacher, which is asked
 about every view, and as the second, which reads what the first one kept.
 
-    python tools/bench/training.py --model resnet32 --steps 20
+    python tools/bench/training.py --model resnet32
     python tools/bench/training.py --model resnet8 --teacher resnet32 --compiled
 """
 
@@ -79,7 +79,12 @@ def main() -> None:
     parser.add_argument("--model", default="resnet32")
     parser.add_argument("--teacher", help="a second network that teaches the first")
     parser.add_argument("--compiled", action="store_true", help="as trainings of minutes are where that is faster")
-    parser.add_argument("--steps", type=int, default=10, help="steps of each turn")
+    parser.add_argument(
+        "--steps",
+        type=int,
+        default=40,
+        help="steps of each turn: the plain loop begins with four batches made in others' turns",
+    )
     parser.add_argument("--rounds", type=int, default=5, help="turns of each loop")
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--data-root", type=Path)
