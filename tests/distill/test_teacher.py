@@ -1,9 +1,11 @@
+import pytest
 import torch
 from torch import Tensor, nn
 
 from edgekd.data.dataset import Dataset
 from edgekd.distill.checkpoint import digest
 from edgekd.distill.ensemble import Ensemble
+from edgekd.distill.forward import teach
 from edgekd.distill.teacher import frozen
 from edgekd.results import Execution
 from edgekd.zoo.build import build
@@ -33,6 +35,21 @@ def test_folded_teacher_gives_the_same_logits(digits: Dataset, resnet8: nn.Modul
     with torch.no_grad():
         torch.testing.assert_close(folded(images), teacher.eval()(images), rtol=1e-4, atol=1e-4)
     assert digest(teacher) == before
+
+
+@pytest.mark.slow
+def test_compiled_teacher_gives_the_same_logits_with_weights_laid_out_once(digits: Dataset, resnet8: nn.Module) -> None:
+    images, _ = next(iter(digits.val.batches(32)))
+    teacher = settled(resnet8, images)
+    compiled = frozen(teacher, images, Execution(memory_format="channels_last", compiled=True), CPU)
+    expected = teach(teacher.eval(), images, "fp32").logits
+    torch.testing.assert_close(teach(compiled, images, "fp32").logits, expected, rtol=1e-4, atol=1e-4)
+    # those of convolutions aren't read again
+    with torch.no_grad():
+        for parameter in compiled.parameters():
+            if parameter.ndim == 4:
+                parameter.zero_()
+    torch.testing.assert_close(teach(compiled, images, "fp32").logits, expected, rtol=1e-4, atol=1e-4)
 
 
 class SharedConvolution(nn.Module):
