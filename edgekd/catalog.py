@@ -49,6 +49,15 @@ def names(package: str) -> list[str]:
     return sorted(m.name for m in pkgutil.iter_modules(found.__path__) if not m.name.startswith("_") and not m.ispkg)
 
 
+_NOUNS = {
+    "distill.losses": "loss",
+    "prune.methods": "pruning method",
+    "runtimes": "runtime",
+    "studies": "study",
+    "track": "tracker",
+}
+
+
 def load(package: str, name: str) -> ModuleType:
     """The plug-in `name` of a package, imported.
 
@@ -57,8 +66,7 @@ def load(package: str, name: str) -> ModuleType:
     """
     module = name.replace("-", "_")
     if module not in names(package):
-        kind = package.rpartition(".")[2]
-        raise EdgekdError(f"{kind} has no {name!r}", nearest(name, names(package)))
+        raise EdgekdError(f"no {_NOUNS.get(package, package)} {name!r}", nearest(name, names(package)))
     return require(f"edgekd.{package}.{module}")
 
 

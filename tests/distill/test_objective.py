@@ -59,7 +59,7 @@ def test_loss_of_weight_zero_is_left_out(student: nn.Module) -> None:
 @pytest.mark.parametrize(
     ("losses", "message"),
     [
-        ({"kdd": {}}, "losses has no 'kdd'"),
+        ({"kdd": {}}, "no loss 'kdd'"),
         ({"kd": {"temprature": 2.0}}, "recover.losses: the loss 'kd' has no 'temprature'"),
         ({"ce": {"weight": 0.0}}, "no loss has a weight above 0"),
         ({}, "no loss has a weight above 0"),

@@ -1,4 +1,4 @@
-"""Every shipped study on the digits: hong2022 with all of its smoke epochs, the others with one, all with one seed."""
+"""Every shipped study on the digits: hong2022 and chou2021 whole, the others with one seed and one epoch."""
 
 import json
 import subprocess
@@ -10,7 +10,7 @@ from edgekd.studies._results import StudyResult
 
 pytestmark = pytest.mark.slow
 
-SHORT = ["--epochs", "1", "--teacher-epochs", "1"]
+SHORT = ["--seeds", "1", "--epochs", "1", "--teacher-epochs", "1"]
 
 
 @pytest.fixture(scope="module")
@@ -18,9 +18,9 @@ def ran(tmp_path_factory):
     """Runs a study as a process of its own: its document."""
 
     def run(name, *options):
-        line = ["study", "run", name, "--seeds", "1", "--out", tmp_path_factory.mktemp(name), "--json", *options]
+        line = ["study", "run", name, "--out", tmp_path_factory.mktemp(name), "--json", *options]
         command = [sys.executable, "-m", "edgekd", *map(str, line)]
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=1800, check=False)
         assert ended.returncode == 0, ended.stderr
         return StudyResult.model_validate(json.loads(ended.stdout))
 
@@ -33,7 +33,8 @@ def test_hong2022_has_structures_of_its_rates_and_compares_features(ran):
     layerwise, widthwise = (arms[f"{structure}, inherited, distilled"] for structure in ("layerwise", "widthwise"))
     assert layerwise.tradeoff.parameter_ratio == pytest.approx(0.66, abs=0.03)
     assert widthwise.tradeoff.parameter_ratio == pytest.approx(0.57, abs=0.03)
-    assert all(arm.cells[0].representation for arm in result.arms)
+    assert all(len(arm.cells) == 3 and arm.cells[0].representation for arm in result.arms)
+    assert widthwise.gain.seeds == 3
     assert layerwise.accuracy > 0.5
     # from the same structure, random weights and inherited ones
     assert arms["layerwise, scratch, labels"].costs.parameters == layerwise.costs.parameters
@@ -41,9 +42,9 @@ def test_hong2022_has_structures_of_its_rates_and_compares_features(ran):
 
 
 def test_chou2021_goes_through_its_pairs_with_an_ensemble_in_two_stages(ran):
-    result = ran("chou2021", *SHORT)
+    result = ran("chou2021")
     assert len(result.teachers) == 3
-    assert len(result.arms) == 15
+    assert [len(arm.cells) for arm in result.arms] == [3] * 15
     assert all(arm.costs.parameters < 0.8 * _teacher(result, arm).costs.parameters for arm in result.arms)
 
 
