@@ -15,7 +15,7 @@ _IMAGES_PER_SECOND = {
     "resnet32": 850,
     "vgg6": 1600,
     "vgg11": 450,
-    "mobilenet_v1:width=0.5": 930,
+    "mobilenet_v1:width=0.5": 750,
     "mobilenet_v1:blocks128=0,blocks256=0,blocks512=0,width=0.5": 1600,
 }
 _OTHERS = 200
