@@ -43,10 +43,10 @@ def plain_steps(
     teacher: nn.Module | None,
     data: Dataset,
     settings: Training,
-    rate: Callable[[int], float] = lambda step: 0.1,
+    rate: Callable[[int], float] | None = None,
 ) -> Iterator[int]:
-    """Endless steps that train the model in place, `rate` giving each one's learning rate; each gives the images it
-    learned from.
+    """Endless steps that train the model in place, at the learning rate of the settings unless `rate` gives each one's;
+    each gives the images it learned from.
     """
     model.train()
     loader = DataLoader(SingleImages(data), settings.batch_size, shuffle=True, num_workers=2, drop_last=True)
@@ -58,7 +58,8 @@ def plain_steps(
     step = 0
     while True:
         for images, labels in loader:
-            optimizer.param_groups[0]["lr"] = rate(step)
+            if rate is not None:
+                optimizer.param_groups[0]["lr"] = rate(step)
             step += 1
             optimizer.zero_grad()
             output = model(images)
