@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from edgekd.distill.depthwise import DepthwiseBackwardInFp32
+from edgekd.distill.convolutions import FasterConvolutions
 from edgekd.distill.seen import Seen
 from edgekd.distill.taps import Taps, tapped
 from edgekd.errors import UnsupportedModelError
@@ -55,5 +55,5 @@ def _arithmetic(precision: Precision, device: str) -> Iterator[None]:
         if precision == "bf16":
             stack.enter_context(torch.autocast(device, torch.bfloat16))
             if device == "cpu" and torch.is_grad_enabled():
-                stack.enter_context(DepthwiseBackwardInFp32())
+                stack.enter_context(FasterConvolutions())
         yield

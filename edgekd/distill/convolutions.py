@@ -1,0 +1,177 @@
+"""Convolutions that train under bf16 autocast on a CPU, where another way than oneDNN's bf16 kernels is faster.
+
+Those are the fastest for most dense convolutions in both directions, and for depthwise ones forwards. But the depthwise
+backward pass is several times slower in bf16 than in fp32, and dense ones of many channels on small maps take up to six
+times as long as the same multiplication of matrices does. `tools/bench/convolutions.py` measures where.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.library import custom_op
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+
+class _Depthwise(torch.autograd.Function):
+    """Forwards in bf16, backwards in fp32: the gradient is the more exact, too."""
+
+    @staticmethod
+    def forward(ctx: Any, images: Tensor, weight: Tensor, geometry: tuple[Any, ...]) -> Tensor:
+        ctx.save_for_backward(images, weight)
+        ctx.geometry = geometry
+        output: Tensor = torch.ops.aten.conv2d(images, weight.to(images.dtype), None, *geometry, images.shape[1])
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        images, weight = ctx.saved_tensors
+        for_images, for_weight, _ = torch.ops.aten.convolution_backward(
+            gradients[0].float(),
+            images.float(),
+            weight.float(),
+            None,
+            *ctx.geometry,
+            False,
+            (0, 0),
+            images.shape[1],
+            (ctx.needs_input_grad[0], ctx.needs_input_grad[1], False),
+        )
+        return for_images if for_images is None else for_images.to(images.dtype), for_weight, None
+
+
+@custom_op("edgekd::matrix_convolution", mutates_args=())
+def matrix_convolution(images: Tensor, weight: Tensor, padding: Sequence[int]) -> Tensor:
+    """A dense convolution of stride 1 as the product of two matrices: patches (a row for each output pixel) by weights.
+
+    Channels come last in both, so that each patch is made of whole runs of memory. To torch.compile it is a single
+    operation: taken apart, it is copied to other layouts and back.
+
+    Args:
+        images: (B, C, H, W)
+        weight: (outputs, C, kernel height, kernel width)
+        padding: of the height and of the width
+    """
+    patches = _patches(images, weight, padding)
+    output = patches.flatten(0, 2) @ _matrix(weight, images.dtype).t()
+    return output.view(*patches.shape[:3], -1).permute(0, 3, 1, 2)
+
+
+@custom_op("edgekd::matrix_convolution_for_images", mutates_args=())
+def _for_images(gradient: Tensor, images: Tensor, weight: Tensor, padding: Sequence[int]) -> Tensor:
+    patches = _rows(gradient) @ _matrix(weight, images.dtype)
+    return _images_of(patches, images, weight, padding)
+
+
+@custom_op("edgekd::matrix_convolution_for_weight", mutates_args=())
+def _for_weight(gradient: Tensor, images: Tensor, weight: Tensor, padding: Sequence[int]) -> Tensor:
+    found = _rows(gradient).t() @ _patches(images, weight, padding).flatten(0, 2)
+    outputs, channels, height, width = weight.shape
+    return found.view(outputs, height, width, channels).permute(0, 3, 1, 2).to(weight.dtype)
+
+
+@matrix_convolution.register_fake
+def _(images: Tensor, weight: Tensor, padding: Sequence[int]) -> Tensor:
+    height, width = (images.shape[i + 2] + 2 * padding[i] - weight.shape[i + 2] + 1 for i in range(2))
+    return images.new_empty(images.shape[0], height, width, weight.shape[0]).permute(0, 3, 1, 2)
+
+
+@_for_images.register_fake
+def _(gradient: Tensor, images: Tensor, weight: Tensor, padding: Sequence[int]) -> Tensor:
+    return torch.empty_like(images, memory_format=torch.channels_last)
+
+
+@_for_weight.register_fake
+def _(gradient: Tensor, images: Tensor, weight: Tensor, padding: Sequence[int]) -> Tensor:
+    return torch.empty_like(weight, memory_format=torch.channels_last)
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    images, weight, ctx.padding = inputs
+    ctx.save_for_backward(images, weight)
+
+
+def _backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    inputs = (gradient, *ctx.saved_tensors, ctx.padding)
+    for_images, for_weight = ctx.needs_input_grad[:2]
+    return _for_images(*inputs) if for_images else None, _for_weight(*inputs) if for_weight else None, None
+
+
+matrix_convolution.register_autograd(_backward, setup_context=_keep)
+
+
+def _rows(images: Tensor) -> Tensor:
+    """(B x H x W, channels)."""
+    return images.permute(0, 2, 3, 1).flatten(0, 2)
+
+
+def _matrix(weight: Tensor, dtype: torch.dtype) -> Tensor:
+    """(outputs, kernel height x kernel width x channels)."""
+    return weight.to(dtype).permute(0, 2, 3, 1).flatten(1)
+
+
+def _patches(images: Tensor, weight: Tensor, padding: Sequence[int]) -> Tensor:
+    """What each output pixel sees (B, output height, output width, kernel height x kernel width x channels)."""
+    rows = images.permute(0, 2, 3, 1)
+    if weight.shape[2:] == (1, 1) and padding == (0, 0):
+        return rows
+    padded = functional.pad(rows, (0, 0, padding[1], padding[1], padding[0], padding[0]))
+    return torch.cat([padded[place] for place in _places(padded.shape, weight)], dim=-1)
+
+
+def _images_of(patches: Tensor, images: Tensor, weight: Tensor, padding: Sequence[int]) -> Tensor:
+    """The gradient of the images from that of their patches: each pixel's sum over the patches that it is in."""
+    batch, channels, height, width = images.shape
+    padded = patches.new_zeros(batch, height + 2 * padding[0], width + 2 * padding[1], channels, dtype=torch.float32)
+    places = _places(padded.shape, weight)
+    seen = patches.view(*padded[places[0]].shape[:3], len(places), channels)
+    for number, place in enumerate(places):
+        padded[place] += seen[:, :, :, number]
+    inner = padded[:, padding[0] : padding[0] + height, padding[1] : padding[1] + width]
+    return inner.to(images.dtype).permute(0, 3, 1, 2)
+
+
+def _places(padded: Sequence[int], weight: Tensor) -> list[tuple[slice, ...]]:
+    """For each place in the kernel, where in the padded images (B, H, W, C) the output pixels see it."""
+    height, width = weight.shape[2:]
+    down, right = padded[1] - height + 1, padded[2] - width + 1
+    return [(slice(None), slice(i, i + down), slice(j, j + right)) for i in range(height) for j in range(width)]
+
+
+class FasterConvolutions(TorchFunctionMode):
+    """Within this context 2-d convolutions without bias, where it is faster, run their backward pass in fp32 if they
+    are depthwise, and as products of matrices if they are dense.
+    """
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Takes over the call that `torch.nn.Conv2d` makes, and no other."""
+        if func is torch.conv2d and len(args) == 7 and not kwargs and _is_plain(*args):
+            images, weight, _, stride, padding, dilation, groups = args
+            if groups > 1 and groups == images.shape[1]:
+                return _Depthwise.apply(images.bfloat16(), weight, (stride, padding, dilation))
+            if groups == 1 and stride == dilation == (1, 1) and is_faster_as_matrix(images, weight):
+                return matrix_convolution(images.bfloat16(), weight, padding)
+        return func(*args, **(kwargs or {}))
+
+
+def _is_plain(images: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, padding: Any, *rest: Any) -> bool:
+    return bias is None and isinstance(padding, tuple) and images.ndim == 4
+
+
+def is_faster_as_matrix(images: Tensor, weight: Tensor) -> bool:
+    """Whether a dense convolution is: oneDNN's time grows with the weights, that of making patches with their number.
+
+    The constant is where neither is clearly the faster on a Xeon with AMX.
+    """
+    outputs, channels, *kernel = weight.shape
+    pixels = images.shape[0] * images.shape[2] * images.shape[3]
+    return pixels * prod(kernel) * (channels + outputs) <= 400 * channels * outputs
