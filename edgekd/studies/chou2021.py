@@ -29,8 +29,8 @@ DIFFERS = (
     ),
     (
         "edgekd's choice: the first half of the epochs learns the cross-layer matrices alone, at a tenth of the "
-        "rate, the second half from labels and logits; the ensemble is the teacher and two networks like it of "
-        "other seeds, one at the smoke scale, the mean of their logits."
+        "rate, the second half from labels and logits; the ensemble is the teacher and one network like it of "
+        "another seed, two at the paper's scale, the mean of their logits."
     ),
     ("Which layers the paper's small networks have isn't known, so theirs are compressed by other factors than these."),
 )
@@ -54,8 +54,8 @@ def arms(scale: Scale) -> tuple[Arm, ...]:
 
 
 def ensemble(model: str, scale: Scale) -> list[dict[str, str | int]]:
-    """Two tutors beside the teacher, one at the smallest scale: the same architecture from other seeds."""
-    return [{"model": model, "seed": seed} for seed in ((1,) if scale.name == "smoke" else (1, 2))]
+    """One tutor beside the teacher, two at the paper's scale: the same architecture from other seeds."""
+    return [{"model": model, "seed": seed} for seed in ((1, 2) if scale.name == "paper" else (1,))]
 
 
 def cross_layer_first(scale: Scale) -> list[Settings]:

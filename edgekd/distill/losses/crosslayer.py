@@ -26,6 +26,9 @@ from edgekd.errors import EdgekdError
 NEEDS: Literal["features"] = "features"
 OPTIONS: Mapping[str, float] = {}
 
+_Stages = tuple[Tensor, Tensor]
+"""Two of a network, of one size."""
+
 _LEAST = 1e-2
 """Matrices shorter than this are scaled by as much as one of this length: a gradient that stays bounded."""
 
@@ -36,15 +39,9 @@ def crosslayer_loss(student: Sequence[Tensor], teacher: Sequence[Tensor]) -> Ten
 
     From two or more stages (B, C_i, H_i, W_i) of each, with the same channels C_i; the teacher's are constants.
     """
-    flows = (
-        (flow(*ours), flow(*theirs).detach())
-        for ours, theirs in zip(combinations(student, 2), combinations(teacher, 2), strict=True)
-    )
-    return torch.stack([(_unit(ours) - _unit(theirs)).square().sum(1).mean() for ours, theirs in flows]).mean()
-
-
-def _unit(flows: Tensor) -> Tensor:
-    return F.normalize(flows.flatten(1), dim=1, eps=_LEAST)
+    constants = [stage.detach() for stage in teacher]
+    pairs = zip(combinations(student, 2), combinations(constants, 2), strict=True)
+    return torch.stack([_distance(same_size(*ours), same_size(*theirs)).mean() for ours, theirs in pairs]).mean()
 
 
 def flow(one: Tensor, other: Tensor) -> Tensor:
@@ -55,6 +52,34 @@ def flow(one: Tensor, other: Tensor) -> Tensor:
     one, other = same_size(one, other)
     with full_precision(one):
         return one.flatten(2) @ other.flatten(2).mT / (one.shape[2] * one.shape[3])
+
+
+def _distance(ours: _Stages, theirs: _Stages) -> Tensor:
+    """The squared distance of two flows of length 1, (B,).
+
+    Small maps of many channels have flows of many more numbers than pairs of positions: those aren't made there.
+    """
+    if _positions(ours) * _positions(theirs) >= ours[0].shape[1] * ours[1].shape[1]:
+        return (_unit(flow(*ours)) - _unit(flow(*theirs))).square().sum(1)
+    own, other = _product(ours, ours), _product(theirs, theirs)
+    squares = own.clamp_min(_LEAST**2), other.clamp_min(_LEAST**2)
+    together = _product(ours, theirs) / (squares[0].sqrt() * squares[1].sqrt())
+    return own / squares[0] + other / squares[1] - 2 * together
+
+
+def _unit(flows: Tensor) -> Tensor:
+    return F.normalize(flows.flatten(1), dim=1, eps=_LEAST)
+
+
+def _product(one: _Stages, other: _Stages) -> Tensor:
+    """The inner product of two flows, (B,): that of matrices AᵀB and CᵀD is the sum of the products of ACᵀ and BDᵀ."""
+    with full_precision(one[0]):
+        first, second = (ours.flatten(2).mT @ theirs.flatten(2) for ours, theirs in zip(one, other, strict=True))
+        return (first * second).sum((1, 2)) / (_positions(one) * _positions(other))
+
+
+def _positions(stages: _Stages) -> int:
+    return stages[0].shape[2] * stages[0].shape[3]
 
 
 class CrossLayer(nn.Module):

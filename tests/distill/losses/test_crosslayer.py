@@ -11,7 +11,16 @@ from edgekd.errors import EdgekdError
 
 RANDOM = np.random.default_rng(0)
 CHANNELS = (2, 3, 4)
+Maps = list[np.ndarray]
 STUDENT, TEACHER = ([RANDOM.normal(size=(3, c, 8 >> i, 8 >> i)) for i, c in enumerate(CHANNELS)] for _ in range(2))
+
+# of fewer positions than channels, where the flows aren't made
+DEEP_STUDENT, DEEP_TEACHER = (
+    [RANDOM.normal(size=(3, c, size, size)) for c, size in ((6, 2), (7, 2), (9, 1))] for _ in range(2)
+)
+BOTH = pytest.mark.parametrize(
+    ("student", "teacher"), [(STUDENT, TEACHER), (DEEP_STUDENT, DEEP_TEACHER)], ids=["large maps", "small maps"]
+)
 
 
 def smaller(maps: np.ndarray, size: int) -> np.ndarray:
@@ -47,12 +56,15 @@ def test_flow_is_the_mean_product_of_every_two_channels() -> None:
         np.testing.assert_allclose(given.numpy(), flow_reference(STUDENT[i], STUDENT[j]), atol=1e-9)
 
 
+@BOTH
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @pytest.mark.parametrize("stages", [2, 3])
-def test_is_the_squared_distance_of_the_flows_between_all_stages(stages: int, dtype: torch.dtype) -> None:
-    expected = reference(STUDENT[:stages], TEACHER[:stages])
+def test_is_the_squared_distance_of_the_flows_between_all_stages(
+    student: Maps, teacher: Maps, stages: int, dtype: torch.dtype
+) -> None:
+    expected = reference(student[:stages], teacher[:stages])
     assert expected > 1e-3
-    value = crosslayer_loss(tensors(STUDENT[:stages], dtype), tensors(TEACHER[:stages], dtype))
+    value = crosslayer_loss(tensors(student[:stages], dtype), tensors(teacher[:stages], dtype))
     assert value.item() == pytest.approx(expected, abs=1e-6)
 
 
@@ -65,14 +77,25 @@ def test_one_image_and_unequal_sizes() -> None:
 
 def test_is_zero_for_equal_features_wherever_in_the_image_they_are() -> None:
     assert crosslayer_loss(tensors(TEACHER), tensors(TEACHER)).item() == 0
+    assert crosslayer_loss(tensors(DEEP_TEACHER), tensors(DEEP_TEACHER)).item() == pytest.approx(0, abs=1e-12)
     elsewhere = [stage.flip(3) for stage in tensors(TEACHER)]
     assert crosslayer_loss(elsewhere, tensors(TEACHER)).item() == pytest.approx(0, abs=1e-12)
 
 
-def test_gradient_is_that_of_the_value() -> None:
-    teacher = tensors([stage[:1] for stage in TEACHER])
-    student = tuple(stage.requires_grad_() for stage in tensors([stage[:1] for stage in STUDENT]))
-    assert torch.autograd.gradcheck(lambda *stages: crosslayer_loss(stages, teacher), student)
+@BOTH
+def test_gradient_is_that_of_the_value(student: Maps, teacher: Maps) -> None:
+    constants = tensors([stage[:1] for stage in teacher])
+    learning = tuple(stage.requires_grad_() for stage in tensors([stage[:1] for stage in student]))
+    assert torch.autograd.gradcheck(lambda *stages: crosslayer_loss(stages, constants), learning)
+
+
+@BOTH
+def test_features_of_zero_give_a_gradient_that_is_finite(student: Maps, teacher: Maps) -> None:
+    nothing = [torch.zeros_like(stage).requires_grad_() for stage in tensors(student)]
+    value = crosslayer_loss(nothing, tensors(teacher))
+    assert value.item() == pytest.approx(1)
+    value.backward()
+    assert all(stage.grad is not None and stage.grad.isfinite().all() for stage in nothing)
 
 
 def test_projects_only_stages_with_other_channels() -> None:
