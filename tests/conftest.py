@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import numpy as np
@@ -6,6 +7,14 @@ import pytest
 from onnx import TensorProto, helper
 
 from edgekd.schema import Artifact, Environment, Launch, Measurement, Measuring
+
+
+def pytest_configure(config):
+    """One core for each of xdist's workers: threads of two that train on the same cores wait for each other."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if worker and hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
 
 
 @pytest.fixture

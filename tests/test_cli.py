@@ -15,6 +15,8 @@ from edgekd import catalog
 from edgekd.profiling.document import read_measurement, write
 from edgekd.schema import Measurement, Measurements, Verdict
 
+pytestmark = pytest.mark.alone
+
 # as for most users: then what can't be written is noticed late
 BUFFERED = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
 

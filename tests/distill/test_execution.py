@@ -14,6 +14,8 @@ from edgekd.errors import UnsupportedModelError
 from edgekd.results import Execution
 from edgekd.schema import Recovery, Training
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture
 def two_threads() -> Iterator[None]:

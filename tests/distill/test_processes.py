@@ -7,6 +7,8 @@ import torch
 
 from edgekd.distill import processes
 
+pytestmark = pytest.mark.alone
+
 TRAIN = """
 import sys
 from dataclasses import replace

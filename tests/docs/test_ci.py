@@ -15,6 +15,8 @@ from junitparser import JUnitXml
 
 from edgekd.errors import ExitCode
 
+pytestmark = pytest.mark.alone
+
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/ci.md").read_text()
 # named by the comment that each begins with

@@ -18,6 +18,8 @@ from edgekd.store import Store
 from edgekd.zoo.structure import Structure
 from edgekd.zoo.weights import save_weights
 
+pytestmark = pytest.mark.alone
+
 SHORT = {"launches": 1, "seconds": 0.1, "block_seconds": 0.02, "warmup_seconds": 0.05}
 
 

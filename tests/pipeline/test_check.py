@@ -7,6 +7,8 @@ from edgekd.profiling.document import write
 from edgekd.progress import Silent
 from edgekd.schema import Budget, Measuring
 
+pytestmark = pytest.mark.alone
+
 QUICK = Measuring(launches=2, seconds=0.05, block_seconds=0.01, warmup_seconds=0.02)
 
 

@@ -128,6 +128,7 @@ def test_a_step_states_what_differs_from_the_recipe():
     assert (changed.epochs, changed.learning_rate, changed.losses) == (3, 0.5, {"kd": {"weight": 1.0}})
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_two_processes_compress_together(quick, tmp_path):
     line = ["--model", "resnet8", "--data", "digits", "--target", "x86-cpu", "--ratio", "0.5", "--recipe", quick]

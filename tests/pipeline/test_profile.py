@@ -9,6 +9,8 @@ from edgekd.pipeline.profile import profile, unmeasured
 from edgekd.progress import Silent
 from edgekd.schema import Measuring
 
+pytestmark = pytest.mark.alone
+
 QUICK = Measuring(launches=1, seconds=0.03, block_seconds=0.01, warmup_seconds=0.02)
 
 

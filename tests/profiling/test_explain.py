@@ -16,6 +16,8 @@ from edgekd.profiling.explain import explain
 from edgekd.progress import Silent
 from edgekd.schema import Measuring, Node, Trace
 
+pytestmark = pytest.mark.alone
+
 QUICK = Measuring(launches=1, seconds=0.03, block_seconds=0.01, warmup_seconds=0.02)
 VNNI = ("avx2", "avx512_vnni")
 

@@ -7,6 +7,8 @@ from edgekd.profiling import noise
 from edgekd.progress import Silent
 from edgekd.schema import Measuring
 
+pytestmark = pytest.mark.alone
+
 
 def blocks(generator, sd, factor=1.0):
     return [[[factor * generator.gauss(1, sd) for _ in range(5)] for _ in range(20)] for _ in range(5)]

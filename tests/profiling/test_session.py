@@ -16,6 +16,8 @@ from edgekd.profiling.statistics import paired_ratios, ratio
 from edgekd.progress import Silent
 from edgekd.schema import Measuring
 
+pytestmark = pytest.mark.alone
+
 QUICK = Measuring(launches=2, seconds=0.06, block_seconds=0.01, warmup_seconds=0.05)
 
 

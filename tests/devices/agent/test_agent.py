@@ -13,6 +13,8 @@ from edgekd.devices._base import AGENT, runtime_file
 from edgekd.schema import Environment, Trace
 from edgekd.worker import Worker, WorkerError
 
+pytestmark = pytest.mark.alone
+
 PRINTS = """
 import os, time
 formats = ("any",)
