@@ -20,7 +20,7 @@ from edgekd.zoo.weights import save_weights
 
 pytestmark = pytest.mark.alone
 
-SHORT = {"launches": 1, "seconds": 0.1, "block_seconds": 0.02, "warmup_seconds": 0.05}
+SHORT = {"launches": 3, "seconds": 0.3, "block_seconds": 0.02, "warmup_seconds": 0.05}
 
 
 @pytest.fixture
