@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from edgekd.distill.convolutions import FasterConvolutions, is_faster_as_matrix, matrix_convolution
+from edgekd.distill.convolutions import FasterConvolutions, _patches, is_faster_as_matrix, matrix_convolution
 
 
 def whole_numbers(*shape: int) -> Tensor:
@@ -108,3 +108,9 @@ def test_many_channels_on_small_maps_are_multiplied_as_matrices() -> None:
 )
 def test_large_maps_of_few_channels_are_not(images: tuple[int, ...], weight: tuple[int, ...], *, faster: bool) -> None:
     assert is_faster_as_matrix(torch.empty(images, device="meta"), torch.empty(weight, device="meta")) == faster
+
+
+def test_the_patches_of_single_pixels_are_the_images_themselves() -> None:
+    images = torch.randn(2, 8, 4, 4).to(memory_format=torch.channels_last)
+    # an operation gets its padding as a list
+    assert _patches(images, torch.empty(3, 8, 1, 1), [0, 0]).data_ptr() == images.data_ptr()
