@@ -79,11 +79,15 @@ def test_a_matrix_convolution_is_the_convolution(kernel: tuple[int, int], paddin
         assert torch.equal(gradient, exact)
 
 
+@pytest.mark.parametrize("kernel", [1, 3])
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_a_matrix_convolution_is_one_operation_that_compiling_and_autograd_take(layout: torch.memory_format) -> None:
+def test_a_matrix_convolution_is_one_operation_that_compiling_and_autograd_take(
+    layout: torch.memory_format, kernel: int
+) -> None:
     images = whole_numbers(2, 4, 5, 6).to(memory_format=layout).requires_grad_()
-    weight = whole_numbers(3, 4, 3, 3).to(memory_format=layout).requires_grad_()
-    torch.library.opcheck(matrix_convolution, (images, weight, (1, 1)))
+    weight = whole_numbers(3, 4, kernel, kernel).to(memory_format=layout).requires_grad_()
+    # raises where its gradient, its compiled form or what it says of its output's layout differs
+    torch.library.opcheck(matrix_convolution, (images, weight, (kernel // 2, kernel // 2)))
 
 
 def test_many_channels_on_small_maps_are_multiplied_as_matrices() -> None:
