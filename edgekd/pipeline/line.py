@@ -17,7 +17,7 @@ from edgekd.pipeline.students import Students
 from edgekd.prune.kept import channels_kept
 from edgekd.results import Network
 from edgekd.schema import Accuracy, Recipe, Recovery, Step, Value
-from edgekd.zoo.anew import draw_anew
+from edgekd.zoo.anew import another, draw_anew
 from edgekd.zoo.cost import macs, parameters
 from edgekd.zoo.structure import Structure, load_student
 from edgekd.zoo.weights import load_weights, save_weights
@@ -64,7 +64,8 @@ def fresh(job: Job) -> Net:
     own = replace(job, recipe=job.recipe.model_copy(update={"model": job.recipe.student}))
 
     def build(folder: Path) -> Fresh:
-        save_weights(own.network(), folder / WEIGHTS)
+        drawn = replace(own, recipe=own.recipe.model_copy(update={"seed": another(job.recipe.seed)}))
+        save_weights(drawn.network(), folder / WEIGHTS)
         return Fresh(file=WEIGHTS, sha256=files.sha256(folder / WEIGHTS))
 
     inputs = {

@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -29,6 +31,17 @@ def test_the_weights_are_as_wide_as_those_of_a_new_network():
     for own, other in zip(model.parameters(), new.parameters(), strict=True):
         if own.ndim == 4:
             assert own.std().item() == pytest.approx(other.std().item(), rel=0.1)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2**40])
+def test_the_weights_are_not_those_of_a_network_built_with_the_seed(seed):
+    torch.manual_seed(seed)
+    built = build("resnet8", classes=10, channels=1)
+    model = copy.deepcopy(built)
+    draw_anew(model, seed)
+    for own, other in zip(model.parameters(), built.parameters(), strict=True):
+        if own.ndim > 1:
+            assert not (own == other).any()
 
 
 def test_the_global_random_state_stays():
