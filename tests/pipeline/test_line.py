@@ -5,10 +5,12 @@ import subprocess
 import sys
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from edgekd.pipeline.line import settings_of
 from edgekd.schema import Recipe, Step
+from edgekd.zoo.build import build
 from edgekd.zoo.structure import Structure
 
 PRUNED = ("--ratio", "0.5")
@@ -67,6 +69,10 @@ def test_another_architecture_learns_from_several_teachers_in_two_stages(run):
     assert (ended.folder / "student.safetensors").exists()
     report = (ended.folder / "report.md").read_text()
     assert "student" in report
+    (fresh,) = (ended.folder / "stages").glob("fresh-*/student.safetensors")
+    torch.manual_seed(0)
+    same_seed = build("resnet8", classes=10, channels=1)
+    assert not (load_file(fresh)["stem.0.weight"] == same_seed.state_dict()["stem.0.weight"]).any()
 
 
 def test_single_weights_that_were_pruned_stay_zero(run):
