@@ -19,6 +19,8 @@ _IMAGES_PER_SECOND = {
     "mobilenet_v1:blocks128=0,blocks256=0,blocks512=0,width=0.5": 1600,
 }
 _OTHERS = 200
+_ASKED = 3.5
+"""Times as many images a second as it trains, a teacher is asked about."""
 _DIGITS = 1.5
 """Times as many images of the digits' 16×16 pixels a second, in smaller batches."""
 
@@ -71,10 +73,10 @@ def outline(name: str, scale: Scale, seeds: int) -> Outline:
 def _seconds(arms: tuple[Arm, ...], scale: Scale, seeds: int) -> float:
     faster = _DIGITS if scale.data == "digits" else 1.0
     images = scale.train_images / faster
-    cells = sum(scale.epochs * images / _rate(arm) for arm in arms if _is_trained(arm))
+    cells = sum(scale.epochs * images * _seconds_an_image(arm) for arm in arms if _is_trained(arm))
     teachers = {(str(arm.settings["model"]), 0) for arm in arms}
     teachers |= {(tutor["model"], tutor["seed"]) for arm in arms for tutor in arm.settings.get("tutors", ())}
-    taught = sum(scale.teacher_epochs * images / _IMAGES_PER_SECOND.get(model, _OTHERS) for model, _ in teachers)
+    taught = sum(scale.teacher_epochs * images / _rate(model) for model, _ in teachers)
     structures = {
         repr({k: v for k, v in a.settings.items() if "prune." in k or k in ("model", "student")}) for a in arms
     }
@@ -82,9 +84,16 @@ def _seconds(arms: tuple[Arm, ...], scale: Scale, seeds: int) -> float:
     return seeds * (cells + _CELL_SECONDS * len(arms)) + taught + _STRUCTURE_SECONDS * measured
 
 
-def _rate(arm: Arm) -> float:
+def _seconds_an_image(arm: Arm) -> float:
+    """To train on it, and to ask each teacher what it sees in it."""
     student = arm.settings.get("student") or arm.settings["model"]
-    return _IMAGES_PER_SECOND.get(student, _OTHERS)
+    teachers = [arm.settings["model"], *(tutor["model"] for tutor in arm.settings.get("tutors", ()))]
+    asked = teachers if set(arm.settings["recover.losses"]) != {"ce"} else []
+    return 1 / _rate(student) + sum(1 / (_ASKED * _rate(teacher)) for teacher in asked)
+
+
+def _rate(model: str) -> float:
+    return _IMAGES_PER_SECOND.get(model, _OTHERS)
 
 
 def _is_trained(arm: Arm) -> bool:
