@@ -18,6 +18,8 @@ from edgekd.zoo.cost import macs, parameters
 from edgekd.zoo.weights import load_weights, save_weights
 
 WEIGHTS = "teacher.safetensors"
+_HARDLY = 0.05
+"""Of the way from guessing to no mistake."""
 
 
 def teacher(job: Job) -> tuple[Network, nn.Module, Path]:
@@ -29,6 +31,10 @@ def teacher(job: Job) -> tuple[Network, nn.Module, Path]:
         network, folder = _trained(job, model)
     load_weights(model, folder / WEIGHTS)
     job.progress.note(f"teacher: validation accuracy {network.val.top1:.2%}, {network.parameters:,} parameters")
+    guessing = 1 / len(job.data.classes)
+    if network.val.top1 - guessing < _HARDLY * (1 - guessing):
+        why = "check its weights, the order of its classes and how its images are normalised"
+        job.progress.note(f"teacher: hardly better than guessing, so there is little to learn from it: {why}")
     return network, model.eval(), folder / WEIGHTS
 
 
