@@ -26,11 +26,17 @@ from edgekd.zoo.weights import save_weights
 @pytest.mark.parametrize("name", models())
 @pytest.mark.parametrize(("channels", "height", "width"), [(1, 8, 8), (3, 32, 32), (1, 28, 28), (4, 9, 17)])
 def test_classifies_images_of_any_size_and_channels(name: str, channels: int, height: int, width: int) -> None:
-    model = build(name, classes=7, channels=channels).eval()
-    outputs = model(torch.randn(2, channels, height, width))
+    model = build(name, classes=7, channels=channels)
+    images = torch.randn(2, channels, height, width)
+    # with statistics that nothing was counted for, what all images have in common grows from block to block
+    for layer in model.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.momentum = 1.0
+    model.train()(images)
+    outputs = model.eval()(images)
     assert outputs.shape == (2, 7)
     difference = (outputs[0] - outputs[1]).abs().max()
-    assert difference > 1e-4 * outputs.abs().max(), "two images give the same: nothing of them is left"
+    assert difference > 0.01 * outputs.abs().max(), "two images give the same: nothing of them is left"
 
 
 @pytest.mark.parametrize("name", models())
