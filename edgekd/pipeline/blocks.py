@@ -9,7 +9,7 @@ from edgekd import files
 from edgekd.errors import NoDeviceError
 from edgekd.export.outputs import some
 from edgekd.pipeline.job import Job
-from edgekd.pipeline.ladder import write_rungs
+from edgekd.pipeline.ladder import Written, write_rungs
 from edgekd.pipeline.measuring import QUICK, measured
 from edgekd.profiling.statistics import percentile, samples_ms
 from edgekd.prune.pruner import Pruner
@@ -73,7 +73,7 @@ def _write(job: Job, pruner: Pruner, folder: Path) -> Shortened:
             pruned = pruner.prune(ratio, Path(at), options={"remove": block})
             model = load_student(Structure.read(pruned.structure), pruned.weights).eval()
             rungs = write_rungs(job, name, model, folder, calibration=calibration, sha256=files.sha256(pruned.weights))
-            return next(rungs).artifact
+            return next(rung.artifact for rung in rungs if isinstance(rung, Written))
 
     whole = without("", 0.0)
     return Shortened(whole=whole, without={block: without(block, ratio) for block, ratio in pruner.blocks().items()})

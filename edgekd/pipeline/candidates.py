@@ -6,7 +6,7 @@ from pathlib import Path
 from edgekd.export.outputs import some
 from edgekd.gate.judge import judge, latency_status
 from edgekd.pipeline.job import Job
-from edgekd.pipeline.ladder import write_rungs
+from edgekd.pipeline.ladder import Written, write_rungs
 from edgekd.pipeline.measuring import QUICK, measured
 from edgekd.pipeline.students import Student, Students, load
 from edgekd.profiling.statistics import percentile, ratio, samples_ms
@@ -64,7 +64,7 @@ def _sketch(job: Job, student: Student, folder: Path) -> tuple[Sketch, Path]:
 
     def build(to: Path) -> Sketch:
         written = write_rungs(job, name, load(folder, student), to, calibration=calibration, sha256=student.sha256)
-        return Sketch(artifacts=tuple(w.artifact for w in written))
+        return Sketch(artifacts=tuple(rung.artifact for rung in written if isinstance(rung, Written)))
 
     inputs = {"student": student.sha256, "target": [job.target.runtimes, job.target.precisions], "name": name}
     sketch, where, _ = job.run.stage("sketch", inputs, Sketch, build)

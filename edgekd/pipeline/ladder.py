@@ -63,6 +63,9 @@ def _build(job: Job, name: str, model: nn.Module, sha256: str, folder: Path) -> 
     calibration = some(job.data.train, job.recipe.quantize.images)
     written = list(write_rungs(job, name, model, folder, calibration=calibration, sha256=sha256))
     for done, rung in enumerate(written):
+        if isinstance(rung, Dropped):
+            dropped.append(rung)
+            continue
         job.progress.advance(done, len(written), f"checking {rung.artifact.name}")
         try:
             checked = _check(job, rung, images, reference)
@@ -83,8 +86,12 @@ def _check(job: Job, rung: Written, images: Array, reference: Array) -> Rung:
 
 def write_rungs(
     job: Job, name: str, model: nn.Module, folder: Path, *, calibration: Array, sha256: str
-) -> Iterator[Written]:
-    """Write `model` in every precision that the target and a runtime of ours share."""
+) -> Iterator[Written | Dropped]:
+    """Write `model` in every precision that the target and a runtime of ours share; what a writer can't write is told.
+
+    Raises:
+        UnsupportedModelError: the model can't be exported at all.
+    """
     lineage = {"model": job.recipe.model, "weights": sha256}
     fp32 = folder / f"{name}-fp32.onnx"
     exporter = export_onnx(model, job.example, fp32, opset=min((OPSET, *job.target.max_opset.values())))
@@ -95,7 +102,11 @@ def write_rungs(
                 continue
             path = folder / f"{name}-{precision}.onnx"
             if precision == "int8":
-                writer.write_int8(fp32, path, calibration)
+                try:
+                    writer.write_int8(fp32, path, calibration)
+                except UnsupportedModelError as e:
+                    yield Dropped(name=path.stem, why=e.message)
+                    continue
             artifact = describe(path, name=path.stem, precision=precision, runtime=runtime, lineage=lineage)
             yield Written(artifact, path, exporter)
 

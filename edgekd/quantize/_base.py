@@ -15,4 +15,9 @@ class Writer(Protocol):
     precisions: tuple[str, ...]
 
     def write_int8(self, fp32: Path, int8: Path, images: np.ndarray[Any, np.dtype[np.float32]]) -> None:
-        """Write the INT8 twin of an ONNX file, calibrated on `images` (N, C, H, W) float32."""
+        """Write the INT8 twin of an ONNX file, calibrated on `images` (N, C, H, W) float32.
+
+        Raises:
+            UnsupportedModelError: it can't be written for this network, for whatever reason.
+            StorageError: the folder isn't writable or the disk is full.
+        """

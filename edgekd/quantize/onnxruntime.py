@@ -13,6 +13,7 @@ import onnx
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+from edgekd.errors import EdgekdError, UnsupportedModelError
 from edgekd.files import writing
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
@@ -29,23 +30,47 @@ class _Images(CalibrationDataReader):  # type: ignore[misc]  # untyped base
 
 
 def write_int8(fp32: Path, int8: Path, images: Array) -> None:
-    """Write the INT8 twin of `fp32`, with activation ranges seen on `images` (N, C, H, W)."""
-    name = onnx.load(fp32, load_external_data=False).graph.input[0].name
+    """Write the INT8 twin of `fp32`, with activation ranges seen on `images` (N, C, H, W).
+
+    Raises:
+        UnsupportedModelError: ONNX Runtime's quantiser can't do it, for whatever reason.
+        StorageError: the folder isn't writable or the disk is full.
+    """
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
         with tempfile.TemporaryDirectory(prefix="edgekd-") as folder, writing(int8):
-            inferred = Path(folder) / "inferred.onnx"
-            quant_pre_process(fp32, inferred, skip_optimization=True, skip_symbolic_shape=True)
-            quantize_static(
-                inferred,
-                int8,
-                _Images(name, images),
-                quant_format=QuantFormat.QDQ,
-                activation_type=QuantType.QUInt8,
-                weight_type=QuantType.QInt8,
-                per_channel=True,
-                calibrate_method=CalibrationMethod.MinMax,
-            )
+            _quantise(fp32, int8, images, Path(folder) / "inferred.onnx")
+    except (EdgekdError, OSError):
+        raise
+    # it asserts and broadcasts its way through graphs that are new to it: any kind may come
+    except Exception as e:
+        int8.unlink(missing_ok=True)
+        reason = " ".join(f"{type(e).__name__}: {e}".split())
+        raise UnsupportedModelError(f"ONNX Runtime's quantiser failed: {reason[:300]}") from e
     finally:
         logging.disable(level)
+
+
+def _quantise(fp32: Path, int8: Path, images: Array, inferred: Path) -> None:
+    quant_pre_process(fp32, inferred, skip_optimization=True, skip_symbolic_shape=True)
+    graph = onnx.load(inferred, load_external_data=False).graph
+    quantize_static(
+        inferred,
+        int8,
+        _Images(graph.input[0].name, images),
+        quant_format=QuantFormat.QDQ,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+        per_channel=True,
+        nodes_to_exclude=[node.name for node in graph.node if _must_stay_float(node)],
+        calibrate_method=CalibrationMethod.MinMax,
+    )
+
+
+def _must_stay_float(node: onnx.NodeProto) -> bool:
+    """Whether it is a grouped transposed convolution with a bias: the quantiser takes the channels of one group for
+    all, and the bias doesn't fit. The CPU kernels compute it in float anyway.
+    """
+    groups = next((attribute.i for attribute in node.attribute if attribute.name == "group"), 1)
+    return node.op_type == "ConvTranspose" and groups > 1 and len(node.input) == 3

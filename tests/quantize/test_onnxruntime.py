@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from edgekd.errors import StorageError
+from edgekd.errors import StorageError, UnsupportedModelError
 from edgekd.export.onnx import export_onnx
 from edgekd.export.outputs import Runner
 from edgekd.export.parity import compare, failure
@@ -58,3 +58,32 @@ def test_the_calibration_images_decide_the_ranges(fp32, tmp_path):
 def test_a_folder_that_is_not_there_is_a_storage_error(fp32, tmp_path):
     with pytest.raises(StorageError):
         write_int8(fp32, tmp_path / "none" / "i.onnx", images(4, 0))
+
+
+def test_a_grouped_transposed_convolution_with_bias_stays_float_and_the_rest_is_int8(tmp_path):
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(1, 32, 3, 2, 1), nn.ReLU(), nn.ConvTranspose2d(32, 32, 2, 2, groups=4), nn.Conv2d(32, 8, 3, 2, 1),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4),
+    ).eval()  # fmt: skip
+    export_onnx(model, torch.zeros(1, 1, 12, 12), tmp_path / "f.onnx")
+    write_int8(tmp_path / "f.onnx", tmp_path / "i.onnx", images(16, 0))
+    graph = onnx.load(tmp_path / "i.onnx").graph
+    made_by = {output: node.op_type for node in graph.node for output in node.output}
+    weights = [(node.op_type, made_by.get(node.input[1])) for node in graph.node if "Conv" in node.op_type]
+    assert sorted(weights) == [("Conv", "DequantizeLinear")] * 2 + [("ConvTranspose", None)]
+    test = images(100, 1)
+    given = Runner(tmp_path / "i.onnx", "onnxruntime")(test)
+    assert failure(compare(Runner(tmp_path / "f.onnx", "onnxruntime")(test), given), "int8") is None
+
+
+def test_what_the_quantiser_raises_is_told_and_leaves_no_file(fp32, tmp_path):
+    model = onnx.load(fp32)
+    for held in model.graph.initializer:
+        values = onnx.numpy_helper.to_array(held)
+        if values.ndim == 4:
+            held.CopyFrom(onnx.numpy_helper.from_array(np.full_like(values, np.nan), held.name))
+    onnx.save(model, tmp_path / "nan.onnx")
+    with pytest.raises(UnsupportedModelError, match="quantiser failed: "):
+        write_int8(tmp_path / "nan.onnx", tmp_path / "i.onnx", images(4, 0))
+    assert not (tmp_path / "i.onnx").exists()
