@@ -1,10 +1,18 @@
-"""The other shipped studies on the digits, with one seed and one epoch."""
+"""The shipped studies on the digits, with one seed and one epoch; `tools/studies` runs them whole."""
 
 import pytest
 
 pytestmark = pytest.mark.slow
 
 SHORT = ["--seeds", "1", "--epochs", "1", "--teacher-epochs", "1"]
+
+
+def test_chou2021_goes_through_its_pairs_with_an_ensemble_in_two_stages(run_study):
+    result = run_study("chou2021", *SHORT)
+    teachers = {teacher.model: teacher.costs.parameters for teacher in result.teachers}
+    assert len(teachers) == 3
+    assert [len(arm.cells) for arm in result.arms] == [1] * 15
+    assert all(arm.costs.parameters < 0.8 * teachers[arm.teacher] for arm in result.arms)
 
 
 def test_malihi2024_compares_at_equal_parameters(run_study):

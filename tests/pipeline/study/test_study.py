@@ -225,6 +225,18 @@ def test_killed_it_goes_on_where_it_was(tmp_path, monkeypatch):
     assert [len(arm.cells) for arm in result.arms] == [1] * 8
     assert all(path.stat().st_mtime_ns == then for path, then in done.items())
     assert len(list(folder.glob("stages/recover-*/result.json"))) == 8
+    _holds_what_hong2022_compares(result)
+
+
+def _holds_what_hong2022_compares(result):
+    """Structures of the paper's rates, with inherited and random weights, and their features."""
+    arms = {arm.name: arm for arm in result.arms}
+    layerwise, widthwise = (arms[f"{structure}, inherited, distilled"] for structure in ("layerwise", "widthwise"))
+    assert layerwise.tradeoff.parameter_ratio == pytest.approx(0.66, abs=0.03)
+    assert widthwise.tradeoff.parameter_ratio == pytest.approx(0.57, abs=0.03)
+    assert all(arm.cells[0].representation for arm in result.arms)
+    assert arms["layerwise, scratch, labels"].costs.parameters == layerwise.costs.parameters
+    assert result.files["features"] == "features.png"
 
 
 @pytest.mark.slow
