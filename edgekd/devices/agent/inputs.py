@@ -14,7 +14,7 @@ def random_feeds(
     inputs: Sequence[Mapping[str, Any]], *, batch: int, seed: int, shapes: Mapping[str, Sequence[int]] | None = None
 ) -> dict[str, Any]:
     """Seeded random values for a runtime's `Session.inputs()`: standard normal where they are floating-point,
-    else 0 or 1, which are good indices of any table.
+    0 to 255 where they are uint8, as pixels are, else 0 or 1, which are good indices of any table.
 
     Args:
         inputs: what the model takes.
@@ -102,6 +102,8 @@ def _times(shape: Sequence[Any]) -> str:
 def _values(name: str, shape: list[int], dtype: str, random: np.random.Generator) -> Any:
     if dtype.startswith("float"):
         return random.standard_normal(shape).astype(dtype)
+    if dtype == "uint8":
+        return random.integers(0, 256, shape).astype(dtype)
     if dtype == "bool" or dtype.startswith(("int", "uint")):
         return random.integers(0, 2, shape).astype(dtype)
     raise ValueError(f"input {name!r} takes {dtype}, which can't be made up: give it with --inputs FILE.npz")

@@ -276,6 +276,7 @@ def test_inputs_fit_the_model_and_are_the_same_for_the_same_seed():
         {"name": "ids", "shape": [64], "dtype": "int64"},
         {"name": "empty", "shape": [0, 2], "dtype": "float32"},
         {"name": "scalar", "shape": [], "dtype": "float32"},
+        {"name": "pixels", "shape": [1, 32, 32, 3], "dtype": "uint8"},
     ]
     feeds = inputs.random_feeds(wanted, batch=2, seed=3)
     assert {name: (str(v.dtype), v.shape) for name, v in feeds.items()} == {
@@ -284,7 +285,9 @@ def test_inputs_fit_the_model_and_are_the_same_for_the_same_seed():
         "ids": ("int64", (64,)),
         "empty": ("float32", (0, 2)),
         "scalar": ("float32", ()),
+        "pixels": ("uint8", (1, 32, 32, 3)),
     }
+    assert (feeds["pixels"].min(), feeds["pixels"].max()) == (0, 255)
     assert set(feeds["ids"]) == {0, 1}
     again, other = (inputs.random_feeds(wanted, batch=2, seed=seed) for seed in (3, 4))
     assert (feeds["image"] == again["image"]).all()
