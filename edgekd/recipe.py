@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from edgekd import catalog
 from edgekd.errors import EdgekdError, StorageError
-from edgekd.schema import Recipe, document
+from edgekd.schema import Recipe, Target, Value, document
 
 DEFAULTS = {"model": "mobilenet_v1:width=0.5", "data": "digits"}
 
@@ -59,15 +59,16 @@ def default_epochs(train_images: int) -> int:
     return min(30, max(3, round(600_000 / max(1, train_images))))
 
 
-def settle(stated: Recipe, train_images: int) -> Recipe:
-    """The recipe with every number that was left to the data filled in."""
+def settle(stated: Recipe, train_images: int, target: Target) -> Recipe:
+    """The recipe with every number that was left to the data or to the target filled in."""
     epochs = default_epochs(train_images)
-    return stated.model_copy(
-        update={
-            part: settings.model_copy(update={"epochs": settings.epochs or epochs})
-            for part, settings in (("teacher", stated.teacher), ("recover", stated.recover))
-        }
-    )
+    settled: dict[str, Value] = {
+        part: settings.model_copy(update={"epochs": settings.epochs or epochs})
+        for part, settings in (("teacher", stated.teacher), ("recover", stated.recover))
+    }
+    if "threads" not in stated.measure.model_fields_set:
+        settled["measure"] = stated.measure.model_copy(update={"threads": target.threads})
+    return stated.model_copy(update=settled)
 
 
 def to_toml(settled: Recipe) -> str:

@@ -1,5 +1,6 @@
 import pytest
 
+from edgekd.catalog import target
 from edgekd.errors import EdgekdError
 from edgekd.recipe import default_epochs, recipe, settle, to_toml
 
@@ -46,7 +47,7 @@ def test_a_pruning_method_has_options_of_numbers_and_words(tmp_path):
 
 @pytest.mark.parametrize("more", [{}, {"recover.losses": {"dist": {"beta": 2.0}}, "steps": ["finetune"]}])
 def test_a_written_recipe_reads_as_the_same(tmp_path, more):
-    made = settle(recipe(None, {"target": "x86-cpu", "prune.ratio": 0.4, **more}), 1000)
+    made = settle(recipe(None, {"target": "x86-cpu", "prune.ratio": 0.4, **more}), 1000, target("x86-cpu"))
     path = tmp_path / "recipe.toml"
     path.write_text(to_toml(made))
     assert recipe(path, {}) == made
@@ -88,5 +89,12 @@ def test_a_missing_recipe_is_named(tmp_path):
 
 def test_epochs_follow_the_size_of_the_data():
     assert [default_epochs(n) for n in (1_258, 54_000, 1_200_000)] == [30, 11, 3]
-    made = settle(recipe(None, {"target": "x86-cpu", "teacher.epochs": 2}), 54_000)
+    made = settle(recipe(None, {"target": "x86-cpu", "teacher.epochs": 2}), 54_000, target("x86-cpu"))
     assert (made.teacher.epochs, made.recover.epochs) == (2, 11)
+
+
+def test_it_is_measured_with_the_targets_threads_unless_it_says_otherwise():
+    four = target("x86-cpu").model_copy(update={"threads": 4})
+    assert settle(recipe(None, {"target": "x86-cpu"}), 1000, four).measure.threads == 4
+    assert settle(recipe(None, {"target": "x86-cpu", "measure.launches": 3}), 1000, four).measure.threads == 4
+    assert settle(recipe(None, {"target": "x86-cpu", "measure.threads": 1}), 1000, four).measure.threads == 1

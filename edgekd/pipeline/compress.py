@@ -21,7 +21,7 @@ from edgekd.pipeline.teacher import accepts, lessons, teacher
 from edgekd.progress import Progress, Silent
 from edgekd.recipe import settle
 from edgekd.results import Ladder, Network, Plan, Result
-from edgekd.schema import Budget, Recipe
+from edgekd.schema import Budget, Recipe, Target
 from edgekd.store import Store, cache_folder
 
 
@@ -67,7 +67,7 @@ def compress(
             progress.stage("data", f"loading {recipe.data}")
             data = load_dataset(recipe.data, root=data_root, download=download)
             job = Job(
-                recipe=_settled(recipe, len(data.train), budget),
+                recipe=_settled(recipe, len(data.train), target, budget),
                 target=target,
                 budget=budget,
                 data=data,
@@ -100,9 +100,9 @@ def _compressed(job: Job) -> tuple[Network, Path, Finished]:
     return network, weights, _finish(job, start, original, plan)
 
 
-def _settled(stated: Recipe, train_images: int, budget: Budget) -> Recipe:
+def _settled(stated: Recipe, train_images: int, target: Target, budget: Budget) -> Recipe:
     """The recipe with nothing left open, measured as the budget wants it."""
-    recipe = settle(stated, train_images)
+    recipe = settle(stated, train_images, target)
     return recipe.model_copy(update={"measure": protocol_for(budget, recipe.measure)})
 
 

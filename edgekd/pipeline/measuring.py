@@ -1,13 +1,17 @@
-"""Measuring inside a run: the same artifacts on the same device in the same way are measured once."""
+"""Measuring inside a run: the same artifacts on the same device in the same way are measured once.
+
+An invalid measurement isn't a slow one: it is neither kept nor read, so that nothing is concluded from it.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from edgekd.devices._base import Device
 from edgekd.devices.connect import connect_target
-from edgekd.errors import NoDeviceError
+from edgekd.errors import MeasurementError, NoDeviceError
 from edgekd.gate.judge import is_absolute
 from edgekd.pipeline.job import Job
+from edgekd.profiling.disturbance import spoiled
 from edgekd.profiling.session import environment, measure
 from edgekd.progress import Progress
 from edgekd.schema import Artifact, Measurement, Measuring, Target, Value
@@ -37,27 +41,44 @@ class Measured(Value):
 
 
 def measured(job: Job, artifacts: Sequence[tuple[Artifact, Path]], settings: Measuring) -> tuple[Measurement, ...]:
-    """All artifacts on the job's device, interleaved; the first is the baseline of the others."""
+    """All artifacts on the job's device, interleaved; the first is the baseline of the others.
+
+    Raises:
+        MeasurementError: the device was disturbed, and again when they were measured once more; nothing is kept.
+        DeviceError, UnsupportedModelError: as `session.measure`.
+    """
     assert job.device is not None, "nothing is measured without a device"
+    target, steady = job.target, is_absolute(job.budget)
     inputs = {
-        "artifacts": [artifact.sha256 for artifact, _ in artifacts],
+        "artifacts": [[artifact.sha256, artifact.runtime] for artifact, _ in artifacts],
         "settings": settings,
-        "target": job.target.name,
+        "target": [target.name, target.arch, target.os, target.marker],
         "device": job.device.url,
         "environment": environment(job.device, artifacts[0][0].runtime),
+        "steady": steady,
     }
 
     def build(_: Path) -> Measured:
-        assert job.device is not None
-        return Measured(
-            measurements=measure(
-                artifacts,
-                device=job.device,
-                target=job.target,
-                settings=settings,
-                progress=job.progress,
-                steady=is_absolute(job.budget),
-            )
-        )
+        return Measured(measurements=_valid(job, artifacts, settings, steady=steady))
 
-    return job.run.stage("measured", inputs, Measured, build)[0].measurements
+    found = job.run.stage("measured", inputs, Measured, build)[0].measurements
+    # the same file may be called otherwise than when it was measured
+    return tuple(m.model_copy(update={"artifact": a}) for m, (a, _) in zip(found, artifacts, strict=True))
+
+
+def _valid(
+    job: Job, artifacts: Sequence[tuple[Artifact, Path]], settings: Measuring, *, steady: bool
+) -> tuple[Measurement, ...]:
+    """What is measured undisturbed, at the first or the second try."""
+    assert job.device is not None
+    for last in (False, True):
+        found = measure(
+            artifacts, device=job.device, target=job.target, settings=settings, progress=job.progress, steady=steady
+        )
+        why = "; ".join(dict.fromkeys(reason for m in found for reason in (spoiled(m) if steady else m.invalid)))
+        if not why:
+            return found
+        if not last:
+            job.progress.note(f"the measurement is invalid and made again: {why}")
+    hint = "Let the device cool down, end what else runs there, and start again: what was finished is kept."
+    raise MeasurementError(f"{job.device.url}: the measurement is invalid, twice: {why}", hint)

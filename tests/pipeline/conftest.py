@@ -5,11 +5,12 @@ import resource
 import signal
 import subprocess
 import sys
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 import torch
 
@@ -105,3 +106,94 @@ def budget(tmp_path):
         return path
 
     return write
+
+
+class SimulatedAgent:
+    """Answers as the agent on a device does; how fast each file is, its device says."""
+
+    def __init__(self, device):
+        self.device = device
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def ask(self, request, timeout_s):
+        return getattr(self, request["do"])(**{key: value for key, value in request.items() if key != "do"})
+
+    def describe(self):
+        runtime = {"runtime": "onnxruntime", "runtime_version": "1", "provider": "CPUExecutionProvider"}
+        machine = {"machine": "simulated", "arch": "x86_64", "os": "linux", "cpu": "simulated"}
+        return {**machine, **runtime, "cores": 2, "python": "3"}
+
+    def exists(self, path):
+        return {"exists": True}
+
+    def cpus(self):
+        return {"cpus": [0, 1], "alike": True}
+
+    def load(self, path, options, **_):
+        self.device.threads.add(options["threads"])
+        self.ms = self.device.latency_ms(Path(path))
+        return {"load_ms": 5.0, "inputs": {}, "provider": "CPUExecutionProvider"}
+
+    def first(self):
+        return {"first_ms": 2.0}
+
+    def warmup(self, **_):
+        return {"samples_ms": [1.0], "latency_ms": self.ms, "state": {"throttle_count": 0}}
+
+    def block(self, seconds, period_s):
+        return {"samples_ms": [self.ms] * 15, "energy_mj": None, "canary_ms": 1.0}
+
+    def finish(self):
+        self.device.finished += 1
+        return {"peak_bytes": None, "state": {"throttle_count": int(self.device.throttled(self.device.finished))}}
+
+
+class SimulatedDevice:
+    """A device of the target x86-cpu of known latencies; `throttled` says at which of its processes it does, from 1."""
+
+    url = "local:"
+
+    def __init__(self, latency_ms, throttled=lambda process: False):
+        self.latency_ms, self.throttled = latency_ms, throttled
+        self.finished, self.threads = 0, set()
+
+    def put(self, path):
+        return str(path)
+
+    def start(self, runtime):
+        return SimulatedAgent(self)
+
+
+def by_weights(path, *, int8=1.2):
+    """Milliseconds in proportion to a file's weights, and in INT8 so many times as in fp32."""
+    graph = onnx.load(path).graph
+    weights = sum(onnx.numpy_helper.to_array(tensor).size for tensor in graph.initializer)
+    return weights / 50_000 * (int8 if any(node.op_type == "QuantizeLinear" for node in graph.node) else 1.0)
+
+
+@pytest.fixture(scope="session")
+def simulated():
+    """Makes simulated devices."""
+
+    def make(latency_ms=by_weights, **more):
+        return SimulatedDevice(latency_ms, **more)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def on_device():
+    """Within this context `edgekd compress` finds that device, whatever the machine."""
+
+    @contextmanager
+    def use(device):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("edgekd.pipeline.measuring.connect_target", lambda url, target: device)
+            yield device
+
+    return use

@@ -10,6 +10,7 @@ import onnx
 import pytest
 import torch
 
+from edgekd.catalog import target
 from edgekd.data.load import load_dataset
 from edgekd.export.outputs import Runner
 from edgekd.gate.judge import exit_code, judge
@@ -325,7 +326,7 @@ def test_a_student_that_misses_after_all_is_followed_by_one_that_is_a_step_small
 def test_a_paced_budget_is_measured_paced():
     budget = Budget.model_validate({"name": "b", "latency": {"limit_ms": 10.0, "cadence_hz": 30}})
     stated = Recipe(model="resnet8", data="digits", target="x86-cpu", budget="b")
-    settled = pipeline._settled(stated, 1000, budget)
+    settled = pipeline._settled(stated, 1000, target("x86-cpu"), budget)
     assert (settled.measure.loop, settled.measure.cadence_hz) == ("paced", 30)
     assert settled.recover.epochs
 

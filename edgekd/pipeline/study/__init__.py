@@ -60,7 +60,9 @@ def run_study(
         require_same(out, plan)
         arms = found.arms(scale)
         # a wrong setting is told before anything is trained
-        recipes = [recipe_of(plan, {**arm.settings, **choice}, 0, 1) for arm in arms for choice in arm.choices or ({},)]
+        recipes = [
+            recipe_of(plan, {**arm.settings, **choice}, 0, 1, kind) for arm in arms for choice in arm.choices or ({},)
+        ]
         job = Job(
             recipe=recipes[0],
             target=kind,

@@ -6,7 +6,7 @@ from typing import Any
 
 from edgekd.pipeline.job import Job
 from edgekd.recipe import recipe, settle
-from edgekd.schema import Recipe, document
+from edgekd.schema import Recipe, Target
 from edgekd.studies._results import Plan
 
 
@@ -20,10 +20,10 @@ class Bench:
 
     def job_of(self, settings: Mapping[str, Any], seed: int) -> Job:
         """The job of an arm with these settings."""
-        return replace(self.job, recipe=recipe_of(self.plan, settings, seed, len(self.job.data.train)))
+        return replace(self.job, recipe=recipe_of(self.plan, settings, seed, len(self.job.data.train), self.job.target))
 
 
-def recipe_of(plan: Plan, settings: Mapping[str, Any], seed: int, train_images: int) -> Recipe:
+def recipe_of(plan: Plan, settings: Mapping[str, Any], seed: int, train_images: int, target: Target) -> Recipe:
     """The recipe of an arm: its settings over those of the scale.
 
     Raises:
@@ -42,6 +42,7 @@ def recipe_of(plan: Plan, settings: Mapping[str, Any], seed: int, train_images: 
         "recover.learning_rate": scale.learning_rate,
         # arms that read features can't be compiled, and all should train in the same arithmetic
         "recover.compiled": False,
-        "measure": document(scale.measure),
+        # what the scale leaves open is the target's
+        "measure": scale.measure.model_dump(mode="json", exclude_unset=True),
     }
-    return settle(recipe(None, {**given, **settings}), train_images)
+    return settle(recipe(None, {**given, **settings}), train_images, target)

@@ -71,17 +71,12 @@ def latencies(job: Job, teacher: File, others: Mapping[str, File]) -> dict[str, 
         files = [teacher, *(others[key] for key in now)]
         try:
             measurements = measured(job, [(f.artifact, f.path) for f in files], job.recipe.measure)
-            found.update(_latencies(job, dict(zip([TEACHER, *now], measurements, strict=True))))
+            found.update(_latencies(dict(zip([TEACHER, *now], measurements, strict=True))))
         except (DeviceError, MeasurementError, UnsupportedModelError) as e:
             job.progress.note(f"not measured: {e.message}")
     return found
 
 
-def _latencies(job: Job, measurements: Mapping[str, Measurement]) -> dict[str, Latency]:
-    baseline, found = measurements[TEACHER], {}
-    for key, one in measurements.items():
-        if invalid := dict.fromkeys((*baseline.invalid, *one.invalid)):
-            job.progress.note(f"{one.artifact.name}: not measured: {'; '.join(invalid)}")
-        else:
-            found[key] = Latency(percentile(samples_ms(one), 50), ratio(one, baseline))
-    return found
+def _latencies(measurements: Mapping[str, Measurement]) -> dict[str, Latency]:
+    baseline = measurements[TEACHER]
+    return {key: Latency(percentile(samples_ms(one), 50), ratio(one, baseline)) for key, one in measurements.items()}
