@@ -2,7 +2,7 @@
 
 Work that can hang, crash or eat the machine runs in one: the agent that measures, the step that prunes.
 The child reads one JSON object a line on stdin and answers each with one JSON object a line on stdout;
-an answer with the key "error" is a failure it saw itself.
+an answer with the key "error" is a failure it saw itself, whose remedy may stand under "hint".
 """
 
 import contextlib
@@ -19,11 +19,12 @@ _LAST_WORDS = 2_000
 
 
 class WorkerError(Exception):
-    """The child failed. `kind` says how; the text ends with its last words on stderr."""
+    """The child failed. `kind` says how; the text ends with its last words on stderr, `hint` is the child's own."""
 
-    def __init__(self, kind: str, text: str) -> None:
+    def __init__(self, kind: str, text: str, hint: str = "") -> None:
         super().__init__(text)
         self.kind = kind
+        self.hint = hint
 
 
 class Worker:
@@ -97,7 +98,7 @@ class Worker:
         if not isinstance(answer, dict):
             raise WorkerError("garbled", f"answered {line[:200]!r}")
         if "error" in answer:
-            raise WorkerError("error", str(answer["error"]))
+            raise WorkerError("error", str(answer["error"]), str(answer.get("hint", "")))
         return answer
 
     def _next_line(self, deadline: float, timeout_s: float) -> str:

@@ -50,8 +50,9 @@ def _numbers(option: str, text: str, separator: str) -> list[int]:
     except ValueError as e:
         example = "image=1x3x224x224" if separator == "x" else "0,1"
         raise EdgekdError(f"{option} {text}: not whole numbers", f"Write them like {option} {example}") from e
-    if min(numbers) < 0:
-        raise EdgekdError(f"{option} {text}: there is nothing below 0", "Correct the number.")
+    least = 1 if separator == "x" else 0
+    if min(numbers) < least:
+        raise EdgekdError(f"{option} {text}: there is nothing below {least}", "Correct the number.")
     return numbers
 
 

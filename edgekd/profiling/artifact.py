@@ -20,7 +20,11 @@ _PIECE = 1 << 20
 
 _QUANTISED = {"QuantizeLinear", "DequantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"}
 
-_FLOATS = {onnx.TensorProto.FLOAT: "fp32", onnx.TensorProto.FLOAT16: "fp16", onnx.TensorProto.BFLOAT16: "bf16"}
+_FLOATS: dict[int, str] = {
+    onnx.TensorProto.FLOAT: "fp32",
+    onnx.TensorProto.FLOAT16: "fp16",
+    onnx.TensorProto.BFLOAT16: "bf16",
+}
 
 
 def describe(
@@ -60,7 +64,8 @@ def _read(path: Path) -> onnx.ModelProto:
     """The model without its external data."""
     hint = "It may be truncated or not a model at all: export or copy it again."
     try:
-        model = onnx.load(path, load_external_data=False)
+        # whatever the file is called: by its name it might be taken for text
+        model = onnx.load(path, format="protobuf", load_external_data=False)
     except OSError as e:
         raise StorageError(f"{path}: {e.strerror or e}", "Give the path of an .onnx file.") from e
     except DecodeError as e:
@@ -88,18 +93,37 @@ def _external_files(model: onnx.ModelProto, path: Path) -> list[Path]:
 
 def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
     """The model's weights, and those in the attributes of its nodes, functions and inner graphs."""
-    yield from model.graph.initializer
+    sparse = []
+    for graph in _graphs(model):
+        yield from graph.initializer
+        sparse += graph.sparse_initializer
+    for node in _nodes(model):
+        for attribute in node.attribute:
+            yield from [attribute.t, *attribute.tensors]
+            sparse += [attribute.sparse_tensor, *attribute.sparse_tensors]
+    for tensor in sparse:
+        yield from (tensor.values, tensor.indices)
+
+
+def _nodes(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
+    """All nodes, also those of functions and inner graphs."""
+    for function in model.functions:
+        yield from function.node
+    for graph in _graphs(model):
+        yield from graph.node
+
+
+def _graphs(model: onnx.ModelProto) -> Iterator[onnx.GraphProto]:
+    """The model's graph, and those in the attributes of nodes: the bodies of loops and branches."""
     graphs = [model.graph]
     nodes = [node for function in model.functions for node in function.node]
     while graphs or nodes:
         if graphs:
             graph = graphs.pop()
+            yield graph
             nodes += graph.node
-            yield from graph.initializer if graph is not model.graph else ()
-        for node in nodes:
-            for attribute in node.attribute:
-                yield from [attribute.t, *attribute.tensors]
-                graphs += [g for g in (attribute.g, *attribute.graphs) if g.node or g.initializer]
+        attributes = [attribute for node in nodes for attribute in node.attribute]
+        graphs += [a.g for a in attributes if a.HasField("g")] + [g for a in attributes for g in a.graphs]
         nodes = []
 
 
@@ -120,11 +144,13 @@ def _digest(files: list[Path]) -> tuple[str, int, int]:
 
 
 def _precision(model: onnx.ModelProto) -> str:
-    """What a model computes in: integers if it quantises anything, else the type of most of its weights."""
-    if any(node.op_type in _QUANTISED for node in model.graph.node):
+    """What a model computes in: integers if it quantises anything, else the type of most of its weights, whether they
+    are initializers or constants.
+    """
+    if any(node.op_type in _QUANTISED for node in _nodes(model)):
         return "int8"
     counts = dict.fromkeys(_FLOATS.values(), 0)
-    for tensor in model.graph.initializer:
+    for tensor in _tensors(model):
         if tensor.data_type in _FLOATS:
             counts[_FLOATS[tensor.data_type]] += math.prod(tensor.dims)
     return max(counts, key=lambda precision: counts[precision])

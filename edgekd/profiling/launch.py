@@ -165,8 +165,10 @@ def _ask(agent: Worker, artifact: Artifact, request: Mapping[str, Any], timeout_
     except WorkerError as e:
         what, runtime = request["do"], artifact.runtime
         if e.kind == "error" and what in ("load", "first", "trace"):
-            verb = "run" if what == "first" else what
-            hint = f"Export it with operators that {runtime} has, copy it whole, and give what it leaves open."
-            raise UnsupportedModelError(f"{artifact.file}: {runtime} can't {verb} it: {e}", hint) from e
+            fails = f"{runtime} can't {'run' if what == 'first' else what} it: "
+            hint = f"Export it with operators that {runtime} has, and copy it whole."
+            # what it is fed is told before the runtime sees it
+            by_runtime = what == "first" or not e.hint
+            raise UnsupportedModelError(f"{artifact.file}: {fails if by_runtime else ''}{e}", e.hint or hint) from e
         hint = "Look for the cause on the device (memory, temperature), then measure again."
         raise MeasurementError(f"{artifact.file}: {runtime} failed in {what!r}: {e}", hint) from e

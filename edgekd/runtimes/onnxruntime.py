@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 import onnxruntime
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 formats = ("onnx", "ort")
 
 _PROVIDER = "CPUExecutionProvider"
+
+_NODE_ENDS = "_kernel_time"  # how the names of a trace's events end that are nodes
 
 _NUMPY_NAMES = {"float": "float32", "double": "float64"}  # the others are called as in numpy
 
@@ -52,17 +54,8 @@ class Session:
         """
         with Path(self._session.end_profiling()).open(encoding="utf-8") as file:
             events = json.load(file)
-        times: dict[tuple[str, str, str], list[float]] = {}
-        for event in events:
-            if event.get("cat") == "Node" and event["name"].endswith("_kernel_time"):
-                name = event["name"][: -len("_kernel_time")]
-                node = (name, event["args"].get("op_name", ""), event["args"].get("provider", ""))
-                times.setdefault(node, []).append(event["dur"] / 1e3)
-        return [
-            {"name": name, "op": op, "provider": provider, "ms": sum(warm) / len(warm)}
-            for (name, op, provider), found in times.items()
-            for warm in [found[cold:] or found]
-        ]
+        runs = [event for event in events if event["name"] == "model_run"]
+        return _nodes([event for event in events if event.get("cat") == "Node"], runs[cold:] or runs)
 
 
 def open(
@@ -104,6 +97,39 @@ def open(
     if provider and session.provider != provider:  # it only warns where a provider's libraries are missing
         raise ValueError(f"{provider} couldn't be started, {session.provider} took its place")
     return session
+
+
+def _nodes(events: Sequence[Mapping[str, Any]], runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The nodes with what they take of one inference, on average over the runs, the last ones of the trace.
+
+    A node in the body of a Loop may run many times in an inference, in that of an If not in each. The time of the
+    bodies is that of the nodes in them, and not their Loop's or If's once more.
+    """
+    total: dict[tuple[str, str, str, str], float] = {}
+    for event, own in _own_times([e for e in events if e["name"].endswith(_NODE_ENDS)]):
+        args = event["args"]
+        name = event["name"][: -len(_NODE_ENDS)]
+        node = (name, args.get("op_name", ""), args.get("provider", ""), args.get("node_index", ""))
+        total[node] = total.get(node, 0.0) + (own if event["ts"] >= runs[0]["ts"] else 0.0)
+    return [
+        {"name": name, "op": op, "provider": provider, "ms": us / 1e3 / len(runs)}
+        for (name, op, provider, _), us in total.items()
+    ]
+
+
+def _own_times(events: Sequence[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], float]]:
+    """Each event, as they begin, with its microseconds without those of the events within it."""
+    # they are written when they end: of two equal ones the second is the outer one
+    own: list[list[Any]] = []
+    around: list[list[Any]] = []
+    for _, event in sorted(enumerate(events), key=lambda e: (e[1]["ts"], -e[1]["dur"], -e[0])):
+        while around and event["ts"] >= around[-1][0]["ts"] + around[-1][0]["dur"]:
+            around.pop()
+        if around:
+            around[-1][1] -= event["dur"]
+        own.append([event, event["dur"]])
+        around.append(own[-1])
+    return [(event, max(0.0, us)) for event, us in own]
 
 
 def _providers(first: str | None, options: Mapping[str, str]) -> list[Any]:

@@ -19,7 +19,7 @@ class Measuring(Value):
     batch: PositiveInt = 1
     inputs: str = "random"
     """Where the inputs' values came from: "random", or "sha256:…" of the file that held them."""
-    shapes: dict[str, tuple[NonNegativeInt, ...]] = {}
+    shapes: dict[str, tuple[PositiveInt, ...]] = {}
     """Of inputs whose axes the model leaves open."""
     threads: PositiveInt = 1
     spinning: bool = True

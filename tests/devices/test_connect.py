@@ -2,11 +2,16 @@ import platform
 import sys
 from pathlib import Path
 
+import numpy as np
+import onnx
+import onnxruntime
 import pytest
+from onnx import TensorProto, helper
 
 from edgekd import catalog
 from edgekd.devices.connect import connect, connect_target, is_of_target, runtime_of
 from edgekd.errors import DeviceError, EdgekdError, ExitCode, NoDeviceError
+from edgekd.profiling.artifact import describe
 from edgekd.schema import Target
 
 
@@ -88,3 +93,39 @@ def test_a_device_is_of_a_target_by_architecture_system_and_marker(changes, expe
 def test_the_runtime_is_the_first_that_edgekd_has():
     assert runtime_of(target()) == "onnxruntime"
     assert runtime_of(target(runtimes=("tensorrt",))) == "tensorrt"
+
+
+def matrix(folder, value):
+    """A model that multiplies ones by a matrix of one value, which is beside it in a file of its own."""
+    folder.mkdir(parents=True)
+    weights = onnx.numpy_helper.from_array(np.full((256, 256), value, np.float32), "w")
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 256]) for name in "xy")
+    graph = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["y"])], "g", [x], [y], [weights])
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    path = folder / "model.onnx"
+    onnx.save(proto, path, save_as_external_data=True, location="model.onnx_data", size_threshold=0)
+    return path
+
+
+def given_by(path):
+    session = onnxruntime.InferenceSession(connect("local:").put(path))
+    return session.run(None, {"x": np.ones((1, 256), np.float32)})[0][0, 0]
+
+
+def test_a_linked_models_data_is_that_beside_the_link(tmp_path):
+    first, second = matrix(tmp_path / "v1", 1.0), matrix(tmp_path / "v2", 2.0)
+    second.unlink()
+    second.symlink_to(first)
+    assert given_by(first) == 256
+    assert given_by(second) == 512
+    assert describe(first, name="n", runtime="r").sha256 != describe(second, name="n", runtime="r").sha256
+
+
+def test_a_model_whose_files_are_all_links_elsewhere_is_read(tmp_path):
+    model, blobs, snapshot = matrix(tmp_path / "plain", 1.0), tmp_path / "blobs", tmp_path / "snapshots"
+    blobs.mkdir()
+    snapshot.mkdir()
+    for number, file in enumerate((model, model.with_name("model.onnx_data"))):
+        (snapshot / file.name).symlink_to(file.rename(blobs / str(number)))
+    assert given_by(snapshot / "model.onnx") == 256
+    assert describe(snapshot / "model.onnx", name="n", runtime="r").disk_bytes > 256 * 256 * 4

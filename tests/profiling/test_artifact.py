@@ -70,6 +70,43 @@ def test_precision_is_read_from_the_graph(model, tmp_path, one_node):
     assert described(tmp_path / "half.onnx").precision == "fp16"
 
 
+def constants(kind, within=""):
+    """A model whose weights are held by Constant nodes, in a branch if asked."""
+    x, y = (helper.make_tensor_value_info(name, kind, [4, 4]) for name in "xy")
+    weight = onnx.numpy_helper.from_array(np.zeros((4, 4), helper.tensor_dtype_to_np_dtype(kind)))
+    nodes = [helper.make_node("Constant", [], ["w"], value=weight), helper.make_node("MatMul", ["x", "w"], ["y"])]
+    if within == "branch":
+        branch = helper.make_graph(nodes, "branch", [], [y])
+        yes = helper.make_node("Constant", [], ["yes"], value=onnx.numpy_helper.from_array(np.array(True)))
+        nodes = [yes, helper.make_node("If", ["yes"], ["y"], then_branch=branch, else_branch=branch)]
+    return helper.make_model(helper.make_graph(nodes, "g", [x], [y]))
+
+
+@pytest.mark.parametrize("within", ["", "branch"])
+@pytest.mark.parametrize(("kind", "precision"), [(TensorProto.FLOAT, "fp32"), (TensorProto.FLOAT16, "fp16")])
+def test_weights_in_constant_nodes_count(tmp_path, kind, precision, within):
+    onnx.save(constants(kind, within), tmp_path / "c.onnx")
+    assert described(tmp_path / "c.onnx").precision == precision
+
+
+def test_a_branch_that_quantises_is_int8(tmp_path):
+    proto = constants(TensorProto.FLOAT, "branch")
+    branch = next(a.g for node in proto.graph.node for a in node.attribute if a.name == "else_branch")
+    branch.node.append(helper.make_node("QuantizeLinear", ["y", "s"], ["q"]))
+    onnx.save(proto, tmp_path / "q.onnx")
+    assert described(tmp_path / "q.onnx").precision == "int8"
+
+
+@pytest.mark.parametrize("name", ["m.json", "m.onnxtxt", "m.textproto", "m.npz"])
+def test_a_file_is_read_as_a_model_whatever_it_is_called(tmp_path, model, name):
+    path = tmp_path / name
+    path.write_text('{"schema_version": "edgekd.measurement/1"}')
+    with pytest.raises(UnsupportedModelError, match="isn't an ONNX model"):
+        described(path)
+    path.write_bytes(model().read_bytes())
+    assert described(path).precision == "fp32"
+
+
 @pytest.mark.parametrize("content", [b"", b"no model", b"\x00" * 100, b'{"a": 1}'])
 def test_what_is_no_model_is_told(tmp_path, content):
     path = tmp_path / "odd.onnx"

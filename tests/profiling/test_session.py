@@ -217,14 +217,15 @@ def test_an_operator_the_runtime_lacks_is_told(one_node):
 def test_a_model_that_fails_in_its_first_inference_is_told(one_node):
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [2, 3])
     shape = helper.make_tensor_value_info("shape", TensorProto.INT64, [3])
-    with pytest.raises(UnsupportedModelError, match=r"fails\.onnx: onnxruntime can't (run|load) it"):
+    with pytest.raises(UnsupportedModelError, match=r"fails\.onnx: onnxruntime can't (run|load) it") as e:
         measured(one_node("fails", "Reshape", [x, shape]))
+    assert e.value.hint == "It was fed 0 and 1 as shape: give values that it takes with --inputs FILE.npz"
 
 
 def test_free_axes_are_told_with_the_remedy(model):
-    with pytest.raises(UnsupportedModelError, match="'height'") as e:
+    with pytest.raises(UnsupportedModelError, match=r"model\.onnx: no fixed size: axis 2 \(height\)") as e:
         measured(model(axis="height"))
-    assert "--shape image=1x3x224x8" in e.value.message
+    assert e.value.hint == "Give it, such as --shape image=1x3x224x8"
 
 
 def test_a_runtime_that_crashes_is_told(model):

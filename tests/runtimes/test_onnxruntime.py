@@ -1,7 +1,9 @@
 import subprocess
 import sys
+import time
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper
@@ -72,3 +74,72 @@ assert "onnx" in module.formats
 assert not [name for name in sys.modules if name.partition(".")[0] in ("edgekd", "onnx", "torch")]
 """
     subprocess.run([sys.executable, "-c", code, runtime.__file__], check=True)
+
+
+@pytest.fixture
+def loop(tmp_path):
+    """Writes a model that multiplies matrices so many times in a loop, and once after it."""
+
+    def write(trips):
+        like = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [256, 256]) for name in ("s", "s2")]
+        count = helper.make_tensor_value_info("i", TensorProto.INT64, [])
+        go_on = [helper.make_tensor_value_info(name, TensorProto.BOOL, []) for name in ("c", "c2")]
+        nodes = [
+            helper.make_node("MatMul", ["s", "w"], ["s2"], name="inner"),
+            helper.make_node("Identity", ["c"], ["c2"]),
+        ]
+        body = helper.make_graph(nodes, "body", [count, go_on[0], like[0]], [go_on[1], like[1]])
+        graph = helper.make_graph(
+            [
+                helper.make_node("Loop", ["n", "yes", "x"], ["y"], name="loop", body=body),
+                helper.make_node("MatMul", ["y", "w"], ["z"], name="outer"),
+            ],
+            "loops",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, [256, 256])],
+            [helper.make_tensor_value_info("z", TensorProto.FLOAT, None)],
+            [
+                onnx.numpy_helper.from_array(np.eye(256, dtype=np.float32), "w"),
+                onnx.numpy_helper.from_array(np.array(trips), "n"),
+                onnx.numpy_helper.from_array(np.array(True), "yes"),
+            ],
+        )
+        path = tmp_path / "loop.onnx"
+        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+        return path
+
+    return write
+
+
+def test_a_loops_body_counts_once_and_as_often_as_it_runs(loop, tmp_path):
+    session = runtime.open(str(loop(5)), trace_in=str(tmp_path))
+    values = {"x": np.ones((256, 256), np.float32)}
+    session.run(values)
+    start = time.perf_counter()
+    for _ in range(20):
+        session.run(values)
+    whole_ms = (time.perf_counter() - start) / 20 * 1e3
+    found = {node["name"]: node["ms"] for node in session.nodes(1)}
+    # all iterations are of one inference, and the loop's own time is without them
+    assert 0.5 * whole_ms < found["inner"] < whole_ms
+    assert found["loop"] < 0.5 * whole_ms
+    assert sum(found.values()) < whole_ms
+
+
+def test_a_traces_times_are_those_of_an_inference(tmp_path):
+    def event(name, ts, dur, op="", cat="Node"):
+        return {"cat": cat, "name": name, "ts": ts, "dur": dur, "args": {"op_name": op, "provider": "P"}}
+
+    events = []
+    for start in (0, 1000, 2000):  # the first is cold
+        slow = 300 if start == 0 else 0
+        events += [
+            event("a_kernel_time", start + 10, 20 + slow, "MatMul"),
+            event("a_kernel_time", start + 350, 30, "MatMul"),
+            event("if_kernel_time", start + 400, 40, "If"),
+            event("loop_kernel_time", start + 5, 600, "Loop"),
+            event("b_kernel_time", start + 605, 7, "Add"),
+        ]
+        events.append(event("model_run", start, 700, cat="Session"))
+    nodes = [e for e in events if e["cat"] == "Node"]
+    found = {n["name"]: n["ms"] for n in runtime._nodes(nodes, [e for e in events if e["cat"] == "Session"][1:])}
+    assert found == pytest.approx({"loop": 0.51, "a": 0.05, "if": 0.04, "b": 0.007})

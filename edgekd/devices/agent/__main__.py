@@ -21,11 +21,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edgekd.devices.agent import energy, inputs, state, system
+    from edgekd.devices.agent import energy, fitting, inputs, state, stored, system
 else:  # on a device this folder is all there is
     import energy
+    import fitting
     import inputs
     import state
+    import stored
     import system
 
 _STEADY = 0.02  # two windows whose medians differ by less are the end of the warm-up
@@ -71,12 +73,20 @@ class Agent:
         load_ms = (time.perf_counter_ns() - start) / 1e6
         self._run = session.run
         self._feeds = _feeds(session, feeds)
+        self._made_up = [] if feeds.get("file") else inputs.made_up_integers(session.inputs())
         shapes = {name: list(values.shape) for name, values in self._feeds.items()}
         return {"load_ms": load_ms, "inputs": shapes, "provider": session.provider}
 
     def first(self) -> dict[str, Any]:
         """The first inference after loading."""
-        return {"first_ms": self._timed(0)[0]}
+        try:
+            return {"first_ms": self._timed(0)[0]}
+        except Exception as e:  # of the runtime, with no base class of its own
+            if self._made_up:
+                fed = f"It was fed 0 and 1 as {', '.join(self._made_up)}"
+                hint = f"{fed}: give values that it takes with --inputs FILE.npz"
+                raise fitting.WrongInputsError(str(e), hint) from e
+            raise
 
     def warmup(self, window_ms: float, max_s: float, period_s: float | None = None) -> dict[str, Any]:
         """Inferences until they take equally long, or for `max_s` seconds; as often as they will be timed.
@@ -162,7 +172,7 @@ class Agent:
 def _feeds(session: Any, feeds: Mapping[str, Any]) -> dict[str, Any]:
     """What the artifact is fed: the values of a file on the device, or random ones of given shapes and batch."""
     if feeds.get("file"):
-        return inputs.file_feeds(session.inputs(), feeds["file"])
+        return stored.file_feeds(session.inputs(), feeds["file"])
     return inputs.random_feeds(
         session.inputs(), batch=feeds.get("batch", 1), seed=feeds.get("seed", 0), shapes=feeds.get("shapes")
     )
@@ -195,7 +205,8 @@ def _answer(agent: Agent, line: str) -> dict[str, Any]:
         return answer
     except Exception as e:  # whatever it is, the host must hear of it, and in words
         text = str(e).strip()
-        return {"error": text if isinstance(e, ValueError) and text else f"{type(e).__name__}: {text}"}
+        told = text if isinstance(e, ValueError) and text else f"{type(e).__name__}: {text}"
+        return {"error": told, "hint": getattr(e, "hint", "")}
 
 
 def main() -> None:

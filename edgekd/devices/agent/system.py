@@ -69,6 +69,11 @@ def mark_memory() -> int | None:
     return _kilobytes("/proc/self/status", "VmRSS")
 
 
+def available_bytes() -> int | None:
+    """The memory that can still be taken; None if the system doesn't tell."""
+    return _kilobytes("/proc/meminfo", "MemAvailable")
+
+
 def peak_bytes(mark: int | None) -> int | None:
     """The most memory that this process has used since `mark_memory`, beyond what it used then.
 

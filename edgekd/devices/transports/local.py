@@ -16,8 +16,11 @@ class Local:
     python: str
 
     def put(self, path: Path) -> str:
-        """Files are readable where they are."""
-        return str(path.resolve())
+        """Files are readable where they are.
+
+        A link isn't followed: a runtime looks for a model's data beside the link, and so do its hash and its size.
+        """
+        return str(path.absolute())
 
     def start(self, runtime: str) -> Worker:
         """A fresh agent process with that runtime, ready for requests."""
