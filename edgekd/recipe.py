@@ -25,6 +25,8 @@ def recipe(path: Path | None, given: Mapping[str, Any]) -> Recipe:
         EdgekdError: the file can't be read, or a key or value isn't one of a recipe's.
     """
     stated: dict[str, Any] = {**DEFAULTS, **(_read(path) if path else {})}
+    if isinstance(stated["data"], str):
+        stated["data"] = {"source": stated["data"]}
     for key, value in given.items():
         if value is not None:
             _put(stated, key, value)
@@ -49,7 +51,10 @@ def _read(path: Path) -> dict[str, Any]:
 def _put(stated: dict[str, Any], key: str, value: Any) -> None:
     *path, last = key.split(".")
     for part in path:
-        stated[part] = dict(stated.get(part, {}))
+        inner = stated.get(part, {})
+        if not isinstance(inner, dict):
+            return  # the recipe says something else than a table there, which is told as what is wrong
+        stated[part] = dict(inner)
         stated = stated[part]
     stated[last] = value
 

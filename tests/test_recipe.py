@@ -3,11 +3,12 @@ import pytest
 from edgekd.catalog import target
 from edgekd.errors import EdgekdError
 from edgekd.recipe import default_epochs, recipe, settle, to_toml
+from edgekd.schema import Data
 
 
 def test_defaults_make_a_whole_recipe():
     made = recipe(None, {"target": "x86-cpu"})
-    assert (made.model, made.data, made.budget) == ("mobilenet_v1:width=0.5", "digits", "half-latency")
+    assert (made.model, made.data.source, made.budget) == ("mobilenet_v1:width=0.5", "digits", "half-latency")
     assert made.recover.losses == {"ce": {"weight": 0.1}, "kd": {"weight": 0.9, "temperature": 4.0}}
     assert [step.do for step in made.steps] == ["prune", "distil"]
 
@@ -45,6 +46,15 @@ def test_a_pruning_method_has_options_of_numbers_and_words(tmp_path):
     assert (made.prune.method, made.prune.options) == ("filters", {})
 
 
+def test_data_is_short_for_its_source_and_the_command_line_changes_that_alone(tmp_path):
+    path = tmp_path / "r.toml"
+    path.write_text('target = "x86-cpu"\ndata = "folder:a"\n')
+    assert recipe(path, {"data.size": 64}).data == Data(source="folder:a", size=64)
+    path.write_text('target = "x86-cpu"\n[data]\nsource = "folder:a"\nsize = [32, 48]\nmean = "imagenet"\n')
+    made = recipe(path, {"data.source": "folder:b", "data.std": "imagenet"})
+    assert made.data == Data(source="folder:b", size=(32, 48), mean="imagenet", std="imagenet")
+
+
 @pytest.mark.parametrize("more", [{}, {"recover.losses": {"dist": {"beta": 2.0}}, "steps": ["finetune"]}])
 def test_a_written_recipe_reads_as_the_same(tmp_path, more):
     made = settle(recipe(None, {"target": "x86-cpu", "prune.ratio": 0.4, **more}), 1000, target("x86-cpu"))
@@ -69,6 +79,11 @@ def test_a_written_recipe_reads_as_the_same(tmp_path, more):
         ('target = "x86-cpu"\n[prune.options]\nscope = true\n', "prune.options.scope"),
         ('target = "x86-cpu"\n[prune.options]\nseed = inf\n', "prune.options.seed"),
         ('target = "x86-cpu"\nseed = "many"\n', "seed"),
+        ('target = "x86-cpu"\ndata = 3\n', "data"),
+        ('target = "x86-cpu"\n[data]\nsource = "digits"\nsise = 3\n', "size"),
+        ('target = "x86-cpu"\n[data]\nsize = 32\n', "data.source"),
+        ('target = "x86-cpu"\n[data]\nsource = "digits"\nrandom_resized_crop = [0.9, 0.2]\n', "least area"),
+        ('target = "x86-cpu"\n[data]\nsource = "digits"\nmean = "image-net"\n', "mean"),
         ('target = "x86-cpu\n', "TOML"),
         ('model = "resnet8"\n', "target"),
     ],

@@ -70,7 +70,7 @@ def compress(
         "target": target,
         "model": model,
         "weights": str(weights.absolute()) if weights else None,
-        "data": data,
+        "data.source": data,
         "budget": budget,
         "prune.ratio": ratio,
         "prune.method": prune,
@@ -98,5 +98,5 @@ def compress(
 
 def _run_folder(settings: "Recipe") -> Path:
     """Where a run goes that wasn't told: the same job finds its own results again."""
-    name = "-".join((settings.model, Path(settings.data).name, Path(settings.target).stem))
+    name = "-".join((settings.model, Path(settings.data.source).name, Path(settings.target).stem))
     return Path("runs") / re.sub(r"[^\w.=]+", "-", name)

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from torch import Tensor
+
+from edgekd.schema import Preprocessing
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,9 @@ class Images(Protocol):
         """
 
 
+_COLOURS: dict[int, Literal["grey", "rgb"]] = {1: "grey", 3: "rgb"}
+
+
 @dataclass(frozen=True)
 class Dataset:
     """Images of known classes in fixed train, validation and test splits."""
@@ -64,3 +69,18 @@ class Dataset:
     std: tuple[float, ...]
     fingerprint: str
     """sha256 of what decides the images: two data sets with the same one are the same."""
+    preprocessing: Preprocessing = None  # type: ignore[assignment]  # always there: filled in where it isn't given
+    """How an image becomes what the network sees; its `mean` and `std` are those above."""
+    notes: tuple[str, ...] = ()
+    """What the user should know of the images."""
+
+    def __post_init__(self) -> None:
+        mean, std = tuple(map(float, self.mean)), tuple(map(float, self.std))
+        how = self.preprocessing or _as_they_are(self.train)
+        object.__setattr__(self, "preprocessing", how.model_copy(update={"mean": mean, "std": std}))
+
+
+def _as_they_are(images: Images) -> Preprocessing:
+    """Nothing is resized or cropped."""
+    channels, height, width = images.shape
+    return Preprocessing(height=height, width=width, colour=_COLOURS.get(channels), mean=(), std=())

@@ -61,11 +61,11 @@ def compress(
     with processes.together():
         crew = processes.Crew()
         progress = progress if crew.leads else Silent()
-        progress.stage("start", f"{recipe.model} on {recipe.data} for {recipe.target}")
+        progress.stage("start", f"{recipe.model} on {recipe.data.source} for {recipe.target}")
         store = Store(out, crew)
         with store.lock():
-            progress.stage("data", f"loading {recipe.data}")
-            data = load_dataset(recipe.data, root=data_root, download=download)
+            progress.stage("data", f"loading {recipe.data.source}")
+            data = load_dataset(recipe.data.source, root=data_root, download=download)
             job = Job(
                 recipe=_settled(recipe, len(data.train), target, budget),
                 target=target,

@@ -15,6 +15,7 @@ from edgekd.schema.budget import (
     SizeLimit,
     TimeLimit,
 )
+from edgekd.schema.data import Data, Jitter, Preprocessing
 from edgekd.schema.measurement import (
     Accuracy,
     Artifact,
@@ -39,11 +40,13 @@ __all__ = [
     "Budget",
     "Budgets",
     "Conditions",
+    "Data",
     "EnergyLimit",
     "Environment",
     "FallbackLimit",
     "Fraction",
     "Interval",
+    "Jitter",
     "Keep",
     "LatencyLimit",
     "Launch",
@@ -55,6 +58,7 @@ __all__ = [
     "MemoryLimit",
     "Node",
     "PositiveInt",
+    "Preprocessing",
     "Pruning",
     "Quantisation",
     "Recipe",

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from edgekd.schema.data import Source
 from edgekd.schema.measurement import Measuring
 from edgekd.schema.value import Fraction, NonNegative, NonNegativeInt, Positive, PositiveInt, Value
 
@@ -124,7 +125,7 @@ class Recipe(Value):
     """Everything that decides what `compress` does; the run writes the one that reproduces it."""
 
     model: str
-    data: str
+    data: Source
     target: str
     budget: str
     weights: str | None = None

@@ -24,7 +24,7 @@ def job(tmp_path):
         recipe=recipe,
         target=catalog.target(recipe.target),
         budget=catalog.budget(recipe.budget),
-        data=load_dataset(recipe.data),
+        data=load_dataset(recipe.data.source),
         device=None,
         run=Store(tmp_path / "run"),
         shared=Store(tmp_path / "cache"),

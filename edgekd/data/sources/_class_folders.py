@@ -5,7 +5,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from edgekd.data.folder_images import DECODING_ERRORS, unreadable
+from edgekd.data.decoding import DECODING_ERRORS, unreadable
 from edgekd.errors import EdgekdError, StorageError
 
 Files = dict[str, list[Path]]

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from edgekd.data.dataset import Augmentation, Dataset
-from edgekd.data.folder_images import FolderImages, decoded
+from edgekd.data.decoding import Decoding, decoded
+from edgekd.data.folder_images import FolderImages
 from edgekd.data.sources._class_folders import Files, class_files, common_shape
 from edgekd.data.splits import stratified
 from edgekd.data.views import channel_statistics, in_batches
@@ -89,7 +90,8 @@ def _flat(files: Files, classes: tuple[str, ...]) -> tuple[list[Path], Tensor]:
 def _statistics(paths: list[Path], channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
     step = -(-len(paths) // _STATISTICS_IMAGES)
     batches = in_batches(np.arange(0, len(paths), step), 64)
-    return channel_statistics(np.concatenate(list(decoded(paths, channels, batches))))
+    decoding = Decoding("grey" if channels == 1 else "rgb")
+    return channel_statistics(np.stack([image for some in decoded(paths, decoding, batches) for image in some]))
 
 
 def _fingerprint(folder: Path, listed: dict[str, tuple[list[Path], Tensor]], shape: tuple[int, int, int]) -> str:
