@@ -19,6 +19,8 @@ from edgekd.schema import Pruning, Value
 from edgekd.zoo.structure import Structure, load_student
 
 _CALIBRATION_IMAGES = 256
+_PROOF_IMAGES = 2
+"""The least that is given to any method: what it makes is proven on them."""
 
 
 class Student(Value):
@@ -41,7 +43,7 @@ class Levels(Value):
 
 
 class Calibration(Value):
-    """Training images in a file, for methods that judge by data."""
+    """Training images in a file."""
 
     file: str
 
@@ -146,7 +148,7 @@ class Students:
                     structure=self._structure,
                     method=self._settings.method,
                     options=self._options,
-                    calibration=_calibration(self._job) if self._needs_images else None,
+                    calibration=_calibration(self._job, _CALIBRATION_IMAGES if self._needs_images else _PROOF_IMAGES),
                     block=self._job.target.channel_block,
                     timeout_s=self._settings.timeout_s,
                     memory_bytes=self._settings.memory_bytes,
@@ -155,17 +157,17 @@ class Students:
         return self._pruner
 
 
-def _calibration(job: Job) -> Path:
+def _calibration(job: Job, count: int) -> Path:
     """A file of training images, always the same ones, not augmented, with their labels."""
 
     def build(folder: Path) -> Calibration:
         view = View(Augmentation(pad=0, flip=False), seed=0, epoch=0)  # shuffled: folders are sorted by class
-        images, labels = next(iter(job.data.train.batches(_CALIBRATION_IMAGES, view)))
+        images, labels = next(iter(job.data.train.batches(count, view)))
         tensors = {"images": images.contiguous(), "labels": labels.contiguous()}
         files.write_bytes(folder / "calibration.safetensors", safetensors.torch.save(tensors))
         return Calibration(file="calibration.safetensors")
 
-    inputs = {"data": job.data.fingerprint, "images": _CALIBRATION_IMAGES}
+    inputs = {"data": job.data.fingerprint, "images": count}
     stored, folder, _ = job.run.stage("calibration", inputs, Calibration, build)
     return folder / stored.file
 

@@ -46,6 +46,8 @@ class Student:
     model: nn.Module
     kept: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     removed: tuple[str, ...] = ()
+    surviving: nn.Module | None = None
+    """The same network with the surviving weights, where `model` was given others."""
 
 
 class Method(Protocol):

@@ -12,7 +12,7 @@ from edgekd import errors
 from edgekd.errors import EdgekdError, UnsupportedModelError
 from edgekd.worker import Worker, WorkerError
 
-UNPRUNED = "Set prune.ratio = 0 in the recipe to go on without pruning, or take a plain convolutional network."
+UNPRUNED = "Give --ratio 0 (in a recipe: prune.ratio = 0) to go on without pruning, or take a plain CNN."
 
 
 @dataclass(frozen=True)

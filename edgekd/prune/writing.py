@@ -10,10 +10,14 @@ from torch import Tensor, nn
 from edgekd.errors import EdgekdError, UnsupportedModelError
 from edgekd.prune._base import Student, Subject
 from edgekd.prune.opening import Opened, output_of
+from edgekd.prune.proof import require_proof
 from edgekd.prune.pruner import UNPRUNED
 from edgekd.zoo.cost import macs, nonzero, parameters
 from edgekd.zoo.structure import Structure, layers_of, load_student
 from edgekd.zoo.weights import save_weights
+
+_IMAGES = 2
+"""For the proof: it compares every value of every layer, so that few images tell as much as many."""
 
 
 def write_student(opened: Opened, subject: Subject, *, ratio: float, folder: Path) -> dict[str, Any]:
@@ -34,6 +38,7 @@ def write_student(opened: Opened, subject: Subject, *, ratio: float, folder: Pat
         save_weights(student.model, weights)
         _structure(opened, student, ratio).write(structure)
         _check_stored(opened, weights, structure, output)
+        _check_proof(opened, subject, student)
     except BaseException:
         for unsound in (weights, structure):
             with contextlib.suppress(OSError):
@@ -83,6 +88,17 @@ def _check_stored(opened: Opened, weights: Path, structure: Path, output: Tensor
         off = float((rebuilt - output).abs().max())
         message = f"{opened.asked['model']}: the stored student's outputs are off by {off:g}"
         raise UnsupportedModelError(message, UNPRUNED)
+
+
+def _check_proof(opened: Opened, subject: Subject, student: Student) -> None:
+    if not student.kept and not student.removed and layers_of(student.model) == layers_of(subject.model):
+        return  # single weights went, or none
+    images = torch.cat([subject.images[:_IMAGES], subject.example])  # real ones may be blank
+    network = student.surviving or student.model
+    try:
+        require_proof(subject.model, network, images, kept=student.kept, removed=student.removed)
+    except UnsupportedModelError as e:
+        raise UnsupportedModelError(f"{opened.asked['model']} can't be pruned: {e.message}", e.hint) from e
 
 
 def _nothing_to_prune(opened: Opened, subject: Subject, ratio: float) -> EdgekdError:

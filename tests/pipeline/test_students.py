@@ -68,7 +68,9 @@ def test_other_options_are_another_student_and_stated_defaults_the_same(job, wei
         second, there = ranked.at(0.4)
     assert there != where
     assert second.sha256 != first.sha256
-    assert not list((job.run.root / "stages").glob("calibration-*"))  # none of them judges by data
+    # none of them judges by data: two images, to prove what they make
+    [images] = (job.run.root / "stages").glob("calibration-*/calibration.safetensors")
+    assert len(safetensors.torch.load_file(images)["images"]) == 2
 
 
 @pytest.mark.slow

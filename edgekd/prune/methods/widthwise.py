@@ -8,7 +8,9 @@ batch-norm scale.
 Options: `weights` is "inherited", or "scratch" for the same network with fresh weights drawn with `seed`.
 """
 
+import copy
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -44,6 +46,8 @@ def prune(subject: Subject, ratio: float) -> Student:
     """
     weights = choice(subject, OPTIONS, CHOICES, "weights")
     student = narrow.narrow(subject, ratio, scores)
-    if ratio > 0 and weights == "scratch":
-        draw_anew(student.model, int(subject.options.get("seed", 0)))
-    return student
+    if ratio == 0 or weights == "inherited":
+        return student
+    anew = copy.deepcopy(student.model)
+    draw_anew(anew, int(subject.options.get("seed", 0)))
+    return replace(student, model=anew, surviving=student.model)
