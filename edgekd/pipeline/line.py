@@ -19,6 +19,7 @@ from edgekd.results import Network
 from edgekd.schema import Accuracy, Recipe, Recovery, Step, Value
 from edgekd.zoo.anew import another, draw_anew
 from edgekd.zoo.cost import macs, parameters
+from edgekd.zoo.frozen import unfreeze
 from edgekd.zoo.structure import Structure, load_student
 from edgekd.zoo.weights import load_weights, save_weights
 
@@ -153,6 +154,8 @@ def _reset(net: Net) -> Net:
 def _train(net: Net, settings: Recovery, lessons: Lessons) -> tuple[Network, Net]:
     """The network after a training, and its weights."""
     job, model = net.job, net.module()
+    if count := unfreeze(model):
+        job.progress.note(f"student: trains all its parameters, {count:,} of which the model froze")
     if net.structure and "kept_channels" in settings.losses:
         structure = Structure.read(net.structure)
         lessons = replace(lessons, kept=channels_kept(job.network().eval(), job.example, structure))

@@ -15,6 +15,7 @@ from edgekd.results import Network
 from edgekd.schema import Accuracy
 from edgekd.store import fingerprint
 from edgekd.zoo.cost import macs, parameters
+from edgekd.zoo.frozen import frozen, frozen_at_random, unfreeze
 from edgekd.zoo.weights import load_weights, save_weights
 
 WEIGHTS = "teacher.safetensors"
@@ -80,11 +81,13 @@ def _given(job: Job, model: nn.Module, weights: Path) -> tuple[Network, Path]:
 def _trained(job: Job, model: nn.Module) -> tuple[Network, Path]:
     settings = job.recipe.teacher
     job.progress.stage("teacher", f"training {job.recipe.model} on {job.data.name}")
+    _unfreeze_random(job, model)
     inputs = {
         "model": job.recipe.model,
         "data": job.data.fingerprint,
         "seed": job.recipe.seed,
         "settings": settings,
+        "frozen": frozen(model),
     }
     network, folder, found = job.shared.stage(
         "teacher",
@@ -96,6 +99,18 @@ def _trained(job: Job, model: nn.Module) -> tuple[Network, Path]:
     if found:
         job.progress.note("teacher: trained before, found again")
     return network, folder
+
+
+def _unfreeze_random(job: Job, model: nn.Module) -> None:
+    """Let all parameters train where the model froze random ones; what it loaded and froze stays as it is."""
+    if not (count := frozen(model)):
+        return
+    again = replace(job, recipe=job.recipe.model_copy(update={"seed": job.recipe.seed + 1}))
+    if frozen_at_random(model, again.network()):
+        unfreeze(model)
+        job.progress.note(f"teacher: trains all its parameters: the model froze {count:,} at random values")
+    else:
+        job.progress.note(f"teacher: {count:,} parameters stay as the model loaded and froze them")
 
 
 def accepts(model: nn.Module, job: Job) -> None:

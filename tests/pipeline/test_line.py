@@ -146,3 +146,40 @@ def test_two_processes_compress_together(quick, tmp_path):
         document = json.loads(ended.stdout)
         assert document["student"]["origin"] == "distilled"
         assert ended.stderr.count("training the student") == 1
+
+
+FROZEN = """
+import torch
+from torch import nn
+
+def frozen(classes, channels):
+    head = nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, classes)
+    net = nn.Sequential(nn.Conv2d(channels, 16, 3), nn.ReLU(), *head)
+    net[0].requires_grad_(False)
+    return net
+
+def loaded(classes, channels):
+    net = frozen(classes, channels)
+    net[0].weight.copy_(torch.linspace(-1, 1, 144).view(16, 1, 3, 3))
+    net[0].bias.zero_()
+    return net
+"""
+
+
+@pytest.mark.parametrize(
+    ("factory", "teacher"), [("frozen", "trains all its parameters"), ("loaded", "160 parameters stay")]
+)
+def test_students_train_what_the_model_froze_and_teachers_what_it_froze_at_random(
+    run, tmp_path, monkeypatch, factory, teacher
+):
+    (tmp_path / "frozen_nets.py").write_text(FROZEN)
+    monkeypatch.syspath_prepend(tmp_path)
+    ended = run("", "--model", f"frozen_nets:{factory}", *PRUNED)
+    assert f"teacher: {teacher}" in ended.err
+    assert "student: trains all its parameters, 80 of which the model froze" in ended.err
+    before, after = (
+        load_file(next((ended.folder / "stages").glob(f"{stage}-*/*.safetensors"))) for stage in ("student", "recover")
+    )
+    assert not torch.equal(before["0.weight"], after["0.weight"])
+    teacher = load_file(ended.folder / "teacher.safetensors")
+    assert torch.equal(teacher["0.bias"], torch.zeros(16)) == (factory == "loaded")
