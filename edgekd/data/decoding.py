@@ -1,37 +1,54 @@
-"""Image files to pixels, by the worker processes of a torch DataLoader."""
+"""Image files to pixels, by threads: what takes time in Pillow runs outside Python's lock.
 
-import os
+Threads need neither shared memory nor pipes, and none can outlive its process. What they decoded is kept on disk by
+`pixel_cache`, so that later epochs and runs only read it.
+"""
+
+import stat
+import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
-from torch import Tensor
-from torch.utils.data import DataLoader
+from PIL import Image, ImageOps, features
+from PIL import __version__ as pillow_version
 
+from edgekd.data.pixel_cache import PixelCache, image_key, pixel_cache, settled_key
+from edgekd.data.threads import Room, in_turn
 from edgekd.data.views import Indices
 from edgekd.errors import StorageError
 from edgekd.schema.data import Interpolation
 
 # what PIL raises for files that aren't images, or are damaged
-DECODING_ERRORS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+DECODING_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    RuntimeError,
+    EOFError,
+    struct.error,
+    Image.DecompressionBombError,
+)
 FILTERS = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
-# starting worker processes takes longer than decoding fewer images than this
-_WORTH_WORKERS = 256
-_MOST_WORKERS = 4
+# decoding less takes no longer than reading it
+_WORTH_KEEPING_BYTES = 16_384
+# what is decoded at once, of 4 bytes each and twice that while an image is turned: with 8 threads and photos of 50
+# megapixels a container of 2 GB still has room for the training
+_MOST_PIXELS = 64_000_000
+# reduced by at least so much afterwards, a JPEG decoded at a fraction of its size hardly differs
+_REDUCED_AFTERWARDS = 2.0
 
 Picture = NDArray[np.uint8]  # (C, H, W)
 Finish = Callable[[int, Picture], Picture]
-"""What is done to the decoded image of this index, in the process that decoded it; it must pickle."""
+"""What is done to the decoded image of this index, in the thread that decoded it."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +63,10 @@ class Decoding:
     enlarge: bool = True
     """Whether images with a shorter side than `short_side` are enlarged to it, or stay as they are."""
     interpolation: Interpolation = "bilinear"
+    exact: bool = True
+    """Whether the whole image is decoded and then resized, as an artifact's users do it. Else large images are first
+    reduced in the quickest way, JPEGs while they are decoded, to no less than twice the size that is wanted.
+    """
 
 
 def decoded(
@@ -53,78 +74,90 @@ def decoded(
 ) -> Iterator[list[Picture]]:
     """The images at these indices of `paths`, batch after batch, each possibly of another size.
 
+    They are views of pixels that lie as (H, W, C) in memory.
+
     Raises:
         StorageError: a file can't be decoded.
     """
-    images = sum(map(len, batches))
-    loader: DataLoader[Tensor] = DataLoader(
-        _Files(tuple(paths), decoding, finish),  # type: ignore[arg-type]  # a sequence is a map-style data set
-        batch_sampler=[indices.tolist() for indices in batches],
-        collate_fn=_collate,
-        num_workers=min(_MOST_WORKERS, os.cpu_count() or 1) if images >= _WORTH_WORKERS else 0,
-        # its own, so that reading images doesn't advance the generator that everybody shares
-        generator=torch.Generator(),
-    )
-    for batch in loader:
-        if isinstance(batch, StorageError):
-            raise batch
-        yield [image.numpy() for image in batch]
+    cache, room = pixel_cache(), Room(_MOST_PIXELS)
+    Image.preinit()  # registers Pillow's formats, once and not by several threads
+
+    def image(index: int) -> Picture:
+        picture = _read(paths[index], decoding, cache, room)
+        return finish(index, picture) if finish else picture
+
+    yield from in_turn(image, batches)
 
 
-@dataclass(frozen=True)
-class _Files:
-    paths: tuple[Path, ...]
-    decoding: Decoding
-    finish: Finish | None
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, index: int) -> Tensor | StorageError:
-        path = self.paths[index]
-        try:
-            with Image.open(path) as image:
-                pixels = picture(resized(upright(image, self.decoding.colour), self.decoding))
-        except DECODING_ERRORS as e:
-            # given back, not raised: a worker process would lose the hint
-            return unreadable(path, e)
-        return torch.from_numpy(self.finish(index, pixels) if self.finish else pixels)
+def _read(path: Path, decoding: Decoding, cache: PixelCache | None, room: Room) -> Picture:
+    try:
+        key = image_key(path, _how(decoding))
+        pixels = cache.read(key) if cache else None
+        if pixels is None:
+            pixels = _decoded(path, decoding, room)
+            # changed meanwhile, or so lately that the same time may stand on another content: not what the key says
+            if cache and pixels.nbytes >= _WORTH_KEEPING_BYTES and settled_key(path, _how(decoding)) == key:
+                cache.keep(key, pixels)
+    except DECODING_ERRORS as e:
+        raise unreadable(path, e) from e
+    return pixels.transpose(2, 0, 1)
 
 
-def _collate(items: list[Tensor | StorageError]) -> list[Tensor] | StorageError:
-    for item in items:
-        if isinstance(item, StorageError):
-            return item
-    return [item for item in items if isinstance(item, Tensor)]
+def _how(decoding: Decoding) -> str:
+    """What decides the pixels beside the file: another decoder may round otherwise."""
+    return f"{decoding!r} Pillow {pillow_version} libjpeg {features.version('libjpeg_turbo')}"
+
+
+def _decoded(path: Path, decoding: Decoding, room: Room) -> NDArray[np.uint8]:
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError("not a regular file")  # a pipe would be waited for
+    with Image.open(path) as image:
+        stored = image.size
+        if not decoding.exact:
+            # a square, because the image may lie on its side
+            least = max(decoding.size) if decoding.size else min(_wanted(stored, decoding))
+            image.draft(None, (round(_REDUCED_AFTERWARDS * least),) * 2)
+        with room.taken(image.width * image.height):
+            drafted = image.size
+            seen = upright(image, decoding.colour)
+            size = _wanted(stored if seen.size == drafted else stored[::-1], decoding)
+            if seen.size != size:
+                gap = None if decoding.exact else _REDUCED_AFTERWARDS
+                seen = seen.resize(size, FILTERS[decoding.interpolation], reducing_gap=gap)
+            pixels = np.array(seen)
+    return pixels[:, :, None] if pixels.ndim == 2 else pixels
 
 
 def upright(image: Image.Image, colour: Literal["grey", "rgb"]) -> Image.Image:
-    """The image as it is meant to be looked at: turned as its EXIF data say, on black where it is transparent."""
-    image = ImageOps.exif_transpose(image)
+    """The image as it is meant to be looked at: turned as its EXIF data say, on black where it is transparent.
+
+    It may be the image itself, changed.
+
+    Raises:
+        ValueError: its pixels have no stated white.
+    """
+    ImageOps.exif_transpose(image, in_place=True)
+    mode = "L" if colour == "grey" else "RGB"
+    if image.mode.startswith("I;16"):
+        # Pillow would show all that is brighter than 255 of 65,535 as white
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise ValueError(f"pixels of mode {image.mode} have no stated white; 8 or 16 bits a channel have")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
-    return image.convert("L" if colour == "grey" else "RGB")
+    return image if image.mode == mode else image.convert(mode)
 
 
-def resized(image: Image.Image, decoding: Decoding) -> Image.Image:
-    """The image in the size that `decoding` says."""
-    width, height = image.size
+def _wanted(stored: tuple[int, int], decoding: Decoding) -> tuple[int, int]:
+    """Width and height that an image of this width and height becomes."""
     if decoding.size is not None:
-        height, width = decoding.size
-    elif decoding.short_side is not None and (decoding.enlarge or min(image.size) > decoding.short_side):
-        short = decoding.short_side
-        # rounded down, as torchvision does
-        width, height = (short, short * height // width) if width <= height else (short * width // height, short)
-    if (width, height) == image.size:
-        return image
-    return image.resize((width, height), FILTERS[decoding.interpolation])
-
-
-def picture(image: Image.Image) -> Picture:
-    """The pixels (C, H, W) of an image in grey or RGB."""
-    pixels = np.array(image)
-    return np.ascontiguousarray(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1))
+        return decoding.size[1], decoding.size[0]
+    short, (width, height) = decoding.short_side, stored
+    if short is None or (not decoding.enlarge and min(stored) <= short):
+        return stored
+    # rounded down, as torchvision does
+    return (short, short * height // width) if width <= height else (short * width // height, short)
 
 
 def unreadable(path: Path, error: BaseException) -> StorageError:

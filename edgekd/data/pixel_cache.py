@@ -1,0 +1,192 @@
+"""Decoded images kept on disk, a file each, for the epochs and the runs that want them again.
+
+What is there is whole: an image is written aside and renamed, and its checksum is compared on reading. Threads and
+processes share the folder without waiting for one another.
+"""
+
+import functools
+import hashlib
+import os
+import shutil
+import struct
+import threading
+import time
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekd.errors import EdgekdError
+from edgekd.store import cache_folder
+
+MOST_BYTES = 8_000_000_000
+"""More isn't kept, nor more than a tenth of the disk's free space, unless $EDGEKD_PIXELS_GB says so."""
+
+# its number changes with the format
+_MAGIC = b"edgekd pixels 1\n"
+_HEADER = struct.Struct("<16s4I")  # magic; height, width, channels; CRC-32 of what follows
+# bytes that a process writes before it looks again at what there is: others may write too
+_LOOK_AGAIN = 64_000_000
+_ABANDONED_SECONDS = 3_600
+# the coarsest clock of a local file system
+_CLOCK_SECONDS = 0.1
+
+
+class PixelCache:
+    """Images (H, W, C) uint8 below one folder, of at most `most_bytes` together.
+
+    Where they are more, those go that were last read before this object was made, the longest unread first. Those
+    that were read since stay, and no more are kept: a training reads all its images in every epoch, so that whatever
+    replaced one of them would be gone before it is wanted again.
+
+    Several processes that write at once may each keep up to 64 MB too much.
+    """
+
+    def __init__(self, folder: Path, most_bytes: int) -> None:
+        self._folder = folder
+        self.most_bytes = most_bytes
+        # a second less, because file systems' clocks run behind
+        self._began = time.time() - 1
+        self._admitted = 0
+        self._full = False
+        self._lock = threading.Lock()
+
+    def read(self, key: str) -> NDArray[np.uint8] | None:
+        """The image of that key; None if it isn't there, or is damaged."""
+        try:
+            with self._file(key).open("rb", buffering=0) as f:
+                content = np.empty(os.fstat(f.fileno()).st_size, np.uint8)
+                if f.readinto(content.data) != len(content):
+                    return None
+            os.utime(self._file(key))
+        except OSError:
+            return None
+        return _unpacked(content)
+
+    def keep(self, key: str, pixels: NDArray[np.uint8]) -> None:
+        """Keep an image if there is room. What can't be written is given up, with all that follows."""
+        body = np.ascontiguousarray(pixels)
+        header = _HEADER.pack(_MAGIC, *body.shape, zlib.crc32(body.data))
+        if not self._admits(len(header) + body.nbytes):
+            return
+        path = self._file(key)
+        partial = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.partial")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with partial.open("wb") as f:
+                f.write(header)
+                f.write(body.data)
+            partial.replace(path)
+        except OSError:
+            self._full = True
+            _remove(partial)
+
+    def _file(self, key: str) -> Path:
+        return self._folder / key[:2] / key[2:]
+
+    def _admits(self, size: int) -> bool:
+        with self._lock:
+            if not self._full and self._admitted < size:
+                self._admitted = self._room()
+                self._full = self._admitted < size
+            if self._full:
+                return False
+            self._admitted -= size
+            return True
+
+    def _room(self) -> int:
+        """Bytes to write before looking again, after what others left unread made room for them."""
+        wanted = min(_LOOK_AGAIN, self.most_bytes // 8)
+        entries = sorted(_entries(self._folder))
+        used = sum(size for _, size, _ in entries)
+        for read_at, size, path in entries:
+            if used + wanted <= self.most_bytes or read_at >= self._began:
+                break
+            _remove(path)
+            used -= size
+        return min(wanted, self.most_bytes - used)
+
+
+def _unpacked(content: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+    if len(content) < _HEADER.size:
+        return None
+    magic, height, width, channels, checksum = _HEADER.unpack(content[: _HEADER.size].tobytes())
+    body = content[_HEADER.size :]
+    if magic != _MAGIC or len(body) != height * width * channels or zlib.crc32(body.data) != checksum:
+        return None
+    return body.reshape(height, width, channels)
+
+
+def _entries(folder: Path) -> Iterator[tuple[float, int, Path]]:
+    """When each was last read, its bytes and where it is; what a killed process left half written is removed."""
+    for path in folder.glob("??/*"):
+        try:
+            status = path.stat()
+        except FileNotFoundError:  # another process removed it
+            continue
+        if path.suffix == ".partial" and time.time() - status.st_mtime > _ABANDONED_SECONDS:
+            _remove(path)
+        else:
+            yield status.st_mtime, status.st_size, path
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:  # then it stays, and counts
+        return
+
+
+def image_key(path: Path, how: str) -> str:
+    """Where the image in this file, decoded like that, is kept: another one whenever the file may have changed.
+
+    Raises:
+        OSError: there is no such file.
+    """
+    return _key(path, path.stat(), how)
+
+
+def settled_key(path: Path, how: str) -> str | None:
+    """As `image_key`, but None for a file that changed so lately that another change could bear the same time."""
+    status = path.stat()
+    return None if time.time() - status.st_ctime < _CLOCK_SECONDS else _key(path, status, how)
+
+
+def _key(path: Path, status: os.stat_result, how: str) -> str:
+    # ctime_ns too: unlike mtime_ns it can't be set back
+    state = f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
+    return hashlib.sha256(f"{how} {state} ".encode() + os.fsencode(path.absolute())).hexdigest()
+
+
+def pixel_cache() -> PixelCache | None:
+    """The cache that all runs of this user share; None if $EDGEKD_PIXELS_GB is 0.
+
+    Raises:
+        EdgekdError: $EDGEKD_PIXELS_GB isn't a number.
+    """
+    folder = cache_folder() / "pixels"
+    return _opened(folder, os.environ.get("EDGEKD_PIXELS_GB"))
+
+
+@functools.cache
+def _opened(folder: Path, stated: str | None) -> PixelCache | None:
+    most = _most_bytes(folder) if stated is None else _stated_bytes(stated)
+    return PixelCache(folder, most) if most else None
+
+
+def _stated_bytes(stated: str) -> int:
+    try:
+        return int(1e9 * max(float(stated), 0.0))
+    except (ValueError, OverflowError) as e:
+        what = f"EDGEKD_PIXELS_GB={stated}: not a number of gigabytes"
+        raise EdgekdError(what, "Give one, such as 20; with 0 no pixels are kept.") from e
+
+
+def _most_bytes(folder: Path) -> int:
+    there = next((place for place in (folder, *folder.parents) if place.exists()), None)
+    if there is None:
+        return 0
+    kept = sum(size for _, size, _ in _entries(folder))
+    return min(MOST_BYTES, (shutil.disk_usage(there).free + kept) // 10)
