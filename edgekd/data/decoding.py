@@ -94,7 +94,7 @@ def _read(path: Path, decoding: Decoding, cache: PixelCache | None, room: Room) 
         key = image_key(path, _how(decoding))
         pixels = cache.read(key) if cache else None
         if pixels is None:
-            pixels = _decoded(path, decoding, room)
+            pixels = _decoded(path, decoding, room).transpose(1, 2, 0)
             # changed meanwhile, or so lately that the same time may stand on another content: not what the key says
             if cache and pixels.nbytes >= _WORTH_KEEPING_BYTES and settled_key(path, _how(decoding)) == key:
                 cache.keep(key, pixels)
@@ -108,7 +108,7 @@ def _how(decoding: Decoding) -> str:
     return f"{decoding!r} Pillow {pillow_version} libjpeg {features.version('libjpeg_turbo')}"
 
 
-def _decoded(path: Path, decoding: Decoding, room: Room) -> NDArray[np.uint8]:
+def _decoded(path: Path, decoding: Decoding, room: Room) -> Picture:
     if not stat.S_ISREG(path.stat().st_mode):
         raise OSError("not a regular file")  # a pipe would be waited for
     with Image.open(path) as image:
@@ -124,8 +124,7 @@ def _decoded(path: Path, decoding: Decoding, room: Room) -> NDArray[np.uint8]:
             if seen.size != size:
                 gap = None if decoding.exact else _REDUCED_AFTERWARDS
                 seen = seen.resize(size, FILTERS[decoding.interpolation], reducing_gap=gap)
-            pixels = np.array(seen)
-    return pixels[:, :, None] if pixels.ndim == 2 else pixels
+            return picture(seen)
 
 
 def upright(image: Image.Image, colour: Literal["grey", "rgb"]) -> Image.Image:
@@ -158,6 +157,12 @@ def _wanted(stored: tuple[int, int], decoding: Decoding) -> tuple[int, int]:
         return stored
     # rounded down, as torchvision does
     return (short, short * height // width) if width <= height else (short * width // height, short)
+
+
+def picture(image: Image.Image) -> Picture:
+    """The pixels (C, H, W) of an image in grey or RGB; they lie as (H, W, C) in memory."""
+    pixels = np.array(image)
+    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
 def unreadable(path: Path, error: BaseException) -> StorageError:
