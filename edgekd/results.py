@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from edgekd.schema import Accuracy, Artifact, Interval, PositiveInt, Recipe, Value, Verdict
+from edgekd.schema import Accuracy, Artifact, Interval, Manifest, PositiveInt, Recipe, Value, Verdict
 
 
 class Parity(Value):
@@ -153,6 +153,8 @@ class Result(Value):
     tried: tuple[Tried, ...]
     """The baseline first, then the student's rungs."""
     choice: Choice
+    manifest: Manifest
+    """How to feed the chosen file."""
     verdict: Verdict
     files: dict[str, str]
     seconds: float

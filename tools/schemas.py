@@ -6,13 +6,14 @@ from pathlib import Path
 from edgekd.pipeline.doctor import Diagnosis
 from edgekd.profiling.explain import Explanation
 from edgekd.results import Result
-from edgekd.schema import Budgets, Measurement, Measurements, Targets, Value, Verdict
+from edgekd.schema import Budgets, Manifest, Measurement, Measurements, Targets, Value, Verdict
 from edgekd.studies._results import Outlines, StudyResult
 
 FOLDER = Path(__file__).parent.parent / "edgekd" / "schemas"
 
 DOCUMENTS: dict[str, type[Value]] = {
     "result": Result,
+    "manifest": Manifest,
     "measurement": Measurement,
     "measurements": Measurements,
     "explanation": Explanation,

@@ -47,6 +47,9 @@ def compress(
     teacher_epochs: Annotated[
         int | None, typer.Option(min=1, help="Epochs to train the model where it has no weights.")
     ] = None,
+    include_preprocessing: Annotated[
+        bool, typer.Option("--include-preprocessing", help="Files take pixels (uint8) and normalise them themselves.")
+    ] = False,
     recipe: Annotated[Path | None, typer.Option(help="Settings in a TOML file, such as a run's recipe.toml.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of weights, augmentation and order; 0 by default.")] = None,
     trust_checkpoint: Annotated[
@@ -77,6 +80,7 @@ def compress(
         "recover.epochs": epochs,
         "teacher.epochs": teacher_epochs,
         "seed": seed,
+        "export.include_preprocessing": include_preprocessing or None,
     }
     settings = made(recipe, given)
     with console.ConsoleProgress() as progress:

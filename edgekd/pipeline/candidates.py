@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from edgekd.export.outputs import some
 from edgekd.gate.judge import judge, latency_status
@@ -66,7 +67,12 @@ def _sketch(job: Job, student: Student, folder: Path) -> tuple[Sketch, Path]:
         written = write_rungs(job, name, load(folder, student), to, calibration=calibration, sha256=student.sha256)
         return Sketch(artifacts=tuple(rung.artifact for rung in written if isinstance(rung, Written)))
 
-    inputs = {"student": student.sha256, "target": [job.target.runtimes, job.target.precisions], "name": name}
+    inputs: dict[str, Any] = {
+        "student": student.sha256,
+        "target": [job.target.runtimes, job.target.precisions],
+        "name": name,
+        "feeding": job.feeding,
+    }
     sketch, where, _ = job.run.stage("sketch", inputs, Sketch, build)
     return sketch, where
 

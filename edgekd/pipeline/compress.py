@@ -11,7 +11,7 @@ from edgekd.gate.conditions import protocol_for
 from edgekd.pipeline.conclude import conclude
 from edgekd.pipeline.finish import Finished, finish
 from edgekd.pipeline.job import Job
-from edgekd.pipeline.ladder import ladder
+from edgekd.pipeline.ladder import ladder, require_feeding
 from edgekd.pipeline.learn import Lessons
 from edgekd.pipeline.line import Net, fresh, require_losses, walk
 from edgekd.pipeline.measuring import device_of_target
@@ -90,6 +90,7 @@ def _compressed(job: Job) -> tuple[Network, Path, Finished]:
     # before anything is trained, not after the teacher
     accepts(job.network(), job)
     require_losses(job)
+    require_feeding(job)
     require_plan(job)
     network, model, weights = teacher(job)
     taught = lessons(job, network, model)

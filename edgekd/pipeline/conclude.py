@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgekd import files
+from edgekd.export.feeding import manifest
 from edgekd.export.outputs import Runner, accuracy
 from edgekd.gate.judge import judge
 from edgekd.pipeline.finish import Finished
@@ -12,7 +13,7 @@ from edgekd.profiling.statistics import percentile, ratio
 from edgekd.recipe import to_toml
 from edgekd.report.markdown import markdown
 from edgekd.results import Network, Result, Rung, Tried
-from edgekd.schema import Accuracy, Measurement, Recipe, Value
+from edgekd.schema import Accuracy, Manifest, Measurement, Recipe, Value
 
 
 class Tested(Value):
@@ -28,7 +29,7 @@ def conclude(job: Job, teacher: Network, teacher_weights: Path, finished: Finish
         m.model_copy(update={"accuracy": a}) for m, a in zip(finished.measurements, tested.accuracies, strict=True)
     )
     verdict = judge(job.budget, measurements[finished.chosen], measurements[0])
-    taken = _take_away(job.run.root, finished, teacher_weights, measurements)
+    taken = _take_away(job, finished, teacher_weights, measurements)
     result = Result(
         recipe=_reproducing(job.recipe, teacher, finished),
         folder=str(job.run.root),
@@ -41,6 +42,7 @@ def conclude(job: Job, teacher: Network, teacher_weights: Path, finished: Finish
             for (rung, _), measurement in zip(finished.files, measurements, strict=True)
         ),
         choice=finished.choice,
+        manifest=_manifests(job, finished)["model.json"],
         verdict=verdict,
         files=taken,
         seconds=round(seconds, 1),
@@ -57,7 +59,7 @@ def _tested(job: Job, finished: Finished) -> Tested:
     job.progress.stage("test", "reading the test set through every exported file")
 
     def build(_: Path) -> Tested:
-        runners = [Runner(path, rung.artifact.runtime) for rung, path in finished.files]
+        runners = [Runner(path, rung.artifact.runtime, job.feeding) for rung, path in finished.files]
         return Tested(accuracies=tuple(accuracy(runner, job.data, "test") for runner in runners))
 
     inputs = {"files": [rung.artifact.sha256 for rung, _ in finished.files], "data": job.data.fingerprint}
@@ -94,9 +96,10 @@ def _reproducing(recipe: Recipe, teacher: Network, finished: Finished) -> Recipe
 
 
 def _take_away(
-    root: Path, finished: Finished, teacher_weights: Path, measurements: Sequence[Measurement]
+    job: Job, finished: Finished, teacher_weights: Path, measurements: Sequence[Measurement]
 ) -> dict[str, str]:
     """Copy what the user wants out of the stages; returns the paths below the run directory, by what they are."""
+    root = job.run.root
     _, chosen = finished.files[finished.chosen]
     sources = {"model": (chosen, "model.onnx"), "teacher": (teacher_weights, "teacher.safetensors")}
     if finished.weights != teacher_weights:
@@ -108,8 +111,21 @@ def _take_away(
     taken = {name: name_in_run for name, (_, name_in_run) in sources.items()}
     for source, name_in_run in sources.values():
         files.copy(source, root / name_in_run)
+    for name, beside in _manifests(job, finished).items():
+        files.write_text(root / name, beside.model_dump_json(indent=1))
+        taken["manifest" if name == "model.json" else f"manifest of {Path(name).stem}"] = name
     for measurement in measurements:
         name = f"measurements/{measurement.artifact.name}.json"
         files.write_text(root / name, measurement.model_dump_json())
         taken[f"measurement of {measurement.artifact.name}"] = name
     return {**taken, "recipe": "recipe.toml", "verdict": "verdict.json", "report": "report.md", "result": "result.json"}
+
+
+def _manifests(job: Job, finished: Finished) -> dict[str, Manifest]:
+    """What lies beside each ONNX file of the run directory, by its path there."""
+    beside = {
+        f"artifacts/{path.stem}.json": manifest(rung.artifact, path, job.feeding) for rung, path in finished.files
+    }
+    chosen = finished.files[finished.chosen][1]
+    named = beside[f"artifacts/{chosen.stem}.json"].model_copy(update={"file": "model.onnx"})
+    return {"model.json": named, **beside}

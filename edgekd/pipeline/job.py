@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from edgekd.data.dataset import Dataset
 from edgekd.devices._base import Device
 from edgekd.progress import Progress
-from edgekd.schema import Budget, Recipe, Target
+from edgekd.schema import Budget, Feeding, Recipe, Target
 from edgekd.store import Store
 from edgekd.zoo.build import build
 
@@ -35,6 +35,15 @@ class Job:
     def example(self) -> Tensor:
         """One image (1, C, H, W)."""
         return torch.zeros(1, *self.data.train.shape)
+
+    @property
+    def feeding(self) -> Feeding:
+        """How every exported file is fed."""
+        return Feeding(
+            preprocessing=self.data.preprocessing,
+            normalised_by="graph" if self.recipe.export.include_preprocessing else "caller",
+            classes=self.data.classes,
+        )
 
     def network(self) -> nn.Module:
         """The recipe's model with fresh weights."""

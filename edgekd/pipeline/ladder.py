@@ -10,8 +10,9 @@ from torch import nn
 
 from edgekd import catalog
 from edgekd.errors import EdgekdError, UnsupportedModelError
+from edgekd.export.feeding import Array, fed, graph, stamp
 from edgekd.export.onnx import OPSET, export_onnx
-from edgekd.export.outputs import Array, Runner, accuracy, some
+from edgekd.export.outputs import Runner, accuracy, some
 from edgekd.export.parity import compare, failure
 from edgekd.pipeline.job import Job
 from edgekd.profiling.artifact import describe
@@ -42,6 +43,7 @@ def ladder(job: Job, name: str, model: nn.Module, sha256: str) -> tuple[Ladder, 
         "weights": sha256,
         "quantize": job.recipe.quantize,
         "target": [job.target.runtimes, job.target.precisions, job.target.max_opset],
+        "feeding": job.feeding,
         "data": job.data.fingerprint,
     }
     result, folder, _ = job.run.stage(
@@ -77,7 +79,7 @@ def _build(job: Job, name: str, model: nn.Module, sha256: str, folder: Path) -> 
 
 
 def _check(job: Job, rung: Written, images: Array, reference: Array) -> Rung:
-    runner = Runner(rung.path, rung.artifact.runtime)
+    runner = Runner(rung.path, rung.artifact.runtime, job.feeding)
     parity: Parity = compare(reference, runner(images))
     if why := failure(parity, rung.artifact.precision):
         raise UnsupportedModelError(why)
@@ -94,7 +96,9 @@ def write_rungs(
     """
     lineage = {"model": job.recipe.model, "weights": sha256}
     fp32 = folder / f"{name}-fp32.onnx"
-    exporter = export_onnx(model, job.example, fp32, opset=min((OPSET, *job.target.max_opset.values())))
+    whole, example = graph(model, job.example, job.feeding)
+    exporter = export_onnx(whole, example, fp32, opset=min((OPSET, *job.target.max_opset.values())))
+    stamp(fp32, job.feeding)
     for runtime in runtimes(job):
         writer = catalog.load("quantize", runtime)
         for precision in job.target.precisions:
@@ -103,12 +107,18 @@ def write_rungs(
             path = folder / f"{name}-{precision}.onnx"
             if precision == "int8":
                 try:
-                    writer.write_int8(fp32, path, calibration)
+                    writer.write_int8(fp32, path, fed(calibration, job.feeding))
                 except UnsupportedModelError as e:
                     yield Dropped(name=path.stem, why=e.message)
                     continue
+                stamp(path, job.feeding)
             artifact = describe(path, name=path.stem, precision=precision, runtime=runtime, lineage=lineage)
             yield Written(artifact, path, exporter)
+
+
+def require_feeding(job: Job) -> None:
+    """Raises UnsupportedModelError where files are to take pixels and the data's images aren't any."""
+    fed(some(job.data.val, 64), job.feeding)
 
 
 def runtimes(job: Job) -> list[str]:

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from edgekd.report import usage
 from edgekd.results import Candidate, Network, Plan, Result, Tried
-from edgekd.schema import Budget, Environment, Interval, Recovery, Target
+from edgekd.schema import Budget, Environment, Interval, Manifest, Recovery, Target
 
 _REPRODUCE = (
     "`recipe.toml` beside this report holds every setting, those found by measuring among them. "
@@ -20,6 +21,8 @@ def markdown(result: Result, target: Target, budget: Budget, environment: Enviro
         _verdict(result),
         "## Artifacts",
         _artifacts(result),
+        "## Use the model",
+        _use(result.manifest),
         "## Plan",
         _plan(result.plan, result.device),
         "## Training",
@@ -88,6 +91,26 @@ def artifact_rows(result: Result) -> list[list[str]]:
     ]
     header = ["file", "median", "ratio (95 %)", "validation", "test", "bytes", "gzip bytes", "against the network"]
     return [header, *rows]
+
+
+_SHOWN_CLASSES = 10
+
+
+def _use(manifest: Manifest) -> str:
+    """What the model takes and gives, and the lines that classify a photo with it."""
+    taken, how = manifest.input, manifest.preprocessing
+    first = ", ".join(f"`{name}`" for name in manifest.classes[:_SHOWN_CLASSES])
+    more = ", …" if len(manifest.classes) > _SHOWN_CLASSES else ""
+    rows = [
+        ["file", f"`{manifest.file}`; all of this is in its metadata too, and in `model.json` beside it"],
+        ["input", f"`{taken.name}`: {taken.dtype}, {'×'.join(map(str, taken.shape))} ({taken.layout})"],
+        ["colour", {"grey": "grey", "rgb": "RGB", None: "channels as the data set gives them"}[how.colour]],
+        ["size", usage.size(how)],
+        ["normalisation", usage.normalisation(manifest)],
+        ["output", f"`{manifest.output.name}`: logits of {len(manifest.classes)} classes: {first}{more}"],
+    ]
+    text = "With ONNX Runtime, numpy and Pillow alone, here in the run directory:"
+    return f"{table(['what', ''], rows)}\n\n{text}\n\n```python\n{usage.lines(manifest)}\n```"
 
 
 def _plan(plan: Plan, device: str | None) -> str:

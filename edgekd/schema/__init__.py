@@ -16,6 +16,7 @@ from edgekd.schema.budget import (
     TimeLimit,
 )
 from edgekd.schema.data import Data, Jitter, Preprocessing
+from edgekd.schema.manifest import Feeding, Manifest, Port
 from edgekd.schema.measurement import (
     Accuracy,
     Artifact,
@@ -28,7 +29,7 @@ from edgekd.schema.measurement import (
     State,
     Trace,
 )
-from edgekd.schema.recipe import Keep, Losses, Pruning, Quantisation, Recipe, Recovery, Step, Training, Tutor
+from edgekd.schema.recipe import Export, Keep, Losses, Pruning, Quantisation, Recipe, Recovery, Step, Training, Tutor
 from edgekd.schema.target import Target, Targets
 from edgekd.schema.value import Fraction, Interval, PositiveInt, Reference, Value, document
 from edgekd.schema.verdict import LimitVerdict, Status, Verdict
@@ -43,7 +44,9 @@ __all__ = [
     "Data",
     "EnergyLimit",
     "Environment",
+    "Export",
     "FallbackLimit",
+    "Feeding",
     "Fraction",
     "Interval",
     "Jitter",
@@ -52,11 +55,13 @@ __all__ = [
     "Launch",
     "LimitVerdict",
     "Losses",
+    "Manifest",
     "Measurement",
     "Measurements",
     "Measuring",
     "MemoryLimit",
     "Node",
+    "Port",
     "PositiveInt",
     "Preprocessing",
     "Pruning",

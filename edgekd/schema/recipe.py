@@ -121,6 +121,13 @@ class Quantisation(Value):
     images: PositiveInt = 512
 
 
+class Export(Value):
+    """What is in the exported files."""
+
+    include_preprocessing: bool = False
+    """Whether their graphs normalise: they then take pixels, uint8 (1, H, W, C)."""
+
+
 class Recipe(Value):
     """Everything that decides what `compress` does; the run writes the one that reproduces it."""
 
@@ -139,4 +146,5 @@ class Recipe(Value):
     prune: Pruning = Pruning()
     recover: Recovery = Recovery()
     quantize: Quantisation = Quantisation()
+    export: Export = Export()
     measure: Measuring = Measuring(block_seconds=0.03)

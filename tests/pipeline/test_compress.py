@@ -1,6 +1,8 @@
 import json
 import re
 import signal
+import subprocess
+import sys
 import time
 import tomllib
 from types import SimpleNamespace
@@ -9,7 +11,9 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from PIL import Image
 
+from edgekd import files
 from edgekd.catalog import target
 from edgekd.data.load import load_dataset
 from edgekd.export.outputs import Runner
@@ -19,7 +23,7 @@ from edgekd.pipeline.candidates import tightened
 from edgekd.profiling.document import read_measurement
 from edgekd.progress import Silent
 from edgekd.results import Plan, Result
-from edgekd.schema import Budget, Recipe
+from edgekd.schema import Budget, Feeding, Manifest, Recipe
 from edgekd.zoo.build import build
 from edgekd.zoo.structure import Structure, load_student
 from edgekd.zoo.weights import save_weights
@@ -102,6 +106,58 @@ def test_every_file_that_the_result_names_is_there_and_models_are_sound(ended):
     onnx.checker.check_model(onnx.load(ended.folder / "model.onnx"))
     chosen = ended.document["choice"]["artifact"]
     assert (ended.folder / "model.onnx").read_bytes() == (ended.folder / f"artifacts/{chosen}.onnx").read_bytes()
+
+
+def test_every_file_and_the_manifest_beside_it_say_how_it_is_fed(ended):
+    result = Result.model_validate(ended.document)
+    data = load_dataset("digits")
+    assert result.manifest == Manifest.model_validate_json((ended.folder / "model.json").read_text())
+    assert result.manifest.sha256 == files.sha256(ended.folder / "model.onnx")
+    for tried in result.tried:
+        path = ended.folder / "artifacts" / tried.artifact.file
+        beside = Manifest.model_validate_json(path.with_suffix(".json").read_text())
+        assert (beside.file, beside.sha256) == (path.name, tried.artifact.sha256) == (path.name, files.sha256(path))
+        assert (beside.preprocessing, beside.classes) == (data.preprocessing, data.classes)
+        told = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+        assert json.loads(told["edgekd.preprocessing"])["mean"] == list(data.mean)
+        assert tuple(json.loads(told["edgekd.classes"])) == data.classes
+
+
+def test_the_lines_in_the_report_classify_an_image(ended, tmp_path):
+    report = (ended.folder / "report.md").read_text()
+    lines = re.search(r"```python\n(.*?)```", report, re.DOTALL)[1]
+    images = load_dataset("digits").test
+    runner = Runner(ended.folder / "model.onnx", "onnxruntime")
+    for index in range(4):
+        Image.fromarray(images.pixels[index, 0]).save(tmp_path / "photo.jpg", format="PNG")
+        script = lines.replace('"model.onnx"', repr(str(ended.folder / "model.onnx")))
+        ran = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+        x, _ = next(images.batches(index + 1))
+        assert ran.stdout.strip() == load_dataset("digits").classes[runner(x.numpy())[index].argmax()]
+
+
+def test_with_the_preprocessing_included_all_files_take_pixels(compress, tmp_path, budget):
+    easy = budget("[latency]\nmax_ratio = 5.0\n")
+    ended = compress(tmp_path / "run", "--include-preprocessing", "--budget", easy, "--ratio", 0.5, "--json")
+    assert ended.code == 0, ended.err
+    result = Result.model_validate(ended.document)
+    assert result.recipe.export.include_preprocessing
+    assert [t.name for t in result.tried][:2] == ["baseline-fp32", "student-fp32"]
+    images, labels = next(load_dataset("digits").test.batches(1000))
+    for tried in result.tried:
+        path = ended.folder / "artifacts" / tried.artifact.file
+        assert tried.parity.sqnr_db > (90 if tried.artifact.precision == "fp32" else 8)
+        assert Manifest.model_validate_json(path.with_suffix(".json").read_text()).input.dtype == "uint8"
+        measured = read_measurement(ended.folder / "measurements" / f"{tried.name}.json")
+        assert len(measured.launches) == 3
+        right = Runner(path, "onnxruntime", job_feeding(result))(images.numpy()).argmax(1) == labels.numpy()
+        assert int(right.sum()) == tried.test.correct
+    assert 'values.astype("uint8")' in (ended.folder / "report.md").read_text()
+
+
+def job_feeding(result):
+    fields = {name: getattr(result.manifest, name) for name in Feeding.model_fields}
+    return Feeding(**fields)
 
 
 def test_the_recipe_of_a_run_makes_the_same_student(ended, compress, tmp_path):

@@ -1,0 +1,69 @@
+"""The few lines of Python that classify one photo with an artifact: ONNX Runtime, numpy and Pillow alone."""
+
+from edgekd.schema import Manifest, Preprocessing
+from edgekd.schema.manifest import CLASSES
+
+_MODES = {"grey": "L", "rgb": "RGB"}
+
+
+def lines(manifest: Manifest, photo: str = "photo.jpg") -> str:
+    """Python that prints the class of the image `photo`, prepared as edgekd prepares validation images.
+
+    Where channels are of the user's own kind, `values.npy` holds what the input takes.
+    """
+    how = manifest.preprocessing
+    imports, made = ["import json, numpy, onnxruntime"], ['values = numpy.load("values.npy")']
+    if how.colour:
+        imports.append("from PIL import Image, ImageOps")
+        made = [*_photo(how, photo, _MODES[how.colour]), _values(manifest)]
+    opened = f'model = onnxruntime.InferenceSession("{manifest.file}")'
+    return "\n".join([*imports, "", opened, *made, *_classified(manifest)])
+
+
+def size(how: Preprocessing) -> str:
+    """How an image gets its size."""
+    if how.crop == "none" or how.resize is None:
+        return f"{how.height}×{how.width} pixels (height × width), whatever the image's aspect, {how.interpolation}"
+    cut = f"the centre of {how.height}×{how.width} (height × width) is cut out"
+    return f"the short side becomes {how.resize} pixels, {how.interpolation}; then {cut}"
+
+
+def normalisation(manifest: Manifest) -> str:
+    """What is done to the pixels, and by whom."""
+    used = manifest.preprocessing
+    mean, std = ([float(f"{value:.4g}") for value in values] for values in (used.mean, used.std))
+    how = f"(pixel / 255 - {mean}) / {std}"
+    return f"none: the graph itself does {how}" if manifest.normalised_by == "graph" else how
+
+
+def _photo(how: Preprocessing, photo: str, mode: str) -> list[str]:
+    method = f"Image.Resampling.{how.interpolation.upper()}"
+    found = f'photo = ImageOps.exif_transpose(Image.open("{photo}")).convert("{mode}")'
+    if how.crop == "none" or how.resize is None:
+        return [found, f"photo = photo.resize(({how.width}, {how.height}), {method})"]
+    sides = f"[{how.resize} * side // min(photo.size) for side in photo.size]"
+    return [
+        found,
+        f"photo = photo.resize({sides}, {method})",
+        f"left, top = (photo.width - {how.width}) // 2, (photo.height - {how.height}) // 2",
+        f"photo = photo.crop((left, top, left + {how.width}, top + {how.height}))",
+    ]
+
+
+def _values(manifest: Manifest) -> str:
+    how = manifest.preprocessing
+    grey = how.colour == "grey"
+    if manifest.normalised_by == "graph":
+        return f"values = numpy.asarray(photo)[None{', :, :, None' if grey else ''}]"
+    mean, std = ([float(f"{255 * value:.9g}") for value in values] for values in (how.mean, how.std))
+    if grey:
+        return f"values = ((numpy.asarray(photo) - {mean[0]}) / {std[0]})[None, None]"
+    return f"values = ((numpy.asarray(photo) - {mean}) / {std}).transpose(2, 0, 1)[None]"
+
+
+def _classified(manifest: Manifest) -> list[str]:
+    given = manifest.input
+    return [
+        f'logits = model.run(None, {{"{given.name}": values.astype("{given.dtype}")}})[0][0]',
+        f'print(json.loads(model.get_modelmeta().custom_metadata_map["{CLASSES}"])[logits.argmax()])',
+    ]
