@@ -120,11 +120,7 @@ def _decoded(path: Path, decoding: Decoding, room: Room) -> Picture:
         with room.taken(image.width * image.height):
             drafted = image.size
             seen = upright(image, decoding.colour)
-            size = _wanted(stored if seen.size == drafted else stored[::-1], decoding)
-            if seen.size != size:
-                gap = None if decoding.exact else _REDUCED_AFTERWARDS
-                seen = seen.resize(size, FILTERS[decoding.interpolation], reducing_gap=gap)
-            return picture(seen)
+            return picture(_in_size(seen, stored if seen.size == drafted else stored[::-1], decoding))
 
 
 def upright(image: Image.Image, colour: Literal["grey", "rgb"]) -> Image.Image:
@@ -146,6 +142,21 @@ def upright(image: Image.Image, colour: Literal["grey", "rgb"]) -> Image.Image:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
     return image if image.mode == mode else image.convert(mode)
+
+
+def resized(image: Image.Image, decoding: Decoding) -> Image.Image:
+    """The image in the size that `decoding` says."""
+    return _in_size(image, image.size, decoding)
+
+
+def _in_size(image: Image.Image, stored: tuple[int, int], decoding: Decoding) -> Image.Image:
+    """An image, perhaps already reduced from its stored width and height, in the size that it becomes."""
+    size = _wanted(stored, decoding)
+    if image.size == size:
+        return image
+    return image.resize(
+        size, FILTERS[decoding.interpolation], reducing_gap=None if decoding.exact else _REDUCED_AFTERWARDS
+    )
 
 
 def _wanted(stored: tuple[int, int], decoding: Decoding) -> tuple[int, int]:
