@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from edgekd.data.decoding import Decoding, picture, resized, upright
+from edgekd.data.decoding import Decoding, decoded
 from edgekd.export.feeding import graph, manifest, stamp
 from edgekd.export.onnx import export_onnx
 from edgekd.profiling.artifact import describe
@@ -56,13 +56,12 @@ def answers(network, how, path):
     decoding = Decoding(how.colour, short_side=how.resize, interpolation=how.interpolation)
     if how.crop == "none":
         decoding = Decoding(how.colour, size=(how.height, how.width), interpolation=how.interpolation)
-    with Image.open(path) as image:
-        pixels = picture(resized(upright(image, how.colour), decoding))
+    pixels = next(decoded([path], decoding, [np.array([0])]))[0]
     top, left = ((have - want) // 2 for have, want in zip(pixels.shape[1:], (how.height, how.width), strict=True))
     pixels = pixels[:, top : top + how.height, left : left + how.width]
     mean, std = (torch.tensor(numbers)[:, None, None] for numbers in (how.mean, how.std))
     with torch.inference_mode():
-        return network(((torch.from_numpy(pixels) / 255 - mean) / std)[None])[0].numpy()
+        return network(((torch.from_numpy(np.ascontiguousarray(pixels)) / 255 - mean) / std)[None])[0].numpy()
 
 
 def test_the_lines_of_the_report_classify_photos_as_the_network_does(exported, tmp_path):
