@@ -166,13 +166,13 @@ def _first_times(ways: Mapping[str, Execution], prepared: Mapping[str, Callable[
     for name, run in prepared.items():
         try:
             _timed(run, ways[name].threads)
-        except RuntimeError as e:
-            # torch's way to say that an operation has no kernel for this precision or memory format
+        except UnsupportedModelError as e:
+            # perhaps an operation has no kernel for this precision or memory format
             problem = e
         else:
             seconds[name] = [_timed(run, ways[name].threads)]
     if not seconds:
-        raise UnsupportedModelError(f"the model can't be trained here: {problem}", "Check it with one batch in torch.")
+        raise problem
     return seconds
 
 

@@ -11,6 +11,7 @@ from edgekd.distill.convolutions import FasterConvolutions
 from edgekd.distill.seen import Seen
 from edgekd.distill.taps import Taps, tapped
 from edgekd.errors import UnsupportedModelError
+from edgekd.zoo.forward import run
 
 Precision = Literal["fp32", "bf16"]
 
@@ -38,10 +39,10 @@ def logits(model: nn.Module, images: Tensor, precision: Precision) -> Tensor:
     """The model's output (B, classes) for placed images, in the given precision.
 
     Raises:
-        UnsupportedModelError: the model doesn't give one tensor of that shape.
+        UnsupportedModelError: the model doesn't give one tensor of that shape, or its forward fails.
     """
     with _arithmetic(precision, images.device.type):
-        output = model(images)
+        output = run(model, images)
     if not isinstance(output, Tensor) or output.ndim != 2:
         given = f"a tensor of shape {tuple(output.shape)}" if isinstance(output, Tensor) else type(output).__name__
         hint = "edgekd trains classifiers whose output is one tensor (batch, classes)."

@@ -17,6 +17,7 @@ from edgekd.distill.objective import Objective
 from edgekd.distill.seen import Seen
 from edgekd.results import Execution
 from edgekd.schema import Training
+from edgekd.zoo.forward import own_words
 
 MemoryFormat = Literal["contiguous", "channels_last"]
 
@@ -131,16 +132,32 @@ def run_step(learner: Learner, images: Tensor, labels: Tensor, taught: Seen | No
     """Learn from one batch of placed images; returns its loss, on the device and not waited for.
 
     Raises:
-        UnsupportedModelError: the model doesn't give one tensor of logits.
+        UnsupportedModelError: the model doesn't give one tensor of logits, or its forward or backward pass fails.
     """
     loss: Tensor = learner.loss(images, taught, labels.to(learner.device, non_blocking=True))
     learner.optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+    with own_words("the network's backward pass fails", "Train it on one batch in torch, and mend what fails there."):
+        loss.backward()  # type: ignore[no-untyped-call]
+    welcome_latecomers(learner.optimizer)
     learner.optimizer.step()
     with torch.no_grad():
         for parameter, zero in learner.zeros:
             parameter.masked_fill_(zero, 0)
     return loss.detach()
+
+
+def welcome_latecomers(optimizer: torch.optim.Optimizer) -> None:
+    """Give parameters that take part for the first time the momentum that they would begin with, 0: layers that are
+    skipped in some steps (G. Huang et al., "Deep Networks with Stochastic Depth", 2016, arXiv:1603.09382) have no
+    gradient there, and the fused SGD takes only parameters that all have momentum, or that all have none.
+    """
+    if not optimizer.state:
+        return
+    for group in optimizer.param_groups:
+        for parameter in group["params"] if group["momentum"] else ():
+            state = optimizer.state[parameter] if parameter.grad is not None else None
+            if state is not None and state.get("momentum_buffer") is None:
+                state["momentum_buffer"] = torch.zeros_like(parameter)
 
 
 def pruned_weights(model: nn.Module) -> list[tuple[Tensor, Tensor]]:

@@ -8,6 +8,7 @@ from edgekd import catalog
 from edgekd.data.load import load_dataset
 from edgekd.distill import processes
 from edgekd.gate.conditions import protocol_for
+from edgekd.pipeline.accepts import accepts
 from edgekd.pipeline.conclude import conclude
 from edgekd.pipeline.finish import Finished, finish
 from edgekd.pipeline.job import Job
@@ -17,7 +18,7 @@ from edgekd.pipeline.line import Net, fresh, require_losses, walk
 from edgekd.pipeline.measuring import device_of_target
 from edgekd.pipeline.planning import learns_unpruned, planned, require_plan
 from edgekd.pipeline.students import Students
-from edgekd.pipeline.teacher import accepts, lessons, teacher
+from edgekd.pipeline.teacher import lessons, teacher
 from edgekd.progress import Progress, Silent
 from edgekd.recipe import settle
 from edgekd.results import Ladder, Network, Plan, Result
@@ -88,7 +89,7 @@ def compress(
 def _compressed(job: Job) -> tuple[Network, Path, Finished]:
     """The teacher, its weights, and the student that was planned, trained, exported and measured."""
     # before anything is trained, not after the teacher
-    accepts(job.network(), job)
+    accepts(job)
     require_losses(job)
     require_feeding(job)
     require_plan(job)

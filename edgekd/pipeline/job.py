@@ -48,4 +48,5 @@ class Job:
     def network(self) -> nn.Module:
         """The recipe's model with fresh weights."""
         torch.manual_seed(self.recipe.seed)
-        return build(self.recipe.model, classes=len(self.data.classes), channels=self.data.train.shape[0])
+        channels, height, width = self.data.train.shape
+        return build(self.recipe.model, classes=len(self.data.classes), channels=channels, size=(height, width))

@@ -8,7 +8,7 @@ from torch import nn
 from edgekd import files
 from edgekd.distill.ensemble import Ensemble
 from edgekd.distill.evaluate import evaluate
-from edgekd.errors import StorageError, UnsupportedModelError
+from edgekd.errors import StorageError
 from edgekd.pipeline.job import Job
 from edgekd.pipeline.learn import Lessons, learn
 from edgekd.results import Network
@@ -111,22 +111,3 @@ def _unfreeze_random(job: Job, model: nn.Module) -> None:
         job.progress.note(f"teacher: trains all its parameters: the model froze {count:,} at random values")
     else:
         job.progress.note(f"teacher: {count:,} parameters stay as the model loaded and froze them")
-
-
-def accepts(model: nn.Module, job: Job) -> None:
-    """Raises UnsupportedModelError unless the model turns these images into one logit a class."""
-    shape = tuple(job.data.train.shape)
-    try:
-        out = model.eval()(job.example)
-    except (RuntimeError, ValueError, IndexError, TypeError) as e:
-        raise UnsupportedModelError(
-            f"{job.recipe.model} can't take {job.data.name}'s images {shape}: {str(e).splitlines()[0]}",
-            "Choose a model for images of this size and number of channels.",
-        ) from e
-    expected = (1, len(job.data.classes))
-    if not hasattr(out, "shape") or tuple(out.shape) != expected:
-        got = tuple(out.shape) if hasattr(out, "shape") else type(out).__name__
-        raise UnsupportedModelError(
-            f"{job.recipe.model} gives {got} for one image, not {expected}",
-            "edgekd compresses image classifiers: one tensor of logits, one a class.",
-        )

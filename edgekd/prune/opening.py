@@ -43,7 +43,8 @@ def open_network(asked: Mapping[str, Any]) -> Opened:
     """
     method, options = method_of(asked["method"], asked["options"])
     torch.manual_seed(0)
-    original = build(asked["model"], classes=asked["classes"], channels=asked["channels"]).eval()
+    size = (asked["height"], asked["width"])
+    original = build(asked["model"], classes=asked["classes"], channels=asked["channels"], size=size).eval()
     before = _before(asked)
     model = original
     if before is not None:

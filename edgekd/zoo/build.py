@@ -6,10 +6,12 @@ Names: `resnet32`, `mobilenet_v1:width=0.5,blocks512=1`, `torchvision:resnet18`,
 import inspect
 from collections.abc import Callable
 
+import torch
 from torch import nn
 
 from edgekd import catalog
 from edgekd.errors import EdgekdError, UnsupportedModelError
+from edgekd.zoo.kinds import plain
 
 _GIVEN = ("classes", "channels")
 
@@ -20,13 +22,27 @@ def models() -> dict[str, Callable[..., nn.Module]]:
     return {name: make for module in modules for name, make in module.MODELS.items()}
 
 
-def build(spec: str, *, classes: int, channels: int) -> nn.Module:
+def build(spec: str, *, classes: int, channels: int, size: tuple[int, int] | None = None) -> nn.Module:
     """The model of that name for images of `channels` channels, giving (N, classes).
+
+    Args:
+        spec: its name.
+        classes: how many it tells apart.
+        channels: of the images.
+        size: their height and width, for lazy layers, which are run once; without it a network of those is refused.
 
     Raises:
         EdgekdError: the name, a parameter or its value is wrong, or a library isn't installed.
-        UnsupportedModelError: what the user's factory gives isn't a network.
+        UnsupportedModelError: what the user's factory gives isn't a network, or not one that can be worked on.
     """
+    model = _made(spec, classes=classes, channels=channels)
+    try:
+        return plain(model, None if size is None else torch.zeros(1, channels, *size))
+    except UnsupportedModelError as e:
+        raise UnsupportedModelError(f"model {spec}: {e.message}", e.hint) from e
+
+
+def _made(spec: str, *, classes: int, channels: int) -> nn.Module:
     name, _, rest = spec.partition(":")
     libraries = catalog.names("zoo.libraries")
     if name in libraries:

@@ -71,7 +71,8 @@ def load_student(structure: Structure, weights: Path) -> nn.Module:
         UnsupportedModelError: the architecture isn't the structure's.
         EdgekdError: as `build` and `load_weights` raise.
     """
-    model = build(structure.model, classes=structure.classes, channels=structure.channels)
+    size = (structure.height, structure.width)
+    model = build(structure.model, classes=structure.classes, channels=structure.channels, size=size)
     remove_blocks(model, structure.removed)
     apply_layers(model, structure.layers)
     load_weights(model, weights)

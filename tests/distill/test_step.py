@@ -118,3 +118,62 @@ def test_output_that_is_not_logits_is_an_error() -> None:
         logits(Two(), images, "fp32")
     with pytest.raises(UnsupportedModelError, match=r"\(2, 1, 4, 4\)"):
         logits(nn.Identity(), images, "fp32")
+
+
+class Skipping(nn.Module):
+    """Leaves its middle layer out of the runs that it is told."""
+
+    def __init__(self, skipped: set[int]) -> None:
+        super().__init__()
+        self.first, self.middle, self.last = nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 3)
+        self.skipped, self.runs = skipped, 0
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.runs += 1
+        seen = self.first(images)
+        if self.runs not in self.skipped:
+            seen = seen + self.middle(seen)
+        logits: Tensor = self.last(seen)
+        return logits
+
+
+@pytest.mark.parametrize("momentum", [0.9, 0.0])
+@pytest.mark.parametrize("skipped", [{1}, {1, 2}, {2}, {1, 3}])
+def test_layers_that_are_left_out_of_some_steps_learn_as_in_plain_sgd(skipped: set[int], momentum: float) -> None:
+    settings = Training(learning_rate=0.1, momentum=momentum, weight_decay=0.01)
+    torch.manual_seed(0)
+    model, plain = Skipping(skipped), Skipping(skipped)
+    plain.load_state_dict(model.state_dict())
+    ready = learner(model, LABELS, settings, Execution())
+    weights = {"params": [p for p in plain.parameters() if p.ndim > 1], "weight_decay": 0.01}
+    others = {"params": [p for p in plain.parameters() if p.ndim <= 1], "weight_decay": 0.0}
+    loop = torch.optim.SGD([weights, others], lr=0.1, momentum=momentum, nesterov=momentum > 0, foreach=False)
+    images, labels = torch.randn(8, 4), torch.randint(3, (8,))
+    for _ in range(4):
+        run_step(ready, images, labels, None)
+        loop.zero_grad()
+        nn.functional.cross_entropy(plain(images), labels).backward()
+        loop.step()
+    for learned, expected in zip(model.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(learned, expected, rtol=1e-5, atol=1e-6)
+
+
+class FailingBackward(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: object, values: Tensor) -> Tensor:
+        return values.clone()
+
+    @staticmethod
+    def backward(ctx: object, *gradients: Tensor) -> Tensor:
+        raise AssertionError("no gradient here")
+
+
+def test_what_the_networks_backward_pass_raises_is_told() -> None:
+    class Odd(nn.Linear):
+        def forward(self, images: Tensor) -> Tensor:
+            given: Tensor = FailingBackward.apply(super().forward(images))
+            return given
+
+    ready = learner(Odd(4, 3), LABELS, Training(), Execution())
+    with pytest.raises(UnsupportedModelError, match="backward pass fails: AssertionError: no gradient here"):
+        run_step(ready, torch.randn(8, 4), torch.randint(3, (8,)), None)

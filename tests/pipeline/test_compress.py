@@ -353,6 +353,53 @@ def test_a_model_that_cannot_take_the_images_is_told_before_anything_is_trained(
     assert "training" not in ended.err
 
 
+@pytest.fixture
+def in_own_folder(tmp_path, monkeypatch):
+    """A working folder whose name no module has yet."""
+    folder = tmp_path / f"own_{tmp_path.name}"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+RAISING = """
+from torch import nn
+class Own(nn.Module):
+    def __init__(self, classes, channels):
+        super().__init__()
+        self.net = nn.Sequential(nn.Flatten(), nn.Linear(channels * 256, classes))
+    def forward(self, images):
+        WHERE
+        return self.net(images)
+class Sound(Own):
+    def forward(self, images):
+        return self.net(images)
+"""
+
+
+@pytest.mark.parametrize(
+    ("where", "model", "says"),
+    [
+        ('raise KeyError("missing")', "Own", "in evaluation mode: KeyError: 'missing'"),
+        ('assert len(images) == 1, "one image alone"', "Own", "on images (2, 1, 16, 16) in evaluation mode"),
+        ('assert not self.training, "only to infer"', "Own", "in training mode: AssertionError: only to infer"),
+        ('raise KeyError("student")', "Sound", "in evaluation mode: KeyError: 'student'"),
+    ],
+)
+def test_whatever_a_forward_raises_ends_in_2_with_its_words_before_anything_is_trained(
+    compress, in_own_folder, where, model, says
+):
+    tmp_path, name = in_own_folder, in_own_folder.name
+    (tmp_path / f"{name}.py").write_text(RAISING.replace("WHERE", where))
+    recipe = tmp_path / "r.toml"
+    recipe.write_text(f'student = "{name}:Own"\nsteps = ["distil"]\n' if model == "Sound" else "")
+    ended = compress(tmp_path / "run", "--model", f"{name}:{model}", "--ratio", "0", "--recipe", recipe)
+    assert ended.code == 2
+    assert f"{name}:Own can't take digits's images (1, 16, 16): " in ended.err
+    assert says in ended.err
+    assert "teacher: training" not in ended.err
+
+
 @pytest.mark.parametrize(
     ("feasible", "meets", "trained"),
     [

@@ -1,5 +1,6 @@
 import torch
 from torch import nn
+from torch.nn.utils import parametrizations
 
 from edgekd.zoo.build import build
 from edgekd.zoo.cost import macs, nonzero, parameters
@@ -37,3 +38,11 @@ def test_zeros_are_parameters_that_nonzero_leaves_out() -> None:
         layer.weight[0, :3] = 0
     model = nn.Sequential(layer, layer)
     assert (parameters(model), nonzero(model)) == (20, 13)
+
+
+def test_parametrised_layers_are_counted_and_go_on_learning() -> None:
+    conv = nn.Conv2d(3, 8, 3, padding=1)
+    conv.bias.requires_grad_(False)  # type: ignore[union-attr]
+    model = nn.Sequential(parametrizations.weight_norm(conv), nn.Flatten(), nn.Linear(8 * 4 * 4, 10))
+    assert macs(model, (3, 4, 4)) == 16 * 8 * 3 * 9 + 8 * 4 * 4 * 10
+    assert [p.requires_grad for p in model.parameters()] == [False, True, True, True, True]

@@ -12,13 +12,14 @@ from edgekd.data.dataset import Images
 from edgekd.distill.evaluate import evaluate
 from edgekd.distill.execution import choose_execution
 from edgekd.distill.objective import build_objective
+from edgekd.pipeline.accepts import accepts
 from edgekd.pipeline.job import Job
 from edgekd.pipeline.learn import Lessons, two_images
 from edgekd.pipeline.line import fresh
 from edgekd.pipeline.study.attempts import attempt, made
 from edgekd.pipeline.study.features import embeddings
 from edgekd.pipeline.study.job import Bench
-from edgekd.pipeline.teacher import accepts, lessons, teacher
+from edgekd.pipeline.teacher import lessons, teacher
 from edgekd.results import Execution, Network
 from edgekd.schema import Accuracy, Recipe, Recovery, Value, document
 from edgekd.store import fingerprint, remembered
@@ -62,8 +63,8 @@ class Teaching:
 
 
 def teaching(job: Job) -> Teaching:
-    """The teacher of a job of seed 0; raises as `pipeline.teacher.accepts` and `teacher`."""
-    accepts(job.network(), job)
+    """The teacher of a job of seed 0; raises as `pipeline.accepts` and `pipeline.teacher`."""
+    accepts(job)
     network, model, weights = teacher(job)
     return Teaching(
         model=model,
