@@ -57,7 +57,7 @@ def _given(job: Job, model: nn.Module, weights: Path) -> tuple[Network, Path]:
     job.progress.stage("teacher", f"loading {weights}")
 
     def build(folder: Path) -> Network:
-        load_weights(model, weights, trust_checkpoint=job.trust_checkpoint)
+        load_weights(model, weights, trust_checkpoint=job.trust_checkpoint, spec=job.recipe.model)
         save_weights(model, folder / WEIGHTS)
         score = evaluate(model, job.data.val)
         return Network(

@@ -3,25 +3,19 @@
 What is written is safetensors. A pickle can run any code when it is loaded, so one is read only on demand.
 """
 
-import pickle
-import re
-import warnings
-import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import safetensors.torch
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from edgekd.errors import StorageError, UnsupportedModelError
 from edgekd.files import write_bytes
-
-_SHOWN = 4
-# what torch's wrappers put before every key: DataParallel, torch.compile
-_WRAPPERS = ("module.", "_orig_mod.")
+from edgekd.zoo.another_head import factory_that_changes_the_head
+from edgekd.zoo.checkpoint_files import read_checkpoint
+from edgekd.zoo.states import State, few, fit, fitting, loadable, states
 
 
 def save_weights(model: nn.Module, path: Path) -> None:
@@ -35,106 +29,85 @@ def save_weights(model: nn.Module, path: Path) -> None:
     write_bytes(path, safetensors.torch.save(tensors))
 
 
-def load_weights(model: nn.Module, path: Path, *, trust_checkpoint: bool = False) -> None:
-    """Fill the model with the weights of a `.safetensors`, `.pt` or `.pth` file.
+def load_weights(model: nn.Module, path: Path, *, trust_checkpoint: bool = False, spec: str = "") -> None:
+    """Fill the model with the weights of a file of safetensors, or of one that torch.save wrote.
 
-    The file holds a state dict, bare or under "state_dict" or "model"; a prefix that torch's wrappers put before every
-    key is taken off. With `trust_checkpoint` a pickle of anything, a whole network too, is loaded, which runs its code.
+    The file holds a state dict, bare or under any key, as long as only one fits; a prefix that torch's wrappers and
+    trainers put before every name is taken off where the names fit without it and not with it. With
+    `trust_checkpoint` a pickle of anything, a whole network too, is loaded, which runs its code.
+
+    Args:
+        model: changed in place, and only if all fits.
+        path: the file.
+        trust_checkpoint: whether a pickle may run its code.
+        spec: the model's name, for the factory that is shown where its head alone doesn't fit.
 
     Raises:
         StorageError: the file is missing, truncated or no checkpoint, or it is a pickle that isn't trusted.
-        UnsupportedModelError: its keys or shapes aren't the model's.
+        UnsupportedModelError: its names or shapes aren't the model's, several state dicts in it fit, or its values are
+            quantised, NaN or infinite.
     """
-    if not path.is_file():
-        what = "is a folder" if path.is_dir() else "no such file"
-        raise StorageError(f"{path}: {what}", "Give the path of a .safetensors, .pt or .pth file.")
-    try:
-        if path.suffix == ".safetensors":
-            content: Any = safetensors.torch.load_file(path)
-        elif path.suffix in (".pt", ".pth"):
-            content = _read_torch(path, trust_checkpoint)
-        else:
-            raise StorageError(
-                f"{path}: not a kind of checkpoint that can be read", "Give a .safetensors, .pt or .pth."
-            )
-    except safetensors.SafetensorError as e:
-        raise StorageError(f"{path}: truncated, or not a safetensors file: {e}", "Write or copy it again.") from e
-    except OSError as e:
-        raise StorageError(f"{path}: can't be read: {e.strerror or e}", "Check the file and its permissions.") from e
-    _fill(model, _state(content, path), path)
+    content = read_checkpoint(path, trust=trust_checkpoint)
+    found = list(states(content))
+    if not found:
+        raise StorageError(*_no_state(content, path))
+    fits, nearest = fitting(model, found)
+    if not fits:
+        raise UnsupportedModelError(*_misfit(model, nearest, path, spec))
+    state = _the_only([_plain(state, path) for state in fits], path)
+    _require_finite(model, state, path)
+    model.load_state_dict(loadable(model, state), strict=False)
 
 
-def _read_torch(path: Path, trust: bool) -> Any:
-    try:
-        with warnings.catch_warnings():
-            # what they say of odd files, the errors below say in words for users
-            warnings.simplefilter("ignore")
-            return torch.load(path, map_location="cpu", weights_only=not trust)
-    except OSError:
-        raise
-    except Exception as e:  # torch raises many kinds for a damaged file, and a trusted pickle runs any code
-        raise StorageError(*_explanation(path, e, trust)) from e
+def _no_state(content: Any, path: Path) -> tuple[str, str]:
+    holds = f"has the keys {few(map(str, content))}" if isinstance(content, Mapping) else type(content).__name__
+    return f"{path}: holds no state dict: {holds}", "Give a file with a state dict, bare or under any key."
 
 
-def _explanation(path: Path, error: Exception, trust: bool) -> tuple[str, str]:
-    """Message and hint for what torch.load raised."""
-    text = str(error)
-    if not trust and isinstance(error, pickle.UnpicklingError) and _holds_pickle(path):
-        found = re.search(r"GLOBAL (\S+)", text)
-        what = f"{path}: a pickle of more than tensors ({found[1] if found else 'other objects'})"
-        hint = "Save its state_dict alone, or pass --trust-checkpoint if you trust whoever made the file."
-        return f"{what}, refused because loading it can run any code", hint
-    if "TorchScript" in text:
-        hint = "Save the state_dict of the network that it was made from."
-        return f"{path}: a TorchScript archive, not a checkpoint", hint
-    if trust and isinstance(error, ImportError | AttributeError):
-        hint = "Run where Python finds the modules it was made with, or save its state_dict alone."
-        return f"{path}: a pickle of classes that aren't here: {text}", hint
-    reason = (text.strip() or type(error).__name__).splitlines()[0]
-    return f"{path}: truncated, or not a checkpoint: {reason}", "Write or copy it again."
+def _misfit(model: nn.Module, state: State, path: Path, spec: str) -> tuple[str, str]:
+    compared, own = fit(model, state), model.state_dict()
+    differing = [f"{n} {tuple(state.tensors[n].shape)} for {tuple(own[n].shape)}" for n in compared.differing]
+    problems = {"missing": compared.missing, "unexpected": compared.unexpected, "of another shape": differing}
+    texts = [f"{len(names)} {what}: {few(names)}" for what, names in problems.items() if names]
+    hint = "Give the model, with its parameters and number of classes, that these weights were trained for."
+    if not (compared.missing or compared.unexpected):
+        hint = factory_that_changes_the_head(model, state, compared.differing, path, spec) or hint
+    return f"{path}: the weights don't fit the model: {'; '.join(texts)}", hint
 
 
-def _holds_pickle(path: Path) -> bool:
-    """Whether the file is of torch's format, or a bare pickle of protocol 2 or later."""
-    with path.open("rb") as f:
-        return f.read(1) == b"\x80" or zipfile.is_zipfile(path)
+def _the_only(fits: list[State], path: Path) -> State:
+    """The state that fits; of several only if they say the same."""
+    first, *others = fits
+    for other in others:
+        same = first.tensors.keys() == other.tensors.keys()
+        if not same or any(not torch.equal(tensor, other.tensors[name]) for name, tensor in first.tensors.items()):
+            what = f"{path}: holds several state dicts that fit the model: {few(state.where for state in fits)}"
+            keys = "".join(f"[{key!r}]" for key in first.where.split("."))
+            hint = f"Save the one that you mean by itself: torch.save(torch.load(PATH){keys}, 'weights.pt')"
+            raise UnsupportedModelError(what, hint)
+    return first
 
 
-def _state(content: Any, path: Path) -> dict[str, Tensor]:
-    for key in ("state_dict", "model"):
-        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping | nn.Module):
-            content = content[key]
-    if isinstance(content, nn.Module):
-        content = content.state_dict()
-    if not isinstance(content, Mapping) or not content or not all(isinstance(v, Tensor) for v in content.values()):
-        holds = f"has the keys {_few(map(str, content))}" if isinstance(content, Mapping) else type(content).__name__
-        hint = 'Give a file with a state dict, bare or under "state_dict" or "model".'
-        raise StorageError(f"{path}: holds no state dict: {holds}", hint)
-    state = {str(key): value for key, value in content.items()}
-    while wrapper := next((w for w in _WRAPPERS if all(key.startswith(w) for key in state)), ""):
-        state = {key.removeprefix(wrapper): value for key, value in state.items()}
-    return state
+def _plain(state: State, path: Path) -> State:
+    """With dense tensors of plain numbers."""
+    for name, tensor in state.tensors.items():
+        if tensor.is_quantized:
+            what = f"{path}: quantised: {name} is {tensor.dtype}"
+            hint = "Give the float weights that it was made from; edgekd writes INT8 itself."
+            raise UnsupportedModelError(what, hint)
+    dense = {n: t if t.layout == torch.strided else t.detach().to_dense() for n, t in state.tensors.items()}
+    return State(state.where, dense, state.metadata)
 
 
-def _fill(model: nn.Module, state: dict[str, Tensor], path: Path) -> None:
+def _require_finite(model: nn.Module, state: State, path: Path) -> None:
+    """Refuse what a training that went wrong leaves, and packed integers; constants may be infinite, as masks are."""
     own = model.state_dict()
-    # checkpoints from before PyTorch 0.4.1 lack this counter, which inference doesn't need
-    missing = [key for key in own if key not in state and not key.endswith("num_batches_tracked")]
-    unexpected = [key for key in state if key not in own]
-    differing = [
-        f"{key} {tuple(state[key].shape)} for {tuple(own[key].shape)}"
-        for key in own
-        if key in state and state[key].shape != own[key].shape
-    ]
-    problems = {"missing": missing, "unexpected": unexpected, "of another shape": differing}
-    texts = [f"{len(keys)} {what}: {_few(keys)}" for what, keys in problems.items() if keys]
-    if texts:
-        hint = "Give the model, with its parameters and number of classes, that these weights were trained for."
-        raise UnsupportedModelError(f"{path}: the weights don't fit the model: {'; '.join(texts)}", hint)
-    model.load_state_dict(state, strict=False)
-
-
-def _few(names: Iterable[str]) -> str:
-    listed = list(names)
-    more = f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
-    return ", ".join(listed[:_SHOWN]) + more
+    for name, tensor in state.tensors.items():
+        mine = own.get(name)
+        if mine is not None and mine.is_floating_point() and not tensor.is_floating_point():
+            what = f"{path}: {name} holds {tensor.dtype}, the model's is {mine.dtype}: packed or quantised"
+            raise UnsupportedModelError(what, "Give the float weights that it was made from.")
+        bad = int(tensor.numel() - tensor.isfinite().sum()) if tensor.is_floating_point() else 0
+        if bad and (mine is None or mine.isfinite().all()):
+            what = f"{path}: {name} holds {bad:,} values that are NaN or infinite, of {tensor.numel():,}"
+            raise UnsupportedModelError(what, "The training that made it diverged: give weights from before.")

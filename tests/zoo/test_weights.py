@@ -1,6 +1,7 @@
 import pickle
 import resource
 import sys
+import textwrap
 import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ import pytest
 import safetensors.torch
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrizations
 
 from edgekd.errors import StorageError, UnsupportedModelError
 from edgekd.zoo.build import build
@@ -63,7 +65,7 @@ def test_tied_weights_are_saved(tmp_path: Path) -> None:
     assert same(layer, other)
 
 
-@pytest.mark.parametrize("suffix", ["pt", "pth"])
+@pytest.mark.parametrize("suffix", ["pt", "pth.tar"])
 @pytest.mark.parametrize(
     "wrap",
     [
@@ -73,8 +75,33 @@ def test_tied_weights_are_saved(tmp_path: Path) -> None:
         lambda state: {f"module.{key}": value for key, value in state.items()},
         lambda state: {"state_dict": {f"_orig_mod.module.{key}": value for key, value in state.items()}},
         lambda state: {key: value for key, value in state.items() if "num_batches" not in key},
+        lambda state: {"model_state_dict": state, "optimizer_state_dict": {"state": {0: {"step": torch.ones(1)}}}},
+        lambda state: {"net": {"ema": state, "decay": 0.9}},
+        lambda state: {"state_dict": {f"net.{key}": value for key, value in state.items()}, "hyper_parameters": {}},
+        lambda state: {key.replace("stem.", "stem.module."): value for key, value in state.items()},
+        lambda state: {key.replace("stem.", "stem._orig_mod."): value for key, value in state.items()},
+        lambda state: {"n_averaged": torch.tensor(3), **{f"module.{key}": value for key, value in state.items()}},
+        lambda state: {"state_dict": state, "best": {key: value.clone() for key, value in state.items()}},
+        lambda state: {key: value.to_sparse() for key, value in state.items()},
+        lambda state: {key: value.double() for key, value in state.items()},
     ],
-    ids=["bare", "state_dict", "model", "DataParallel", "compiled", "before 0.4.1"],
+    ids=[
+        "bare",
+        "state_dict",
+        "model",
+        "DataParallel",
+        "compiled",
+        "before 0.4.1",
+        "model_state_dict",
+        "deeper",
+        "Lightning",
+        "a part in DataParallel",
+        "a part compiled",
+        "averaged",
+        "twice the same",
+        "sparse",
+        "float64",
+    ],
 )
 def test_torch_checkpoints_of_all_forms_are_loaded(tmp_path: Path, suffix: str, wrap: Any) -> None:
     model, other = network(), network()
@@ -183,7 +210,7 @@ def test_missing_file_folder_and_unknown_kind_are_told(tmp_path: Path) -> None:
         load_weights(network(), tmp_path / "w.pt")
     with pytest.raises(StorageError, match="is a folder"):
         load_weights(network(), tmp_path)
-    (tmp_path / "w.h5").write_bytes(b"x")
+    (tmp_path / "w.h5").write_bytes(b"\x89HDF\r\n\x1a\n and more")
     with pytest.raises(StorageError, match="not a kind of checkpoint"):
         load_weights(network(), tmp_path / "w.h5")
 
@@ -197,3 +224,136 @@ def test_full_disk_keeps_what_was_there(tmp_path: Path) -> None:
     load_weights(other, path)
     assert same(model, other)
     assert [f.name for f in tmp_path.iterdir()] == ["w.safetensors"]
+
+
+@pytest.mark.parametrize("name", ["w.bin", "w.ckpt", "w.pth.tar", "w", "w.of_last_week", "w.safetensors", "w.pt"])
+@pytest.mark.parametrize("legacy", [False, True])
+def test_checkpoints_are_known_by_what_they_hold_whatever_they_are_called(
+    tmp_path: Path, name: str, legacy: bool
+) -> None:
+    model, other, third = network(), network(), network()
+    torch.save(model.state_dict(), tmp_path / name, _use_new_zipfile_serialization=not legacy)
+    load_weights(other, tmp_path / name)
+    assert same(model, other)
+    save_weights(model, tmp_path / name)
+    load_weights(third, tmp_path / name)
+    assert same(model, third)
+
+
+class Own(nn.Module):
+    """Whose submodules are called as torch's wrappers call theirs."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.add_module(name, nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3)))
+
+
+@pytest.mark.parametrize("name", ["module", "_orig_mod", "model"])
+@pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.module.", "model."])
+def test_a_users_own_names_stay(tmp_path: Path, name: str, prefix: str) -> None:
+    model, other, third = Own(name), Own(name), Own(name)
+    save_weights(model, tmp_path / "w.safetensors")
+    load_weights(other, tmp_path / "w.safetensors")
+    assert same(model, other)
+    torch.save({f"{prefix}{key}": value for key, value in model.state_dict().items()}, tmp_path / "w.pt")
+    load_weights(third, tmp_path / "w.pt")
+    assert same(model, third)
+
+
+def test_of_several_that_fit_none_is_guessed(tmp_path: Path) -> None:
+    torch.save({"state_dict": network().state_dict(), "ema": network().state_dict()}, tmp_path / "w.pt")
+    with pytest.raises(
+        UnsupportedModelError, match="holds several state dicts that fit the model: state_dict, ema"
+    ) as e:
+        load_weights(network(), tmp_path / "w.pt")
+    assert "torch.load(PATH)['state_dict']" in e.value.hint
+
+
+def test_the_one_that_fits_is_taken_of_several(tmp_path: Path) -> None:
+    model, other = network(), network()
+    teacher = build("resnet14", classes=10, channels=1)
+    torch.save({"teacher": teacher.state_dict(), "student": model.state_dict()}, tmp_path / "w.pt")
+    load_weights(other, tmp_path / "w.pt")
+    assert same(model, other)
+
+
+@pytest.mark.parametrize("prefix", [None, "", "module."])
+def test_versions_of_modules_are_kept(tmp_path: Path, prefix: str | None) -> None:
+    # torchvision's mnasnet refuses a state dict that doesn't say its version
+    model, other = (build("torchvision:mnasnet0_5", classes=10, channels=3) for _ in range(2))
+    path = tmp_path / "w.pt"
+    if prefix is None:
+        save_weights(model, path)
+    else:
+        torch.save((nn.DataParallel(model) if prefix else model).state_dict(), path)
+    load_weights(other, path)
+    assert same(model, other)
+
+
+@pytest.mark.parametrize("wrap", [parametrizations.weight_norm, parametrizations.spectral_norm])
+def test_parametrised_layers_are_saved_and_loaded(tmp_path: Path, wrap: Any) -> None:
+    model, other = (nn.Sequential(wrap(nn.Conv2d(1, 4, 3)), nn.BatchNorm2d(4)).eval() for _ in range(2))
+    save_weights(model, tmp_path / "w.safetensors")
+    load_weights(other, tmp_path / "w.safetensors")
+    assert same(model, other)
+    images = torch.randn(2, 1, 8, 8)
+    assert torch.equal(model(images), other(images))
+
+
+@pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm`:FutureWarning")
+def test_names_that_modules_translate_themselves_are_theirs(tmp_path: Path) -> None:
+    old = nn.Sequential(nn.utils.weight_norm(nn.Conv2d(1, 4, 3)), nn.BatchNorm2d(4)).eval()
+    new = nn.Sequential(parametrizations.weight_norm(nn.Conv2d(1, 4, 3)), nn.BatchNorm2d(4)).eval()
+    torch.save({"state_dict": old.state_dict()}, tmp_path / "w.pt")
+    load_weights(new, tmp_path / "w.pt")
+    images = torch.randn(2, 1, 8, 8)
+    torch.testing.assert_close(new(images), old(images))
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_weights_of_a_training_that_diverged_are_refused(tmp_path: Path, bad: float) -> None:
+    model, other = network(), network()
+    with torch.no_grad():
+        model.get_submodule("head.2").weight.view(-1)[:7] = bad
+    save_weights(model, tmp_path / "w.safetensors")
+    before = {key: value.clone() for key, value in other.state_dict().items()}
+    with pytest.raises(UnsupportedModelError, match=r"head.2.weight holds 7 values that are NaN or infinite, of 640"):
+        load_weights(other, tmp_path / "w.safetensors")
+    assert all(torch.equal(value, before[key]) for key, value in other.state_dict().items())
+
+
+def test_constants_may_be_infinite(tmp_path: Path) -> None:
+    model = nn.Linear(3, 3)
+    model.register_buffer("mask", torch.full((3, 3), -torch.inf).triu(1))
+    save_weights(model, tmp_path / "w.safetensors")
+    load_weights(model, tmp_path / "w.safetensors")
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_quantised_weights_are_refused(tmp_path: Path) -> None:
+    weight = torch.quantize_per_tensor(torch.randn(3, 3), 0.1, 0, torch.qint8)
+    torch.save({"weight": weight, "bias": torch.zeros(3)}, tmp_path / "w.pt")
+    with pytest.raises(UnsupportedModelError, match=r"quantised: weight is torch\.qint8"):
+        load_weights(nn.Linear(3, 3), tmp_path / "w.pt")
+    torch.save({"weight": weight.int_repr(), "bias": torch.zeros(3)}, tmp_path / "w.pt")
+    with pytest.raises(UnsupportedModelError, match=r"weight holds torch\.int8, the model's is torch\.float32"):
+        load_weights(nn.Linear(3, 3), tmp_path / "w.pt")
+
+
+@pytest.mark.parametrize("spec", ["resnet8", "torchvision:squeezenet1_1"])
+def test_weights_of_other_classes_are_kept_by_the_factory_that_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spec: str
+) -> None:
+    model = build(spec, classes=1000, channels=3)
+    save_weights(model, tmp_path / "w.safetensors")
+    with pytest.raises(UnsupportedModelError, match=r"2 of another shape: .* \(1000, .* for \(10, ") as caught:
+        load_weights(build(spec, classes=10, channels=3), tmp_path / "w.safetensors", spec=spec)
+    said, _, code = caught.value.hint.partition("\n")
+    assert "They are of 1000 classes, the data has 10." in said
+    name = f"head_{tmp_path.name}"
+    (tmp_path / f"{name}.py").write_text(textwrap.dedent(code))
+    monkeypatch.chdir(tmp_path)
+    made = build(f"{name}:make", classes=10, channels=3).eval()
+    assert made(torch.zeros(1, 3, 64, 64)).shape == (1, 10)
+    first = next(iter(model.state_dict()))
+    assert torch.equal(made.state_dict()[first], model.state_dict()[first])
