@@ -3,6 +3,7 @@
 import difflib
 import importlib
 import pkgutil
+import re
 import reprlib
 import sys
 import tomllib
@@ -14,10 +15,15 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 import edgekd
-from edgekd.errors import EdgekdError, StorageError
+from edgekd import files
+from edgekd.errors import EdgekdError
 from edgekd.schema import Budget, Target, Value
 
 V = TypeVar("V", bound=Value)
+
+_LONGEST_TOML = 1_000_000
+_MOST_PARTS = 100
+_DECIMAL = re.compile(r"(?<![\w.-])[+-]?\d+\.\d+(?:[eE][+-]?\d+)?(?![\w.])")
 
 # pip's name for what an import needs, where the two differ or an extra brings it
 _EXTRAS = {
@@ -100,7 +106,7 @@ def function(spec: str) -> Callable[..., Any]:
         if e.name != name and not name.startswith(f"{e.name}."):
             raise EdgekdError(f"importing {name} failed: {e}", f"Install {e.name}, or correct {name}.") from e
         raise EdgekdError(f"no module {name!r}", f"It is looked for among the installed ones and in {here}.") from e
-    except Exception as e:  # the user's own code may raise anything
+    except (Exception, SystemExit) as e:  # the user's own code may raise anything
         raise EdgekdError(f"importing {name} failed: {type(e).__name__}: {e}", f"Correct {name}.") from e
     found = getattr(module, attribute, None)
     if not callable(found):
@@ -174,22 +180,34 @@ def read_toml(path: Path, kind: type[V]) -> V:
     Raises:
         EdgekdError: the file is missing or isn't TOML, or a key is unknown, of the wrong type or out of range.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")  # some editors begin a file with a byte order mark
-    except OSError as e:
-        raise StorageError(f"{path}: {e.strerror}", "Give the path of a TOML file, or a name without slashes.") from e
-    except UnicodeDecodeError as e:
-        raise EdgekdError(f"{path}: isn't UTF-8 text", "A TOML file is expected.") from e
-    try:
-        keys = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as e:
-        raise EdgekdError(f"{path}: not valid TOML: {e}", "Correct the line it names.") from e
-    except (ValueError, RecursionError) as e:  # a number of thousands of digits, tables within tables without end
-        raise EdgekdError(f"{path}: no such TOML is read: {e}", "Correct the file: it seems damaged.") from e
+    keys = toml_keys(path, "Give the path of a TOML file, or a name without slashes.")
     try:
         return kind.model_validate(keys)
     except ValidationError as e:
         raise EdgekdError(*explain(e, str(path), kind)) from e
+
+
+def toml_keys(path: Path, hint: str) -> dict[str, Any]:
+    """What a TOML file of a user's states.
+
+    Raises:
+        StorageError: it can't be read as text; the hint says what to give.
+        EdgekdError: it isn't TOML, or none that is read in reasonable time and memory.
+    """
+    text = files.read_text(path, hint=hint, at_most=_LONGEST_TOML)
+    for number, line in enumerate(text.splitlines(), 1):
+        # each part of a key costs as much as all before it
+        if line.count(".") > _MOST_PARTS and _DECIMAL.sub("", line).count(".") > _MOST_PARTS:
+            message = f"{path}: line {number} has a key of more than {_MOST_PARTS} parts"
+            raise EdgekdError(message, "Correct the file: it seems damaged.")
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as e:
+        raise EdgekdError(f"{path}: not valid TOML: {e}", "Correct the line it names.") from e
+    except RecursionError as e:
+        raise EdgekdError(f"{path}: not read: nested too deeply", "Correct the file: it seems damaged.") from e
+    except ValueError as e:  # Python reads no number of thousands of digits
+        raise EdgekdError(f"{path}: not read: {str(e).partition(';')[0]}", "Correct the file: it seems damaged.") from e
 
 
 def explain(error: ValidationError, where: str, kind: type[Value]) -> tuple[str, str]:

@@ -1,6 +1,8 @@
 """The only place that prints: results on stdout, everything else on stderr."""
 
+import contextlib
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -9,6 +11,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from edgekd.errors import EdgekdError
+from edgekd.streams import can_say, others_on_stderr
+from edgekd.visible import visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -39,26 +43,39 @@ def bug(e: Exception, log: Path | None) -> None:
 
 def note(text: str) -> None:
     """One line on stderr."""
-    print(text, file=sys.stderr)
+    with contextlib.suppress(OSError):  # nobody reads it, or its disk is full: the exit code still tells
+        print(visible(text), file=sys.stderr)
 
 
 def text(found: str) -> None:
     """A text on stdout as it is."""
-    print(found, end="")
+    print(visible(found), end="")
 
 
 def json(value: "Value") -> None:
-    """The JSON document of a value on stdout."""
-    print(value.model_dump_json(indent=1))
+    """The JSON document of a value on stdout, with escapes where its encoding lacks a character."""
+    found = value.model_dump_json(indent=1)
+    print(found if can_say(found) else _escaped(found))
+
+
+def _escaped(document: str) -> str:
+    import json
+
+    return re.sub("[^\x00-\x7f]", lambda found: json.dumps(found[0])[1:-1], document)
+
+
+def _say(found: str = "", *, first: str = "") -> None:
+    """One text on stdout; `first` is edgekd's own and may have colours, the rest can't do anything to a terminal."""
+    print(f"{first}{visible(found)}")
 
 
 def verdict(found: "Verdict") -> None:
     """A verdict with the evidence for each limit."""
-    print(f"{_coloured(found.status.upper(), found.status)}: {found.artifact} on budget {found.budget}")
+    _say(f": {found.artifact} on budget {found.budget}", first=_coloured(found.status.upper(), found.status))
     for limit in found.limits:
-        print(f"  {_coloured(f'{limit.status:<12}', limit.status)}  {limit.evidence}")
+        _say(f"  {limit.evidence}", first=f"  {_coloured(f'{limit.status:<12}', limit.status)}")
     for reason in found.reasons:
-        print(f"  {_coloured('invalid', 'invalid')}: {reason}")
+        _say(f": {reason}", first=f"  {_coloured('invalid', 'invalid')}")
 
 
 def result(found: "Result") -> None:
@@ -67,11 +84,11 @@ def result(found: "Result") -> None:
 
     _table(artifact_rows(found))
     for gone in found.choice.dropped:
-        print(f"not kept: {gone.name}: {gone.why}")
-    print(f"plan: pruned by {found.plan.ratio:.0%}: {found.plan.why}\n")
+        _say(f"not kept: {gone.name}: {gone.why}")
+    _say(f"plan: pruned by {found.plan.ratio:.0%}: {found.plan.why}\n")
     verdict(found.verdict)
     folder = Path(found.folder)
-    print(f"\nmodel:  {folder / found.files['model']}\nreport: {folder / found.files['report']}")
+    _say(f"\nmodel:  {folder / found.files['model']}\nreport: {folder / found.files['report']}")
 
 
 def measurements(found: "Sequence[Measurement]", reference: int = -1) -> None:
@@ -80,19 +97,19 @@ def measurements(found: "Sequence[Measurement]", reference: int = -1) -> None:
     from edgekd.profiling.disturbance import spoiled
 
     _table(summary.rows(found))
-    print(f"\n{summary.BOUNDS}")
+    _say(f"\n{summary.BOUNDS}")
     others = [m for m in found if m is not found[reference]]
     for m in others:
-        print(summary.comparison(m, found[reference]))
+        _say(summary.comparison(m, found[reference]))
     for line in summary.conditions(found[0]):
-        print(line)
+        _say(line)
     for m in found:
         if m.trace:
-            print(f"\n{m.artifact.name}: {summary.where(m)}")
+            _say(f"\n{m.artifact.name}: {summary.where(m)}")
             _table(summary.operator_rows(m))
     for m in found:
         for reason in spoiled(m):
-            print(f"{_coloured('invalid', 'invalid')}: {m.artifact.name}: {reason}")
+            _say(f": {m.artifact.name}: {reason}", first=_coloured("invalid", "invalid"))
 
 
 def explanation(found: "Explanation") -> None:
@@ -103,31 +120,31 @@ def explanation(found: "Explanation") -> None:
         rows.append([p.name, p.op, f"{p.ms:.4g} ms", p.other_op, f"{p.other_ms:.4g} ms", ratio])
     rows.append(["all nodes", "", f"{found.nodes_ms:.4g} ms", "", f"{found.other_nodes_ms:.4g} ms", ""])
     _table(rows)
-    print(f"\nWhat {found.other} spends time on:" if found.causes else f"\nNothing slows {found.other} down.")
+    _say(f"\nWhat {found.other} spends time on:" if found.causes else f"\nNothing slows {found.other} down.")
     for cause in found.causes:
-        print(f"- {cause}")
+        _say(f"- {cause}")
 
 
 def diagnosis(found: "Diagnosis") -> None:
     """What a machine and a device can do."""
     e = found.environment
-    print(f"edgekd {found.edgekd}, Python {found.python}")
-    print("libraries: " + ", ".join(f"{name} {version or 'missing'}" for name, version in found.libraries.items()))
-    print(f"device: {found.device} {e.cpu}, {e.cores} cores ({e.arch} {e.os} {e.os_version})")
-    print(f"runtime there: {e.runtime} {e.runtime_version}, Python {e.python}")
-    print(f"instructions: {', '.join(e.cpu_features) or 'not told'}")
-    print(f"targets of its kind: {', '.join(found.targets) or 'none'}")
-    print(f"energy: {'told' if found.energy else 'not told'}")
+    _say(f"edgekd {found.edgekd}, Python {found.python}")
+    _say("libraries: " + ", ".join(f"{name} {version or 'missing'}" for name, version in found.libraries.items()))
+    _say(f"device: {found.device} {e.cpu}, {e.cores} cores ({e.arch} {e.os} {e.os_version})")
+    _say(f"runtime there: {e.runtime} {e.runtime_version}, Python {e.python}")
+    _say(f"instructions: {', '.join(e.cpu_features) or 'not told'}")
+    _say(f"targets of its kind: {', '.join(found.targets) or 'none'}")
+    _say(f"energy: {'told' if found.energy else 'not told'}")
     for remark in found.remarks:
-        print(f"- {remark}")
+        _say(f"- {remark}")
     if found.noise:
         n = found.noise
-        print(f"\n{n.model} compared with itself:")
+        _say(f"\n{n.model} compared with itself:")
         for r in n.ratios:
-            print(f"  {r.estimate:.4f} ({r.low:.4f} to {r.high:.4f} at {r.confidence:.1%})")
-        print(f"noise floor: a ratio is off by up to {n.floor:.2%}")
-        print(f"resolution: what is slower than allowed by more than {n.resolution:.2%} is failed at the first look")
-        print(f"absolute times: medians of two fresh processes differ by up to {n.launches:.1%}")
+            _say(f"  {r.estimate:.4f} ({r.low:.4f} to {r.high:.4f} at {r.confidence:.1%})")
+        _say(f"noise floor: a ratio is off by up to {n.floor:.2%}")
+        _say(f"resolution: what is slower than allowed by more than {n.resolution:.2%} is failed at the first look")
+        _say(f"absolute times: medians of two fresh processes differ by up to {n.launches:.1%}")
 
 
 def targets(known: "Sequence[Target]") -> None:
@@ -154,17 +171,17 @@ def studies(known: "Sequence[Outline]") -> None:
 
 def outline(found: "Outline") -> None:
     """A study as it is planned."""
-    print(f"{found.title}\n{found.paper}\n")
+    _say(f"{found.title}\n{found.paper}\n")
     if found.published:
         _table([["the paper's numbers", "", "data"], *([p.what, p.value, p.data] for p in found.published)])
     for text in found.differs:
-        print(f"- {text}")
+        _say(f"- {text}")
     columns = list(dict.fromkeys(factor for arm in found.arms for factor in arm))
-    print()
+    _say()
     _table([columns, *([arm.get(column, "") for column in columns] for arm in found.arms)])
     scale = found.scale
-    print(f"\nscale {scale.name}: {scale.data}, {scale.train_images:,} images, {scale.epochs} epochs an arm")
-    print(f"{found.cells} cells with {found.seeds} seeds: {_about(found.minutes)} on two cores of a server")
+    _say(f"\nscale {scale.name}: {scale.data}, {scale.train_images:,} images, {scale.epochs} epochs an arm")
+    _say(f"{found.cells} cells with {found.seeds} seeds: {_about(found.minutes)} on two cores of a server")
 
 
 def _about(minutes: float) -> str:
@@ -176,18 +193,18 @@ def study_result(found: "StudyResult") -> None:
     from edgekd.report.study import arm_rows, intervals
 
     _table(arm_rows(found))
-    print(f"\n{intervals(found)}")
+    _say(f"\n{intervals(found)}")
     for failure in found.failures:
-        print(f"failed: {failure.arm}, seed {failure.seed}: {failure.message}")
+        _say(f"failed: {failure.arm}, seed {failure.seed}: {failure.message}")
     for remark in found.remarks:
-        print(f"- {remark}")
-    print(f"\nreport: {Path(found.folder) / found.files['report']}")
+        _say(f"- {remark}")
+    _say(f"\nreport: {Path(found.folder) / found.files['report']}")
 
 
 def settings(value: "Value") -> None:
     """All that a target or a budget states, a key a line."""
     for key, text in _keys(value.model_dump(exclude_none=True)):
-        print(f"{key} = {text}")
+        _say(f"{key} = {text}")
 
 
 def _keys(value: object, key: str = "") -> Iterator[tuple[str, str]]:
@@ -216,9 +233,9 @@ def _table(rows: Sequence[Sequence[str]]) -> None:
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in rows[0]:
-        table.add_column(heading)
+        table.add_column(visible(heading))
     for row in rows[1:]:
-        table.add_row(*row)
+        table.add_row(*map(visible, row))
     width = None if sys.stdout.isatty() else _WIDTH_OF_A_FILE
     console = Console(markup=False, highlight=False, emoji=False, width=width)
     # through print, since rich would end the process with exit code 1 when the reader of a pipe is gone
@@ -230,15 +247,18 @@ def _table(rows: Sequence[Sequence[str]]) -> None:
 class ConsoleProgress:
     """Shows a running command on stderr: a bar with rate and time left on a terminal, else a line now and then.
 
-    Use as a context manager, so that the terminal is left as it was.
+    Use as a context manager, so that the terminal is left as it was. Within it stdout is closed to all: what anybody
+    prints there goes to stderr.
     """
 
     def __init__(self) -> None:
+        self._stdout = others_on_stderr()
         self._bar: Bar | None = None
         self._said = 0.0
         self._first: tuple[float, int] | None = None
 
     def __enter__(self) -> Self:
+        self._stdout.__enter__()
         if sys.stderr.isatty():
             from rich.console import Console
             from rich.progress import BarColumn, Progress, TextColumn
@@ -253,13 +273,14 @@ class ConsoleProgress:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if self._bar:
             self._bar.stop()
+        self._stdout.__exit__(kind, error, at)
 
     def stage(self, name: str, text: str) -> None:
         """A stage of the pipeline starts."""
         self._said, self._first = time.monotonic(), None
         self._say(f"{name}: {text}")
         if self._bar:
-            self._bar.reset(self._task, total=None, description=text, pace="", visible=True)
+            self._bar.reset(self._task, total=None, description=visible(text), pace="", visible=True)
 
     def advance(self, done: int, total: int, detail: str = "") -> None:
         """`done` of `total` units of the current stage are finished."""
@@ -280,7 +301,7 @@ class ConsoleProgress:
 
     def _say(self, text: str) -> None:
         if self._bar:
-            self._bar.console.print(text)
+            self._bar.console.print(visible(text))
         else:
             note(text)
 

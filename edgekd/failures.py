@@ -16,9 +16,11 @@ import typer
 import edgekd
 from edgekd import console
 from edgekd.errors import EdgekdError, ExitCode, StorageError
+from edgekd.signals import unwinding
 
-_INTERRUPTED = 130  # 128 + SIGINT, as shells say it
-_NOBODY_READS = 141  # 128 + SIGPIPE
+_SIGNALLED = 128  # with the signal's number, as shells say it
+_INTERRUPTED = _SIGNALLED + 2
+_NOBODY_READS = _SIGNALLED + 13
 _UNWRITABLE = (errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EROFS, errno.EDQUOT, errno.EFBIG)
 
 # whether typer brings its own click or uses the installed one depends on its version
@@ -26,29 +28,46 @@ _UsageError: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ 
 
 
 def run(command: Callable[[], Any]) -> int:
-    """The exit code of a command; what it raises is told on stderr."""
+    """The exit code of a command; what it raises is told on stderr, and a signal to end unwinds it."""
+    with unwinding() as received:
+        code = _run(command)
+    if code == _INTERRUPTED:
+        console.note("terminated" if received else "interrupted")
+    return _SIGNALLED + received[-1] if received else code
+
+
+def _run(command: Callable[[], Any]) -> int:
     try:
         code = command()
         sys.stdout.flush()
-    except EdgekdError as e:
-        console.error(e)
-        return e.exit_code
-    except _UsageError as e:
-        e.show()  # type: ignore[attr-defined]
-        return ExitCode.USAGE
+        return int(code or 0)
     except KeyboardInterrupt:
-        code = _INTERRUPTED
+        return _INTERRUPTED
     except SystemExit as e:
-        # typer turns a closed pipe into exit code 1, which is a broken budget here
-        return _NOBODY_READS if isinstance(e.__context__, BrokenPipeError) else ExitCode.BUG
+        return _exited(e)
     except OSError as e:
         return _system_refused(e)
-    except Exception as e:  # the last resort: what nobody foresaw is a bug, and never a verdict
-        console.bug(e, _log(e))
-        return ExitCode.BUG
-    if code == _INTERRUPTED:
-        console.note("interrupted")
-    return int(code or 0)
+    except Exception as e:
+        return _failed(e)
+
+
+def _failed(e: Exception) -> int:
+    if isinstance(e, EdgekdError):
+        console.error(e)
+        return e.exit_code
+    if isinstance(e, _UsageError):
+        e.show()  # type: ignore[attr-defined]
+        return ExitCode.USAGE
+    # the last resort: what nobody foresaw is a bug, and never a verdict
+    console.bug(e, _log(e))
+    return ExitCode.BUG
+
+
+def _exited(e: SystemExit) -> int:
+    if "_EDGEKD_COMPLETE" in os.environ:  # a shell asked how a line goes on
+        return e.code if isinstance(e.code, int) else ExitCode.PASS
+    # typer turns a closed pipe into exit code 1, which is a broken budget here
+    return _NOBODY_READS if isinstance(e.__context__, BrokenPipeError) else ExitCode.BUG
 
 
 def _system_refused(e: OSError) -> int:

@@ -1,40 +1,100 @@
-"""Files are written all or nothing: what is there is whole, whatever was killed or full in between."""
+"""Files that users give are read with care; files are written all or nothing: what is there is whole, whatever was
+killed or full in between.
+"""
 
 import hashlib
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from edgekd.errors import StorageError
+from edgekd.visible import visible
+
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFSOCK: "a socket",
+}
+_NAME_KEPT = 40  # characters of a file's name in that of its partial, which mustn't get too long
+
+
+def require_file(path: Path, hint: str) -> None:
+    """Raises StorageError unless there is a regular file at `path`: reading a pipe or a device may never end."""
+    try:
+        kind = stat.S_IFMT(path.stat().st_mode)
+    except OSError as e:
+        raise StorageError(f"{path}: {e.strerror}", hint) from e
+    except ValueError as e:  # a null character
+        raise StorageError(f"{path}: no name of a file", hint) from e
+    if kind != stat.S_IFREG:
+        raise StorageError(f"{path}: is {_KINDS.get(kind, 'something else')}, not a file", hint)
+
+
+def require_utf8(what: str, given: str) -> None:
+    """Raises StorageError where a path's bytes are no text, which recipes and results couldn't hold."""
+    if visible(given) != given:
+        raise StorageError(f"{what}: {given} isn't plain UTF-8 text", "Rename it.")
+
+
+def read_text(path: Path, *, hint: str, at_most: int) -> str:
+    """What is in a text file that a user gave, without the byte order mark that some editors begin it with.
+
+    Args:
+        path: the file.
+        hint: what to give instead.
+        at_most: bytes that such a file may have.
+
+    Raises:
+        StorageError: it can't be read, is no regular file, is longer, or isn't UTF-8.
+    """
+    require_file(path, hint)
+    try:
+        with path.open("rb") as file:
+            content = file.read(at_most + 1)
+        if len(content) <= at_most:
+            return content.decode("utf-8-sig")
+    except OSError as e:
+        raise StorageError(f"{path}: {e.strerror}", hint) from e
+    except UnicodeDecodeError as e:
+        raise StorageError(f"{path}: isn't UTF-8 text", f"{hint} If it is one, save it as UTF-8.") from e
+    raise StorageError(f"{path}: is longer than {at_most / 1e6:g} MB", hint)
 
 
 def sha256(path: Path) -> str:
-    """The file's SHA-256 in hexadecimal."""
+    """The file's SHA-256 in hexadecimal. Raises StorageError if it is no regular file."""
+    require_file(path, "Give the path of a file.")
     with path.open("rb") as f:
         return hashlib.file_digest(f, "sha256").hexdigest()
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file all or nothing, as UTF-8.
+    """Write a text file all or nothing, as UTF-8; bytes of file names that aren't UTF-8 are written out.
 
     Raises:
         StorageError: the folder isn't writable or the disk is full.
     """
-    write_bytes(path, text.encode())
+    write_bytes(path, text.encode(errors="backslashreplace"))
 
 
 def append_text(path: Path, text: str) -> None:
     """Add to the end of a text file that others write to as well. Raises StorageError."""
-    with writing(path), path.open("a", encoding="utf-8") as f:
+    with writing(path), path.open("a", encoding="utf-8", errors="backslashreplace") as f:
         f.write(text)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file all or nothing; raises as `write_text`."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    """Write a file all or nothing; raises as `write_text`. A link stays one; a pipe or device gets it as it comes."""
     with writing(path):
+        if path.exists() and not path.is_file() and not path.is_dir():
+            _write_through(path, data)
+            return
+        path = path.resolve()  # what is put in a link's place would be seen there alone
+        partial = _partial(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with partial.open("wb") as f:
@@ -46,9 +106,21 @@ def write_bytes(path: Path, data: bytes) -> None:
             partial.unlink(missing_ok=True)
 
 
+def _write_through(path: Path, data: bytes) -> None:
+    """Write to a pipe or a device, which can't be replaced. Raises OSError, also where nobody reads the pipe."""
+    descriptor = os.open(path, os.O_WRONLY | getattr(os, "O_NONBLOCK", 0))
+    os.set_blocking(descriptor, True)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f".{path.name[:_NAME_KEPT]}.{os.getpid()}.partial")
+
+
 def copy(source: Path, to: Path) -> Path:
     """Copy a file all or nothing; returns where it is now."""
-    partial = to.with_name(f".{to.name}.{os.getpid()}.partial")
+    partial = _partial(to)
     with writing(to):
         to.parent.mkdir(parents=True, exist_ok=True)
         try:

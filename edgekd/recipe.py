@@ -1,6 +1,5 @@
 """Recipes: read one, change it by what the command line says, settle what was left open, write it."""
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from edgekd import catalog
-from edgekd.errors import EdgekdError, StorageError
+from edgekd.errors import EdgekdError
+from edgekd.files import require_utf8
 from edgekd.schema import Recipe, Target, Value, document
 
 DEFAULTS = {"model": "mobilenet_v1:width=0.5", "data": "digits"}
@@ -24,11 +24,14 @@ def recipe(path: Path | None, given: Mapping[str, Any]) -> Recipe:
     Raises:
         EdgekdError: the file can't be read, or a key or value isn't one of a recipe's.
     """
-    stated: dict[str, Any] = {**DEFAULTS, **(_read(path) if path else {})}
+    read = catalog.toml_keys(path, "Give the path of a recipe, such as RUN/recipe.toml.") if path else {}
+    stated: dict[str, Any] = {**DEFAULTS, **read}
     if isinstance(stated["data"], str):
         stated["data"] = {"source": stated["data"]}
     for key, value in given.items():
         if value is not None:
+            if isinstance(value, str):
+                require_utf8(key, value)
             _put(stated, key, value)
     if "target" not in stated:
         raise EdgekdError("no target", "Give --target; `edgekd targets` lists them.")
@@ -37,15 +40,6 @@ def recipe(path: Path | None, given: Mapping[str, Any]) -> Recipe:
         return Recipe.model_validate(stated)
     except ValidationError as e:
         raise EdgekdError(*catalog.explain(e, str(path or "command line"), Recipe)) from e
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as e:
-        raise StorageError(f"{path}: {e.strerror}", "Give the path of a recipe, such as RUN/recipe.toml.") from e
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
-        raise EdgekdError(f"{path}: not valid TOML: {e}", "Correct the line it names.") from e
 
 
 def _put(stated: dict[str, Any], key: str, value: Any) -> None:

@@ -2,12 +2,15 @@
 
 Work that can hang, crash or eat the machine runs in one: the agent that measures, the step that prunes.
 The child reads one JSON object a line on stdin and answers each with one JSON object a line on stdout;
-an answer with the key "error" is a failure it saw itself, whose remedy may stand under "hint".
+it ends when its stdin does, whatever it computes (`devices.agent.host`): no parent leaves one behind, however it ends.
+An answer with the key "error" is a failure it saw itself, whose remedy may stand under "hint".
 """
 
 import contextlib
 import json
+import os
 import queue
+import signal
 import subprocess
 import threading
 import time
@@ -140,9 +143,16 @@ class Worker:
 
     def _kill(self) -> None:
         if self._process.poll() is None:
-            self._process.kill()
+            self._kill_group()
         self._process.wait()
         self._threads[1].join(timeout=1)
+
+    def _kill_group(self) -> None:
+        """Kill the child with what it started itself: its session is its own."""
+        if hasattr(os, "killpg"):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.kill()
 
     def close(self) -> None:
         """End the child: closing its stdin lets it finish, and it is killed if it doesn't."""

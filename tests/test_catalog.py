@@ -58,7 +58,10 @@ def test_a_users_own_target_is_found_by_name_and_by_path(tmp_path):
         ('name = "b"\n[size]\ndisk_bytes = 1.5\n', "size.disk_bytes", "disk_bytes"),
         (f'name = "b"\n[size]\ndisk_bytes = {10**400}\n', "size.disk_bytes", "disk_bytes"),
         (f'name = "b"\n[size]\ndisk_bytes = {"9" * 5000}\n', "4300 digits", "damaged"),
-        (f"name = {'[' * 100_000}", "recursion", "damaged"),
+        (f"name = {'[' * 100_000}", "nested too deeply", "damaged"),
+        (f"{'.'.join(['a'] * 5000)} = 1", "line 1 has a key of more than 100 parts", "damaged"),
+        (f"name = 'b'\n[{' . '.join(['1'] * 5000)}]", "line 2 has a key of more than 100 parts", "damaged"),
+        (f"x = {{y = 1, {'.'.join(['1'] * 5000)} = 1}}", "line 1 has a key of more than 100 parts", "damaged"),
         (f'name = "b"\n[latency]\nlimit_ms = "{"x" * 10_000}"\n', "latency.limit_ms", "limit_ms"),
         ('name = "b"\n[conditions]\nruntime_verson = "1"\n', "conditions.runtime_verson", "'runtime_version'"),
         ('name = "b"\nlatency = 5\n', "latency: should be a table, not 5", "latency"),
@@ -81,6 +84,11 @@ def test_a_bad_budget_is_an_error_with_file_key_and_remedy(tmp_path, text, where
     assert len(e.value.message) < len(str(path)) + 250
 
 
+def test_many_numbers_in_a_line_are_no_long_key(tmp_path):
+    (tmp_path / "b.toml").write_text(f"x = [{', '.join(['1.5', '-0.25e3'] * 500)}] # {'a. ' * 40}")
+    assert len(catalog.toml_keys(tmp_path / "b.toml", "")["x"]) == 1000
+
+
 @pytest.mark.parametrize("data", [bytes(range(256)), b"\0" * 20, 'name = "b"'.encode("utf-16")])
 def test_what_is_no_text_is_told(tmp_path, data):
     path = tmp_path / "b.toml"
@@ -90,7 +98,7 @@ def test_what_is_no_text_is_told(tmp_path, data):
 
 
 def test_a_folder_is_no_budget(tmp_path):
-    with pytest.raises(StorageError, match=r"Is a directory"):
+    with pytest.raises(StorageError, match=r"is a folder, not a file"):
         catalog.budget(f"{tmp_path}/")
 
 

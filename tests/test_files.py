@@ -1,5 +1,7 @@
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -57,3 +59,56 @@ def test_a_file_in_the_place_of_a_folder_is_named(tmp_path):
     with pytest.raises(StorageError, match="a file is where its folder should be") as e:
         files.write_text(tmp_path / "file" / "x.json", "{}")
     assert "space" not in e.value.hint
+
+
+@pytest.fixture
+def pipe(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    return tmp_path / "pipe"
+
+
+def test_pipes_devices_and_folders_are_not_read(tmp_path, pipe):
+    for path, says in ((pipe, "a pipe"), (Path(os.devnull), "a device"), (tmp_path, "a folder")):
+        for read in (lambda p: files.read_text(p, hint="Give one.", at_most=10), files.sha256):
+            with pytest.raises(StorageError, match=f"{path.name}: is {says}, not a file"):
+                read(path)
+    for path in (tmp_path / "missing", tmp_path / "a\0b"):
+        with pytest.raises(StorageError) as e:
+            files.read_text(path, hint="Give one.", at_most=10)
+        assert e.value.hint == "Give one."
+
+
+def test_texts_come_without_a_byte_order_mark_and_are_not_endless(tmp_path):
+    path = tmp_path / "t"
+    path.write_bytes(b"\xef\xbb\xbftext")
+    assert files.read_text(path, hint="", at_most=10) == "text"
+    with pytest.raises(StorageError, match="is longer than"):
+        files.read_text(path, hint="", at_most=6)
+    path.write_bytes("text".encode("utf-16"))
+    with pytest.raises(StorageError, match="isn't UTF-8 text") as e:
+        files.read_text(path, hint="", at_most=99)
+    assert "save it as UTF-8" in e.value.hint
+
+
+def test_a_link_stays_and_what_it_names_is_replaced(tmp_path):
+    there, link = tmp_path / "there", tmp_path / "link"
+    there.write_text("old")
+    link.symlink_to(there)
+    files.write_text(link, "new")
+    assert link.is_symlink()
+    assert there.read_text() == "new"
+
+
+def test_a_pipe_gets_what_is_written_and_stays_one(pipe):
+    with pytest.raises(StorageError, match="pipe"):  # nobody reads
+        files.write_text(pipe, "text")
+    with os.fdopen(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK), "rb") as reader:
+        files.write_text(pipe, "text")
+        assert reader.read() == b"text"
+    assert pipe.is_fifo()
+
+
+def test_the_longest_names_and_any_bytes_can_be_written(tmp_path):
+    path = tmp_path / ("n" * 255)
+    files.write_text(path, b"class \xff".decode(errors="surrogateescape"))
+    assert path.read_text() == "class \\udcff"

@@ -85,6 +85,10 @@ def test_a_written_recipe_reads_as_the_same(tmp_path, more):
         ('target = "x86-cpu"\n[data]\nsource = "digits"\nrandom_resized_crop = [0.9, 0.2]\n', "least area"),
         ('target = "x86-cpu"\n[data]\nsource = "digits"\nmean = "image-net"\n', "mean"),
         ('target = "x86-cpu\n', "TOML"),
+        (f'target = "x86-cpu"\nseed = {"9" * 10_000}\n', "4300 digits"),
+        (f'target = "x86-cpu"\nseed = {"9" * 4_000}\n', "seed"),
+        (f'target = "x86-cpu"\nsteps = {"[" * 10_000}{"]" * 10_000}\n', "nested too deeply"),
+        (f'target = "x86-cpu"\n{".".join(["a"] * 5000)} = 1\n', "a key of more than 100 parts"),
         ('model = "resnet8"\n', "target"),
     ],
 )
@@ -95,6 +99,18 @@ def test_what_is_wrong_in_a_recipe_is_named(tmp_path, text, says):
         recipe(path, {})
     assert says in e.value.message + e.value.hint
     assert e.value.hint
+
+
+def test_a_byte_order_mark_is_no_part_of_a_recipe(tmp_path):
+    (tmp_path / "r.toml").write_bytes(b'\xef\xbb\xbftarget = "x86-cpu"\n')
+    assert recipe(tmp_path / "r.toml", {}).target == "x86-cpu"
+
+
+def test_a_path_that_is_not_utf_8_is_told(tmp_path):
+    weights = b"/w\xff.pt".decode(errors="surrogateescape")
+    with pytest.raises(EdgekdError, match=r"weights: /w.* isn't plain UTF-8 text") as e:
+        recipe(None, {"target": "x86-cpu", "weights": weights})
+    assert "Rename it" in e.value.hint
 
 
 def test_a_missing_recipe_is_named(tmp_path):

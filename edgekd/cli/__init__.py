@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 import edgekd
+from edgekd import streams
 from edgekd.cli.check import check
 from edgekd.cli.compress import compress
 from edgekd.cli.doctor import doctor
@@ -22,7 +23,6 @@ app = typer.Typer(
     help="Compress a trained CNN until it measurably fits a device.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    add_completion=False,
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -35,7 +35,10 @@ app.add_typer(budgets, name="budgets")
 
 def main() -> None:
     """The `edgekd` command. Never ends in 1 for any other reason than a broken budget."""
-    sys.exit(run(lambda: app(standalone_mode=False)))
+    streams.open_all()
+    code = run(lambda: app(standalone_mode=False))
+    streams.close_stdout()
+    sys.exit(code)
 
 
 def _version(asked: bool) -> None:

@@ -66,6 +66,7 @@ def compress(
     Ends in 0 pass, 1 over budget, 3 inconclusive or not measured, 4 invalid measurement.
     """
     from edgekd import catalog
+    from edgekd.files import require_utf8
     from edgekd.gate.judge import exit_code
     from edgekd.recipe import recipe as made
 
@@ -83,6 +84,8 @@ def compress(
         "export.include_preprocessing": include_preprocessing or None,
     }
     settings = made(recipe, given)
+    if out:
+        require_utf8("--out", str(out))
     with console.ConsoleProgress() as progress:
         result = catalog.require("edgekd.pipeline.compress").compress(
             settings,

@@ -79,9 +79,12 @@ def run_study(
     Ends in 0 when all cells are done, 3 when some failed.
     """
     from edgekd import catalog
+    from edgekd.files import require_utf8
     from edgekd.studies import _outline
 
     settings = _outline.scaled(_outline.study(name), scale, epochs=epochs, teacher_epochs=teacher_epochs)
+    if out:
+        require_utf8("--out", str(out))
     with console.ConsoleProgress() as progress:
         result = catalog.require("edgekd.pipeline.study").run_study(
             name,

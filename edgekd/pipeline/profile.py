@@ -5,13 +5,15 @@ from pathlib import Path
 
 from edgekd.devices.connect import connect_target, runtime_of
 from edgekd.errors import StorageError
-from edgekd.files import sha256
+from edgekd.files import require_file, sha256
 from edgekd.profiling import session
 from edgekd.profiling.artifact import describe
 from edgekd.progress import Progress
 from edgekd.schema import Artifact, Measurement, Measuring, Target
 
 LOCAL = "local:"
+
+_AN_NPZ = "Give the path of an .npz file, as numpy.savez writes it."
 
 
 def profile(
@@ -85,7 +87,8 @@ def _described(files: Sequence[Path], target: Target) -> list[tuple[Artifact, Pa
 
 
 def _sha256(path: Path) -> str:
+    require_file(path, _AN_NPZ)
     try:
         return sha256(path)
     except OSError as e:
-        raise StorageError(f"{path}: {e.strerror}", "Give the path of an .npz file, as numpy.savez writes it.") from e
+        raise StorageError(f"{path}: {e.strerror}", _AN_NPZ) from e

@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from zstandard import ZstdCompressor
 
 from edgekd.errors import StorageError, UnsupportedModelError
+from edgekd.files import require_file
 from edgekd.schema import Artifact
 
 _GZIP_LEVEL = 6  # gzip's own default
@@ -63,6 +64,9 @@ def describe(
 def _read(path: Path) -> onnx.ModelProto:
     """The model without its external data."""
     hint = "It may be truncated or not a model at all: export or copy it again."
+    if path.suffix == ".json":
+        hint = "A stored measurement is judged with `edgekd check`; a model is an .onnx file."
+    require_file(path, "Give the path of an .onnx file.")
     try:
         # whatever the file is called: by its name it might be taken for text
         model = onnx.load(path, format="protobuf", load_external_data=False)

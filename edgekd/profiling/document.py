@@ -5,11 +5,12 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from edgekd import catalog
-from edgekd.errors import EdgekdError, StorageError
-from edgekd.files import write_text
+from edgekd.errors import EdgekdError
+from edgekd.files import read_text, write_text
 from edgekd.schema import Measurement, Value
 
 _LONGEST_MESSAGE = 400
+_LONGEST_DOCUMENT = 1_000_000_000
 
 
 def read_measurement(path: Path) -> Measurement:
@@ -19,10 +20,7 @@ def read_measurement(path: Path) -> Measurement:
         StorageError: the file can't be read.
         EdgekdError: it isn't a measurement, or one of another schema version, or a field doesn't hold what it should.
     """
-    try:
-        text = path.read_bytes()
-    except OSError as e:
-        raise StorageError(f"{path}: {e.strerror}", "Give the path of a measurement or of an .onnx file.") from e
+    text = read_text(path, hint="Give the path of a measurement or of an .onnx file.", at_most=_LONGEST_DOCUMENT)
     try:
         # strict: a number in quotes, or true for 1, is a damaged file and no number
         measurement = Measurement.model_validate_json(text, strict=True)

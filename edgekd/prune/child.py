@@ -9,11 +9,11 @@ failure is {"failure": class of edgekd.errors, "message": …, "hint": …}.
 
 import json
 import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
+from edgekd.devices.agent.host import requests
 from edgekd.errors import EdgekdError
 from edgekd.prune.blocks import one_less
 from edgekd.prune.opening import Opened, open_network
@@ -24,7 +24,8 @@ from edgekd.prune.writing import write_student
 def main() -> None:
     """Answer the requests on stdin until it ends."""
     answers = _take_stdout()
-    asked = json.loads(sys.stdin.readline())
+    lines = requests()
+    asked = json.loads(next(lines))
     _limit_memory(asked["memory_bytes"])
     try:
         opened = open_network(asked)
@@ -32,7 +33,7 @@ def main() -> None:
         _say(answers, _failure(e, asked["model"]))
         return
     _say(answers, {})
-    for line in sys.stdin:
+    for line in lines:
         try:
             answer = answer_to(json.loads(line), opened)
         except Exception as e:  # torch-pruning may raise anything on a structure that is new to it

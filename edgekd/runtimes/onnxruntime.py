@@ -52,7 +52,7 @@ class Session:
 
         Source: the Chrome trace of ONNX Runtime's profiler, whose times are whole microseconds.
         """
-        with Path(self._session.end_profiling()).open(encoding="utf-8") as file:
+        with Path(self._session.end_profiling()).open(encoding="utf-8", errors="backslashreplace") as file:
             events = json.load(file)
         runs = [event for event in events if event["name"] == "model_run"]
         return _nodes([event for event in events if event.get("cat") == "Node"], runs[cold:] or runs)

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from edgekd.schema.value import NonNegativeInt, Positive, PositiveInt, Reference, Value
+from edgekd.schema.value import Name, NonNegativeInt, Positive, PositiveInt, Reference, Value
 
 
 class LatencyLimit(Value):
@@ -83,7 +83,7 @@ class Conditions(Value):
 class Budget(Value):
     """What a model must meet on a target: one TOML file in profiles/. What is absent isn't judged."""
 
-    name: str
+    name: Name
     title: str = ""
     conditions: Conditions | None = None
     latency: LatencyLimit | None = None

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import FailFast, Field, model_validator
 
-from edgekd.schema.value import Milliseconds, NonNegative, NonNegativeInt, Positive, PositiveInt, Value
+from edgekd.schema.value import Milliseconds, Name, NonNegative, NonNegativeInt, Positive, PositiveInt, Value
 
 # the first wrong sample is told: of a damaged file with millions, all of them would fill the memory
 _Samples = Annotated[tuple[Milliseconds, ...], FailFast()]
@@ -52,8 +52,8 @@ class Measuring(Value):
 class Artifact(Value):
     """A deployable file."""
 
-    name: str
-    file: str
+    name: Name
+    file: Name
     format: str = "onnx"
     precision: str
     runtime: str
@@ -138,9 +138,9 @@ class Launch(Value):
 class Node(Value):
     """An operator of the graph as the runtime runs it, after its optimisations."""
 
-    name: str
-    op: str
-    provider: str
+    name: Name
+    op: Name
+    provider: Name
     ms: Milliseconds
     """An inference's, on average."""
 

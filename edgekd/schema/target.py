@@ -2,13 +2,13 @@
 
 from typing import Literal
 
-from edgekd.schema.value import PositiveInt, Reference, Value
+from edgekd.schema.value import Name, PositiveInt, Reference, Value
 
 
 class Target(Value):
     """A kind of device: one TOML file in targets/."""
 
-    name: str
+    name: Name
     title: str
     family: str | None = None
     family_default: bool = False

@@ -2,7 +2,9 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from edgekd.visible import visible_name
 
 _MOST = 2**63 - 1  # as in TOML; more isn't a number of bytes or cores, and doesn't go into a float
 
@@ -13,6 +15,10 @@ NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
 NonNegativeInt = Annotated[int, Field(ge=0, le=_MOST, strict=True)]
 Milliseconds = NonNegative
 Fraction = Annotated[float, Field(ge=0, le=1, strict=True)]
+
+
+Name = Annotated[str, BeforeValidator(lambda name: visible_name(name) if isinstance(name, str) else name)]
+"""Of a file, a tensor …: what doesn't show in it is written out, so that any text and document can hold it."""
 
 
 class Value(BaseModel):

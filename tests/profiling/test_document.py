@@ -88,6 +88,13 @@ def test_what_is_no_document_is_told(tmp_path, text):
         read_measurement(path)
 
 
+def test_a_byte_order_mark_is_no_part_of_a_document(stored):
+    path = stored()
+    plain = read_measurement(path)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert read_measurement(path) == plain
+
+
 def test_a_truncated_file_is_told(stored):
     path = stored()
     path.write_bytes(path.read_bytes()[:-40])

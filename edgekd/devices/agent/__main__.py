@@ -12,7 +12,6 @@ import gc
 import importlib.util
 import json
 import os
-import sys
 import tempfile
 import time
 from statistics import median
@@ -21,10 +20,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edgekd.devices.agent import energy, fitting, inputs, state, stored, system
+    from edgekd.devices.agent import energy, fitting, host, inputs, state, stored, system
 else:  # on a device this folder is all there is
     import energy
     import fitting
+    import host
     import inputs
     import state
     import stored
@@ -83,7 +83,7 @@ class Agent:
             return {"first_ms": self._timed(0)[0]}
         except Exception as e:  # of the runtime, with no base class of its own
             if self._made_up:
-                fed = f"It was fed 0 and 1 as {', '.join(self._made_up)}"
+                fed = f"It was fed random integers as {', '.join(self._made_up)}"
                 hint = f"{fed}: give values that it takes with --inputs FILE.npz"
                 raise fitting.WrongInputsError(str(e), hint) from e
             raise
@@ -218,7 +218,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     gc.disable()  # a collection within a timing would count; what piles up here is little
-    for line in sys.stdin:
+    for line in host.requests():
         answers.write(json.dumps(_answer(agent, line)) + "\n")
         answers.flush()
 

@@ -37,7 +37,7 @@ def random_feeds(
 
 
 def made_up_integers(inputs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The inputs that `random_feeds` feeds 0 and 1, which not every model can take."""
+    """The inputs that `random_feeds` feeds integers, which not every model can take."""
     return [i["name"] for i in inputs if i["dtype"].startswith(("int", "uint"))]
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgekd.devices._base import AGENT, runtime_file, start_agent
+from edgekd.files import require_utf8
+from edgekd.visible import visible
 from edgekd.worker import Worker
 
 
@@ -20,7 +22,9 @@ class Local:
 
         A link isn't followed: a runtime looks for a model's data beside the link, and so do its hash and its size.
         """
-        return str(path.absolute())
+        there = str(path.absolute())
+        require_utf8("a runtime can't open it", there)
+        return there
 
     def start(self, runtime: str) -> Worker:
         """A fresh agent process with that runtime, ready for requests."""
@@ -29,4 +33,4 @@ class Local:
 
 def connect(where: str) -> Local:
     """This machine, with the Python at `where` or, if that is empty, edgekd's own."""
-    return Local(url=f"local:{where}", python=where or sys.executable)
+    return Local(url=visible(f"local:{where}"), python=where or sys.executable)

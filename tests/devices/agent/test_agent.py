@@ -240,7 +240,7 @@ def test_open_axes_are_given(agent, model, shapes, says):
         ),
         ({"image": np.ones((2, 3, 8))}, r"'image' is of shape 2x3x8, but the model takes 'image' \(float32 Nx3x8x8\)"),
         ({"picture": np.ones(1)}, r"has 'picture', but the model takes 'image' \(float32"),
-        ({"image": np.array([{}], dtype=object)}, "'image' is of type object, but"),
+        ({"image": np.full((2, 3, 8, 8), None, dtype=object)}, "'image' is of type object, but"),
     ],
 )
 def test_a_file_feeds_the_model(agent, model, tmp_path, arrays, says):

@@ -1,0 +1,118 @@
+"""What is left when a command is ended: real processes, with children at full speed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.skipif(not Path("/proc").exists(), reason="reads /proc")
+
+SLOW = """
+import sys, torch
+from torch import nn
+class Slow(nn.Module):
+    def __init__(self, classes, channels):
+        super().__init__()
+        layers = nn.Conv2d(channels, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, classes)
+        self.net = nn.Sequential(*layers)
+    def forward(self, images):
+        while any("edgekd.prune" in word for word in sys.orig_argv):  # endless where it is pruned
+            torch.randn(600, 600) @ torch.randn(600, 600)
+        return self.net(images)
+make = Slow
+"""
+
+
+def descendants(pid):
+    found = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            for child in map(int, task.read_text().split()):
+                found += [child, *descendants(child)]
+        except OSError:
+            continue  # it has ended
+    return found
+
+
+def busy_s(pid):
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def alive(pids):
+    def state(pid):
+        try:
+            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return "Z"
+
+    return [pid for pid in pids if state(pid) != "Z"]
+
+
+def ended(arguments, number, *, busy, environment=None):
+    """Start the command, end it when a child of it has been busy for so many seconds; its exit, words, who is left."""
+    command = [sys.executable, "-m", "edgekd", *map(str, arguments)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", **(environment or {})}
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True
+    ) as process:
+        deadline = time.monotonic() + 60
+        children = []
+        while not any(busy_s(child) > busy for child in alive(children)) and time.monotonic() < deadline:
+            time.sleep(0.1)
+            children = descendants(process.pid)
+        process.send_signal(number)
+        _, stderr = process.communicate(timeout=30)
+    assert children
+    deadline = time.monotonic() + 10
+    while alive(children) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    left = alive(children)
+    for child in left:
+        os.kill(child, signal.SIGKILL)
+    return process.returncode, stderr, left
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_no_agent_is_left(model, number):
+    arguments = ["profile", model(layers=6, channels=256, size=128), "--target", "x86-cpu", "--seconds", "60"]
+    code, stderr, left = ended(arguments, number, busy=2)
+    assert left == []
+    assert code == (-9 if number == signal.SIGKILL else 128 + number)
+    assert number == signal.SIGKILL or stderr.endswith("terminated\n")
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_no_child_that_prunes_is_left(tmp_path, number):
+    (tmp_path / "slow.py").write_text(SLOW)
+    arguments = ["compress", "--model", "slow:make", "--data", "digits", "--target", "jetson", "--ratio", "0.3"]
+    arguments += ["--teacher-epochs", "1", "--out", tmp_path / "run"]
+    environment = {"PYTHONPATH": str(tmp_path), "EDGEKD_CACHE": str(tmp_path / "cache")}
+    code, stderr, left = ended(arguments, number, busy=5, environment=environment)
+    assert left == []
+    assert code == (-9 if number == signal.SIGKILL else 143)
+    assert number == signal.SIGKILL or stderr.endswith("terminated\n")
+
+
+def test_a_signal_that_is_ignored_stays_ignored():
+    code = """
+import os, signal
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+from edgekd.signals import unwinding
+with unwinding() as received:
+    os.kill(os.getpid(), signal.SIGHUP)
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        signal.pause()
+    except KeyboardInterrupt:
+        print(received)
+print(signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)
+"""
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
+    assert found.stdout == "[15]\nTrue\n"
