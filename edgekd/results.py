@@ -31,6 +31,37 @@ class Execution(Value):
     """What was timed to choose this, by name; empty if nothing was."""
 
 
+class TriedNormalisation(Value):
+    """How many validation images a network classifies correctly if they are normalised in one way."""
+
+    name: str
+    option: str
+    """How to ask for it."""
+    correct: int
+    images: int
+    gained: int
+    """Images that are right in this way and not in the default one."""
+    lost: int
+    """The other way round."""
+
+    @property
+    def top1(self) -> float:
+        """The fraction of correct ones."""
+        return self.correct / self.images
+
+
+class NormalisationTrial(Value):
+    """The ways that given weights were tried in, the default first; those that were clearly worse are left out."""
+
+    tried: tuple[TriedNormalisation, ...]
+
+
+class Doubts(Value):
+    """What speaks against a teacher, a sentence each."""
+
+    said: tuple[str, ...]
+
+
 class Network(Value):
     """A network with its weights on disk, and what it took to get them."""
 
@@ -49,6 +80,10 @@ class Network(Value):
     seconds: float = 0.0
     """What training took, the data and the teacher included and validation not."""
     execution: Execution | None = None
+    trial: NormalisationTrial | None = None
+    """Of given weights, where it wasn't said how their images were normalised."""
+    doubts: tuple[str, ...] = ()
+    """What speaks against it as a teacher."""
 
 
 class Rung(Value):

@@ -1,6 +1,8 @@
-"""Top-1 accuracy of a torch model."""
+"""What a torch model answers, and its top-1 accuracy."""
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import NonNegativeInt
 from torch import nn
 
@@ -41,3 +43,11 @@ def evaluate(model: nn.Module, images: Images, *, batch_size: int = 512, executi
     finally:
         model.train(training)
     return Score(correct=int(correct.item()), images=len(images))
+
+
+def outputs(model: nn.Module, images: NDArray[np.float32], *, batch_size: int = 64) -> NDArray[np.float32]:
+    """The model's logits (N, classes) in evaluation mode, on the CPU, of images (N, C, H, W); raises as `logits`."""
+    model.eval()
+    with torch.inference_mode():
+        parts = [logits(model, part, "fp32") for part in torch.split(torch.from_numpy(images), batch_size)]
+    return np.asarray(torch.cat(parts).numpy())

@@ -77,6 +77,7 @@ def compress(
                 shared=Store(cache_folder(), crew),
                 progress=progress,
                 trust_checkpoint=trust_checkpoint,
+                normalisation_stated=recipe.data.mean is not None or recipe.data.std is not None,
                 track=track,
             )
             network, weights, finished = _compressed(job)

@@ -28,6 +28,8 @@ class Job:
     """Results that other runs may want, such as a trained teacher."""
     progress: Progress
     trust_checkpoint: bool = False
+    normalisation_stated: bool = True
+    """Whether somebody said how images are normalised; else given weights are tried with what is usual."""
     track: str | None = None
     """The tracker that trainings tell their epochs; see `edgekd.track`."""
 

@@ -1,5 +1,6 @@
 """Teacher: the original network, loaded, or trained once and found again by the hash of what made it; and its like."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,9 +10,11 @@ from edgekd import files
 from edgekd.distill.ensemble import Ensemble
 from edgekd.distill.evaluate import evaluate
 from edgekd.errors import StorageError
+from edgekd.pipeline.doubts import doubts
 from edgekd.pipeline.job import Job
 from edgekd.pipeline.learn import Lessons, learn
-from edgekd.results import Network
+from edgekd.pipeline.trial import require_normalisation, try_normalisations
+from edgekd.results import Network, NormalisationTrial
 from edgekd.schema import Accuracy
 from edgekd.store import fingerprint
 from edgekd.zoo.cost import macs, parameters
@@ -19,8 +22,6 @@ from edgekd.zoo.frozen import frozen, frozen_at_random, unfreeze
 from edgekd.zoo.weights import load_weights, save_weights
 
 WEIGHTS = "teacher.safetensors"
-_HARDLY = 0.05
-"""Of the way from guessing to no mistake."""
 
 
 def teacher(job: Job) -> tuple[Network, nn.Module, Path]:
@@ -32,11 +33,10 @@ def teacher(job: Job) -> tuple[Network, nn.Module, Path]:
         network, folder = _trained(job, model)
     load_weights(model, folder / WEIGHTS)
     job.progress.note(f"teacher: validation accuracy {network.val.top1:.2%}, {network.parameters:,} parameters")
-    guessing = 1 / len(job.data.classes)
-    if network.val.top1 - guessing < _HARDLY * (1 - guessing):
-        why = "check its weights, the order of its classes and how its images are normalised"
-        job.progress.note(f"teacher: hardly better than guessing, so there is little to learn from it: {why}")
-    return network, model.eval(), folder / WEIGHTS
+    found = doubts(job, model, network.sha256)
+    for doubt in found:
+        job.progress.note(f"teacher: {doubt}")
+    return network.model_copy(update={"doubts": found}), model.eval(), folder / WEIGHTS
 
 
 def lessons(job: Job, network: Network, model: nn.Module) -> Lessons:
@@ -74,8 +74,24 @@ def _given(job: Job, model: nn.Module, weights: Path) -> tuple[Network, Path]:
     except OSError as e:
         raise StorageError(f"{weights}: {e.strerror}", "Give the path of the model's weights.") from e
     inputs = {"model": job.recipe.model, "data": job.data.fingerprint, "weights": digest}
+    trial = None if job.normalisation_stated else _tried(job, model, weights, inputs)
     network, folder, _ = job.run.stage("teacher", inputs, Network, build)
-    return network, folder
+    return network.model_copy(update={"trial": trial}), folder
+
+
+def _tried(job: Job, model: nn.Module, weights: Path, inputs: Mapping[str, str]) -> NormalisationTrial:
+    """The usual normalisations, tried with the weights; raises EdgekdError where one is clearly better."""
+
+    def build(_: Path) -> NormalisationTrial:
+        load_weights(model, weights, trust_checkpoint=job.trust_checkpoint)
+        return try_normalisations(job, model)
+
+    trial, _, _ = job.run.stage("trial", inputs, NormalisationTrial, build)
+    require_normalisation(trial, job.recipe.model, job.data.name)
+    for way in trial.tried[1:]:
+        numbers = f"{way.top1:.1%} of {way.images} validation images right, and {trial.tried[0].top1:.1%} as they are"
+        job.progress.note(f"teacher: normalised by {way.name} it gets {numbers}: not clearly more, so they stay")
+    return trial
 
 
 def _trained(job: Job, model: nn.Module) -> tuple[Network, Path]:

@@ -145,7 +145,8 @@ def _training(result: Result) -> str:
         f"{loss(result.recipe.recover)} The epoch was chosen on the validation split; "
         "the test set was read once, at the end."
     )
-    return table(header, rows) + (f"\n\n{how}" if learned else "")
+    doubts = "".join(f"\n\n**The teacher is {doubt}.**" for doubt in result.teacher.doubts)
+    return table(header, rows) + doubts + (f"\n\n{how}" if learned else "")
 
 
 _FORMULAS = {"ce": "cross entropy", "kd": "T² × KL(teacher ‖ student)"}

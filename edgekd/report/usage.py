@@ -45,7 +45,7 @@ def _photo(how: Preprocessing, photo: str, mode: str) -> list[str]:
     return [
         found,
         f"photo = photo.resize({sides}, {method})",
-        f"left, top = (photo.width - {how.width}) // 2, (photo.height - {how.height}) // 2",
+        f"left, top = round((photo.width - {how.width}) / 2), round((photo.height - {how.height}) / 2)",
         f"photo = photo.crop((left, top, left + {how.width}, top + {how.height}))",
     ]
 

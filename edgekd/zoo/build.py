@@ -11,6 +11,7 @@ from torch import nn
 
 from edgekd import catalog
 from edgekd.errors import EdgekdError, UnsupportedModelError
+from edgekd.schema import Preprocessing
 from edgekd.zoo.kinds import plain
 
 _GIVEN = ("classes", "channels")
@@ -59,6 +60,15 @@ def _made(spec: str, *, classes: int, channels: int) -> nn.Module:
     except EdgekdError as e:
         raise EdgekdError(f"model {spec!r}: {e.message}", f"{e.hint} {hint}") from e
     return _from_factory(spec, factory, classes=classes, channels=channels)
+
+
+def preprocessing(spec: str) -> Preprocessing | None:
+    """How the images of a library's own weights for a model were prepared; None for models of no library."""
+    name, _, rest = spec.partition(":")
+    if name not in catalog.names("zoo.libraries"):
+        return None
+    found: Preprocessing | None = catalog.load("zoo.libraries", name).preprocessing(rest)
+    return found
 
 
 def _built_in(name: str, make: Callable[..., nn.Module], rest: str, *, classes: int, channels: int) -> nn.Module:

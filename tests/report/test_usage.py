@@ -57,7 +57,7 @@ def answers(network, how, path):
     if how.crop == "none":
         decoding = Decoding(how.colour, size=(how.height, how.width), interpolation=how.interpolation)
     pixels = next(decoded([path], decoding, [np.array([0])]))[0]
-    top, left = ((have - want) // 2 for have, want in zip(pixels.shape[1:], (how.height, how.width), strict=True))
+    top, left = (round((have - want) / 2) for have, want in zip(pixels.shape[1:], (how.height, how.width), strict=True))
     pixels = pixels[:, top : top + how.height, left : left + how.width]
     mean, std = (torch.tensor(numbers)[:, None, None] for numbers in (how.mean, how.std))
     with torch.inference_mode():

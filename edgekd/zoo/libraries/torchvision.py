@@ -9,6 +9,7 @@ from torch import nn
 
 from edgekd.catalog import nearest
 from edgekd.errors import EdgekdError, UnsupportedModelError
+from edgekd.schema import Preprocessing
 
 # auxiliary heads make the forward pass of training return a tuple; the default initialisation of those that have
 # them is announced to change and is slow
@@ -27,6 +28,26 @@ def build(name: str, *, classes: int, channels: int) -> nn.Module:
     if channels != 3:
         _replace_first_convolution(model, name, channels)
     return model
+
+
+def preprocessing(name: str) -> Preprocessing | None:
+    """How the images were prepared that torchvision's own weights of that model are for: of several, those of the
+    smallest images, which are the ones that `build` makes the model for; of these the first that were published.
+    """
+    published = [weights.transforms() for weights in torchvision.models.get_model_weights(name)]
+    how = min(published, key=lambda how: int(how.crop_size[0]), default=None)
+    if how is None:
+        return None
+    return Preprocessing(
+        height=how.crop_size[0],
+        width=how.crop_size[0],
+        resize=how.resize_size[0],
+        crop="center",
+        interpolation=how.interpolation.value,
+        colour="rgb",
+        mean=tuple(how.mean),
+        std=tuple(how.std),
+    )
 
 
 def _replace_first_convolution(model: nn.Module, name: str, channels: int) -> None:

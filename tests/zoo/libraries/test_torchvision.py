@@ -1,8 +1,9 @@
 import pytest
 import torch
+import torchvision
 
 from edgekd.errors import EdgekdError
-from edgekd.zoo.build import build
+from edgekd.zoo.build import build, preprocessing
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -29,3 +30,33 @@ def test_unknown_name_gets_the_nearest() -> None:
 def test_detection_model_is_unknown() -> None:
     with pytest.raises(EdgekdError, match="no model"):
         build("torchvision:fasterrcnn_resnet50_fpn", classes=5, channels=3)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "resize", "interpolation", "mean"),
+    [
+        ("resnet18", 224, 256, "bilinear", 0.485),
+        ("resnet50", 224, 256, "bilinear", 0.485),  # of two published weights the first
+        ("efficientnet_v2_l", 480, 480, "bicubic", 0.5),
+        ("vit_h_14", 224, 224, "bicubic", 0.485),  # others are for 518 pixels, which the model isn't made for
+        ("inception_v3", 299, 342, "bilinear", 0.485),
+    ],
+)
+def test_the_library_knows_how_its_weights_are_fed(name, size, resize, interpolation, mean) -> None:
+    how = preprocessing(f"torchvision:{name}")
+    assert (how.height, how.width, how.resize, how.crop) == (size, size, resize, "center")
+    assert (how.interpolation, how.colour, how.mean[0]) == (interpolation, "rgb", mean)
+
+
+def test_what_the_library_says_is_what_its_own_transforms_do() -> None:
+    for name in torchvision.models.list_models(module=torchvision.models):
+        how = preprocessing(f"torchvision:{name}")
+        assert any(
+            (*w.transforms().crop_size, tuple(w.transforms().mean)) == (how.height, how.mean)
+            for w in torchvision.models.get_model_weights(name)
+        )
+
+
+def test_models_of_no_library_say_nothing() -> None:
+    assert preprocessing("resnet32") is None
+    assert preprocessing("package.module:factory") is None

@@ -1,0 +1,79 @@
+"""Doubts: what a teacher's answers on training and validation images say against it."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from torch import nn
+
+from edgekd.data.dataset import Images
+from edgekd.distill.evaluate import outputs
+from edgekd.export.outputs import labelled
+from edgekd.pipeline.job import Job
+from edgekd.results import Doubts
+
+_IMAGES = 500
+_HARDLY = 0.05
+"""Of the way from guessing to no mistake: as good as guessing."""
+_AS_SURE = 0.75
+"""Of the way from guessing to its own confidence. On its training images a network is right about as often as it is
+sure, since that is what the cross entropy rewards (C. Guo et al., arXiv 1706.04599); one that is right much more seldom
+isn't shown the images, or asked for the labels, that it was trained on. How much is edgekd's choice.
+"""
+_BY_HEART = 0.5
+"""Of the way from guessing to its accuracy on training images: below, validation images are something else to it."""
+_CAUSES = "check its weights, the order of its classes, and how its images are normalised and coloured"
+
+
+@dataclass(frozen=True)
+class Answers:
+    """How often a network is right on some images of a split, and how sure it is on average."""
+
+    images: int
+    top1: float
+    confidence: float
+
+
+def doubts(job: Job, model: nn.Module, sha256: str) -> tuple[str, ...]:
+    """What speaks against a teacher, whose weights have this hash, a sentence each; nothing if it is as good as its
+    training images suggest.
+    """
+
+    def build(_: Path) -> Doubts:
+        train, val = (_answers(model, images) for images in (job.data.train, job.data.val))
+        return Doubts(said=tuple(said(train, val, 1 / len(job.data.classes))))
+
+    inputs = {"teacher": sha256, "model": job.recipe.model, "data": job.data.fingerprint}
+    return job.run.stage("doubts", inputs, Doubts, build)[0].said
+
+
+def said(train: Answers, val: Answers, guessing: float) -> list[str]:
+    """What a network's answers on both splits say against it."""
+    found = []
+    # two standard errors, so that few images say nothing
+    noise = 2 * math.sqrt(val.top1 * (1 - val.top1) / val.images)
+    if val.top1 - guessing < _HARDLY * (1 - guessing):
+        found.append(f"hardly better than guessing, so there is little to learn from it: {_CAUSES}")
+    elif train.top1 - guessing < _AS_SURE * (train.confidence - guessing):
+        found.append(
+            f"right on only {train.top1:.1%} of {train.images} training images, though {train.confidence:.1%} sure "
+            f"of its answers: {_CAUSES}"
+        )
+    if val.top1 + noise - guessing < _BY_HEART * (train.top1 - guessing):
+        found.append(
+            f"right on {train.top1:.1%} of {train.images} training images, but on only {val.top1:.1%} of {val.images} "
+            "validation images: check that both hold the same classes, labelled alike"
+        )
+    return found
+
+
+def _answers(model: nn.Module, images: Images) -> Answers:
+    some, labels = labelled(images, _IMAGES)
+    logits = outputs(model, some).astype(np.float64)
+    odds = np.exp(logits - logits.max(1, keepdims=True))
+    return Answers(
+        images=len(labels),
+        top1=float(np.mean(logits.argmax(1) == labels)),
+        confidence=float(np.mean(odds.max(1) / odds.sum(1))),
+    )

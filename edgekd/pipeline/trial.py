@@ -1,0 +1,160 @@
+"""Trial: given weights are tried with the usual normalisations, so that none is fed otherwise than it was trained."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import comb
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from edgekd.data.normalisation import NORMALISATIONS, of_channels
+from edgekd.distill.evaluate import outputs
+from edgekd.errors import EdgekdError
+from edgekd.export.feeding import Array, brightness
+from edgekd.export.outputs import labelled
+from edgekd.pipeline.job import Job
+from edgekd.results import NormalisationTrial, TriedNormalisation
+
+_IMAGES = 500
+_FIRST = 100
+"""Images that a normalisation has to win on before it is tried on all."""
+_CHANCE = 0.001
+"""How seldom one that is no better would be called clearly better. Some seven are tried, so less than one run in a
+hundred is stopped without need.
+"""
+
+_SAME = 0.02
+"""Means and deviations, as fractions of white, that differ by less are one."""
+
+_LEAST_DEVIATION = 1e-4
+"""Of a channel that isn't the same in all pixels, by far."""
+
+_TITLES = {"imagenet": "ImageNet's mean and deviation", "0.5": "0.5 and 0.5", "0-1": "0 and 1"}
+
+Right = NDArray[np.bool_]  # (N,)
+Shown = tuple[Array, NDArray[np.int64]]
+"""Images (N, C, H, W) from 0 to 255, and their labels (N,)."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """A usual way to feed a network."""
+
+    name: str
+    option: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    swapped: bool = False
+    """Whether the network sees BGR."""
+
+
+def chance(gained: int, lost: int) -> float:
+    """How often at least `gained` of the images that two ways classify differently would go to the first, if each went
+    to either with equal chance: McNemar's test, exact and one-sided (Psychometrika 12, 1947, doi 10.1007/BF02295996).
+    """
+    both = gained + lost
+    return float(sum(comb(both, k) for k in range(gained, both + 1)) / 2**both)
+
+
+def require_normalisation(found: NormalisationTrial, model: str, data: str) -> None:
+    """Raises EdgekdError where another way than the default is clearly better."""
+    default, *others = found.tried
+    clear = sorted((t for t in others if chance(t.gained, t.lost) < _CHANCE), key=lambda t: -t.correct)
+    if not clear:
+        return
+    better = ", ".join(f"{way.top1:.1%} with {way.name}" for way in clear)
+    what = (
+        f"{model} seems to have been trained on images that were normalised otherwise: of {default.images} "
+        f"validation images of {data} its weights classify {default.top1:.1%} correctly with {default.name}, which is "
+        f"the default, and {better}"
+    )
+    hint = f"{clear[0].option[0].upper()}{clear[0].option[1:]} To keep the default: {default.option}"
+    raise EdgekdError(what, hint)
+
+
+def try_normalisations(job: Job, model: nn.Module) -> NormalisationTrial:
+    """How many of some hundred validation images `model`, with its weights, classifies as the data set normalises them,
+    and as networks are usually fed. The others are left out where the default leaves too little to be gained.
+    """
+    images, labels = labelled(job.data.val, _IMAGES)
+    shown = (brightness(images, job.data.preprocessing), labels)
+    default, *others = _ways(job)
+    right = {default: _right(model, shown, default)}
+    if chance(int((~right[default]).sum()), 0) < _CHANCE:
+        for way in others:
+            _try(way, model, shown, right)
+        if images.shape[1] == 3:
+            _try_swapped((default, *others), model, shown, right)
+    return NormalisationTrial(tried=tuple(_tried(way, found, right[default]) for way, found in right.items()))
+
+
+def _try_swapped(ways: Sequence[Way], model: nn.Module, shown: Shown, right: dict[Way, Right]) -> None:
+    """Add what is classified as BGR: all ways, where the default or the best one is better so."""
+    best = max(right, key=lambda way: int(right[way].sum()))
+    swapped = {way: _swapped(way, model) for way in dict.fromkeys((ways[0], best, *ways))}
+    for position, way in enumerate(swapped.values()):
+        if position < 2 or any(known.swapped for known in right):
+            _try(way, model, shown, right)
+
+
+def _try(way: Way, model: nn.Module, shown: Shown, right: dict[Way, Right]) -> None:
+    """Add to `right`, whose first is the default, what this way classifies, unless it is no better at the beginning."""
+    values, labels = shown
+    beginning = _right(model, (values[:_FIRST], labels[:_FIRST]), way)
+    if beginning.sum() > next(iter(right.values()))[:_FIRST].sum():
+        right[way] = np.concatenate([beginning, _right(model, (values[_FIRST:], labels[_FIRST:]), way)])
+
+
+def _right(model: nn.Module, shown: Shown, way: Way) -> Right:
+    """Which images, given from 0 to 255, are classified correctly if fed in this way."""
+    values, labels = shown
+    fed = (values / np.float32(255) - _by_channel(way.mean)) / _by_channel(way.std)
+    found = outputs(model, np.ascontiguousarray(fed[:, ::-1]) if way.swapped else fed).argmax(1)
+    return np.asarray(found == labels)
+
+
+def _by_channel(numbers: Sequence[float]) -> Array:
+    return np.array(numbers, np.float32)[:, None, None]
+
+
+def _tried(way: Way, right: Right, default: Right) -> TriedNormalisation:
+    return TriedNormalisation(
+        name=way.name,
+        option=way.option,
+        correct=int(right.sum()),
+        images=len(right),
+        gained=int((right & ~default).sum()),
+        lost=int((default & ~right).sum()),
+    )
+
+
+def _ways(job: Job) -> list[Way]:
+    """The default, then the others."""
+    how = job.data.preprocessing
+    usual = _usual(job)
+    near = [way for way in usual if np.allclose([way.mean, way.std], [how.mean, how.std], atol=_SAME)]
+    own = Way("the data set's own mean and deviation", "state mean and std in the recipe's [data].", (), ())
+    return [replace((near or [own])[0], mean=how.mean, std=how.std), *(way for way in usual if way not in near)]
+
+
+def _usual(job: Job) -> list[Way]:
+    how = job.data.preprocessing
+    channels = len(how.mean)
+    values = brightness(labelled(job.data.train, _IMAGES)[0], how).astype(np.float64) / 255
+    mean, deviation = values.mean((0, 2, 3)).tolist(), values.std((0, 2, 3)).tolist()
+    # images of one brightness have nothing to scale
+    own = tuple(mean), tuple(std if std > _LEAST_DEVIATION else 1.0 for std in deviation)
+    ways = [Way("the training images' mean and deviation", "give --normalize data.", *own)]
+    for word, (mean, std) in NORMALISATIONS.items():
+        if channels in (1, 3) or len(mean) == 1:
+            numbers = of_channels(mean, channels), of_channels(std, channels)
+            ways.append(Way(_TITLES[word], f"give --normalize {word}.", *numbers))
+    bytes_as_they_are = f"state mean = [0.0] and std = [{1 / 255}] in the recipe's [data]."
+    return [*ways, Way("nothing: 0 to 255", bytes_as_they_are, (0.0,) * channels, (1 / 255,) * channels)]
+
+
+def _swapped(way: Way, model: nn.Module) -> Way:
+    first = next((f"{name}.weight" for name, m in model.named_modules() if isinstance(m, nn.Conv2d)), "first.weight")
+    turn = f"turn the first convolution's input channels, state[{first!r}] = state[{first!r}].flip(1), and {way.option}"
+    return replace(way, name=f"{way.name}, as BGR", option=turn, swapped=True)

@@ -1,0 +1,197 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from edgekd import catalog
+from edgekd.data.dataset import Augmentation
+from edgekd.data.load import load_dataset
+from edgekd.data.memory_images import dataset_in_memory
+from edgekd.data.normalisation import normalised
+from edgekd.errors import EdgekdError
+from edgekd.pipeline.job import Job
+from edgekd.pipeline.teacher import teacher
+from edgekd.pipeline.trial import chance, require_normalisation, try_normalisations
+from edgekd.progress import Progress, Silent
+from edgekd.results import NormalisationTrial, TriedNormalisation
+from edgekd.schema import Recipe
+from edgekd.store import Store
+from edgekd.zoo.weights import save_weights
+
+IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+HALF = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
+BYTES = (0.0,) * 3, (1 / 255,) * 3
+WORDS = {"imagenet": IMAGENET, "0.5": HALF, "0-255": BYTES, "0-1": ((0.0,) * 3, (1.0,) * 3)}
+
+
+@pytest.fixture(scope="module")
+def photos():
+    """Digits as pale photographs: red holds the digit, blue its mirror image, and all of it little contrast."""
+    digits = load_dataset("digits")
+
+    def pale(images):
+        grey = images.pixels[:, 0].astype(np.float32) / 255
+        return np.stack([110 + 60 * grey, 115 + 0 * grey, 120 + 50 * grey[..., ::-1]], 1).astype(np.uint8)
+
+    splits = {name: (pale(getattr(digits, name)), getattr(digits, name).labels) for name in ("train", "val", "test")}
+    return dataset_in_memory("photos", digits.classes, splits, Augmentation(pad=0, flip=False))
+
+
+@pytest.fixture
+def job(photos, tmp_path):
+    recipe = Recipe(model="tests:linear", data="photos", target="x86-cpu", budget="half-latency")
+    return Job(
+        recipe=recipe,
+        target=catalog.target(recipe.target),
+        budget=catalog.budget(recipe.budget),
+        data=photos,
+        device=None,
+        run=Store(tmp_path / "run"),
+        shared=Store(tmp_path / "cache"),
+        progress=Silent(),
+    )
+
+
+def trained(data, mean, std, swapped=False):
+    """A network that learned training images which were normalised so: random features with a threshold where these
+    images vary, and a last layer fitted to them in closed form (ridge regression).
+    """
+    images, labels = next(normalised(data, mean, std).train.batches(10_000))
+    images = images.flip(1) if swapped else images
+    generator = torch.Generator().manual_seed(0)
+    convolution = nn.Conv2d(3, 48, 3, stride=2)
+    weight = torch.randn(convolution.weight.shape, generator=generator)
+    convolution.weight.data = weight - weight.mean((2, 3), keepdim=True) / 2
+    convolution.bias.data.zero_()
+    found = convolution(images).detach()
+    spread = found.std((0, 2, 3))
+    convolution.bias.data = spread * torch.randn(48, generator=generator) / 2 - found.mean((0, 2, 3))
+    body = nn.Sequential(convolution, nn.ReLU(), nn.AvgPool2d(2), nn.Flatten())
+    seen = body(images).detach().double()
+    seen = torch.cat([seen / seen.std(), torch.ones(len(seen), 1)], 1)
+    answers = nn.functional.one_hot(labels, len(data.classes)).double()
+    solved = seen.T @ torch.linalg.solve(seen @ seen.T + 10 * torch.eye(len(seen)), answers)
+    last = nn.Linear(len(solved) - 1, len(data.classes))
+    last.weight.data = (10 * solved[:-1].T / body(images).std().item()).float()
+    last.bias.data = (10 * solved[-1]).float()
+    return nn.Sequential(*body, last).eval()
+
+
+@pytest.mark.parametrize("word", ["imagenet", "0.5", "0-1", "0-255"])
+def test_weights_that_were_trained_otherwise_are_found_out(job, word):
+    found = try_normalisations(job, trained(job.data, *WORDS[word]))
+    with pytest.raises(EdgekdError) as caught:
+        require_normalisation(found, "net", "photos")
+    default, best = found.tried[0].top1, max(t.top1 for t in found.tried)
+    assert best > default + 0.1
+    assert f"{default:.1%}" in caught.value.message
+    assert f"{best:.1%}" in caught.value.message
+    asked = "std = [0.00392156862745098]" if word == "0-255" else f"--normalize {word}"
+    assert asked in caught.value.hint.partition("To keep the default")[0]
+    assert caught.value.hint.endswith("To keep the default: give --normalize data.")
+
+
+def test_what_names_the_remedy_makes_the_trial_pass(job):
+    model = trained(job.data, *IMAGENET)
+    right = job.__class__(**{**vars(job), "data": normalised(job.data, *IMAGENET)})
+    found = try_normalisations(right, model)
+    require_normalisation(found, "net", "photos")
+    assert "ImageNet" in found.tried[0].name
+    assert found.tried[0].top1 > 0.9
+
+
+def test_bgr_is_found_out_with_what_to_do(job):
+    model = trained(job.data, *IMAGENET, swapped=True)
+    with pytest.raises(EdgekdError, match="as BGR") as caught:
+        require_normalisation(try_normalisations(job, model), "net", "photos")
+    assert "state['0.weight'] = state['0.weight'].flip(1)" in caught.value.hint
+    assert "--normalize imagenet" in caught.value.hint
+    model[0].weight.data = model[0].weight.data.flip(1)
+    right = job.__class__(**{**vars(job), "data": normalised(job.data, *IMAGENET)})
+    require_normalisation(try_normalisations(right, model), "net", "photos")
+
+
+def test_weights_that_are_fed_rightly_go_on_after_one_pass(job):
+    seen = []
+    model = trained(job.data, job.data.mean, job.data.std)
+    model.register_forward_hook(lambda _, given, __: seen.append(len(given[0])))
+    found = try_normalisations(job, model)
+    require_normalisation(found, "net", "photos")
+    assert found.tried[0].top1 > 0.9
+    assert sum(seen) <= len(job.data.val) + 100 * 7
+
+
+def tried(gained, lost):
+    one = TriedNormalisation(name="data", option="x.", correct=400, images=500, gained=0, lost=0)
+    other = one.model_copy(update={"name": "other", "correct": 400 + gained - lost, "gained": gained, "lost": lost})
+    return NormalisationTrial(tried=(one, other))
+
+
+@pytest.mark.parametrize(("gained", "lost", "stops"), [(9, 0, False), (10, 0, True), (30, 13, False), (30, 8, True)])
+def test_only_what_is_clearly_better_stops_a_run(gained, lost, stops):
+    """McNemar's exact test at one in a thousand: 1/2^9 isn't, 1/2^10 is; 13 of 43 isn't, 8 of 38 is."""
+    assert (chance(gained, lost) < 0.001) == stops
+    if stops:
+        with pytest.raises(EdgekdError, match="other"):
+            require_normalisation(tried(gained, lost), "net", "photos")
+    else:
+        require_normalisation(tried(gained, lost), "net", "photos")
+
+
+def test_noise_alone_stops_fewer_than_one_in_a_thousand():
+    random = np.random.default_rng(0)
+    gained = random.binomial(60, 0.5, 20_000)
+    assert np.mean([chance(g, 60 - g) < 0.001 for g in gained]) < 0.001
+
+
+def test_four_channels_are_tried_without_what_is_for_three(job):
+    splits = {name: (np.repeat(getattr(job.data, name).pixels[:, :1], 4, 1), getattr(job.data, name).labels)
+              for name in ("train", "val", "test")}  # fmt: skip
+    data = dataset_in_memory("four", job.data.classes, splits, Augmentation(pad=0, flip=False))
+    model = nn.Sequential(nn.Flatten(), nn.Linear(data.train.pixels[0].size, 10))
+    found = try_normalisations(job.__class__(**{**vars(job), "data": data}), model)
+    assert not any("ImageNet" in t.name or "BGR" in t.name for t in found.tried)
+
+
+class Notes(Silent):
+    def __init__(self):
+        self.said = []
+
+    def note(self, text):
+        self.said.append(text)
+
+
+@pytest.fixture
+def given(job, tmp_path, monkeypatch):
+    """A job with these weights, and the notes it gives."""
+
+    def make(model, **changes):
+        notes: Progress = Notes()
+        save_weights(model, tmp_path / "w.safetensors")
+        monkeypatch.setattr(Job, "network", lambda self: trained(self.data, *HALF))
+        recipe = job.recipe.model_copy(update={"weights": str(tmp_path / "w.safetensors")})
+        return job.__class__(**{**vars(job), "recipe": recipe, "progress": notes, **changes}), notes
+
+    return make
+
+
+def test_given_weights_are_tried_where_nothing_is_said(given, photos):
+    unsaid, _ = given(trained(photos, *IMAGENET), normalisation_stated=False)
+    with pytest.raises(EdgekdError, match="normalised otherwise") as caught:
+        teacher(unsaid)
+    assert "--normalize imagenet" in caught.value.hint
+    assert not list(unsaid.run.root.glob("stages/teacher-*"))
+
+
+def test_a_stated_normalisation_is_believed_but_doubts_are_told(given, photos):
+    said, notes = given(trained(photos, *WORDS["0-1"]))
+    network, _, _ = teacher(said)
+    assert network.trial is None
+    assert len(network.doubts) == 1
+    assert "training images, though" in network.doubts[0]
+    assert any(network.doubts[0] in note for note in notes.said)
+
+
+def test_a_teacher_that_is_fed_rightly_has_no_doubts(given, photos):
+    said, _ = given(trained(photos, photos.mean, photos.std))
+    assert teacher(said)[0].doubts == ()
