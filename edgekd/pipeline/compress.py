@@ -17,6 +17,7 @@ from edgekd.pipeline.learn import Lessons
 from edgekd.pipeline.line import Net, fresh, require_losses, walk
 from edgekd.pipeline.measuring import device_of_target
 from edgekd.pipeline.planning import learns_unpruned, planned, require_plan
+from edgekd.pipeline.prunable import require_prunable
 from edgekd.pipeline.students import Students
 from edgekd.pipeline.teacher import lessons, teacher
 from edgekd.progress import Progress, Silent
@@ -94,6 +95,7 @@ def _compressed(job: Job) -> tuple[Network, Path, Finished]:
     require_losses(job)
     require_feeding(job)
     require_plan(job)
+    require_prunable(job)
     network, model, weights = teacher(job)
     taught = lessons(job, network, model)
     original = Original(network, weights, *ladder(job, "baseline", model, network.sha256), taught)

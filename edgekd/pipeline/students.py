@@ -53,7 +53,7 @@ class Students:
 
     Args:
         job: says which model, data and target.
-        weights: of the network to prune.
+        weights: of the network to prune; None for random ones.
         sha256: of those weights.
         structure: what is left of the network after an earlier pruning; None for the job's plain model.
         pruning: how; the recipe's if None.
@@ -65,7 +65,7 @@ class Students:
     def __init__(
         self,
         job: Job,
-        weights: Path,
+        weights: Path | None,
         sha256: str,
         *,
         structure: Path | None = None,
@@ -114,6 +114,27 @@ class Students:
         inputs = {**self._inputs, "ratio": ratio, "costs": costs}
         student, folder, _ = self._job.run.stage("student", inputs, Student, lambda to: self._prune(ratio, costs, to))
         return student, folder
+
+    def tried(self, ratio: float | None) -> tuple[float, ...]:
+        """The ratios that were pruned, for no use but to see that they can be; raises as `Pruner.prune`.
+
+        Args:
+            ratio: the one that is wanted; None for the least and the most that there is.
+        """
+
+        def build(folder: Path) -> Levels:
+            # what is found for random weights needn't be what trained ones give, where they decide the widths
+            fixed = self._options.get("scope") != "global"
+            levels = self._child().levels()[1:]
+            ratios = (ratio,) if ratio is not None and fixed else tuple(dict.fromkeys((*levels[:1], *levels[-1:])))
+            measured = {"order": "position"} if self._options.get("order") == "latency" else {}
+            for each in ratios:
+                self._child().prune(each, folder, options=measured)
+            for file in folder.iterdir():
+                file.unlink()
+            return Levels(ratios=ratios)
+
+        return self._job.shared.stage("tried", {**self._inputs, "ratio": ratio}, Levels, build)[0].ratios
 
     @cached_property
     def _costs(self) -> dict[str, float]:

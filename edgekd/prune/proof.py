@@ -119,7 +119,6 @@ def _leave(walk: _Walk, name: str, layer: nn.Module, _: tuple[Any, ...], output:
         kept = None
     elif name in walk.kept:
         kept = torch.tensor(walk.kept[name], dtype=torch.int64)
-        walk.behind = name
     elif read is not None and axis == read[0] and isinstance(layer, nn.Linear):
         kept = read[1]  # the channels are on another axis than the one that it mixes
     else:
@@ -127,7 +126,10 @@ def _leave(walk: _Walk, name: str, layer: nn.Module, _: tuple[Any, ...], output:
     left = output if axis is None or kept is None else output.index_select(axis, kept)
     if not _same(left, there, -1 if isinstance(layer, nn.Linear) else 1):
         raise walk.wrong(name, "has other weights than those of the channels that were kept")
-    return there.clone() if axis is None or kept is None else _marked(output, axis, kept, there)
+    if axis is None or kept is None:
+        return there.clone()
+    walk.behind = name
+    return _marked(output, axis, kept, there)
 
 
 def _carry(walk: _Walk, name: str, layer: nn.Module, given: tuple[Any, ...], output: Any) -> Tensor | None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -92,3 +93,15 @@ def test_options_are_refused_before_anything_is_pruned(job, weights):
     with pytest.raises(EdgekdError, match="'filterz'"):
         students(job, weights, "filterz")
     assert not job.run.root.exists()
+
+
+def test_what_was_tried_is_not_tried_again(job):
+    with Students(job, None, "random") as students:
+        assert students.tried(0.5) == (0.5,)
+        least, most = students.tried(None)
+        assert least < 0.5 < most
+        assert (least, most) == (students.levels()[1], students.levels()[-1])
+    elsewhere = replace(job, run=Store(job.run.root.parent / "another"))
+    with Students(elsewhere, None, "random") as again:
+        assert again.tried(0.5) == (0.5,)
+        assert again._pruner is None

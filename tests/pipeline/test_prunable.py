@@ -1,0 +1,56 @@
+"""Whether a network can be pruned is found out before its teacher is trained."""
+
+import pytest
+
+from edgekd.pipeline.prunable import prunes
+from edgekd.schema import Keep, Pruning, Recipe, Step
+
+NETS = """
+import torch
+from torch import nn
+
+class Flipping(nn.Module):
+    def __init__(self, classes, channels):
+        super().__init__()
+        self.first, self.second = nn.Conv2d(channels, 32, 3), nn.Conv2d(32, 32, 1)
+        self.head = nn.Linear(32, classes)
+
+    def forward(self, x):
+        return self.head(torch.relu(self.second(torch.relu(self.first(x)).flip(1))).mean((2, 3)))
+"""
+
+
+@pytest.fixture
+def flipping(tmp_path, monkeypatch):
+    (tmp_path / "flipping_nets.py").write_text(NETS)
+    monkeypatch.syspath_prepend(tmp_path)
+    return "flipping_nets:Flipping"
+
+
+def test_what_cant_be_pruned_right_ends_before_its_teacher_is_trained(compress, flipping, tmp_path):
+    ended = compress(tmp_path / "run", "--model", flipping, "--ratio", "0.5", target="android-phone")
+    assert ended.code == 2
+    assert "channels get mixed up between 'first' and 'second'" in " ".join(ended.err.split())
+    assert "--ratio 0" in ended.err
+    assert "training" not in ended.err
+    assert "exporting" not in ended.err
+
+
+def recipe(**changed):
+    return Recipe(model="vgg6", data="digits", target="x86-cpu", budget="half-latency", **changed)
+
+
+@pytest.mark.parametrize(
+    ("changed", "has_device", "expected"),
+    [
+        ({}, True, True),
+        ({}, False, False),  # there is nothing to plan by
+        ({"prune": Pruning(keep=Keep(macs=0.5))}, False, True),
+        ({"prune": Pruning(ratio=0.5)}, False, True),
+        ({"prune": Pruning(ratio=0)}, True, False),
+        ({"prune": Pruning(ratio=0.5), "steps": (Step(do="distil"),)}, True, False),
+        ({"student": "resnet8"}, True, False),
+    ],
+)
+def test_only_what_may_be_pruned_is_tried(changed, has_device, expected):
+    assert prunes(recipe(**changed), has_device=has_device) is expected
