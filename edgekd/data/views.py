@@ -21,6 +21,8 @@ from edgekd.data.dataset import View
 
 Pixels = NDArray[np.uint8]  # (N, C, H, W)
 Indices = NDArray[np.int64]
+# of the pixels that are made floats at once
+_STATISTICS_BYTES = 2_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,8 +99,9 @@ def channel_statistics(pixels: Pixels) -> tuple[tuple[float, ...], tuple[float, 
     """Mean and standard deviation of each channel, as fractions of white."""
     total = squares = np.zeros(pixels.shape[1])
     # whole numbers, so exact whatever the order; a few images at a time, because floats take eight times the memory
-    for start in range(0, len(pixels), 1024):
-        values = pixels[start : start + 1024].astype(np.float64)
+    some = max(1, _STATISTICS_BYTES // max(1, pixels[0].nbytes))
+    for start in range(0, len(pixels), some):
+        values = pixels[start : start + some].astype(np.float64)
         total = total + values.sum((0, 2, 3))
         squares = squares + np.square(values).sum((0, 2, 3))
     count = pixels.size // pixels.shape[1]

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -95,3 +97,15 @@ def test_statistics_make_normalised_images_standard() -> None:
 def test_images_of_one_brightness_stay_finite() -> None:
     pixels = np.full((5, 1, 2, 2), 7, np.uint8)
     assert normalise(pixels, *channel_statistics(pixels)).abs().max() < 1e-5
+
+
+def test_statistics_of_photos_take_little_memory_and_are_exact() -> None:
+    pixels = np.random.default_rng(0).integers(256, size=(100, 3, 224, 224), dtype=np.uint8)
+    tracemalloc.start()
+    mean, std = channel_statistics(pixels)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3 * pixels.nbytes, "as floats they take 8 times as much"
+    values = pixels.astype(np.float64) / 255
+    assert mean == pytest.approx(values.mean((0, 2, 3)), rel=1e-12)
+    assert std == pytest.approx(values.std((0, 2, 3)), rel=1e-12)
