@@ -1,0 +1,84 @@
+"""A network's operations as torch.fx sees them; its source code, where it can't see all of them."""
+
+import hashlib
+import inspect
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import FunctionType, ModuleType
+
+import torch
+from torch import fx, nn
+
+from edgekd.zoo._settings import code, without_addresses
+
+_SEEN_THROUGH = {"torch", "operator", "_operator", "builtins", "math"}
+"""Whose functions do what their names say; of others, torch.fx shows the name alone."""
+_INSTALLED = ("site-packages", "dist-packages")
+
+
+def operations(model: nn.Module) -> str | None:
+    """The graph in evaluation and in training; None where the network branches on its data, or calls functions that the
+    graph shows by their names alone.
+    """
+    modes = {module: module.training for module in model.modules()}
+    try:
+        graphs = [_graph(model.train(mode)) for mode in (False, True)]
+    except Exception:  # tracing runs the model's own code on stand-ins for tensors, which can raise anything
+        return None
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+    if any(_hides(node) for graph in graphs for node in graph.nodes):
+        return None
+    return without_addresses("\n".join(str(graph) for graph in graphs))
+
+
+def _graph(model: nn.Module) -> fx.Graph:
+    stated = inspect.signature(model.forward).parameters.values()
+    # what isn't given is its default, as when the network is run
+    defaults = {p.name: p.default for p in stated if p.default is not p.empty}
+    return fx.Tracer().trace(model, defaults)
+
+
+def _hides(node: fx.Node) -> bool:
+    if node.op != "call_function":
+        return False
+    module = getattr(node.target, "__module__", None) or ""
+    return module.partition(".")[0] not in _SEEN_THROUGH
+
+
+def sources(model: nn.Module) -> str:
+    """The code of the network's classes, with all that is loaded from beside it; of installed libraries, the version."""
+    kinds = {kind for module in model.modules() for kind in type(module).__mro__}
+    found = {_source(sys.modules.get(kind.__module__), kind) for kind in kinds if kind is not object}
+    scripted = [m.code for m in model.modules() if isinstance(m, torch.jit.ScriptModule) and hasattr(m, "code")]
+    return "\n".join([*sorted(found), *scripted])
+
+
+def _source(module: ModuleType | None, kind: type) -> str:
+    package = kind.__module__.partition(".")[0]
+    version = getattr(sys.modules.get(package), "__version__", None)
+    file = getattr(module, "__file__", None)
+    if file is None:
+        return f"{kind.__qualname__} {sorted(code(f.__code__) for f in vars(kind).values() if isinstance(f, FunctionType))}"
+    if version is not None and any(part in _INSTALLED for part in Path(file).parts):
+        return f"{package} {version}"
+    depth = kind.__module__.count(".") + Path(file).name.startswith("__init__.")
+    return f"{package} {_beside(Path(file).resolve().parents[depth])}"
+
+
+def _beside(folder: Path) -> str:
+    """The digest of all that is loaded from below a folder, but for what is installed there."""
+    hashed = hashlib.sha256()
+    for file in sorted(set(_loaded(folder))):
+        hashed.update(file.name.encode("utf-8", "surrogateescape") + file.read_bytes())
+    return hashed.hexdigest()
+
+
+def _loaded(folder: Path) -> Iterator[Path]:
+    for module in list(sys.modules.values()):
+        if file := getattr(module, "__file__", None):
+            path = Path(file).resolve()
+            if path.is_relative_to(folder) and not any(part in _INSTALLED for part in path.relative_to(folder).parts):
+                yield path
