@@ -1,6 +1,5 @@
 """What a training needs to go on after the last whole epoch as if it had never stopped."""
 
-import hashlib
 import io
 import pickle
 from dataclasses import dataclass
@@ -8,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from edgekd.files import write_bytes
 
@@ -47,12 +45,3 @@ def read_state(path: Path, key: str) -> State | None:
         # A damaged or foreign file costs the epochs it held, nothing else: the training starts anew
         return None
     return state if state.key == key else None
-
-
-def digest(model: nn.Module) -> str:
-    """The SHA-256 of a model's weights and buffers with their names, types and shapes."""
-    hashed = hashlib.sha256()
-    for name, tensor in model.state_dict().items():
-        hashed.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        hashed.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return hashed.hexdigest()

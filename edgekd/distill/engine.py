@@ -7,9 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from edgekd.data.dataset import Dataset
+from edgekd.data.identity import identity as data_identity
 from edgekd.distill import processes
 from edgekd.distill.cache import MOST_BYTES, TeacherCache, open_cache
-from edgekd.distill.checkpoint import State, digest, read_state, write_state
+from edgekd.distill.checkpoint import State, read_state, write_state
 from edgekd.distill.epoch import Epoch, Run, train_epoch
 from edgekd.distill.evaluate import Score
 from edgekd.distill.forward import logits
@@ -23,6 +24,7 @@ from edgekd.results import Execution
 from edgekd.schema import Training, Value, document
 from edgekd.store import fingerprint
 from edgekd.track._base import Tracker
+from edgekd.zoo.identity import digest, identity
 
 _SHOWN_DIGITS = 16
 
@@ -132,9 +134,9 @@ def _key(run: Run, teacher: nn.Module | None) -> str:
     learner = run.learner
     return fingerprint(
         {
-            "model": digest(learner.model),
-            "teacher": digest(teacher) if teacher is not None else None,
-            "data": run.data.fingerprint,
+            "model": _network(run, learner.model),
+            "teacher": _network(run, teacher) if teacher is not None else None,
+            "data": data_identity(run.data),
             "settings": run.settings,
             "seed": run.seed,
             "execution": learner.execution.model_copy(update={"images_per_second": {}}),
@@ -144,6 +146,11 @@ def _key(run: Run, teacher: nn.Module | None) -> str:
             "processes": processes.count(),
         }
     )
+
+
+def _network(run: Run, model: nn.Module) -> list[str]:
+    """What a network computes, and with which weights."""
+    return [identity(model, run.data.train.shape), digest(model)]
 
 
 def _require_equal_parts(batch_size: int) -> None:
@@ -158,9 +165,8 @@ def _cache(folder: Path, run: Run, teacher: nn.Module) -> TeacherCache | None:
         run.progress.note(f"the teacher's outputs would take more than {MOST_BYTES / 1e9:g} GB: they aren't kept")
         return None
     made_by = {
-        "teacher": digest(teacher),
-        "data": run.data.fingerprint,
-        "augmentation": vars(run.data.augmentation),
+        "teacher": _network(run, teacher),
+        "data": data_identity(run.data),
         "seed": run.seed,
         "images": [run.images, processes.rank(), processes.count()],
         "precision": run.learner.execution.teacher_precision,

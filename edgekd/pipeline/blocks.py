@@ -8,8 +8,8 @@ from typing import Any
 from edgekd import files
 from edgekd.errors import NoDeviceError
 from edgekd.export.outputs import some
-from edgekd.pipeline.job import Job
-from edgekd.pipeline.ladder import Written, write_rungs
+from edgekd.pipeline.job import Job, made_with
+from edgekd.pipeline.ladder import Written, write_rungs, written_for
 from edgekd.pipeline.measuring import QUICK, measured
 from edgekd.profiling.statistics import percentile, samples_ms
 from edgekd.prune.pruner import Pruner
@@ -47,7 +47,12 @@ def savings_ms(job: Job, pruner: Callable[[], Pruner], network: Mapping[str, Any
     if job.device is None:
         message = "order = 'latency' needs the latency without each block, and there is no device to measure it on"
         raise NoDeviceError(message, "Give a --device of the target, or set the order to 'position' or 'influence'.")
-    inputs = {"network": dict(network), "target": [job.target.runtimes, job.target.precisions, job.target.max_opset]}
+    inputs = {
+        "network": dict(network),
+        "target": written_for(job),
+        "calibration": [job.images, _CALIBRATION_IMAGES],
+        "made with": made_with(),
+    }
     found, folder, _ = job.run.stage("blocks", inputs, Shortened, lambda to: _write(job, pruner(), to))
     names, saved = list(found.without), {}
     for first in range(0, len(names), _AT_ONCE):

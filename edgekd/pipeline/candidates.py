@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from edgekd.export.outputs import some
 from edgekd.gate.judge import judge, latency_status
-from edgekd.pipeline.job import Job
-from edgekd.pipeline.ladder import Written, write_rungs
+from edgekd.pipeline.job import Job, made_with
+from edgekd.pipeline.ladder import Written, write_rungs, written_for
 from edgekd.pipeline.measuring import QUICK, measured
-from edgekd.pipeline.students import Student, Students, load
+from edgekd.pipeline.net import Net
+from edgekd.pipeline.students import Student, Students
 from edgekd.profiling.statistics import percentile, ratio, samples_ms
 from edgekd.results import Candidate, Ladder, RungLatency
 from edgekd.schema import Artifact, Budget, Measurement, Value
@@ -60,18 +60,21 @@ def _rungs(
 
 
 def _sketch(job: Job, student: Student, folder: Path) -> tuple[Sketch, Path]:
-    calibration = some(job.data.train, _CALIBRATION_IMAGES)
+    net = Net(job, folder / student.weights, student.sha256, folder / student.structure)
     name = f"pruned-{student.ratio:g}"
 
     def build(to: Path) -> Sketch:
-        written = write_rungs(job, name, load(folder, student), to, calibration=calibration, sha256=student.sha256)
+        calibration = some(job.data.train, _CALIBRATION_IMAGES)
+        written = write_rungs(job, name, net.module(), to, calibration=calibration, sha256=student.sha256)
         return Sketch(artifacts=tuple(rung.artifact for rung in written if isinstance(rung, Written)))
 
-    inputs: dict[str, Any] = {
-        "student": student.sha256,
-        "target": [job.target.runtimes, job.target.precisions],
+    inputs = {
+        "student": net.key,
         "name": name,
-        "feeding": job.feeding,
+        "model": job.recipe.model,
+        "target": written_for(job),
+        "calibration": [job.images, _CALIBRATION_IMAGES],
+        "made with": made_with(),
     }
     sketch, where, _ = job.run.stage("sketch", inputs, Sketch, build)
     return sketch, where

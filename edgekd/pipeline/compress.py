@@ -14,8 +14,9 @@ from edgekd.pipeline.finish import Finished, finish
 from edgekd.pipeline.job import Job
 from edgekd.pipeline.ladder import ladder, require_feeding
 from edgekd.pipeline.learn import Lessons
-from edgekd.pipeline.line import Net, fresh, require_losses, walk
+from edgekd.pipeline.line import fresh, require_losses, walk
 from edgekd.pipeline.measuring import device_of_target
+from edgekd.pipeline.net import Net
 from edgekd.pipeline.planning import learns_unpruned, planned, require_plan
 from edgekd.pipeline.prunable import require_prunable
 from edgekd.pipeline.students import Students
@@ -98,8 +99,9 @@ def _compressed(job: Job) -> tuple[Network, Path, Finished]:
     require_prunable(job)
     network, model, weights = teacher(job)
     taught = lessons(job, network, model)
-    original = Original(network, weights, *ladder(job, "baseline", model, network.sha256), taught)
-    start = fresh(job) if job.recipe.student else Net(job, weights, network.sha256)
+    whole = Net(job, weights, network.sha256)
+    original = Original(network, weights, *ladder(whole, "baseline"), taught)
+    start = fresh(job) if job.recipe.student else whole
     with Students(start.job, start.weights, start.sha256) as students:
         plan = planned(job, students, network, weights, (original.ladder, original.folder))
     return network, weights, _finish(job, start, original, plan)
@@ -136,7 +138,7 @@ def _train(job: Job, start: Net, original: Original, plan: Plan) -> Finished:
             student=baseline,
         )
     network, net = walk(start, plan.ratio, original.lessons)
-    exported = ladder(net.job, "student", net.module(), net.sha256)
+    exported = ladder(net, "student")
     return finish(
         job,
         plan,

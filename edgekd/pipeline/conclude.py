@@ -8,7 +8,7 @@ from edgekd.export.feeding import manifest
 from edgekd.export.outputs import Runner, accuracy
 from edgekd.gate.judge import judge
 from edgekd.pipeline.finish import Finished
-from edgekd.pipeline.job import Job
+from edgekd.pipeline.job import Job, made_with
 from edgekd.profiling.statistics import percentile, ratio
 from edgekd.recipe import to_toml
 from edgekd.report.markdown import markdown
@@ -62,7 +62,11 @@ def _tested(job: Job, finished: Finished) -> Tested:
         runners = [Runner(path, rung.artifact.runtime, job.feeding) for rung, path in finished.files]
         return Tested(accuracies=tuple(accuracy(runner, job.data, "test") for runner in runners))
 
-    inputs = {"files": [rung.artifact.sha256 for rung, _ in finished.files], "data": job.data.fingerprint}
+    inputs = {
+        "files": [[rung.artifact.sha256, rung.artifact.runtime] for rung, _ in finished.files],
+        "data": [job.data.name, job.images],
+        "made with": made_with(),
+    }
     return job.run.stage("tested", inputs, Tested, build)[0]
 
 

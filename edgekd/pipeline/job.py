@@ -1,16 +1,20 @@
 """What every stage of `compress` works on."""
 
+import importlib.metadata
 from dataclasses import dataclass
+from functools import cache, cached_property
 
 import torch
 from torch import Tensor, nn
 
+from edgekd.data import identity as data_identity
 from edgekd.data.dataset import Dataset
 from edgekd.devices._base import Device
 from edgekd.progress import Progress
 from edgekd.schema import Budget, Feeding, Recipe, Target
 from edgekd.store import Store
 from edgekd.zoo.build import build
+from edgekd.zoo.identity import identity
 
 
 @dataclass(frozen=True)
@@ -52,3 +56,29 @@ class Job:
         torch.manual_seed(self.recipe.seed)
         channels, height, width = self.data.train.shape
         return build(self.recipe.model, classes=len(self.data.classes), channels=channels, size=(height, width))
+
+    @cached_property
+    def identity(self) -> str:
+        """What the recipe's model computes, whatever its weights: its name may stand for another one tomorrow."""
+        return identity(self.network(), self.data.train.shape)
+
+    @cached_property
+    def images(self) -> str:
+        """What decides the images, and how a network sees them."""
+        return data_identity.identity(self.data)
+
+
+_LIBRARIES = ("torch", "onnx", "onnxscript", "onnxruntime")
+
+
+@cache
+def made_with() -> dict[str, str | None]:
+    """The versions of what exports networks, quantises them and runs the files: another one makes other files."""
+    return {name: _version(name) for name in _LIBRARIES}
+
+
+def _version(library: str) -> str | None:
+    try:
+        return importlib.metadata.version(library)
+    except importlib.metadata.PackageNotFoundError:
+        return None

@@ -14,7 +14,8 @@ from edgekd.export.feeding import Array, fed, graph, stamp
 from edgekd.export.onnx import OPSET, export_onnx
 from edgekd.export.outputs import Runner, accuracy, some
 from edgekd.export.parity import compare, failure
-from edgekd.pipeline.job import Job
+from edgekd.pipeline.job import Job, made_with
+from edgekd.pipeline.net import Net
 from edgekd.profiling.artifact import describe
 from edgekd.results import Dropped, Ladder, Parity, Rung
 from edgekd.schema import Artifact
@@ -31,24 +32,24 @@ class Written:
     exporter: str
 
 
-def ladder(job: Job, name: str, model: nn.Module, sha256: str) -> tuple[Ladder, Path]:
-    """Every rung of `model` (whose weights have this hash), checked, and the folder of the files.
+def ladder(net: Net, name: str) -> tuple[Ladder, Path]:
+    """Every rung of a network, checked, and the folder of the files.
 
     Raises:
         UnsupportedModelError: not even one rung passed its check.
     """
+    job = net.job
     job.progress.stage("ladder", f"exporting {name} in every precision and checking each")
     inputs = {
         "name": name,
-        "weights": sha256,
+        "network": net.key,
+        "model": job.recipe.model,
         "quantize": job.recipe.quantize,
-        "target": [job.target.runtimes, job.target.precisions, job.target.max_opset],
-        "feeding": job.feeding,
-        "data": job.data.fingerprint,
+        "target": written_for(job),
+        "data": [job.data.name, job.images],
+        "made with": made_with(),
     }
-    result, folder, _ = job.run.stage(
-        f"ladder-{name}", inputs, Ladder, lambda folder: _build(job, name, model, sha256, folder)
-    )
+    result, folder, _ = job.run.stage(f"ladder-{name}", inputs, Ladder, lambda folder: _build(net, name, folder))
     for gone in result.dropped:
         job.progress.note(f"{gone.name}: dropped: {gone.why}")
     if not result.rungs:
@@ -57,13 +58,14 @@ def ladder(job: Job, name: str, model: nn.Module, sha256: str) -> tuple[Ladder, 
     return result, folder
 
 
-def _build(job: Job, name: str, model: nn.Module, sha256: str, folder: Path) -> Ladder:
+def _build(net: Net, name: str, folder: Path) -> Ladder:
+    job, model = net.job, net.module()
     images = some(job.data.val, _PARITY_IMAGES)
     with torch.inference_mode():
         reference = np.concatenate([model(part).numpy() for part in torch.split(torch.from_numpy(images), 64)])
     rungs, dropped = [], []
     calibration = some(job.data.train, job.recipe.quantize.images)
-    written = list(write_rungs(job, name, model, folder, calibration=calibration, sha256=sha256))
+    written = list(write_rungs(job, name, model, folder, calibration=calibration, sha256=net.sha256))
     for done, rung in enumerate(written):
         if isinstance(rung, Dropped):
             dropped.append(rung)
@@ -119,6 +121,11 @@ def write_rungs(
 def require_feeding(job: Job) -> None:
     """Raises UnsupportedModelError where files are to take pixels and the data's images aren't any."""
     fed(some(job.data.val, 64), job.feeding)
+
+
+def written_for(job: Job) -> list[object]:
+    """What of the target, and of how they are fed, decides the files of a network."""
+    return [job.target.runtimes, job.target.precisions, job.target.max_opset, job.feeding]
 
 
 def runtimes(job: Job) -> list[str]:

@@ -28,8 +28,8 @@ class Lessons:
     """Who teaches, and what of it the student has."""
 
     teacher: nn.Module
-    sha256: str
-    """Of the teacher's weights; of all teachers' together."""
+    key: str
+    """Of the teacher with its weights; of all teachers together."""
     kept: Mapping[str, tuple[int, ...]] | None = None
     """The teacher's channels that the student's layers kept, where that is known."""
 

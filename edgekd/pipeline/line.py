@@ -1,18 +1,19 @@
 """The line: the recipe's steps, from the network that it begins with to the student."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from edgekd import files
+from edgekd.distill import processes
 from edgekd.distill.evaluate import evaluate
 from edgekd.distill.forward import see
 from edgekd.distill.objective import build_objective
 from edgekd.distill.step import pruned_weights
 from edgekd.pipeline.job import Job
 from edgekd.pipeline.learn import Lessons, learn, two_images
+from edgekd.pipeline.net import Net
 from edgekd.pipeline.students import Students
 from edgekd.prune.kept import channels_kept
 from edgekd.results import Network
@@ -20,36 +21,11 @@ from edgekd.schema import Accuracy, Recipe, Recovery, Step, Value
 from edgekd.zoo.anew import another, draw_anew
 from edgekd.zoo.cost import macs, parameters
 from edgekd.zoo.frozen import unfreeze
-from edgekd.zoo.structure import Structure, load_student
-from edgekd.zoo.weights import load_weights, save_weights
+from edgekd.zoo.identity import digest
+from edgekd.zoo.structure import Structure
+from edgekd.zoo.weights import save_weights
 
 WEIGHTS = "student.safetensors"
-
-
-@dataclass(frozen=True)
-class Net:
-    """A network between two steps."""
-
-    job: Job
-    """The run's, with the network's architecture as the recipe's model."""
-    weights: Path
-    sha256: str
-    structure: Path | None = None
-    """What pruning left of the architecture; None where it is whole."""
-    sparse: bool = False
-    """Whether single weights were pruned, which stay zero."""
-    int8: bool = False
-    """Whether its trainings round to INT8."""
-    seconds: float = 0.0
-    """What its trainings took."""
-
-    def module(self) -> nn.Module:
-        """The network, in eval mode."""
-        if self.structure:
-            return load_student(Structure.read(self.structure), self.weights).eval()
-        model = self.job.network()
-        load_weights(model, self.weights)
-        return model.eval()
 
 
 class Fresh(Value):
@@ -63,18 +39,13 @@ def fresh(job: Job) -> Net:
     """The recipe's student with random weights."""
     assert job.recipe.student is not None
     own = replace(job, recipe=job.recipe.model_copy(update={"model": job.recipe.student}))
+    drawn = replace(own, recipe=own.recipe.model_copy(update={"seed": another(job.recipe.seed)})).network()
 
     def build(folder: Path) -> Fresh:
-        drawn = replace(own, recipe=own.recipe.model_copy(update={"seed": another(job.recipe.seed)}))
-        save_weights(drawn.network(), folder / WEIGHTS)
+        save_weights(drawn, folder / WEIGHTS)
         return Fresh(file=WEIGHTS, sha256=files.sha256(folder / WEIGHTS))
 
-    inputs = {
-        "model": own.recipe.model,
-        "seed": job.recipe.seed,
-        "classes": len(job.data.classes),
-        "shape": job.data.train.shape,
-    }
+    inputs = {"network": own.identity, "weights": digest(drawn)}
     made, folder, _ = job.run.stage("fresh", inputs, Fresh, build)
     return Net(own, folder / made.file, made.sha256)
 
@@ -146,7 +117,7 @@ def _reset(net: Net) -> Net:
         save_weights(model, folder / WEIGHTS)
         return Fresh(file=WEIGHTS, sha256=files.sha256(folder / WEIGHTS))
 
-    inputs = {"network": net.sha256, "sparse": net.sparse, "seed": net.job.recipe.seed}
+    inputs = {"network": net.key, "sparse": net.sparse, "seed": net.job.recipe.seed}
     made, folder, _ = net.job.run.stage("reset", inputs, Fresh, build)
     return replace(net, weights=folder / made.file, sha256=made.sha256)
 
@@ -161,13 +132,15 @@ def _train(net: Net, settings: Recovery, lessons: Lessons) -> tuple[Network, Net
         lessons = replace(lessons, kept=channels_kept(job.network().eval(), job.example, structure))
     job.progress.stage("recover", f"training the student ({parameters(model):,} parameters)")
     inputs = {
-        "student": net.sha256,
-        "teacher": lessons.sha256,
-        "data": job.data.fingerprint,
+        "student": net.key,
+        "teacher": lessons.key,
+        "kept": {layer: list(channels) for layer, channels in (lessons.kept or {}).items()},
+        "data": job.images,
         "seed": job.recipe.seed,
         "settings": settings,
         "sparse": net.sparse,
-        "int8": net.int8,
+        "int8": job.recipe.quantize.images if net.int8 else None,
+        "processes": processes.count(),
     }
     network, folder, _ = job.run.stage(
         "recover",

@@ -79,11 +79,12 @@ class Students:
         self._needs_images = method.NEEDS_IMAGES
         self._inputs: dict[str, Any] = {
             "model": job.recipe.model,
+            "network": job.identity,
             "teacher": sha256,
             "structure": files.sha256(structure) if structure else None,
             "method": self._settings.method,
             "options": self._options,
-            "data": job.data.fingerprint if self._needs_images else None,
+            "data": job.images,
             "block": job.target.channel_block,
             "shape": job.data.train.shape,
         }
@@ -188,7 +189,7 @@ def _calibration(job: Job, count: int) -> Path:
         files.write_bytes(folder / "calibration.safetensors", safetensors.torch.save(tensors))
         return Calibration(file="calibration.safetensors")
 
-    inputs = {"data": job.data.fingerprint, "images": count}
+    inputs = {"data": job.images, "images": count}
     stored, folder, _ = job.run.stage("calibration", inputs, Calibration, build)
     return folder / stored.file
 

@@ -7,18 +7,21 @@ from pathlib import Path
 from torch import nn
 
 from edgekd import files
+from edgekd.distill import processes
 from edgekd.distill.ensemble import Ensemble
 from edgekd.distill.evaluate import evaluate
 from edgekd.errors import StorageError
 from edgekd.pipeline.doubts import doubts
 from edgekd.pipeline.job import Job
 from edgekd.pipeline.learn import Lessons, learn
+from edgekd.pipeline.net import Net
 from edgekd.pipeline.trial import require_normalisation, try_normalisations
 from edgekd.results import Network, NormalisationTrial
 from edgekd.schema import Accuracy
 from edgekd.store import fingerprint
 from edgekd.zoo.cost import macs, parameters
 from edgekd.zoo.frozen import frozen, frozen_at_random, unfreeze
+from edgekd.zoo.identity import digest
 from edgekd.zoo.weights import load_weights, save_weights
 
 WEIGHTS = "teacher.safetensors"
@@ -42,15 +45,20 @@ def teacher(job: Job) -> tuple[Network, nn.Module, Path]:
 def lessons(job: Job, network: Network, model: nn.Module) -> Lessons:
     """What students learn from: the teacher, and the recipe's tutors beside it."""
     if not job.recipe.tutors:
-        return Lessons(model, network.sha256)
-    members, weights, digests = [model], [1.0], [network.sha256]
+        return Lessons(model, _key(job, network))
+    members, weights, keys = [model], [1.0], [_key(job, network)]
     for tutor in job.recipe.tutors:
         own = {"model": tutor.model, "weights": tutor.weights, "seed": tutor.seed}
-        trained, other, _ = teacher(replace(job, recipe=job.recipe.model_copy(update=own)))
+        theirs = replace(job, recipe=job.recipe.model_copy(update=own))
+        trained, other, _ = teacher(theirs)
         members.append(other)
         weights.append(tutor.weight)
-        digests.append(trained.sha256)
-    return Lessons(Ensemble(members, weights), fingerprint({"teachers": digests, "weights": weights}))
+        keys.append(_key(theirs, trained))
+    return Lessons(Ensemble(members, weights), fingerprint({"teachers": keys, "weights": weights}))
+
+
+def _key(job: Job, network: Network) -> str:
+    return Net(job, Path(network.weights), network.sha256).key
 
 
 def _given(job: Job, model: nn.Module, weights: Path) -> tuple[Network, Path]:
@@ -70,10 +78,10 @@ def _given(job: Job, model: nn.Module, weights: Path) -> tuple[Network, Path]:
         )
 
     try:
-        digest = files.sha256(weights)
+        sha256 = files.sha256(weights)
     except OSError as e:
         raise StorageError(f"{weights}: {e.strerror}", "Give the path of the model's weights.") from e
-    inputs = {"model": job.recipe.model, "data": job.data.fingerprint, "weights": digest}
+    inputs = {"network": job.identity, "data": job.images, "weights": sha256}
     trial = None if job.normalisation_stated else _tried(job, model, weights, inputs)
     network, folder, _ = job.run.stage("teacher", inputs, Network, build)
     return network.model_copy(update={"trial": trial}), folder
@@ -99,11 +107,13 @@ def _trained(job: Job, model: nn.Module) -> tuple[Network, Path]:
     job.progress.stage("teacher", f"training {job.recipe.model} on {job.data.name}")
     _unfreeze_random(job, model)
     inputs = {
-        "model": job.recipe.model,
-        "data": job.data.fingerprint,
+        "network": job.identity,
+        "weights": digest(model),
+        "data": job.images,
         "seed": job.recipe.seed,
         "settings": settings,
         "frozen": frozen(model),
+        "processes": processes.count(),
     }
     network, folder, found = job.shared.stage(
         "teacher",
@@ -114,7 +124,9 @@ def _trained(job: Job, model: nn.Module) -> tuple[Network, Path]:
     )
     if found:
         job.progress.note("teacher: trained before, found again")
-    return network, folder
+    # the same images may be called otherwise in another run
+    val = network.val.model_copy(update={"dataset": job.data.name})
+    return network.model_copy(update={"val": val}), folder
 
 
 def _unfreeze_random(job: Job, model: nn.Module) -> None:

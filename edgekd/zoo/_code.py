@@ -1,9 +1,10 @@
 """A network's operations as torch.fx sees them; its source code, where it can't see all of them."""
 
+import copy
 import hashlib
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import FunctionType, ModuleType
 
@@ -14,21 +15,18 @@ from edgekd.zoo._settings import code, without_addresses
 
 _SEEN_THROUGH = {"torch", "operator", "_operator", "builtins", "math"}
 """Whose functions do what their names say; of others, torch.fx shows the name alone."""
-_INSTALLED = ("site-packages", "dist-packages")
+_ZOO = Path(__file__).parent
 
 
 def operations(model: nn.Module) -> str | None:
     """The graph in evaluation and in training; None where the network branches on its data, or calls functions that the
     graph shows by their names alone.
     """
-    modes = {module: module.training for module in model.modules()}
     try:
-        graphs = [_graph(model.train(mode)) for mode in (False, True)]
+        # a copy, since tracing leaves constants in it
+        graphs = [_graph(copy.deepcopy(model).train(mode)) for mode in (False, True)]
     except Exception:  # tracing runs the model's own code on stand-ins for tensors, which can raise anything
         return None
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
     if any(_hides(node) for graph in graphs for node in graph.nodes):
         return None
     return without_addresses("\n".join(str(graph) for graph in graphs))
@@ -49,7 +47,7 @@ def _hides(node: fx.Node) -> bool:
 
 
 def sources(model: nn.Module) -> str:
-    """The code of the network's classes, with all that is loaded from beside it; of installed libraries, the version."""
+    """The code of all that is loaded from beside the network's classes; of installed libraries, the version."""
     kinds = {kind for module in model.modules() for kind in type(module).__mro__}
     found = {_source(sys.modules.get(kind.__module__), kind) for kind in kinds if kind is not object}
     scripted = [m.code for m in model.modules() if isinstance(m, torch.jit.ScriptModule) and hasattr(m, "code")]
@@ -61,24 +59,33 @@ def _source(module: ModuleType | None, kind: type) -> str:
     version = getattr(sys.modules.get(package), "__version__", None)
     file = getattr(module, "__file__", None)
     if file is None:
-        return f"{kind.__qualname__} {sorted(code(f.__code__) for f in vars(kind).values() if isinstance(f, FunctionType))}"
-    if version is not None and any(part in _INSTALLED for part in Path(file).parts):
+        own = (function for function in vars(kind).values() if isinstance(function, FunctionType))
+        return f"{kind.__qualname__} {sorted(code(function.__code__) for function in own)}"
+    if package == "edgekd":
+        return f"edgekd {_digest(_ZOO.rglob('*.py'))}"
+    if version is not None and _installed(Path(file)):
         return f"{package} {version}"
     depth = kind.__module__.count(".") + Path(file).name.startswith("__init__.")
-    return f"{package} {_beside(Path(file).resolve().parents[depth])}"
+    folder = Path(file).resolve().parents[depth]
+    loaded = (path for path in _loaded() if path.is_relative_to(folder) and not _installed(path.relative_to(folder)))
+    return f"{package} {_digest(loaded)}"
 
 
-def _beside(folder: Path) -> str:
-    """The digest of all that is loaded from below a folder, but for what is installed there."""
-    hashed = hashlib.sha256()
-    for file in sorted(set(_loaded(folder))):
-        hashed.update(file.name.encode("utf-8", "surrogateescape") + file.read_bytes())
-    return hashed.hexdigest()
+def _installed(path: Path) -> bool:
+    return any(part in ("site-packages", "dist-packages") for part in path.parts)
 
 
-def _loaded(folder: Path) -> Iterator[Path]:
+def _loaded() -> Iterator[Path]:
+    """The files of all modules; some name none, or one that isn't there."""
     for module in list(sys.modules.values()):
         if file := getattr(module, "__file__", None):
-            path = Path(file).resolve()
-            if path.is_relative_to(folder) and not any(part in _INSTALLED for part in path.relative_to(folder).parts):
-                yield path
+            path = Path(file)
+            if path.is_absolute() and path.is_file():
+                yield path.resolve()
+
+
+def _digest(files: Iterable[Path]) -> str:
+    hashed = hashlib.sha256()
+    for file in sorted(set(files)):
+        hashed.update(file.name.encode("utf-8", "surrogateescape") + file.read_bytes())
+    return hashed.hexdigest()

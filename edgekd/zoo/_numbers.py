@@ -1,6 +1,7 @@
 """What comes out of a network whose weights are drawn by their names, rounded to what every process computes alike."""
 
 import copy
+import math
 import random
 import zlib
 from collections.abc import Iterator
@@ -37,7 +38,7 @@ def outputs(model: nn.Module, shape: tuple[int, int, int], *, training: bool) ->
 def _run(model: nn.Module, images: Tensor) -> Any:
     torch.manual_seed(0)
     random.seed(0)
-    np.random.seed(0)  # noqa: NPY002  # the state that a user's code may draw from
+    np.random.seed(0)  # the state that a user's code may draw from
     return model(images.clone())
 
 
@@ -50,14 +51,15 @@ def _draw(model: nn.Module) -> None:
     }
     with torch.no_grad():
         for name, tensor in (*model.named_parameters(), *model.named_buffers()):
-            if tensor.is_floating_point() and name not in temporary and not isinstance(tensor, nn.UninitializedParameter):
+            lazy = isinstance(tensor, nn.UninitializedParameter)
+            if tensor.is_floating_point() and not lazy and name not in temporary:
                 tensor.copy_(_drawn(name, tensor))
 
 
 def _drawn(name: str, like: Tensor) -> Tensor:
     values = torch.randn(like.shape, generator=_generator(name))
     if like.ndim > 1:
-        return values * (2 * len(like) / max(1, like.numel())) ** 0.5
+        return values * math.sqrt(2 * len(like) / max(1, like.numel()))
     return values.abs() * 0.5 + 0.5 if name.endswith(("weight", "var")) else values * 0.1
 
 

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from edgekd.data.dataset import Dataset
-from edgekd.distill.checkpoint import digest
 from edgekd.distill.engine import Trained, train
 from edgekd.distill.epoch import Epoch
 from edgekd.distill.evaluate import Score, evaluate
@@ -22,6 +21,7 @@ from edgekd.progress import Silent
 from edgekd.results import Execution
 from edgekd.schema import Recovery, Training
 from edgekd.zoo.build import build
+from edgekd.zoo.identity import digest
 
 SHORT = Training(epochs=3, batch_size=64, learning_rate=0.05)
 
@@ -44,6 +44,14 @@ def with_dropout() -> nn.Module:
     first = [nn.Conv2d(1, 8, 3, stride=2), nn.BatchNorm2d(8), nn.ReLU()]
     second = [nn.Conv2d(8, 16, 3), nn.BatchNorm2d(16), nn.ReLU()]
     return nn.Sequential(*first, *second, nn.Flatten(), nn.Dropout(0.3), nn.Linear(16 * 5 * 5, 10))
+
+
+def with_other_activations() -> nn.Module:
+    """Of the same weights, names and shapes."""
+    model = with_dropout()
+    assert isinstance(model, nn.Sequential)
+    model[2] = nn.SiLU()
+    return model
 
 
 def test_learns_the_digits_without_reading_the_test_split(digits: Dataset, tmp_path: Path) -> None:
@@ -154,6 +162,8 @@ def test_checkpoint_of_another_training_is_not_used(few_digits: Dataset, tmp_pat
         {"seed": 1},
         {"execution": Execution(memory_format="channels_last")},
         {"teacher": other_teacher},
+        {"teacher": with_other_activations()},
+        {"model": with_other_activations()},
         {"teacher": None, "objective": labels()},
         {"objective": distilled(temperature=2)},
         {"model": other_model},
@@ -270,16 +280,17 @@ def test_second_student_of_the_same_views_does_not_ask_the_teacher(few_digits: D
     assert digests[0] == digests[1] == digests[2]
 
 
-@pytest.mark.parametrize("what", ["seed", "teacher", "augmentation"])
+@pytest.mark.parametrize("what", ["seed", "teacher", "activations", "augmentation"])
 def test_cache_is_of_these_views_and_this_teacher_alone(few_digits: Dataset, tmp_path: Path, what: str) -> None:
     teacher, once = with_dropout(), Training(epochs=1, batch_size=64)
     given: dict[str, Any] = {"teacher": teacher, "data": few_digits, "seed": 0}
     other: dict[str, Any] = {
         "seed": 1,
         "teacher": build("resnet8", classes=10, channels=1),
+        "activations": with_other_activations(),
         "augmentation": replace(few_digits, augmentation=replace(few_digits.augmentation, pad=1)),
     }
-    changed = {**given, ("data" if what == "augmentation" else what): other[what]}
+    changed = {**given, {"augmentation": "data", "activations": "teacher"}.get(what, what): other[what]}
     for index, arguments in enumerate((given, changed)):
         common = {"objective": distilled(), "cache": tmp_path / "cache", "settings": once}
         run(with_dropout(), checkpoint=tmp_path / f"{index}.pt", **common, **arguments)

@@ -2,9 +2,9 @@ import pytest
 import torch
 from torch import nn
 
-from edgekd.distill.checkpoint import digest
 from edgekd.distill.ensemble import Ensemble
 from edgekd.errors import EdgekdError
+from edgekd.zoo.identity import digest
 
 
 def test_gives_the_weighted_mean_of_the_logits() -> None:

@@ -6,13 +6,13 @@ import torch
 from torch import Tensor, nn
 
 from edgekd.data.dataset import Dataset
-from edgekd.distill.checkpoint import digest
 from edgekd.distill.execution import choose_execution
 from edgekd.distill.losses.ce import CrossEntropy
 from edgekd.distill.objective import Objective, Term, build_objective
 from edgekd.errors import UnsupportedModelError
 from edgekd.results import Execution
 from edgekd.schema import Recovery, Training
+from edgekd.zoo.identity import digest
 
 pytestmark = pytest.mark.alone
 

@@ -3,12 +3,12 @@ import torch
 from torch import Tensor, nn
 
 from edgekd.data.dataset import Dataset
-from edgekd.distill.checkpoint import digest
 from edgekd.distill.ensemble import Ensemble
 from edgekd.distill.forward import teach
 from edgekd.distill.teacher import frozen
 from edgekd.results import Execution
 from edgekd.zoo.build import build
+from edgekd.zoo.identity import digest
 
 CPU = torch.device("cpu")
 

@@ -9,7 +9,8 @@ from edgekd import catalog, files
 from edgekd.data.load import load_dataset
 from edgekd.pipeline.job import Job
 from edgekd.pipeline.learn import Lessons
-from edgekd.pipeline.line import Net, walk
+from edgekd.pipeline.line import walk
+from edgekd.pipeline.net import Net
 from edgekd.progress import Silent
 from edgekd.recipe import recipe
 from edgekd.store import Store

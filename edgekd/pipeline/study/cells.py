@@ -4,7 +4,8 @@ from dataclasses import dataclass, replace
 
 from edgekd.distill.step import on_threads
 from edgekd.pipeline.job import Job
-from edgekd.pipeline.line import Net, fresh, walk
+from edgekd.pipeline.line import fresh, walk
+from edgekd.pipeline.net import Net
 from edgekd.pipeline.study.pictures import Picture, picture
 from edgekd.pipeline.study.teaching import Teaching, Tested, tested
 from edgekd.results import Network
@@ -31,7 +32,7 @@ def make(job: Job, taught: Teaching, *, representations: bool) -> Made:
     network, net = walk(beginning(own, taught), own.recipe.prune.ratio or 0.0, taught.lessons)
     model = net.module()
     with on_threads(taught.execution.threads):
-        found = tested(own, net.sha256, model)
+        found = tested(net, own, model)
         seen = picture(own, net, model, taught) if representations else None
     cell = Cell(
         seed=own.recipe.seed,

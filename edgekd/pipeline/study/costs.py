@@ -40,13 +40,13 @@ def costs_of(
 def _of_students(school: School, taught: Teaching, made: Mapping[str, Made]) -> dict[str, Costs]:
     """The costs of one teacher's students by their arms, and its own."""
     job = school.bench.job
-    teacher = export(job, f"{taught.network.origin} {TEACHER}", taught.model, taught.network.sha256)
+    teacher = export(taught.net, f"{taught.network.origin} {TEACHER}")
     keys = {name: structure_key(cell.net) for name, cell in made.items()}
     files: dict[str, File] = {}
     for name, key in keys.items():
         net = made[name].net
         try:
-            files[key] = files.get(key) or export(job, name, net.module(), net.sha256)
+            files[key] = files.get(key) or export(net, name)
         except UnsupportedModelError as e:
             job.progress.note(f"{name}: {e.message}")
     measured = latencies(job, teacher, files)

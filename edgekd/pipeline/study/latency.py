@@ -4,13 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from torch import nn
-
 from edgekd.errors import DeviceError, MeasurementError, UnsupportedModelError
 from edgekd.export.onnx import OPSET, export_onnx
-from edgekd.pipeline.job import Job
+from edgekd.pipeline.job import Job, made_with
 from edgekd.pipeline.ladder import runtimes
 from edgekd.pipeline.measuring import measured
+from edgekd.pipeline.net import Net
 from edgekd.profiling.artifact import describe
 from edgekd.profiling.statistics import percentile, ratio, samples_ms
 from edgekd.schema import Artifact, Interval, Measurement, Value
@@ -43,17 +42,24 @@ class Latency:
     ratio: Interval
 
 
-def export(job: Job, name: str, model: nn.Module, sha256: str) -> File:
-    """The fp32 file of a network whose weights have this hash; raises as `export_onnx`."""
+def export(net: Net, name: str) -> File:
+    """The fp32 file of a network; raises as `export_onnx`."""
+    job = net.job
     opset = min((OPSET, *job.target.max_opset.values()))
 
     def build(folder: Path) -> Exported:
         path = folder / "model.onnx"
-        export_onnx(model, job.example, path, opset=opset)
-        found = describe(path, name=name, precision="fp32", runtime=runtimes(job)[0], lineage={"weights": sha256})
+        export_onnx(net.module(), job.example, path, opset=opset)
+        found = describe(path, name=name, precision="fp32", runtime=runtimes(job)[0], lineage={"weights": net.sha256})
         return Exported(artifact=found)
 
-    inputs = {"network": sha256, "opset": opset, "shape": job.data.train.shape}
+    inputs = {
+        "network": net.key,
+        "opset": opset,
+        "shape": job.data.train.shape,
+        "runtimes": job.target.runtimes,
+        "made with": made_with(),
+    }
     stored, folder, _ = job.run.stage("exported", inputs, Exported, build)
     return File(stored.artifact.model_copy(update={"name": name}), folder / stored.artifact.file)
 

@@ -31,7 +31,8 @@ def settings_of(bench: Bench, arm: Arm, other: Arm, taught: Teaching) -> Setting
     Raises:
         UnsupportedModelError: none of the choices can be made.
     """
-    key = fingerprint({"arm": arm, "other": other, "teacher": taught.network.sha256})[:12]
+    device = bench.job.device.url if bench.job.device else None
+    key = fingerprint({"arm": arm, "other": other, "teacher": taught.net.key, "device": device})[:12]
     path = bench.job.run.root / "matched" / f"{key}.json"
     chosen = remembered(path, Chosen, lambda: _choose(bench, arm, other, taught))
     bench.job.progress.note(f"{arm.name}: {chosen.why}")
@@ -60,14 +61,14 @@ def _costs(bench: Bench, options: Mapping[str, Settings], taught: Teaching) -> d
         job = bench.job_of(settings, 0)
         try:
             network, net = untrained(job, taught)
-            files[key] = export(job, key, net.module(), net.sha256)
+            files[key] = export(net, key)
         except StorageError:
             raise
         except EdgekdError as e:
             job.progress.note(f"{settings}: left out: {e.message}")
             continue
         found[key] = (network.macs / taught.network.macs, "multiply-accumulates")
-    teacher = export(bench.job, "teacher", taught.model, taught.network.sha256)
+    teacher = export(taught.net, "teacher")
     measured = latencies(job, teacher, files)
     return {key: (measured[key].ratio.estimate, "latency") if key in measured else found[key] for key in found}
 

@@ -32,7 +32,7 @@ def for_as_long(school: School, found: Study, arm: Arm, other: Arm) -> Settings:
     Both ask their teacher anew for it, as a single training would. The teacher's own training isn't counted.
     """
     bench = school.bench
-    key = fingerprint({"arm": arm, "other": other, "teacher": school.teaching(arm.settings).lessons.sha256})[:12]
+    key = fingerprint({"arm": arm, "other": other, "teacher": school.teaching(arm.settings).lessons.key})[:12]
     path = bench.job.run.root / "matched" / f"epochs-{key}.json"
     pace = remembered(path, Pace, lambda: _pace(school, found, arm, other))
     bench.job.progress.note(f"{arm.name}: {pace.why}")

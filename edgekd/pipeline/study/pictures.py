@@ -3,7 +3,7 @@
 from torch import nn
 
 from edgekd.pipeline.job import Job
-from edgekd.pipeline.line import Net
+from edgekd.pipeline.net import Net
 from edgekd.pipeline.study.features import embeddings, linear_cka, plane, probe
 from edgekd.pipeline.study.teaching import TEST_IMAGES, Teaching
 from edgekd.schema import Accuracy, Value
@@ -24,7 +24,7 @@ class Picture(Value):
 
 def picture(job: Job, net: Net, model: nn.Module, taught: Teaching) -> Picture:
     """The features of a student beside the teacher's of the same images; raises as `features.embeddings`."""
-    inputs = {"student": net.sha256, "teacher": taught.network.sha256, "data": job.data.fingerprint}
+    inputs = {"student": net.key, "teacher": taught.net.key, "data": [job.data.name, job.images]}
     return job.run.stage("picture", inputs, Picture, lambda _: _picture(job, model, taught))[0]
 
 

@@ -16,6 +16,7 @@ from edgekd.pipeline.accepts import accepts
 from edgekd.pipeline.job import Job
 from edgekd.pipeline.learn import Lessons, two_images
 from edgekd.pipeline.line import fresh
+from edgekd.pipeline.net import Net
 from edgekd.pipeline.study.attempts import attempt, made
 from edgekd.pipeline.study.features import embeddings
 from edgekd.pipeline.study.job import Bench
@@ -50,6 +51,7 @@ class Teaching:
     """Its own, or those of the ensemble that it is in."""
     execution: Execution
     test: Images
+    net: Net
 
     @cached_property
     def features(self) -> Tensor:
@@ -66,14 +68,16 @@ def teaching(job: Job) -> Teaching:
     """The teacher of a job of seed 0; raises as `pipeline.accepts` and `pipeline.teacher`."""
     accepts(job)
     network, model, weights = teacher(job)
+    net = Net(job, weights, network.sha256)
     return Teaching(
         model=model,
         network=network,
         weights=weights,
-        tested=tested(job, network.sha256, model),
+        tested=tested(net, job, model),
         lessons=lessons(_alike(job, network.execution), network, model),
         execution=_execution(job, model, network.execution),
         test=job.data.test,
+        net=net,
     )
 
 
@@ -85,15 +89,15 @@ def _alike(job: Job, execution: Execution | None) -> Job:
     return replace(job, recipe=job.recipe.model_copy(update={"teacher": settings}))
 
 
-def tested(job: Job, sha256: str, model: nn.Module) -> Tested:
-    """A network, whose weights have this hash, on the test set, in fp32."""
+def tested(net: Net, job: Job, model: nn.Module) -> Tested:
+    """A network, which is at hand as `model`, on the test set, in fp32."""
 
     def build(_: Path) -> Tested:
         score = evaluate(model, job.data.test)
         test = Accuracy(correct=score.correct, images=score.images, dataset=job.data.name, split="test")
         return Tested(test=test, nonzero=nonzero(model))
 
-    return job.run.stage("tested", {"network": sha256, "data": job.data.fingerprint}, Tested, build)[0]
+    return job.run.stage("tested", {"network": net.key, "data": [job.data.name, job.images]}, Tested, build)[0]
 
 
 def _execution(job: Job, model: nn.Module, own: Execution | None) -> Execution:
@@ -105,7 +109,7 @@ def _execution(job: Job, model: nn.Module, own: Execution | None) -> Execution:
     recipe, settings = job.recipe, job.recipe.recover
     if own and not recipe.student:
         settings = settings.model_copy(update=own.model_dump(include=_WAYS))
-    key = fingerprint({"teacher": recipe.model, "student": recipe.student, "batch": settings.batch_size})
+    key = fingerprint({"teacher": job.identity, "student": recipe.student, "settings": settings})
 
     def timed() -> Execution:
         student = fresh(job).module() if recipe.student else job.network()
@@ -125,7 +129,7 @@ class School:
     def teaching(self, settings: Mapping[str, Any]) -> Teaching:
         """The teacher of the arms with these settings; raises as `teaching`, and the same error again."""
         job = self.bench.job_of(settings, 0)
-        own = {key: getattr(job.recipe, key) for key in ("model", "student")}
+        own = {key: getattr(job.recipe, key) for key in ("model", "student", "weights", "teacher")}
         key = fingerprint({**own, "tutors": [document(tutor) for tutor in job.recipe.tutors]})
         if key not in self._known:
             self._known[key] = attempt(lambda: teaching(job))

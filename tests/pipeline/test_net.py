@@ -1,0 +1,108 @@
+"""What results are kept under: changed code or weights are another network, in the same run folder or a new one."""
+
+import sys
+from dataclasses import replace
+
+import pytest
+
+from edgekd import catalog, files
+from edgekd.data.load import load_dataset
+from edgekd.pipeline.job import Job
+from edgekd.pipeline.learn import Lessons
+from edgekd.pipeline.line import fresh
+from edgekd.pipeline.net import Net
+from edgekd.pipeline.teacher import lessons, teacher
+from edgekd.progress import Silent
+from edgekd.schema import Recipe, Training, Tutor
+from edgekd.store import Store
+from edgekd.zoo.weights import save_weights
+
+NETS = """
+from torch import nn
+def make(classes, channels):
+    return nn.Sequential(nn.Conv2d(channels, 8, 3, 2, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+                         nn.Linear(8, classes))
+"""
+EDITED = NETS.replace("nn.ReLU()", "nn.Sigmoid()")
+TRAINED = Training(epochs=1, precision="fp32", memory_format="contiguous", threads=1, compiled=False)
+
+
+@pytest.fixture
+def job(tmp_path, monkeypatch):
+    """As `edgekd compress --model nets:make` starts anew, with nets.py as it is now."""
+
+    def start(code, **recipe):
+        folder = tmp_path / "project"
+        folder.mkdir(exist_ok=True)
+        monkeypatch.syspath_prepend(folder)
+        # of the same second and size as before, the bytecode would be that of before
+        monkeypatch.setattr(sys, "dont_write_bytecode", True)
+        (folder / "nets.py").write_text(code)
+        sys.modules.pop("nets", None)
+        stated = {"model": "nets:make", "data": "digits", "target": "x86-cpu", "budget": "b", "teacher": TRAINED}
+        return Job(
+            recipe=Recipe(**{**stated, **recipe}),
+            target=catalog.target("x86-cpu"),
+            budget=catalog.budget("half-latency"),
+            data=load_dataset("digits"),
+            device=None,
+            run=Store(tmp_path / "run"),
+            shared=Store(tmp_path / "shared"),
+            progress=Silent(),
+        )
+
+    yield start
+    sys.modules.pop("nets", None)
+
+
+def test_edited_code_is_another_teacher_and_the_same_code_is_found(job):
+    first, _, _ = teacher(job(NETS))
+    assert teacher(job(NETS))[0] == first
+    assert teacher(job(EDITED))[0].sha256 != first.sha256
+    assert teacher(job(NETS))[0] == first
+    assert len(list(job(NETS).shared.root.glob("stages/teacher-*"))) == 2
+
+
+def test_edited_code_is_another_network_with_the_same_weights(job, tmp_path):
+    ours = job(NETS)
+    save_weights(ours.network(), tmp_path / "w.safetensors")
+    given = {"weights": str(tmp_path / "w.safetensors")}
+    assert teacher(job(NETS, **given))[0].sha256 == teacher(job(EDITED, **given))[0].sha256
+    assert len(list(ours.run.root.glob("stages/teacher-*"))) == 2
+    sha256 = files.sha256(tmp_path / "w.safetensors")
+    keys = [Net(job(code), tmp_path / "w.safetensors", sha256).key for code in (NETS, EDITED, NETS)]
+    assert keys[0] == keys[2] != keys[1]
+    structure = tmp_path / "structure.json"
+    structure.write_text("{}")
+    assert Net(ours, tmp_path / "w.safetensors", sha256, structure).key != keys[0]
+
+
+def test_other_weights_to_begin_with_are_another_student(job):
+    own = {"student": "nets:make", "model": "resnet8"}
+    first = fresh(job(NETS, **own))
+    assert fresh(job(NETS, **own)).sha256 == first.sha256
+    wider = NETS.replace("nn.Flatten()", "nn.Flatten(), nn.Dropout(0.1)").replace("(8, classes)", "(8, classes)")
+    assert fresh(job(wider, **own)).weights != first.weights
+    assert fresh(job(NETS, **own, seed=1)).sha256 != first.sha256
+
+
+def test_students_of_edited_teachers_or_tutors_learn_anew(job):
+    def key(code, **recipe):
+        ours = job(code, **recipe)
+        network, model, _ = teacher(ours)
+        told = lessons(ours, network, model)
+        assert isinstance(told, Lessons)
+        return told.key
+
+    tutored = {"tutors": (Tutor(model="nets:make", seed=1),)}
+    keys = {key(NETS), key(EDITED), key(NETS, **tutored), key(EDITED, **tutored)}
+    assert len(keys) == 4
+    assert key(NETS, **tutored) in keys
+
+
+def test_images_seen_otherwise_are_another_teacher(job):
+    ours = job(NETS)
+    other = replace(ours, data=replace(ours.data, classes=tuple("abcdefghij")))
+    teacher(ours)
+    teacher(other)
+    assert len(list(ours.shared.root.glob("stages/teacher-*"))) == 2
