@@ -65,6 +65,7 @@ def _tested(job: Job, finished: Finished) -> Tested:
     inputs = {
         "files": [[rung.artifact.sha256, rung.artifact.runtime] for rung, _ in finished.files],
         "data": [job.data.name, job.images],
+        "feeding": job.feeding,
         "made with": made_with(),
     }
     return job.run.stage("tested", inputs, Tested, build)[0]

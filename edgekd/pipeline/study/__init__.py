@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from edgekd import catalog
+from edgekd.data.identity import identity
 from edgekd.data.load import load_dataset
 from edgekd.data.subset import subset
 from edgekd.pipeline.job import Job
@@ -52,7 +53,7 @@ def run_study(
         plan = Plan(
             study=name,
             data=data or scale.data,
-            data_fingerprint=images.fingerprint,
+            data_fingerprint=identity(images),
             scale=scale,
             seeds=seeds,
             target=kind.name,
