@@ -89,8 +89,12 @@ def require(module: str) -> ModuleType:
         raise EdgekdError(f"{missing} isn't installed", f"pip install '{what}'") from e
 
 
-def function(spec: str) -> Callable[..., Any]:
+def function(spec: str, otherwise: str = "") -> Callable[..., Any]:
     """The user's own function that `package.module:name` names; the working folder is searched last.
+
+    Args:
+        spec: which.
+        otherwise: what else could have been meant, told where there is no such module.
 
     Raises:
         EdgekdError: there is no such module or function, or importing the module fails.
@@ -105,7 +109,8 @@ def function(spec: str) -> Callable[..., Any]:
     except ModuleNotFoundError as e:
         if e.name != name and not name.startswith(f"{e.name}."):
             raise EdgekdError(f"importing {name} failed: {e}", f"Install {e.name}, or correct {name}.") from e
-        raise EdgekdError(f"no module {name!r}", f"It is looked for among the installed ones and in {here}.") from e
+        hint = f"It is looked for among the installed ones and in {here}. {otherwise}".rstrip()
+        raise EdgekdError(f"no module {name!r}", hint) from e
     except (Exception, SystemExit) as e:  # the user's own code may raise anything
         raise EdgekdError(f"importing {name} failed: {type(e).__name__}: {e}", f"Correct {name}.") from e
     found = getattr(module, attribute, None)

@@ -131,6 +131,15 @@ def copy(source: Path, to: Path) -> Path:
     return to
 
 
+def writable(folder: Path) -> bool:
+    """Whether files can be made in a folder, which may still have to be made itself."""
+    for there in (folder, *folder.absolute().parents):
+        # not Path.exists, which raises where it may not look
+        if os.path.lexists(there):
+            return os.path.isdir(there) and os.access(there, os.W_OK | os.X_OK)  # noqa: PTH112
+    return False
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Turns the system's refusal to write below `path` into a StorageError."""

@@ -5,10 +5,13 @@ written. What was killed in between is begun again in the same partial folder, w
 checkpoint.
 """
 
+import contextlib
 import hashlib
 import json
 import os
 import shutil
+import stat
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -20,7 +23,7 @@ from pydantic import ValidationError
 
 import edgekd
 from edgekd.errors import StorageError
-from edgekd.files import write_text, writing
+from edgekd.files import writable, write_text, writing
 from edgekd.schema import Value, document
 
 V = TypeVar("V", bound=Value)
@@ -30,11 +33,47 @@ _RESULT = "result.json"
 _SHOWN_DIGITS = 12
 
 
-def cache_folder() -> Path:
-    """Where results that several runs share are kept: $EDGEKD_CACHE, else the user's cache folder."""
+def cache_folder(note: Callable[[str], None] = lambda _: None) -> Path:
+    """Where results that several runs share are kept: $EDGEKD_CACHE, else the user's cache folder.
+
+    Args:
+        note: told where it is instead if the user has none that can be written.
+
+    Raises:
+        StorageError: $EDGEKD_CACHE can't be written.
+    """
     if given := os.environ.get("EDGEKD_CACHE"):
+        if not writable(Path(given)):
+            hint = "Name a folder in it that can be written, or unset it."
+            raise StorageError(f"$EDGEKD_CACHE: {given} can't be written", hint)
         return Path(given)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgekd"
+    usual = user_cache()
+    if usual and writable(usual):
+        return usual
+    why = f"{usual} can't be written" if usual else "there is no home folder"
+    folder = _temporary_cache()
+    note(f"{why}: results to share are kept in {folder}; $EDGEKD_CACHE names another folder")
+    return folder
+
+
+def user_cache() -> Path | None:
+    """The user's cache folder for edgekd; None where there is no home, as for a container's odd user."""
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgekd"
+    except RuntimeError:
+        return None
+
+
+def _temporary_cache() -> Path:
+    """The same folder each time, which nobody else may have made: what lies there is trusted."""
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    folder = Path(tempfile.gettempdir()) / f"edgekd-cache-{user}"
+    with contextlib.suppress(OSError):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+        if stat.S_ISDIR(found.st_mode) and found.st_uid == user and writable(folder):
+            return folder
+    return Path(tempfile.mkdtemp(prefix="edgekd-cache-"))
 
 
 def fingerprint(inputs: Mapping[str, Any]) -> str:

@@ -385,6 +385,23 @@ def test_wrong_usage_of_the_catalog_ends_in_2(tmp_path, arguments, says):
     assert says in found.stderr
 
 
+@pytest.mark.parametrize(
+    ("options", "says", "names"),
+    [
+        (["--data", "json:dum"], "json has no function 'dum'", "'dump'"),
+        (["--model", "json:dum"], "json has no function 'dum'", "'dump'"),
+        (["--data", "digit:s"], "no module 'digit'", "'digits'"),
+        (["--model", "resnet:make"], "no module 'resnet'", "'resnet"),
+    ],
+)
+def test_a_wrong_factory_is_told_with_one_list(tmp_path, options, says, names):
+    found = edgekd("compress", "--target", "jetson", "--out", tmp_path / "run", *options, cwd=tmp_path)
+    assert found.returncode == 2
+    assert says in found.stderr
+    assert names in found.stderr
+    assert found.stderr.count("Known:") == 1
+
+
 def test_files_are_validated_one_by_one(tmp_path, budget):
     wrong = tmp_path / "wrong.toml"
     wrong.write_text('name = "w"\n[latency]\nlimit = 3\n')

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from pathlib import Path
@@ -151,9 +152,52 @@ def test_a_timed_decision_is_taken_once(tmp_path):
     assert remembered(path, Count, lambda: Count(n=2)) == Count(n=1)
 
 
-def test_the_cache_folder_is_where_the_environment_says(monkeypatch):
-    monkeypatch.setenv("EDGEKD_CACHE", "/somewhere")
-    assert cache_folder() == Path("/somewhere")
+def test_the_cache_folder_is_where_the_environment_says(monkeypatch, tmp_path):
+    monkeypatch.setenv("EDGEKD_CACHE", str(tmp_path / "some" / "where"))
+    assert cache_folder() == tmp_path / "some" / "where"
     monkeypatch.delenv("EDGEKD_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", "/xdg")
-    assert cache_folder() == Path("/xdg/edgekd")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / "edgekd"
+
+
+def test_a_cache_folder_that_was_named_and_cannot_be_written_is_told(monkeypatch):
+    monkeypatch.setenv("EDGEKD_CACHE", "/dev/null/cache")
+    with pytest.raises(StorageError, match=r"\$EDGEKD_CACHE: /dev/null/cache can't be written") as e:
+        cache_folder()
+    assert e.value.hint
+
+
+def test_a_home_that_cannot_be_written_is_told_and_done_without(monkeypatch, tmp_path):
+    monkeypatch.delenv("EDGEKD_CACHE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    told = []
+    folder = cache_folder(told.append)
+    assert folder.parent == tmp_path
+    assert folder.stat().st_mode & 0o777 == 0o700
+    (said,) = told
+    assert said.startswith(f"/dev/null/edgekd can't be written: results to share are kept in {folder};")
+    assert cache_folder() == folder
+    # a folder that somebody else made there isn't trusted
+    folder.rmdir()
+    folder.symlink_to(tmp_path)
+    assert cache_folder() not in (folder, tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "setuid") or os.getuid() != 0, reason="only root can be another user")
+def test_a_user_without_a_home_has_a_cache_folder():
+    code = """
+import os
+from edgekd.data.locations import bases
+from edgekd.store import cache_folder
+os.setuid(12345)  # nobody's
+print(cache_folder(print))
+print(bases(None))
+"""
+    with tempfile.TemporaryDirectory() as anybodys:
+        Path(anybodys).chmod(0o777)
+        kept = {"PATH": os.environ["PATH"], "TMPDIR": anybodys}
+        command = [sys.executable, "-c", code]
+        found = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, env=kept)
+    assert "there is no home folder: results to share are kept in" in found.stdout
+    assert "edgekd-cache-12345/data" in found.stdout

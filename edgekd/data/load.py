@@ -34,9 +34,9 @@ def load_dataset(name: str, *, root: Path | None = None, download: bool = False,
     if not where:
         raise EdgekdError(f"no data set {name!r}", hint)
     try:
-        factory = catalog.function(name)
+        factory = catalog.function(name, hint)
     except EdgekdError as e:
-        raise EdgekdError(f"data set {name!r}: {e.message}", f"{e.hint} {hint}") from e
+        raise EdgekdError(f"data set {name!r}: {e.message}", e.hint) from e
     try:
         made = factory()
     except Exception as e:  # the user's own code may raise anything

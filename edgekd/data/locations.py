@@ -3,17 +3,15 @@
 import os
 from pathlib import Path
 
+from edgekd.store import cache_folder, user_cache
+
 
 def bases(root: Path | None) -> list[Path]:
     """Folders that may hold data sets, the first to be searched first."""
     named = os.environ.get("EDGEKD_DATA")
-    return [*([root] if root else []), *([Path(named)] if named else []), _cache()]
+    return [*([root] if root else []), *([Path(named)] if named else []), (user_cache() or cache_folder()) / "data"]
 
 
 def download_base(root: Path | None) -> Path:
     """The folder that downloads go to: the first of `bases`."""
     return bases(root)[0]
-
-
-def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgekd" / "data"

@@ -76,7 +76,7 @@ def compress(
                 data=data,
                 device=device_of_target(device_url, target, progress),
                 run=store,
-                shared=Store(cache_folder(), crew),
+                shared=Store(cache_folder(progress.note), crew),
                 progress=progress,
                 trust_checkpoint=trust_checkpoint,
                 normalisation_stated=recipe.data.mean is not None or recipe.data.std is not None,

@@ -71,14 +71,17 @@ def _option(
 
 def _why(best: _Option) -> str:
     speed = f"{best.speed.estimate:.2f} of the baseline's latency" if best.speed else "not measured"
-    return f"{speed}, validation accuracy {-best.drop:+.2f} points"
+    return f"{speed}, validation accuracy {0 - best.drop:+.2f} points"
 
 
 def _why_not(other: _Option, best: _Option) -> str:
     if other.loses_too_much and not best.loses_too_much:
         return f"loses {other.drop:.2f} points of validation accuracy, {other.allowed:g} allowed"
     if other.speed is None or best.speed is None:
-        return f"loses {other.drop - best.drop:.2f} points more of validation accuracy; nothing was measured"
+        more = f"{other.drop - best.drop:.2f}"
+        if float(more) == 0:
+            return "is as accurate on the validation images, and its latency wasn't measured"
+        return f"loses {more} points more of validation accuracy; nothing was measured"
     if other.misses > best.misses:
         return (
             f"misses the budget, at {other.speed.estimate / best.speed.estimate:.2f} times the latency of the one kept"

@@ -56,9 +56,9 @@ def _made(spec: str, *, classes: int, channels: int) -> nn.Module:
     if not rest or "=" in rest:
         raise EdgekdError(f"no model {name!r}", hint)
     try:
-        factory = catalog.function(spec)
+        factory = catalog.function(spec, hint)
     except EdgekdError as e:
-        raise EdgekdError(f"model {spec!r}: {e.message}", f"{e.hint} {hint}") from e
+        raise EdgekdError(f"model {spec!r}: {e.message}", e.hint) from e
     return _from_factory(spec, factory, classes=classes, channels=channels)
 
 

@@ -72,6 +72,12 @@ def test_without_measurements_the_most_accurate_is_chosen_and_nothing_is_claimed
     assert "not measured" in choice.why
 
 
+def test_without_measurements_equal_accuracies_are_called_equal():
+    choice = select(BUDGET, BASELINE, student(950, 950), ())
+    assert choice.why == "not measured, validation accuracy +0.00 points"
+    assert choice.dropped[0].why == "is as accurate on the validation images, and its latency wasn't measured"
+
+
 def test_what_failed_its_check_stays_in_the_list(timed):
     gone = Dropped(name="student-int4", why="differs from the network")
     choice = select(BUDGET, BASELINE, student(945, 944, dropped=(gone,)), timed(1.0, 0.4, 0.8))

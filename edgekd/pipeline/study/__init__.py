@@ -71,7 +71,7 @@ def run_study(
             data=images,
             device=device_of_target(device_url, kind, progress),
             run=store,
-            shared=Store(cache_folder()),
+            shared=Store(cache_folder(progress.note)),
             progress=progress,
         )
         school = School(Bench(plan, job))
