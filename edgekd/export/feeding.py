@@ -61,7 +61,7 @@ def fed(images: Array, feeding: Feeding) -> Array | Pixels:
         return images
     values = brightness(images, feeding.preprocessing)
     whole = np.rint(values)
-    if np.abs(values - whole).max() > _LEAST_WHOLE or whole.min() < 0 or whole.max() > 255:
+    if not (np.abs(values - whole) <= _LEAST_WHOLE).all() or whole.min() < 0 or whole.max() > 255:
         raise UnsupportedModelError(
             "the normalisation can't go into the graph: this data's images, times its deviation and plus its mean, "
             "aren't whole numbers from 0 to 255",

@@ -48,7 +48,8 @@ class Job:
         return Feeding(
             preprocessing=self.data.preprocessing,
             normalised_by="graph" if self.recipe.export.include_preprocessing else "caller",
-            classes=self.data.classes,
+            # a data set of the user's own may name them by numbers, or by bytes that are no text
+            classes=tuple(str(name).encode(errors="backslashreplace").decode() for name in self.data.classes),
         )
 
     def network(self) -> nn.Module:

@@ -99,7 +99,7 @@ _SHOWN_CLASSES = 10
 def _use(manifest: Manifest) -> str:
     """What the model takes and gives, and the lines that classify a photo with it."""
     taken, how = manifest.input, manifest.preprocessing
-    first = ", ".join(f"`{name}`" for name in manifest.classes[:_SHOWN_CLASSES])
+    first = ", ".join(code(name) for name in manifest.classes[:_SHOWN_CLASSES])
     more = ", …" if len(manifest.classes) > _SHOWN_CLASSES else ""
     rows = [
         ["file", f"`{manifest.file}`; all of this is in its metadata too, and in `model.json` beside it"],
@@ -111,6 +111,11 @@ def _use(manifest: Manifest) -> str:
     ]
     text = "With ONNX Runtime, numpy and Pillow alone, here in the run directory:"
     return f"{table(['what', ''], rows)}\n\n{text}\n\n```python\n{usage.lines(manifest)}\n```"
+
+
+def code(name: str) -> str:
+    """A name as it is, in a cell of a table."""
+    return "`" + " ".join(name.split()).replace("`", "'").replace("|", "\\|") + "`"
 
 
 def _plan(plan: Plan, device: str | None) -> str:

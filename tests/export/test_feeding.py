@@ -145,7 +145,7 @@ def test_brightness_undoes_the_normalisation():
     assert (fed(normalised(values, RGB), feeding(RGB, "graph")) == values.transpose(0, 2, 3, 1)).all()
 
 
-@pytest.mark.parametrize("scale", [1 / 3, 2.0])
+@pytest.mark.parametrize("scale", [1 / 3, 2.0, np.nan])
 def test_images_that_are_no_pixels_cannot_be_fed_as_pixels(scale):
     images = normalised(pixels(RGB), RGB)
     assert fed(images * np.float32(scale), feeding(RGB)).dtype == np.float32

@@ -1,14 +1,23 @@
+import json
+import os
+from dataclasses import replace
+
 import numpy as np
+import onnx
 import pytest
 import torch
 
 from edgekd import catalog
 from edgekd.data.load import load_dataset
+from edgekd.distill.evaluate import outputs
+from edgekd.export.outputs import Runner, some
+from edgekd.export.parity import compare, failure
 from edgekd.pipeline.job import Job
 from edgekd.pipeline.ladder import Written, write_rungs
+from edgekd.profiling.artifact import describe
 from edgekd.progress import Silent
 from edgekd.results import Dropped
-from edgekd.schema import Recipe
+from edgekd.schema import Export, Recipe
 from edgekd.store import Store
 
 
@@ -35,3 +44,23 @@ def test_a_precision_that_cannot_be_written_is_dropped_with_its_reason_and_the_o
     assert written == ["fp32"]
     assert [gone.name for gone in dropped] == ["net-int8"]
     assert "quantiser failed: " in dropped[0].why
+
+
+@pytest.mark.parametrize("include", [False, True])
+def test_every_rung_says_how_it_is_fed_whatever_the_classes_are_called(job, tmp_path, include):
+    classes = (*range(8), os.fsdecode(b"caf\xe9"), "日本 | `x`")
+    recipe = job.recipe.model_copy(update={"export": Export(include_preprocessing=include)})
+    job = replace(job, recipe=recipe, data=replace(job.data, classes=classes))
+    torch.manual_seed(0)
+    model = job.network().eval()
+    calibration = some(job.data.train, 8)
+    rungs = list(write_rungs(job, "net", model, tmp_path, calibration=calibration, sha256="0" * 64))
+    assert [rung.artifact.precision for rung in rungs] == ["fp32", "int8"]
+    images = some(job.data.val, 32)
+    expected = outputs(model, images)
+    for rung in rungs:
+        told = {entry.key: entry.value for entry in onnx.load(rung.path).metadata_props}
+        assert json.loads(told["edgekd.classes"])[7:] == ["7", "caf\\udce9", "日本 | `x`"]
+        assert describe(rung.path, name="net", runtime="onnxruntime").sha256 == rung.artifact.sha256
+        found = compare(expected, Runner(rung.path, "onnxruntime", job.feeding)(images))
+        assert failure(found, rung.artifact.precision) is None

@@ -1,6 +1,6 @@
 import pytest
 
-from edgekd.report.markdown import interval, loss, table
+from edgekd.report.markdown import code, interval, loss, table
 from edgekd.schema import Interval, Recovery
 
 
@@ -26,3 +26,10 @@ def test_a_ratio_is_never_shown_without_its_interval(value, text):
 )
 def test_it_says_what_the_student_minimised(recover, says):
     assert says in loss(recover)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"), [("café", "`café`"), ("a|b", r"`a\|b`"), ("tick`", "`tick'`"), ("two\nlines", "`two lines`")]
+)
+def test_no_name_of_a_class_breaks_the_table(name, shown):
+    assert code(name) == shown
