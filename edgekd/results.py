@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from edgekd.schema import Accuracy, Artifact, Interval, Manifest, PositiveInt, Recipe, Value, Verdict
+from edgekd.schema.value import NonNegativeInt
 
 
 class Parity(Value):
@@ -84,6 +85,24 @@ class Network(Value):
     """Of given weights, where it wasn't said how their images were normalised."""
     doubts: tuple[str, ...] = ()
     """What speaks against it as a teacher."""
+
+
+class Mirrored(Value):
+    """What a given teacher says of mirrored validation images, where nobody else says whether training may flip."""
+
+    images: PositiveInt
+    correct: NonNegativeInt
+    """Of the images as they are."""
+    mirrored: NonNegativeInt
+    """Of their mirror images."""
+    as_well: bool
+    """Whether these aren't fewer by more than one standard error of the paired difference."""
+
+    def told(self) -> str:
+        """The decision with its numbers."""
+        rates = f"{self.mirrored / self.images:.2%} of mirrored validation images, {self.correct / self.images:.2%} of"
+        what = "training flips images" if self.as_well else "training doesn't flip images"
+        return f"{what}: the teacher gets {rates} the originals right ({self.images:,} images)"
 
 
 class Rung(Value):
@@ -180,6 +199,10 @@ class Result(Value):
 
     schema_version: Literal["edgekd.result/1"] = "edgekd.result/1"
     recipe: Recipe
+    data_notes: tuple[str, ...] = ()
+    """What was found in the data set."""
+    mirrored: Mirrored | None = None
+    """None where the user or the data set decided on flips."""
     folder: str
     device: str | None
     teacher: Network

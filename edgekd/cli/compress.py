@@ -8,7 +8,7 @@ import typer
 
 from edgekd import console
 from edgekd.cli.options import DeviceUrl, Json
-from edgekd.errors import ExitCode
+from edgekd.errors import EdgekdError, ExitCode
 
 if TYPE_CHECKING:
     from edgekd.schema import Recipe
@@ -29,6 +29,16 @@ def compress(
     data: Annotated[
         str | None,
         typer.Option(help="digits (default), fashion-mnist, cifar10, cifar100, folder:PATH, module:factory"),
+    ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(metavar="224|240x320", help="What the network sees: a square's side, or height x width."),
+    ] = None,
+    normalize: Annotated[
+        str | None, typer.Option(metavar="imagenet|0.5|0-1|data", help="Mean and deviation that --weights expect.")
+    ] = None,
+    flip: Annotated[
+        bool | None, typer.Option("--flip/--no-flip", help="Whether training sees mirrored images too.")
     ] = None,
     data_root: Annotated[Path | None, typer.Option(help="Where data sets lie; also $EDGEKD_DATA.")] = None,
     download: Annotated[bool, typer.Option("--download", help="Fetch the data set if it isn't there.")] = False,
@@ -75,6 +85,10 @@ def compress(
         "model": model,
         "weights": str(weights.absolute()) if weights else None,
         "data.source": data,
+        "data.size": _size(size),
+        "data.mean": normalize,
+        "data.std": normalize,
+        "data.flip": flip,
         "budget": budget,
         "prune.ratio": ratio,
         "prune.method": prune,
@@ -101,6 +115,16 @@ def compress(
         return ExitCode.PASS
     console.json(result) if json else console.result(result)
     return exit_code(result.verdict)
+
+
+def _size(stated: str | None) -> int | list[int] | None:
+    """A side, or height and width."""
+    if stated is None:
+        return None
+    if not re.fullmatch(r"[0-9]{1,5}(x[0-9]{1,5})?", stated):
+        raise EdgekdError(f"--size {stated}: not a number of pixels", "Write 224, or 240x320: height x width.")
+    sides = [int(side) for side in stated.split("x")]
+    return sides[0] if len(sides) == 1 else sides
 
 
 def _run_folder(settings: "Recipe") -> Path:

@@ -1,20 +1,36 @@
 """What a data set is to the rest of edgekd."""
 
+import hashlib
+import json
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol
 
 from torch import Tensor
 
-from edgekd.schema import Preprocessing
+from edgekd.schema import Jitter, Preprocessing, document
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Random crop out of an image padded by `pad` pixels, and a horizontal flip for every second view."""
+    """How training varies images at random: each is cut out and enlarged, turned, its colours changed, cropped out of a
+    black border, and mirrored in every second view.
+    """
 
     pad: int
+    """Pixels of the border."""
     flip: bool
+    crop: tuple[float, float] | None = None
+    """Least and most of the area that is cut out and enlarged; None where the whole image is seen."""
+    rotate: float = 0.0
+    """Most degrees, either way."""
+    jitter: Jitter = field(default_factory=Jitter)
+    mixup: float = 0.0
+    """Alpha of the Beta distribution by which the training engine mixes two images of a batch; 0 mixes none."""
+
+    def stated(self) -> dict[str, Any]:
+        """All of it, JSON-able."""
+        return {**vars(self), "jitter": document(self.jitter)}
 
 
 @dataclass(frozen=True)
@@ -68,16 +84,25 @@ class Dataset:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     fingerprint: str
-    """sha256 of what decides the images: two data sets with the same one are the same."""
+    """sha256 of all that decides what training sees: two data sets with the same one are the same."""
     preprocessing: Preprocessing = None  # type: ignore[assignment]  # always there: filled in where it isn't given
     """How an image becomes what the network sees; its `mean` and `std` are those above."""
     notes: tuple[str, ...] = ()
     """What the user should know of the images."""
+    content: str = ""
+    """sha256 of the images, splits and labels alone, whatever is made of them; the fingerprint where it isn't given."""
 
     def __post_init__(self) -> None:
         mean, std = tuple(map(float, self.mean)), tuple(map(float, self.std))
         how = self.preprocessing or _as_they_are(self.train)
         object.__setattr__(self, "preprocessing", how.model_copy(update={"mean": mean, "std": std}))
+        object.__setattr__(self, "content", self.content or self.fingerprint)
+
+
+def fingerprinted(data: Dataset) -> Dataset:
+    """The data set with the fingerprint of its content, preprocessing and augmentation as they are now."""
+    stated = json.dumps([data.content, document(data.preprocessing), data.augmentation.stated()], sort_keys=True)
+    return replace(data, fingerprint=hashlib.sha256(stated.encode()).hexdigest())
 
 
 def _as_they_are(images: Images) -> Preprocessing:

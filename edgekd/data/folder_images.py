@@ -1,5 +1,6 @@
 """Images in files, decoded when they are wanted and augmented a batch at a time."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,19 +9,24 @@ import numpy as np
 from torch import Tensor
 
 from edgekd.data.dataset import View
-from edgekd.data.decoding import Decoding, decoded
+from edgekd.data.decoding import Decoding, Finish, Picture, decoded
+from edgekd.data.variation import varied
 from edgekd.data.views import augment, in_batches, normalise, shown
+from edgekd.schema import Preprocessing
 
 
 @dataclass(frozen=True, eq=False)
 class FolderImages:
-    """One split in files of equal size; satisfies `dataset.Images`."""
+    """One split in files of any size; satisfies `dataset.Images`."""
 
     paths: tuple[Path, ...]
     labels: Tensor  # (N,) int64
-    shape: tuple[int, int, int]  # channels, height, width; decoded as grey with one channel, else as RGB
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    preprocessing: Preprocessing
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height, width."""
+        return 1 if self.preprocessing.colour == "grey" else 3, self.preprocessing.height, self.preprocessing.width
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -31,13 +37,64 @@ class FolderImages:
         Raises:
             StorageError: a file can't be decoded.
         """
-        decoding = Decoding("grey" if self.shape[0] == 1 else "rgb")
+        how = self.preprocessing
         if view is None:
             order = in_batches(np.arange(len(self)), batch_size)
-            for indices, pictures in zip(order, decoded(self.paths, decoding, order), strict=True):
-                yield normalise(np.stack(pictures), self.mean, self.std), self.labels[indices]
+            pictures = decoded(self.paths, evaluation(how), order, CentreCrop(how.height, how.width))
+            for indices, some in zip(order, pictures, strict=True):
+                yield normalise(np.stack(some), how.mean, how.std), self.labels[indices]
             return
         drawn, order = shown(view, len(self), batch_size)
-        for indices, pictures in zip(order, decoded(self.paths, decoding, order), strict=True):
-            seen = augment(np.stack(pictures), indices, drawn, view.augmentation.pad)
-            yield normalise(seen, self.mean, self.std), self.labels[indices]
+        decoding = evaluation(how) if view.augmentation.crop is None else training(how, view.augmentation.crop[0])
+        pictures = decoded(self.paths, decoding, order, _finish(view, len(self), how))
+        for indices, some in zip(order, pictures, strict=True):
+            seen = augment(np.stack(some), indices, drawn, view.augmentation.pad)
+            yield normalise(seen, how.mean, how.std), self.labels[indices]
+
+
+def evaluation(how: Preprocessing) -> Decoding:
+    """What files become before their centre is cut out."""
+    colour = how.colour or "rgb"
+    if how.resize is None:
+        return Decoding(colour, size=(how.height, how.width), interpolation=how.interpolation)
+    return Decoding(colour, short_side=how.resize, interpolation=how.interpolation)
+
+
+def training(how: Preprocessing, least_area: float) -> Decoding:
+    """What files become before a part of at least that fraction is cut out: no larger than that part needs."""
+    side = math.ceil(max(how.height, how.width) / math.sqrt(least_area))
+    return Decoding(how.colour or "rgb", short_side=side, enlarge=False, interpolation=how.interpolation, exact=False)
+
+
+@dataclass(frozen=True)
+class CentreCrop:
+    """The centre of an image, to the left and top by half a pixel where it has no middle; a `decoding.Finish`."""
+
+    height: int
+    width: int
+
+    def __call__(self, index: int, pixels: Picture) -> Picture:
+        """The centre (C, height, width) of an image that is no smaller."""
+        _, height, width = pixels.shape
+        top, left = (height - self.height) // 2, (width - self.width) // 2
+        return np.ascontiguousarray(pixels[:, top : top + self.height, left : left + self.width])
+
+
+@dataclass(frozen=True)
+class _Then:
+    """One after the other."""
+
+    first: Finish
+    second: Finish
+
+    def __call__(self, index: int, pixels: Picture) -> Picture:
+        return self.second(index, self.first(index, pixels))
+
+
+def _finish(view: View, images: int, how: Preprocessing) -> Finish:
+    """What the view does to each decoded image."""
+    vary = varied(view, images, (how.height, how.width), how.interpolation)
+    if vary is not None and view.augmentation.crop is not None:
+        return vary
+    centre = CentreCrop(how.height, how.width)
+    return _Then(centre, vary) if vary else centre

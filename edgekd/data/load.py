@@ -4,17 +4,20 @@ from pathlib import Path
 from typing import cast
 
 from edgekd import catalog
+from edgekd.data.adapted import adapted
 from edgekd.data.dataset import Dataset
+from edgekd.data.samples import sampled
 from edgekd.data.sources._base import Source
 from edgekd.errors import EdgekdError
+from edgekd.schema import Data
 
 
-def load_dataset(name: str, *, root: Path | None = None, download: bool = False, seed: int = 0) -> Dataset:
-    """The data set of that name in fixed train, validation and test splits.
+def load_dataset(wanted: str | Data, *, root: Path | None = None, download: bool = False, seed: int = 0) -> Dataset:
+    """The data set of that name in fixed train, validation and test splits, prepared as is wanted.
 
     Args:
-        name: a source, with a colon and what it takes behind it, or `package.module:factory` for a function of the
-            user's own that returns a Dataset.
+        wanted: a source, with a colon and what it takes behind it, or `package.module:factory` for a function of the
+            user's own that returns a Dataset; or a recipe's [data], which names one.
         root: a folder with data sets, searched first.
         download: whether a set that isn't there may be fetched.
         seed: which split. It isn't the seed of the training: results compare only over equal splits.
@@ -22,6 +25,8 @@ def load_dataset(name: str, *, root: Path | None = None, download: bool = False,
     Raises:
         EdgekdError: there is no such data set, it isn't where it is looked for, or it can't be learned from.
     """
+    stated = Data(source=wanted) if isinstance(wanted, str) else wanted
+    name = stated.source
     if root is not None and not download and not root.is_dir():
         raise EdgekdError(f"--data-root {root}: no such folder", "Give the folder that holds the data sets.")
     head, _, where = name.partition(":")
@@ -29,7 +34,7 @@ def load_dataset(name: str, *, root: Path | None = None, download: bool = False,
     if head in sources:
         source = cast(Source, catalog.load("data.sources", sources[head]))
         _check_where(head, where, source.WHERE)
-        return source.load(root=root, download=download, seed=seed, where=where)
+        return source.load(root=root, download=download, seed=seed, where=where, stated=stated)
     hint = catalog.nearest(head, [*(set(sources) - {"folder"}), "folder:PATH", "package.module:factory"])
     if not where:
         raise EdgekdError(f"no data set {name!r}", hint)
@@ -45,7 +50,7 @@ def load_dataset(name: str, *, root: Path | None = None, download: bool = False,
     if not isinstance(made, Dataset):
         what = f"data set {name}: the factory gave a {type(made).__name__}"
         raise EdgekdError(what, "Return an edgekd.data.dataset.Dataset.")
-    return made
+    return adapted(sampled(made), stated)
 
 
 def _check_where(head: str, where: str, takes: str) -> None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from edgekd.data.dataset import Augmentation, Dataset, View
+from edgekd.data.dataset import Augmentation, Dataset, View, fingerprinted
+from edgekd.data.variation import varied
 from edgekd.data.views import Pixels, augment, channel_statistics, normalise, shown
 
 Split = tuple[Pixels, Tensor]
@@ -36,12 +37,16 @@ class MemoryImages:
         """As `dataset.Images.batches`."""
         if view is None:
             for start in range(0, len(self), batch_size):
-                some = slice(start, start + batch_size)
-                yield normalise(self.pixels[some], self.mean, self.std), self.labels[some]
+                part = slice(start, start + batch_size)
+                yield normalise(self.pixels[part], self.mean, self.std), self.labels[part]
             return
         drawn, batches = shown(view, len(self), batch_size)
+        vary = varied(view, len(self), self.shape[1:])
         for indices in batches:
-            pixels = augment(self.pixels[indices], indices, drawn, view.augmentation.pad)
+            some = self.pixels[indices]
+            if vary:
+                some = np.stack([vary(index, image) for index, image in zip(indices.tolist(), some, strict=True)])
+            pixels = augment(some, indices, drawn, view.augmentation.pad)
             yield normalise(pixels, self.mean, self.std), self.labels[indices]
 
 
@@ -51,7 +56,7 @@ def dataset_in_memory(
     """The data set of the splits "train", "val" and "test", normalised by mean and deviation of the training split."""
     mean, std = channel_statistics(splits["train"][0])
     images = {split: MemoryImages(pixels, labels, mean, std) for split, (pixels, labels) in splits.items()}
-    return Dataset(
+    data = Dataset(
         name=name,
         classes=classes,
         train=images["train"],
@@ -60,8 +65,9 @@ def dataset_in_memory(
         augmentation=augmentation,
         mean=mean,
         std=std,
-        fingerprint=_fingerprint(name, splits),
+        fingerprint=content_of(name, splits),
     )
+    return fingerprinted(data)
 
 
 def part(split: Split, indices: Tensor) -> Split:
@@ -69,7 +75,8 @@ def part(split: Split, indices: Tensor) -> Split:
     return split[0][indices.numpy()], split[1][indices]
 
 
-def _fingerprint(name: str, splits: Mapping[str, Split]) -> str:
+def content_of(name: str, splits: Mapping[str, Split]) -> str:
+    """The sha256 of all pixels and labels."""
     digest = hashlib.sha256(name.encode())
     for split in ("train", "val", "test"):
         pixels, labels = splits[split]

@@ -1,14 +1,12 @@
 """A data set's images normalised by another mean and deviation than it says itself."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
 
 import torch
 from torch import Tensor
 
-from edgekd.data.dataset import Dataset, Images, View
+from edgekd.data.dataset import Dataset, Images, View, fingerprinted
 from edgekd.data.folder_images import FolderImages
 from edgekd.data.memory_images import MemoryImages
 from edgekd.errors import EdgekdError
@@ -48,14 +46,15 @@ def normalised(data: Dataset, mean: Sequence[float], std: Sequence[float]) -> Da
     if (mean, std) == (tuple(data.mean), tuple(data.std)):
         return data
     train, val, test = (_normalised(images, data, mean, std) for images in (data.train, data.val, data.test))
-    stated = f"{data.fingerprint} mean {mean} std {std}"
-    digest = hashlib.sha256(stated.encode()).hexdigest()
-    return replace(data, train=train, val=val, test=test, mean=mean, std=std, fingerprint=digest)
+    return fingerprinted(replace(data, train=train, val=val, test=test, mean=mean, std=std))
 
 
 def _normalised(images: Images, data: Dataset, mean: tuple[float, ...], std: tuple[float, ...]) -> Images:
-    if isinstance(images, MemoryImages | FolderImages):
-        return cast(Images, replace(images, mean=mean, std=std))
+    if isinstance(images, MemoryImages):
+        return replace(images, mean=mean, std=std)
+    if isinstance(images, FolderImages):
+        how = images.preprocessing.model_copy(update={"mean": mean, "std": std})
+        return replace(images, preprocessing=how)
     scale, shift = _by_channel(data.std) / _by_channel(std), (_by_channel(data.mean) - _by_channel(mean))
     return Renormalised(images, scale, shift / _by_channel(std))
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from edgekd.data.dataset import Dataset, Images
+from edgekd.data.dataset import Dataset, Images, fingerprinted
 from edgekd.data.folder_images import FolderImages
 from edgekd.data.memory_images import MemoryImages
 from edgekd.errors import EdgekdError
@@ -21,13 +21,14 @@ def subset(data: Dataset, *, train_per_class: int | None = None, val_per_class: 
     """
     if train_per_class is None and val_per_class is None:
         return data
-    stated = f"{data.fingerprint} train {train_per_class} val {val_per_class}"
-    return replace(
+    stated = f"{data.content} train {train_per_class} val {val_per_class}"
+    part = replace(
         data,
         train=_some(data.train, train_per_class, data.name),
         val=_some(data.val, val_per_class, data.name),
-        fingerprint=hashlib.sha256(stated.encode()).hexdigest(),
+        content=hashlib.sha256(stated.encode()).hexdigest(),
     )
+    return fingerprinted(part)
 
 
 def _some(images: Images, per_class: int | None, name: str) -> Images:

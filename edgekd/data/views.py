@@ -42,8 +42,8 @@ def draw(view: View, images: int) -> Draw:
     epoch, so that two epochs show both ("alternating flip" of Jordan, "94% on CIFAR-10 in 3.29 Seconds",
     arXiv 2404.00498).
     """
-    every_epoch = _generator(view.seed, "flip")
-    this_epoch = _generator(view.seed, f"epoch {view.epoch}")
+    every_epoch = generator(view.seed, "flip")
+    this_epoch = generator(view.seed, f"epoch {view.epoch}")
     positions = 2 * view.augmentation.pad + 1
     flipped = torch.zeros(images, dtype=torch.bool)
     if view.augmentation.flip:
@@ -111,6 +111,7 @@ def channel_statistics(pixels: Pixels) -> tuple[tuple[float, ...], tuple[float, 
     return tuple((means / 255).tolist()), tuple(deviation or 1.0 for deviation in deviations.tolist())
 
 
-def _generator(seed: int, what: str) -> torch.Generator:
+def generator(seed: int, what: str) -> torch.Generator:
+    """Random numbers for one purpose, a function of the seed and of nothing else."""
     digest = hashlib.sha256(f"{seed} {what}".encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)

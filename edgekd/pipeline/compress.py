@@ -16,6 +16,7 @@ from edgekd.pipeline.ladder import ladder, require_feeding
 from edgekd.pipeline.learn import Lessons
 from edgekd.pipeline.line import fresh, require_losses, walk
 from edgekd.pipeline.measuring import device_of_target
+from edgekd.pipeline.mirrored import with_flip_decided
 from edgekd.pipeline.net import Net
 from edgekd.pipeline.planning import learns_unpruned, planned, require_plan
 from edgekd.pipeline.prunable import require_prunable
@@ -68,7 +69,9 @@ def compress(
         store = Store(out, crew)
         with store.lock():
             progress.stage("data", f"loading {recipe.data.source}")
-            data = load_dataset(recipe.data.source, root=data_root, download=download)
+            data = load_dataset(recipe.data, root=data_root, download=download)
+            for note in data.notes:
+                progress.note(f"data: {note}")
             job = Job(
                 recipe=_settled(recipe, len(data.train), target, budget),
                 target=target,
@@ -82,15 +85,17 @@ def compress(
                 normalisation_stated=recipe.data.mean is not None or recipe.data.std is not None,
                 track=track,
             )
-            network, weights, finished = _compressed(job)
+            job, network, weights, finished = _compressed(job)
             if not crew.leads:
                 return None
             with crew.alone():
                 return conclude(job, network, weights, finished, time.monotonic() - started)
 
 
-def _compressed(job: Job) -> tuple[Network, Path, Finished]:
-    """The teacher, its weights, and the student that was planned, trained, exported and measured."""
+def _compressed(job: Job) -> tuple[Job, Network, Path, Finished]:
+    """The job with what was decided on the way; the teacher, its weights, and the student that was planned, trained,
+    exported and measured.
+    """
     # before anything is trained, not after the teacher
     accepts(job)
     require_losses(job)
@@ -98,13 +103,14 @@ def _compressed(job: Job) -> tuple[Network, Path, Finished]:
     require_plan(job)
     require_prunable(job)
     network, model, weights = teacher(job)
+    job = with_flip_decided(job, network, model)
     taught = lessons(job, network, model)
     whole = Net(job, weights, network.sha256)
     original = Original(network, weights, *ladder(whole, "baseline"), taught)
     start = fresh(job) if job.recipe.student else whole
     with Students(start.job, start.weights, start.sha256) as students:
         plan = planned(job, students, network, weights, (original.ladder, original.folder))
-    return network, weights, _finish(job, start, original, plan)
+    return job, network, weights, _finish(job, start, original, plan)
 
 
 def _settled(stated: Recipe, train_images: int, target: Target, budget: Budget) -> Recipe:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgekd import files
+from edgekd.data.chosen import settled
 from edgekd.export.feeding import manifest
 from edgekd.export.outputs import Runner, accuracy
 from edgekd.gate.judge import judge
@@ -31,7 +32,9 @@ def conclude(job: Job, teacher: Network, teacher_weights: Path, finished: Finish
     verdict = judge(job.budget, measurements[finished.chosen], measurements[0])
     taken = _take_away(job, finished, teacher_weights, measurements)
     result = Result(
-        recipe=_reproducing(job.recipe, teacher, finished),
+        recipe=_reproducing(job, teacher, finished),
+        data_notes=job.data.notes,
+        mirrored=job.mirrored,
         folder=str(job.run.root),
         device=job.device.url if job.device else None,
         teacher=teacher,
@@ -85,9 +88,11 @@ def _tried(rung: Rung, measurement: Measurement, baseline: Measurement) -> Tried
     )
 
 
-def _reproducing(recipe: Recipe, teacher: Network, finished: Finished) -> Recipe:
-    """The recipe with what was decided by measuring and timing on this machine written into it."""
+def _reproducing(job: Job, teacher: Network, finished: Finished) -> Recipe:
+    """The recipe with what was decided by the data, and by measuring and timing on this machine, written into it."""
+    recipe = job.recipe
     decided = {
+        "data": settled(recipe.data, job.data),
         "prune": recipe.prune.model_copy(update={"ratio": finished.plan.ratio}),
         "teacher": recipe.teacher,
         "recover": recipe.recover,

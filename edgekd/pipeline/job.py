@@ -11,6 +11,7 @@ from edgekd.data import identity as data_identity
 from edgekd.data.dataset import Dataset
 from edgekd.devices._base import Device
 from edgekd.progress import Progress
+from edgekd.results import Mirrored
 from edgekd.schema import Budget, Feeding, Recipe, Target
 from edgekd.store import Store
 from edgekd.zoo.build import build
@@ -36,6 +37,9 @@ class Job:
     """Whether somebody said how images are normalised; else given weights are tried with what is usual."""
     track: str | None = None
     """The tracker that trainings tell their epochs; see `edgekd.track`."""
+
+    mirrored: Mirrored | None = None
+    """Why training flips images or doesn't, where a given teacher was asked."""
 
     @property
     def example(self) -> Tensor:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from edgekd.report import usage
 from edgekd.results import Candidate, Network, Plan, Result, Tried
-from edgekd.schema import Budget, Environment, Interval, Manifest, Recovery, Target
+from edgekd.schema import Budget, Data, Environment, Interval, Manifest, Recovery, Target
 
 _REPRODUCE = (
     "`recipe.toml` beside this report holds every setting, those found by measuring among them. "
@@ -23,6 +23,8 @@ def markdown(result: Result, target: Target, budget: Budget, environment: Enviro
         _artifacts(result),
         "## Use the model",
         _use(result.manifest),
+        "## Data",
+        _data(result),
         "## Plan",
         _plan(result.plan, result.device),
         "## Training",
@@ -116,6 +118,31 @@ def _use(manifest: Manifest) -> str:
 def code(name: str) -> str:
     """A name as it is, in a cell of a table."""
     return "`" + " ".join(name.split()).replace("`", "'").replace("|", "\\|") + "`"
+
+
+def _data(result: Result) -> str:
+    """Which images, how training varied them, and what was found in them."""
+    stated = result.recipe.data
+    lines = [f"`{stated.source}`, seen as *Use the model* says. {_variation(stated)}"]
+    if result.mirrored:
+        told = result.mirrored.told()
+        lines.append(f"{told[0].upper()}{told[1:]}.")
+    return "\n\n".join([*lines, *(f"- {note}" for note in result.data_notes)])
+
+
+def _variation(stated: Data) -> str:
+    """What training changed at random."""
+    words = []
+    if stated.random_resized_crop:
+        least, most = stated.random_resized_crop
+        words.append(f"a part of {least:.0%} to {most:.0%} of the area, enlarged")
+    words += [f"a crop out of a border of {stated.pad} pixels"] if stated.pad else []
+    words += ["mirrored in every second epoch"] if stated.flip else ["never mirrored"]
+    words += [f"turned by up to {stated.rotate:g}°"] if stated.rotate else []
+    changed = {name: by for name, by in stated.jitter if by} if stated.jitter else {}
+    words += [f"{name} changed by up to {by:g}" for name, by in changed.items()]
+    words += [f"mixed in pairs (mixup, alpha {stated.mixup:g})"] if stated.mixup else []
+    return f"Training saw each image {', '.join(words)}."
 
 
 def _plan(plan: Plan, device: str | None) -> str:

@@ -10,6 +10,7 @@ from edgekd.data.dataset import Augmentation, View
 from edgekd.data.folder_images import FolderImages
 from edgekd.data.memory_images import MemoryImages
 from edgekd.errors import StorageError
+from edgekd.schema import Preprocessing
 
 COUNT = 300  # enough for worker processes
 VIEW = View(Augmentation(pad=2, flip=True), seed=3, epoch=1)
@@ -25,7 +26,8 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[FolderImages, Memory
         Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0))).save(path)
     labels = torch.arange(COUNT) % 4
     mean, std = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
-    return FolderImages(paths, labels, (3, 6, 9), mean, std), MemoryImages(pixels, labels, mean, std)
+    how = Preprocessing(height=6, width=9, colour="rgb", mean=mean, std=std)
+    return FolderImages(paths, labels, how), MemoryImages(pixels, labels, mean, std)
 
 
 @pytest.mark.parametrize("view", [None, VIEW])

@@ -47,7 +47,9 @@ def test_a_folder_of_images_has_parts_too(tmp_path):
         for label in ("a", "b"):
             (tmp_path / split / label).mkdir(parents=True)
             for i in range(20):
-                Image.new("L", (8, 8), 10 * i).save(tmp_path / split / label / f"{i:02}.png")
+                Image.new("L", (8, 8), 10 * i + len(split) + 2 * (label == "b")).save(
+                    tmp_path / split / label / f"{i:02}.png"
+                )
     data = load_dataset(f"folder:{tmp_path}")
     part = subset(data, train_per_class=4)
     assert len(part.train) == 8

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Protocol
 
 from edgekd.data.dataset import Dataset
+from edgekd.schema import Data
 
 
 class Source(Protocol):
@@ -12,7 +13,7 @@ class Source(Protocol):
     WHERE: str
     """What users put behind the name and a colon, such as "PATH"; empty where nothing belongs there."""
 
-    def load(self, *, root: Path | None, download: bool, seed: int, where: str) -> Dataset:
+    def load(self, *, root: Path | None, download: bool, seed: int, where: str, stated: Data) -> Dataset:
         """The data set in its three splits.
 
         Args:
@@ -20,6 +21,7 @@ class Source(Protocol):
             download: whether a set that isn't there may be fetched.
             seed: which of the possible splits, where the source doesn't fix them.
             where: what stood behind the colon.
+            stated: what the user wants of the images; `adapted` makes it of images in memory.
 
         Raises:
             EdgekdError: the data isn't there, is damaged, or can't be learned from.

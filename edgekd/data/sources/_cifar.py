@@ -9,13 +9,15 @@ import numpy as np
 import torch
 
 from edgekd.data import locations
+from edgekd.data.adapted import adapted
 from edgekd.data.dataset import Augmentation, Dataset
 from edgekd.data.memory_images import Split, dataset_in_memory, part
 from edgekd.data.splits import stratified
 from edgekd.errors import EdgekdError, StorageError
+from edgekd.schema import Data
 
 
-def load_cifar(name: str, reader: Any, *, root: Path | None, download: bool, seed: int) -> Dataset:
+def load_cifar(name: str, reader: Any, *, root: Path | None, download: bool, seed: int, stated: Data) -> Dataset:
     """The set that torchvision's class `reader` reads, from below `root`, $EDGEKD_DATA or the cache."""
     base = _base(name, reader, root, download)
     try:
@@ -28,7 +30,7 @@ def load_cifar(name: str, reader: Any, *, root: Path | None, download: bool, see
     images = _images(known)
     train, val = (part(images, indices) for indices in stratified(images[1], (0.1,), seed))
     splits = {"train": train, "val": val, "test": _images(test)}
-    return dataset_in_memory(name, tuple(known.classes), splits, Augmentation(pad=4, flip=True))
+    return adapted(dataset_in_memory(name, tuple(known.classes), splits, Augmentation(pad=4, flip=True)), stated)
 
 
 def _base(name: str, reader: Any, root: Path | None, download: bool) -> Path:

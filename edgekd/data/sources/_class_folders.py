@@ -1,68 +1,129 @@
-"""Finds the images of class folders, and checks them without decoding."""
+"""Finds the images of class folders, as people have them: links, hidden files, files that are no images."""
 
-from collections.abc import Sequence
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from PIL import Image
-
-from edgekd.data.decoding import DECODING_ERRORS, unreadable
 from edgekd.errors import EdgekdError, StorageError
 
 Files = dict[str, list[Path]]
-_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".pgm", ".pnm", ".tif", ".tiff", ".gif"}
-_GREY = ("1", "L", "LA")
-_HINT = "A folder of images is PATH/CLASS/*.png, or PATH/train/CLASS/*.png with test and perhaps val beside train."
+"""The images of each class by its folder's name."""
+_SUFFIXES = {
+    *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".bmp", ".dib", ".webp", ".avif", ".gif", ".tga"),
+    *(".ppm", ".pgm", ".pbm", ".pnm", ".tif", ".tiff"),
+}
+_SYSTEM = {"__macosx", "__pycache__", "@eadir", "$recycle.bin", "system volume information", "lost+found"}
+_SYSTEM |= {"thumbs.db", "desktop.ini", "icon\r"}
+HINT = "A folder of images is PATH/CLASS/*.png, or PATH/train/CLASS/*.png with test and perhaps val beside train."
 
 
-def class_files(folder: Path) -> Files:
+@dataclass
+class LeftOut:
+    """Files below a folder that aren't taken as images."""
+
+    unknown: list[Path] = field(default_factory=list)
+    """Without the extension of an image, or no regular files."""
+
+    def notes(self) -> list[str]:
+        """What to tell of it."""
+        if not self.unknown:
+            return []
+        count = len(self.unknown)
+        what = "1 file that isn't" if count == 1 else f"{count:,} files that aren't"
+        return [f"{what} named as an image left out, such as {shown(self.unknown[0])}"]
+
+
+def shown(path: Path | str) -> str:
+    """A path or name as text; bytes that aren't UTF-8 as their hexadecimal escapes."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def hidden(name: str) -> bool:
+    """Whether a file or folder of that name is hidden, or the system's."""
+    return name.startswith(".") or name.casefold() in _SYSTEM
+
+
+def inner_folders(folder: Path) -> list[Path]:
+    """The folders in it that may be classes or splits, by name.
+
+    Raises:
+        StorageError: the folder can't be read.
+    """
+    return sorted(Path(entry.path) for entry in _entries(folder) if not hidden(entry.name) and entry.is_dir())
+
+
+def class_files(folder: Path, left_out: LeftOut, *, every: bool = True) -> Files:
     """The images below each class folder, by name in alphabetical order.
+
+    Args:
+        folder: holds the class folders.
+        left_out: told the files that aren't images.
+        every: whether each class folder must hold images; else those without are left out.
 
     Raises:
         EdgekdError: there are no images, or of one class only, or a class folder is empty.
         StorageError: the folder can't be read.
     """
-    try:
-        inside = sorted(f for f in folder.iterdir() if f.is_dir() and not f.name.startswith("."))
-        files = {f.name: sorted(p for p in f.rglob("*") if p.suffix.lower() in _SUFFIXES) for f in inside}
-    except OSError as e:
-        raise StorageError(f"{folder}: can't be read: {e.strerror or e}", "Check its permissions.") from e
+    inside = inner_folders(folder)
+    files = {f.name: sorted(_images(f, left_out, {_identity(f)})) for f in inside}
     if not files:
-        raise EdgekdError(f"{folder}: no class folders in it", _HINT)
+        loose = [e for e in _entries(folder) if Path(e.name).suffix.lower() in _SUFFIXES]
+        what = f"{shown(folder)}: no class folders in it" + (f", but {len(loose):,} images" if loose else "")
+        raise EdgekdError(what, HINT)
     if not any(files.values()):
-        raise EdgekdError(f"{folder}: no images in its {len(files)} folders", _HINT)
-    if len(files) == 1:
-        raise EdgekdError(f"{folder}: only one class, {inside[0].name!r}: there is nothing to tell apart", _HINT)
+        raise EdgekdError(f"{shown(folder)}: no images in its {len(files)} folders", HINT)
+    _require_distinct([f.name for f in inside], folder)
     empty = [name for name, paths in files.items() if not paths]
-    if empty:
-        raise EdgekdError(f"{folder / empty[0]}: no images in it", "Add some, or remove the folder.")
-    return files
+    if empty and every:
+        raise EdgekdError(f"{shown(folder / empty[0])}: no images in it", "Add some, or remove the folder.")
+    if len(files) == 1 and every:
+        what = f"{shown(folder)}: only one class, {shown(inside[0].name)!r}: there is nothing to tell apart"
+        raise EdgekdError(what, HINT)
+    return {name: paths for name, paths in files.items() if paths}
 
 
-def common_shape(paths: Sequence[Path]) -> tuple[int, int, int]:
-    """Channels, height and width of all images; only their headers are read.
-
-    Raises:
-        EdgekdError: they aren't all of one size.
-        StorageError: one can't be read as an image of 8 bits a channel.
-    """
-    first_size, first_mode = _header(paths[0])
-    for path in paths[1:]:
-        size, _ = _header(path)
-        if size != first_size:
-            (width, height), (w, h) = first_size, size
-            what = f"images of different size: {paths[0]} is {width}x{height}, {path} is {w}x{h}"
-            raise EdgekdError(what, f"Resize them all to one size first, such as {width}x{height}.")
-    width, height = first_size
-    return 1 if first_mode in _GREY else 3, height, width
+def _require_distinct(names: list[str], folder: Path) -> None:
+    """Raises EdgekdError if two names differ in case alone: on other machines they are the same folder."""
+    seen: dict[str, str] = {}
+    for name in names:
+        other = seen.setdefault(name.casefold(), name)
+        if other != name:
+            what = f"{shown(folder)}: the classes {shown(other)!r} and {shown(name)!r} differ in case alone"
+            raise EdgekdError(what, "Rename one of them, or put their images together.")
 
 
-def _header(path: Path) -> tuple[tuple[int, int], str]:
+def _images(folder: Path, left_out: LeftOut, seen: set[tuple[int, int]]) -> Iterator[Path]:
+    """The images below a folder; each folder is looked into once, however many links lead there."""
+    for entry in _entries(folder):
+        if hidden(entry.name):
+            continue
+        path = Path(entry.path)
+        try:
+            state = entry.stat()
+        except OSError:  # a link that leads nowhere
+            left_out.unknown.append(path)
+            continue
+        if stat.S_ISDIR(state.st_mode):
+            if (where := _identity(path)) not in seen:
+                seen.add(where)
+                yield from _images(path, left_out, seen)
+        elif stat.S_ISREG(state.st_mode) and path.suffix.lower() in _SUFFIXES:
+            yield path
+        else:
+            left_out.unknown.append(path)
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    # by path, because Windows gives entries no inode
+    state = folder.stat()
+    return state.st_dev, state.st_ino
+
+
+def _entries(folder: Path) -> list["os.DirEntry[str]"]:
     try:
-        with Image.open(path) as image:
-            size, mode = image.size, image.mode
-    except DECODING_ERRORS as e:
-        raise unreadable(path, e) from e
-    # PIL would cut 16 bits off at 255 instead of scaling them
-    if mode.startswith(("I", "F")):
-        raise StorageError(f"{path}: more than 8 bits a channel (mode {mode})", "Convert the images to 8 bits.")
-    return size, mode
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError as e:
+        raise StorageError(f"{shown(folder)}: can't be read: {e.strerror or e}", "Check its permissions.") from e

@@ -6,10 +6,11 @@ import torchvision
 
 from edgekd.data.dataset import Dataset
 from edgekd.data.sources._cifar import load_cifar
+from edgekd.schema import Data
 
 WHERE = ""
 
 
-def load(*, root: Path | None, download: bool, seed: int, where: str) -> Dataset:
+def load(*, root: Path | None, download: bool, seed: int, where: str, stated: Data) -> Dataset:
     """CIFAR-10 through torchvision."""
-    return load_cifar("cifar10", torchvision.datasets.CIFAR10, root=root, download=download, seed=seed)
+    return load_cifar("cifar10", torchvision.datasets.CIFAR10, root=root, download=download, seed=seed, stated=stated)

@@ -11,17 +11,19 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from edgekd.data.adapted import adapted
 from edgekd.data.dataset import Augmentation, Dataset
 from edgekd.data.memory_images import dataset_in_memory, part
 from edgekd.data.splits import stratified
 from edgekd.data.views import Pixels
+from edgekd.schema import Data
 
 WHERE = ""
 _FILE = Path(__file__).parents[1] / "digits.npz"
 _SIDE = 16
 
 
-def load(*, root: Path | None, download: bool, seed: int, where: str) -> Dataset:
+def load(*, root: Path | None, download: bool, seed: int, where: str, stated: Data) -> Dataset:
     """The digits; nothing is read from elsewhere or downloaded."""
     with np.load(_FILE, allow_pickle=False) as file:
         images, labels = _enlarged(file["images"]), torch.from_numpy(file["labels"]).long()
@@ -29,7 +31,7 @@ def load(*, root: Path | None, download: bool, seed: int, where: str) -> Dataset
     classes = tuple("0123456789")
     # a mirrored digit is another sign, so no flip
     splits = {"train": train, "val": val, "test": test}
-    return dataset_in_memory("digits", classes, splits, Augmentation(pad=2, flip=False))
+    return adapted(dataset_in_memory("digits", classes, splits, Augmentation(pad=2, flip=False)), stated)
 
 
 def _enlarged(pixels: Pixels) -> Pixels:

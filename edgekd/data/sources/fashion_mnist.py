@@ -9,11 +9,13 @@ import torch
 import torchvision
 
 from edgekd.data import locations
+from edgekd.data.adapted import adapted
 from edgekd.data.dataset import Augmentation, Dataset
 from edgekd.data.memory_images import Split, dataset_in_memory, part
 from edgekd.data.sources._idx import read_idx
 from edgekd.data.splits import stratified
 from edgekd.errors import EdgekdError, StorageError
+from edgekd.schema import Data
 
 WHERE = ""
 _CLASSES = (
@@ -34,7 +36,7 @@ _DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 _TORCHVISION = Path("FashionMNIST") / "raw"
 
 
-def load(*, root: Path | None, download: bool, seed: int, where: str) -> Dataset:
+def load(*, root: Path | None, download: bool, seed: int, where: str, stated: Data) -> Dataset:
     """Fashion-MNIST from the first folder that holds it: below `root`, $EDGEKD_DATA or the cache, or Debian's."""
     files = _find(root)
     if files is None and download:
@@ -50,7 +52,7 @@ def load(*, root: Path | None, download: bool, seed: int, where: str) -> Dataset
     known, test = _images(files[0], files[1]), _images(files[2], files[3])
     train, val = (part(known, indices) for indices in stratified(known[1], (0.1,), seed))
     splits = {"train": train, "val": val, "test": test}
-    return dataset_in_memory("fashion-mnist", _CLASSES, splits, Augmentation(pad=2, flip=True))
+    return adapted(dataset_in_memory("fashion-mnist", _CLASSES, splits, Augmentation(pad=2, flip=True)), stated)
 
 
 def _folders(root: Path | None) -> list[Path]:

@@ -1,105 +1,127 @@
 """Images in class folders: PATH/{train,val,test}/CLASS/*.png, or PATH/CLASS/*.png, of which edgekd makes the splits.
 
 Without a val folder, a tenth of train is the validation split; without any, 70 / 10 / 20 % are for training, validation
-and test. Images of all classes have one size; the first one decides whether all are read as grey or as RGB.
+and test. Files of the same bytes come into the same split.
 """
 
 import hashlib
+import os
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from edgekd.data.dataset import Augmentation, Dataset
-from edgekd.data.decoding import Decoding, decoded
-from edgekd.data.folder_images import FolderImages
-from edgekd.data.sources._class_folders import Files, class_files, common_shape
+from edgekd.data.chosen import PHOTO_CROP, chosen, needs_measuring, normalisation, varying
+from edgekd.data.contents import contents
+from edgekd.data.dataset import Augmentation, Dataset, fingerprinted
+from edgekd.data.decoding import decoded
+from edgekd.data.folder_images import CentreCrop, FolderImages, evaluation
+from edgekd.data.sources._class_folders import Files, LeftOut, shown
+from edgekd.data.sources._duplicates import copies, notes_on_copies
+from edgekd.data.sources._headers import header, notes
+from edgekd.data.sources._splits import found_splits
 from edgekd.data.splits import stratified
 from edgekd.data.views import channel_statistics, in_batches
 from edgekd.errors import EdgekdError
+from edgekd.schema import Data, Preprocessing
 
 WHERE = "PATH"
 # more of them change mean and deviation by less than what they are used for can notice
 _STATISTICS_IMAGES = 2_000
 _SMALLEST_CLASS = 3
-# a page, which was read for the header anyway
-_BEGINNING = 4096
+Listed = tuple[list[Path], Tensor]
+"""Images with their labels (N,) int64."""
 
 
-def load(*, root: Path | None, download: bool, seed: int, where: str) -> Dataset:
+def load(*, root: Path | None, download: bool, seed: int, where: str, stated: Data) -> Dataset:
     """The images below `where`, a path of its own; `root` isn't asked."""
     folder = Path(where).expanduser()
     if not folder.is_dir():
-        raise EdgekdError(f"folder:{where}: no such folder", "Give a folder that holds one folder per class.")
-    splits = _splits(folder, seed)
-    classes = tuple(splits["train"])
-    listed = {split: _flat(files, classes) for split, files in splits.items()}
-    shape = common_shape([path for paths, _ in listed.values() for path in paths])
-    mean, std = _statistics(listed["train"][0], shape[0])
-    images = {s: FolderImages(tuple(paths), labels, shape, mean, std) for s, (paths, labels) in listed.items()}
-    return Dataset(
-        name=f"folder:{where}",
-        classes=classes,
+        raise EdgekdError(f"folder:{shown(where)}: no such folder", "Give a folder that holds one folder per class.")
+    left_out = LeftOut()
+    found = found_splits(folder, left_out)
+    classes = tuple(found.splits["train"])
+    given = {split: _flat(files, classes) for split, files in found.splits.items()}
+    paths = [path for some, _ in given.values() for path in some]
+    content = dict(zip(paths, contents(paths, folder), strict=True))
+    splits = _cut(given, content, seed, folder, classes)
+    headers = [header(path) for path in paths]
+    sizes = [(h.height, h.width) for h in headers]
+    how = chosen(stated, sizes, "grey" if all(h.grey for h in headers) else "rgb")
+    how = _normalised(stated, how, splits["train"][0])
+    told = [*found.notes, *left_out.notes(), *notes(headers, how.colour or "rgb")]
+    told += notes_on_copies({s: {p: content[p] for p in some} for s, (some, _) in splits.items()}, folder, stated)
+    default = Augmentation(pad=how.height // 16, flip=False, crop=PHOTO_CROP if how.crop == "center" else None)
+    images = {s: FolderImages(tuple(some), labels, how) for s, (some, labels) in splits.items()}
+    data = Dataset(
+        name=f"folder:{shown(where)}",
+        classes=tuple(shown(name) for name in classes),
         train=images["train"],
         val=images["val"],
         test=images["test"],
-        augmentation=Augmentation(pad=shape[1] // 16, flip=True),
-        mean=mean,
-        std=std,
-        fingerprint=_fingerprint(folder, listed, shape),
+        augmentation=varying(stated, default),
+        mean=how.mean,
+        std=how.std,
+        fingerprint="",
+        preprocessing=how,
+        notes=tuple(told),
+        content=_content(folder, splits, content),
     )
+    return fingerprinted(data)
 
 
-def _splits(folder: Path, seed: int) -> dict[str, Files]:
-    given = {split: folder / split for split in ("train", "val", "test") if (folder / split).is_dir()}
-    if not given:
-        return _cut(class_files(folder), {"val": 0.1, "test": 0.2}, seed, folder)
-    for split in ("train", "test"):
-        if split not in given:
-            raise EdgekdError(f"{folder}: has {', '.join(given)} but no {split}", f"Add {folder / split}.")
-    splits = {split: class_files(inside) for split, inside in given.items()}
-    for split, files in splits.items():
-        if odd := sorted(files.keys() ^ splits["train"].keys()):
-            what = f"{given[split]} and {given['train']} hold other classes: {odd[0]!r} is in one alone"
-            raise EdgekdError(what, "Give every split the same class folders.")
-    if "val" not in splits:
-        splits |= _cut(splits["train"], {"val": 0.1}, seed, given["train"])
-    return splits
+def _flat(files: Files, classes: tuple[str, ...]) -> Listed:
+    labels = [n for n, name in enumerate(classes) for _ in files.get(name, [])]
+    return [path for name in classes for path in files.get(name, [])], torch.tensor(labels)
 
 
-def _cut(files: Files, fractions: dict[str, float], seed: int, folder: Path) -> dict[str, Files]:
-    """The files as "train" and one split for each of the fractions."""
-    small = [name for name, paths in files.items() if len(paths) < _SMALLEST_CLASS]
-    if small:
-        what = f"{folder / small[0]}: {len(files[small[0]])} images can't be split into training, validation and test"
-        raise EdgekdError(what, f"Every class needs at least {_SMALLEST_CLASS} images.")
-    paths, labels = _flat(files, tuple(files))
-    names = tuple(files)
-    cut: dict[str, Files] = {}
-    for split, part in zip(("train", *fractions), stratified(labels, [*fractions.values()], seed), strict=True):
-        cut[split] = {name: [paths[i] for i in part[labels[part] == n].tolist()] for n, name in enumerate(names)}
+def _cut(
+    given: dict[str, Listed], content: dict[Path, str], seed: int, folder: Path, classes: tuple[str, ...]
+) -> dict[str, Listed]:
+    """The splits that are given, and those that are cut out of the training images."""
+    fractions = {} if "val" in given else {"val": 0.1}
+    if "test" not in given:
+        fractions["test"] = 0.2
+    if not fractions:
+        return given
+    paths, labels = given["train"]
+    first = copies([content[path] for path in paths])
+    unique = torch.tensor([i for i, original in enumerate(first) if i == original])
+    counts = torch.bincount(labels[unique], minlength=len(classes)).tolist()
+    for name, count in zip(classes, counts, strict=True):
+        if count < _SMALLEST_CLASS:
+            what = f"{shown(folder / name)}: {count} images can't be split into training, validation and test"
+            raise EdgekdError(what, f"Every class needs at least {_SMALLEST_CLASS} that aren't copies of others.")
+    cut = dict(given)
+    parts = stratified(labels[unique], [*fractions.values()], seed)
+    for split, part in zip(("train", *fractions), parts, strict=True):
+        chosen_ones = set(unique[part].tolist())
+        indices = [i for i, original in enumerate(first) if original in chosen_ones]
+        cut[split] = [paths[i] for i in indices], labels[indices]
     return cut
 
 
-def _flat(files: Files, classes: tuple[str, ...]) -> tuple[list[Path], Tensor]:
-    labels = [n for n, name in enumerate(classes) for _ in files[name]]
-    return [path for name in classes for path in files[name]], torch.tensor(labels)
+def _normalised(stated: Data, how: Preprocessing, paths: list[Path]) -> Preprocessing:
+    """With mean and deviation, measured on the training images where they aren't stated."""
+    channels = 1 if how.colour == "grey" else 3
+    measured = _statistics(paths, how) if needs_measuring(stated) else ((), ())
+    mean, std = normalisation(stated, channels, measured)
+    return how.model_copy(update={"mean": mean, "std": std})
 
 
-def _statistics(paths: list[Path], channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _statistics(paths: list[Path], how: Preprocessing) -> tuple[tuple[float, ...], tuple[float, ...]]:
     step = -(-len(paths) // _STATISTICS_IMAGES)
     batches = in_batches(np.arange(0, len(paths), step), 64)
-    decoding = Decoding("grey" if channels == 1 else "rgb")
-    return channel_statistics(np.stack([image for some in decoded(paths, decoding, batches) for image in some]))
+    pictures = decoded(paths, evaluation(how), batches, CentreCrop(how.height, how.width))
+    return channel_statistics(np.stack([image for some in pictures for image in some]))
 
 
-def _fingerprint(folder: Path, listed: dict[str, tuple[list[Path], Tensor]], shape: tuple[int, int, int]) -> str:
-    """By the names, the sizes and the beginnings of all files: reading them whole would take as long as an epoch."""
-    digest = hashlib.sha256(f"folder {shape}".encode())
+def _content(folder: Path, splits: dict[str, Listed], content: dict[Path, str]) -> str:
+    """By the names and all bytes of the files."""
+    digest = hashlib.sha256(b"folder")
     for split in ("train", "val", "test"):
-        for path in listed[split][0]:
-            digest.update(f"\n{split} {path.relative_to(folder).as_posix()} {path.stat().st_size} ".encode())
-            with path.open("rb") as f:
-                digest.update(f.read(_BEGINNING))
+        for path, label in zip(splits[split][0], splits[split][1].tolist(), strict=True):
+            name = os.fsencode(path.relative_to(folder).as_posix())
+            digest.update(b"\n%s %d %s %s" % (split.encode(), label, name, content[path].encode()))
     return digest.hexdigest()

@@ -21,7 +21,7 @@ def test_all_1797_images_are_there_in_fixed_splits() -> None:
     whole = np.concatenate([pixels(s) for s in (data.train, data.val, data.test)])
     assert len(np.unique(whole.reshape(1797, -1), axis=0)) == 1797
     # any change of these bytes changes every result on digits: it must be meant
-    assert data.fingerprint == "e1e8e38d9c7349cae6dcce4a46505a642d9cb8f7e6f93020f560dd1b5ebc1842"
+    assert data.content == "e1e8e38d9c7349cae6dcce4a46505a642d9cb8f7e6f93020f560dd1b5ebc1842"
 
 
 def test_every_split_has_every_class_alike() -> None:

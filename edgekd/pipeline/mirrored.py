@@ -1,0 +1,59 @@
+"""Mirrored: whether training may flip images, where neither the user nor the data set says so.
+
+A flip changes what some images mean: an arrow to the left, the letter b. A given teacher knows: it is shown the
+validation images and their mirror images.
+"""
+
+import math
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from edgekd.data.dataset import Images, fingerprinted
+from edgekd.distill.forward import logits
+from edgekd.pipeline.job import Job
+from edgekd.results import Mirrored, Network
+
+_LEAST_IMAGES = 100
+"""Fewer don't show that one class of many changes."""
+_ROUNDING = 1e-12
+_KNOWS = 0.5
+"""Of the way from guessing to no mistake: with less, the teacher can't judge what an image means."""
+
+
+def with_flip_decided(job: Job, network: Network, model: nn.Module) -> Job:
+    """The job with flips in its augmentation if the given teacher, in evaluation mode, classifies mirrored validation
+    images as well as the originals: not worse by more than one standard error of the paired difference.
+    """
+    if network.origin != "given" or job.recipe.data.flip is not None or job.data.augmentation.flip:
+        return job
+    guessing = 1 / len(job.data.classes)
+    if len(job.data.val) < _LEAST_IMAGES or network.val.top1 - guessing < _KNOWS * (1 - guessing):
+        why = "too few validation images, or too few of them right, to tell whether the classes survive it"
+        job.progress.note(f"training doesn't flip images: {why} ([data] flip decides otherwise)")
+        return job
+    inputs = {"teacher": network.sha256, "data": job.images}
+    found, _, _ = job.run.stage("mirrored", inputs, Mirrored, lambda _: compared(model, job.data.val))
+    job.progress.note(f"{found.told()} ([data] flip decides otherwise)")
+    decided = replace(job, mirrored=found)
+    if not found.as_well:
+        return decided
+    flipping = replace(job.data, augmentation=replace(job.data.augmentation, flip=True))
+    return replace(decided, data=fingerprinted(flipping))
+
+
+def compared(model: nn.Module, images: Images) -> Mirrored:
+    """How many images the model, on the CPU and in evaluation mode, gets right, and how many mirrored."""
+    correct = mirrored = changed = 0
+    with torch.inference_mode():
+        for batch, labels in images.batches(256):
+            plain, other = (logits(model, x, "fp32").argmax(1) == labels for x in (batch, batch.flip(3)))
+            correct += int(plain.sum())
+            mirrored += int(other.sum())
+            changed += int((plain != other).sum())
+    count = len(images)
+    # the difference of each pair is -1, 0 or 1, so its square is 1 where one of the two alone is right
+    difference = (mirrored - correct) / count
+    error = math.sqrt((changed / count - difference**2) / max(1, count - 1))
+    return Mirrored(images=count, correct=correct, mirrored=mirrored, as_well=difference >= -error - _ROUNDING)
