@@ -13,6 +13,7 @@ from edgekd.distill import processes
 from edgekd.distill.cache import TeacherCache
 from edgekd.distill.evaluate import Score, evaluate
 from edgekd.distill.forward import teach
+from edgekd.distill.mixup import mix
 from edgekd.distill.schedule import learning_rate, steps_per_epoch
 from edgekd.distill.seen import Seen
 from edgekd.distill.step import Learner, place_images, run_step, seeded
@@ -89,8 +90,9 @@ def train_epoch(run: Run, epoch: int, history: Sequence[Epoch]) -> Epoch:
             rate = learning_rate(step, run.epochs * run.steps, settings.learning_rate, settings.warmup)
             for group in learner.optimizer.param_groups:
                 group["lr"] = rate
-            placed = place_images(images, learner.execution, learner.device)
-            losses.append(run_step(learner, placed, labels, lesson(placed)))
+            mixed = mix(view, len(losses), len(images))
+            placed = place_images(mixed.images(images) if mixed else images, learner.execution, learner.device)
+            losses.append(run_step(learner, placed, labels, lesson(placed), mixed))
             report(losses)
     loss = _mean_loss(run, epoch, processes.mean(torch.stack(losses)))
     processes.same_buffers(learner.model)

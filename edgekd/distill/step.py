@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from edgekd.distill.forward import Precision, see
+from edgekd.distill.mixup import Mix
 from edgekd.distill.objective import Objective
 from edgekd.distill.seen import Seen
 from edgekd.results import Execution
@@ -31,11 +32,16 @@ class Loss(nn.Module):
         super().__init__()
         self.model, self.objective, self._precision = model, objective, precision
 
-    def forward(self, images: Tensor, taught: Seen | None, labels: Tensor) -> Tensor:
-        """The batch's mean loss, from placed images and labels and what the teacher sees."""
+    def forward(self, images: Tensor, taught: Seen | None, labels: Tensor, mix: Mix | None = None) -> Tensor:
+        """The batch's mean loss, from placed images and labels and what the teacher sees; images that are mixed have
+        the labels of both.
+        """
         seen = see(self.model, images, self._precision, self.objective.student_taps)
         loss: Tensor = self.objective(seen, taught, labels)
-        return loss
+        if mix is None:
+            return loss
+        other: Tensor = self.objective(seen, taught, labels[mix.others.to(labels.device)])
+        return mix.share * loss + (1 - mix.share) * other
 
 
 @dataclass(frozen=True)
@@ -128,13 +134,14 @@ def compiled(model: nn.Module) -> nn.Module:
     return cast(nn.Module, torch.compile(model, dynamic=False))
 
 
-def run_step(learner: Learner, images: Tensor, labels: Tensor, taught: Seen | None) -> Tensor:
-    """Learn from one batch of placed images; returns its loss, on the device and not waited for.
+def run_step(learner: Learner, images: Tensor, labels: Tensor, taught: Seen | None, mix: Mix | None = None) -> Tensor:
+    """Learn from one batch of placed images, mixed already if they are; returns its loss, on the device and not waited
+    for.
 
     Raises:
         UnsupportedModelError: the model doesn't give one tensor of logits, or its forward or backward pass fails.
     """
-    loss: Tensor = learner.loss(images, taught, labels.to(learner.device, non_blocking=True))
+    loss: Tensor = learner.loss(images, taught, labels.to(learner.device, non_blocking=True), mix)
     learner.optimizer.zero_grad(set_to_none=True)
     with own_words("the network's backward pass fails", "Train it on one batch in torch, and mend what fails there."):
         loss.backward()  # type: ignore[no-untyped-call]
