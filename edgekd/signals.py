@@ -3,11 +3,14 @@
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 _ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+_LOOK_S = 1.0
+_GRACE_S = 5.0  # a thread that waits for other processes in native code doesn't unwind
 
 
 @contextmanager
@@ -36,6 +39,23 @@ def unwinding() -> Iterator[list[int]]:
     finally:
         for number in handled:
             signal.signal(number, signal.SIG_DFL)
+
+
+def end_with_parent() -> None:
+    """From now on the end of the process that started this one, which may be killed, ends this one too.
+
+    For those that have no pipe to their parent which would close. It is asked to unwind, and then has some seconds.
+    """
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_LOOK_S)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(_GRACE_S)
+        os._exit(128 + signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _in_main_thread() -> bool:

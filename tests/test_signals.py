@@ -100,6 +100,53 @@ def test_no_child_that_prunes_is_left(tmp_path, number):
     assert number == signal.SIGKILL or stderr.endswith("terminated\n")
 
 
+def test_a_process_ends_with_the_one_that_started_it():
+    child = """
+import time
+from edgekd.signals import end_with_parent
+end_with_parent()
+print("ready", flush=True)
+time.sleep(100)
+"""
+    parent = f"""
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", {child!r}], stdout=subprocess.PIPE)
+child.stdout.readline()
+print(child.pid, flush=True)
+time.sleep(100)
+"""
+    with subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True) as process:
+        pid = int(process.stdout.readline())
+        assert alive([pid])
+        process.kill()
+    deadline = time.monotonic() + 20
+    while alive([pid]) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not alive([pid])
+
+
+def test_nothing_is_left_of_torchrun(tmp_path):
+    (tmp_path / "trains.py").write_text("""
+from edgekd.distill.processes import together
+with together():
+    print("ready", flush=True)
+    while True:
+        pass
+""")
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", tmp_path / "trains.py"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        ready = [process.stdout.readline() for _ in range(2)]
+        children = descendants(process.pid)
+        process.kill()
+    deadline = time.monotonic() + 20
+    while alive(children) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    left = alive(children)
+    for child in left:
+        os.kill(child, signal.SIGKILL)
+    assert (ready, len(children) >= 2, left) == (["ready\n"] * 2, True, [])
+
+
 def test_a_signal_that_is_ignored_stays_ignored():
     code = """
 import os, signal

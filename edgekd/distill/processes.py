@@ -15,6 +15,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor, distributed, nn
 
+from edgekd.signals import end_with_parent
+
 V = TypeVar("V")
 
 # what the first process does alone may take hours: measuring, training of another stage that it finds begun
@@ -37,6 +39,7 @@ def together() -> Iterator[None]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or distributed.is_initialized():
         yield
         return
+    end_with_parent()  # torchrun, once killed, would leave its processes training
     gpu = torch.cuda.is_available()
     if gpu:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
