@@ -1,10 +1,13 @@
 """`compress`: model + data + target + budget → the most accurate network that measurably fits, with the evidence."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from edgekd import catalog
+from edgekd.data.dataset import Dataset
 from edgekd.data.load import load_dataset
 from edgekd.distill import processes
 from edgekd.gate.conditions import protocol_for
@@ -22,10 +25,11 @@ from edgekd.pipeline.planning import learns_unpruned, planned, require_plan
 from edgekd.pipeline.prunable import require_prunable
 from edgekd.pipeline.students import Students
 from edgekd.pipeline.teacher import lessons, teacher
+from edgekd.pipeline.wanted import states_normalisation, wanted
 from edgekd.progress import Progress, Silent
 from edgekd.recipe import settle
 from edgekd.results import Ladder, Network, Plan, Result
-from edgekd.schema import Budget, Recipe, Target
+from edgekd.schema import Budget, Data, Recipe, Target
 from edgekd.store import Store, cache_folder
 
 
@@ -69,9 +73,7 @@ def compress(
         store = Store(out, crew)
         with store.lock():
             progress.stage("data", f"loading {recipe.data.source}")
-            data = load_dataset(recipe.data, root=data_root, download=download)
-            for note in data.notes:
-                progress.note(f"data: {note}")
+            data = _loaded(recipe, partial(load_dataset, root=data_root, download=download), progress)
             job = Job(
                 recipe=_settled(recipe, len(data.train), target, budget),
                 target=target,
@@ -82,7 +84,7 @@ def compress(
                 shared=Store(cache_folder(progress.note), crew),
                 progress=progress,
                 trust_checkpoint=trust_checkpoint,
-                normalisation_stated=recipe.data.mean is not None or recipe.data.std is not None,
+                normalisation_stated=states_normalisation(recipe.data),
                 track=track,
             )
             job, network, weights, finished = _compressed(job)
@@ -90,6 +92,18 @@ def compress(
                 return None
             with crew.alone():
                 return conclude(job, network, weights, finished, time.monotonic() - started)
+
+
+def _loaded(recipe: Recipe, load: Callable[[Data], Dataset], progress: Progress) -> Dataset:
+    """The recipe's data, prepared as the weights want it where that is known and nothing else is said."""
+    data = load(recipe.data)
+    asked = wanted(recipe, data)
+    if asked != recipe.data:
+        data = load(asked)
+        progress.note(f"data: prepared as the images of {recipe.model}'s own weights, since nothing else is said")
+    for note in data.notes:
+        progress.note(f"data: {note}")
+    return data
 
 
 def _compressed(job: Job) -> tuple[Job, Network, Path, Finished]:

@@ -60,7 +60,8 @@ def said(train: Answers, val: Answers, guessing: float) -> list[str]:
             f"right on only {train.top1:.1%} of {train.images} training images, though {train.confidence:.1%} sure "
             f"of its answers: {_CAUSES}"
         )
-    if val.top1 + noise - guessing < _BY_HEART * (train.top1 - guessing):
+    knows = train.top1 - guessing
+    if knows > _HARDLY * (1 - guessing) and val.top1 + noise - guessing < _BY_HEART * knows:
         found.append(
             f"right on {train.top1:.1%} of {train.images} training images, but on only {val.top1:.1%} of {val.images} "
             "validation images: check that both hold the same classes, labelled alike"

@@ -81,7 +81,7 @@ def try_normalisations(job: Job, model: nn.Module) -> NormalisationTrial:
     shown = (brightness(images, job.data.preprocessing), labels)
     default, *others = _ways(job)
     right = {default: _right(model, shown, default)}
-    if chance(int((~right[default]).sum()), 0) < _CHANCE:
+    if not _perfected(right[default]):
         for way in others:
             _try(way, model, shown, right)
         if images.shape[1] == 3:
@@ -89,9 +89,18 @@ def try_normalisations(job: Job, model: nn.Module) -> NormalisationTrial:
     return NormalisationTrial(tried=tuple(_tried(way, found, right[default]) for way, found in right.items()))
 
 
+def _perfected(right: Right) -> bool:
+    """Whether even one that is right on all images wouldn't be clearly better."""
+    return chance(int((~right).sum()), 0) >= _CHANCE
+
+
 def _try_swapped(ways: Sequence[Way], model: nn.Module, shown: Shown, right: dict[Way, Right]) -> None:
-    """Add what is classified as BGR: all ways, where the default or the best one is better so."""
+    """Add what is classified as BGR: all ways, where the default or the best one is better so; none, where the best one
+    leaves too little to be gained.
+    """
     best = max(right, key=lambda way: int(right[way].sum()))
+    if _perfected(right[best]):
+        return
     swapped = {way: _swapped(way, model) for way in dict.fromkeys((ways[0], best, *ways))}
     for position, way in enumerate(swapped.values()):
         if position < 2 or any(known.swapped for known in right):

@@ -30,6 +30,7 @@ def test_a_handful_of_validation_images_says_nothing():
     ("train", "sure", "val", "classes", "says"),
     [
         (0.12, 0.9, 0.11, 10, "hardly better than guessing"),
+        (0.0, 0.9, 0.0, 4, "hardly better than guessing"),
         (0.52, 0.9, 0.51, 2, "hardly better than guessing"),
         (0.03, 0.5, 0.02, 1000, "hardly better than guessing"),
         (0.674, 0.987, 0.726, 10, "right on only 67.4% of 500 training images, though 98.7% sure"),
