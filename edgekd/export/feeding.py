@@ -20,6 +20,9 @@ Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 _LEAST_WHOLE = 0.05
 """How far rounding may take a pixel from a whole number."""
 
+_BEYOND = 13
+"""Of 255 levels: how far cubic and Lanczos filters go beyond black and white."""
+
 
 class Normalising(nn.Module):
     """A network with the normalisation in front: it takes pixels (1, H, W, C) uint8, as decoders give them."""
@@ -74,6 +77,14 @@ def brightness(images: Array, preprocessing: Preprocessing) -> Array:
     """The images (N, C, H, W) before they were normalised, from 0 to 255."""
     mean, std = (np.array(values, np.float32)[:, None, None] for values in (preprocessing.mean, preprocessing.std))
     return 255 * (images * std + mean)
+
+
+def believable(images: Array, preprocessing: Preprocessing) -> bool:
+    """Whether these normalised images (N, C, H, W) can come from pixels by the stated mean and deviation: whether they
+    are between black and white before, or nearly, as after resizing in floats.
+    """
+    values = brightness(images, preprocessing)
+    return bool(values.min() >= -_BEYOND and values.max() <= 255 + _BEYOND)
 
 
 def stamp(path: Path, feeding: Feeding) -> None:

@@ -25,7 +25,7 @@ from edgekd.pipeline.planning import learns_unpruned, planned, require_plan
 from edgekd.pipeline.prunable import require_prunable
 from edgekd.pipeline.students import Students
 from edgekd.pipeline.teacher import lessons, teacher
-from edgekd.pipeline.wanted import states_normalisation, wanted
+from edgekd.pipeline.wanted import believed, states_normalisation, wanted
 from edgekd.progress import Progress, Silent
 from edgekd.recipe import settle
 from edgekd.results import Ladder, Network, Plan, Result
@@ -101,6 +101,7 @@ def _loaded(recipe: Recipe, load: Callable[[Data], Dataset], progress: Progress)
     if asked != recipe.data:
         data = load(asked)
         progress.note(f"data: prepared as the images of {recipe.model}'s own weights, since nothing else is said")
+    data = believed(data)
     for note in data.notes:
         progress.note(f"data: {note}")
     return data

@@ -1,19 +1,38 @@
 """Wanted: how images are prepared where the recipe leaves it open and the library of the given weights knows it."""
 
+from dataclasses import replace
 from typing import Any
 
 from edgekd.data.dataset import Dataset
+from edgekd.export.feeding import believable
+from edgekd.export.outputs import some
 from edgekd.schema import Data, Recipe
 from edgekd.zoo.build import preprocessing
 
 _PHOTO = (224, 224)
 """Height and width that the data chooses for photographs."""
+_SEEN = 64
+"""Images that are looked at."""
 _SHAPING = ("size", "resize", "crop", "interpolation")
 
 
 def states_normalisation(stated: Data) -> bool:
     """Whether it is said how images are normalised."""
     return stated.mean is not None or stated.std is not None
+
+
+def believed(data: Dataset) -> Dataset:
+    """The data set; where its images can't come from pixels by the mean and deviation that it states, with channels of
+    the user's own kind, so that no file tells its users to feed it photographs so, and with a note.
+    """
+    how = data.preprocessing
+    if how.colour is None or believable(some(data.val, _SEEN), how):
+        return data
+    note = (
+        "with the stated mean and std taken back, images aren't between black and white, so files can't say how a "
+        "photo is fed; have the data set state the mean and std, as fractions of white, that it normalises by"
+    )
+    return replace(data, preprocessing=how.model_copy(update={"colour": None}), notes=(*data.notes, note))
 
 
 def wanted(recipe: Recipe, data: Dataset) -> Data:

@@ -1,11 +1,23 @@
+from dataclasses import replace
+
 import pytest
 
 from edgekd.data.load import load_dataset
-from edgekd.pipeline.wanted import wanted
+from edgekd.pipeline.wanted import believed, wanted
 from edgekd.schema import Data, Preprocessing, Recipe
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 PHOTOS = Preprocessing(height=224, width=224, resize=256, crop="center", colour="rgb", mean=(0.3,) * 3, std=(0.2,) * 3)
+
+
+@pytest.mark.parametrize(("mean", "std"), [((0.0,), (1.0,)), ((0.3,), (0.9,))])
+def test_mean_and_deviation_that_the_images_belie_are_not_passed_on(mean, std):
+    """A data set of the user's own that normalises its images and states something else."""
+    honest = load_dataset("digits")
+    assert believed(honest) == honest
+    found = believed(replace(honest, mean=mean, std=std))
+    assert found.preprocessing.colour is None
+    assert "aren't between black and white" in found.notes[-1]
 
 
 class Prepared:
