@@ -103,6 +103,17 @@ def _read(path: Path, decoding: Decoding, cache: PixelCache | None, room: Room) 
     return pixels.transpose(2, 0, 1)
 
 
+def notes_on_room(sizes: Sequence[tuple[int, int]], decoding: Decoding) -> list[str]:
+    """What to tell of images of these heights and widths if, decoded, they are more than is kept."""
+    cache = pixel_cache()
+    shapes = (_wanted((width, height), decoding) for height, width in sizes)
+    needed = (1 if decoding.colour == "grey" else 3) * sum(width * height for width, height in shapes)
+    if cache is None or needed <= cache.most_bytes:
+        return []
+    kept = f"the training images decoded take {needed / 1e9:.1f} GB, of which {cache.most_bytes / 1e9:.1f} GB are kept"
+    return [f"{kept}: the others are decoded in every epoch; EDGEKD_PIXELS_GB sets how much is kept"]
+
+
 def _how(decoding: Decoding) -> str:
     """What decides the pixels beside the file: another decoder may round otherwise."""
     return f"{decoding!r} Pillow {pillow_version} libjpeg {features.version('libjpeg_turbo')}"

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from edgekd.data.dataset import View
+from edgekd.data.dataset import Augmentation, View
 from edgekd.data.decoding import Decoding, Finish, Picture, decoded
 from edgekd.data.variation import varied
 from edgekd.data.views import augment, in_batches, normalise, shown
@@ -45,8 +45,7 @@ class FolderImages:
                 yield normalise(np.stack(some), how.mean, how.std), self.labels[indices]
             return
         drawn, order = shown(view, len(self), batch_size)
-        decoding = evaluation(how) if view.augmentation.crop is None else training(how, view.augmentation.crop[0])
-        pictures = decoded(self.paths, decoding, order, _finish(view, len(self), how))
+        pictures = decoded(self.paths, seen_by(how, view.augmentation), order, _finish(view, len(self), how))
         for indices, some in zip(order, pictures, strict=True):
             seen = augment(np.stack(some), indices, drawn, view.augmentation.pad)
             yield normalise(seen, how.mean, how.std), self.labels[indices]
@@ -58,6 +57,11 @@ def evaluation(how: Preprocessing) -> Decoding:
     if how.resize is None:
         return Decoding(colour, size=(how.height, how.width), interpolation=how.interpolation)
     return Decoding(colour, short_side=how.resize, interpolation=how.interpolation)
+
+
+def seen_by(how: Preprocessing, vary: Augmentation) -> Decoding:
+    """What files become before training changes them like that."""
+    return evaluation(how) if vary.crop is None else training(how, vary.crop[0])
 
 
 def training(how: Preprocessing, least_area: float) -> Decoding:

@@ -8,7 +8,7 @@ threads wait for one another far longer than they compute, and on an idle one th
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,14 +97,20 @@ def _by_channel(fractions: Sequence[float]) -> NDArray[np.float32]:
 
 def channel_statistics(pixels: Pixels) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each channel, as fractions of white."""
-    total = squares = np.zeros(pixels.shape[1])
-    # whole numbers, so exact whatever the order; a few images at a time, because floats take eight times the memory
+    # a few images at a time, because floats take eight times the memory
     some = max(1, _STATISTICS_BYTES // max(1, pixels[0].nbytes))
-    for start in range(0, len(pixels), some):
-        values = pixels[start : start + some].astype(np.float64)
+    return statistics_of(pixels[start : start + some] for start in range(0, len(pixels), some))
+
+
+def statistics_of(batches: Iterable[Pixels]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """As `channel_statistics` of all images in the batches, of which there is at least one."""
+    count, total, squares = 0, np.zeros(1), np.zeros(1)
+    for pixels in batches:
+        # whole numbers, so exact whatever the order
+        values = pixels.astype(np.float64)
         total = total + values.sum((0, 2, 3))
         squares = squares + np.square(values).sum((0, 2, 3))
-    count = pixels.size // pixels.shape[1]
+        count += pixels.size // pixels.shape[1]
     means = total / count
     deviations = np.sqrt(np.maximum(squares / count - means**2, 0)) / 255
     # images of one brightness have nothing to scale

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from edgekd.data import threads
-from edgekd.data.decoding import Decoding, Picture, decoded
+from edgekd.data.decoding import Decoding, Picture, decoded, notes_on_room
 from edgekd.errors import StorageError
 
 RGB = Decoding("rgb")
@@ -244,3 +244,12 @@ def test_what_is_no_regular_file_is_named_and_not_waited_for(tmp_path: Path, mak
     make(tmp_path / "a.jpg")
     with pytest.raises(StorageError, match=r"a\.jpg: .*not a regular file"):
         one(tmp_path / "a.jpg")
+
+
+def test_more_images_than_are_kept_are_told(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGEKD_PIXELS_GB", "0.001")
+    decoding = Decoding("rgb", short_side=100)
+    assert not notes_on_room([(200, 400)] * 16, decoding), "60 kB each"
+    (note,) = notes_on_room([(200, 400)] * 5_000, decoding)
+    assert "take 0.3 GB, of which 0.0 GB are kept" in note
+    assert not notes_on_room([(200, 400)] * 40, Decoding("grey", short_side=100))

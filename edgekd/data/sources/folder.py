@@ -15,14 +15,14 @@ from torch import Tensor
 from edgekd.data.chosen import PHOTO_CROP, chosen, needs_measuring, normalisation, varying
 from edgekd.data.contents import contents
 from edgekd.data.dataset import Augmentation, Dataset, fingerprinted
-from edgekd.data.decoding import decoded
-from edgekd.data.folder_images import CentreCrop, FolderImages, evaluation
+from edgekd.data.decoding import decoded, notes_on_room
+from edgekd.data.folder_images import CentreCrop, FolderImages, evaluation, seen_by
 from edgekd.data.sources._class_folders import Files, LeftOut, shown
 from edgekd.data.sources._duplicates import copies, notes_on_copies
 from edgekd.data.sources._headers import header, notes
 from edgekd.data.sources._splits import found_splits
 from edgekd.data.splits import stratified
-from edgekd.data.views import channel_statistics, in_batches
+from edgekd.data.views import in_batches, statistics_of
 from edgekd.errors import EdgekdError
 from edgekd.schema import Data, Preprocessing
 
@@ -53,6 +53,9 @@ def load(*, root: Path | None, download: bool, seed: int, where: str, stated: Da
     told = [*found.notes, *left_out.notes(), *notes(headers, how.colour or "rgb")]
     told += notes_on_copies({s: {p: content[p] for p in some} for s, (some, _) in splits.items()}, folder, stated)
     default = Augmentation(pad=how.height // 16, flip=False, crop=PHOTO_CROP if how.crop == "center" else None)
+    vary = varying(stated, default)
+    size = dict(zip(paths, sizes, strict=True))
+    told += notes_on_room([size[path] for path in splits["train"][0]], seen_by(how, vary))
     images = {s: FolderImages(tuple(some), labels, how) for s, (some, labels) in splits.items()}
     data = Dataset(
         name=f"folder:{shown(where)}",
@@ -60,7 +63,7 @@ def load(*, root: Path | None, download: bool, seed: int, where: str, stated: Da
         train=images["train"],
         val=images["val"],
         test=images["test"],
-        augmentation=varying(stated, default),
+        augmentation=vary,
         mean=how.mean,
         std=how.std,
         fingerprint="",
@@ -112,9 +115,9 @@ def _normalised(stated: Data, how: Preprocessing, paths: list[Path]) -> Preproce
 
 def _statistics(paths: list[Path], how: Preprocessing) -> tuple[tuple[float, ...], tuple[float, ...]]:
     step = -(-len(paths) // _STATISTICS_IMAGES)
-    batches = in_batches(np.arange(0, len(paths), step), 64)
+    batches = in_batches(np.arange(0, len(paths), step), 16)
     pictures = decoded(paths, evaluation(how), batches, CentreCrop(how.height, how.width))
-    return channel_statistics(np.stack([image for some in pictures for image in some]))
+    return statistics_of(np.stack(some) for some in pictures)
 
 
 def _content(folder: Path, splits: dict[str, Listed], content: dict[Path, str]) -> str:
