@@ -1,5 +1,6 @@
 """The training engine: a model learns from labels, from a teacher, or from both, by any loss of `distill.losses`."""
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from edgekd.data.identity import identity as data_identity
 from edgekd.distill import processes
 from edgekd.distill.cache import MOST_BYTES, TeacherCache, open_cache
 from edgekd.distill.checkpoint import State, read_state, write_state
-from edgekd.distill.epoch import Epoch, Run, train_epoch
+from edgekd.distill.epoch import DivergedError, Epoch, Run, train_epoch
 from edgekd.distill.evaluate import Score
 from edgekd.distill.forward import logits
 from edgekd.distill.objective import Objective
@@ -27,6 +28,8 @@ from edgekd.track._base import Tracker
 from edgekd.zoo.identity import digest, identity
 
 _SHOWN_DIGITS = 16
+_LOWER = 10
+"""The learning rate's divisor in a second try: 0.01 for 0.1 is what networks without normalisation learn at."""
 
 
 class Trained(Value):
@@ -35,6 +38,8 @@ class Trained(Value):
     history: tuple[Epoch, ...]
     features_alone: bool = False
     """Whether nothing that was learned shows in the validation accuracy."""
+    learning_rate: float | None = None
+    """Its highest, where the settings' one made the training diverge."""
 
     @property
     def epochs(self) -> int:
@@ -84,6 +89,8 @@ def train(
     """Train the model, in place, on `data.train`; it ends on the CPU, in evaluation mode, with the weights of the
     epoch that classified most of `data.val` correctly. `data.test` isn't read.
 
+    A training that diverges begins once more, at a tenth of the learning rate, and says so.
+
     Processes that `processes.together` joined each learn from their part of every batch; the first one writes.
 
     After every epoch the file `checkpoint` is replaced. Called again with the same arguments, a training that was
@@ -107,7 +114,7 @@ def train(
 
     Raises:
         UnsupportedModelError: the output isn't one logit for each class of the data.
-        EdgekdError: the loss is no longer finite; the last checkpoint stays.
+        DivergedError: the loss is no longer finite, or the network no longer learns, at the lower rate too.
         StorageError: the checkpoint can't be written.
     """
     settings = settings.model_copy(update={"epochs": settings.epochs or default_epochs(len(data.train))})
@@ -124,9 +131,26 @@ def train(
         kept = None if features or cache is None else _cache(cache, run, teacher)
         run = replace(run, teacher=prepared, cache=kept)
     with on_threads(execution.threads):
-        history = _finish(run, _begin(run, key))
+        history, lowered = _learn(run, key)
     place(model, Execution(), torch.device("cpu")).eval()
-    return Trained(history=tuple(history), features_alone=objective.features_alone)
+    return Trained(history=tuple(history), features_alone=objective.features_alone, learning_rate=lowered)
+
+
+def _learn(run: Run, key: str) -> tuple[list[Epoch], float | None]:
+    """Train at the settings' learning rate, or if that diverges or is known to, at a lower one, which is given too."""
+    settings, first = run.settings, copy.deepcopy(_start(run, key))
+    lower = settings.model_copy(update={"learning_rate": settings.learning_rate / _LOWER})
+    lower_key = f"{key}, at {lower.learning_rate:g}"
+    if processes.agreed(read_state(run.checkpoint, lower_key) is not None):
+        return _finish(replace(run, settings=lower), _begin(run, lower_key)), lower.learning_rate
+    try:
+        return _finish(run, _begin(run, key)), None
+    except DivergedError as e:
+        run.progress.note(f"{e.message}: it begins again at a tenth of that, at most {lower.learning_rate:g}")
+    if processes.rank() == 0:
+        run.checkpoint.unlink(missing_ok=True)
+    _restore(run, first)
+    return _finish(replace(run, settings=lower), replace(first, key=lower_key)), lower.learning_rate
 
 
 def _key(run: Run, teacher: nn.Module | None) -> str:
@@ -186,16 +210,27 @@ def _require_classes(model: nn.Module, images: Tensor, data: Dataset) -> None:
 
 def _begin(run: Run, key: str) -> State:
     """The state to go on from: the checkpoint's, or that before the first epoch."""
-    model, objective, optimizer = run.learner.model, run.learner.objective, run.learner.optimizer
     state = processes.agreed(read_state(run.checkpoint, key))
     if state is None:
         if run.checkpoint.exists():
             run.progress.note(f"{run.checkpoint} is of another training; starting anew")
-        return State(key, [], model.state_dict(), {}, optimizer.state_dict(), objective.state_dict())
-    model.load_state_dict(state.model)
-    objective.load_state_dict(state.objective)
-    optimizer.load_state_dict(state.optimizer)
+        return _start(run, key)
+    _restore(run, state)
     return state
+
+
+def _start(run: Run, key: str) -> State:
+    """The state that the networks are in, before the first epoch."""
+    learner = run.learner
+    parts = (learner.model, learner.optimizer, learner.objective)
+    model, optimizer, objective = (part.state_dict() for part in parts)
+    return State(key, [], model, {}, optimizer, objective)
+
+
+def _restore(run: Run, state: State) -> None:
+    run.learner.model.load_state_dict(state.model)
+    run.learner.objective.load_state_dict(state.objective)
+    run.learner.optimizer.load_state_dict(state.optimizer)
 
 
 def _finish(run: Run, state: State) -> list[Epoch]:
@@ -205,7 +240,7 @@ def _finish(run: Run, state: State) -> list[Epoch]:
     for epoch in range(len(history) + 1, run.epochs + 1):
         history.append(train_epoch(run, epoch, history))
         if Trained(history=tuple(history), features_alone=learner.objective.features_alone).best_epoch == epoch:
-            best = {name: tensor.clone() for name, tensor in learner.model.state_dict().items()}
+            best = copy.deepcopy(learner.model.state_dict())  # with the modules' versions
         documents = [document(e) for e in history]
         states = [part.state_dict() for part in (learner.optimizer, learner.objective)]
         if processes.rank() == 0:

@@ -23,6 +23,12 @@ from edgekd.schema import PositiveInt, Training, Value
 from edgekd.track._base import Tracker
 
 _REPORT_SECONDS = 0.25
+_GUESSING = 0.05
+"""Of the way from guessing to no mistake."""
+
+
+class DivergedError(EdgekdError):
+    """A training went wrong in a way that a lower learning rate mends."""
 
 
 class Epoch(Value):
@@ -74,7 +80,7 @@ def train_epoch(run: Run, epoch: int, history: Sequence[Epoch]) -> Epoch:
     """Train epoch number `epoch`, from 1, after those of `history`.
 
     Raises:
-        EdgekdError: the loss is no longer finite.
+        DivergedError: the loss or a weight is no longer finite, or the network no longer learns.
     """
     learner, settings = run.learner, run.settings
     report = _reporter(run, epoch, history)
@@ -86,8 +92,7 @@ def train_epoch(run: Run, epoch: int, history: Sequence[Epoch]) -> Epoch:
     with seeded((run.seed * 1_000_003 + epoch + part * 2**40) % 2**63):
         view = View(run.data.augmentation, run.seed, epoch, part, parts)
         for images, labels in run.data.train.batches(settings.batch_size, view):
-            step = (epoch - 1) * run.steps + len(losses)
-            rate = learning_rate(step, run.epochs * run.steps, settings.learning_rate, settings.warmup)
+            rate = _rate(run, epoch, len(losses))
             for group in learner.optimizer.param_groups:
                 group["lr"] = rate
             mixed = mix(view, len(losses), len(images))
@@ -98,7 +103,9 @@ def train_epoch(run: Run, epoch: int, history: Sequence[Epoch]) -> Epoch:
     processes.same_buffers(learner.model)
     lesson.keep()
     seconds = time.perf_counter() - start
+    _require_finite_weights(run, epoch)
     validation = evaluate(learner.model, run.data.val, execution=learner.execution)
+    _require_gradients(run, epoch, loss, validation)
     return Epoch(loss=loss, validation=validation, images=run.images, seconds=seconds)
 
 
@@ -130,19 +137,50 @@ class Lesson:
             self._run.cache.write(self._epoch, torch.cat(self._said))
 
 
+def _rate(run: Run, epoch: int, step: int) -> float:
+    """The learning rate of a step, from 0, of an epoch, from 1."""
+    steps = run.epochs * run.steps
+    return learning_rate((epoch - 1) * run.steps + step, steps, run.settings.learning_rate, run.settings.warmup)
+
+
 def _mean_loss(run: Run, epoch: int, values: Tensor) -> float:
     """The mean loss so far, waiting for the device.
 
     Raises:
-        EdgekdError: a loss isn't finite.
+        DivergedError: a loss isn't finite.
     """
     finite = values.isfinite()
     if not finite.all():
         step = int(finite.logical_not().nonzero()[0].item())
-        what = f"training diverged: the loss is {values[step].item()} in epoch {epoch}, step {step + 1} of {run.steps}"
-        kept = f" {run.checkpoint} holds the epochs before." if epoch > 1 else ""
-        raise EdgekdError(what, f"Lower the learning rate; it is {run.settings.learning_rate:g}.{kept}")
+        raise _diverged(run, f"the loss is {values[step].item()}", epoch, step)
     return float(values.mean().item())
+
+
+def _require_finite_weights(run: Run, epoch: int) -> None:
+    """Raises DivergedError if the epoch's last step left a weight that isn't finite."""
+    if not all(bool(parameter.isfinite().all()) for parameter in run.learner.model.parameters()):
+        raise _diverged(run, "weights are no longer finite", epoch, run.steps - 1)
+
+
+def _require_gradients(run: Run, epoch: int, loss: float, validation: Score) -> None:
+    """Raises DivergedError if the network is dead: a step that was too long left activations that are 0 for all
+    images, so that no weight has a gradient any more, though the network only guesses.
+    """
+    guessing = 1 / len(run.data.classes)
+    gradients = [p.grad for p in run.learner.model.parameters() if p.ndim > 1 and p.grad is not None]
+    if loss == 0 or not gradients or validation.top1 - guessing > _GUESSING * (1 - guessing):
+        return
+    if not any(bool(gradient.any()) for gradient in gradients):
+        what = f"no weight has a gradient any more, and the loss stays at {loss:.3g}"
+        raise _diverged(run, what, epoch, run.steps - 1)
+
+
+def _diverged(run: Run, what: str, epoch: int, step: int) -> DivergedError:
+    rate, peak = _rate(run, epoch, step), run.settings.learning_rate
+    where = f"in epoch {epoch}, step {step + 1} of {run.steps}, at a learning rate of {rate:.3g}"
+    kept = f" {run.checkpoint} holds the epochs before." if epoch > 1 else ""
+    hint = f"Lower learning_rate in the recipe's [teacher], or in its [recover] for a student; it is {peak:g}.{kept}"
+    return DivergedError(f"training diverged: {what} {where}", hint)
 
 
 def _reporter(run: Run, epoch: int, history: Sequence[Epoch]) -> Callable[[Sequence[Tensor]], None]:
@@ -157,7 +195,9 @@ def _reporter(run: Run, epoch: int, history: Sequence[Epoch]) -> Callable[[Seque
             return
         last = now
         seen = min(len(losses) * run.settings.batch_size, run.images)
-        loss = _mean_loss(run, epoch, torch.stack(list(losses)))
+        seen_losses = torch.stack(list(losses))
+        # several processes must go the same way, and see the same only at the end of an epoch
+        loss = _mean_loss(run, epoch, seen_losses) if processes.count() == 1 else float(seen_losses.mean())
         speed = f"{seen / max(1e-9, now - start):,.0f} images/s"
         detail = f"epoch {epoch}/{run.epochs}  loss {loss:.2f}{validated}  {speed}"
         run.progress.advance((epoch - 1) * run.images + seen, run.epochs * run.images, detail)

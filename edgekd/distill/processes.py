@@ -87,7 +87,8 @@ def joined(module: nn.Module) -> nn.Module:
     """The module as all processes train it: their gradients are averaged, the first one's buffers are all's."""
     if count() == 1 or not any(p.requires_grad for p in module.parameters()):
         return module
-    return nn.parallel.DistributedDataParallel(module)
+    # layers that are skipped in some steps have no gradient there, which the others would wait for
+    return nn.parallel.DistributedDataParallel(module, find_unused_parameters=True)
 
 
 def same_buffers(module: nn.Module) -> None:

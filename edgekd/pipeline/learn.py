@@ -95,6 +95,7 @@ def learn(
         best_epoch=trained.best_epoch,
         images_per_second=trained.images_per_second,
         seconds=trained.seconds,
+        learning_rate=trained.learning_rate,
         execution=execution,
     )
 

@@ -199,9 +199,10 @@ def loss(recover: Recovery) -> str:
 
 def _network(name: str, network: Network) -> list[str]:
     way = f"{network.execution.precision}, {network.execution.memory_format}" if network.execution else "–"
+    slower = f", at a learning rate of {network.learning_rate:g} at most" if network.learning_rate else ""
     return [
         name,
-        network.origin,
+        network.origin + slower,
         f"{network.parameters:,}",
         f"{network.macs:,}",
         f"{network.epochs} ({network.best_epoch})" if network.epochs else "–",

@@ -9,14 +9,14 @@ from torch import Tensor, nn
 
 from edgekd.data.dataset import Dataset
 from edgekd.distill.engine import Trained, train
-from edgekd.distill.epoch import Epoch
+from edgekd.distill.epoch import DivergedError, Epoch
 from edgekd.distill.evaluate import Score, evaluate
 from edgekd.distill.losses.ce import CrossEntropy
 from edgekd.distill.losses.kd import Distillation
 from edgekd.distill.objective import Objective, Term, build_objective
 from edgekd.distill.schedule import learning_rate
 from edgekd.distill.seen import Seen
-from edgekd.errors import EdgekdError, StorageError, UnsupportedModelError
+from edgekd.errors import StorageError, UnsupportedModelError
 from edgekd.progress import Silent
 from edgekd.results import Execution
 from edgekd.schema import Recovery, Training
@@ -194,14 +194,108 @@ def test_seed_decides_the_training(few_digits: Dataset, tmp_path: Path) -> None:
     assert digests[0] == digests[1] != digests[2]
 
 
-def test_divergence_is_an_error_that_keeps_the_last_checkpoint(few_digits: Dataset, tmp_path: Path) -> None:
-    checkpoint, settings = tmp_path / "c.pt", Training(epochs=40, batch_size=200, learning_rate=1e20)
-    with pytest.raises(EdgekdError, match=r"diverged: the loss is (nan|inf) in epoch \d+, step 1 of 1") as error:
-        run(with_dropout(), few_digits, checkpoint, settings)
-    assert "Lower the learning rate; it is 1e+20" in error.value.hint
+def test_divergence_is_an_error_that_says_when_and_keeps_the_last_checkpoint(
+    few_digits: Dataset, tmp_path: Path, listener: Any
+) -> None:
+    checkpoint, settings, told = tmp_path / "c.pt", Training(epochs=40, batch_size=200, learning_rate=1e21), listener()
+    when = r"diverged: the loss is (nan|inf) in epoch \d+, step 1 of 1, at a learning rate of [\d.]+e\+\d+"
+    with pytest.raises(DivergedError, match=when) as error:
+        run(with_dropout(), few_digits, checkpoint, settings, progress=told)
+    assert "Lower learning_rate in the recipe's [teacher]" in error.value.hint
+    assert "it is 1e+20" in error.value.hint
     assert str(checkpoint) in error.value.hint
     kept = torch.load(checkpoint, weights_only=True)
     assert f"epoch {len(kept['history']) + 1}," in error.value.message
+    assert [note for note in told.notes if "begins again at a tenth of that, at most 1e+20" in note]
+
+
+def without_norms() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Flatten(), nn.Linear(256, 32), nn.ReLU(), nn.Linear(32, 10))
+
+
+class Exploding(nn.Module):
+    """Gives NaN as soon as a weight is larger than a bound."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = without_norms()
+
+    def forward(self, images: Tensor) -> Tensor:
+        largest = torch.stack([p.abs().amax() for p in self.model.parameters()]).amax()
+        logits: Tensor = self.model(images) / (largest < 3)
+        return torch.where(largest < 3, logits, torch.nan)
+
+
+def test_a_training_that_diverges_begins_again_at_a_tenth_as_if_it_had_been_asked_for(
+    few_digits: Dataset, tmp_path: Path, listener: Any
+) -> None:
+    model, expected, told = Exploding(), Exploding(), listener()
+    settings = Training(epochs=3, batch_size=64, learning_rate=5)
+    trained = run(model, few_digits, tmp_path / "c.pt", settings, progress=told)
+    assert trained.learning_rate == 0.5
+    assert [note for note in told.notes if note.startswith("training diverged: the loss is nan in epoch ")]
+    asked = run(expected, few_digits, tmp_path / "e.pt", settings.model_copy(update={"learning_rate": 0.5}))
+    assert asked.learning_rate is None
+    assert digest(model) == digest(expected)
+    assert [epoch.loss for epoch in trained.history] == [epoch.loss for epoch in asked.history]
+
+
+def test_interrupted_after_it_diverged_it_goes_on_at_the_lower_rate(
+    few_digits: Dataset, tmp_path: Path, listener: Any
+) -> None:
+    settings = Training(epochs=3, batch_size=64, learning_rate=5)
+    whole, stopped, again = Exploding(), Exploding(), Exploding()
+    run(whole, few_digits, tmp_path / "whole.pt", settings)
+    with pytest.raises(KeyboardInterrupt):
+        run(stopped, few_digits, tmp_path / "c.pt", settings, progress=listener(stop_at=2 * 192 + 1))
+    told = listener()
+    trained = run(again, few_digits, tmp_path / "c.pt", settings, progress=told)
+    assert trained.learning_rate == 0.5
+    assert not told.notes
+    assert digest(again) == digest(whole)
+
+
+def test_a_network_that_is_dead_is_told_and_begins_again(few_digits: Dataset, tmp_path: Path, listener: Any) -> None:
+    model, told, settings = without_norms(), listener(), Training(epochs=2, batch_size=64)
+    with torch.no_grad():
+        model[1].bias.fill_(-1000)  # no image gets through, only the last bias learns
+    dead = r"no weight has a gradient any more, and the loss stays at 2\.3\d? in epoch 1, step 3 of 3"
+    with pytest.raises(DivergedError, match=dead):
+        run(model, few_digits, tmp_path / "c.pt", settings, progress=told)
+    assert len(told.notes) == 1
+    assert "begins again" in told.notes[0]
+
+
+@pytest.mark.parametrize("last", [True, False])
+def test_weights_that_the_last_step_broke_are_never_kept(few_digits: Dataset, tmp_path: Path, last: bool) -> None:
+    def breaking(student: Seen, _: Seen | None, labels: Tensor) -> Tensor:
+        loss = nn.functional.cross_entropy(student.logits, labels)
+        # a loss of 1 whose gradient is infinite
+        return loss * 0 + 1 + (loss - loss.detach()).sqrt() if last else loss
+
+    objective = Objective([Term("odd", 1.0, breaking)])
+    settings = Training(epochs=1, batch_size=200)
+    if last:
+        with pytest.raises(DivergedError, match="weights are no longer finite in epoch 1, step 1 of 1"):
+            run(with_dropout(), few_digits, tmp_path / "c.pt", settings, objective=objective)
+    else:
+        run(with_dropout(), few_digits, tmp_path / "c.pt", settings, objective=objective)
+
+
+def test_versions_of_modules_outlast_a_training_and_its_checkpoint(few_digits: Dataset, tmp_path: Path) -> None:
+    class Versioned(nn.Linear):
+        _version = 2
+
+        def _load_from_state_dict(self, state: Any, prefix: str, metadata: Any, *rest: Any) -> None:
+            if metadata.get("version") != 2:
+                raise ValueError("no version")
+            super()._load_from_state_dict(state, prefix, metadata, *rest)
+
+    for epochs in (1, 1):  # the second one reads the first one's checkpoint
+        torch.manual_seed(0)
+        settings = Training(epochs=epochs, batch_size=64)
+        run(nn.Sequential(nn.Flatten(), Versioned(256, 10)), few_digits, tmp_path / "c.pt", settings)
 
 
 class Witness(nn.Module):
