@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import nn
 
 from edgekd import catalog
+from edgekd.distill.evaluate import outputs
 from edgekd.errors import EdgekdError, UnsupportedModelError
 from edgekd.export.feeding import Array, fed, graph, stamp
 from edgekd.export.onnx import OPSET, export_onnx
@@ -61,8 +61,7 @@ def ladder(net: Net, name: str) -> tuple[Ladder, Path]:
 def _build(net: Net, name: str, folder: Path) -> Ladder:
     job, model = net.job, net.module()
     images = some(job.data.val, _PARITY_IMAGES)
-    with torch.inference_mode():
-        reference = np.concatenate([model(part).numpy() for part in torch.split(torch.from_numpy(images), 64)])
+    reference = _logits(name, model, images)
     rungs, dropped = [], []
     calibration = some(job.data.train, job.recipe.quantize.images)
     written = list(write_rungs(job, name, model, folder, calibration=calibration, sha256=net.sha256))
@@ -78,6 +77,23 @@ def _build(net: Net, name: str, folder: Path) -> Ladder:
             continue
         rungs.append(checked)
     return Ladder(rungs=tuple(rungs), dropped=tuple(dropped))
+
+
+def _logits(name: str, model: nn.Module, images: Array) -> Array:
+    """What the network itself gives, (N, classes).
+
+    Raises:
+        UnsupportedModelError: its forward fails, or not all of it is finite.
+    """
+    given = outputs(model, images)
+    if not np.isfinite(given).all():
+        what = f"the {name} gives NaN or infinity on real images, before any export"
+        hint = (
+            "Its statistics of batches may not have settled: train longer, or raise the momentum of its batch "
+            "normalisations; or its training diverged: lower the learning rate."
+        )
+        raise UnsupportedModelError(what, hint)
+    return given
 
 
 def _check(job: Job, rung: Written, images: Array, reference: Array) -> Rung:

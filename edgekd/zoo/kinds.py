@@ -30,7 +30,18 @@ def plain(model: nn.Module, images: Tensor | None) -> nn.Module:
     for refusal in (_scripted, _lazy(images), _quantised, _stateful, _without_values):
         if refused := refusal(model):
             raise UnsupportedModelError(*refused)
+    _forget_computed(model)
     return model.cpu().float()
+
+
+def _forget_computed(model: nn.Module) -> None:
+    """Cut off attributes that were computed from parameters, as torch.nn.utils.weight_norm's hooks do before every
+    forward pass: nothing that has a history can be copied.
+    """
+    for module in model.modules():
+        for name, value in vars(module).items():
+            if isinstance(value, Tensor) and not value.is_leaf:
+                setattr(module, name, value.detach())
 
 
 def _tensors(model: nn.Module) -> Iterator[Tensor]:

@@ -7,18 +7,21 @@ import onnx
 import pytest
 import torch
 
-from edgekd import catalog
+from edgekd import catalog, files
 from edgekd.data.load import load_dataset
 from edgekd.distill.evaluate import outputs
+from edgekd.errors import UnsupportedModelError
 from edgekd.export.outputs import Runner, some
 from edgekd.export.parity import compare, failure
 from edgekd.pipeline.job import Job
-from edgekd.pipeline.ladder import Written, write_rungs
+from edgekd.pipeline.ladder import Written, ladder, write_rungs
+from edgekd.pipeline.net import Net
 from edgekd.profiling.artifact import describe
 from edgekd.progress import Silent
 from edgekd.results import Dropped
 from edgekd.schema import Export, Recipe
 from edgekd.store import Store
+from edgekd.zoo.weights import save_weights
 
 
 @pytest.fixture
@@ -64,3 +67,13 @@ def test_every_rung_says_how_it_is_fed_whatever_the_classes_are_called(job, tmp_
         assert describe(rung.path, name="net", runtime="onnxruntime").sha256 == rung.artifact.sha256
         found = compare(expected, Runner(rung.path, "onnxruntime", job.feeding)(images))
         assert failure(found, rung.artifact.precision) is None
+
+
+def test_a_network_that_gives_nan_itself_is_told_apart_from_a_bad_export(job, tmp_path):
+    model = job.network()
+    model.get_submodule("stem.1").running_var.fill_(1e-30)  # every weight is finite
+    with torch.no_grad():
+        model.get_submodule("stem.0").weight.mul_(1e38)
+    save_weights(model, tmp_path / "w.safetensors")
+    with pytest.raises(UnsupportedModelError, match="the baseline gives NaN or infinity on real images, before any"):
+        ladder(Net(job, tmp_path / "w.safetensors", files.sha256(tmp_path / "w.safetensors")), "baseline")
