@@ -81,7 +81,7 @@ class Network(Value):
     seconds: float = 0.0
     """What training took, the data and the teacher included and validation not."""
     learning_rate: float | None = None
-    """The highest, where the recipe's one made the training diverge."""
+    """The highest, where the recipe's one made the training diverge; gradients were clipped then."""
     execution: Execution | None = None
     trial: NormalisationTrial | None = None
     """Of given weights, where it wasn't said how their images were normalised."""

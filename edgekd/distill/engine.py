@@ -28,8 +28,10 @@ from edgekd.track._base import Tracker
 from edgekd.zoo.identity import digest, identity
 
 _SHOWN_DIGITS = 16
-_LOWER = 10
-"""The learning rate's divisor in a second try: 0.01 for 0.1 is what networks without normalisation learn at."""
+_LOWER, _CLIP = 10, 1.0
+"""What a second try divides the learning rate by, and the greatest norm of its gradients. torchvision's squeezenet1_1,
+which normalises nothing, died at 0.1, and after more steps at 0.01; clipped, it learned.
+"""
 
 
 class Trained(Value):
@@ -39,7 +41,7 @@ class Trained(Value):
     features_alone: bool = False
     """Whether nothing that was learned shows in the validation accuracy."""
     learning_rate: float | None = None
-    """Its highest, where the settings' one made the training diverge."""
+    """Its highest, where the settings' one made the training diverge; gradients were clipped then."""
 
     @property
     def epochs(self) -> int:
@@ -89,7 +91,7 @@ def train(
     """Train the model, in place, on `data.train`; it ends on the CPU, in evaluation mode, with the weights of the
     epoch that classified most of `data.val` correctly. `data.test` isn't read.
 
-    A training that diverges begins once more, at a tenth of the learning rate, and says so.
+    A training that diverges begins once more, at a tenth of the learning rate and with clipped gradients, and says so.
 
     Processes that `processes.together` joined each learn from their part of every batch; the first one writes.
 
@@ -137,20 +139,24 @@ def train(
 
 
 def _learn(run: Run, key: str) -> tuple[list[Epoch], float | None]:
-    """Train at the settings' learning rate, or if that diverges or is known to, at a lower one, which is given too."""
-    settings, first = run.settings, copy.deepcopy(_start(run, key))
-    lower = settings.model_copy(update={"learning_rate": settings.learning_rate / _LOWER})
-    lower_key = f"{key}, at {lower.learning_rate:g}"
-    if processes.agreed(read_state(run.checkpoint, lower_key) is not None):
-        return _finish(replace(run, settings=lower), _begin(run, lower_key)), lower.learning_rate
+    """Train at the settings' learning rate, or if that diverges or is known to, at a lower one, which is given too, and
+    with clipped gradients.
+    """
+    first, rate = copy.deepcopy(_start(run, key)), run.settings.learning_rate / _LOWER
+    slower = run.settings.model_copy(update={"learning_rate": rate})
+    careful = replace(run, settings=slower, learner=replace(run.learner, clip=_CLIP))
+    careful_key = f"{key}, at {rate:g}"
+    if processes.agreed(read_state(run.checkpoint, careful_key) is not None):
+        return _finish(careful, _begin(careful, careful_key)), rate
     try:
         return _finish(run, _begin(run, key)), None
     except DivergedError as e:
-        run.progress.note(f"{e.message}: it begins again at a tenth of that, at most {lower.learning_rate:g}")
+        again = f"it begins again at a tenth of that, at most {rate:g}, with gradients clipped to a norm of {_CLIP:g}"
+        run.progress.note(f"{e.message}: {again}")
     if processes.rank() == 0:
         run.checkpoint.unlink(missing_ok=True)
     _restore(run, first)
-    return _finish(replace(run, settings=lower), replace(first, key=lower_key)), lower.learning_rate
+    return _finish(careful, replace(first, key=careful_key)), rate
 
 
 def _key(run: Run, teacher: nn.Module | None) -> str:

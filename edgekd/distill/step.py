@@ -57,6 +57,8 @@ class Learner:
     device: torch.device
     zeros: Sequence[tuple[Tensor, Tensor]] = ()
     """Parameters with where they stay zero."""
+    clip: float | None = None
+    """The greatest norm of all gradients together; None leaves them as they are."""
 
 
 def learner(
@@ -145,6 +147,8 @@ def run_step(learner: Learner, images: Tensor, labels: Tensor, taught: Seen | No
     learner.optimizer.zero_grad(set_to_none=True)
     with own_words("the network's backward pass fails", "Train it on one batch in torch, and mend what fails there."):
         loss.backward()  # type: ignore[no-untyped-call]
+    if learner.clip is not None:
+        nn.utils.clip_grad_norm_((p for group in learner.optimizer.param_groups for p in group["params"]), learner.clip)
     welcome_latecomers(learner.optimizer)
     learner.optimizer.step()
     with torch.no_grad():

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -177,3 +179,17 @@ def test_what_the_networks_backward_pass_raises_is_told() -> None:
     ready = learner(Odd(4, 3), LABELS, Training(), Execution())
     with pytest.raises(UnsupportedModelError, match="backward pass fails: AssertionError: no gradient here"):
         run_step(ready, torch.randn(8, 4), torch.randint(3, (8,)), None)
+
+
+@pytest.mark.parametrize("clip", [None, 1e-3, 1e3])
+def test_gradients_are_clipped_to_a_norm_of_all_together(clip: float | None) -> None:
+    torch.manual_seed(0)
+    model = nn.Linear(4, 3)
+    before = [p.detach().clone() for p in model.parameters()]
+    ready = replace(
+        learner(model, LABELS, Training(learning_rate=1, momentum=0, weight_decay=0), Execution()), clip=clip
+    )
+    run_step(ready, torch.randn(8, 4), torch.randint(3, (8,)), None)
+    changes = [p.detach() - old for p, old in zip(model.parameters(), before, strict=True)]
+    norm = torch.cat([change.flatten() for change in changes]).norm().item()
+    assert norm == pytest.approx(1e-3, rel=1e-3) if clip == 1e-3 else norm > 0.1
