@@ -15,6 +15,7 @@ from edgekd.recipe import to_toml
 from edgekd.report.markdown import markdown
 from edgekd.results import Network, Result, Rung, Tried
 from edgekd.schema import Accuracy, Manifest, Measurement, Recipe, Value
+from edgekd.visible import visible
 
 
 class Tested(Value):
@@ -53,7 +54,8 @@ def conclude(job: Job, teacher: Network, teacher_weights: Path, finished: Finish
     root = job.run.root
     files.write_text(root / "recipe.toml", to_toml(result.recipe))
     files.write_text(root / "verdict.json", verdict.model_dump_json(indent=1))
-    files.write_text(root / "report.md", markdown(result, job.target, job.budget, measurements[0].environment))
+    report = markdown(result, job.target, job.budget, measurements[0].environment)
+    files.write_text(root / "report.md", visible(report))
     files.write_text(root / "result.json", result.model_dump_json(indent=1))
     return result
 

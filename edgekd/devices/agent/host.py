@@ -38,7 +38,7 @@ def _read(descriptor: int, lines: queue.SimpleQueue[str | None]) -> None:
             break
         *whole, rest = (rest + piece).split(b"\n")
         for line in whole:
-            lines.put(line.decode("utf-8"))
+            lines.put(line.decode("utf-8", "replace"))
     lines.put(None)
     time.sleep(_GRACE_S)
     os._exit(_GIVEN_UP)

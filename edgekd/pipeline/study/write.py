@@ -8,6 +8,7 @@ from edgekd.errors import EdgekdError, StorageError
 from edgekd.pipeline.study.pictures import Picture
 from edgekd.report.study import markdown
 from edgekd.studies._results import StudyResult
+from edgekd.visible import visible
 
 
 def write(root: Path, result: StudyResult, pictures: Mapping[str, Picture]) -> StudyResult:
@@ -24,7 +25,7 @@ def write(root: Path, result: StudyResult, pictures: Mapping[str, Picture]) -> S
     except EdgekdError as e:
         result = result.model_copy(update={"remarks": (*result.remarks, f"no plots: {e.message}: {e.hint}")})
     result = result.model_copy(update={"files": written})
-    files.write_text(root / written["report"], markdown(result))
+    files.write_text(root / written["report"], visible(markdown(result)))
     files.write_text(root / written["result"], result.model_dump_json(indent=1) + "\n")
     return result
 
