@@ -85,6 +85,7 @@ def result(found: "Result") -> None:
     _table(artifact_rows(found))
     for gone in found.choice.dropped:
         _say(f"not kept: {gone.name}: {gone.why}")
+    _say(f"reference: {found.reference}")
     _say(f"plan: pruned by {found.plan.ratio:.0%}: {found.plan.why}\n")
     verdict(found.verdict)
     folder = Path(found.folder)

@@ -1,5 +1,7 @@
 """What the stages of `compress` conclude; each is stored in the run directory."""
 
+import math
+from collections.abc import Collection
 from typing import Literal
 
 from pydantic import Field
@@ -129,6 +131,10 @@ class Ladder(Value):
     rungs: tuple[Rung, ...]
     dropped: tuple[Dropped, ...] = ()
 
+    def of(self, precision: str) -> Rung | None:
+        """The rung of that precision, if it passed."""
+        return next((rung for rung in self.rungs if rung.artifact.precision == precision), None)
+
 
 class RungLatency(Value):
     """An untrained candidate's latency in one precision, against the budget's limit less the margin."""
@@ -149,15 +155,13 @@ class Candidate(Value):
     macs: int
     rungs: tuple[RungLatency, ...] = ()
 
-    @property
-    def fits(self) -> bool:
-        """Whether any precision of it meets the budget."""
-        return any(rung.fits for rung in self.rungs)
+    def fits(self, precisions: Collection[str]) -> tuple[str, ...]:
+        """In which of these precisions it meets the budget."""
+        return tuple(rung.precision for rung in self.rungs if rung.fits and rung.precision in precisions)
 
-    @property
-    def fastest(self) -> float:
-        """The least latency ratio over its precisions."""
-        return min(rung.ratio.estimate for rung in self.rungs)
+    def fastest(self, precisions: Collection[str]) -> float:
+        """The least latency ratio over these precisions; infinite where it has none of them."""
+        return min((rung.ratio.estimate for rung in self.rungs if rung.precision in precisions), default=math.inf)
 
 
 class Plan(Value):
@@ -169,6 +173,8 @@ class Plan(Value):
     ratio: float
     feasible: bool | None
     """Whether the candidate met the budget; None where nothing could be measured."""
+    precisions: tuple[str, ...] = ()
+    """In which the candidate met the budget."""
     why: str
 
     def further(self) -> float | None:
@@ -210,8 +216,10 @@ class Result(Value):
     teacher: Network
     student: Network
     plan: Plan
+    reference: str
+    """The file that drops and ratios refer to."""
     tried: tuple[Tried, ...]
-    """The baseline first, then the student's rungs."""
+    """The reference first, then the student's rungs."""
     choice: Choice
     manifest: Manifest
     """How to feed the chosen file."""

@@ -24,7 +24,7 @@ _AT_ONCE = 8
 
 
 class Shortened(Value):
-    """A network, and what it is without each block that can go, as files in the target's first precision."""
+    """A network, and what it is without each block that can go, as files in the target's reference precision."""
 
     whole: Artifact
     without: dict[str, Artifact]
@@ -33,7 +33,7 @@ class Shortened(Value):
 
 def savings_ms(job: Job, pruner: Callable[[], Pruner], network: Mapping[str, Any]) -> dict[str, float]:
     """The milliseconds that the network saves without each block that can go, by the block's name: differences of
-    medians within a session, in the target's first precision.
+    medians within a session, in the target's reference precision.
 
     Args:
         job: says which target and device, and what is known already.
@@ -78,7 +78,8 @@ def _write(job: Job, pruner: Pruner, folder: Path) -> Shortened:
             pruned = pruner.prune(ratio, Path(at), options={"remove": block})
             model = load_student(Structure.read(pruned.structure), pruned.weights).eval()
             rungs = write_rungs(job, name, model, folder, calibration=calibration, sha256=files.sha256(pruned.weights))
-            return next(rung.artifact for rung in rungs if isinstance(rung, Written))
+            found = {rung.artifact.precision: rung.artifact for rung in rungs if isinstance(rung, Written)}
+            return found[job.target.reference.precision]
 
     whole = without("", 0.0)
     return Shortened(whole=whole, without={block: without(block, ratio) for block, ratio in pruner.blocks().items()})

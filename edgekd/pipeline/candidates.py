@@ -5,13 +5,14 @@ from pathlib import Path
 
 from edgekd.export.outputs import some
 from edgekd.gate.judge import judge, latency_status
+from edgekd.pipeline.baseline import Baseline
 from edgekd.pipeline.job import Job, made_with
 from edgekd.pipeline.ladder import Written, write_rungs, written_for
 from edgekd.pipeline.measuring import QUICK, measured
 from edgekd.pipeline.net import Net
 from edgekd.pipeline.students import Student, Students
 from edgekd.profiling.statistics import percentile, ratio, samples_ms
-from edgekd.results import Candidate, Ladder, RungLatency
+from edgekd.results import Candidate, Rung, RungLatency
 from edgekd.schema import Artifact, Budget, Measurement, Value
 
 CLOSER = {**QUICK, "launches": 9}
@@ -27,23 +28,27 @@ class Sketch(Value):
     artifacts: tuple[Artifact, ...]
 
 
-def candidate(job: Job, made: Students, pruned: float, baseline: tuple[Ladder, Path]) -> Candidate:
-    """The student of one ratio with its latency in every precision; the unpruned one is the teacher itself."""
+def candidate(job: Job, made: Students, pruned: float, baseline: Baseline) -> Candidate:
+    """The student of one ratio with its latency in every precision in which the original passed its check; the unpruned
+    one is the original itself.
+    """
     student, folder = made.at(pruned)
     job.progress.stage("plan", f"measuring it pruned by {pruned:.0%}: {student.parameters:,} parameters")
-    ladder, where = baseline
-    files = [(rung.artifact, where / rung.artifact.file) for rung in ladder.rungs]
-    usable = [keeps_accuracy(job.budget, ladder, i) for i in range(len(files))]
+    reference = baseline.reference
     if pruned:
-        sketch, sketched = _sketch(job, student, folder)
-        files = [files[0], *((a, sketched / a.file) for a in sketch.artifacts)]
+        sketch, where = _sketch(job, student, folder)
+        files = [(a, where / a.file) for a in sketch.artifacts if a.precision in baseline.precisions]
         usable = [True] * len(files)  # what it will lose isn't known before it has learned
+    else:
+        others = [rung for rung in baseline.ladder.rungs if rung != reference]
+        files = [baseline.placed(rung) for rung in others]
+        usable = [keeps_accuracy(job.budget, reference, rung) for rung in others]
     found = Candidate(ratio=pruned, parameters=student.parameters, macs=student.macs)
     for how in (QUICK, CLOSER):
-        rungs = _rungs(job, files, usable, how)
-        # the unpruned network's fp32 file is the baseline itself; a pruned one's rungs come after it
+        rungs = _rungs(job, [baseline.placed(reference), *files], [True, *usable], how)
+        # unpruned, the reference is one of the network's own rungs
         found = found.model_copy(update={"rungs": rungs[1:] if pruned else rungs})
-        if found.fits or not any(rung.fits is None for rung in found.rungs):
+        if any(rung.fits for rung in found.rungs) or not any(rung.fits is None for rung in found.rungs):
             break
     return found
 
@@ -51,7 +56,7 @@ def candidate(job: Job, made: Students, pruned: float, baseline: tuple[Ladder, P
 def _rungs(
     job: Job, files: Sequence[tuple[Artifact, Path]], usable: Sequence[bool], how: dict[str, float]
 ) -> tuple[RungLatency, ...]:
-    """Every file beside the first, which is the baseline."""
+    """Every file beside the first, which is the reference."""
     measurements = measured(job, files, job.recipe.measure.model_copy(update=how))
     return tuple(
         _rung(m, measurements[0], job.budget, margin=job.recipe.prune.margin, usable=ok)
@@ -106,11 +111,10 @@ def _fits(measurement: Measurement, baseline: Measurement, budget: Budget, margi
     return None if status == "inconclusive" else status == "pass"
 
 
-def keeps_accuracy(budget: Budget, ladder: Ladder, index: int) -> bool:
+def keeps_accuracy(budget: Budget, reference: Rung, rung: Rung) -> bool:
     """Whether a rung of a trained network loses no more validation accuracy than the budget allows."""
     allowed = budget.accuracy.max_drop_pp if budget.accuracy else None
-    drop = 100 * (ladder.rungs[0].val.top1 - ladder.rungs[index].val.top1)
-    return allowed is None or drop <= allowed
+    return allowed is None or 100 * (reference.val.top1 - rung.val.top1) <= allowed
 
 
 def tightened(budget: Budget, margin: float) -> Budget:

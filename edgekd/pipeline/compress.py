@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +12,8 @@ from edgekd.data.load import load_dataset
 from edgekd.distill import processes
 from edgekd.gate.conditions import protocol_for
 from edgekd.pipeline.accepts import accepts
+from edgekd.pipeline.again import dropped_out, further, gone
+from edgekd.pipeline.baseline import Baseline, baseline, require_reference
 from edgekd.pipeline.conclude import conclude
 from edgekd.pipeline.finish import Finished, finish
 from edgekd.pipeline.job import Job
@@ -21,14 +23,14 @@ from edgekd.pipeline.line import fresh, require_losses, walk
 from edgekd.pipeline.measuring import device_of_target
 from edgekd.pipeline.mirrored import with_flip_decided
 from edgekd.pipeline.net import Net
-from edgekd.pipeline.planning import learns_unpruned, planned, require_plan
+from edgekd.pipeline.planning import learns_unpruned, planned, planned_again, require_plan
 from edgekd.pipeline.prunable import require_prunable
 from edgekd.pipeline.students import Students
 from edgekd.pipeline.teacher import lessons, teacher
 from edgekd.pipeline.wanted import believed, states_normalisation, wanted
 from edgekd.progress import Progress, Silent
 from edgekd.recipe import settle
-from edgekd.results import Ladder, Network, Plan, Result
+from edgekd.results import Network, Plan, Result
 from edgekd.schema import Budget, Data, Recipe, Target
 from edgekd.store import Store, cache_folder
 
@@ -39,8 +41,7 @@ class Original:
 
     network: Network
     weights: Path
-    ladder: Ladder
-    folder: Path
+    baseline: Baseline
     lessons: Lessons
 
 
@@ -115,16 +116,17 @@ def _compressed(job: Job) -> tuple[Job, Network, Path, Finished]:
     accepts(job)
     require_losses(job)
     require_feeding(job)
+    require_reference(job)
     require_plan(job)
     require_prunable(job)
     network, model, weights = teacher(job)
     job = with_flip_decided(job, network, model)
     taught = lessons(job, network, model)
     whole = Net(job, weights, network.sha256)
-    original = Original(network, weights, *ladder(whole, "baseline"), taught)
+    original = Original(network, weights, baseline(whole), taught)
     start = fresh(job) if job.recipe.student else whole
     with Students(start.job, start.weights, start.sha256) as students:
-        plan = planned(job, students, network, weights, (original.ladder, original.folder))
+        plan = planned(job, students, network, weights, original.baseline)
     return job, network, weights, _finish(job, start, original, plan)
 
 
@@ -135,19 +137,39 @@ def _settled(stated: Recipe, train_images: int, target: Target, budget: Budget) 
 
 
 def _finish(job: Job, start: Net, original: Original, plan: Plan) -> Finished:
-    """Train what was planned; where it misses the latency after all, once more with what is one step smaller."""
-    finished = _train(job, start, original, plan)
-    further = plan.further()
-    if not plan.feasible or further is None or finished.latency == "pass":
-        return finished
-    why = f"{plan.why}; trained, it missed the latency by a little, so one step further"
-    job.progress.note(f"plan: {further:.0%}: {why}")
-    return _train(job, start, original, plan.model_copy(update={"ratio": further, "why": why}))
+    """Train what was planned; and what is planned again where a precision that the plan counted on drops out, or where
+    the student misses the latency by a little.
+    """
+    left, stepped = original.baseline.precisions, False
+    while True:
+        finished = _train(job, start, original, plan)
+        again: Plan | None = None
+        if out := gone(plan, finished):
+            left = left - {*out}
+            again = _without(job, start, original, plan, out=out, left=left)
+            if not again.feasible:
+                # a student of another ratio wouldn't meet it either
+                job.progress.note(f"plan: {again.why}")
+                return replace(finished, plan=again.model_copy(update={"ratio": plan.ratio}))
+        elif not stepped:
+            again, stepped = further(plan, finished), True
+        if again is None:
+            return finished
+        job.progress.note(f"plan: prune {again.ratio:.0%}: {again.why}")
+        plan = again
+
+
+def _without(
+    job: Job, start: Net, original: Original, plan: Plan, *, out: tuple[str, ...], left: frozenset[str]
+) -> Plan:
+    """How much to prune where these precisions dropped out and those are left."""
+    with Students(start.job, start.weights, start.sha256) as students:
+        return planned_again(job, students, original.baseline, plan, precisions=left, why=dropped_out(out))
 
 
 def _train(job: Job, start: Net, original: Original, plan: Plan) -> Finished:
     """The student of the plan's ratio: every step taken, exported, measured, one rung chosen."""
-    baseline = (original.ladder, original.folder)
+    files = original.baseline
     if plan.ratio == 0 and not learns_unpruned(job.recipe):
         return finish(
             job,
@@ -155,8 +177,8 @@ def _train(job: Job, start: Net, original: Original, plan: Plan) -> Finished:
             network=original.network,
             weights=original.weights,
             structure=None,
-            baseline=baseline,
-            student=baseline,
+            baseline=files,
+            student=(files.ladder, files.folder),
         )
     network, net = walk(start, plan.ratio, original.lessons)
     exported = ladder(net, "student")
@@ -166,6 +188,6 @@ def _train(job: Job, start: Net, original: Original, plan: Plan) -> Finished:
         network=network,
         weights=net.weights,
         structure=net.structure,
-        baseline=baseline,
+        baseline=files,
         student=exported,
     )

@@ -41,6 +41,7 @@ def conclude(job: Job, teacher: Network, teacher_weights: Path, finished: Finish
         teacher=teacher,
         student=finished.network,
         plan=finished.plan,
+        reference=finished.files[0][0].artifact.name,
         tried=tuple(
             _tried(rung, measurement, measurements[0])
             for (rung, _), measurement in zip(finished.files, measurements, strict=True)

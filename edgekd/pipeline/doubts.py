@@ -44,7 +44,7 @@ def doubts(job: Job, model: nn.Module, sha256: str) -> tuple[str, ...]:
         train, val = (_answers(model, images) for images in (job.data.train, job.data.val))
         return Doubts(said=tuple(said(train, val, 1 / len(job.data.classes))))
 
-    inputs = {"teacher": sha256, "model": job.recipe.model, "data": job.data.fingerprint}
+    inputs = {"network": job.identity, "weights": sha256, "data": job.images}
     return job.run.stage("doubts", inputs, Doubts, build)[0].said
 
 

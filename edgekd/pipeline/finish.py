@@ -1,16 +1,18 @@
-"""Finish: measure a trained student's rungs in one session with the baseline, and choose one of them."""
+"""Finish: measure a trained student's rungs in one session with the reference, and choose one of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgekd.gate.judge import latency_status
+from edgekd.gate.judge import judge, latency_status
+from edgekd.pipeline.baseline import Baseline
+from edgekd.pipeline.candidates import keeps_accuracy
 from edgekd.pipeline.job import Job
 from edgekd.pipeline.measuring import measured
 from edgekd.pipeline.select import select
 from edgekd.profiling.session import unmeasured
 from edgekd.results import Choice, Ladder, Network, Plan, Rung
-from edgekd.schema import Measurement, Status
+from edgekd.schema import Budget, Measurement, Status
 
 Exported = tuple[Ladder, Path]
 
@@ -28,14 +30,22 @@ class Finished:
     structure: Path | None
     """None where nothing was pruned: the architecture alone says it all."""
     files: tuple[tuple[Rung, Path], ...]
-    """The baseline, then the student's rungs."""
+    """The reference, then the student's rungs."""
     measurements: tuple[Measurement, ...]
     """In the order of the files."""
     choice: Choice
     chosen: int
     """Which file the choice is."""
+    precision: str
+    """The choice's."""
+    usable: frozenset[str]
+    """The precisions of the student that passed their check and keep the validation accuracy."""
+    meets: bool
+    """Whether the choice misses no limit but that of accuracy, which the test set decides."""
     latency: Status
     """The verdict on the choice's latency."""
+    beyond: float
+    """How far the choice's latency is beyond its limit, as a fraction of it; 0 or less where it isn't."""
 
 
 def finish(
@@ -45,15 +55,15 @@ def finish(
     network: Network,
     weights: Path,
     structure: Path | None,
-    baseline: Exported,
+    baseline: Baseline,
     student: Exported,
 ) -> Finished:
-    """Measure the baseline and every rung of the student, interleaved, and choose a rung."""
-    reference = baseline[0].rungs[0]
-    files = [(reference, baseline[1] / reference.artifact.file)]
-    # where nothing was pruned, the student's fp32 file is the baseline itself
+    """Measure the reference and every rung of the student, interleaved, and choose a rung."""
+    reference = baseline.reference
+    files = [(reference, baseline.placed(reference)[1])]
+    # where nothing was pruned, the student's reference file is the reference itself
     files += [(rung, student[1] / rung.artifact.file) for rung in student[0].rungs if rung != reference]
-    measurements, choice = _measured(job, files, baseline[0], student[0])
+    measurements, choice = _measured(job, files, student[0])
     chosen = [rung.artifact.name for rung, _ in files].index(choice.artifact)
     return Finished(
         plan=plan,
@@ -64,26 +74,40 @@ def finish(
         measurements=measurements,
         choice=choice,
         chosen=chosen,
+        precision=files[chosen][0].artifact.precision,
+        usable=frozenset(
+            rung.artifact.precision for rung in student[0].rungs if keeps_accuracy(job.budget, reference, rung)
+        ),
+        meets=_meets(job.budget, measurements[chosen], measurements[0]),
         latency=latency_status(job.budget, measurements[chosen], measurements[0]),
+        beyond=_beyond(job.budget, measurements[chosen], measurements[0]),
     )
 
 
-def _measured(
-    job: Job, files: Sequence[tuple[Rung, Path]], baseline: Ladder, student: Ladder
-) -> tuple[tuple[Measurement, ...], Choice]:
+def _meets(budget: Budget, measurement: Measurement, reference: Measurement) -> bool:
+    limits = judge(budget.model_copy(update={"accuracy": None}), measurement, reference).limits
+    return all(limit.status in ("pass", "not measured") for limit in limits)
+
+
+def _beyond(budget: Budget, measurement: Measurement, reference: Measurement) -> float:
+    limits = judge(Budget(name=budget.name, latency=budget.latency), measurement, reference).limits
+    return max((limit.observed / limit.limit - 1 for limit in limits if limit.observed is not None), default=0.0)
+
+
+def _measured(job: Job, files: Sequence[tuple[Rung, Path]], student: Ladder) -> tuple[tuple[Measurement, ...], Choice]:
     """The measurement of each file and the rung chosen by them: measured again, longer, where that is inconclusive."""
-    how = job.recipe.measure
+    how, reference = job.recipe.measure, files[0][0]
     names = [rung.artifact.name for rung, _ in files]
     if job.device is None:
         nothing = tuple(unmeasured(rung.artifact, target=job.target, settings=how) for rung, _ in files)
-        return nothing, select(job.budget, baseline, student, ())
+        return nothing, select(job.budget, reference, student, ())
     job.progress.stage("measure", f"measuring {len(files)} files in turns")
     for launches in (how.launches, _LONGER * how.launches):
         settings = how.model_copy(update={"launches": launches})
         measurements = measured(job, [(rung.artifact, path) for rung, path in files], settings)
         by_file = dict(zip(names, measurements, strict=True))
         rungs = [by_file[rung.artifact.name] for rung in student.rungs]
-        choice = select(job.budget, baseline, student, [measurements[0], *rungs])
+        choice = select(job.budget, reference, student, [measurements[0], *rungs])
         if latency_status(job.budget, by_file[choice.artifact], measurements[0]) != "inconclusive":
             break
         if launches == how.launches:

@@ -141,7 +141,7 @@ def require_feeding(job: Job) -> None:
 
 def written_for(job: Job) -> list[object]:
     """What of the target, and of how they are fed, decides the files of a network."""
-    return [job.target.runtimes, job.target.precisions, job.target.max_opset, job.feeding]
+    return [job.target.runtimes, job.target.precisions, job.target.max_opset, job.target.reference, job.feeding]
 
 
 def runtimes(job: Job) -> list[str]:

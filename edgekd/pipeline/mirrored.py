@@ -33,7 +33,7 @@ def with_flip_decided(job: Job, network: Network, model: nn.Module) -> Job:
         why = "too few validation images, or too few of them right, to tell whether the classes survive it"
         job.progress.note(f"training doesn't flip images: {why} ([data] flip decides otherwise)")
         return job
-    inputs = {"teacher": network.sha256, "data": job.images}
+    inputs = {"network": job.identity, "weights": network.sha256, "data": job.images}
     found, _, _ = job.run.stage("mirrored", inputs, Mirrored, lambda _: compared(model, job.data.val))
     job.progress.note(f"{found.told()} ([data] flip decides otherwise)")
     decided = replace(job, mirrored=found)

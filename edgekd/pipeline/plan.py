@@ -5,7 +5,7 @@ It isn't a line in the multiply-accumulates but a staircase, so the widths are t
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from edgekd.errors import EdgekdError
 from edgekd.results import Candidate, Plan
@@ -14,41 +14,62 @@ _TIE = 1.02
 """Latency ratios this close are the same on a shared machine; the larger network is then the better one."""
 
 
-def search(levels: Sequence[float], measure: Callable[[float], Candidate]) -> Plan:
+def search(
+    levels: Sequence[float],
+    measure: Callable[[float], Candidate],
+    precisions: Collection[str],
+    *,
+    seen: Sequence[Candidate] = (),
+) -> Plan:
     """The least pruned candidate that meets the budget, by bisection over the levels.
 
     Args:
         levels: ratios that give different widths, ascending from 0.
         measure: builds and measures the candidate of one ratio.
+        precisions: those that count.
+        seen: candidates that were measured before.
 
     Returns:
         A plan whose ratio is that candidate's, or, where none meets the budget, the best of those measured.
     """
-    seen: dict[float, Candidate] = {}
+    known = {candidate.ratio: candidate for candidate in seen}
 
     def fits(index: int) -> bool:
         ratio = levels[index]
-        if ratio not in seen:
-            seen[ratio] = measure(ratio)
-        return seen[ratio].fits
+        if ratio not in known:
+            known[ratio] = measure(ratio)
+        return bool(known[ratio].fits(precisions))
+
+    def plan(ratio: float, feasible: bool, why: str) -> Plan:
+        return Plan(
+            levels=tuple(levels),
+            candidates=tuple(known[r] for r in sorted(known)),
+            ratio=ratio,
+            feasible=feasible,
+            precisions=known[ratio].fits(precisions),
+            why=why,
+        )
 
     last = len(levels) - 1
     if fits(0):
-        return _plan(levels, seen, levels[0], True, "the unpruned network meets the budget as it is or in INT8")
+        found = plan(levels[0], True, "")
+        why = f"the unpruned network meets the budget in {' and '.join(found.precisions)}"
+        return found.model_copy(update={"why": why})
     # The middle halves the search at once. Where it doesn't fit, the most pruned is the likeliest to, and then one
     # in between may, since below a block's width narrower isn't faster.
-    high = next((i for i in _probes(last) if fits(i)), None)
+    before = [i for i in range(len(levels)) if levels[i] in known]
+    high = next((i for i in (*before, *_probes(last)) if fits(i)), None)
     if high is None:
-        best = _best(list(seen.values()))
-        why = f"no candidate meets the budget; the fastest measured has {best.fastest:.2f} of the baseline's latency"
-        return _plan(levels, seen, best.ratio, False, why)
+        best = _best(list(known.values()), precisions)
+        of = f"{best.fastest(precisions):.2f} of the reference's latency"
+        return plan(best.ratio, False, f"no candidate meets the budget; the fastest measured has {of}")
     # what was measured and didn't fit bounds the search from below
-    low = max(i for i in range(high) if levels[i] in seen)
+    low = max(i for i in range(high) if levels[i] in known)
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if fits(middle) else (middle, high)
     why = f"pruning {levels[high]:.0%} is the least measured to meet the budget; {levels[low]:.0%} doesn't"
-    return _plan(levels, seen, levels[high], True, why)
+    return plan(levels[high], True, why)
 
 
 def least_pruned(levels: Sequence[float], fits: Callable[[float], bool], what: str) -> Plan:
@@ -70,11 +91,6 @@ def _probes(last: int) -> list[int]:
     return list(dict.fromkeys(i for i in (last // 2, last, 2 * last // 3, last // 3) if i > 0))
 
 
-def _best(candidates: Sequence[Candidate]) -> Candidate:
-    fastest = min(c.fastest for c in candidates)
-    return min((c for c in candidates if c.fastest <= fastest * _TIE), key=lambda c: c.ratio)
-
-
-def _plan(levels: Sequence[float], seen: dict[float, Candidate], ratio: float, feasible: bool, why: str) -> Plan:
-    candidates = tuple(seen[r] for r in sorted(seen))
-    return Plan(levels=tuple(levels), candidates=candidates, ratio=ratio, feasible=feasible, why=why)
+def _best(candidates: Sequence[Candidate], precisions: Collection[str]) -> Candidate:
+    fastest = min(c.fastest(precisions) for c in candidates)
+    return min((c for c in candidates if c.fastest(precisions) <= fastest * _TIE), key=lambda c: c.ratio)

@@ -1,16 +1,19 @@
 """Planning: how much is pruned, as was asked for, by what may be left, or by measuring."""
 
+from collections.abc import Collection
+from functools import partial
 from pathlib import Path
 
 import zstandard
 
 from edgekd.errors import EdgekdError
+from edgekd.pipeline.baseline import Baseline
 from edgekd.pipeline.candidates import candidate
 from edgekd.pipeline.job import Job
 from edgekd.pipeline.plan import least_pruned, search
 from edgekd.pipeline.students import Students
 from edgekd.prune.options import method_of
-from edgekd.results import Ladder, Network, Plan
+from edgekd.results import Candidate, Network, Plan
 from edgekd.schema import Keep, Recipe
 
 
@@ -30,7 +33,7 @@ def require_plan(job: Job) -> None:
         raise EdgekdError(what, "Say how much goes: --ratio 0.8, or keep = {parameters = 0.2} in the recipe's [prune].")
 
 
-def planned(job: Job, students: Students, teacher: Network, weights: Path, baseline: tuple[Ladder, Path]) -> Plan:
+def planned(job: Job, students: Students, teacher: Network, weights: Path, baseline: Baseline) -> Plan:
     """How much to prune: as asked, else by what may be left, else as measured, else nothing.
 
     Raises:
@@ -48,9 +51,32 @@ def planned(job: Job, students: Students, teacher: Network, weights: Path, basel
         why = "there is no device to plan by; --ratio prunes without one"
         return Plan(levels=(0.0,), candidates=(), ratio=0.0, feasible=None, why=why)
     else:
-        plan = search(students.levels(), lambda ratio: candidate(job, students, ratio, baseline))
+        levels, measure = students.levels(), partial(_candidate, job, students, baseline)
+        plan = search(levels, measure, baseline.precisions)
     job.progress.note(f"plan: prune {plan.ratio:.0%}: {plan.why}")
     return plan
+
+
+def planned_again(
+    job: Job, students: Students, baseline: Baseline, plan: Plan, *, precisions: Collection[str], why: str
+) -> Plan:
+    """How much to prune where no more than these precisions are left: from what was measured for the first plan, and
+    what must be measured besides.
+
+    Args:
+        job: as for `planned`.
+        students: as for `planned`.
+        baseline: as for `planned`.
+        plan: the first one.
+        precisions: that are left.
+        why: the others aren't.
+    """
+    again = search(plan.levels, partial(_candidate, job, students, baseline), precisions, seen=plan.candidates)
+    return again.model_copy(update={"why": f"{why}; {again.why}"})
+
+
+def _candidate(job: Job, students: Students, baseline: Baseline, ratio: float) -> Candidate:
+    return candidate(job, students, ratio, baseline)
 
 
 def _by_what_is_left(keep: Keep, students: Students, teacher: Network, weights: Path) -> Plan:

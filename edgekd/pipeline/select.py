@@ -32,16 +32,15 @@ class _Option:
         return self.allowed is not None and self.drop > self.allowed
 
 
-def select(budget: Budget, baseline: Ladder, student: Ladder, measurements: Sequence[Measurement]) -> Choice:
+def select(budget: Budget, reference: Rung, student: Ladder, measurements: Sequence[Measurement]) -> Choice:
     """Choose among the student's rungs on validation accuracy and on the measurements.
 
     Args:
         budget: what is to be met; its accuracy limit is read as allowed validation drop.
-        baseline: the teacher's ladder.
+        reference: what the drop of accuracy refers to.
         student: the rungs to choose from.
-        measurements: the baseline's first, then one for each of the student's rungs; empty if nothing was measured.
+        measurements: the reference's first, then one for each of the student's rungs; empty if nothing was measured.
     """
-    reference = baseline.rungs[0]
     measured: Sequence[Measurement | None] = measurements[1:] or [None] * len(student.rungs)
     options = [
         _option(budget, reference, rung, m, measurements[0] if m else None)

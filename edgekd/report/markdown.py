@@ -73,11 +73,12 @@ def _verdict(result: Result) -> str:
 def _artifacts(result: Result) -> str:
     header, *rows = artifact_rows(result)
     dropped = "".join(f"\n- {gone.name}: {gone.why}" for gone in result.choice.dropped)
-    return table(header, rows) + (f"\n\nNot kept:\n{dropped}" if dropped else "")
+    reference = f"Drops and ratios refer to `{result.reference}`."
+    return f"{table(header, rows)}\n\n{reference}" + (f"\n\nNot kept:\n{dropped}" if dropped else "")
 
 
 def artifact_rows(result: Result) -> list[list[str]]:
-    """The baseline and the student's rungs, a row each below the headings."""
+    """The reference and the student's rungs, a row each below the headings."""
     rows = [
         [
             t.name,
@@ -149,20 +150,21 @@ def _plan(plan: Plan, device: str | None) -> str:
     text = f"Pruned by {plan.ratio:.0%}: {plan.why}."
     if not plan.candidates:
         return text
-    precisions = [rung.precision for rung in plan.candidates[0].rungs]
+    precisions = list(dict.fromkeys(rung.precision for c in plan.candidates for rung in c.rungs))
     header = ["pruned", "parameters", "MACs", *(f"{p} ÷ baseline (95 %)" for p in precisions), "meets the budget"]
-    rows = [_candidate(c, plan) for c in plan.candidates]
+    rows = [_candidate(c, plan, precisions) for c in plan.candidates]
     return f"{text} Untrained candidates, measured on `{device}`:\n\n{table(header, rows)}"
 
 
-def _candidate(candidate: Candidate, plan: Plan) -> list[str]:
+def _candidate(candidate: Candidate, plan: Plan, precisions: Sequence[str]) -> list[str]:
+    ratios = {rung.precision: interval(rung.ratio) for rung in candidate.rungs}
     fits = ", ".join(rung.precision for rung in candidate.rungs if rung.fits)
     mark = " ← planned" if candidate.ratio == plan.ratio else ""
     return [
         f"{candidate.ratio:.0%}{mark}",
         f"{candidate.parameters:,}",
         f"{candidate.macs:,}",
-        *(interval(rung.ratio) for rung in candidate.rungs),
+        *(ratios.get(precision, "–") for precision in precisions),
         f"in {fits}" if fits else "no",
     ]
 

@@ -5,6 +5,12 @@ from typing import Literal
 from edgekd.schema.value import Name, PositiveInt, Reference, Value
 
 
+class ReferenceVariant(Value):
+    """How the original network is deployed as what drops and ratios refer to."""
+
+    precision: str = "fp32"
+
+
 class Target(Value):
     """A kind of device: one TOML file in targets/."""
 
@@ -18,6 +24,7 @@ class Target(Value):
     """A path that exists on such devices only; a machine without it isn't one."""
     runtimes: tuple[str, ...]
     precisions: tuple[str, ...]
+    reference: ReferenceVariant = ReferenceVariant()
     channel_block: PositiveInt = 8
     """Channels that the runtime's kernels process together; pruned widths are multiples of it."""
     threads: PositiveInt = 1

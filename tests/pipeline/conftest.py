@@ -7,6 +7,7 @@ import subprocess
 import sys
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import torch
 
 from edgekd import cli
 from edgekd.failures import run as ending
+from edgekd.pipeline import measuring
 
 SMALL = ["--model", "resnet8", "--data", "digits", "--teacher-epochs", "1", "--epochs", "1"]
 # a whole compression in well under a minute: real data, real training, real measuring
@@ -125,7 +127,7 @@ class SimulatedAgent:
 
     def describe(self):
         runtime = {"runtime": "onnxruntime", "runtime_version": "1", "provider": "CPUExecutionProvider"}
-        machine = {"machine": "simulated", "arch": "x86_64", "os": "linux", "cpu": "simulated"}
+        machine = {"machine": self.device.machine, "arch": "x86_64", "os": "linux", "cpu": "simulated"}
         return {**machine, **runtime, "cores": 2, "python": "3"}
 
     def exists(self, path):
@@ -158,8 +160,8 @@ class SimulatedDevice:
 
     url = "local:"
 
-    def __init__(self, latency_ms, throttled=lambda process: False):
-        self.latency_ms, self.throttled = latency_ms, throttled
+    def __init__(self, latency_ms, throttled=lambda process: False, machine="simulated"):
+        self.latency_ms, self.throttled, self.machine = latency_ms, throttled, machine
         self.finished, self.threads = 0, set()
 
     def put(self, path):
@@ -169,7 +171,7 @@ class SimulatedDevice:
         return SimulatedAgent(self)
 
 
-def by_weights(path, *, int8=1.2):
+def by_weights(path, *, int8):
     """Milliseconds in proportion to a file's weights, and in INT8 so many times as in fp32."""
     graph = onnx.load(path).graph
     weights = sum(onnx.numpy_helper.to_array(tensor).size for tensor in graph.initializer)
@@ -178,22 +180,26 @@ def by_weights(path, *, int8=1.2):
 
 @pytest.fixture(scope="session")
 def simulated():
-    """Makes simulated devices."""
+    """Makes simulated devices; their latencies are in proportion to a file's weights if nothing else is said."""
 
-    def make(latency_ms=by_weights, **more):
-        return SimulatedDevice(latency_ms, **more)
+    def make(latency_ms=None, *, int8=1.2, **more):
+        return SimulatedDevice(latency_ms or partial(by_weights, int8=int8), **more)
 
     return make
 
 
 @pytest.fixture(scope="session")
 def on_device():
-    """Within this context `edgekd compress` finds that device, whatever the machine."""
+    """Within this context `edgekd compress` finds that device as `local:` for x86-cpu, whatever the machine."""
+    real = measuring.connect_target
 
     @contextmanager
     def use(device):
+        def connect_target(url, target):
+            return device if (url, target.arch) == ("local:", "x86_64") else real(url, target)
+
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("edgekd.pipeline.measuring.connect_target", lambda url, target: device)
+            patch.setattr(measuring, "connect_target", connect_target)
             yield device
 
     return use

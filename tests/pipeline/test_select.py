@@ -25,7 +25,7 @@ def rung(name, correct):
     )
 
 
-BASELINE = Ladder(rungs=(rung("baseline-fp32", 950),))
+REFERENCE = rung("baseline-fp32", 950)
 BUDGET = Budget.model_validate({"name": "b", "latency": {"max_ratio": 0.5}, "accuracy": {"max_drop_pp": 1.0}})
 
 
@@ -44,41 +44,41 @@ def student(fp32, int8, **more):
 
 
 def test_the_faster_of_two_that_keep_the_accuracy_is_chosen(timed):
-    choice = select(BUDGET, BASELINE, student(945, 944), timed(1.0, 0.45, 0.3))
+    choice = select(BUDGET, REFERENCE, student(945, 944), timed(1.0, 0.45, 0.3))
     assert choice.artifact == "student-int8"
     assert "0.30 of the baseline's latency" in choice.why
     assert [d.name for d in choice.dropped] == ["student-fp32"]
 
 
 def test_int8_that_is_slower_is_dropped_with_its_number(timed):
-    choice = select(BUDGET, BASELINE, student(945, 944), timed(1.0, 0.4, 0.8))
+    choice = select(BUDGET, REFERENCE, student(945, 944), timed(1.0, 0.4, 0.8))
     assert choice.artifact == "student-fp32"
     assert "2.00 times the latency" in choice.dropped[0].why
 
 
 def test_speed_does_not_buy_lost_accuracy(timed):
-    choice = select(BUDGET, BASELINE, student(945, 900), timed(1.0, 0.45, 0.1))
+    choice = select(BUDGET, REFERENCE, student(945, 900), timed(1.0, 0.45, 0.1))
     assert choice.artifact == "student-fp32"
     assert "loses 5.00 points" in choice.dropped[0].why
 
 
 def test_where_nothing_keeps_the_accuracy_the_rest_still_decides(timed):
-    assert select(BUDGET, BASELINE, student(800, 700), timed(1.0, 0.4, 0.2)).artifact == "student-int8"
+    assert select(BUDGET, REFERENCE, student(800, 700), timed(1.0, 0.4, 0.2)).artifact == "student-int8"
 
 
 def test_without_measurements_the_most_accurate_is_chosen_and_nothing_is_claimed(timed):
-    choice = select(BUDGET, BASELINE, student(944, 945), ())
+    choice = select(BUDGET, REFERENCE, student(944, 945), ())
     assert choice.artifact == "student-int8"
     assert "not measured" in choice.why
 
 
 def test_without_measurements_equal_accuracies_are_called_equal():
-    choice = select(BUDGET, BASELINE, student(950, 950), ())
+    choice = select(BUDGET, REFERENCE, student(950, 950), ())
     assert choice.why == "not measured, validation accuracy +0.00 points"
     assert choice.dropped[0].why == "is as accurate on the validation images, and its latency wasn't measured"
 
 
 def test_what_failed_its_check_stays_in_the_list(timed):
     gone = Dropped(name="student-int4", why="differs from the network")
-    choice = select(BUDGET, BASELINE, student(945, 944, dropped=(gone,)), timed(1.0, 0.4, 0.8))
+    choice = select(BUDGET, REFERENCE, student(945, 944, dropped=(gone,)), timed(1.0, 0.4, 0.8))
     assert gone in choice.dropped

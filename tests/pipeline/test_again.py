@@ -1,0 +1,52 @@
+from types import SimpleNamespace
+
+import pytest
+
+from edgekd.pipeline.again import further, gone
+from edgekd.results import Plan
+
+PLAN = Plan(levels=(0.0, 0.4, 0.45, 0.6), candidates=(), ratio=0.4, feasible=True, precisions=("int8",), why="measured")
+
+
+def finished(precision="int8", usable=("fp32", "int8"), latency="fail", beyond=0.03, meets=False):
+    return SimpleNamespace(
+        precision=precision, usable=frozenset(usable), latency=latency, beyond=beyond, meets=meets, plan=PLAN
+    )
+
+
+def test_what_was_counted_on_and_dropped_out_is_gone():
+    assert gone(PLAN, finished("fp32", usable={"fp32"}, beyond=0.6)) == ("int8",)
+
+
+@pytest.mark.parametrize(
+    ("plan", "left"),
+    [
+        ({}, finished("int8")),  # it is there
+        ({}, finished("fp32", usable={"fp32"}, meets=True)),  # without it the budget is met all the same
+        ({"precisions": ("fp32", "int8")}, finished("fp32", usable={"fp32"})),  # the other was counted on too
+        ({"feasible": False}, finished("fp32", usable={"fp32"})),
+        ({"feasible": None}, finished("fp32", usable={"fp32"})),
+    ],
+)
+def test_nothing_is_gone(plan, left):
+    assert gone(PLAN.model_copy(update=plan), left) == ()
+
+
+@pytest.mark.parametrize(
+    ("latency", "beyond", "says"),
+    [
+        ("fail", 0.03, "it missed the latency by 3.0%, so one step further"),
+        ("inconclusive", -0.001, "its latency is too close to the limit to tell, so one step further"),
+    ],
+)
+def test_a_little_is_made_up_by_one_step(latency, beyond, says):
+    again = further(PLAN, finished(latency=latency, beyond=beyond))
+    assert again.ratio == 0.45
+    assert again.why == f"measured; trained, {says}"
+
+
+def test_what_one_step_cannot_make_up_is_not_trained_again():
+    assert further(PLAN, finished(beyond=0.4)) is None
+    assert further(PLAN, finished(latency="pass", beyond=0.0)) is None
+    assert further(PLAN.model_copy(update={"ratio": 0.6}), finished()) is None
+    assert further(PLAN.model_copy(update={"feasible": False}), finished()) is None

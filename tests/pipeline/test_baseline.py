@@ -1,0 +1,112 @@
+"""The reference: named by the target, whatever the order of its precisions, and nothing without its check."""
+
+from dataclasses import replace
+
+import pytest
+
+from edgekd import catalog, files
+from edgekd.data.load import load_dataset
+from edgekd.errors import EdgekdError, UnsupportedModelError
+from edgekd.pipeline import ladder
+from edgekd.pipeline.baseline import baseline, require_reference
+from edgekd.pipeline.candidates import candidate
+from edgekd.pipeline.job import Job
+from edgekd.pipeline.net import Net
+from edgekd.pipeline.students import Students
+from edgekd.progress import Silent
+from edgekd.results import Dropped, Ladder
+from edgekd.schema import Recipe
+from edgekd.schema.target import ReferenceVariant
+from edgekd.store import Store
+from edgekd.zoo.weights import save_weights
+
+TARGET = catalog.target("x86-cpu")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return Store(tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture
+def net(run, simulated):
+    """Random weights, whose INT8 is another function."""
+
+    def make(**target):
+        job = Job(
+            recipe=Recipe(model="resnet8", data="digits", target="x86-cpu", budget="half-latency"),
+            target=TARGET.model_copy(update=target),
+            budget=catalog.budget("half-latency"),
+            data=load_dataset("digits"),
+            device=simulated(int8=0.5),
+            run=run,
+            shared=run,
+            progress=Silent(),
+        )
+        weights = run.root / "w.safetensors"
+        if not weights.exists():
+            save_weights(job.network(), weights)
+        return Net(job, weights, files.sha256(weights))
+
+    return make
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """Makes the check of one precision fail."""
+
+    def make(precision):
+        monkeypatch.setattr(ladder, "failure", lambda parity, of: "it differs" if of == precision else None)
+
+    return make
+
+
+@pytest.mark.parametrize("precisions", [("fp32", "int8"), ("int8", "fp32")])
+def test_fp32_is_the_reference_wherever_it_stands(net, failing, precisions):
+    failing("none")
+    found = baseline(net(precisions=precisions))
+    assert found.reference.artifact.name == "baseline-fp32"
+    assert found.precisions == {"fp32", "int8"}
+    assert found.placed(found.reference)[1].is_file()
+
+
+def test_the_target_may_name_another_one(net, failing):
+    failing("none")
+    assert baseline(net(reference=ReferenceVariant(precision="int8"))).reference.artifact.precision == "int8"
+
+
+def test_a_reference_that_fails_its_check_ends_the_run_though_int8_passes(net, failing):
+    failing("fp32")
+    says = r"baseline-fp32, which all drops and ratios refer to, didn't pass its check: it differs"
+    with pytest.raises(UnsupportedModelError, match=says) as e:
+        baseline(net(runtimes=("onnxruntime", "another")))  # what was found above isn't found for it
+    assert e.value.exit_code == 2
+    assert "[reference]" in e.value.hint
+
+
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        ({"precisions": ("int8",)}, "its reference is fp32, and it is written in int8"),
+        ({"reference": ReferenceVariant(precision="fp16")}, "its reference is fp16, and it is written in fp32, int8"),
+        ({"runtimes": ("tensorrt",)}, "written in none"),
+    ],
+)
+def test_a_reference_that_is_not_written_is_told_before_anything_is_trained(net, target, says):
+    with pytest.raises(EdgekdError, match=says):
+        require_reference(net(**target).job)
+    require_reference(net().job)
+
+
+def test_a_plan_does_not_count_on_a_precision_that_has_been_dropped(net, failing):
+    """INT8 of the pruned network would fit in half of fp32's time; the original's failed its check."""
+    failing("none")
+    ours = net()
+    both = baseline(ours)
+    gone = Dropped(name="baseline-int8", why="it differs")
+    alone = replace(both, ladder=Ladder(rungs=(both.reference,), dropped=(gone,)))
+    with Students(ours.job, ours.weights, ours.sha256) as students:
+        counted, dropped = (candidate(ours.job, students, 0.5, files) for files in (both, alone))
+    assert [rung.precision for rung in counted.rungs] == ["fp32", "int8"]
+    assert "int8" in counted.fits({"fp32", "int8"})
+    assert [rung.precision for rung in dropped.rungs] == ["fp32"]
