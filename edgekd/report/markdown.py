@@ -128,7 +128,8 @@ def _data(result: Result) -> str:
     if result.mirrored:
         told = result.mirrored.told()
         lines.append(f"{told[0].upper()}{told[1:]}.")
-    return "\n\n".join([*lines, *(f"- {note}" for note in result.data_notes)])
+    notes = "\n".join(f"- {note}" for note in result.data_notes)
+    return "\n\n".join([*lines, *([notes] if notes else [])])
 
 
 def _variation(stated: Data) -> str:
@@ -136,14 +137,14 @@ def _variation(stated: Data) -> str:
     words = []
     if stated.random_resized_crop:
         least, most = stated.random_resized_crop
-        words.append(f"a part of {least:.0%} to {most:.0%} of the area, enlarged")
-    words += [f"a crop out of a border of {stated.pad} pixels"] if stated.pad else []
+        words.append(f"{least:.0%} to {most:.0%} of the area cut out and enlarged")
+    words += [f"cropped out of a border of {stated.pad} pixels"] if stated.pad else []
     words += ["mirrored in every second epoch"] if stated.flip else ["never mirrored"]
     words += [f"turned by up to {stated.rotate:g}°"] if stated.rotate else []
     changed = {name: by for name, by in stated.jitter if by} if stated.jitter else {}
     words += [f"{name} changed by up to {by:g}" for name, by in changed.items()]
     words += [f"mixed in pairs (mixup, alpha {stated.mixup:g})"] if stated.mixup else []
-    return f"Training saw each image {', '.join(words)}."
+    return f"At random in training: {'; '.join(words)}."
 
 
 def _plan(plan: Plan, device: str | None) -> str:

@@ -31,8 +31,8 @@ class LeftOut:
         if not self.unknown:
             return []
         count = len(self.unknown)
-        what = "1 file that isn't" if count == 1 else f"{count:,} files that aren't"
-        return [f"{what} named as an image left out, such as {shown(self.unknown[0])}"]
+        what = "1 file isn't" if count == 1 else f"{count:,} files aren't"
+        return [f"{what} named as an image and left out, such as {shown(self.unknown[0])}"]
 
 
 def shown(path: Path | str) -> str:

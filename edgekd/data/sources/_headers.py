@@ -82,10 +82,10 @@ def notes(headers: Sequence[Header], colour: Colour) -> list[str]:
     elif coloured and colour == "grey":
         told.append("the images are coloured and read as grey")
     for some, what in (
-        ([h for h in headers if h.deep], "of 16 bits: the upper 8 are seen"),
-        ([h for h in headers if h.transparent], "transparent in part: they are seen on black"),
-        ([h for h in headers if h.animated], "animated: their first pictures are taken"),
+        ([h for h in headers if h.deep], "are of 16 bits: the upper 8 are seen"),
+        ([h for h in headers if h.transparent], "have an alpha channel: what is transparent is seen on black"),
+        ([h for h in headers if h.animated], "are animated: their first pictures are taken"),
     ):
         if some:
-            told.append(f"{len(some):,} of {len(headers):,} images are {what}, such as {shown(some[0].path)}")
+            told.append(f"{len(some):,} of {len(headers):,} images {what}, such as {shown(some[0].path)}")
     return told

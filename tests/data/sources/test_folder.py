@@ -104,7 +104,7 @@ def test_hidden_and_system_files_are_left_out_and_others_told(tmp_path: Path) ->
     os.mkfifo(tmp_path / "dog" / "pipe.png")
     data = load(tmp_path)
     assert sum(map(len, (data.train, data.val, data.test))) == 20
-    assert data.notes == (f"3 files that aren't named as an image left out, such as {tmp_path / 'cat' / 'IMG_0001'}",)
+    assert data.notes == (f"3 files aren't named as an image and left out, such as {tmp_path / 'cat' / 'IMG_0001'}",)
 
 
 def _made(path: Path) -> Path:
@@ -334,8 +334,8 @@ def test_images_that_move_or_are_seen_through_are_told(tmp_path: Path) -> None:
     first.save(tmp_path / "cat" / "a.gif", save_all=True, append_images=[second])
     Image.new("RGBA", (12, 8)).save(tmp_path / "dog" / "a.png")
     told = "\n".join(load(tmp_path).notes)
-    assert "1 of 22 images are transparent in part: they are seen on black" in told
-    assert "1 of 22 images are animated" in told
+    assert "1 of 22 images have an alpha channel: what is transparent is seen on black" in told
+    assert "1 of 22 images are animated: their first pictures are taken" in told
 
 
 # what the network sees
