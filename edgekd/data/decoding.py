@@ -4,6 +4,7 @@ Threads need neither shared memory nor pipes, and none can outlive its process. 
 `pixel_cache`, so that later epochs and runs only read it.
 """
 
+import functools
 import stat
 import struct
 from collections.abc import Callable, Iterator, Sequence
@@ -114,6 +115,7 @@ def notes_on_room(sizes: Sequence[tuple[int, int]], decoding: Decoding) -> list[
     return [f"{kept}: the others are decoded in every epoch; EDGEKD_PIXELS_GB sets how much is kept"]
 
 
+@functools.cache
 def _how(decoding: Decoding) -> str:
     """What decides the pixels beside the file: another decoder may round otherwise."""
     return f"{decoding!r} Pillow {pillow_version} libjpeg {features.version('libjpeg_turbo')}"

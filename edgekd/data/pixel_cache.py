@@ -1,7 +1,7 @@
 """Decoded images kept on disk, a file each, for the epochs and the runs that want them again.
 
-What is there is whole: an image is written aside and renamed, and its checksum is compared on reading. Threads and
-processes share the folder without waiting for one another.
+What is there is whole: an image is written aside and renamed, and its checksum is compared when a process first reads
+it. Threads and processes share the folder without waiting for one another.
 """
 
 import functools
@@ -52,6 +52,7 @@ class PixelCache:
         self._admitted = 0
         self._full = False
         self._lock = threading.Lock()
+        self._whole: set[str] = set()
 
     def read(self, key: str) -> NDArray[np.uint8] | None:
         """The image of that key; None if it isn't there, or is damaged."""
@@ -63,7 +64,11 @@ class PixelCache:
             os.utime(self._file(key))
         except OSError:
             return None
-        return _unpacked(content)
+        # once for each: while this process lives, no power cut can damage what was whole
+        pixels = _unpacked(content, check=key not in self._whole)
+        if pixels is not None:
+            self._whole.add(key)
+        return pixels
 
     def keep(self, key: str, pixels: NDArray[np.uint8]) -> None:
         """Keep an image if there is room. What can't be written is given up, with all that follows."""
@@ -109,12 +114,12 @@ class PixelCache:
         return min(wanted, self.most_bytes - used)
 
 
-def _unpacked(content: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+def _unpacked(content: NDArray[np.uint8], *, check: bool) -> NDArray[np.uint8] | None:
     if len(content) < _HEADER.size:
         return None
     magic, height, width, channels, checksum = _HEADER.unpack(content[: _HEADER.size].tobytes())
     body = content[_HEADER.size :]
-    if magic != _MAGIC or len(body) != height * width * channels or zlib.crc32(body.data) != checksum:
+    if magic != _MAGIC or len(body) != height * width * channels or (check and zlib.crc32(body.data) != checksum):
         return None
     return body.reshape(height, width, channels)
 
