@@ -10,10 +10,13 @@ when the training began, and follows it by a moving average.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
+
+from edgekd.errors import UnsupportedModelError
 
 _MOMENTUM = 0.01
 _LAYERS = (nn.Conv2d, nn.Linear)
@@ -65,8 +68,12 @@ def rounded(model: nn.Module, images: Tensor) -> Iterator[None]:
     Args:
         model: changed in place.
         images: some training images (B, C, H, W), for the activations' first ranges.
+
+    Raises:
+        UnsupportedModelError: a hook of its own computes a layer's weight, which then can't be rounded.
     """
     layers = [layer for layer in model.modules() if isinstance(layer, _LAYERS)]
+    _require_weights(model)
     handles = []
     for layer in layers:
         parametrize.register_parametrization(layer, "weight", RoundedWeight())
@@ -82,5 +89,26 @@ def rounded(model: nn.Module, images: Tensor) -> Iterator[None]:
         for handle in handles:
             handle.remove()
         for layer in layers:
-            parametrize.remove_parametrizations(layer, "weight", leave_parametrized=False)
+            _unrounded(layer)
             del layer.reads
+
+
+def _require_weights(model: nn.Module) -> None:
+    for name, layer in model.named_modules():
+        if isinstance(layer, _LAYERS) and "weight" not in layer._parameters and not _is_parametrised(layer):
+            what = f"the step int8 can't round {name!r}: a hook computes its weight"
+            hint = "Use torch.nn.utils.parametrizations in place of torch.nn.utils.weight_norm and spectral_norm."
+            raise UnsupportedModelError(what, hint)
+
+
+def _is_parametrised(layer: nn.Module) -> bool:
+    return parametrize.is_parametrized(layer, "weight")
+
+
+def _unrounded(layer: nn.Module) -> None:
+    """Take the rounding off, and leave what the network's own parametrisations make of its weight."""
+    chain = cast(nn.ModuleList, cast(nn.ModuleDict, layer.parametrizations)["weight"])
+    if len(chain) == 1:
+        parametrize.remove_parametrizations(layer, "weight", leave_parametrized=False)
+    else:
+        del chain[-1]

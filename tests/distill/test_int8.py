@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import parametrizations
 
 from edgekd.data.dataset import Dataset
 from edgekd.distill.engine import train
 from edgekd.distill.int8 import RoundedInput, RoundedWeight, rounded
 from edgekd.distill.losses.ce import CrossEntropy
 from edgekd.distill.objective import Objective, Term
+from edgekd.errors import UnsupportedModelError
 from edgekd.export.onnx import export_onnx
 from edgekd.export.outputs import Runner
 from edgekd.progress import Silent
@@ -77,3 +79,23 @@ def test_foretells_what_the_exported_int8_file_gives(resnet8: nn.Module, digits:
     given = Runner(tmp_path / "int8.onnx", "onnxruntime")(images.numpy())
     # nearer to the file than the plain network is, though its ranges are a moving average and the file's are exact
     assert np.square(given - foretold).mean() < np.square(given - exact).mean()
+
+
+@pytest.mark.parametrize("wrap", [parametrizations.weight_norm, parametrizations.spectral_norm])
+def test_the_networks_own_parametrisations_stay(wrap) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(wrap(nn.Conv2d(1, 4, 3)), nn.Flatten(), nn.Linear(4 * 36, 3)).eval()
+    images = torch.randn(8, 1, 8, 8)
+    names, plain = set(model.state_dict()), model(images)
+    with rounded(model, images):
+        felt = model.eval()(images)
+    assert 0 < (felt - plain).abs().max() < 0.1 * plain.abs().max()
+    assert set(model.state_dict()) == names
+    torch.testing.assert_close(model(images), plain)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_a_weight_that_a_hook_computes_is_refused() -> None:
+    model = nn.Sequential(nn.utils.weight_norm(nn.Conv2d(1, 4, 3)))
+    with pytest.raises(UnsupportedModelError, match="can't round '0'"), rounded(model, torch.zeros(2, 1, 8, 8)):
+        pass
