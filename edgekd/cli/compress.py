@@ -98,12 +98,12 @@ def compress(
         "export.include_preprocessing": include_preprocessing or None,
     }
     settings = made(recipe, given)
-    if out:
-        require_utf8("--out", str(out))
+    folder = out or _run_folder(settings)
+    require_utf8("--out", str(folder.absolute()))
     with console.ConsoleProgress() as progress:
         result = catalog.require("edgekd.pipeline.compress").compress(
             settings,
-            out or _run_folder(settings),
+            folder,
             device_url=device,
             data_root=data_root,
             download=download,

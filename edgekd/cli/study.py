@@ -83,13 +83,13 @@ def run_study(
     from edgekd.studies import _outline
 
     settings = _outline.scaled(_outline.study(name), scale, epochs=epochs, teacher_epochs=teacher_epochs)
-    if out:
-        require_utf8("--out", str(out))
+    folder = out or Path("studies") / f"{name}-{scale}"
+    require_utf8("--out", str(folder.absolute()))
     with console.ConsoleProgress() as progress:
         result = catalog.require("edgekd.pipeline.study").run_study(
             name,
             settings,
-            out or Path("studies") / f"{name}-{scale}",
+            folder,
             seeds=seeds,
             target=target,
             data=data,

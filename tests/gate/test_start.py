@@ -9,6 +9,7 @@ from edgekd.errors import EdgekdError, ExitCode, MeasurementError
 from edgekd.gate.judge import judge
 from edgekd.gate.start import start_budget
 from edgekd.schema import Accuracy, Budget, Launch, Measuring, Node, Trace
+from edgekd.visible import visible_name
 
 times = st.floats(0, 1e9)
 names = st.text(st.characters(exclude_categories=["Cs"]))
@@ -65,7 +66,7 @@ def measured(draw, base):
 def test_what_a_budget_was_made_from_passes_it(measurement, data, name, headroom):
     m = data.draw(measured(measurement()))
     found = budget(start_budget(m, name=name, headroom=headroom))
-    assert found.name == name
+    assert found.name == visible_name(name)
     assert (found.conditions.target, found.conditions.cpu) == (m.target, m.environment.cpu)
     verdict = judge(found, m)
     assert verdict.status == "pass"
@@ -144,7 +145,7 @@ def test_names_are_escaped(measurement, hostile):
         }
     )
     found = budget(start_budget(m, name=hostile, headroom=1.25))
-    assert (found.name, found.conditions.target, found.conditions.provider) == (hostile,) * 3
+    assert (found.name, found.conditions.target, found.conditions.provider) == (visible_name(hostile), hostile, hostile)
 
 
 @pytest.mark.parametrize("headroom", [0.99, 0, -1, 1001, math.nan, math.inf])

@@ -116,7 +116,7 @@ def test_hostile_names_stay_text(measurement, verdict, hostile):
     environment = measurement().environment.model_copy(update={"cpu": hostile})
     m = measurement(artifact=Artifact(**fields), environment=environment)
     judged = verdict("pass", budget=hostile, artifact=hostile)
-    assert list(json.loads(bencher(judged, m))) == [plain(hostile)]
+    assert list(json.loads(bencher(judged, m))) == [plain(m.artifact.name)]
     for entry in json.loads(benchmark_action(judged, m)):
         assert not set("`|\n") & set(entry["name"])
         assert "\n" not in entry["extra"]

@@ -137,6 +137,7 @@ def test_fingerprint_follows_the_files_but_not_their_place(tmp_path: Path) -> No
 
 def test_missing_folder_is_told(tmp_path: Path) -> None:
     assert "no such folder" in error(tmp_path / "absent").message
+    assert "no such folder" in error("~nobody-of-this-name/photos").message
 
 
 def test_empty_folder_is_told(tmp_path: Path) -> None:
