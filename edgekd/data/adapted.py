@@ -29,9 +29,9 @@ def adapted(data: Dataset, stated: Data) -> Dataset:
     measured = (shaped.mean, shaped.std)
     if "data" in (stated.mean, stated.std):
         measured = _measured(shaped)
-    mean, std = normalisation(stated, shaped.train.shape[0], measured)
-    made = normalised(shaped, mean, std)
-    return fingerprinted(replace(made, augmentation=varying(stated, data.augmentation)))
+    if (stated.mean, stated.std) != (None, None):
+        shaped = normalised(shaped, *normalisation(stated, shaped.train.shape[0], measured))
+    return fingerprinted(replace(shaped, augmentation=varying(stated, data.augmentation)))
 
 
 def _shaped(data: Dataset, stated: Data) -> Dataset:

@@ -7,7 +7,7 @@ from edgekd.data.dataset import Augmentation, Dataset
 from edgekd.data.normalisation import NORMALISATIONS, of_channels
 from edgekd.errors import EdgekdError
 from edgekd.schema import Data, Jitter, Preprocessing
-from edgekd.schema.data import Colour
+from edgekd.schema.data import MOST_PIXELS, Colour
 
 Size = tuple[int, int]
 """Height and width."""
@@ -105,17 +105,19 @@ def needs_measuring(stated: Data) -> bool:
 
 
 def settled(stated: Data, data: Dataset) -> Data:
-    """The section that gives this data set again, nothing left open."""
+    """The section that gives this data set again, nothing left open but what a user's own code does in its own way."""
     how, vary = data.preprocessing, data.augmentation
+    usual = len(how.mean) == len(how.std) in (1, data.train.shape[0]) and min(how.std) > 0
+    size = None if max(how.height, how.width) > MOST_PIXELS else (how.height, how.width)
     return Data(
         source=stated.source,
-        size=how.height if how.height == how.width else (how.height, how.width),
+        size=how.height if how.height == how.width and size else size,
         resize=how.resize,
         crop=how.crop,
         interpolation=how.interpolation,
         colour=how.colour,
-        mean=how.mean,
-        std=how.std,
+        mean=how.mean if usual else None,
+        std=how.std if usual else None,
         flip=vary.flip,
         pad=vary.pad,
         random_resized_crop=vary.crop or False,

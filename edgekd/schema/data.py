@@ -2,7 +2,14 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 from edgekd.schema.value import NonNegative, NonNegativeInt, Positive, PositiveInt, Value
 
@@ -14,7 +21,24 @@ Word = Literal["imagenet", "0.5", "0-1", "data"]
 """Mean and deviation of ImageNet's images, 0.5 and 0.5, 0 and 1 (what is between black and white stays from 0 to 1),
 or as measured on the training images.
 """
-_Off = Literal[False]
+MOST_PIXELS = 4096
+"""Of a side that a network sees: more is a slip, and wouldn't fit into memory."""
+Side = Annotated[int, Field(ge=1, le=MOST_PIXELS, strict=True)]
+
+
+def _else(says: str) -> WrapValidator:
+    """What a value of several kinds should be, said in one sentence instead of one for each kind."""
+
+    def validate(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return handler(value)
+        except ValidationError as e:
+            raise ValueError(f"should be {says}") from e
+
+    return WrapValidator(validate)
+
+
+_WORDS = "imagenet, 0.5, 0-1 or data"
 
 
 def _rising(area: tuple[float, float]) -> tuple[float, float]:
@@ -40,9 +64,12 @@ class Data(Value):
 
     source: str
     """`digits`, `folder:PATH` …: see `data.load.load_dataset`."""
-    size: PositiveInt | tuple[PositiveInt, PositiveInt] | None = None
+    size: Annotated[
+        Side | tuple[Side, Side] | None,
+        _else(f"a number of pixels up to {MOST_PIXELS}, or two: height and width"),
+    ] = None
     """Pixels that the network sees: of a square's side, or height and width."""
-    resize: PositiveInt | None = None
+    resize: Annotated[int, Field(ge=1, le=2 * MOST_PIXELS, strict=True)] | None = None
     """Pixels of the short side before the centre is cut out."""
     crop: Literal["center", "none"] | None = None
     """`center`: the short side becomes `resize`, and the centre is cut out. `none`: the image becomes `size`, whatever
@@ -50,14 +77,17 @@ class Data(Value):
     """
     interpolation: Interpolation | None = None
     colour: Colour | None = None
-    mean: tuple[Finite, ...] | Word | None = None
+    mean: Annotated[tuple[Finite, ...] | Word | None, _else(f"numbers, or {_WORDS}")] = None
     """Of each channel, as a fraction of white."""
-    std: tuple[Positive, ...] | Word | None = None
+    std: Annotated[tuple[Positive, ...] | Word | None, _else(f"numbers above 0, or {_WORDS}")] = None
     flip: bool | None = None
     """Whether training sees mirrored images too."""
     pad: NonNegativeInt | None = None
     """Pixels of black border out of which training crops at random."""
-    random_resized_crop: Annotated[tuple[Area, Area], AfterValidator(_rising)] | _Off | None = None
+    random_resized_crop: Annotated[
+        Annotated[tuple[Area, Area], AfterValidator(_rising)] | Literal[False] | None,
+        _else("the least and the most of the area, such as [0.25, 1.0], or false"),
+    ] = None
     """Least and most of an image's area that training cuts out and enlarges; false where the whole image is seen."""
     rotate: Annotated[float, Field(ge=0, le=180, strict=True)] | None = None
     """Most degrees that training turns an image by, either way."""

@@ -122,3 +122,13 @@ def test_a_factorys_section_is_obeyed_and_its_fingerprint_is_not_believed(
         found.append(load_dataset(Data(source="adapted_data:load", size=8)))
     assert found[0].train.shape == (1, 8, 8)
     assert found[0].fingerprint == found[1].fingerprint != found[2].fingerprint
+
+
+@pytest.mark.parametrize(("mean", "std"), [((), ()), ((0.5,), (0.0,)), ((0.1, 0.2), (1.0, 1.0))])
+def test_a_data_set_may_state_its_normalisation_in_its_own_way(mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+    data = replace(of_own_kind(), mean=mean, std=std)
+    same = adapted(data, stated())
+    assert (same.mean, same.std, same.train) == (mean, std, data.train)
+    whole = settled(stated(), same)
+    assert (whole.mean, whole.std) == (None, None)
+    assert adapted(data, whole).fingerprint == same.fingerprint
