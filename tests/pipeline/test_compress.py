@@ -522,3 +522,14 @@ def test_the_margin_tightens_latency_alone():
     assert tight.latency.max_ratio == pytest.approx(0.45)
     assert tight.accuracy is None
     assert json.loads(budget.model_dump_json())["latency"]["limit_ms"] == 10.0
+
+
+def test_a_training_that_diverges_twice_ends_in_2_with_step_rate_and_setting(compress, tmp_path):
+    recipe = tmp_path / "r.toml"
+    recipe.write_text("[teacher]\nlearning_rate = 1e30\n")
+    ended = compress(tmp_path / "run", "--recipe", recipe, "--ratio", "0", target="jetson")
+    assert ended.code == 2
+    assert "it begins again at a tenth of that, at most 1e+29" in ended.err
+    assert "error: training diverged: " in ended.err
+    assert "in epoch 1, step " in ended.err
+    assert "Lower learning_rate in the recipe's [teacher]" in ended.err
