@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from edgekd.prune._base import Subject
-from edgekd.prune.graph import Graph, Group
+from edgekd.prune.choose import channels_of
+from edgekd.prune.graph import Channels, Group
 from edgekd.prune.watching import maps
 
 
@@ -43,7 +44,7 @@ def blocks(subject: Subject) -> tuple[Block, ...]:
     growing = [name for name, (before, after) in seen.items() if _grows(before, after)]
     if growing:
         network = copy.deepcopy(subject.model)
-        graph = Graph(network, subject.example)
+        graph = channels_of(subject.model, network, subject.example)
         removable.update(name for name in growing if _new_channels(graph, network, name, *seen[name]))
     return tuple(
         Block(name, tuple(seen[name][1].shape[2:]) if name in seen else (), name in gone, name in removable)
@@ -67,7 +68,7 @@ def without(network: nn.Module, example: Tensor, names: Sequence[str]) -> nn.Mod
     seen = maps(network, example, names)
     growing = [name for name in names if _grows(*seen[name])]
     if growing:
-        graph = Graph(smaller, example)
+        graph = channels_of(network, smaller, example)
         for name in growing:
             for group in _new_channels(graph, smaller, name, *seen[name]):
                 graph.keep(group.root, ())
@@ -115,7 +116,7 @@ def _grows(before: Tensor, after: Tensor) -> bool:
     return after.shape[1] > channels and torch.equal(after[:, :channels], before)
 
 
-def _new_channels(graph: Graph, network: nn.Module, name: str, before: Tensor, after: Tensor) -> tuple[Group, ...]:
+def _new_channels(graph: Channels, network: nn.Module, name: str, before: Tensor, after: Tensor) -> tuple[Group, ...]:
     """The groups of the channels that a growing block adds; none if they aren't made by its own layers alone."""
     inside = set(network.get_submodule(name).modules())
     groups = [

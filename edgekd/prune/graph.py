@@ -6,9 +6,9 @@ This is the only module that imports torch_pruning.
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import torch
 import torch_pruning
@@ -39,8 +39,46 @@ class Group:
     members: tuple[Member, ...]
 
 
+def channels_left(
+    model: nn.Module, groups: Sequence[Group], kept: Mapping[str, Sequence[int]]
+) -> dict[str, tuple[int, ...]]:
+    """The output channels that stay in each convolution and linear layer that is narrowed, by its name.
+
+    Args:
+        model: as it is before.
+        groups: its groups.
+        kept: by the group's root, the channels that stay of those that are narrowed.
+    """
+    names = {layer: name for name, layer in model.named_modules()}
+    lost: dict[nn.Module, set[int]] = {}
+    for group in groups:
+        gone = set(range(group.width)) - set(kept.get(group.root, range(group.width)))
+        for member in group.members:
+            if gone and member.side == "out" and isinstance(member.layer, _LAYERS):
+                pairs = zip(member.channels, member.sources, strict=True)
+                lost.setdefault(member.layer, set()).update(channel for channel, source in pairs if source in gone)
+    return {names[layer]: tuple(sorted(set(range(outputs_of(layer))) - gone)) for layer, gone in lost.items()}
+
+
+def outputs_of(layer: nn.Module) -> int:
+    """How many channels a convolution or linear layer gives."""
+    return layer.out_features if isinstance(layer, nn.Linear) else int(layer.out_channels)  # type: ignore[arg-type]
+
+
+_LAYERS = (nn.modules.conv._ConvNd, nn.Linear)
+
+
+class Channels(Protocol):
+    """The channels of a network that can go, and a way to take them out of it, in place."""
+
+    groups: tuple[Group, ...]
+
+    def keep(self, root: str, channels: Sequence[int]) -> None:
+        """Narrow the group of layer `root` to these of its channels, in every layer that shares them."""
+
+
 class Graph:
-    """The dependency graph of a network, which `keep` narrows in place.
+    """The dependency graph of a network, which `keep` narrows in place; satisfies `Channels`.
 
     Args:
         model: in eval mode; the caller's own copy.

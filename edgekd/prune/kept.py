@@ -4,7 +4,7 @@ import copy
 
 from torch import Tensor, nn
 
-from edgekd.prune.graph import Graph
+from edgekd.prune.choose import channels_of
 from edgekd.zoo.structure import Structure
 
 
@@ -22,7 +22,7 @@ def channels_kept(original: nn.Module, example: Tensor, structure: Structure) ->
     names = {layer: name for name, layer in copied.named_modules()}
     found: dict[str, tuple[int, ...]] = {}
     shared: set[str] = set()
-    for group in Graph(copied, example).groups:
+    for group in channels_of(original, copied, example).groups:
         # the group's root may be gone with its block, another layer that shares its channels be left
         recorded = (structure.kept.get(names[member.layer]) for member in group.members if member.side == "out")
         stays = set(next((kept for kept in recorded if kept is not None), range(group.width)))

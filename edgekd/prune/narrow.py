@@ -3,13 +3,14 @@ them.
 """
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from edgekd.prune._base import Student, Subject
-from edgekd.prune.graph import Graph, Group
+from edgekd.prune.choose import channels_of
+from edgekd.prune.graph import Group, channels_left, outputs_of
 from edgekd.prune.rank import most_important, widths_across_layers, widths_by_layer
 
 Scores = Callable[[Group], Tensor]
@@ -26,7 +27,7 @@ def levels(subject: Subject, scores: Scores | None = None, *, scope: str = "laye
         scores: decide the widths where the scope is "global".
         scope: as `narrow` takes it.
     """
-    groups = Graph(copy.deepcopy(subject.model).eval(), subject.example).groups
+    groups = channels_of(subject.model, copy.deepcopy(subject.model).eval(), subject.example).groups
     scored = [scores(group) for group in groups] if scores and scope == "global" else []
     widths = _widths(subject, groups, scored, scope)
     ratios: dict[tuple[int, ...], float] = {}
@@ -50,7 +51,7 @@ def narrow(subject: Subject, ratio: float, scores: Scores, *, scope: str = "laye
     student = copy.deepcopy(subject.model).eval()
     if ratio == 0:
         return Student(student)
-    graph = Graph(student, subject.example)
+    graph = channels_of(subject.model, student, subject.example)
     # all are scored before any is cut: cutting one group shortens the weights that score the next
     scored = [scores(group) for group in graph.groups]
     widths = _widths(subject, graph.groups, scored, scope)(ratio)
@@ -59,7 +60,7 @@ def narrow(subject: Subject, ratio: float, scores: Scores, *, scope: str = "laye
         for group, own, width in zip(graph.groups, scored, widths, strict=True)
         if width < group.width
     }
-    by_layer = _by_layer(student, graph.groups, kept)
+    by_layer = channels_left(student, graph.groups, kept)
     for root, channels in kept.items():
         graph.keep(root, channels)
     return Student(student, by_layer)
@@ -68,29 +69,12 @@ def narrow(subject: Subject, ratio: float, scores: Scores, *, scope: str = "laye
 def _widths(
     subject: Subject, groups: Sequence[Group], scored: Sequence[Tensor], scope: str
 ) -> Callable[[float], tuple[int, ...]]:
-    originals = [_outputs(subject.original.get_submodule(group.root)) for group in groups]
+    # a group may be some of its root's channels, or have several of them at each of its places
+    originals = [
+        round(group.width * outputs_of(subject.original.get_submodule(group.root)) / outputs_of(layer))
+        for group in groups
+        for layer in [subject.model.get_submodule(group.root)]
+    ]
     if scope == "layer":
         return partial(widths_by_layer, groups, originals, block=subject.block)
     return partial(widths_across_layers, groups, originals, scored, block=subject.block)
-
-
-def _by_layer(
-    model: nn.Module, groups: Sequence[Group], kept: Mapping[str, tuple[int, ...]]
-) -> dict[str, tuple[int, ...]]:
-    """The output channels that stay in each convolution and linear layer that is narrowed, by its name."""
-    names = {layer: name for name, layer in model.named_modules()}
-    lost: dict[nn.Module, set[int]] = {}
-    for group in groups:
-        gone = set(range(group.width)) - set(kept.get(group.root, range(group.width)))
-        for member in group.members:
-            if gone and member.side == "out" and isinstance(member.layer, _LAYERS):
-                pairs = zip(member.channels, member.sources, strict=True)
-                lost.setdefault(member.layer, set()).update(channel for channel, source in pairs if source in gone)
-    return {names[layer]: tuple(sorted(set(range(_outputs(layer))) - gone)) for layer, gone in lost.items()}
-
-
-_LAYERS = (nn.modules.conv._ConvNd, nn.Linear)
-
-
-def _outputs(layer: nn.Module) -> int:
-    return layer.out_features if isinstance(layer, nn.Linear) else int(layer.out_channels)  # type: ignore[arg-type]

@@ -12,7 +12,6 @@ Where something runs over channels, as a layer norm does, narrowing changes what
 compared: there the channels, their order and the layer's own parameters are still held, the values behind it not.
 """
 
-import copy
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -62,7 +61,7 @@ def require_proof(
     """Hold the student to the original without what was taken from it.
 
     Args:
-        original: in eval mode; not changed.
+        original: in eval mode; not changed, but watched while it runs.
         student: a narrower copy in eval mode, with the surviving weights.
         images: (N, C, H, W), some that the network is for.
         kept: the output channels of the original's layers that the student's have, where they are fewer.
@@ -76,11 +75,10 @@ def require_proof(
     with watching(student, names, lambda name, given, gave: calls[name].append((given, gave))):
         expected = student(images)
     walk = _Walk(student, kept, {name: iter(seen) for name, seen in calls.items()})
-    network = copy.deepcopy(original)
     with ExitStack() as hooks, torch.inference_mode():
         for name in removed:
-            hooks.enter_context(network.get_submodule(name).register_forward_hook(_passed_on))
-        for name, layer in network.named_modules():
+            hooks.enter_context(original.get_submodule(name).register_forward_hook(_passed_on))
+        for name, layer in original.named_modules():
             if name not in calls or name in removed or name.startswith(tuple(f"{block}." for block in removed)):
                 continue
             if isinstance(layer, _MIXING):
@@ -88,7 +86,7 @@ def require_proof(
                 hooks.enter_context(layer.register_forward_hook(partial(_leave, walk, name)))
             else:
                 hooks.enter_context(layer.register_forward_hook(partial(_carry, walk, name)))
-        output = network(images)
+        output = original(images)
     if not _same(output, expected, 1):
         raise walk.wrong("", "isn't that of the network without the channels that were taken")
 

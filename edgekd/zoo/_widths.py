@@ -63,11 +63,11 @@ def resize(layer: nn.Module, sizes: Mapping[str, int]) -> None:
             shapes = shapes_of(layer)
             for name, tensor in _tensors(layer).items():
                 if name in shapes:
-                    _replace(layer, name, tensor.new_empty(shapes[name]))
+                    set_tensor(layer, name, tensor.new_empty(shapes[name]))
             layer.reset_parameters()  # type: ignore[operator]  # every one of these kinds has it
             return
     for name, tensor in _tensors(layer).items():
-        _replace(layer, name, _cut(tensor, [sizes[f"{name}.{axis}"] for axis in range(tensor.dim())]))
+        set_tensor(layer, name, _cut(tensor, [sizes[f"{name}.{axis}"] for axis in range(tensor.dim())]))
     if isinstance(layer, nn.LayerNorm | nn.RMSNorm):
         layer.normalized_shape = tuple(layer.weight.shape)
 
@@ -79,7 +79,8 @@ def _cut(tensor: Tensor, sizes: list[int]) -> Tensor:
     return tensor.detach()[tuple(slice(size) for size in sizes)].clone()
 
 
-def _replace(layer: nn.Module, name: str, tensor: Tensor) -> None:
+def set_tensor(layer: nn.Module, name: str, tensor: Tensor) -> None:
+    """Put a tensor in the place of one of the layer's parameters or buffers, of whatever shape that is."""
     if name in layer._buffers:
         layer._buffers[name] = tensor
     else:

@@ -40,17 +40,16 @@ def test_convolutional_networks_are_pruned_and_keep_their_classes(name: str, tmp
     assert 1000 in (getattr(last, "out_features", None), getattr(last, "out_channels", None))
 
 
-@pytest.mark.parametrize(
-    ("name", "size", "what"),
-    [
-        ("shufflenet_v2_x0_5", 64, "ZeroDivisionError"),
-        ("vit_b_16", 224, "RuntimeError"),
-        ("swin_t", 224, "can't be pruned in (2 GB|120 s)"),
-    ],
-)
-def test_what_cant_be_pruned_says_so_within_the_limits(name: str, size: int, what: str, tmp_path: Path) -> None:
-    with pruner(name, size=size) as network:
-        with pytest.raises(UnsupportedModelError, match=f"torchvision:{name}.*{what}") as e:
+def test_what_the_dependency_graph_cant_follow_is_pruned_where_it_can_be(tmp_path: Path) -> None:
+    with pruner("shufflenet_v2_x0_5", size=64) as network:
+        whole, pruned = (network.prune(ratio, tmp_path / f"{ratio}") for ratio in (0, 0.5))
+    assert pruned.macs < 0.7 * whole.macs
+
+
+@pytest.mark.parametrize("name", ["vit_b_16", "swin_t"])
+def test_what_cant_be_pruned_says_so_within_the_limits(name: str, tmp_path: Path) -> None:
+    with pruner(name, size=224) as network:
+        with pytest.raises(UnsupportedModelError, match="can't be pruned") as e:
             network.prune(0.4, tmp_path)
         assert "prune.ratio = 0" in e.value.hint
     assert not list(tmp_path.iterdir())

@@ -26,7 +26,8 @@ from torch import Tensor, nn
 from edgekd.errors import EdgekdError
 from edgekd.prune import narrow
 from edgekd.prune._base import Student, Subject
-from edgekd.prune.graph import Graph, Group, Member
+from edgekd.prune.choose import channels_of
+from edgekd.prune.graph import Group, Member
 from edgekd.prune.options import choice
 from edgekd.prune.rank import SCOPES
 from edgekd.prune.scores import WEIGHTED, channel_sums, filter_norms, weight_of
@@ -78,7 +79,7 @@ def taylor(subject: Subject) -> narrow.Scores:
         hint = 'Prune where there is training data, or set criterion to "bn_scale" or "group".'
         raise EdgekdError('prune.options: criterion = "taylor" needs training images, and there are none', hint)
     model = copy.deepcopy(subject.model).eval()
-    groups = Graph(model, subject.example).groups
+    groups = channels_of(subject.model, model, subject.example).groups
     totals = {group.root: torch.zeros(group.width) for group in groups}
     batches = list(zip(torch.split(subject.images, _BATCH), torch.split(subject.labels, _BATCH), strict=True))
     for images, labels in batches:
