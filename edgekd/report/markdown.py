@@ -180,8 +180,17 @@ def _training(result: Result) -> str:
         f"{loss(result.recipe.recover)} The epoch was chosen on the validation split; "
         "the test set was read once, at the end."
     )
-    doubts = "".join(f"\n\n**The teacher is {doubt}.**" for doubt in result.teacher.doubts)
-    return table(header, rows) + doubts + (f"\n\n{how}" if learned else "")
+    told = _trial(result.teacher) + "".join(f"\n\n**The teacher is {doubt}.**" for doubt in result.teacher.doubts)
+    return table(header, rows) + told + (f"\n\n{how}" if learned else "")
+
+
+def _trial(teacher: Network) -> str:
+    """What given weights make of images that are normalised in the usual ways."""
+    if teacher.trial is None:
+        return ""
+    images = teacher.trial.tried[0].images
+    ways = "; ".join(f"{way.name}: {way.top1:.1%}" for way in teacher.trial.tried)
+    return f"\n\nWith {images} validation images it was tried how they are normalised, the default first: {ways}."
 
 
 _FORMULAS = {"ce": "cross entropy", "kd": "T² × KL(teacher ‖ student)"}

@@ -183,6 +183,15 @@ def test_given_weights_are_tried_where_nothing_is_said(given, photos):
     assert not list(unsaid.run.root.glob("stages/teacher-*"))
 
 
+def test_weights_that_are_fed_rightly_go_on_with_their_trial_told(given, photos):
+    unsaid, notes = given(trained(photos, photos.mean, photos.std), normalisation_stated=False)
+    network, _, _ = teacher(unsaid)
+    assert network.trial is not None
+    first = network.trial.tried[0]
+    assert (first.images, first.correct) == (len(photos.val), network.val.correct)
+    assert not any("not clearly more" in note for note in notes.said)
+
+
 def test_a_stated_normalisation_is_believed_but_doubts_are_told(given, photos):
     said, notes = given(trained(photos, *WORDS["0-1"]))
     network, _, _ = teacher(said)
