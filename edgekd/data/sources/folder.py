@@ -36,6 +36,9 @@ Listed = tuple[list[Path], Tensor]
 
 def load(*, root: Path | None, download: bool, seed: int, where: str, stated: Data) -> Dataset:
     """The images below `where`, a path of its own; `root` isn't asked."""
+    if shown(where) != where:
+        # the run's recipe, which is UTF-8, names it
+        raise EdgekdError(f"folder:{shown(where)}: its path isn't UTF-8", "Give a link to it whose path is.")
     folder = Path(os.path.expanduser(where))  # noqa: PTH111 - Path's own raises where there is no such home
     if not folder.is_dir():
         raise EdgekdError(f"folder:{shown(where)}: no such folder", "Give a folder that holds one folder per class.")

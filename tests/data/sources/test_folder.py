@@ -280,6 +280,10 @@ def test_names_may_be_of_any_bytes(tmp_path: Path) -> None:
     assert sum(len(labels) for _, labels in data.train.batches(4)) == len(data.train)
 
 
+def test_the_folder_itself_is_named_in_utf_8(tmp_path: Path) -> None:
+    assert "isn't UTF-8" in error(images(tmp_path / os.fsdecode(b"\xff"))).message
+
+
 def test_copies_stay_in_the_split_of_the_first(tmp_path: Path) -> None:
     images(tmp_path, count=20)
     for name in ("cat", "dog"):
