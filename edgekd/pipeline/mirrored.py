@@ -10,6 +10,7 @@ from dataclasses import replace
 import torch
 from torch import nn
 
+from edgekd import catalog
 from edgekd.data.dataset import Images, fingerprinted
 from edgekd.distill.forward import logits
 from edgekd.pipeline.job import Job
@@ -26,7 +27,10 @@ def with_flip_decided(job: Job, network: Network, model: nn.Module) -> Job:
     """The job with flips in its augmentation if the given teacher, in evaluation mode, classifies mirrored validation
     images as well as the originals: not worse by more than one standard error of the paired difference.
     """
-    if network.origin != "given" or job.recipe.data.flip is not None or job.data.augmentation.flip:
+    stated = job.recipe.data
+    # a user's own factory has said what it wants
+    own = stated.source.partition(":")[0].replace("-", "_") not in catalog.names("data.sources")
+    if network.origin != "given" or stated.flip is not None or own or job.data.augmentation.flip:
         return job
     guessing = 1 / len(job.data.classes)
     if len(job.data.val) < _LEAST_IMAGES or network.val.top1 - guessing < _KNOWS * (1 - guessing):

@@ -85,6 +85,18 @@ def test_the_given_teacher_decides_whether_images_are_flipped(nets, compress, tm
     assert again.document["mirrored"] is None
 
 
+def test_a_factory_that_says_no_is_not_asked_again(nets, compress, tmp_path):
+    (nets / "mirror_data.py").write_text(
+        f"from edgekd.data.load import load_dataset\ndef load(): return load_dataset('folder:{nets / 'above_below'}')\n"
+    )
+    save_weights(knowing(__import__("mirror_nets").above_below(2, 1)), tmp_path / "w.safetensors")
+    (tmp_path / "r.toml").write_text('steps = ["prune"]\n')
+    given = ["--model", "mirror_nets:above_below", "--weights", tmp_path / "w.safetensors"]
+    options = ["--data", "mirror_data:load", "--ratio", 0, "--recipe", tmp_path / "r.toml", "--json"]
+    document = compress(tmp_path / "run", *given, *options, target="jetson").document
+    assert (document["mirrored"], document["recipe"]["data"]["flip"]) == (None, False)
+
+
 class Marked(nn.Module):
     """Says class 1 where the first pixel is white."""
 
