@@ -27,7 +27,7 @@ def finetune(photos: Path, *, epochs: int, size: int = 224, seed: int = 0) -> tu
     training = Subset(learned, [i for i in range(len(learned)) if i % 5])
     model = torchvision.models.resnet18(num_classes=len(learned.classes))
     optimizer = torch.optim.SGD(model.parameters(), 0.02, momentum=0.9, weight_decay=5e-4, nesterov=True)
-    batches = DataLoader(training, 32, shuffle=True, drop_last=True)
+    batches = DataLoader(training, 16, shuffle=True, drop_last=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.05, total_steps=epochs * len(batches))
     for _ in range(epochs):
         model.train()
