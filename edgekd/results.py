@@ -35,7 +35,7 @@ class Execution(Value):
 
 
 class TriedNormalisation(Value):
-    """How many validation images a network classifies correctly if they are normalised in one way."""
+    """How many images a network classifies correctly if they are normalised in one way."""
 
     name: str
     option: str

@@ -126,20 +126,19 @@ def _nominal_range(feeding: Feeding) -> str | None:
 def manifest(artifact: Artifact, path: Path, feeding: Feeding) -> Manifest:
     """The manifest of an artifact's file."""
     proto = onnx.load(path, load_external_data=False)
-    taken = "NHWC" if feeding.normalised_by == "graph" else "NCHW"
+    given, taken = proto.graph.input[0], "NHWC" if feeding.normalised_by == "graph" else "NCHW"
     return Manifest(
         **dict(feeding),
         file=artifact.file,
         sha256=artifact.sha256,
         precision=artifact.precision,
         runtime=artifact.runtime,
-        input=_port(proto.graph.input[0], taken),
-        output=_port(proto.graph.output[0], "NC"),
+        input=_port(given, tuple(axis.dim_value for axis in given.type.tensor_type.shape.dim), taken),
+        # a file may leave its output's axes open; its check has shown that there is a logit for each class
+        output=_port(proto.graph.output[0], (1, len(feeding.classes)), "NC"),
     )
 
 
-def _port(value: onnx.ValueInfoProto, layout: str) -> Port:
-    tensor = value.type.tensor_type
-    dtype = str(np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)))
-    shape = tuple(axis.dim_value for axis in tensor.shape.dim)
+def _port(value: onnx.ValueInfoProto, shape: tuple[int, ...], layout: str) -> Port:
+    dtype = str(np.dtype(onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)))
     return Port(name=value.name, dtype=dtype, shape=shape, layout=layout)

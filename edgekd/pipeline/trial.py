@@ -34,7 +34,7 @@ _TITLES = {"imagenet": "ImageNet's mean and deviation", "0.5": "0.5 and 0.5", "0
 
 Right = NDArray[np.bool_]  # (N,)
 Shown = tuple[Array, NDArray[np.int64]]
-"""Images (N, C, H, W) from 0 to 255, and their labels (N,)."""
+"""Images (N, C, H, W), from 0 to 255 unless said otherwise, and their labels (N,)."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def require_normalisation(found: NormalisationTrial, model: str, data: str) -> N
     better = ", ".join(f"{way.top1:.1%} with {way.name}" for way in clear)
     what = (
         f"{model} seems to have been trained on images that were normalised otherwise: of {default.images} "
-        f"validation images of {data} its weights classify {default.top1:.1%} correctly with {default.name}, which is "
+        f"images of {data} its weights classify {default.top1:.1%} correctly with {default.name}, which is "
         f"the default, and {better}"
     )
     hint = f"{clear[0].option[0].upper()}{clear[0].option[1:]} To keep the default: {default.option}"
@@ -74,10 +74,10 @@ def require_normalisation(found: NormalisationTrial, model: str, data: str) -> N
 
 
 def try_normalisations(job: Job, model: nn.Module) -> NormalisationTrial:
-    """How many of some hundred validation images `model`, with its weights, classifies as the data set normalises them,
-    and as networks are usually fed. The others are left out where the default leaves too little to be gained.
+    """How many of some hundred images `model`, with its weights, classifies as the data set normalises them, and as
+    networks are usually fed: validation images, and training images where those are few. The others are left out where the default leaves too little to be gained.
     """
-    images, labels = labelled(job.data.val, _IMAGES)
+    images, labels = _some(job)
     shown = (brightness(images, job.data.preprocessing), labels)
     default, *others = _ways(job)
     right = {default: _right(model, shown, default)}
@@ -87,6 +87,16 @@ def try_normalisations(job: Job, model: nn.Module) -> NormalisationTrial:
         if images.shape[1] == 3:
             _try_swapped((default, *others), model, shown, right)
     return NormalisationTrial(tried=tuple(_tried(way, found, right[default]) for way, found in right.items()))
+
+
+def _some(job: Job) -> Shown:
+    """Normalised images (N, C, H, W) with their labels (N,)."""
+    images, labels = labelled(job.data.val, _IMAGES)
+    if len(images) == _IMAGES:
+        return images, labels
+    # a few wouldn't tell anything apart; those that weights were trained on tell the more
+    more, theirs = labelled(job.data.train, _IMAGES - len(images))
+    return np.concatenate([images, more]), np.concatenate([labels, theirs])
 
 
 def _perfected(right: Right) -> bool:

@@ -139,6 +139,16 @@ def test_the_manifest_names_the_ports(tmp_path):
     assert Manifest.model_validate_json(found.model_dump_json()) == found
 
 
+def test_the_manifest_of_a_file_that_leaves_its_outputs_axes_open_names_them(tmp_path):
+    """As ONNX Runtime's quantiser leaves them behind a mean over height and width."""
+    written(tmp_path, RGB, "caller")
+    proto = onnx.load(tmp_path / "int8.onnx")
+    proto.graph.output[0].type.tensor_type.ClearField("shape")
+    onnx.save(proto, tmp_path / "open.onnx")
+    artifact = describe(tmp_path / "open.onnx", name="student-int8", runtime="onnxruntime", precision="int8")
+    assert manifest(artifact, tmp_path / "open.onnx", feeding(RGB)).output.shape == (1, len(CLASSES))
+
+
 def test_brightness_undoes_the_normalisation():
     values = pixels(RGB)
     assert np.abs(brightness(normalised(values, RGB), RGB) - values).max() < 1e-3

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -89,6 +91,15 @@ def test_weights_that_were_trained_otherwise_are_found_out(job, word):
     asked = "std = [0.00392156862745098]" if word == "0-255" else f"--normalize {word}"
     assert asked in caught.value.hint.partition("To keep the default")[0]
     assert caught.value.hint.endswith("To keep the default: give --normalize data.")
+
+
+def test_few_validation_images_are_helped_out_by_training_images(job):
+    few = dataclasses.replace(job.data.val, pixels=job.data.val.pixels[:12], labels=job.data.val.labels[:12])
+    poor = dataclasses.replace(job, data=dataclasses.replace(job.data, val=few))
+    found = try_normalisations(poor, trained(job.data, *IMAGENET))
+    assert found.tried[0].images == 500
+    with pytest.raises(EdgekdError, match="normalised otherwise"):
+        require_normalisation(found, "net", "photos")
 
 
 def test_what_names_the_remedy_makes_the_trial_pass(job):
@@ -188,7 +199,8 @@ def test_weights_that_are_fed_rightly_go_on_with_their_trial_told(given, photos)
     network, _, _ = teacher(unsaid)
     assert network.trial is not None
     first = network.trial.tried[0]
-    assert (first.images, first.correct) == (len(photos.val), network.val.correct)
+    assert first.images == 500
+    assert first.top1 == pytest.approx(network.val.top1, abs=0.02)
     assert not any("not clearly more" in note for note in notes.said)
 
 
