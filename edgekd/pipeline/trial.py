@@ -75,7 +75,8 @@ def require_normalisation(found: NormalisationTrial, model: str, data: str) -> N
 
 def try_normalisations(job: Job, model: nn.Module) -> NormalisationTrial:
     """How many of some hundred images `model`, with its weights, classifies as the data set normalises them, and as
-    networks are usually fed: validation images, and training images where those are few. The others are left out where the default leaves too little to be gained.
+    networks are usually fed: validation images, and training images where those are few. The others are left out where
+    the default leaves too little to be gained.
     """
     images, labels = _some(job)
     shown = (brightness(images, job.data.preprocessing), labels)
