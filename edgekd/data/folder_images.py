@@ -9,7 +9,8 @@ import numpy as np
 from torch import Tensor
 
 from edgekd.data.dataset import Augmentation, View
-from edgekd.data.decoding import Decoding, Finish, Picture, decoded
+from edgekd.data.decoding import Finish, decoded
+from edgekd.data.pictures import Decoding, Picture
 from edgekd.data.variation import varied
 from edgekd.data.views import augment, in_batches, normalise, shown
 from edgekd.schema import Preprocessing
@@ -72,7 +73,7 @@ def training(how: Preprocessing, least_area: float) -> Decoding:
 
 @dataclass(frozen=True)
 class CentreCrop:
-    """The centre of an image, to the left and top by half a pixel where it has no middle; a `decoding.Finish`."""
+    """The centre of an image; where that has no middle, to the even side, as torchvision's. A `decoding.Finish`."""
 
     height: int
     width: int
@@ -80,7 +81,7 @@ class CentreCrop:
     def __call__(self, index: int, pixels: Picture) -> Picture:
         """The centre (C, height, width) of an image that is no smaller."""
         _, height, width = pixels.shape
-        top, left = (height - self.height) // 2, (width - self.width) // 2
+        top, left = round((height - self.height) / 2), round((width - self.width) / 2)
         return np.ascontiguousarray(pixels[:, top : top + self.height, left : left + self.width])
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from edgekd.data.dataset import Augmentation, View
-from edgekd.data.decoding import FILTERS, Picture, picture
+from edgekd.data.pictures import FILTERS, Picture, picture
 from edgekd.data.views import generator
 from edgekd.schema.data import Interpolation
 

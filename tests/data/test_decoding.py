@@ -9,7 +9,8 @@ import pytest
 from PIL import Image, ImageOps
 
 from edgekd.data import threads
-from edgekd.data.decoding import Decoding, Picture, decoded, notes_on_room
+from edgekd.data.decoding import decoded, notes_on_room
+from edgekd.data.pictures import Decoding, Picture
 from edgekd.errors import StorageError
 
 RGB = Decoding("rgb")
@@ -60,13 +61,17 @@ def test_photos_are_turned_as_the_camera_was_held(tmp_path: Path, orientation: i
     assert pixels[:, red[0], red[1]].tolist() == [255, 0, 0]
 
 
-@pytest.mark.parametrize("mode", ["RGBA", "LA", "PA", "P"])
-def test_transparent_images_are_seen_on_black(tmp_path: Path, mode: str) -> None:
-    white = Image.new("RGBA", (4, 4), (255, 255, 255, 255))
-    white.paste((255, 255, 255, 0), (0, 0, 2, 4))
-    image = white.convert("LA") if mode in ("LA", "PA") else white
-    pixels = one(save(tmp_path / "a.png", image.quantize(4) if mode == "P" else image))
-    assert pixels[:, 0].tolist() == [[0, 0, 255, 255]] * 3
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_transparent_images_are_seen_as_whoever_converts_them_sees_them(tmp_path: Path, mode: str) -> None:
+    random = np.random.default_rng(0).integers(0, 256, (16, 16, 4), np.uint8)
+    image = Image.fromarray(random)
+    path = save(tmp_path / "a.png", image.quantize(40) if mode == "P" else image.convert(mode))
+    with Image.open(path) as opened:
+        assert opened.mode == mode
+        assert opened.has_transparency_data
+        coloured, grey = (np.asarray(opened.convert(kind)) for kind in ("RGB", "L"))
+    assert one(path).transpose(1, 2, 0).tolist() == coloured.tolist()
+    assert one(path, Decoding("grey"))[0].tolist() == grey.tolist()
 
 
 @pytest.mark.parametrize("mode", ["L", "1", "P", "CMYK"])

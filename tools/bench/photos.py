@@ -28,7 +28,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from edgekd.data import decoding, folder_images
+from edgekd.data import decoding, folder_images, pictures
 from edgekd.data.dataset import Dataset, View
 from edgekd.data.load import load_dataset
 from edgekd.data.views import in_batches
@@ -41,7 +41,7 @@ from edgekd.zoo.build import build
 
 PHOTOGRAPHS = ("astronaut", "coffee", "chelsea", "rocket", "hubble_deep_field")
 LOOPS = ("in memory", "first epoch", "later epochs", "nothing")
-Decoded = dict[Path, decoding.Picture]
+Decoded = dict[Path, pictures.Picture]
 
 
 class Rate(NamedTuple):

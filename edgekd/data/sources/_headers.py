@@ -83,7 +83,7 @@ def notes(headers: Sequence[Header], colour: Colour) -> list[str]:
         told.append("the images are coloured and read as grey")
     for some, what in (
         ([h for h in headers if h.deep], "are of 16 bits: the upper 8 are seen"),
-        ([h for h in headers if h.transparent], "have an alpha channel: what is transparent is seen on black"),
+        ([h for h in headers if h.transparent], "have an alpha channel, which is dropped"),
         ([h for h in headers if h.animated], "are animated: their first pictures are taken"),
     ):
         if some:

@@ -339,7 +339,7 @@ def test_images_that_move_or_are_seen_through_are_told(tmp_path: Path) -> None:
     first.save(tmp_path / "cat" / "a.gif", save_all=True, append_images=[second])
     Image.new("RGBA", (12, 8)).save(tmp_path / "dog" / "a.png")
     told = "\n".join(load(tmp_path).notes)
-    assert "1 of 22 images have an alpha channel: what is transparent is seen on black" in told
+    assert "1 of 22 images have an alpha channel, which is dropped" in told
     assert "1 of 22 images are animated: their first pictures are taken" in told
 
 
