@@ -11,7 +11,7 @@ from edgekd.data.dataset import Images
 from edgekd.distill.evaluate import outputs
 from edgekd.export.outputs import labelled
 from edgekd.pipeline.job import Job
-from edgekd.results import Doubts
+from edgekd.results import Doubts, Network
 
 _IMAGES = 500
 _HARDLY = 0.05
@@ -23,7 +23,11 @@ isn't shown the images, or asked for the labels, that it was trained on. How muc
 """
 _BY_HEART = 0.5
 """Of the way from guessing to its accuracy on training images: below, validation images are something else to it."""
-_CAUSES = "check its weights, the order of its classes, and how its images are normalised and coloured"
+_REMEDIES = {
+    "given": "check its weights, the order of its classes, and how its images are normalised and coloured",
+    "trained": "train it for longer (--teacher-epochs), and check that its images are labelled rightly",
+}
+"""By where it is from."""
 
 
 @dataclass(frozen=True)
@@ -35,30 +39,32 @@ class Answers:
     confidence: float
 
 
-def doubts(job: Job, model: nn.Module, sha256: str) -> tuple[str, ...]:
-    """What speaks against a teacher, whose weights have this hash, a sentence each; nothing if it is as good as its
-    training images suggest.
-    """
+def doubts(job: Job, network: Network, model: nn.Module) -> tuple[str, ...]:
+    """What speaks against a teacher, a sentence each; nothing if it is as good as its training images suggest."""
 
     def build(_: Path) -> Doubts:
         train, val = (_answers(model, images) for images in (job.data.train, job.data.val))
-        return Doubts(said=tuple(said(train, val, 1 / len(job.data.classes))))
+        return Doubts(said=tuple(said(train, val, 1 / len(job.data.classes), network.origin)))
 
-    inputs = {"network": job.identity, "weights": sha256, "data": job.images}
+    inputs = {"network": job.identity, "weights": network.sha256, "data": job.images, "origin": network.origin}
     return job.run.stage("doubts", inputs, Doubts, build)[0].said
 
 
-def said(train: Answers, val: Answers, guessing: float) -> list[str]:
-    """What a network's answers on both splits say against it."""
+def said(train: Answers, val: Answers, guessing: float, origin: str) -> list[str]:
+    """What the answers on both splits of a network, "given" or "trained" here, say against it.
+
+    How one that was trained here is fed, and in which order its classes are, is known. It may be less right than it is
+    sure only because it was trained for few epochs, or on mixed images.
+    """
     found = []
     # two standard errors, so that few images say nothing
     noise = 2 * math.sqrt(val.top1 * (1 - val.top1) / val.images)
     if val.top1 - guessing < _HARDLY * (1 - guessing):
-        found.append(f"hardly better than guessing, so there is little to learn from it: {_CAUSES}")
-    elif train.top1 - guessing < _AS_SURE * (train.confidence - guessing):
+        found.append(f"hardly better than guessing, so there is little to learn from it: {_REMEDIES[origin]}")
+    elif origin == "given" and train.top1 - guessing < _AS_SURE * (train.confidence - guessing):
         found.append(
             f"right on only {train.top1:.1%} of {train.images} training images, though {train.confidence:.1%} sure "
-            f"of its answers: {_CAUSES}"
+            f"of its answers: {_REMEDIES[origin]}"
         )
     knows = train.top1 - guessing
     if knows > _HARDLY * (1 - guessing) and val.top1 + noise - guessing < _BY_HEART * knows:

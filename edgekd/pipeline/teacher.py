@@ -36,7 +36,7 @@ def teacher(job: Job) -> tuple[Network, nn.Module, Path]:
         network, folder = _trained(job, model)
     load_weights(model, folder / WEIGHTS)
     job.progress.note(f"teacher: validation accuracy {network.val.top1:.2%}, {network.parameters:,} parameters")
-    found = doubts(job, model, network.sha256)
+    found = doubts(job, network, model)
     for doubt in found:
         job.progress.note(f"teacher: {doubt}")
     return network.model_copy(update={"doubts": found}), model.eval(), folder / WEIGHTS

@@ -3,8 +3,8 @@ import pytest
 from edgekd.pipeline.doubts import Answers, said
 
 
-def about(train, sure, val, classes, images=500):
-    return said(Answers(500, train, sure), Answers(images, val, sure), 1 / classes)
+def about(train, sure, val, classes, *, images=500, origin="given"):
+    return said(Answers(500, train, sure), Answers(images, val, sure), 1 / classes, origin)
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,12 @@ def test_one_that_is_far_below_is_whatever_the_number_of_classes(train, sure, va
     found = about(train, sure, val, classes)
     assert len(found) == 1
     assert says in found[0]
+
+
+def test_one_that_was_trained_here_is_not_said_to_be_fed_wrongly():
+    assert about(0.6, 0.9, 0.59, 10, origin="trained") == []
+    (found,) = about(0.12, 0.9, 0.11, 10, origin="trained")
+    assert "hardly better than guessing" in found
+    assert "--teacher-epochs" in found
+    assert "normalised" not in found
+    assert "99.0% of 500 training images, but on only 42.0%" in about(0.99, 0.98, 0.42, 10, origin="trained")[0]
