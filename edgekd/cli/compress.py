@@ -24,7 +24,10 @@ def compress(
         ),
     ] = None,
     weights: Annotated[
-        Path | None, typer.Option(help="The trained model: .safetensors or .pt. Without, it is trained first.")
+        Path | None,
+        typer.Option(
+            help="The trained model: .safetensors, .pt, .pth, .pth.tar, .ckpt or .bin. Without, it is trained first."
+        ),
     ] = None,
     data: Annotated[
         str | None,
