@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from edgekd import catalog
 from edgekd.errors import EdgekdError
 from edgekd.files import require_utf8
-from edgekd.schema import Recipe, Target, Value, document
+from edgekd.schema import Recipe, Recovery, Step, Target, Value, document
 
 DEFAULTS = {"model": "mobilenet_v1:width=0.5", "data": "digits"}
 
@@ -68,6 +68,13 @@ def settle(stated: Recipe, train_images: int, target: Target) -> Recipe:
     if "threads" not in stated.measure.model_fields_set:
         settled["measure"] = stated.measure.model_copy(update={"threads": target.threads})
     return stated.model_copy(update=settled)
+
+
+def settings_of(recipe: Recipe, step: Step) -> Recovery:
+    """How a step trains."""
+    stated = {name: getattr(step, name) for name in ("epochs", "learning_rate", "losses")}
+    labels = {"losses": {"ce": {"weight": 1.0}}} if step.do == "finetune" else {}
+    return recipe.recover.model_copy(update={**labels, **{k: v for k, v in stated.items() if v is not None}})
 
 
 def to_toml(settled: Recipe) -> str:

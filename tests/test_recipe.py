@@ -2,8 +2,8 @@ import pytest
 
 from edgekd.catalog import target
 from edgekd.errors import EdgekdError
-from edgekd.recipe import default_epochs, recipe, settle, to_toml
-from edgekd.schema import Data
+from edgekd.recipe import default_epochs, recipe, settings_of, settle, to_toml
+from edgekd.schema import Data, Recipe, Step
 
 
 def test_defaults_make_a_whole_recipe():
@@ -138,3 +138,11 @@ def test_it_is_measured_with_the_targets_threads_unless_it_says_otherwise():
     assert settle(recipe(None, {"target": "x86-cpu"}), 1000, four).measure.threads == 4
     assert settle(recipe(None, {"target": "x86-cpu", "measure.launches": 3}), 1000, four).measure.threads == 4
     assert settle(recipe(None, {"target": "x86-cpu", "measure.threads": 1}), 1000, four).measure.threads == 1
+
+
+def test_a_step_states_what_differs_from_the_recipe():
+    recipe = Recipe(model="resnet8", data="digits", target="x86-cpu", budget="half-latency")
+    assert settings_of(recipe, Step(do="distil")) == recipe.recover
+    assert settings_of(recipe, Step(do="finetune")).losses == {"ce": {"weight": 1.0}}
+    changed = settings_of(recipe, Step(do="distil", epochs=3, learning_rate=0.5, losses={"kd": {"weight": 1.0}}))
+    assert (changed.epochs, changed.learning_rate, changed.losses) == (3, 0.5, {"kd": {"weight": 1.0}})

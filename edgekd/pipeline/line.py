@@ -16,8 +16,9 @@ from edgekd.pipeline.learn import Lessons, learn, two_images
 from edgekd.pipeline.net import Net
 from edgekd.pipeline.students import Students
 from edgekd.prune.kept import channels_kept
+from edgekd.recipe import settings_of
 from edgekd.results import Network
-from edgekd.schema import Accuracy, Recipe, Recovery, Step, Value
+from edgekd.schema import Accuracy, Recovery, Value
 from edgekd.zoo.anew import another, draw_anew
 from edgekd.zoo.cost import macs, parameters
 from edgekd.zoo.frozen import unfreeze
@@ -76,13 +77,6 @@ def walk(net: Net, ratio: float, lessons: Lessons) -> tuple[Network, Net]:
         else:
             network, net = _train(net, settings_of(net.job.recipe, step), lessons)
     return network or _as_it_is(net), net
-
-
-def settings_of(recipe: Recipe, step: Step) -> Recovery:
-    """How a step trains."""
-    stated = {name: getattr(step, name) for name in ("epochs", "learning_rate", "losses")}
-    labels = {"losses": {"ce": {"weight": 1.0}}} if step.do == "finetune" else {}
-    return recipe.recover.model_copy(update={**labels, **{k: v for k, v in stated.items() if v is not None}})
 
 
 def _prune(net: Net, ratio: float, *, whole: float) -> Net:

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
+from edgekd.recipe import settings_of
 from edgekd.report import usage
 from edgekd.results import Candidate, Network, Plan, Result, Tried
-from edgekd.schema import Budget, Data, Environment, Interval, Manifest, Recovery, Target
+from edgekd.schema import Budget, Data, Environment, Interval, Manifest, Recipe, Recovery, Step, Target
 
 _REPRODUCE = (
     "`recipe.toml` beside this report holds every setting, those found by measuring among them. "
@@ -123,9 +124,9 @@ def code(name: str) -> str:
 
 def _data(result: Result) -> str:
     """Which images, how training varied them, and what was found in them."""
-    stated = result.recipe.data
-    lines = [f"`{stated.source}`, seen as *Use the model* says. {_variation(stated)}"]
-    if result.mirrored:
+    stated, trained = result.recipe.data, result.teacher.epochs or _trainings(result)
+    lines = [f"`{stated.source}`, seen as *Use the model* says.{_variation(stated) if trained else ''}"]
+    if result.mirrored and trained:
         told = result.mirrored.told()
         lines.append(f"{told[0].upper()}{told[1:]}.")
     notes = "\n".join(f"- {note}" for note in result.data_notes)
@@ -144,7 +145,7 @@ def _variation(stated: Data) -> str:
     changed = {name: by for name, by in stated.jitter if by} if stated.jitter else {}
     words += [f"{name} changed by up to {by:g}" for name, by in changed.items()]
     words += [f"mixed in pairs (mixup, alpha {stated.mixup:g})"] if stated.mixup else []
-    return f"At random in training: {'; '.join(words)}."
+    return f" At random in training: {'; '.join(words)}."
 
 
 def _plan(plan: Plan, device: str | None) -> str:
@@ -172,16 +173,11 @@ def _candidate(candidate: Candidate, plan: Plan, precisions: Sequence[str]) -> l
 
 def _training(result: Result) -> str:
     rows = [_network("teacher", result.teacher)]
-    learned = result.student.sha256 != result.teacher.sha256
-    if learned:
+    if result.student.sha256 != result.teacher.sha256:
         rows.append(_network("student", result.student))
     header = ["network", "origin", "parameters", "MACs", "epochs (best)", "validation", "trained in"]
-    how = (
-        f"{loss(result.recipe.recover)} The epoch was chosen on the validation split; "
-        "the test set was read once, at the end."
-    )
     told = _trial(result.teacher) + "".join(f"\n\n**The teacher is {doubt}.**" for doubt in result.teacher.doubts)
-    return table(header, rows) + told + (f"\n\n{how}" if learned else "")
+    return f"{table(header, rows)}{told}\n\n{learned(result.recipe, _trainings(result))}"
 
 
 def _trial(teacher: Network) -> str:
@@ -196,8 +192,21 @@ def _trial(teacher: Network) -> str:
 _FORMULAS = {"ce": "cross entropy", "kd": "T² × KL(teacher ‖ student)"}
 
 
+def _trainings(result: Result) -> list[Step]:
+    """The steps in which the student was trained; none where it is the original itself."""
+    steps = result.recipe.steps if result.student.sha256 != result.teacher.sha256 else ()
+    return [step for step in steps if step.do in ("distil", "finetune")]
+
+
+def learned(recipe: Recipe, trainings: Sequence[Step]) -> str:
+    """What the student minimised in its trainings, if there were any, and which images decided."""
+    told = dict.fromkeys(loss(settings_of(recipe, step)) for step in trainings)
+    chosen = ["The epochs were chosen on the validation split."] if trainings else []
+    return " ".join([*told, *chosen, "The test set was read once, at the end."])
+
+
 def loss(recover: Recovery) -> str:
-    """What the student minimised."""
+    """What the student minimised in a training."""
     used = {name: options for name, options in recover.losses.items() if options.get("weight", 1.0) > 0}
     if set(used) == {"ce"}:
         return "The student learned from the labels alone."

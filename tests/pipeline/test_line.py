@@ -8,8 +8,6 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from edgekd.pipeline.line import settings_of
-from edgekd.schema import Recipe, Step
 from edgekd.zoo.build import build
 from edgekd.zoo.structure import Structure
 
@@ -124,14 +122,6 @@ def test_prune_int8_distil(run):
     assert ended.document["student"]["origin"] == "distilled"
     tried = {tried["name"]: tried for tried in ended.document["tried"]}
     assert "student-int8" in tried
-
-
-def test_a_step_states_what_differs_from_the_recipe():
-    recipe = Recipe(model="resnet8", data="digits", target="x86-cpu", budget="half-latency")
-    assert settings_of(recipe, Step(do="distil")) == recipe.recover
-    assert settings_of(recipe, Step(do="finetune")).losses == {"ce": {"weight": 1.0}}
-    changed = settings_of(recipe, Step(do="distil", epochs=3, learning_rate=0.5, losses={"kd": {"weight": 1.0}}))
-    assert (changed.epochs, changed.learning_rate, changed.losses) == (3, 0.5, {"kd": {"weight": 1.0}})
 
 
 @pytest.mark.alone

@@ -103,7 +103,9 @@ def test_the_artifacts_own_lines_classify_photos_as_the_original_did(run, traine
     assert ended.code == 3, ended.err
     result = Result.model_validate(ended.document)
     assert result.teacher.val.top1 > 0.9
-    lines = re.search(r"```python\n(.*?)```", (ended.folder / "report.md").read_text(), re.DOTALL)[1]
+    report = (ended.folder / "report.md").read_text()
+    assert not re.search(r"in training|training (flips|doesn't flip)|epochs were chosen", report), "nothing was trained"
+    lines = re.search(r"```python\n(.*?)```", report, re.DOTALL)[1]
     for path in [next((photos / "test" / name).glob(f"{i}.*")) for i, name in enumerate(CLASSES)]:
         with torch.inference_mode():
             expected = trained[1](read(path)[None])[0]

@@ -1,7 +1,7 @@
 import pytest
 
-from edgekd.report.markdown import code, interval, loss, table
-from edgekd.schema import Interval, Recovery
+from edgekd.report.markdown import code, interval, learned, loss, table
+from edgekd.schema import Interval, Recipe, Recovery, Step
 
 
 def test_a_table_has_a_rule_below_its_headings():
@@ -26,6 +26,14 @@ def test_a_ratio_is_never_shown_without_its_interval(value, text):
 )
 def test_it_says_what_the_student_minimised(recover, says):
     assert says in loss(recover)
+
+
+def test_it_says_what_was_minimised_in_each_training_and_nothing_of_one_that_was_not():
+    recipe = Recipe(model="resnet8", data="digits", target="x86-cpu", budget="half-latency")
+    both = learned(recipe, [Step(do="distil"), Step(do="finetune")])
+    assert both.index("0.1 × cross entropy + 0.9") < both.index("labels alone") < both.index("epochs were chosen")
+    assert learned(recipe, [Step(do="finetune")]).startswith("The student learned from the labels alone. The epochs")
+    assert learned(recipe, []) == "The test set was read once, at the end."
 
 
 @pytest.mark.parametrize(
