@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
-from edgekd.recipe import settings_of
 from edgekd.report import usage
-from edgekd.results import Candidate, Network, Plan, Result, Tried
-from edgekd.schema import Budget, Data, Environment, Interval, Manifest, Recipe, Recovery, Step, Target
+from edgekd.report.cells import code, interval, table
+from edgekd.report.training import training, trainings
+from edgekd.results import Candidate, Plan, Result, Tried
+from edgekd.schema import Budget, Data, Environment, Manifest, Target
 
 _REPRODUCE = (
     "`recipe.toml` beside this report holds every setting, those found by measuring among them. "
@@ -29,7 +30,7 @@ def markdown(result: Result, target: Target, budget: Budget, environment: Enviro
         "## Plan",
         _plan(result.plan, result.device),
         "## Training",
-        _training(result),
+        training(result),
         "## Where and how it was measured",
         _environment(result, environment),
         "## Reproduce",
@@ -37,17 +38,6 @@ def markdown(result: Result, target: Target, budget: Budget, environment: Enviro
         _REPRODUCE,
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table."""
-    lines = ["| " + " | ".join(row) + " |" for row in (header, ["---"] * len(header), *rows)]
-    return "\n".join(lines)
-
-
-def interval(value: Interval | None) -> str:
-    """A ratio with its confidence interval."""
-    return f"{value.estimate:.3f} [{value.low:.3f}, {value.high:.3f}]" if value else "not measured"
 
 
 def _summary(result: Result, budget: Budget) -> str:
@@ -117,14 +107,9 @@ def _use(manifest: Manifest) -> str:
     return f"{table(['what', ''], rows)}\n\n{text}\n\n```python\n{usage.lines(manifest)}\n```"
 
 
-def code(name: str) -> str:
-    """A name as it is, in a cell of a table."""
-    return "`" + " ".join(name.split()).replace("`", "'").replace("|", "\\|") + "`"
-
-
 def _data(result: Result) -> str:
     """Which images, how training varied them, and what was found in them."""
-    stated, trained = result.recipe.data, result.teacher.epochs or _trainings(result)
+    stated, trained = result.recipe.data, result.teacher.epochs or trainings(result)
     lines = [f"`{stated.source}`, seen as *Use the model* says.{_variation(stated) if trained else ''}"]
     if result.mirrored and trained:
         told = result.mirrored.told()
@@ -168,67 +153,6 @@ def _candidate(candidate: Candidate, plan: Plan, precisions: Sequence[str]) -> l
         f"{candidate.macs:,}",
         *(ratios.get(precision, "–") for precision in precisions),
         f"in {fits}" if fits else "no",
-    ]
-
-
-def _training(result: Result) -> str:
-    rows = [_network("teacher", result.teacher)]
-    if result.student.sha256 != result.teacher.sha256:
-        rows.append(_network("student", result.student))
-    header = ["network", "origin", "parameters", "MACs", "epochs (best)", "validation", "trained in"]
-    told = _trial(result.teacher) + "".join(f"\n\n**The teacher is {doubt}.**" for doubt in result.teacher.doubts)
-    return f"{table(header, rows)}{told}\n\n{learned(result.recipe, _trainings(result))}"
-
-
-def _trial(teacher: Network) -> str:
-    """What given weights make of images that are normalised in the usual ways."""
-    if teacher.trial is None:
-        return ""
-    images = teacher.trial.tried[0].images
-    ways = "; ".join(f"{way.name}: {way.top1:.1%}" for way in teacher.trial.tried)
-    return f"\n\nWith {images} validation images it was tried how they are normalised, the default first: {ways}."
-
-
-_FORMULAS = {"ce": "cross entropy", "kd": "T² × KL(teacher ‖ student)"}
-
-
-def _trainings(result: Result) -> list[Step]:
-    """The steps in which the student was trained; none where it is the original itself."""
-    steps = result.recipe.steps if result.student.sha256 != result.teacher.sha256 else ()
-    return [step for step in steps if step.do in ("distil", "finetune")]
-
-
-def learned(recipe: Recipe, trainings: Sequence[Step]) -> str:
-    """What the student minimised in its trainings, if there were any, and which images decided."""
-    told = dict.fromkeys(loss(settings_of(recipe, step)) for step in trainings)
-    chosen = ["The epochs were chosen on the validation split."] if trainings else []
-    return " ".join([*told, *chosen, "The test set was read once, at the end."])
-
-
-def loss(recover: Recovery) -> str:
-    """What the student minimised in a training."""
-    used = {name: options for name, options in recover.losses.items() if options.get("weight", 1.0) > 0}
-    if set(used) == {"ce"}:
-        return "The student learned from the labels alone."
-    terms = []
-    for name, options in used.items():
-        stated = ", ".join(f"{option} = {value:g}" for option, value in options.items() if option != "weight")
-        term = f"{options.get('weight', 1.0):g} × {_FORMULAS.get(name, f'`{name}`')}"
-        terms.append(f"{term} ({stated})" if stated else term)
-    return f"Distillation: {' + '.join(terms)}; both see the same augmented view."
-
-
-def _network(name: str, network: Network) -> list[str]:
-    way = f"{network.execution.precision}, {network.execution.memory_format}" if network.execution else "–"
-    slower = f", at a learning rate of {network.learning_rate:g} at most" if network.learning_rate else ""
-    return [
-        name,
-        network.origin + slower,
-        f"{network.parameters:,}",
-        f"{network.macs:,}",
-        f"{network.epochs} ({network.best_epoch})" if network.epochs else "–",
-        f"{network.val.top1:.2%}",
-        way,
     ]
 
 

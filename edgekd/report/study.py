@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from edgekd.report.markdown import interval, table
+from edgekd.report.cells import interval, table
 from edgekd.schema import Interval
 from edgekd.studies._results import Compared, Gain, StudyResult, Taught, Tradeoff
 

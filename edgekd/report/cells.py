@@ -1,0 +1,21 @@
+"""Markdown's tables, and what stands in their cells."""
+
+from collections.abc import Sequence
+
+from edgekd.schema import Interval
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = ["| " + " | ".join(row) + " |" for row in (header, ["---"] * len(header), *rows)]
+    return "\n".join(lines)
+
+
+def interval(value: Interval | None) -> str:
+    """A ratio with its confidence interval."""
+    return f"{value.estimate:.3f} [{value.low:.3f}, {value.high:.3f}]" if value else "not measured"
+
+
+def code(name: str) -> str:
+    """A name as it is, in a cell of a table."""
+    return "`" + " ".join(name.split()).replace("`", "'").replace("|", "\\|") + "`"

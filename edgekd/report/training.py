@@ -1,0 +1,70 @@
+"""What the report says of the trainings."""
+
+from collections.abc import Sequence
+
+from edgekd.recipe import settings_of
+from edgekd.report.cells import table
+from edgekd.results import Network, Result
+from edgekd.schema import Recipe, Recovery, Step
+
+
+def training(result: Result) -> str:
+    """Teacher and student side by side, what given weights made of the images, and what was minimised."""
+    rows = [_network("teacher", result.teacher)]
+    if result.student.sha256 != result.teacher.sha256:
+        rows.append(_network("student", result.student))
+    header = ["network", "origin", "parameters", "MACs", "epochs (best)", "validation", "trained in"]
+    told = _trial(result.teacher) + "".join(f"\n\n**The teacher is {doubt}.**" for doubt in result.teacher.doubts)
+    return f"{table(header, rows)}{told}\n\n{learned(result.recipe, trainings(result))}"
+
+
+def _trial(teacher: Network) -> str:
+    """What given weights make of images that are normalised in the usual ways."""
+    if teacher.trial is None:
+        return ""
+    images = teacher.trial.tried[0].images
+    ways = "; ".join(f"{way.name}: {way.top1:.1%}" for way in teacher.trial.tried)
+    return f"\n\nWith {images} validation images it was tried how they are normalised, the default first: {ways}."
+
+
+_FORMULAS = {"ce": "cross entropy", "kd": "T² × KL(teacher ‖ student)"}
+
+
+def trainings(result: Result) -> list[Step]:
+    """The steps in which the student was trained; none where it is the original itself."""
+    steps = result.recipe.steps if result.student.sha256 != result.teacher.sha256 else ()
+    return [step for step in steps if step.do in ("distil", "finetune")]
+
+
+def learned(recipe: Recipe, trainings: Sequence[Step]) -> str:
+    """What the student minimised in its trainings, if there were any, and which images decided."""
+    told = dict.fromkeys(loss(settings_of(recipe, step)) for step in trainings)
+    chosen = ["The epochs were chosen on the validation split."] if trainings else []
+    return " ".join([*told, *chosen, "The test set was read once, at the end."])
+
+
+def loss(recover: Recovery) -> str:
+    """What the student minimised in a training."""
+    used = {name: options for name, options in recover.losses.items() if options.get("weight", 1.0) > 0}
+    if set(used) == {"ce"}:
+        return "The student learned from the labels alone."
+    terms = []
+    for name, options in used.items():
+        stated = ", ".join(f"{option} = {value:g}" for option, value in options.items() if option != "weight")
+        term = f"{options.get('weight', 1.0):g} × {_FORMULAS.get(name, f'`{name}`')}"
+        terms.append(f"{term} ({stated})" if stated else term)
+    return f"Distillation: {' + '.join(terms)}; both see the same augmented view."
+
+
+def _network(name: str, network: Network) -> list[str]:
+    way = f"{network.execution.precision}, {network.execution.memory_format}" if network.execution else "–"
+    slower = f", at a learning rate of {network.learning_rate:g} at most" if network.learning_rate else ""
+    return [
+        name,
+        network.origin + slower,
+        f"{network.parameters:,}",
+        f"{network.macs:,}",
+        f"{network.epochs} ({network.best_epoch})" if network.epochs else "–",
+        f"{network.val.top1:.2%}",
+        way,
+    ]
