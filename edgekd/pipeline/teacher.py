@@ -91,7 +91,7 @@ def _tried(job: Job, model: nn.Module, weights: Path, inputs: Mapping[str, str])
     """The usual normalisations, tried with the weights; raises EdgekdError where one is clearly better."""
 
     def build(_: Path) -> NormalisationTrial:
-        load_weights(model, weights, trust_checkpoint=job.trust_checkpoint)
+        load_weights(model, weights, trust_checkpoint=job.trust_checkpoint, spec=job.recipe.model)
         return try_normalisations(job, model)
 
     trial, _, _ = job.run.stage("trial", inputs, NormalisationTrial, build)

@@ -3,7 +3,7 @@
 What is written is safetensors. A pickle can run any code when it is loaded, so one is read only on demand.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +71,21 @@ def _misfit(model: nn.Module, state: State, path: Path, spec: str) -> tuple[str,
     texts = [f"{len(names)} {what}: {few(names)}" for what, names in problems.items() if names]
     hint = "Give the model, with its parameters and number of classes, that these weights were trained for."
     if not (compared.missing or compared.unexpected):
-        hint = factory_that_changes_the_head(model, state, compared.differing, path, spec) or hint
+        other_head = factory_that_changes_the_head(model, state, compared.differing, path, spec)
+        hint = _other_colour(own, state, compared.differing) or other_head or hint
     return f"{path}: the weights don't fit the model: {'; '.join(texts)}", hint
+
+
+def _other_colour(own: Mapping[str, Any], state: State, differing: Sequence[str]) -> str | None:
+    """What to do with the weights of a convolution that sees RGB where the data's images are grey, or the other way
+    round; None where there are none.
+    """
+    for name in differing:
+        theirs, ours = tuple(state.tensors[name].shape), tuple(own[name].shape)
+        if len(theirs) == len(ours) == 4 and theirs[0] == ours[0] and {theirs[1], ours[1]} == {1, 3}:
+            seen, colour = ("RGB", "rgb") if theirs[1] == 3 else ("grey", "grey")
+            return f'They are for {seen} images: set colour = "{colour}" in the recipe\'s [data].'
+    return None
 
 
 def _the_only(fits: list[State], path: Path) -> State:

@@ -277,6 +277,13 @@ def test_given_weights_are_the_teacher(compress, tmp_path):
     assert (ended.folder / "teacher.safetensors").read_bytes() == (tmp_path / "mine.safetensors").read_bytes()
 
 
+def test_weights_of_other_classes_end_with_the_factory_that_changes_the_head(compress, tmp_path):
+    save_weights(build("resnet8", classes=1000, channels=1), tmp_path / "mine.safetensors")
+    ended = compress(tmp_path / "run", "--weights", tmp_path / "mine.safetensors", "--ratio", 0.5)
+    assert ended.code == 2
+    assert "with_head:make" in ended.err
+
+
 @pytest.mark.slow
 def test_killed_at_any_stage_it_goes_on_and_gives_the_same_answer(start, tmp_path, monkeypatch):
     monkeypatch.setenv("EDGEKD_CACHE", str(tmp_path / "cache"))

@@ -340,6 +340,16 @@ def test_quantised_weights_are_refused(tmp_path: Path) -> None:
         load_weights(nn.Linear(3, 3), tmp_path / "w.pt")
 
 
+@pytest.mark.parametrize(("theirs", "colour"), [(3, "rgb"), (1, "grey")])
+@pytest.mark.parametrize("classes", [10, 1000])
+def test_weights_for_other_colours_name_the_setting(tmp_path: Path, theirs: int, colour: str, classes: int) -> None:
+    save_weights(build("torchvision:squeezenet1_1", classes=classes, channels=theirs), tmp_path / "w.safetensors")
+    model = build("torchvision:squeezenet1_1", classes=10, channels=4 - theirs)
+    with pytest.raises(UnsupportedModelError) as caught:
+        load_weights(model, tmp_path / "w.safetensors", spec="torchvision:squeezenet1_1")
+    assert f'set colour = "{colour}"' in caught.value.hint
+
+
 @pytest.mark.parametrize("spec", ["resnet8", "torchvision:squeezenet1_1"])
 def test_weights_of_other_classes_are_kept_by_the_factory_that_is_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spec: str
