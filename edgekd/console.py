@@ -48,7 +48,7 @@ def note(text: str) -> None:
 
 
 def text(found: str) -> None:
-    """A text on stdout as it is."""
+    """A text on stdout, without a line's end of its own."""
     print(visible(found), end="")
 
 

@@ -22,6 +22,14 @@ _SIGNALLED = 128  # with the signal's number, as shells say it
 _INTERRUPTED = _SIGNALLED + 2
 _NOBODY_READS = _SIGNALLED + 13
 _UNWRITABLE = (errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EROFS, errno.EDQUOT, errno.EFBIG)
+_REMEDIES = {
+    **dict.fromkeys(_UNWRITABLE, "Free some space, or give another folder."),
+    **dict.fromkeys((errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR), "Give another path."),
+    **dict.fromkeys(
+        (errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENOMEM),
+        "The system refused it: look at its disk, its memory and its limits (ulimit -a).",
+    ),
+}
 
 # whether typer brings its own click or uses the installed one depends on its version
 _UsageError: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
@@ -55,6 +63,9 @@ def _failed(e: Exception) -> int:
     if isinstance(e, EdgekdError):
         console.error(e)
         return e.exit_code
+    if isinstance(e, MemoryError):
+        console.error(StorageError("not enough memory", "Free some, or give fewer or smaller images or models."))
+        return ExitCode.USAGE
     if isinstance(e, _UsageError):
         e.show()  # type: ignore[attr-defined]
         return ExitCode.USAGE
@@ -75,9 +86,9 @@ def _system_refused(e: OSError) -> int:
         _drop_output()
     if isinstance(e, BrokenPipeError):
         return _NOBODY_READS
-    if e.errno in _UNWRITABLE:
-        where = f"{e.filename}: " if e.filename else "can't write: "
-        console.error(StorageError(f"{where}{e.strerror}", "Free some space, or give another folder."))
+    if e.errno in _REMEDIES:
+        where = f"{e.filename}: " if e.filename else "can't write: " if e.errno in _UNWRITABLE else ""
+        console.error(StorageError(f"{where}{e.strerror}", _REMEDIES[e.errno]))
         return ExitCode.USAGE
     console.bug(e, _log(e))
     return ExitCode.BUG

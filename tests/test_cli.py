@@ -167,7 +167,7 @@ def test_a_bug_ends_in_70_with_its_traceback_in_a_file(tmp_path):
     assert text.startswith("edgekd ")
 
 
-@pytest.mark.parametrize("raises", ["sys.exit(1)", "raise RuntimeError", "raise OSError(5, 'Input/output error')"])
+@pytest.mark.parametrize("raises", ["sys.exit(1)", "raise RuntimeError", "raise OSError(2, 'No such file')"])
 def test_nothing_but_a_broken_budget_ends_in_1(raises):
     assert broken(raises).returncode == 70
 
@@ -176,6 +176,22 @@ def test_a_full_disk_ends_in_2():
     found = broken("import errno; raise OSError(errno.ENOSPC, 'No space left on device', '/runs/m.json')")
     assert found.returncode == 2
     assert "error: /runs/m.json: No space left on device" in found.stderr
+
+
+@pytest.mark.parametrize(
+    ("raises", "says"),
+    [
+        ("import errno; raise OSError(errno.ENAMETOOLONG, 'File name too long', 'a' * 300)", "aaa: File name too long"),
+        ("import errno; raise OSError(errno.EMFILE, 'Too many open files', '/m.onnx')", "/m.onnx: Too many open files"),
+        ("import errno; raise OSError(errno.EIO, 'Input/output error')", "error: Input/output error"),
+        ("raise MemoryError", "error: not enough memory"),
+    ],
+)
+def test_what_the_system_refuses_is_no_bug(raises, says):
+    found = broken(raises)
+    assert found.returncode == 2
+    assert says in found.stderr
+    assert "hint: " in found.stderr
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
