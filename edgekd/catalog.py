@@ -23,6 +23,7 @@ V = TypeVar("V", bound=Value)
 
 _LONGEST_TOML = 1_000_000
 _MOST_PARTS = 100
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|\'[^\']*\'')
 _DECIMAL = re.compile(r"(?<![\w.-])[+-]?\d+\.\d+(?:[eE][+-]?\d+)?(?![\w.])")
 
 # pip's name for what an import needs, where the two differ or an extra brings it
@@ -202,7 +203,7 @@ def toml_keys(path: Path, hint: str) -> dict[str, Any]:
     text = files.read_text(path, hint=hint, at_most=_LONGEST_TOML)
     for number, line in enumerate(text.splitlines(), 1):
         # each part of a key costs as much as all before it
-        if line.count(".") > _MOST_PARTS and _DECIMAL.sub("", line).count(".") > _MOST_PARTS:
+        if line.count(".") > _MOST_PARTS and _DECIMAL.sub("", _QUOTED.sub("", line)).count(".") > _MOST_PARTS:
             message = f"{path}: line {number} has a key of more than {_MOST_PARTS} parts"
             raise EdgekdError(message, "Correct the file: it seems damaged.")
     try:

@@ -2,9 +2,9 @@
 
 import re
 
-# terminals act on control characters, and marks of direction show a name as another one;
+# terminals act on control characters, and marks of direction or of lines show a name as another one;
 # lone surrogates stand for bytes that aren't UTF-8, and can't be written
-_HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def visible(text: str) -> str:

@@ -136,3 +136,9 @@ def test_a_missing_library_names_the_extra(monkeypatch):
     with pytest.raises(EdgekdError) as e:
         catalog.require("edgekd.zoo.weights")
     assert "pip install 'edgekd[compress]'" in e.value.hint
+
+
+def test_dots_in_texts_are_no_parts_of_a_key(tmp_path):
+    path = tmp_path / "r.toml"
+    path.write_text(f"remove = \"{' '.join(['features.denseblock1.denselayer1'] * 99)}\"\nother = '{'.' * 999}'\n")
+    assert set(catalog.toml_keys(path, "")) == {"remove", "other"}

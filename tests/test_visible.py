@@ -12,6 +12,7 @@ from edgekd.visible import visible, visible_name
         (b"\xff.onnx".decode(errors="surrogateescape"), "\\xff.onnx"),
         ("gpj.\u202eexe\u2066", "gpj.\\u202eexe\\u2066"),
         ("\ud800", "\\ud800"),
+        ("a\u061cb\u2028c", "a\\u061cb\\u2028c"),
     ],
 )
 def test_what_does_not_show_is_written_out(text, shown):
