@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -12,6 +12,8 @@ from edgekd.errors import EdgekdError, ExitCode
 
 if TYPE_CHECKING:
     from edgekd.schema import Recipe
+
+Normalisation = Literal["imagenet", "0.5", "0-1", "data"]
 
 
 def compress(
@@ -38,7 +40,8 @@ def compress(
         typer.Option(metavar="224|240x320", help="What the network sees: a square's side, or height x width."),
     ] = None,
     normalize: Annotated[
-        str | None, typer.Option(metavar="imagenet|0.5|0-1|data", help="Mean and deviation that --weights expect.")
+        Normalisation | None,
+        typer.Option(metavar="imagenet|0.5|0-1|data", help="Mean and deviation that --weights expect."),
     ] = None,
     flip: Annotated[
         bool | None, typer.Option("--flip/--no-flip", help="Whether training sees mirrored images too.")

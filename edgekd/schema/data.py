@@ -38,6 +38,8 @@ def _else(says: str) -> WrapValidator:
     return WrapValidator(validate)
 
 
+_LISTED = BeforeValidator(lambda value: (value,) if isinstance(value, float) else value)
+"""One number stands for all channels."""
 _WORDS = "imagenet, 0.5, 0-1 or data"
 
 
@@ -77,9 +79,9 @@ class Data(Value):
     """
     interpolation: Interpolation | None = None
     colour: Colour | None = None
-    mean: Annotated[tuple[Finite, ...] | Word | None, _else(f"numbers, or {_WORDS}")] = None
+    mean: Annotated[tuple[Finite, ...] | Word | None, _else(f"numbers, or {_WORDS}"), _LISTED] = None
     """Of each channel, as a fraction of white."""
-    std: Annotated[tuple[Positive, ...] | Word | None, _else(f"numbers above 0, or {_WORDS}")] = None
+    std: Annotated[tuple[Positive, ...] | Word | None, _else(f"numbers above 0, or {_WORDS}"), _LISTED] = None
     flip: bool | None = None
     """Whether training sees mirrored images too."""
     pad: NonNegativeInt | None = None

@@ -53,7 +53,7 @@ def test_photos_are_prepared_as_the_command_line_says_and_the_run_tells_it(compr
         (["--size", "32by24"], "Write 224, or 240x320"),
         (["--size", "0"], "should be a number of pixels"),
         (["--size", "99999"], "should be a number of pixels up to 4096"),
-        (["--normalize", "imagenett"], "numbers, or imagenet, 0.5, 0-1 or data"),
+        (["--normalize", "imagenett"], "is not one of 'imagenet', '0.5', '0-1', 'data'"),
     ],
 )
 def test_a_wrong_option_ends_in_2_and_says_what_it_takes(compress, tmp_path, options, says):
