@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import stat
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -30,10 +31,10 @@ def contents(paths: Sequence[Path], root: Path) -> list[str]:
     """
     name = hashlib.sha256(os.fsencode(root.absolute())).hexdigest()[:16]
     memory = cache_folder() / "contents" / f"{name}.json"
-    known = _read(memory)
+    known, began = _read(memory), time.time_ns()
     with ThreadPoolExecutor(_THREADS) as pool:
         found = list(pool.map(lambda path: _content(path, known), paths))
-    fresh = {_key(path): entry for path, entry in zip(paths, found, strict=True) if _settled(entry)}
+    fresh = {_key(path): entry for path, entry in zip(paths, found, strict=True) if _settled(entry, began)}
     if fresh != known:
         _write(memory, fresh)
     return [str(entry[-1]) for entry in found]
@@ -46,6 +47,8 @@ def _content(path: Path, known: Known) -> list[object]:
         before = known.get(_key(path))
         if before and before[:-1] == stated:
             return before
+        if not stat.S_ISREG(state.st_mode):
+            raise OSError("not a regular file")  # a pipe would be waited for
         with path.open("rb") as file:
             return [*stated, hashlib.file_digest(file, "sha256").hexdigest()]
     except OSError as e:
@@ -57,9 +60,9 @@ def _key(path: Path) -> str:
     return os.fsencode(path.absolute()).decode("latin-1")
 
 
-def _settled(entry: list[object]) -> bool:
+def _settled(entry: list[object], began: int) -> bool:
     newest = max(t for t in entry[1:3] if isinstance(t, int))
-    return time.time_ns() - newest > _RACY_SECONDS * 1e9
+    return began - newest > _RACY_SECONDS * 1e9
 
 
 def _read(memory: Path) -> Known:

@@ -1,5 +1,6 @@
 import hashlib
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -49,12 +50,30 @@ def test_what_was_just_written_is_not_remembered(known: list[Path], monkeypatch:
     assert "a.bin" not in memory.read_text()
 
 
+def test_what_was_just_written_is_not_remembered_however_long_reading_all_takes(
+    known: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_RACY_SECONDS", 0.1)
+    content = module._content
+    monkeypatch.setattr(module, "_content", lambda *given: (time.sleep(0.2), content(*given))[1])
+    known[0].write_bytes(b"new")
+    contents(known, known[0].parent)
+    (memory,) = (known[0].parent / "cache" / "contents").iterdir()
+    assert "a.bin" not in memory.read_text()
+
+
 @pytest.mark.parametrize("damage", [b"{", b"[]", b"\xff"])
 def test_a_damaged_memory_is_made_again(known: list[Path], damage: bytes) -> None:
     before = contents(known, known[0].parent)
     (memory,) = (known[0].parent / "cache" / "contents").iterdir()
     memory.write_bytes(damage)
     assert contents(known, known[0].parent) == before
+
+
+def test_a_pipe_is_named_and_not_waited_for(known: list[Path]) -> None:
+    os.mkfifo(known[0].parent / "pipe.png")
+    with pytest.raises(StorageError, match=r"pipe\.png: can't be read: not a regular file"):
+        contents([known[0].parent / "pipe.png"], known[0].parent)
 
 
 def test_a_file_that_cannot_be_read_is_named(known: list[Path]) -> None:
