@@ -35,6 +35,12 @@ def require_file(path: Path, hint: str) -> None:
         raise StorageError(f"{path}: is {_KINDS.get(kind, 'something else')}, not a file", hint)
 
 
+def is_folder(path: Path | str) -> bool:
+    """Whether there is a folder; not where a link leads in a circle, or a name is too long to be one."""
+    # not Path.is_dir or os.DirEntry.is_dir, which raise there
+    return os.path.isdir(path)  # noqa: PTH112
+
+
 def require_utf8(what: str, given: str) -> None:
     """Raises StorageError where a path's bytes are no text, which recipes and results couldn't hold."""
     if visible(given) != given:

@@ -60,7 +60,8 @@ def _write(photo: Image.Image, path: Path, kind: str) -> None:
     if kind == "grey":
         photo.convert("L").save(path.with_suffix(".jpg"), quality=85)
     elif kind == "alpha":
-        photo.convert("RGBA").save(path.with_suffix(".png"))
+        photo.putalpha(photo.convert("L"))
+        photo.save(path.with_suffix(".png"))
     elif kind == "palette":
         photo.convert("P").save(path.with_suffix(".png"))
     elif kind == "turned":

@@ -1,6 +1,7 @@
 """A data set that decides by itself what its images are, changed as the recipe's [data] wants it."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -60,10 +61,13 @@ def _shaped(data: Dataset, stated: Data) -> Dataset:
 def _wanted(data: Dataset, stated: Data) -> Preprocessing:
     """As the data set is prepared now, but for what is stated."""
     now = data.preprocessing
-    kept: dict[str, str] = {"interpolation": stated.interpolation or now.interpolation}
+    _, height, width = data.train.shape
+    kept: dict[str, Any] = {"interpolation": stated.interpolation or now.interpolation}
+    if stated.size is None and stated.resize is None:
+        kept["size"] = (height, width)
     if now.crop == "center":
         kept["crop"] = stated.crop or now.crop
-    _, height, width = data.train.shape
+        kept["resize"] = now.resize if "size" in kept and kept["crop"] == "center" else stated.resize
     how = chosen(stated.model_copy(update=kept), [(height, width)], now.colour or "rgb")
     same = {"mean": now.mean, "std": now.std, "colour": stated.colour or now.colour}
     return how.model_copy(update=same)

@@ -34,8 +34,7 @@ def chosen(stated: Data, sizes: Sequence[Size], colour: Colour) -> Preprocessing
     height, width = _size(stated, sizes)
     crop = stated.crop
     if crop is None:
-        undistorted = all(h * width == w * height for h, w in set(sizes))
-        crop = "none" if undistorted and stated.resize is None else "center"
+        crop = "none" if stated.resize is None and _seen_whole((height, width), sizes) else "center"
     if crop == "none" and stated.resize is not None:
         raise EdgekdError('[data] resize goes with crop = "center"', "Leave one of them out.")
     resize = (stated.resize or round(_MARGIN * max(height, width))) if crop == "center" else None
@@ -52,6 +51,15 @@ def chosen(stated: Data, sizes: Sequence[Size], colour: Colour) -> Preprocessing
         mean=(),
         std=(),
     )
+
+
+def _seen_whole(size: Size, sizes: Sequence[Size]) -> bool:
+    """Whether images of these sizes are brought to `size` as they are: undistorted, and no photographs whose border is
+    cut off as usual, unless somebody has chosen their shape.
+    """
+    (height, width), there = size, set(sizes)
+    undistorted = all(h * width == w * height for h, w in there)
+    return undistorted and (there == {size} or max(map(max, there)) <= _SMALL or height != width)
 
 
 def _size(stated: Data, sizes: Sequence[Size]) -> Size:

@@ -106,6 +106,9 @@ def fingerprinted(data: Dataset) -> Dataset:
 
 
 def _as_they_are(images: Images) -> Preprocessing:
-    """Nothing is resized or cropped."""
+    """What images in files say of themselves; else nothing is resized or cropped."""
+    stated = getattr(images, "preprocessing", None)
+    if isinstance(stated, Preprocessing):
+        return stated
     channels, height, width = images.shape
     return Preprocessing(height=height, width=width, colour=_COLOURS.get(channels), mean=(), std=())

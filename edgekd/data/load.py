@@ -5,10 +5,12 @@ from typing import cast
 
 from edgekd import catalog
 from edgekd.data.adapted import adapted
+from edgekd.data.checked import require_views
 from edgekd.data.dataset import Dataset
 from edgekd.data.samples import sampled
 from edgekd.data.sources._base import Source
 from edgekd.errors import EdgekdError
+from edgekd.files import is_folder
 from edgekd.schema import Data
 
 
@@ -26,31 +28,38 @@ def load_dataset(wanted: str | Data, *, root: Path | None = None, download: bool
         EdgekdError: there is no such data set, it isn't where it is looked for, or it can't be learned from.
     """
     stated = Data(source=wanted) if isinstance(wanted, str) else wanted
-    name = stated.source
-    if root is not None and not download and not root.is_dir():
+    if root is not None and not download and not is_folder(root):
         raise EdgekdError(f"--data-root {root}: no such folder", "Give the folder that holds the data sets.")
-    head, _, where = name.partition(":")
+    head, _, where = stated.source.partition(":")
     sources = {source.replace("_", "-"): source for source in catalog.names("data.sources")}
     if head in sources:
         source = cast(Source, catalog.load("data.sources", sources[head]))
         _check_where(head, where, source.WHERE)
-        return source.load(root=root, download=download, seed=seed, where=where, stated=stated)
-    hint = catalog.nearest(head, [*(set(sources) - {"folder"}), "folder:PATH", "package.module:factory"])
-    if not where:
-        raise EdgekdError(f"no data set {name!r}", hint)
+        data = source.load(root=root, download=download, seed=seed, where=where, stated=stated)
+    else:
+        hint = catalog.nearest(head, [*(set(sources) - {"folder"}), "folder:PATH", "package.module:factory"])
+        data = adapted(sampled(_from_factory(stated.source, hint)), stated)
+    require_views(data)
+    return data
+
+
+def _from_factory(name: str, otherwise: str) -> Dataset:
+    """What the user's own function `name` gives; `otherwise` is the hint where it can't be one."""
+    if not name.partition(":")[2]:
+        raise EdgekdError(f"no data set {name!r}", otherwise)
     try:
-        factory = catalog.function(name, hint)
+        factory = catalog.function(name, otherwise)
     except EdgekdError as e:
         raise EdgekdError(f"data set {name!r}: {e.message}", e.hint) from e
     try:
         made = factory()
-    except Exception as e:  # the user's own code may raise anything
+    except (Exception, SystemExit) as e:  # the user's own code may raise anything
         what = f"data set {name}: the factory failed: {type(e).__name__}: {e}"
         raise EdgekdError(what, "The factory is called without arguments.") from e
     if not isinstance(made, Dataset):
         what = f"data set {name}: the factory gave a {type(made).__name__}"
         raise EdgekdError(what, "Return an edgekd.data.dataset.Dataset.")
-    return adapted(sampled(made), stated)
+    return made
 
 
 def _check_where(head: str, where: str, takes: str) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 from torch import Tensor
 
+from edgekd.data.checked import SPLITS, require_sound
 from edgekd.data.contents import contents
 from edgekd.data.dataset import Augmentation, Dataset, Images, View
 from edgekd.data.folder_images import FolderImages
@@ -24,11 +25,22 @@ def sampled(data: Dataset) -> Dataset:
     view.
 
     Raises:
-        EdgekdError: its images and labels don't go together.
+        EdgekdError: its images and labels aren't what they should be, or can't be read.
     """
+    try:
+        require_sound(data)
+        return _sampled(data)
+    except EdgekdError:
+        raise
+    except Exception as e:  # the user's own code may raise anything
+        what = f"data set {data.name}: its images can't be read: {type(e).__name__}: {e}"
+        raise EdgekdError(what, "They should be as edgekd.data.dataset.Images says.") from e
+
+
+def _sampled(data: Dataset) -> Dataset:
     digest = hashlib.sha256(f"{data.fingerprint} {data.classes}".encode())
     notes = list(data.notes)
-    for split in ("train", "val", "test"):
+    for split in SPLITS:
         images: Images = getattr(data, split)
         digest.update(f"\n{split} {len(images)} {images.shape} ".encode())
         digest.update(images.labels.numpy().astype("<i8").tobytes())

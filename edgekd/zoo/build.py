@@ -106,7 +106,7 @@ def _from_factory(spec: str, factory: Callable[..., object], *, classes: int, ch
         given = {p.name: given[p.name] for p in parameters if p.name in given}
     try:
         model = factory(**given)
-    except Exception as e:  # the user's own code may raise anything
+    except (Exception, SystemExit) as e:  # the user's own code may raise anything
         hint = "The factory is called with as many of classes= and channels= as it takes, and nothing else."
         raise UnsupportedModelError(f"model {spec}: the factory failed: {type(e).__name__}: {e}", hint) from e
     if not isinstance(model, nn.Module):

@@ -10,11 +10,12 @@ from PIL import Image
 from edgekd.data.adapted import adapted
 from edgekd.data.chosen import settled
 from edgekd.data.dataset import Augmentation, Dataset, View
+from edgekd.data.folder_images import FolderImages
 from edgekd.data.load import load_dataset
 from edgekd.data.memory_images import dataset_in_memory
 from edgekd.data.normalisation import Renormalised
 from edgekd.errors import EdgekdError
-from edgekd.schema import Data, Jitter
+from edgekd.schema import Data, Jitter, Preprocessing
 
 
 def stated(**values: Any) -> Data:
@@ -54,6 +55,23 @@ def test_the_centre_is_cut_out_of_images_in_memory() -> None:
     data = adapted(in_memory(), stated(size=16, resize=20))
     first = in_memory().test.pixels[0]  # type: ignore[attr-defined]
     assert np.array_equal(data.test.pixels[0], first[:, 2:18, 7:23])  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("wanted", [{"colour": "grey"}, {"interpolation": "nearest"}])
+def test_what_is_not_stated_stays_however_large_images_are(wanted: dict[str, Any]) -> None:
+    split = (np.zeros((4, 3, 300, 400), np.uint8), torch.arange(4) % 2)
+    names = ("train", "val", "test")
+    large = dataset_in_memory("a", ("x", "y"), dict.fromkeys(names, split), Augmentation(pad=0, flip=False))
+    assert adapted(large, stated(**wanted)).train.shape[1:] == (300, 400)
+
+
+def test_how_files_are_prepared_stays_but_for_what_is_stated() -> None:
+    how = Preprocessing(height=16, width=16, resize=17, crop="center", colour="rgb", mean=(0.5,) * 3, std=(0.5,) * 3)
+    files = FolderImages((), torch.zeros(0), how)
+    data = Dataset("a", ("x", "y"), files, files, files, Augmentation(pad=0, flip=False), how.mean, how.std, "")
+    assert adapted(data, stated(interpolation="bicubic")).preprocessing == how.model_copy(
+        update={"interpolation": "bicubic"}
+    )
 
 
 def test_augmentation_is_as_stated_and_else_as_it_was() -> None:

@@ -34,7 +34,10 @@ def scene(random, label, mode):
     angle = np.pi * label / len(CLASSES)
     stripes = 12 * np.sin((across * np.cos(angle) + down * np.sin(angle)) / 2.5 + random.uniform(0, 6))
     pixels = np.clip(np.asarray(blobs) + stripes[..., None], 0, 255).astype(np.uint8)
-    return Image.fromarray(pixels).convert(mode)
+    image = Image.fromarray(pixels)
+    if mode == "RGBA":
+        image.putalpha(image.convert("L"))
+    return image.convert(mode)
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgekd.errors import EdgekdError, StorageError
+from edgekd.files import is_folder
 
 Files = dict[str, list[Path]]
 """The images of each class by its folder's name."""
@@ -51,7 +52,7 @@ def inner_folders(folder: Path) -> list[Path]:
     Raises:
         StorageError: the folder can't be read.
     """
-    return sorted(Path(entry.path) for entry in _entries(folder) if not hidden(entry.name) and entry.is_dir())
+    return sorted(Path(entry.path) for entry in _entries(folder) if not hidden(entry.name) and is_folder(entry.path))
 
 
 def class_files(folder: Path, left_out: LeftOut, *, every: bool = True) -> Files:

@@ -19,11 +19,12 @@ from edgekd.data.decoding import decoded, notes_on_room
 from edgekd.data.folder_images import CentreCrop, FolderImages, evaluation, seen_by
 from edgekd.data.sources._class_folders import Files, LeftOut, shown
 from edgekd.data.sources._duplicates import copies, notes_on_copies
-from edgekd.data.sources._headers import header, notes
+from edgekd.data.sources._headers import Header, header, notes
 from edgekd.data.sources._splits import found_splits
 from edgekd.data.splits import stratified
 from edgekd.data.views import in_batches, statistics_of
 from edgekd.errors import EdgekdError
+from edgekd.files import is_folder
 from edgekd.schema import Data, Preprocessing
 
 WHERE = "PATH"
@@ -40,7 +41,7 @@ def load(*, root: Path | None, download: bool, seed: int, where: str, stated: Da
         # the run's recipe, which is UTF-8, names it
         raise EdgekdError(f"folder:{shown(where)}: its path isn't UTF-8", "Give a link to it whose path is.")
     folder = Path(os.path.expanduser(where))  # noqa: PTH111 - Path's own raises where there is no such home
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise EdgekdError(f"folder:{shown(where)}: no such folder", "Give a folder that holds one folder per class.")
     left_out = LeftOut()
     found = found_splits(folder, left_out)
@@ -49,16 +50,14 @@ def load(*, root: Path | None, download: bool, seed: int, where: str, stated: Da
     paths = [path for some, _ in given.values() for path in some]
     content = dict(zip(paths, contents(paths, folder), strict=True))
     splits = _cut(given, content, seed, folder, classes)
-    headers = [header(path) for path in paths]
-    sizes = [(h.height, h.width) for h in headers]
-    how = chosen(stated, sizes, "grey" if all(h.grey for h in headers) else "rgb")
-    how = _normalised(stated, how, splits["train"][0])
-    told = [*found.notes, *left_out.notes(), *notes(headers, how.colour or "rgb")]
-    told += notes_on_copies({s: {p: content[p] for p in some} for s, (some, _) in splits.items()}, folder, stated)
+    headers = {path: header(path) for path in paths}
+    how = _chosen(stated, [*headers.values()], splits["train"][0])
     default = Augmentation(pad=how.height // 16, flip=False, crop=PHOTO_CROP if how.crop == "center" else None)
     vary = varying(stated, default)
-    size = dict(zip(paths, sizes, strict=True))
-    told += notes_on_room([size[path] for path in splits["train"][0]], seen_by(how, vary))
+    told = [*found.notes, *left_out.notes(), *notes([*headers.values()], how.colour or "rgb")]
+    told += notes_on_copies({s: {p: content[p] for p in some} for s, (some, _) in splits.items()}, folder, stated)
+    sizes = [(headers[path].height, headers[path].width) for path in splits["train"][0]]
+    told += notes_on_room(sizes, seen_by(how, vary))
     images = {s: FolderImages(tuple(some), labels, how) for s, (some, labels) in splits.items()}
     data = Dataset(
         name=f"folder:{shown(where)}",
@@ -108,8 +107,12 @@ def _cut(
     return cut
 
 
-def _normalised(stated: Data, how: Preprocessing, paths: list[Path]) -> Preprocessing:
-    """With mean and deviation, measured on the training images where they aren't stated."""
+def _chosen(stated: Data, headers: list[Header], paths: list[Path]) -> Preprocessing:
+    """How images with these headers are prepared; mean and deviation are those of the training images `paths` where
+    they aren't stated.
+    """
+    sizes = [(h.height, h.width) for h in headers]
+    how = chosen(stated, sizes, "grey" if all(h.grey for h in headers) else "rgb")
     channels = 1 if how.colour == "grey" else 3
     measured = _statistics(paths, how) if needs_measuring(stated) else ((), ())
     mean, std = normalisation(stated, channels, measured)

@@ -365,6 +365,9 @@ def prepared(folder: Path, **stated: Any) -> Dataset:
         (((300, 400), (500, 260)), {"size": (60, 80), "resize": 90}, (60, 80, 90, "center")),
         (((300, 400), (500, 260)), {"size": 64, "crop": "none"}, (64, 64, None, "none")),
         (((400, 300),), {}, (224, 224, 256, "center")),
+        (((320, 320),), {}, (224, 224, 256, "center")),
+        (((320, 320),), {"size": 320}, (320, 320, None, "none")),
+        (((320, 240),), {"size": (120, 160)}, (120, 160, None, "none")),
         (((48, 32),), {}, (32, 48, None, "none")),
         (((48, 32),), {"size": (16, 24)}, (16, 24, None, "none")),
         (((48, 32),), {"size": 24}, (24, 24, 27, "center")),
@@ -387,10 +390,9 @@ def test_photos_are_resized_and_cropped(
 def test_evaluation_is_that_of_torchvision(tmp_path: Path) -> None:
     from torchvision.transforms import v2
 
-    # where the centre isn't between two pixels: torchvision then takes one or the other
-    data = prepared(
-        photos(tmp_path, ((300, 400), (512, 256), (320, 320))), size=56, resize=64, mean="imagenet", std="imagenet"
-    )
+    # of 71 and 67 pixels after resizing: the middle lies between two
+    sizes = ((355, 320), (320, 335))
+    data = prepared(photos(tmp_path, sizes), size=56, resize=64, mean="imagenet", std="imagenet")
     expected = v2.Compose(
         [
             v2.PILToTensor(),
@@ -448,3 +450,13 @@ def test_grey_can_be_asked_for(tmp_path: Path) -> None:
     data = prepared(photos(tmp_path), colour="grey", size=32)
     assert next(data.val.batches(2))[0].shape == (2, 1, 32, 32)
     assert data.notes == ("the images are coloured and read as grey",)
+
+
+def test_links_that_lead_in_a_circle_are_no_classes(tmp_path: Path) -> None:
+    images(tmp_path)
+    (tmp_path / "eel").symlink_to(tmp_path / "eel")
+    assert load(tmp_path).classes == ("cat", "dog")
+
+
+def test_a_path_that_is_too_long_is_no_folder() -> None:
+    assert "no such folder" in error(Path("/" + "a" * 5000)).message
