@@ -19,6 +19,10 @@ def test_it_says_what_the_student_minimised(recover, says):
 def test_it_says_what_was_minimised_in_each_training_and_nothing_of_one_that_was_not():
     recipe = Recipe(model="resnet8", data="digits", target="x86-cpu", budget="half-latency")
     both = learned(recipe, [Step(do="distil"), Step(do="finetune")])
-    assert both.index("0.1 × cross entropy + 0.9") < both.index("labels alone") < both.index("epochs were chosen")
+    assert (
+        both.index("Training 1: Distillation: 0.1 ×")
+        < both.index("Training 2: The student learned")
+        < both.index("epochs were chosen")
+    )
     assert learned(recipe, [Step(do="finetune")]).startswith("The student learned from the labels alone. The epochs")
     assert learned(recipe, []) == "The test set was read once, at the end."
