@@ -30,6 +30,8 @@ _DECIMAL = re.compile(r"(?<![\w.-])[+-]?\d+\.\d+(?:[eE][+-]?\d+)?(?![\w.])")
 _EXTRAS = {
     "torch": "compress",
     "torchvision": "compress",
+    "PIL": "compress",
+    "scipy": "compress",
     "torch_pruning": "compress",
     "safetensors": "compress",
     "onnxscript": "compress",
