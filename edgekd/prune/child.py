@@ -19,6 +19,7 @@ from edgekd.prune.blocks import one_less
 from edgekd.prune.opening import Opened, open_network
 from edgekd.prune.pruner import UNPRUNED
 from edgekd.prune.writing import write_student
+from edgekd.zoo.forward import reason
 
 
 def main() -> None:
@@ -57,7 +58,7 @@ def _failure(error: Exception, model: str) -> dict[str, Any]:
         return {"failure": "memory"}
     if isinstance(error, EdgekdError):
         return {"failure": type(error).__name__, "message": error.message, "hint": error.hint}
-    message = f"{model} can't be pruned: {type(error).__name__}: {error}"
+    message = f"{model} can't be pruned: what follows its channels failed at something new to it ({reason(error)})"
     return {"failure": "UnsupportedModelError", "message": message, "hint": UNPRUNED}
 
 

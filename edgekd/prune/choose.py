@@ -18,11 +18,14 @@ import torch
 from torch import Tensor, nn
 
 from edgekd.prune.graph import Channels, Graph, channels_left
+from edgekd.prune.marks import mixer, mixing_layers
 from edgekd.prune.probed import Probed
 from edgekd.prune.proof import require_proof
 
-_LIMIT_S = 15
-"""Graphs of networks that can be followed take a few seconds; swin_t's grows for hours."""
+_LIMIT_S, _ATTENTION_S = 15, 5
+"""Of processor time, so that what else runs doesn't decide. Graphs of networks that can be followed take a few seconds;
+where attention mixes all channels they grow for hours, swin_t's by gigabytes.
+"""
 
 _found: WeakKeyDictionary[nn.Module, Probed | None] = WeakKeyDictionary()
 """What was found by trying, where the graph isn't right: it takes seconds, and the same is asked often."""
@@ -50,7 +53,8 @@ def graph_is_right(model: nn.Module, example: Tensor) -> bool:
     original, generator = copy.deepcopy(model).eval(), torch.Generator().manual_seed(0)
     network = copy.deepcopy(original)
     try:
-        with _within(_LIMIT_S):
+        mixes = mixer(original, example, mixing_layers(original, example)[0])
+        with _within(_ATTENTION_S if mixes else _LIMIT_S):
             graph = Graph(network, example)
             kept = {}
             for i, group in enumerate(graph.groups):
@@ -69,18 +73,18 @@ def graph_is_right(model: nn.Module, example: Tensor) -> bool:
 
 @contextmanager
 def _within(seconds: int) -> Iterator[None]:
-    """Raise TimeoutError where it takes longer; only in a main thread, and where there are such signals."""
-    if not hasattr(signal, "SIGALRM") or threading.current_thread() is not threading.main_thread():
+    """Raise TimeoutError where it computes longer; only in a main thread, and where there are such signals."""
+    if not hasattr(signal, "SIGVTALRM") or threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def end(*_: Any) -> None:
         raise TimeoutError
 
-    before = signal.signal(signal.SIGALRM, end)
-    signal.alarm(seconds)
+    before = signal.signal(signal.SIGVTALRM, end)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
     try:
         yield
     finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)

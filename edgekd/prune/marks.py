@@ -18,6 +18,9 @@ from edgekd.prune.graph import outputs_of
 
 MIXING = (nn.modules.conv._ConvNd, nn.Linear)
 
+_AT_ONCE = 8
+"""Images of a forward pass: few enough for the maps of large networks."""
+
 Places = tuple[tuple[int, ...], ...]
 """The channels that come to each place: mostly one or none; several behind a pixel shuffle, each at its own pixels."""
 
@@ -59,8 +62,7 @@ def trace(
     All are marked at once, and where marks of several meet, each half of them by itself; `before` is called before each
     time.
     """
-    before()
-    found = _marked_at_once(model, example, sources)
+    found = _marked_at_once(model, example, sources, before)
     if found is not None:
         return found
     half = len(sources) // 2
@@ -68,24 +70,55 @@ def trace(
     return {name: each for part in parts for name, each in trace(model, example, part, before=before).items()}
 
 
-def _marked_at_once(model: nn.Module, example: Tensor, sources: Sequence[str]) -> dict[str, Reached] | None:
+def mixer(model: nn.Module, example: Tensor, source: str) -> tuple[str, str] | None:
+    """The name and kind of the first module that gives something that depends on a channel of this layer in all places,
+    convolutions, linear layers and norms aside: attention, for example. None where there is none.
+    """
+    found: list[str] = []
+    seen = _Seen(1, {})
+    first = torch.arange(outputs_of(model.get_submodule(source)))[None] == 0
+    with ExitStack() as hooks, torch.inference_mode():
+        for name, layer in model.named_modules():
+            if isinstance(layer, MIXING):
+                hooks.enter_context(layer.register_forward_pre_hook(partial(_read, seen, name)))
+                continue
+            if not any(layer.children()):
+                hooks.enter_context(layer.register_forward_hook(partial(_pass, seen, name)))
+            if name:
+                hooks.enter_context(layer.register_forward_hook(partial(_note_mixing, found, name)))
+        hooks.enter_context(model.get_submodule(source).register_forward_hook(partial(_mark, first)))
+        model(example)
+    return next(((name, type(model.get_submodule(name)).__name__) for name in found), None)
+
+
+def _note_mixing(found: list[str], name: str, _: nn.Module, given: tuple[Any, ...], output: Any) -> None:
+    gave = output[0] if isinstance(output, tuple) and output else output
+    if given and isinstance(given[0], Tensor) and isinstance(gave, Tensor):
+        marks = given[0].isnan()
+        if marks.any() and not marks.all() and gave.isnan().all():
+            found.append(name)
+
+
+def _marked_at_once(
+    model: nn.Module, example: Tensor, sources: Sequence[str], before: Callable[[], None]
+) -> dict[str, Reached] | None:
     """Where their channels go; None where the marks can't be told apart."""
     widths = [outputs_of(model.get_submodule(source)) for source in sources]
     bits = max(1, (sum(widths) - 1).bit_length())
     numbers = torch.arange(sum(widths))
     spelt = torch.stack([((numbers >> b) & 1) == one for b in range(bits) for one in (1, 0)])  # (2 bits, channels)
-    seen = _Seen(len(spelt), {})
-    with ExitStack() as hooks, torch.inference_mode():
-        for name, layer in model.named_modules():
-            if isinstance(layer, MIXING):
-                hooks.enter_context(layer.register_forward_pre_hook(partial(_read, seen, name)))
-            elif not any(layer.children()):
-                hooks.enter_context(layer.register_forward_hook(partial(_pass, seen, name)))
-        for source, own in zip(sources, torch.split(spelt, widths, dim=1), strict=True):
-            hooks.enter_context(model.get_submodule(source).register_forward_hook(partial(_mark, own)))
-        output = model(example.expand(len(spelt), *example.shape[1:]))
-    found = {name: _places(calls, sum(widths)) for name, calls in seen.marks.items()}
-    if output.isnan().any() or None in found.values():
+    parts = []
+    for part in torch.split(spelt, _AT_ONCE):
+        before()
+        part_seen = _seen_of(model, example, dict(zip(sources, torch.split(part, widths, dim=1), strict=True)))
+        if part_seen is None:
+            return None
+        parts.append(part_seen)
+    seen = {
+        name: [torch.cat(calls) for calls in zip(*(part[name] for part in parts), strict=True)] for name in parts[0]
+    }
+    found = {name: _places(calls, sum(widths)) for name, calls in seen.items()}
+    if None in found.values():
         return None
     reached, first = {}, 0
     for source, width in zip(sources, widths, strict=True):
@@ -97,6 +130,27 @@ def _marked_at_once(model: nn.Module, example: Tensor, sources: Sequence[str]) -
         )
         first += width
     return reached
+
+
+def _seen_of(model: nn.Module, example: Tensor, marked: Mapping[str, Tensor]) -> dict[str, list[Tensor]] | None:
+    """What of the marks comes to each layer in each of its calls; None where one reaches the output.
+
+    Args:
+        model: the network.
+        example: as for `trace`.
+        marked: by the layer, which of its channels are marked in each image, (images, width).
+    """
+    seen = _Seen(len(next(iter(marked.values()))), {})
+    with ExitStack() as hooks, torch.inference_mode():
+        for name, layer in model.named_modules():
+            if isinstance(layer, MIXING):
+                hooks.enter_context(layer.register_forward_pre_hook(partial(_read, seen, name)))
+            elif not any(layer.children()):
+                hooks.enter_context(layer.register_forward_hook(partial(_pass, seen, name)))
+        for source, own in marked.items():
+            hooks.enter_context(model.get_submodule(source).register_forward_hook(partial(_mark, own)))
+        output = model(example.expand(seen.batch, *example.shape[1:]))
+    return None if output.isnan().any() else seen.marks
 
 
 def _own(places: Places, first: int, width: int) -> Places:

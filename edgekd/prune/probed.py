@@ -8,22 +8,18 @@ together, as behind a split, and else stays as it is. The rest of the network is
 
 import copy
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from edgekd.errors import UnsupportedModelError
+from edgekd.prune.classes import Class, buckets, places, readers
 from edgekd.prune.cut import is_depthwise, keep_channels, keep_inputs, keep_outputs
 from edgekd.prune.graph import Group, Member, outputs_of
-from edgekd.prune.marks import MIXING, Reached, mixing_layers, trace
+from edgekd.prune.marks import MIXING, Reached, mixer, mixing_layers, trace
 from edgekd.prune.proof import require_proof
 from edgekd.prune.pruner import UNPRUNED
-
-Node = tuple[str, int]
-"""A channel that a layer gives."""
-Class = frozenset[Node]
-"""Channels that go together."""
 
 _PARTS = (2, 3, 4)
 _MOST_PARTED = 8
@@ -60,7 +56,7 @@ class Probed:
             self._classes = self._named(self._groups())
         self.groups = tuple(self._group(root, found) for root, found in self._classes.items())
         if not self.groups:
-            raise UnsupportedModelError(f"the network can't be pruned: no layer can be narrowed: {self._why}", UNPRUNED)
+            raise self._refused(f"no layer can be narrowed: {self._why}")
 
     def keep(self, root: str, channels: Sequence[int]) -> None:
         """Narrow the group of layer `root` to these of its channels, in every layer that shares them."""
@@ -69,63 +65,20 @@ class Probed:
 
     def _in_time(self) -> None:
         if time.process_time() > self._until:
-            what = "its channels are mixed in too many ways, as by attention, to find out in time which can go"
-            raise UnsupportedModelError(f"the network can't be pruned: {what}", UNPRUNED)
+            raise self._refused("its channels are mixed in too many ways to find out in time which can go")
 
-    def _ties(self, parts: Mapping[str, int]) -> Iterator[list[Node]]:
-        """Channels that go together."""
-        for name in self._order:
-            layer = self._model.get_submodule(name)
-            count = parts.get(name, 1)
-            if isinstance(layer, nn.modules.conv._ConvNd) and not is_depthwise(layer):
-                count = max(count, layer.groups)
-            step = outputs_of(layer) // count
-            yield from ([(name, i + k * step) for k in range(count)] for i in range(step))
-        for name in {name for reached in self._reached.values() for name in (*reached.inputs, *reached.per_channel)}:
-            layer = self._model.get_submodule(name)
-            places = list(self._places(name))
-            if is_depthwise(layer):
-                each = outputs_of(layer) // len(places)
-                outs = ([(name, i * each + k) for k in range(each)] for i in range(len(places)))
-                yield from (sources + out for sources, out in zip(places, outs, strict=True))
-                continue
-            count = int(getattr(layer, "groups", getattr(layer, "num_groups", 1)))
-            step = len(places) // count
-            yield from ([node for k in range(count) for node in places[i + k * step]] for i in range(step))
-
-    def _places(self, name: str) -> Iterator[list[Node]]:
-        """The channels that come to each place of a layer's input."""
-        found = [
-            (source, {**reached.inputs, **reached.per_channel}[name])
-            for source, reached in self._reached.items()
-            if name in reached.inputs or name in reached.per_channel
-        ]
-        for at in zip(*(numbers for _, numbers in found), strict=True):
-            yield [(source, number) for (source, _), numbers in zip(found, at, strict=True) for number in numbers]
+    def _refused(self, why: str) -> UnsupportedModelError:
+        computed = next((n for n in self._order if "weight" not in self._model.get_submodule(n)._parameters), None)
+        if computed is not None:
+            what = f"the network can't be pruned: the weight of {computed!r} is computed from other tensors"
+            hint = "torch.nn.utils.parametrize.remove_parametrizations and remove_weight_norm make plain weights."
+            return UnsupportedModelError(what, f"{hint} {UNPRUNED}")
+        found = mixer(self._model, self._example, self._order[0]) if self._order else None
+        first = f"; the first to mix all of them is {found[0]!r}, a {found[1]}" if found else ""
+        return UnsupportedModelError(f"the network can't be pruned: {why}{first}", UNPRUNED)
 
     def _buckets(self, parts: Mapping[str, int]) -> list[list[Class]]:
-        """Classes by the layers that they are in, each bucket in the order of its first layer's channels."""
-        parent: dict[Node, Node] = {}
-
-        def top(node: Node) -> Node:
-            while (above := parent.setdefault(node, node)) != node:
-                parent[node] = parent[above]
-                node = above
-            return node
-
-        for tied in self._ties(parts):
-            for node in tied:
-                parent[top(node)] = top(tied[0])
-        classes: dict[Node, set[Node]] = {}
-        for node in list(parent):
-            classes.setdefault(top(node), set()).add(node)
-        buckets: dict[tuple[tuple[str, int], ...], list[Class]] = {}
-        for found in classes.values():
-            if all(name in self._reached for name, _ in found):
-                layers = [name for name, _ in found]
-                signature = tuple((name, layers.count(name)) for name in self._order if name in layers)
-                buckets.setdefault(signature, []).append(frozenset(found))
-        return [_in_order(found, signature[0][0]) for signature, found in buckets.items() if len(found) > 1]
+        return buckets(self._model, self._order, self._reached, parts)
 
     def _groups(self) -> list[list[Class]]:
         """The buckets that can be narrowed, each as it may."""
@@ -205,13 +158,13 @@ class Probed:
             if kept != before:
                 keep_outputs(layer, [i for i, c in enumerate(before) if (name, c) not in nodes])
                 now[name, True] = kept
-        for name in {n for reached in self._reached.values() for n in (*reached.inputs, *reached.per_channel)}:
+        for name in readers(self._reached):
             layer = model.get_submodule(name)
             if is_depthwise(self._model.get_submodule(name)):
                 continue
-            places = list(self._places(name))
-            before = now.get((name, False)) or tuple(range(len(places)))
-            stays = [i for i, p in enumerate(before) if not nodes.intersection(places[p])]
+            at_places = list(places(self._reached, name))
+            before = now.get((name, False)) or tuple(range(len(at_places)))
+            stays = [i for i, p in enumerate(before) if not nodes.intersection(at_places[p])]
             if len(stays) == len(before):
                 continue
             if isinstance(layer, MIXING):
@@ -236,11 +189,15 @@ class Probed:
         for name in sorted({n for n, _ in bucket[0]}, key=lambda n: (n != root, self._order.index(n))):
             pairs = sorted((c, i) for (n, c), i in index.items() if n == name)
             members.append(self._member(name, "out", pairs))
-        for name in sorted({n for reached in self._reached.values() for n in (*reached.inputs, *reached.per_channel)}):
+        for name in sorted(readers(self._reached)):
             layer = self._model.get_submodule(name)
             if is_depthwise(layer):
                 continue
-            pairs = [(p, index[nodes[0]]) for p, nodes in enumerate(self._places(name)) if nodes and nodes[0] in index]
+            pairs = [
+                (p, index[nodes[0]])
+                for p, nodes in enumerate(places(self._reached, name))
+                if nodes and nodes[0] in index
+            ]
             if pairs and isinstance(getattr(layer, "weight", None), Tensor):
                 members.append(self._member(name, "in" if isinstance(layer, MIXING) else "out", pairs))
         return Group(root, len(bucket), 1, tuple(members))
@@ -248,8 +205,3 @@ class Probed:
     def _member(self, name: str, side: str, pairs: Sequence[tuple[int, int]]) -> Member:
         channels, sources = zip(*pairs, strict=True)
         return Member(self._model.get_submodule(name), side, channels, sources)  # type: ignore[arg-type]
-
-
-def _in_order(classes: Iterable[Class], layer: str) -> list[Class]:
-    """By their first channel in this layer."""
-    return sorted(classes, key=lambda each: min(channel for name, channel in each if name == layer))

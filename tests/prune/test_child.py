@@ -246,7 +246,8 @@ def test_a_folder_that_cant_be_written_is_named(tmp_path: Path) -> None:
 def test_what_networks_raise_becomes_a_failure_that_names_them() -> None:
     failure = child._failure(ZeroDivisionError("division by zero"), "package.module:mine")
     assert failure["failure"] == "UnsupportedModelError"
-    assert failure["message"] == "package.module:mine can't be pruned: ZeroDivisionError: division by zero"
+    why = "what follows its channels failed at something new to it (ZeroDivisionError: division by zero)"
+    assert failure["message"] == f"package.module:mine can't be pruned: {why}"
     assert "prune.ratio = 0" in failure["hint"]
 
 

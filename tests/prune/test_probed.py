@@ -11,8 +11,10 @@ from torch import Tensor, nn
 from edgekd.errors import UnsupportedModelError
 from edgekd.prune._base import Subject
 from edgekd.prune.choose import graph_is_right
+from edgekd.prune.classes import readers
 from edgekd.prune.graph import Group
 from edgekd.prune.marks import trace
+from edgekd.prune.methods import weights
 from edgekd.prune.narrow import levels, narrow
 from edgekd.prune.probed import Probed
 from edgekd.prune.proof import require_proof
@@ -171,6 +173,42 @@ def test_a_network_without_a_layer_that_can_go_is_refused_in_words() -> None:
     assert "--ratio 0" in e.value.hint
 
 
+class Attended(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.norm = nn.Conv2d(1, 32, 4, 4), nn.LayerNorm(32)
+        self.attention = nn.MultiheadAttention(32, 4, batch_first=True)
+        self.head = nn.Linear(32, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.norm(self.stem(x).flatten(2).transpose(1, 2))
+        return self.head((x + self.attention(x, x, x)[0]).mean(1))
+
+
+def test_a_refusal_names_what_mixes_the_channels() -> None:
+    with pytest.raises(UnsupportedModelError, match="first to mix all of them is 'attention', a MultiheadAttention"):
+        Probed(Attended().eval(), IMAGES[:1])
+
+
+def test_a_weight_that_is_computed_is_refused_by_name_where_nothing_else_can_go(subject_of: MakeSubject) -> None:
+    model = network(nn.Identity())
+    torch.nn.utils.parametrizations.spectral_norm(model[1][0])
+    with pytest.raises(UnsupportedModelError, match=r"the weight of '1\.0' is computed from other tensors") as e:
+        levels(subject_of(model))
+    assert "remove_parametrizations" in e.value.hint
+    assert "--ratio 0" in e.value.hint
+    with pytest.raises(UnsupportedModelError, match=r"the weight of '1\.0' is computed"):
+        weights.prune(subject_of(model), 0.5)
+
+
+def test_beside_a_weight_that_is_computed_the_rest_is_narrowed(subject_of: MakeSubject) -> None:
+    model = network(nn.Identity())
+    torch.nn.utils.parametrizations.weight_norm(model[5])
+    student = narrow(subject_of(model), 0.5, spread)
+    require_proof(model, student.model, IMAGES, kept=student.kept)
+    assert student.kept.keys() == {"0.0"}
+
+
 def test_marks_tell_where_channels_go() -> None:
     model = network(Upsampling())
     reached = trace(model, IMAGES[:1], ("0.0", "2.enter"))
@@ -178,3 +216,4 @@ def test_marks_tell_where_channels_go() -> None:
     assert reached["0.0"].per_channel == {"0.1": tuple((i,) for i in range(32))}
     assert reached["2.enter"].inputs["2.leave.0"] == tuple(tuple(range(4 * i, 4 * i + 4)) for i in range(32))
     assert trace(model, IMAGES[:1], ("5",)) == {}
+    assert readers(reached) == ("1.0", "0.1", "2.leave.0")

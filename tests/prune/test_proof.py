@@ -135,6 +135,56 @@ def test_what_runs_over_channels_passes_with_the_channels_in_order(
         prove(model, student)
 
 
+class Leaky(nn.Module):
+    """An activation that drops NaN: what isn't above 0 is 0."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.where(x > 0, x, torch.zeros_like(x))
+
+
+def test_code_that_drops_marks_is_held_by_values_that_must_not_matter(subject_of: MakeSubject) -> None:
+    features = nn.Conv2d(1, 32, 3), nn.BatchNorm2d(32), Leaky(), nn.Conv2d(32, 64, 3), Leaky()
+    model = nn.Sequential(
+        *features, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 32), Leaky(), nn.Linear(32, 10)
+    )
+    nn.init.uniform_(model[1].weight, -2, 2)
+    student = narrowed(subject_of(model.eval()))
+    assert student.kept.keys() == {"0", "3", "7"}
+    require_proof(model, student.model, IMAGES[:1], kept=student.kept)
+    with torch.no_grad():
+        weight = student.model.get_submodule("3").weight
+        weight.copy_(weight[:, [1, 0, *range(2, weight.shape[1])]])
+    with pytest.raises(UnsupportedModelError, match="channels get mixed up"):
+        prove(model, student)
+
+
+class Projecting(nn.Module):
+    """Reads channels by a tensor of its own, which no layer holds."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first, self.norm = nn.Conv2d(1, width, 3), nn.BatchNorm2d(width)
+        self.weight = nn.Parameter(torch.randn(width, 24))
+        self.head = nn.Linear(24, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.norm(self.first(x)).mean((2, 3)) @ self.weight)
+
+
+@pytest.mark.parametrize("rows", [range(16), range(16, 32)])
+def test_a_tensor_that_no_layer_holds_must_have_the_channels_that_were_kept(rows: range) -> None:
+    model, student = Projecting(32).eval(), Projecting(16).eval()
+    state = model.state_dict()
+    narrow = {name: value[:16] for name, value in state.items() if name.startswith(("first", "norm")) and value.dim()}
+    student.load_state_dict({**state, **narrow, "weight": state["weight"][list(rows)]})
+    wrong = Student(student, {"first": tuple(range(16))})
+    if rows == range(16):
+        prove(model, wrong)
+        return
+    with pytest.raises(UnsupportedModelError, match="'head' depends on all channels, and 'weight' isn't held"):
+        prove(model, wrong)
+
+
 def swap_inputs(student: nn.Module) -> None:
     weight = student.get_submodule("stage2.0.first.0").weight
     weight.copy_(weight[:, [1, 0, *range(2, weight.shape[1])]])

@@ -22,9 +22,10 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from edgekd.errors import EdgekdError
+from edgekd.errors import EdgekdError, UnsupportedModelError
 from edgekd.prune._base import Student, Subject
 from edgekd.prune.options import choice
+from edgekd.prune.pruner import UNPRUNED
 from edgekd.prune.rank import SCOPES
 from edgekd.prune.scores import FILTERS
 
@@ -100,8 +101,18 @@ def _ranked(subject: Subject, model: nn.Module) -> list[list[Tensor]]:
 
 
 def _layers(model: nn.Module) -> list[nn.Module]:
-    """The convolutions and linear layers; of those that share a weight, one."""
-    return list({id(layer.weight): layer for layer in model.modules() if isinstance(layer, FILTERS)}.values())
+    """The convolutions and linear layers; of those that share a weight, one.
+
+    Raises:
+        UnsupportedModelError: the weight of one is computed, so that zeros in it wouldn't stay.
+    """
+    layers = {name: layer for name, layer in model.named_modules() if isinstance(layer, FILTERS)}
+    for name, layer in layers.items():
+        if "weight" not in layer._parameters:
+            what = f"single weights can't be pruned: the weight of {name!r} is computed from other tensors"
+            hint = "torch.nn.utils.parametrize.remove_parametrizations and remove_weight_norm make plain weights."
+            raise UnsupportedModelError(what, f"{hint} {UNPRUNED}")
+    return list({id(layer.weight): layer for layer in layers.values()}.values())
 
 
 def _weights(layers: Iterable[nn.Module]) -> list[Tensor]:
