@@ -23,15 +23,19 @@ def channels_kept(original: nn.Module, example: Tensor, structure: Structure) ->
     found: dict[str, tuple[int, ...]] = {}
     shared: set[str] = set()
     for group in channels_of(original, copied, example).groups:
+        outputs = [(names[member.layer], member) for member in group.members if member.side == "out"]
         # the group's root may be gone with its block, another layer that shares its channels be left
-        recorded = (structure.kept.get(names[member.layer]) for member in group.members if member.side == "out")
-        stays = set(next((kept for kept in recorded if kept is not None), range(group.width)))
-        for member in group.members:
-            if member.side == "out":
-                name = names[member.layer]
-                if name in found:
-                    shared.add(name)
-                pairs = zip(member.channels, member.sources, strict=True)
-                found[name] = tuple(sorted(channel for channel, source in pairs if source in stays))
+        lost = {
+            source
+            for name, member in outputs
+            if name in structure.kept
+            for channel, source in zip(member.channels, member.sources, strict=True)
+            if channel not in structure.kept[name]
+        }
+        for name, member in outputs:
+            if name in found:
+                shared.add(name)
+            pairs = zip(member.channels, member.sources, strict=True)
+            found[name] = tuple(sorted(channel for channel, source in pairs if source not in lost))
     gone = tuple(f"{block}." for block in structure.removed)
     return {name: channels for name, channels in found.items() if name not in shared and not name.startswith(gone)}

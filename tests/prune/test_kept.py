@@ -42,3 +42,31 @@ def test_layers_left_by_removing_blocks_and_narrowing_have_the_channels_that_are
         assert len(kept[name]) == len(layer.weight)
         if layer.weight.dim() > 1 and layer.in_channels == old.in_channels:
             assert torch.equal(layer.weight, old.weight[list(kept[name])])
+
+
+def test_channels_that_go_in_fours_are_told_as_those_that_are_left(subject_of: MakeSubject) -> None:
+    original = nn.Sequential(
+        nn.Conv2d(1, 32, 3),
+        nn.Conv2d(32, 128, 3),
+        nn.PixelShuffle(2),
+        nn.Conv2d(32, 32, 1),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(32, 10),
+    ).eval()
+    student = widthwise.prune(subject_of(original), 0.5)
+    structure = Structure(
+        model="mine:make",
+        classes=10,
+        channels=1,
+        height=16,
+        width=16,
+        method="widthwise",
+        ratio=0.5,
+        block=8,
+        kept=dict(student.kept),
+        layers=layers_of(student.model),
+    )
+    kept = channels_kept(original, subject_of(original).example, structure)
+    assert len(student.kept["1"]) == 64
+    assert {name: kept[name] for name in student.kept} == dict(student.kept)
