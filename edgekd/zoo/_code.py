@@ -3,11 +3,13 @@
 import copy
 import hashlib
 import inspect
+import random
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import FunctionType, ModuleType
 
+import numpy as np
 import torch
 from torch import fx, nn
 
@@ -19,17 +21,23 @@ _ZOO = Path(__file__).parent
 
 
 def operations(model: nn.Module) -> str | None:
-    """The graph in evaluation and in training; None where the network branches on its data, or calls functions that the
-    graph shows by their names alone.
+    """The graph in evaluation and in training; None where the network branches on its data or on chance, or calls
+    functions that the graph shows by their names alone.
     """
+    before = _random_states()
     try:
         # a copy, since tracing leaves constants in it
         graphs = [_graph(copy.deepcopy(model).train(mode)) for mode in (False, True)]
     except Exception:  # tracing runs the model's own code on stand-ins for tensors, which can raise anything
         return None
-    if any(_hides(node) for graph in graphs for node in graph.nodes):
+    if _random_states() != before or any(_hides(node) for graph in graphs for node in graph.nodes):
         return None
     return without_addresses("\n".join(str(graph) for graph in graphs))
+
+
+def _random_states() -> list[object]:
+    """What changes when the network draws a number as it is traced: stochastic depth then shows one of its ways."""
+    return [random.getstate(), torch.get_rng_state().tolist(), repr(np.random.get_state())]
 
 
 def _graph(model: nn.Module) -> fx.Graph:

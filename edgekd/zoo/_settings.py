@@ -26,7 +26,7 @@ def settings(model: nn.Module) -> Iterator[str]:
         said = without_addresses(_said(module))
         held = {name: value for name, value in vars(module).items() if name not in _OWN}
         hooks = [list(held.pop(name).values()) for name in sorted(_HOOKS & held.keys())]
-        temporary = {name: module._buffers[name] for name in module._non_persistent_buffers_set}
+        temporary = {name: module._buffers[name] for name in sorted(module._non_persistent_buffers_set)}
         yield f"{path} {kind}({said}) {described({**held, **temporary})} {described(hooks)}"
 
 

@@ -41,6 +41,8 @@ class Net(nn.Module):
         self.act = F.relu
         self.many = [1, 2]
         self.register_buffer("mask", torch.ones(8), persistent=False)
+        for name in "abcdef":
+            self.register_buffer(name, torch.ones(1), persistent=False)
         self.register_buffer("kept", torch.ones(8))
         self.plain = torch.ones(8)
 
@@ -132,6 +134,19 @@ def test_an_edit_is_noticed(made, edit):
 def test_where_a_network_branches_on_its_data_its_source_decides(made, edit):
     assert of(made(BRANCHING)) == of(made(BRANCHING))
     assert of(made(BRANCHING)) != of(made(BRANCHING.replace(*edit)))
+
+
+def test_what_happens_by_chance_is_the_same_each_time_and_an_edit_of_it_is_noticed(made):
+    skipping = BRANCHING.replace("if x.sum() > 1e9", "if self.training and random.random() < 0.01")
+    skipping = skipping.replace("import math", "import random")
+    found = set()
+    for seed in range(3):
+        random.seed(seed)
+        found.add(of(made(skipping)))
+    assert len(found) == 1
+    assert of(made(skipping.replace("x = double(x)", "x = double(double(x))"))) not in found
+    often = skipping.replace("< 0.01", "< 0.5")
+    assert len({of(made(often)) for _ in range(4)}) == 1
 
 
 def test_the_source_of_what_it_imports_from_beside_it_counts_too(made):
