@@ -8,7 +8,7 @@ follow, so it needn't be folded for this. edgekd's choice: an activation's range
 when the training began, and follows it by a moving average.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import cast
 
@@ -17,8 +17,11 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from edgekd.errors import UnsupportedModelError
+from edgekd.zoo.forward import run
 
 _MOMENTUM = 0.01
+_AT_ONCE = 64
+"""Images of a forward pass for the first ranges: photos' maps take gigabytes otherwise."""
 _LAYERS = (nn.Conv2d, nn.Linear)
 
 
@@ -40,6 +43,7 @@ class RoundedInput(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
+        self.begins = False
         self.register_buffer("low", torch.tensor(torch.nan))
         self.register_buffer("high", torch.tensor(torch.nan))
 
@@ -52,11 +56,12 @@ class RoundedInput(nn.Module):
         return torch.fake_quantize_per_tensor_affine(exact, scale, zero, 0, 255).to(values.dtype)
 
     def _follow(self, values: Tensor) -> None:
-        """Take the first range as it is; in training, follow the later ones."""
+        """Take the first range as it is, and while it begins the widest; in training, follow the later ones."""
         new = self.low.isnan()
+        least, greatest = values.amin().clamp_max(0), values.amax().clamp_min(0)
         # chosen on the device: asking it would wait for the step
-        for bound, seen in ((self.low, values.amin().clamp_max(0)), (self.high, values.amax().clamp_min(0))):
-            later = bound.lerp(seen, _MOMENTUM) if self.training else bound
+        for bound, seen, further in ((self.low, least, torch.minimum), (self.high, greatest, torch.maximum)):
+            later = bound.lerp(seen, _MOMENTUM) if self.training else further(bound, seen) if self.begins else bound
             bound.copy_(torch.where(new, seen, later))
 
 
@@ -79,10 +84,7 @@ def rounded(model: nn.Module, images: Tensor) -> Iterator[None]:
         parametrize.register_parametrization(layer, "weight", RoundedWeight())
         layer.reads = RoundedInput()
         handles.append(layer.register_forward_pre_hook(lambda layer, read: (layer.reads(read[0]),)))
-    training = model.training
-    with torch.no_grad():
-        model.eval()(images)
-    model.train(training)
+    _begin(model, [cast(RoundedInput, layer.reads) for layer in layers], images)
     try:
         yield
     finally:
@@ -91,6 +93,19 @@ def rounded(model: nn.Module, images: Tensor) -> Iterator[None]:
         for layer in layers:
             _unrounded(layer)
             del layer.reads
+
+
+def _begin(model: nn.Module, readers: Sequence[RoundedInput], images: Tensor) -> None:
+    """Let them see their first ranges."""
+    training = model.training
+    for reader in readers:
+        reader.begins = True
+    with torch.no_grad():
+        for part in torch.split(images, _AT_ONCE):
+            run(model.eval(), part)
+    for reader in readers:
+        reader.begins = False
+    model.train(training)
 
 
 def _require_weights(model: nn.Module) -> None:

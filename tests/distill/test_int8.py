@@ -50,6 +50,18 @@ def test_range_of_activations_starts_as_seen_and_follows_in_training_alone() -> 
     assert outside.item() == pytest.approx(2.1, abs=0.02)
 
 
+def test_first_ranges_are_those_of_all_images_few_of_which_are_run_at_once() -> None:
+    model, sizes = nn.Sequential(nn.Conv2d(1, 2, 3)), []
+    model.register_forward_pre_hook(lambda _, given: sizes.append(len(given[0])))
+    images = torch.linspace(-3, 9, 150).view(150, 1, 1, 1).expand(150, 1, 4, 4)
+    with rounded(model, images):
+        reads = model[0].reads
+        assert (reads.low.item(), reads.high.item()) == (-3.0, 9.0)
+    assert sum(sizes) == 150
+    assert max(sizes) <= 64
+    assert model.training
+
+
 def test_model_is_plain_again_with_what_it_learned(resnet8: nn.Module) -> None:
     names = list(resnet8.state_dict())
     before = digest(resnet8)
