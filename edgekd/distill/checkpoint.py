@@ -1,7 +1,6 @@
 """What a training needs to go on after the last whole epoch as if it had never stopped."""
 
 import io
-import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,7 +40,7 @@ def read_state(path: Path, key: str) -> State | None:
     """The checkpoint in this file if it is one of the training `key`; None otherwise, or if the file can't be used."""
     try:
         state = State(**torch.load(path, map_location="cpu", weights_only=True))
-    except (OSError, RuntimeError, EOFError, TypeError, ValueError, pickle.UnpicklingError):
-        # A damaged or foreign file costs the epochs it held, nothing else: the training starts anew
+    except Exception:  # torch raises many kinds for a damaged file
+        # it costs the epochs it held, nothing else: the training starts anew, and says so
         return None
     return state if state.key == key else None

@@ -13,6 +13,7 @@ from edgekd.data.dataset import Augmentation, Dataset, Images, View
 from edgekd.errors import UnsupportedModelError
 from edgekd.export.feeding import Array, Pixels, fed
 from edgekd.schema import Accuracy, Feeding
+from edgekd.zoo.forward import reason
 
 
 class Runner:
@@ -46,8 +47,8 @@ class Runner:
     def _run(self, session: Any, images: Array | Pixels) -> list[Array]:
         try:
             return [session.run({self._input: image[None]})[0] for image in images]
-        except ValueError as e:
-            raise UnsupportedModelError(f"{self._what}: {e}") from e
+        except Exception as e:  # runtimes' exceptions have no base class of their own
+            raise UnsupportedModelError(f"{self._what}: {reason(e)}") from e
 
 
 def accuracy(runner: Runner, data: Dataset, split: str) -> Accuracy:

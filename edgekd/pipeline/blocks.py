@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from edgekd import files
-from edgekd.errors import NoDeviceError
+from edgekd.errors import NoDeviceError, UnsupportedModelError
 from edgekd.export.outputs import some
 from edgekd.pipeline.job import Job, made_with
 from edgekd.pipeline.ladder import Written, write_rungs, written_for
 from edgekd.pipeline.measuring import QUICK, measured
 from edgekd.profiling.statistics import percentile, samples_ms
 from edgekd.prune.pruner import Pruner
+from edgekd.results import Dropped
 from edgekd.schema import Artifact, Value
 from edgekd.zoo.structure import Structure, load_student
 
@@ -78,8 +79,18 @@ def _write(job: Job, pruner: Pruner, folder: Path) -> Shortened:
             pruned = pruner.prune(ratio, Path(at), options={"remove": block})
             model = load_student(Structure.read(pruned.structure), pruned.weights).eval()
             rungs = write_rungs(job, name, model, folder, calibration=calibration, sha256=files.sha256(pruned.weights))
-            found = {rung.artifact.precision: rung.artifact for rung in rungs if isinstance(rung, Written)}
-            return found[job.target.reference.precision]
+            return _reference(job, list(rungs))
 
     whole = without("", 0.0)
     return Shortened(whole=whole, without={block: without(block, ratio) for block, ratio in pruner.blocks().items()})
+
+
+def _reference(job: Job, rungs: Sequence[Written | Dropped]) -> Artifact:
+    """The file in the target's reference precision; raises UnsupportedModelError if it couldn't be written."""
+    precision = job.target.reference.precision
+    for rung in rungs:
+        if isinstance(rung, Written) and rung.artifact.precision == precision:
+            return rung.artifact
+    why = "; ".join(f"{rung.name}: {rung.why}" for rung in rungs if isinstance(rung, Dropped))
+    message = f"order = 'latency' needs the network without each block in {precision}, which can't be written: {why}"
+    raise UnsupportedModelError(message, "Take order = 'position' or 'influence'.")

@@ -27,7 +27,7 @@ def plain(model: nn.Module, images: Tensor | None) -> nn.Module:
         UnsupportedModelError: it can't be trained, copied or stored as it is, with what to give instead.
     """
     model = _unwrapped(model)
-    for refusal in (_scripted, _lazy(images), _quantised, _stateful, _without_values):
+    for refusal in (_scripted, _lazy(images), _quantised, _stateful, _without_values, _fixed):
         if refused := refusal(model):
             raise UnsupportedModelError(*refused)
     _forget_computed(model)
@@ -107,6 +107,12 @@ def _without_values(model: nn.Module) -> Refusal:
     if not any(tensor.is_meta for tensor in _tensors(model)):
         return None
     return "the network has tensors without values, on the device 'meta'", "Make it on the CPU."
+
+
+def _fixed(model: nn.Module) -> Refusal:
+    if next(model.parameters(), None) is not None:
+        return None
+    return "the network has no parameters, so there is nothing to train or to prune", "Return a network that learns."
 
 
 def _lazy(images: Tensor | None) -> Callable[[nn.Module], Refusal]:

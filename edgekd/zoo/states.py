@@ -125,7 +125,7 @@ def _taken_by_hooks(model: nn.Module, state: State) -> bool:
     try:
         with torch.no_grad():
             missing, unexpected = tried.load_state_dict(loadable(tried, state), strict=False)
-    except (RuntimeError, ValueError, KeyError, AttributeError):  # of other shapes, or not for these hooks
+    except Exception:  # of other shapes, or not for these hooks, which may be the user's own
         return False
     return not unexpected and all(name.endswith("num_batches_tracked") for name in missing)
 

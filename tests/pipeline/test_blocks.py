@@ -7,12 +7,13 @@ import pytest
 from edgekd import catalog, files
 from edgekd.data.load import load_dataset
 from edgekd.devices.connect import connect_target
-from edgekd.errors import NoDeviceError
+from edgekd.errors import NoDeviceError, UnsupportedModelError
 from edgekd.pipeline import blocks
 from edgekd.pipeline.blocks import savings_ms
 from edgekd.pipeline.job import Job
 from edgekd.pipeline.students import Students
 from edgekd.progress import Silent
+from edgekd.results import Dropped
 from edgekd.schema import Pruning, Recipe
 from edgekd.store import Store
 from edgekd.zoo.structure import Structure
@@ -88,3 +89,10 @@ def test_blocks_that_are_named_need_no_device(job: Job, students: Callable[[Job]
     with students(replace(job, device=None, recipe=recipe)) as made:
         student, folder = made.at(0.2)
     assert Structure.read(folder / student.structure).removed == ("stage5",)
+
+
+def test_a_block_without_which_the_reference_cant_be_written_says_why(job: Job) -> None:
+    rungs = [Dropped(name="without-stage5-fp32", why="the quantiser failed")]
+    with pytest.raises(UnsupportedModelError, match="without-stage5-fp32: the quantiser failed") as e:
+        blocks._reference(job, rungs)
+    assert "position" in e.value.hint

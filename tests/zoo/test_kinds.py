@@ -76,6 +76,7 @@ def on_meta() -> nn.Module:
         (lambda: nn.Sequential(Stateful(4, 4)), "its state holds '0._extra_state', a dict", "register_buffer"),
         (UnusedLazy, "lazy layers that its forward doesn't use", "widths"),
         (on_meta, "on the device 'meta'", "on the CPU"),
+        (nn.Flatten, "has no parameters", "that learns"),
     ],
 )
 def test_what_cannot_be_worked_on_is_refused_with_what_to_give_instead(make, says, hint) -> None:
