@@ -154,6 +154,8 @@ def _train(net: Net, settings: Recovery, lessons: Lessons) -> tuple[Network, Net
     )
     job.progress.note(f"student: validation accuracy {network.val.top1:.2%}, {network.parameters:,} parameters")
     taken = net.seconds + network.seconds
+    # the same images may have been called otherwise before
+    network = network.model_copy(update={"val": network.val.model_copy(update={"dataset": job.data.name})})
     return network, replace(net, weights=folder / WEIGHTS, sha256=network.sha256, seconds=taken)
 
 

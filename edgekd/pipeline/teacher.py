@@ -39,7 +39,9 @@ def teacher(job: Job) -> tuple[Network, nn.Module, Path]:
     found = doubts(job, network, model)
     for doubt in found:
         job.progress.note(f"teacher: {doubt}")
-    return network.model_copy(update={"doubts": found}), model.eval(), folder / WEIGHTS
+    # the same images may be called otherwise in another run
+    val = network.val.model_copy(update={"dataset": job.data.name})
+    return network.model_copy(update={"doubts": found, "val": val}), model.eval(), folder / WEIGHTS
 
 
 def lessons(job: Job, network: Network, model: nn.Module) -> Lessons:
@@ -124,9 +126,7 @@ def _trained(job: Job, model: nn.Module) -> tuple[Network, Path]:
     )
     if found:
         job.progress.note("teacher: trained before, found again")
-    # the same images may be called otherwise in another run
-    val = network.val.model_copy(update={"dataset": job.data.name})
-    return network.model_copy(update={"val": val}), folder
+    return network, folder
 
 
 def _unfreeze_random(job: Job, model: nn.Module) -> None:

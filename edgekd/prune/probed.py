@@ -25,7 +25,9 @@ _PARTS = (2, 3, 4)
 _MOST_PARTED = 8
 """Layers that are tried in parts: some tenths of a second each."""
 _LIMIT_S = 25
-"""Of processor time, so that it doesn't matter what else runs."""
+"""Of processor time, so that it doesn't matter what else runs; it decides whether a network is refused, never how it is
+pruned.
+"""
 
 
 class Probed:

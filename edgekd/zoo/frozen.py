@@ -28,6 +28,6 @@ def frozen_at_random(model: nn.Module, again: nn.Module) -> bool:
     """
     others = dict(again.named_parameters())
     return any(
-        not parameter.requires_grad and not torch.equal(parameter, others[name])
+        not parameter.requires_grad and (name not in others or not torch.equal(parameter, others[name]))
         for name, parameter in model.named_parameters()
     )

@@ -77,6 +77,17 @@ def test_edited_code_is_another_network_with_the_same_weights(job, tmp_path):
     assert Net(ours, tmp_path / "w.safetensors", sha256, structure).key != keys[0]
 
 
+def test_images_that_are_called_otherwise_are_named_as_they_are_called_now(job, tmp_path):
+    ours = job(NETS)
+    save_weights(ours.network(), tmp_path / "w.safetensors")
+    given = job(NETS, weights=str(tmp_path / "w.safetensors"))
+    for each in (given, ours):
+        teacher(each)
+        renamed = replace(each, data=replace(each.data, name="the same"))
+        assert teacher(renamed)[0].val.dataset == "the same"
+    assert len(list(ours.run.root.glob("stages/teacher-*"))) == 1
+
+
 def test_other_weights_to_begin_with_are_another_student(job):
     own = {"student": "nets:make", "model": "resnet8"}
     first = fresh(job(NETS, **own))

@@ -32,6 +32,7 @@ def test_a_frozen_random_backbone_is_told_from_one_that_was_loaded() -> None:
     assert frozen_at_random(backbone(0), backbone(1))
     assert not frozen_at_random(backbone(0, loaded=True), backbone(1, loaded=True))
     assert not frozen_at_random(unfrozen(0), unfrozen(1))
+    assert frozen_at_random(backbone(0, loaded=True), nn.Sequential(nn.Flatten(), nn.Linear(4, 2)))
 
 
 def unfrozen(seed: int) -> nn.Sequential:
