@@ -30,8 +30,9 @@ _HEADER = struct.Struct("<16s4I")  # magic; height, width, channels; CRC-32 of w
 # bytes that a process writes before it looks again at what there is: others may write too
 _LOOK_AGAIN = 64_000_000
 _ABANDONED_SECONDS = 3_600
-# the coarsest clock of a local file system
+# the coarsest clock of a usual local file system; and of those that tell whole seconds, FAT's even ones alone
 _CLOCK_SECONDS = 0.1
+_COARSE_CLOCK_SECONDS = 3.0
 
 
 class PixelCache:
@@ -156,7 +157,13 @@ def image_key(path: Path, how: str) -> str:
 def settled_key(path: Path, how: str) -> str | None:
     """As `image_key`, but None for a file that changed so lately that another change could bear the same time."""
     status = path.stat()
-    return None if time.time() - status.st_ctime < _CLOCK_SECONDS else _key(path, status, how)
+    return _key(path, status, how) if settled(status.st_ctime_ns, time.time_ns()) else None
+
+
+def settled(changed_ns: int, now_ns: int) -> bool:
+    """Whether a later change than the one at that time would bear another time."""
+    clock = _CLOCK_SECONDS if changed_ns % 10**9 else _COARSE_CLOCK_SECONDS
+    return now_ns - changed_ns >= clock * 1e9
 
 
 def _key(path: Path, status: os.stat_result, how: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgekd.data.pixel_cache import PixelCache, image_key, pixel_cache
+from edgekd.data.pixel_cache import PixelCache, image_key, pixel_cache, settled
 from edgekd.errors import EdgekdError
 
 PIXELS = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
@@ -170,3 +170,11 @@ def test_by_itself_takes_at_most_a_tenth_of_the_free_disk(tmp_path: Path, monkey
     cache = pixel_cache()
     assert cache is not None
     assert cache.most_bytes == pytest.approx(min(8e9, shutil.disk_usage(tmp_path).free / 10), rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("changed_s", "now_s", "expected"),
+    [(7.25, 7.3, False), (7.25, 7.4, True), (7.25, 7.2, False), (6.0, 7.9, False), (6.0, 9.1, True)],
+)
+def test_where_clocks_are_coarse_a_change_is_waited_for_longer(changed_s: float, now_s: float, expected: bool) -> None:
+    assert settled(int(changed_s * 1e9), int(now_s * 1e9)) == expected
