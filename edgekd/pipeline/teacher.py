@@ -99,7 +99,7 @@ def _tried(job: Job, model: nn.Module, weights: Path, inputs: Mapping[str, str])
     trial, _, _ = job.run.stage("trial", inputs, NormalisationTrial, build)
     require_normalisation(trial, job.recipe.model, job.data.name)
     for way in trial.tried[1:]:
-        numbers = f"{way.top1:.1%} of {way.images} validation images right, and {trial.tried[0].top1:.1%} as they are"
+        numbers = f"{way.top1:.1%} of {way.images} images right, and {trial.tried[0].top1:.1%} as they are"
         job.progress.note(f"teacher: normalised by {way.name} it gets {numbers}: not clearly more, so they stay")
     return trial
 

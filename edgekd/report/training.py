@@ -24,7 +24,7 @@ def _trial(teacher: Network) -> str:
         return ""
     images = teacher.trial.tried[0].images
     ways = "; ".join(f"{way.name}: {way.top1:.1%}" for way in teacher.trial.tried)
-    return f"\n\nWith {images} validation images it was tried how they are normalised, the default first: {ways}."
+    return f"\n\nWith {images} images it was tried how they are normalised, the default first: {ways}."
 
 
 _FORMULAS = {"ce": "cross entropy", "kd": "T² × KL(teacher ‖ student)"}

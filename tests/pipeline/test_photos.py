@@ -123,6 +123,6 @@ def test_the_artifacts_own_lines_classify_photos_as_the_original_did(run, traine
 def test_without_a_word_it_stops_before_any_work_and_names_the_option(run):
     ended = run()
     assert ended.code == 2
-    assert re.search(r"validation images of .* classify [\d.]+% correctly .* and [\d.]+% with ImageNet's", ended.err)
+    assert re.search(r"[0-9] images of .* classify [\d.]+% correctly .* and [\d.]+% with ImageNet's", ended.err)
     assert "hint: Give --normalize imagenet." in ended.err
     assert not list(ended.folder.glob("stages/teacher-*"))
