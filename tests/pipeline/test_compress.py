@@ -30,8 +30,6 @@ from edgekd.zoo.build import build
 from edgekd.zoo.structure import Structure, load_student
 from edgekd.zoo.weights import save_weights
 
-pytestmark = pytest.mark.alone
-
 EASY = "[latency]\nmax_ratio = 0.9\n[accuracy]\nmax_drop_pp = 100\n"
 
 

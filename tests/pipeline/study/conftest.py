@@ -1,21 +1,31 @@
-import json
-import subprocess
-import sys
+from types import SimpleNamespace
 
 import pytest
 
-from edgekd.studies._results import StudyResult
+from edgekd.pipeline import study as verb
+from edgekd.progress import Silent
+from edgekd.studies._outline import scaled, study
 
 
-@pytest.fixture(scope="session")
-def run_study(tmp_path_factory):
-    """Runs a study as a process of its own: its document."""
+def chosen(arms, wanted):
+    """Those that are wanted, compared with none that isn't."""
+    names = {arm.name for arm in arms if wanted(arm)}
+    return tuple(
+        arm if arm.control in names else arm.model_copy(update={"control": None}) for arm in arms if arm.name in names
+    )
 
-    def run(name, *options):
-        line = ["study", "run", name, "--out", tmp_path_factory.mktemp(name), "--json", *options]
-        command = [sys.executable, "-m", "edgekd", *map(str, line)]
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=1800, check=False)
-        assert ended.returncode == 0, ended.stderr
-        return StudyResult.model_validate(json.loads(ended.stdout))
+
+@pytest.fixture
+def run_study(monkeypatch, tmp_path):
+    """Runs arms of a shipped study as the command does, with one seed and one epoch: its result."""
+
+    def run(name, arms=lambda arm: True, *, target):
+        found = study(name)
+        some = SimpleNamespace(**{**vars(found), "arms": lambda scale: chosen(found.arms(scale), arms)})
+        monkeypatch.setattr(verb, "study", lambda _: some)
+        scale = scaled(found, "smoke", epochs=1, teacher_epochs=1)
+        result = verb.run_study(name, scale, tmp_path / name, seeds=1, target=target, progress=Silent())
+        assert not result.failures
+        return result
 
     return run

@@ -1,24 +1,32 @@
-"""The shipped studies on the digits, with one seed and one epoch; `tools/studies` runs them whole."""
+"""Shipped studies on the digits, with one seed and one epoch, and of the larger ones the arms that tell most;
+`tools/studies` runs them whole. Most run without a device, since what they compare isn't the latency.
+"""
 
 import pytest
 
 pytestmark = pytest.mark.slow
 
-SHORT = ["--seeds", "1", "--epochs", "1", "--teacher-epochs", "1"]
-
 
 def test_chou2021_goes_through_its_pairs_with_an_ensemble_in_two_stages(run_study):
-    result = run_study("chou2021", *SHORT)
+    def wanted(arm):
+        return arm.name.startswith("ResNet-32") or arm.name.endswith((" labels", "scratch, distilled"))
+
+    result = run_study("chou2021", wanted, target="jetson")
     teachers = {teacher.model: teacher.costs.parameters for teacher in result.teachers}
     assert len(teachers) == 3
-    assert [len(arm.cells) for arm in result.arms] == [1] * 15
+    assert [len(arm.cells) for arm in result.arms] == [1] * 9
+    assert sum("ensemble" in arm.name for arm in result.arms) == 2
     assert all(arm.costs.parameters < 0.8 * teachers[arm.teacher] for arm in result.arms)
 
 
 def test_malihi2024_compares_at_equal_parameters(run_study):
-    result = run_study("malihi2024", *SHORT)
+    families, ends = (
+        ("resnet20", "mobilenet_v1:width=0.5"),
+        ("half left, scratch, labels", "half left, inherited, labels"),
+    )
+    result = run_study("malihi2024", lambda arm: arm.name.endswith(ends), target="jetson")
     arms = {arm.name: arm for arm in result.arms}
-    for family in ("resnet20", "mobilenet_v1:width=0.5"):
+    for family in families:
         weights, channels = (
             arms[f"{family}, {method}, half left, inherited, labels"] for method in ("weights", "channels")
         )
@@ -28,17 +36,42 @@ def test_malihi2024_compares_at_equal_parameters(run_study):
         assert weights.tradeoff.transfer_ratio < 0.7
 
 
+def test_malihi2024_prunes_what_was_distilled_first(run_study):
+    def wanted(arm):
+        return arm.name.startswith("resnet20, channels, a quarter left")
+
+    result = run_study("malihi2024", wanted, target="jetson")
+    distilled, other_order = result.arms[1:]
+    assert "distilled, then pruned" in other_order.name
+    assert distilled.costs.parameters == other_order.costs.parameters
+
+
 def test_prakosa2018_prunes_more_and_more(run_study):
-    result = run_study("prakosa2018", *SHORT)
-    ratios = [arm.tradeoff.parameter_ratio for arm in result.arms if arm.factors["learns from"] == "nothing"]
+    result = run_study("prakosa2018", lambda arm: arm.factors["learns from"] == "nothing", target="jetson")
+    ratios = [arm.tradeoff.parameter_ratio for arm in result.arms]
+    assert len(ratios) == 3
     assert ratios == sorted(ratios, reverse=True)
     assert ratios[0] == pytest.approx(1 - 0.2608, abs=0.05)
 
 
 def test_edgekd_makes_the_methods_equally_fast(run_study):
-    result = run_study("edgekd", *SHORT)
-    arms = {arm.factors["structure"]: arm for arm in result.arms}
+    def wanted(arm):
+        return arm.factors["structure"] in ("widthwise", "filters", "channels", "weights") and "distilled" in arm.name
+
+    result = run_study("edgekd", wanted, target="jetson")
+    arms = {arm.factors["structure"]: arm for arm in result.arms if "scratch" not in arm.name}
     ours = arms["widthwise"].costs.macs
     assert arms["filters"].costs.macs == ours
     assert 0.5 * ours < arms["channels"].costs.macs < 2 * ours
     assert arms["weights"].costs.macs > 2 * ours
+
+
+def test_edgekd_measures_what_is_equally_fast_where_there_is_a_device(run_study):
+    def wanted(arm):
+        return arm.name.endswith("inherited, distilled") and arm.factors["structure"] in ("widthwise", "layerwise")
+
+    ours, deep = run_study("edgekd", wanted, target="x86-cpu").arms
+    assert deep.settings["prune.ratio"] > 0
+    assert deep.settings["recover.epochs"] >= 1
+    assert ours.costs.latency.estimate < 1
+    assert deep.costs.latency.estimate < 1
