@@ -13,7 +13,7 @@ import torchvision
 from PIL import Image, ImageOps
 from torchvision import transforms as T
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone]
+pytestmark = pytest.mark.slow
 
 TOOLS = Path(__file__).parents[2] / "tools"
 SIZE = 64

@@ -7,11 +7,18 @@ from edgekd.progress import Silent
 from edgekd.studies._outline import scaled, study
 
 
-def chosen(arms, wanted):
-    """Those that are wanted, compared with none that isn't."""
+def chosen(arms, wanted, paced):
+    """Those that are wanted, compared with none that isn't; trained for as long as another only if they are `paced`."""
     names = {arm.name for arm in arms if wanted(arm)}
     return tuple(
-        arm if arm.control in names else arm.model_copy(update={"control": None}) for arm in arms if arm.name in names
+        arm.model_copy(
+            update={
+                "control": arm.control if arm.control in names else None,
+                "as_long_as": arm.as_long_as if paced else None,
+            }
+        )
+        for arm in arms
+        if arm.name in names
     )
 
 
@@ -19,9 +26,9 @@ def chosen(arms, wanted):
 def run_study(monkeypatch, tmp_path):
     """Runs arms of a shipped study as the command does, with one seed and one epoch: its result."""
 
-    def run(name, arms=lambda arm: True, *, target):
+    def run(name, arms, *, target, paced=False):
         found = study(name)
-        some = SimpleNamespace(**{**vars(found), "arms": lambda scale: chosen(found.arms(scale), arms)})
+        some = SimpleNamespace(**{**vars(found), "arms": lambda scale: chosen(found.arms(scale), arms, paced)})
         monkeypatch.setattr(verb, "study", lambda _: some)
         scale = scaled(found, "smoke", epochs=1, teacher_epochs=1)
         result = verb.run_study(name, scale, tmp_path / name, seeds=1, target=target, progress=Silent())

@@ -185,7 +185,7 @@ def test_an_arm_takes_the_choice_that_is_as_fast(patched, tmp_path):
 
 
 def test_an_arm_trains_as_long_as_another(patched, tmp_path):
-    scale = TINY.model_copy(update={"epochs": 12})
+    scale = TINY.model_copy(update={"epochs": 6})
 
     def two(scale):
         ours = Arm(name="ours", factors={"structure": "ours"}, settings={**RESNET, "steps": [{"do": "prune"}, TRAINED]})
@@ -197,7 +197,7 @@ def test_an_arm_trains_as_long_as_another(patched, tmp_path):
     epochs = deep.settings["recover.epochs"]
     assert 1 <= epochs <= 4
     assert "recover.epochs" not in ours.settings
-    assert deep.cells[0].training_seconds / epochs > 2.5 * ours.cells[0].training_seconds / 12
+    assert deep.cells[0].training_seconds / epochs > 2.5 * ours.cells[0].training_seconds / 6
     assert f"{epochs} epochs |" in (tmp_path / "report.md").read_text()
 
 
