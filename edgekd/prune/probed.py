@@ -24,9 +24,9 @@ from edgekd.prune.pruner import UNPRUNED
 _PARTS = (2, 3, 4)
 _MOST_PARTED = 8
 """Layers that are tried in parts: some tenths of a second each."""
-_LIMIT_S = 25
+_LIMIT_S, _ATTENTION_S = 25, 8
 """Of processor time, so that it doesn't matter what else runs; it decides whether a network is refused, never how it is
-pruned.
+pruned. Where the first layer's channels are all mixed, as by attention, hardly any could be narrowed.
 """
 
 
@@ -50,8 +50,10 @@ class Probed:
         if like is not None:
             self._order, self._reached, self._classes = like._order, like._reached, like._classes
         else:
-            self._until = time.process_time() + _LIMIT_S
+            started = time.process_time()
             self._order = mixing_layers(model, example)
+            mixes = self._order and mixer(model, example, self._order[0])
+            self._until = started + (_ATTENTION_S if mixes else _LIMIT_S)
             self._reached = trace(model, example, self._order, before=self._in_time)
             self._why = "no layer's channels can be followed to the layers that read them"
             self._tried: dict[frozenset[Class], bool] = {}
