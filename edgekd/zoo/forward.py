@@ -39,7 +39,10 @@ def run(model: nn.Module, images: Tensor) -> object:
         UnsupportedModelError: its forward raised something.
     """
     mode = "training" if model.training else "evaluation"
-    hint = f"Choose a model for images of this size and number of channels, or mend its forward: it is in {mode} mode."
+    hint = (
+        "Show it images of its size (--size) and colour ([data] colour), choose a model for these, or mend its "
+        f"forward: it is in {mode} mode."
+    )
     with own_words(f"the network's forward fails on images {tuple(images.shape)} in {mode} mode", hint):
         given: object = model(images)
     return given
