@@ -37,6 +37,10 @@ from edgekd.schema import Recovery, Training
 
 _ROUNDS = 3
 _HOPELESS = 4.0  # times slower than the fastest after one round: not timed again
+_PIXELS, _FEWEST = 128 * 64 * 64, 8
+"""Of a timed batch: at 224 pixels a whole one of 128 takes ten seconds a step on two cores, and timing all ways with it
+longer than many a training.
+"""
 _LONG_SECONDS = 180.0
 """A training that takes longer may win more by compiling the network than the minute that this takes."""
 
@@ -61,7 +65,7 @@ def choose_execution(
     if settings.memory_format != "auto":
         formats = (settings.memory_format,)
     view = View(data.augmentation, seed=0, epoch=0)
-    images, labels = next(iter(data.train.batches(settings.batch_size, view)))
+    images, labels = _timed_on(*next(iter(data.train.batches(settings.batch_size, view))))
     with seeded(0):
         taught = _lesson(objective, teacher, images)
         learning = _learning(model, settings, objective, (images, labels, taught))
@@ -74,12 +78,18 @@ def choose_execution(
         }
         way = _fastest(ways, learning, len(images), rates)
         if objective.student_taps is None:
-            way = _perhaps_compiled(way, settings, _images(data, settings), rates, learning)
+            way = _perhaps_compiled(way, settings, _images(data, settings), rates, learning, timed=len(images))
         if teacher is not None:
             stated = settings.teacher_precision if isinstance(settings, Recovery) else settings.precision
             ways = {f"teacher {p}": way.model_copy(update={"teacher_precision": p}) for p in _precisions(stated)}
             way = _fastest(ways, _teaching(teacher, images, objective.teacher_taps), len(images), rates)
     return way.model_copy(update={"images_per_second": rates})
+
+
+def _timed_on(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """The batch; of large images fewer, but eight at least."""
+    count = max(_FEWEST, _PIXELS // (images.shape[2] * images.shape[3]))
+    return images[:count], labels[:count]
 
 
 def _images(data: Dataset, settings: Training) -> int:
@@ -88,16 +98,16 @@ def _images(data: Dataset, settings: Training) -> int:
 
 
 def _perhaps_compiled(
-    way: Execution, settings: Training, images: int, rates: dict[str, float], learning: Job
+    way: Execution, settings: Training, images: int, rates: dict[str, float], learning: Job, *, timed: int
 ) -> Execution:
-    """The same way, compiled if that is stated, or if the training is long and it is faster so."""
+    """The same way, compiled if that is stated, or if the training, of so many images, is long and it is faster so."""
     fast = way.model_copy(update={"compiled": True})
     if settings.compiled is not None:
         return fast if settings.compiled else way
     rate = rates.get(f"{way.precision} {way.memory_format}")
     if rate is None or processes.count() > 1 or images / rate < _LONG_SECONDS:
         return way
-    return _fastest({"not compiled": way, "compiled": fast}, learning, settings.batch_size, rates)
+    return _fastest({"not compiled": way, "compiled": fast}, learning, timed, rates)
 
 
 def _precisions(stated: Literal["auto", "fp32", "bf16"]) -> tuple[Precision, ...]:

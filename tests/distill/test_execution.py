@@ -5,10 +5,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from edgekd.data.dataset import Dataset
+from edgekd.data.dataset import Augmentation, Dataset
+from edgekd.data.memory_images import dataset_in_memory
 from edgekd.distill.execution import choose_execution
 from edgekd.distill.losses.ce import CrossEntropy
 from edgekd.distill.objective import Objective, Term, build_objective
+from edgekd.distill.seen import Seen
 from edgekd.errors import UnsupportedModelError
 from edgekd.results import Execution
 from edgekd.schema import Recovery, Training
@@ -101,3 +103,24 @@ def test_long_training_is_compiled_where_that_is_faster(few_digits: Dataset, res
     assert chosen.compiled == (rates["compiled"] > rates["not compiled"])
     features = build_objective({"at": {}}, resnet8, resnet8, torch.randn(2, 1, 16, 16))
     assert "compiled" not in choose_execution(resnet8, few_digits, long, features, resnet8).images_per_second
+
+
+@pytest.mark.parametrize(("side", "images"), [(16, 32), (64, 32), (224, 10), (512, 8)])
+def test_large_images_are_timed_a_few_at_a_time(side: int, images: int) -> None:
+    seen: list[int] = []
+    network = nn.Sequential(
+        nn.Conv2d(1, 2, 3, stride=16), nn.BatchNorm2d(2), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 2)
+    )
+    pixels = torch.zeros(32, 1, side, side, dtype=torch.uint8).numpy()
+    split = pixels, torch.arange(32) % 2
+    data = dataset_in_memory(
+        "large", ("a", "b"), dict.fromkeys(("train", "val", "test"), split), Augmentation(pad=0, flip=False)
+    )
+
+    class Watched(CrossEntropy):
+        def __call__(self, student: Seen, teacher: Seen | None, labels: Tensor) -> Tensor:
+            seen.append(len(labels))
+            return super().__call__(student, teacher, labels)
+
+    choose_execution(network, data, Training(batch_size=32), Objective([Term("ce", 1.0, Watched())]))
+    assert set(seen) == {images}
