@@ -17,7 +17,7 @@ from pydantic import ValidationError
 import edgekd
 from edgekd import files
 from edgekd.errors import EdgekdError
-from edgekd.schema import Budget, Target, Value
+from edgekd.values import Budget, Target, Value
 
 V = TypeVar("V", bound=Value)
 
@@ -53,17 +53,17 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def names(package: str) -> list[str]:
-    """The plug-ins of a package such as "runtimes" or "distill.losses": its public modules."""
+    """The plug-ins of a package such as "runtimes" or "training.losses": its public modules."""
     found = importlib.import_module(f"edgekd.{package}")
     return sorted(m.name for m in pkgutil.iter_modules(found.__path__) if not m.name.startswith("_") and not m.ispkg)
 
 
 _NOUNS = {
-    "distill.losses": "loss",
-    "prune.methods": "pruning method",
+    "training.losses": "loss",
+    "pruning.methods": "pruning method",
     "runtimes": "runtime",
     "studies": "study",
-    "track": "tracker",
+    "training.trackers": "tracker",
 }
 
 

@@ -17,11 +17,11 @@ from edgekd.visible import visible
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
+    from edgekd.measuring.explain import Explanation
     from edgekd.pipeline.doctor import Diagnosis
-    from edgekd.profiling.explain import Explanation
-    from edgekd.results import Result
-    from edgekd.schema import Budget, Measurement, Target, Value, Verdict
     from edgekd.studies._results import Outline, StudyResult
+    from edgekd.values import Budget, Measurement, Target, Value, Verdict
+    from edgekd.values.result import Result
 
 _ANSI_COLOURS = {"pass": 32, "fail": 31, "inconclusive": 33, "not measured": 33, "invalid": 35}
 _LINE_EVERY_S = 10
@@ -94,8 +94,8 @@ def result(found: "Result") -> None:
 
 def measurements(found: "Sequence[Measurement]", reference: int = -1) -> None:
     """Measurements of one session side by side, compared with the one at `reference`."""
-    from edgekd.profiling import summary
-    from edgekd.profiling.disturbance import spoiled
+    from edgekd.measuring import summary
+    from edgekd.measuring.disturbance import spoiled
 
     _table(summary.rows(found))
     _say(f"\n{summary.BOUNDS}")
@@ -191,7 +191,7 @@ def _about(minutes: float) -> str:
 
 def study_result(found: "StudyResult") -> None:
     """What a study came to, and where all of it is."""
-    from edgekd.report.study import arm_rows, intervals
+    from edgekd.studies.run.report import arm_rows, intervals
 
     _table(arm_rows(found))
     _say(f"\n{intervals(found)}")

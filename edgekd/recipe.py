@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from edgekd import catalog
 from edgekd.errors import EdgekdError
 from edgekd.files import require_utf8
-from edgekd.schema import Recipe, Recovery, Step, Target, Value, document
+from edgekd.values import Recipe, Recovery, Step, Target, Value, document
 
 DEFAULTS = {"model": "mobilenet_v1:width=0.5", "data": "digits"}
 

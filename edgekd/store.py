@@ -24,7 +24,7 @@ from pydantic import ValidationError
 import edgekd
 from edgekd.errors import StorageError
 from edgekd.files import writable, write_text, writing
-from edgekd.schema import Value, document
+from edgekd.values import Value, document
 
 V = TypeVar("V", bound=Value)
 T = TypeVar("T")

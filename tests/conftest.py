@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from edgekd.schema import Artifact, Environment, Launch, Measurement, Measuring
+from edgekd.values import Artifact, Environment, Launch, Measurement, Measuring
 
 
 def pytest_configure(config):

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from edgekd import catalog
-from edgekd.profiling.document import read_measurement, write
-from edgekd.schema import Measurement, Measurements, Verdict
+from edgekd.measuring.document import read_measurement, write
+from edgekd.values import Measurement, Measurements, Verdict
 
 pytestmark = pytest.mark.alone
 

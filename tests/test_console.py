@@ -5,7 +5,7 @@ import pytest
 
 from edgekd import console
 from edgekd.errors import EdgekdError
-from edgekd.schema import LimitVerdict, Verdict
+from edgekd.values import LimitVerdict, Verdict
 
 
 class Terminal(io.StringIO):

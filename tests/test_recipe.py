@@ -3,7 +3,7 @@ import pytest
 from edgekd.catalog import target
 from edgekd.errors import EdgekdError
 from edgekd.recipe import default_epochs, recipe, settings_of, settle, to_toml
-from edgekd.schema import Data, Recipe, Step
+from edgekd.values import Data, Recipe, Step
 
 
 def test_defaults_make_a_whole_recipe():

@@ -20,7 +20,7 @@ class Slow(nn.Module):
         layers = nn.Conv2d(channels, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, classes)
         self.net = nn.Sequential(*layers)
     def forward(self, images):
-        while any("edgekd.prune" in word for word in sys.orig_argv):  # endless where it is pruned
+        while any("edgekd.pruning" in word for word in sys.orig_argv):  # endless where it is pruned
             pathlib.Path(os.environ["BUSY"]).touch()
             torch.randn(600, 600) @ torch.randn(600, 600)
         return self.net(images)
@@ -129,7 +129,7 @@ time.sleep(100)
 
 def test_nothing_is_left_of_torchrun(tmp_path):
     (tmp_path / "trains.py").write_text("""
-from edgekd.distill.processes import together
+from edgekd.training.processes import together
 with together():
     print("ready", flush=True)
     while True:

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from edgekd.errors import StorageError
-from edgekd.schema import Accuracy, Value
 from edgekd.store import Store, cache_folder, fingerprint, remembered
+from edgekd.values import Accuracy, Value
 
 
 class Count(Value):
@@ -74,7 +74,7 @@ def test_a_process_killed_in_a_stage_loses_nothing_that_was_finished(tmp_path):
     script = textwrap.dedent("""
         import sys, time
         from pathlib import Path
-        from edgekd.schema import Value
+        from edgekd.values import Value
         from edgekd.store import Store
         class Count(Value):
             n: int

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from edgekd.profiling.document import write
-from edgekd.results import Result
+from edgekd.measuring.document import write
+from edgekd.values.result import Result
 
 EDGEKD = [sys.executable, "-m", "edgekd"]
 

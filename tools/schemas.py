@@ -3,11 +3,11 @@
 import json
 from pathlib import Path
 
+from edgekd.measuring.explain import Explanation
 from edgekd.pipeline.doctor import Diagnosis
-from edgekd.profiling.explain import Explanation
-from edgekd.results import Result
-from edgekd.schema import Budgets, Manifest, Measurement, Measurements, Targets, Value, Verdict
 from edgekd.studies._results import Outlines, StudyResult
+from edgekd.values import Budgets, Manifest, Measurement, Measurements, Targets, Value, Verdict
+from edgekd.values.result import Result
 
 FOLDER = Path(__file__).parent.parent / "edgekd" / "schemas"
 

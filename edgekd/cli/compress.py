@@ -11,7 +11,7 @@ from edgekd.cli.options import DeviceUrl, Json
 from edgekd.errors import EdgekdError, ExitCode
 
 if TYPE_CHECKING:
-    from edgekd.schema import Recipe
+    from edgekd.values import Recipe
 
 Normalisation = Literal["imagenet", "0.5", "0-1", "data"]
 

@@ -11,7 +11,7 @@ from edgekd.cli.options import Json
 from edgekd.errors import EdgekdError, ExitCode
 
 if TYPE_CHECKING:
-    from edgekd.schema import Budget, Target
+    from edgekd.values import Budget, Target
 
 targets = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 budgets = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
@@ -40,7 +40,7 @@ def show_target(name: Name, json: Json = False) -> int:
 def validate_targets(files: Files) -> int:
     """Say of each file whether it is a target. Ends in 2 if one isn't."""
     from edgekd import catalog
-    from edgekd.schema import Target
+    from edgekd.values import Target
 
     return _validate(files, lambda file: catalog.read_toml(file, Target))
 
@@ -66,7 +66,7 @@ def validate_budgets(files: Files) -> int:
     """Say of each file whether it is a budget. Ends in 2 if one isn't."""
     from edgekd import catalog
     from edgekd.gate.judge import require_limits
-    from edgekd.schema import Budget
+    from edgekd.values import Budget
 
     return _validate(files, lambda file: require_limits(catalog.read_toml(file, Budget)))
 
@@ -82,7 +82,7 @@ def start_budget(
     """Make a commented budget file that a measurement meets with some headroom."""
     from edgekd.files import write_text
     from edgekd.gate import start
-    from edgekd.profiling.document import read_measurement
+    from edgekd.measuring.document import read_measurement
 
     if out and out.exists():
         raise EdgekdError(f"{out} exists already", "Give another --out, or remove the file.")
@@ -104,14 +104,14 @@ def _goes_on(context: typer.Context, json: bool) -> bool:
 
 
 def _targets(found: "list[Target]", show: "Callable[[list[Target]], None]", json: bool) -> int:
-    from edgekd.schema import Targets
+    from edgekd.values import Targets
 
     console.json(Targets(targets=tuple(found))) if json else show(found)
     return ExitCode.PASS
 
 
 def _budgets(found: "list[Budget]", show: "Callable[[list[Budget]], None]", json: bool) -> int:
-    from edgekd.schema import Budgets
+    from edgekd.values import Budgets
 
     console.json(Budgets(budgets=tuple(found))) if json else show(found)
     return ExitCode.PASS

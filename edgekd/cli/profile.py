@@ -29,7 +29,7 @@ from edgekd.cli.protocol import measuring
 from edgekd.errors import EdgekdError, ExitCode
 
 if TYPE_CHECKING:
-    from edgekd.schema import Measurement
+    from edgekd.values import Measurement
 
 
 def profile(
@@ -63,7 +63,7 @@ def profile(
     go beside --out as OUT.NAME.json, that of the baseline as OUT.baseline.json.
     """
     from edgekd import catalog
-    from edgekd.profiling.disturbance import spoiled
+    from edgekd.measuring.disturbance import spoiled
 
     files = [*artifacts, baseline] if baseline else artifacts
     if explain and len(files) != 2:
@@ -95,7 +95,7 @@ def profile(
 
 
 def _show(found: "Sequence[Measurement]", reference: int, json: bool) -> None:
-    from edgekd.schema import Measurements
+    from edgekd.values import Measurements
 
     if not json:
         console.measurements(found, reference)
@@ -106,7 +106,7 @@ def _show(found: "Sequence[Measurement]", reference: int, json: bool) -> None:
 
 
 def _explain(reference: "Measurement", other: "Measurement", json: bool) -> None:
-    from edgekd.profiling.explain import explain
+    from edgekd.measuring.explain import explain
 
     explanation = explain(reference, other)
     console.json(explanation) if json else console.explanation(explanation)
@@ -114,7 +114,7 @@ def _explain(reference: "Measurement", other: "Measurement", json: bool) -> None
 
 def _write_all(out: Path, found: "Sequence[Measurement]", *, baseline: bool) -> None:
     """The first document to `out`, the others beside it."""
-    from edgekd.profiling.document import write
+    from edgekd.measuring.document import write
 
     for number, measurement in enumerate(found):
         last = number == len(found) - 1

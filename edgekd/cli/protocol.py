@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from edgekd.errors import EdgekdError
 
 if TYPE_CHECKING:
-    from edgekd.schema import Measuring, Target
+    from edgekd.values import Measuring, Target
 
 
 def measuring(target: "Target", stated: "Measuring | None" = None, **given: Any) -> "Measuring":
@@ -16,7 +16,7 @@ def measuring(target: "Target", stated: "Measuring | None" = None, **given: Any)
     """
     from pydantic import ValidationError
 
-    from edgekd.schema import Measuring, document
+    from edgekd.values import Measuring, document
 
     stated = stated or Measuring(threads=target.threads)
     given = {key: value for key, value in given.items() if value is not None}

@@ -86,7 +86,7 @@ def run_study(
     folder = out or Path("studies") / f"{name}-{scale}"
     require_utf8("--out", str(folder.absolute()))
     with console.ConsoleProgress() as progress:
-        result = catalog.require("edgekd.pipeline.study").run_study(
+        result = catalog.require("edgekd.studies.run").run_study(
             name,
             settings,
             folder,

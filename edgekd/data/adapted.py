@@ -14,7 +14,7 @@ from edgekd.data.normalisation import normalised
 from edgekd.data.pictures import Decoding, picture, resized
 from edgekd.data.views import Pixels, channel_statistics
 from edgekd.errors import EdgekdError
-from edgekd.schema import Data, Preprocessing
+from edgekd.values import Data, Preprocessing
 
 _SPLITS = ("train", "val", "test")
 _SHAPING = ("size", "resize", "crop", "interpolation", "colour")

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from edgekd.data.dataset import Augmentation, Dataset
 from edgekd.data.normalisation import NORMALISATIONS, of_channels
 from edgekd.errors import EdgekdError
-from edgekd.schema import Data, Jitter, Preprocessing
-from edgekd.schema.data import MOST_PIXELS, Colour
+from edgekd.values import Data, Jitter, Preprocessing
+from edgekd.values.data import MOST_PIXELS, Colour
 
 Size = tuple[int, int]
 """Height and width."""

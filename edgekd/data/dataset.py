@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 
 from torch import Tensor
 
-from edgekd.schema import Jitter, Preprocessing, document
+from edgekd.values import Jitter, Preprocessing, document
 
 
 @dataclass(frozen=True)

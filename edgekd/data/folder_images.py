@@ -13,7 +13,7 @@ from edgekd.data.decoding import Finish, decoded
 from edgekd.data.pictures import Decoding, Picture
 from edgekd.data.variation import varied
 from edgekd.data.views import augment, in_batches, normalise, shown
-from edgekd.schema import Preprocessing
+from edgekd.values import Preprocessing
 
 
 @dataclass(frozen=True, eq=False)

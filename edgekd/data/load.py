@@ -11,7 +11,7 @@ from edgekd.data.samples import sampled
 from edgekd.data.sources._base import Source
 from edgekd.errors import EdgekdError
 from edgekd.files import is_folder
-from edgekd.schema import Data
+from edgekd.values import Data
 
 
 def load_dataset(wanted: str | Data, *, root: Path | None = None, download: bool = False, seed: int = 0) -> Dataset:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from edgekd.schema.data import Interpolation
+from edgekd.values.data import Interpolation
 
 FILTERS = {
     "nearest": Image.Resampling.NEAREST,

@@ -12,7 +12,7 @@ from edgekd.data.dataset import Augmentation, Dataset, Images, View
 from edgekd.data.folder_images import FolderImages
 from edgekd.data.memory_images import MemoryImages
 from edgekd.errors import EdgekdError
-from edgekd.schema import document
+from edgekd.values import document
 
 _MOST_BYTES = 2_000_000_000
 """Of a split's images as float32 that are hashed: some seconds, unless making them takes longer."""

@@ -15,7 +15,7 @@ from PIL import Image
 from edgekd.data.dataset import Augmentation, View
 from edgekd.data.pictures import FILTERS, Picture, picture
 from edgekd.data.views import generator
-from edgekd.schema.data import Interpolation
+from edgekd.values.data import Interpolation
 
 _ASPECT = 4 / 3
 """Most of what is cut out, either way (Szegedy et al., "Going Deeper with Convolutions", arXiv 1409.4842)."""

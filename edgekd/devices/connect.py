@@ -3,7 +3,7 @@
 from edgekd import catalog
 from edgekd.devices._base import Device
 from edgekd.errors import DeviceError, EdgekdError, NoDeviceError
-from edgekd.schema import Target
+from edgekd.values import Target
 from edgekd.worker import Worker, WorkerError
 
 _TRANSPORTS = "devices.transports"

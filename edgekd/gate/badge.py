@@ -4,9 +4,9 @@ import json
 import re
 
 from edgekd.gate.findings import UNDECIDED, figure, plain
-from edgekd.profiling.disturbance import spoiled
-from edgekd.profiling.statistics import percentile, samples_ms
-from edgekd.schema import LimitVerdict, Measurement, Verdict
+from edgekd.measuring.disturbance import spoiled
+from edgekd.measuring.statistics import percentile, samples_ms
+from edgekd.values import LimitVerdict, Measurement, Verdict
 
 _COLOURS = {
     "pass": "brightgreen",

@@ -1,7 +1,7 @@
 """Whether a measurement was made as the budget says that it must be."""
 
 from edgekd.errors import MeasurementError
-from edgekd.schema import Budget, LatencyLimit, Measurement, Measuring
+from edgekd.values import Budget, LatencyLimit, Measurement, Measuring
 
 
 def require_conditions(budget: Budget, measurement: Measurement) -> None:

@@ -1,7 +1,7 @@
 """The control of a comparison: the baseline measured beside itself, which must come out as 1."""
 
-from edgekd.profiling.statistics import ratio
-from edgekd.schema import Measurement, Verdict
+from edgekd.measuring.statistics import ratio
+from edgekd.values import Measurement, Verdict
 
 _OFF = 0.02
 

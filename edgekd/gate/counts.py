@@ -3,8 +3,8 @@
 from collections import Counter
 
 from edgekd.gate.evidence import Limit, counted, elsewhere_than, unmeasured
-from edgekd.profiling.nodes import fallen_back
-from edgekd.schema import Accuracy, LimitVerdict, Measurement
+from edgekd.measuring.nodes import fallen_back
+from edgekd.values import Accuracy, LimitVerdict, Measurement
 
 _OPERATORS_NAMED = 3
 

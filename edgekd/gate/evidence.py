@@ -7,9 +7,9 @@ in between it is inconclusive. What is counted (bytes, nodes, right answers on a
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edgekd.profiling.disturbance import spoiled
-from edgekd.profiling.statistics import lower_bound, percentile, samples_needed, upper_bound
-from edgekd.schema import LimitVerdict, Measurement, Status
+from edgekd.measuring.disturbance import spoiled
+from edgekd.measuring.statistics import lower_bound, percentile, samples_needed, upper_bound
+from edgekd.values import LimitVerdict, Measurement, Status
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from edgekd.schema import Status, Verdict
+from edgekd.values import Status, Verdict
 
 UNDECIDED: tuple[Status, ...] = ("inconclusive", "not measured")
 """What `--on-inconclusive` may let pass."""

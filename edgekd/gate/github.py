@@ -4,7 +4,7 @@ Escaped as in actions/toolkit, packages/core/src/command.ts. GitHub shows ten an
 """
 
 from edgekd.gate.findings import UNDECIDED, Finding, findings, plain
-from edgekd.schema import Verdict
+from edgekd.values import Verdict
 
 _SHOWN = 10
 

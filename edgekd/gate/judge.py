@@ -6,7 +6,7 @@ from edgekd.errors import EdgekdError, ExitCode
 from edgekd.gate import counts, limits
 from edgekd.gate.conditions import require_conditions
 from edgekd.gate.evidence import Limit
-from edgekd.schema import Budget, LimitVerdict, Measurement, Status, Verdict
+from edgekd.values import Budget, LimitVerdict, Measurement, Status, Verdict
 
 _WORST_FIRST: tuple[Status, ...] = ("invalid", "fail", "inconclusive", "not measured", "pass")
 

@@ -7,7 +7,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from edgekd.gate.findings import UNDECIDED, Finding, findings, plain
-from edgekd.schema import Verdict
+from edgekd.values import Verdict
 
 if TYPE_CHECKING:
     from junitparser import TestCase

@@ -14,8 +14,8 @@ from edgekd.gate.evidence import (
     unmeasured,
     verdict,
 )
-from edgekd.profiling.statistics import PAIRS_NEEDED, paired_ratios, ratio, samples_ms
-from edgekd.schema import LimitVerdict, Measurement
+from edgekd.measuring.statistics import PAIRS_NEEDED, paired_ratios, ratio, samples_ms
+from edgekd.values import LimitVerdict, Measurement
 
 
 def latency(measurement: Measurement, p: float, limit_ms: float, *, confidence: float) -> LimitVerdict:

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 
 from edgekd.gate.evidence import launches
 from edgekd.gate.findings import figure, plain
-from edgekd.profiling import summary
-from edgekd.profiling.disturbance import spoiled
-from edgekd.schema import Interval, LimitVerdict, Measurement, Status, Verdict
+from edgekd.measuring import summary
+from edgekd.measuring.disturbance import spoiled
+from edgekd.values import Interval, LimitVerdict, Measurement, Status, Verdict
 
 _MARKS: dict[Status, str] = {"pass": "✅", "fail": "❌", "inconclusive": "❔", "not measured": "➖", "invalid": "⚠️"}
 

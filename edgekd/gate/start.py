@@ -7,10 +7,10 @@ from itertools import chain
 from statistics import median
 
 from edgekd.errors import EdgekdError, MeasurementError
-from edgekd.profiling.disturbance import spoiled
-from edgekd.profiling.nodes import fallen_back
-from edgekd.profiling.statistics import percentile, samples_ms, samples_needed, upper_bound
-from edgekd.schema import Measurement
+from edgekd.measuring.disturbance import spoiled
+from edgekd.measuring.nodes import fallen_back
+from edgekd.measuring.statistics import percentile, samples_ms, samples_needed, upper_bound
+from edgekd.values import Measurement
 
 _PERCENTILES = (95, 90, 50)
 _LEAST_HEADROOM, _MOST_HEADROOM = 1, 1000

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from statistics import median
 
 from edgekd.gate.findings import plain
-from edgekd.profiling.disturbance import spoiled
-from edgekd.profiling.statistics import lower_bound, percentile, samples_ms, upper_bound
-from edgekd.profiling.summary import conditions
-from edgekd.schema import Measurement, Verdict
+from edgekd.measuring.disturbance import spoiled
+from edgekd.measuring.statistics import lower_bound, percentile, samples_ms, upper_bound
+from edgekd.measuring.summary import conditions
+from edgekd.values import Measurement, Verdict
 
 _PERCENTILES = (50, 90, 95, 99)
 _LONGEST_NAME = 1024  # bencher's

@@ -1,7 +1,7 @@
 """Again: what a trained student says about the plan, and whether another one is trained."""
 
 from edgekd.pipeline.finish import Finished
-from edgekd.results import Plan
+from edgekd.values.result import Plan
 
 _LITTLE = 0.1
 """Beyond the limit, as a fraction of it: one step of the staircase brings some percent, and no more."""

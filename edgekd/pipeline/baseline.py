@@ -8,8 +8,8 @@ from edgekd.errors import EdgekdError, UnsupportedModelError
 from edgekd.pipeline.job import Job
 from edgekd.pipeline.ladder import ladder, runtimes
 from edgekd.pipeline.net import Net
-from edgekd.results import Ladder, Rung
-from edgekd.schema import Artifact
+from edgekd.values import Artifact
+from edgekd.values.result import Ladder, Rung
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ _HINT = "Rewrite what can't be exported with plain layers, or name another preci
 
 def require_reference(job: Job) -> None:
     """Raises EdgekdError if the target's reference isn't among the precisions that would be written."""
-    writable = {p for runtime in runtimes(job) for p in catalog.load("quantize", runtime).precisions}
+    writable = {p for runtime in runtimes(job) for p in catalog.load("deploy.writers", runtime).precisions}
     precision, own = job.target.reference.precision, [p for p in job.target.precisions if p in writable]
     if precision not in own:
         written = ", ".join(own) or "none"

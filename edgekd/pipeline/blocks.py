@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from edgekd import files
+from edgekd.deploy.outputs import sample_images
 from edgekd.errors import NoDeviceError, UnsupportedModelError
-from edgekd.export.outputs import some
+from edgekd.measuring.statistics import percentile, samples_ms
 from edgekd.pipeline.job import Job, made_with
 from edgekd.pipeline.ladder import Written, write_rungs, written_for
 from edgekd.pipeline.measuring import QUICK, measured
-from edgekd.profiling.statistics import percentile, samples_ms
-from edgekd.prune.pruner import Pruner
-from edgekd.results import Dropped
-from edgekd.schema import Artifact, Value
+from edgekd.pruning.pruner import Pruner
+from edgekd.values import Artifact, Value
+from edgekd.values.result import Dropped
 from edgekd.zoo.structure import Structure, load_student
 
 _CALIBRATION_IMAGES = 32
@@ -71,7 +71,7 @@ def _medians_ms(job: Job, artifacts: Sequence[Artifact], folder: Path) -> list[f
 
 
 def _write(job: Job, pruner: Pruner, folder: Path) -> Shortened:
-    calibration = some(job.data.train, _CALIBRATION_IMAGES)
+    calibration = sample_images(job.data.train, _CALIBRATION_IMAGES)
 
     def without(block: str, ratio: float) -> Artifact:
         name = f"without-{block}" if block else "whole"

@@ -3,17 +3,17 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgekd.export.outputs import some
+from edgekd.deploy.outputs import sample_images
 from edgekd.gate.judge import judge, latency_status
+from edgekd.measuring.statistics import percentile, ratio, samples_ms
 from edgekd.pipeline.baseline import Baseline
 from edgekd.pipeline.job import Job, made_with
 from edgekd.pipeline.ladder import Written, write_rungs, written_for
 from edgekd.pipeline.measuring import QUICK, measured
 from edgekd.pipeline.net import Net
 from edgekd.pipeline.students import Student, Students
-from edgekd.profiling.statistics import percentile, ratio, samples_ms
-from edgekd.results import Candidate, Rung, RungLatency
-from edgekd.schema import Artifact, Budget, Measurement, Value
+from edgekd.values import Artifact, Budget, Measurement, Value
+from edgekd.values.result import Candidate, Rung, RungLatency
 
 CLOSER = {**QUICK, "launches": 9}
 """For a candidate that the quick measurement leaves open: more launches, since they differ more than their blocks."""
@@ -69,7 +69,7 @@ def _sketch(job: Job, student: Student, folder: Path) -> tuple[Sketch, Path]:
     name = f"pruned-{student.ratio:g}"
 
     def build(to: Path) -> Sketch:
-        calibration = some(job.data.train, _CALIBRATION_IMAGES)
+        calibration = sample_images(job.data.train, _CALIBRATION_IMAGES)
         written = write_rungs(job, name, net.module(), to, calibration=calibration, sha256=student.sha256)
         return Sketch(artifacts=tuple(rung.artifact for rung in written if isinstance(rung, Written)))
 

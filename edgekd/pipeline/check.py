@@ -9,10 +9,10 @@ from edgekd.errors import EdgekdError, NoDeviceError
 from edgekd.gate.conditions import protocol_for
 from edgekd.gate.control import controlled
 from edgekd.gate.judge import is_absolute, judge, require_baseline, require_limits
-from edgekd.profiling.document import read_measurement
-from edgekd.profiling.statistics import confidence_of_look
+from edgekd.measuring.document import read_measurement
+from edgekd.measuring.statistics import confidence_of_look
 from edgekd.progress import Progress
-from edgekd.schema import Budget, Measurement, Measuring, Target, Verdict
+from edgekd.values import Budget, Measurement, Measuring, Target, Verdict
 
 _SHORT = {"seconds": 0.3, "block_seconds": 0.03, "warmup_seconds": 1.0}
 """For two models side by side: what is left open by short launches is decided by more of them."""
@@ -105,7 +105,7 @@ def defaults(target: Target, budget: Budget, *, compared: bool) -> Measuring:
 def _measured(files: list[Path], budget: Budget, on_device: OnDevice, progress: Progress) -> Checked:
     # here, not above: what measures imports onnx, and a stored measurement is to be judged at once
     measuring = catalog.require("edgekd.pipeline.profile")
-    session = catalog.require("edgekd.profiling.session")
+    session = catalog.require("edgekd.measuring.session")
     settings = on_device.settings or defaults(on_device.target, budget, compared=len(files) > 1)
     looks = []
 

@@ -9,11 +9,10 @@ from pathlib import Path
 from edgekd import catalog
 from edgekd.data.dataset import Dataset
 from edgekd.data.load import load_dataset
-from edgekd.distill import processes
 from edgekd.gate.conditions import protocol_for
-from edgekd.pipeline.accepts import accepts
 from edgekd.pipeline.again import dropped_out, further, gone
 from edgekd.pipeline.baseline import Baseline, baseline, require_reference
+from edgekd.pipeline.classifier import require_classifier
 from edgekd.pipeline.conclude import conclude
 from edgekd.pipeline.finish import Finished, finish
 from edgekd.pipeline.job import Job
@@ -30,9 +29,10 @@ from edgekd.pipeline.teacher import lessons, teacher
 from edgekd.pipeline.wanted import believed, states_normalisation, wanted
 from edgekd.progress import Progress, Silent
 from edgekd.recipe import settle
-from edgekd.results import Network, Plan, Result
-from edgekd.schema import Budget, Data, Recipe, Target
 from edgekd.store import Store, cache_folder
+from edgekd.training import processes
+from edgekd.values import Budget, Data, Recipe, Target
+from edgekd.values.result import Network, Plan, Result
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def compress(
     started = time.monotonic()
     target, budget = catalog.target(recipe.target), catalog.budget(recipe.budget)
     if track:
-        catalog.load("track", track)
+        catalog.load("training.trackers", track)
     with processes.together():
         crew = processes.Crew()
         progress = progress if crew.leads else Silent()
@@ -113,7 +113,7 @@ def _compressed(job: Job) -> tuple[Job, Network, Path, Finished]:
     exported and measured.
     """
     # before anything is trained, not after the teacher
-    accepts(job)
+    require_classifier(job)
     require_losses(job)
     require_feeding(job)
     require_reference(job)

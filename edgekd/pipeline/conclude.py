@@ -5,16 +5,16 @@ from pathlib import Path
 
 from edgekd import files
 from edgekd.data.chosen import settled
-from edgekd.export.feeding import manifest
-from edgekd.export.outputs import Runner, accuracy
+from edgekd.deploy.feeding import manifest
+from edgekd.deploy.outputs import Runner, accuracy
 from edgekd.gate.judge import judge
+from edgekd.measuring.statistics import percentile, ratio
 from edgekd.pipeline.finish import Finished
 from edgekd.pipeline.job import Job, made_with
-from edgekd.profiling.statistics import percentile, ratio
 from edgekd.recipe import to_toml
 from edgekd.report.markdown import markdown
-from edgekd.results import Network, Result, Rung, Tried
-from edgekd.schema import Accuracy, Manifest, Measurement, Recipe, Value
+from edgekd.values import Accuracy, Manifest, Measurement, Recipe, Value
+from edgekd.values.result import Network, Result, Rung, Tried
 from edgekd.visible import visible
 
 

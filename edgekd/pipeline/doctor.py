@@ -10,9 +10,9 @@ import edgekd
 from edgekd import catalog
 from edgekd.devices.connect import connect, is_of_target
 from edgekd.errors import DeviceError
-from edgekd.profiling.noise import Noise, self_comparison
+from edgekd.measuring.noise import Noise, self_comparison
 from edgekd.progress import Progress
-from edgekd.schema import Environment, State, Value
+from edgekd.values import Environment, State, Value
 from edgekd.worker import WorkerError
 
 _LIBRARIES = ("onnxruntime", "onnx", "numpy", "torch", "torchvision", "timm", "torch-pruning", "safetensors")

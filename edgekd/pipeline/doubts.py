@@ -8,10 +8,10 @@ import numpy as np
 from torch import nn
 
 from edgekd.data.dataset import Images
-from edgekd.distill.evaluate import outputs
-from edgekd.export.outputs import labelled
+from edgekd.deploy.outputs import labelled
 from edgekd.pipeline.job import Job
-from edgekd.results import Doubts, Network
+from edgekd.training.evaluate import outputs
+from edgekd.values.result import Doubts, Network
 
 _IMAGES = 500
 _HARDLY = 0.05

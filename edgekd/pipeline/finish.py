@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgekd.gate.judge import judge, latency_status
+from edgekd.measuring.session import unmeasured
 from edgekd.pipeline.baseline import Baseline
 from edgekd.pipeline.candidates import keeps_accuracy
 from edgekd.pipeline.job import Job
 from edgekd.pipeline.measuring import measured
 from edgekd.pipeline.select import select
-from edgekd.profiling.session import unmeasured
-from edgekd.results import Choice, Ladder, Network, Plan, Rung
-from edgekd.schema import Budget, Measurement, Status
+from edgekd.values import Budget, Measurement, Status
+from edgekd.values.result import Choice, Ladder, Network, Plan, Rung
 
 Exported = tuple[Ladder, Path]
 

@@ -11,9 +11,9 @@ from edgekd.data import identity as data_identity
 from edgekd.data.dataset import Dataset
 from edgekd.devices._base import Device
 from edgekd.progress import Progress
-from edgekd.results import Mirrored
-from edgekd.schema import Budget, Feeding, Recipe, Target
 from edgekd.store import Store
+from edgekd.values import Budget, Feeding, Recipe, Target
+from edgekd.values.result import Mirrored
 from edgekd.zoo.build import build
 from edgekd.zoo.identity import identity
 
@@ -36,7 +36,7 @@ class Job:
     normalisation_stated: bool = True
     """Whether somebody said how images are normalised; else given weights are tried with what is usual."""
     track: str | None = None
-    """The tracker that trainings tell their epochs; see `edgekd.track`."""
+    """The tracker that trainings tell their epochs; see `edgekd.training.trackers`."""
 
     mirrored: Mirrored | None = None
     """Why training flips images or doesn't, where a given teacher was asked."""

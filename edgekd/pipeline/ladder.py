@@ -8,17 +8,17 @@ import numpy as np
 from torch import nn
 
 from edgekd import catalog
-from edgekd.distill.evaluate import outputs
+from edgekd.deploy.check import compare, failure
+from edgekd.deploy.export import OPSET, export_onnx
+from edgekd.deploy.feeding import Array, fed, graph, stamp
+from edgekd.deploy.outputs import Runner, accuracy, sample_images
 from edgekd.errors import EdgekdError, UnsupportedModelError
-from edgekd.export.feeding import Array, fed, graph, stamp
-from edgekd.export.onnx import OPSET, export_onnx
-from edgekd.export.outputs import Runner, accuracy, some
-from edgekd.export.parity import compare, failure
+from edgekd.measuring.artifact import describe
 from edgekd.pipeline.job import Job, made_with
 from edgekd.pipeline.net import Net
-from edgekd.profiling.artifact import describe
-from edgekd.results import Dropped, Ladder, Parity, Rung
-from edgekd.schema import Artifact
+from edgekd.training.evaluate import outputs
+from edgekd.values import Artifact
+from edgekd.values.result import Dropped, Ladder, Parity, Rung
 
 _PARITY_IMAGES = 256
 
@@ -60,10 +60,10 @@ def ladder(net: Net, name: str) -> tuple[Ladder, Path]:
 
 def _build(net: Net, name: str, folder: Path) -> Ladder:
     job, model = net.job, net.module()
-    images = some(job.data.val, _PARITY_IMAGES)
+    images = sample_images(job.data.val, _PARITY_IMAGES)
     reference = _logits(name, model, images)
     rungs, dropped = [], []
-    calibration = some(job.data.train, job.recipe.quantize.images)
+    calibration = sample_images(job.data.train, job.recipe.quantize.images)
     written = list(write_rungs(job, name, model, folder, calibration=calibration, sha256=net.sha256))
     for done, rung in enumerate(written):
         if isinstance(rung, Dropped):
@@ -118,7 +118,7 @@ def write_rungs(
     exporter = export_onnx(whole, example, fp32, opset=min((OPSET, *job.target.max_opset.values())))
     stamp(fp32, job.feeding)
     for runtime in runtimes(job):
-        writer = catalog.load("quantize", runtime)
+        writer = catalog.load("deploy.writers", runtime)
         for precision in job.target.precisions:
             if precision not in writer.precisions:
                 continue
@@ -136,7 +136,7 @@ def write_rungs(
 
 def require_feeding(job: Job) -> None:
     """Raises UnsupportedModelError where files are to take pixels and the data's images aren't any."""
-    fed(some(job.data.val, 64), job.feeding)
+    fed(sample_images(job.data.val, 64), job.feeding)
 
 
 def written_for(job: Job) -> list[object]:
@@ -146,4 +146,4 @@ def written_for(job: Job) -> list[object]:
 
 def runtimes(job: Job) -> list[str]:
     """The target's runtimes that edgekd can write for."""
-    return [name for name in job.target.runtimes if name in catalog.names("quantize")]
+    return [name for name in job.target.runtimes if name in catalog.names("deploy.writers")]

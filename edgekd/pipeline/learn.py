@@ -9,16 +9,16 @@ import torch
 from torch import Tensor, nn
 
 from edgekd import catalog, files
-from edgekd.distill.engine import train
-from edgekd.distill.execution import choose_execution
-from edgekd.distill.int8 import rounded
-from edgekd.distill.objective import LABELS_ALONE, build_objective
-from edgekd.export.outputs import some
+from edgekd.deploy.outputs import sample_images
 from edgekd.pipeline.job import Job
-from edgekd.results import Execution, Network
-from edgekd.schema import Accuracy, Recovery, Training, document
 from edgekd.store import Crew, remembered
-from edgekd.track._base import Tracker
+from edgekd.training.engine import train
+from edgekd.training.execution import choose_execution
+from edgekd.training.int8 import rounded
+from edgekd.training.objective import LABELS_ALONE, build_objective
+from edgekd.training.trackers._base import Tracker
+from edgekd.values import Accuracy, Recovery, Training, document
+from edgekd.values.result import Execution, Network
 from edgekd.zoo.cost import macs, parameters
 from edgekd.zoo.weights import save_weights
 
@@ -101,7 +101,7 @@ def learn(
 
 
 def _as_int8(job: Job, model: nn.Module) -> AbstractContextManager[None]:
-    return rounded(model, torch.from_numpy(some(job.data.train, job.recipe.quantize.images)))
+    return rounded(model, torch.from_numpy(sample_images(job.data.train, job.recipe.quantize.images)))
 
 
 @contextmanager
@@ -112,7 +112,7 @@ def _tracked(job: Job, folder: Path, settings: Training) -> Iterator[Tracker | N
         return
     name = folder.name.strip(".").removesuffix(".partial")
     stated = {**document(settings), "model": job.recipe.model, "data": job.data.name, "seed": job.recipe.seed}
-    tracker = catalog.load("track", job.track).begin(job.run.root / "track", name, stated)
+    tracker = catalog.load("training.trackers", job.track).begin(job.run.root / "training.trackers", name, stated)
     try:
         yield tracker
     finally:

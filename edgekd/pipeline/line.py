@@ -6,23 +6,23 @@ from pathlib import Path
 import torch
 
 from edgekd import files
-from edgekd.distill import processes
-from edgekd.distill.evaluate import evaluate
-from edgekd.distill.forward import see
-from edgekd.distill.objective import build_objective
-from edgekd.distill.step import pruned_weights
 from edgekd.pipeline.job import Job
 from edgekd.pipeline.learn import Lessons, learn, two_images
 from edgekd.pipeline.net import Net
 from edgekd.pipeline.students import Students
-from edgekd.prune.kept import channels_kept
+from edgekd.pruning.kept import channels_kept
 from edgekd.recipe import settings_of
-from edgekd.results import Network
-from edgekd.schema import Accuracy, Recovery, Value
-from edgekd.zoo.anew import another, draw_anew
+from edgekd.training import processes
+from edgekd.training.evaluate import evaluate
+from edgekd.training.forward import see
+from edgekd.training.objective import build_objective
+from edgekd.training.step import pruned_weights
+from edgekd.values import Accuracy, Recovery, Value
+from edgekd.values.result import Network
 from edgekd.zoo.cost import macs, parameters
 from edgekd.zoo.frozen import unfreeze
 from edgekd.zoo.identity import digest
+from edgekd.zoo.reinitialize import another, reinitialize
 from edgekd.zoo.structure import Structure
 from edgekd.zoo.weights import save_weights
 
@@ -104,7 +104,7 @@ def _reset(net: Net) -> Net:
     def build(folder: Path) -> Fresh:
         model = net.module()
         zeros = pruned_weights(model) if net.sparse else []
-        draw_anew(model, net.job.recipe.seed)
+        reinitialize(model, net.job.recipe.seed)
         with torch.no_grad():
             for weight, zero in zeros:
                 weight.masked_fill_(zero, 0)

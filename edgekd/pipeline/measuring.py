@@ -10,11 +10,11 @@ from edgekd.devices._base import Device
 from edgekd.devices.connect import connect_target
 from edgekd.errors import MeasurementError, NoDeviceError
 from edgekd.gate.judge import is_absolute
+from edgekd.measuring.disturbance import spoiled
+from edgekd.measuring.session import environment, measure
 from edgekd.pipeline.job import Job
-from edgekd.profiling.disturbance import spoiled
-from edgekd.profiling.session import environment, measure
 from edgekd.progress import Progress
-from edgekd.schema import Artifact, Measurement, Measuring, Target, Value
+from edgekd.values import Artifact, Measurement, Measuring, Target, Value
 
 QUICK = {"launches": 3, "seconds": 0.4, "block_seconds": 0.03, "warmup_seconds": 0.5}
 """Enough to tell apart networks that differ by a step of the staircase; the verdict is measured in full."""

@@ -12,9 +12,9 @@ from torch import nn
 
 from edgekd import catalog
 from edgekd.data.dataset import Images, fingerprinted
-from edgekd.distill.forward import logits
 from edgekd.pipeline.job import Job
-from edgekd.results import Mirrored, Network
+from edgekd.training.forward import logits
+from edgekd.values.result import Mirrored, Network
 
 _LEAST_IMAGES = 100
 """Fewer don't show that one class of many changes."""

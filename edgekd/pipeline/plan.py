@@ -8,7 +8,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Collection, Sequence
 
 from edgekd.errors import EdgekdError
-from edgekd.results import Candidate, Plan
+from edgekd.values.result import Candidate, Plan
 
 _TIE = 1.02
 """Latency ratios this close are the same on a shared machine; the larger network is then the better one."""

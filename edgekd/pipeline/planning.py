@@ -12,9 +12,9 @@ from edgekd.pipeline.candidates import candidate
 from edgekd.pipeline.job import Job
 from edgekd.pipeline.plan import least_pruned, search
 from edgekd.pipeline.students import Students
-from edgekd.prune.options import method_of
-from edgekd.results import Candidate, Network, Plan
-from edgekd.schema import Keep, Recipe
+from edgekd.pruning.options import method_of
+from edgekd.values import Keep, Recipe
+from edgekd.values.result import Candidate, Network, Plan
 
 
 def learns_unpruned(recipe: Recipe) -> bool:

@@ -6,10 +6,10 @@ from pathlib import Path
 from edgekd.devices.connect import connect_target, runtime_of
 from edgekd.errors import StorageError
 from edgekd.files import require_file, sha256
-from edgekd.profiling import session
-from edgekd.profiling.artifact import describe
+from edgekd.measuring import session
+from edgekd.measuring.artifact import describe
 from edgekd.progress import Progress
-from edgekd.schema import Artifact, Measurement, Measuring, Target
+from edgekd.values import Artifact, Measurement, Measuring, Target
 
 LOCAL = "local:"
 

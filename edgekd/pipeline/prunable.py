@@ -5,7 +5,7 @@ from dataclasses import replace
 from edgekd.pipeline.job import Job
 from edgekd.pipeline.planning import learns_unpruned
 from edgekd.pipeline.students import Students
-from edgekd.schema import Keep, Recipe
+from edgekd.values import Keep, Recipe
 
 _TIMEOUT_S = 60
 """What a network that can't be followed may take before it is told so; those that can need some seconds."""

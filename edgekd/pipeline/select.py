@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgekd.gate.judge import judge
-from edgekd.profiling.statistics import ratio
-from edgekd.results import Choice, Dropped, Ladder, Rung
-from edgekd.schema import Budget, Interval, Measurement
+from edgekd.measuring.statistics import ratio
+from edgekd.values import Budget, Interval, Measurement
+from edgekd.values.result import Choice, Dropped, Ladder, Rung
 
 
 @dataclass(frozen=True)

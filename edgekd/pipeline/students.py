@@ -13,9 +13,9 @@ from edgekd import files
 from edgekd.data.dataset import Augmentation, View
 from edgekd.pipeline.blocks import savings_ms
 from edgekd.pipeline.job import Job
-from edgekd.prune.options import method_of
-from edgekd.prune.pruner import Pruner
-from edgekd.schema import Pruning, Value
+from edgekd.pruning.options import method_of
+from edgekd.pruning.pruner import Pruner
+from edgekd.values import Pruning, Value
 from edgekd.zoo.structure import Structure, load_student
 
 _CALIBRATION_IMAGES = 256

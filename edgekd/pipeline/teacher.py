@@ -7,18 +7,18 @@ from pathlib import Path
 from torch import nn
 
 from edgekd import files
-from edgekd.distill import processes
-from edgekd.distill.ensemble import Ensemble
-from edgekd.distill.evaluate import evaluate
 from edgekd.errors import StorageError
 from edgekd.pipeline.doubts import doubts
 from edgekd.pipeline.job import Job
 from edgekd.pipeline.learn import Lessons, learn
 from edgekd.pipeline.net import Net
 from edgekd.pipeline.trial import require_normalisation, try_normalisations
-from edgekd.results import Network, NormalisationTrial
-from edgekd.schema import Accuracy
 from edgekd.store import fingerprint
+from edgekd.training import processes
+from edgekd.training.ensemble import Ensemble
+from edgekd.training.evaluate import evaluate
+from edgekd.values import Accuracy
+from edgekd.values.result import Network, NormalisationTrial
 from edgekd.zoo.cost import macs, parameters
 from edgekd.zoo.frozen import frozen, frozen_at_random, unfreeze
 from edgekd.zoo.identity import digest

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from edgekd.data.normalisation import NORMALISATIONS, of_channels
-from edgekd.distill.evaluate import outputs
+from edgekd.deploy.feeding import Array, brightness
+from edgekd.deploy.outputs import labelled
 from edgekd.errors import EdgekdError
-from edgekd.export.feeding import Array, brightness
-from edgekd.export.outputs import labelled
 from edgekd.pipeline.job import Job
-from edgekd.results import NormalisationTrial, TriedNormalisation
+from edgekd.training.evaluate import outputs
+from edgekd.values.result import NormalisationTrial, TriedNormalisation
 
 _IMAGES = 500
 _FIRST = 100

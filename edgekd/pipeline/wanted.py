@@ -4,9 +4,9 @@ from dataclasses import replace
 from typing import Any
 
 from edgekd.data.dataset import Dataset
-from edgekd.export.feeding import believable
-from edgekd.export.outputs import some
-from edgekd.schema import Data, Recipe
+from edgekd.deploy.feeding import believable
+from edgekd.deploy.outputs import sample_images
+from edgekd.values import Data, Recipe
 from edgekd.zoo.build import preprocessing
 
 _PHOTO = (224, 224)
@@ -26,7 +26,7 @@ def believed(data: Dataset) -> Dataset:
     the user's own kind, so that no file tells its users to feed it photographs so, and with a note.
     """
     how = data.preprocessing
-    if how.colour is None or believable(some(data.val, _SEEN), how):
+    if how.colour is None or believable(sample_images(data.val, _SEEN), how):
         return data
     note = (
         "with the stated mean and std taken back, images aren't between black and white, so files can't say how a "

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from edgekd.schema import Interval
+from edgekd.values import Interval
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

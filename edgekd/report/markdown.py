@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from edgekd.report import usage
 from edgekd.report.cells import code, interval, table
 from edgekd.report.training import training, trainings
-from edgekd.results import Candidate, Plan, Result, Tried
-from edgekd.schema import Budget, Data, Environment, Manifest, Target
+from edgekd.values import Budget, Data, Environment, Manifest, Target
+from edgekd.values.result import Candidate, Plan, Result, Tried
 
 _REPRODUCE = (
     "`recipe.toml` beside this report holds every setting, those found by measuring among them. "

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from edgekd.recipe import settings_of
 from edgekd.report.cells import table
-from edgekd.results import Network, Result
-from edgekd.schema import Recipe, Recovery, Step
+from edgekd.values import Recipe, Recovery, Step
+from edgekd.values.result import Network, Result
 
 
 def training(result: Result) -> str:

@@ -1,7 +1,7 @@
 """The few lines of Python that classify one photo with an artifact: ONNX Runtime, numpy and Pillow alone."""
 
-from edgekd.schema import Manifest, Preprocessing
-from edgekd.schema.manifest import CLASSES
+from edgekd.values import Manifest, Preprocessing
+from edgekd.values.manifest import CLASSES
 
 _MODES = {"grey": "L", "rgb": "RGB"}
 

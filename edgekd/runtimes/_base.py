@@ -21,7 +21,7 @@ class Session(Protocol):
         """One inference; blocks until the outputs are there."""
 
     def nodes(self, cold: int) -> list[dict[str, Any]]:
-        """Of a session that was opened with `trace_in`: the fields of `schema.Node` of every node of the graph as it
+        """Of a session that was opened with `trace_in`: the fields of `values.Node` of every node of the graph as it
         is run, times without those of the first `cold` inferences. Ends the trace.
         """
 
@@ -32,7 +32,7 @@ class Runtime(Protocol):
     formats: tuple[str, ...]
 
     def describe(self) -> dict[str, str]:
-        """`runtime`, `runtime_version` and `provider`, as in `schema.Environment`."""
+        """`runtime`, `runtime_version` and `provider`, as in `values.Environment`."""
 
     def open(
         self,

@@ -24,7 +24,7 @@ _NUMPY_NAMES = {"float": "float32", "double": "float64"}  # the others are calle
 
 
 def describe() -> dict[str, str]:
-    """`runtime`, `runtime_version` and `provider`, as in `schema.Environment`."""
+    """`runtime`, `runtime_version` and `provider`, as in `values.Environment`."""
     return {"runtime": "onnxruntime", "runtime_version": onnxruntime.__version__, "provider": _PROVIDER}
 
 
@@ -48,7 +48,7 @@ class Session:
         return outputs
 
     def nodes(self, cold: int) -> list[dict[str, Any]]:
-        """The fields of `schema.Node` of every node, but for its first `cold` inferences; ends the session's trace.
+        """The fields of `values.Node` of every node, but for its first `cold` inferences; ends the session's trace.
 
         Source: the Chrome trace of ONNX Runtime's profiler, whose times are whole microseconds.
         """

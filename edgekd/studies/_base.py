@@ -1,14 +1,14 @@
 """What a study is.
 
 A study is a module in `edgekd/studies/`; its file name is its name. It says which networks are compared; how they are
-trained, measured and judged is the same for all (`edgekd.pipeline.study`). It imports no torch.
+trained, measured and judged is the same for all (`edgekd.studies.run`). It imports no torch.
 """
 
 from collections.abc import Mapping
 from typing import Any, Literal, Protocol
 
-from edgekd.schema import Measuring, PositiveInt, Value
-from edgekd.schema.value import Positive
+from edgekd.values import Measuring, PositiveInt, Value
+from edgekd.values.value import Positive
 
 
 class Published(Value):

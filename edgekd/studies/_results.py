@@ -4,8 +4,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from edgekd.schema import Accuracy, Interval, Value
 from edgekd.studies._base import Published, Scale, Settings
+from edgekd.values import Accuracy, Interval, Value
 
 
 class Plan(Value):

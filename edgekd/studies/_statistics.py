@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from scipy import stats
 
-from edgekd.schema import Interval
+from edgekd.values import Interval
 
 
 def paired_interval(

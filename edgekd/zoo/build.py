@@ -11,7 +11,7 @@ from torch import nn
 
 from edgekd import catalog
 from edgekd.errors import EdgekdError, UnsupportedModelError
-from edgekd.schema import Preprocessing
+from edgekd.values import Preprocessing
 from edgekd.zoo.kinds import plain
 
 _GIVEN = ("classes", "channels")

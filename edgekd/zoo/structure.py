@@ -10,7 +10,7 @@ from torch import nn
 from edgekd.catalog import explain
 from edgekd.errors import EdgekdError, StorageError, UnsupportedModelError
 from edgekd.files import write_text
-from edgekd.schema import Fraction, PositiveInt, Value
+from edgekd.values import Fraction, PositiveInt, Value
 from edgekd.zoo._widths import resize, widths
 from edgekd.zoo.build import build
 from edgekd.zoo.weights import load_weights

@@ -15,7 +15,7 @@ from edgekd.data.load import load_dataset
 from edgekd.data.memory_images import dataset_in_memory
 from edgekd.data.normalisation import Renormalised
 from edgekd.errors import EdgekdError
-from edgekd.schema import Data, Jitter, Preprocessing
+from edgekd.values import Data, Jitter, Preprocessing
 
 
 def stated(**values: Any) -> Data:

@@ -15,7 +15,7 @@ from edgekd.data.load import load_dataset
 from edgekd.data.memory_images import dataset_in_memory
 from edgekd.data.samples import sampled
 from edgekd.errors import EdgekdError
-from edgekd.schema import Data, Preprocessing
+from edgekd.values import Data, Preprocessing
 
 
 def data() -> Dataset:

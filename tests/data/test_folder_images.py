@@ -10,7 +10,7 @@ from edgekd.data.dataset import Augmentation, View
 from edgekd.data.folder_images import FolderImages
 from edgekd.data.memory_images import MemoryImages
 from edgekd.errors import StorageError
-from edgekd.schema import Preprocessing
+from edgekd.values import Preprocessing
 
 COUNT = 300  # enough for worker processes
 VIEW = View(Augmentation(pad=2, flip=True), seed=3, epoch=1)

@@ -10,7 +10,7 @@ from edgekd.data.dataset import Augmentation, View
 from edgekd.data.folder_images import FolderImages
 from edgekd.data.memory_images import MemoryImages
 from edgekd.data.variation import crop_box, varied
-from edgekd.schema import Jitter, Preprocessing
+from edgekd.values import Jitter, Preprocessing
 
 PLAIN = Augmentation(pad=0, flip=False)
 EVERYTHING = Augmentation(

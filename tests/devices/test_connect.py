@@ -11,8 +11,8 @@ from onnx import TensorProto, helper
 from edgekd import catalog
 from edgekd.devices.connect import connect, connect_target, is_of_target, runtime_of
 from edgekd.errors import DeviceError, EdgekdError, ExitCode, NoDeviceError
-from edgekd.profiling.artifact import describe
-from edgekd.schema import Target
+from edgekd.measuring.artifact import describe
+from edgekd.values import Target
 
 
 def target(**changes):

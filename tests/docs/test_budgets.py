@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from edgekd import catalog
-from edgekd.schema import Budget, Conditions, Value
+from edgekd.values import Budget, Conditions, Value
 
 PAGE = (Path(__file__).parents[2] / "docs" / "budgets.md").read_text(encoding="utf-8")
 

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import torch
 
-from edgekd.prune._base import Subject
-from edgekd.prune.options import method_of
+from edgekd.pruning._base import Subject
+from edgekd.pruning.options import method_of
 from edgekd.zoo.build import build
 
 CONTRIBUTING = Path(__file__).parents[2] / "CONTRIBUTING.md"
@@ -14,7 +14,7 @@ def test_the_pruning_method_that_is_shown_works(tmp_path, monkeypatch):
     section = CONTRIBUTING.read_text(encoding="utf-8").split("## A pruning method")[1].split("\n## ")[0]
     (code,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
     (tmp_path / "shown.py").write_text(code, encoding="utf-8")
-    from edgekd.prune import methods
+    from edgekd.pruning import methods
 
     monkeypatch.setattr(methods, "__path__", [*methods.__path__, str(tmp_path)])
     method, options = method_of("shown", {})

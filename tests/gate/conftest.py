@@ -1,6 +1,6 @@
 import pytest
 
-from edgekd.schema import LimitVerdict, Verdict
+from edgekd.values import LimitVerdict, Verdict
 
 
 @pytest.fixture

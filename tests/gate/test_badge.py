@@ -5,7 +5,7 @@ import pytest
 from edgekd.gate.badge import badge
 from edgekd.gate.findings import plain
 from edgekd.gate.judge import judge
-from edgekd.schema import Accuracy, Budget
+from edgekd.values import Accuracy, Budget
 
 
 def of(limits, measurement, baseline=None):

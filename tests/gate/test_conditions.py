@@ -3,7 +3,7 @@ import pytest
 from edgekd.errors import EdgekdError, ExitCode, MeasurementError
 from edgekd.gate.conditions import require_conditions
 from edgekd.gate.judge import judge
-from edgekd.schema import Budget, Conditions, Measuring
+from edgekd.values import Budget, Conditions, Measuring
 
 # what the `measurement` fixture makes
 MET = {

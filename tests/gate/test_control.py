@@ -2,7 +2,7 @@ import pytest
 
 from edgekd.gate.control import controlled
 from edgekd.gate.judge import judge
-from edgekd.schema import Budget
+from edgekd.values import Budget
 
 BUDGET = Budget.model_validate({"name": "b", "latency": {"max_ratio": 1.05}})
 

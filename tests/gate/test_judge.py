@@ -5,7 +5,7 @@ import pytest
 
 from edgekd.errors import EdgekdError, ExitCode, MeasurementError
 from edgekd.gate.judge import exit_code, judge, latency_status, require_limits
-from edgekd.schema import Accuracy, Budget, Node, Trace, Verdict
+from edgekd.values import Accuracy, Budget, Node, Trace, Verdict
 
 
 def budget(**limits):

@@ -9,7 +9,7 @@ from junitparser import Error, Failure, JUnitXml, Skipped
 from edgekd.gate.findings import plain
 from edgekd.gate.judge import exit_code, judge
 from edgekd.gate.junit import junit
-from edgekd.schema import Artifact, Budget
+from edgekd.values import Artifact, Budget
 
 STATUSES = ["pass", "fail", "inconclusive", "not measured", "invalid"]
 

@@ -8,7 +8,7 @@ from markdown_it import MarkdownIt
 from edgekd.gate.findings import plain
 from edgekd.gate.judge import judge
 from edgekd.gate.markdown import markdown
-from edgekd.schema import Artifact, Budget, Interval
+from edgekd.values import Artifact, Budget, Interval
 
 SUMMARY_LIMIT = 1024 * 1024
 NO_WIDTH = "\u200b"

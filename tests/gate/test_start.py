@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from edgekd.errors import EdgekdError, ExitCode, MeasurementError
 from edgekd.gate.judge import judge
 from edgekd.gate.start import start_budget
-from edgekd.schema import Accuracy, Budget, Launch, Measuring, Node, Trace
+from edgekd.values import Accuracy, Budget, Launch, Measuring, Node, Trace
 from edgekd.visible import visible_name
 
 times = st.floats(0, 1e9)

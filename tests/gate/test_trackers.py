@@ -6,8 +6,8 @@ import pytest
 from edgekd.gate.findings import plain
 from edgekd.gate.judge import judge
 from edgekd.gate.trackers import bencher, benchmark_action
-from edgekd.profiling.statistics import lower_bound, percentile, upper_bound
-from edgekd.schema import Artifact, Budget
+from edgekd.measuring.statistics import lower_bound, percentile, upper_bound
+from edgekd.values import Artifact, Budget
 
 TIMES = {"latency", "load-time", "first-inference", "latency-ratio"}
 

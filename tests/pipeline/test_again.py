@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import pytest
 
 from edgekd.pipeline.again import further, gone
-from edgekd.results import Plan
+from edgekd.values.result import Plan
 
 PLAN = Plan(levels=(0.0, 0.4, 0.45, 0.6), candidates=(), ratio=0.4, feasible=True, precisions=("int8",), why="measured")
 

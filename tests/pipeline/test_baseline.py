@@ -14,10 +14,10 @@ from edgekd.pipeline.job import Job
 from edgekd.pipeline.net import Net
 from edgekd.pipeline.students import Students
 from edgekd.progress import Silent
-from edgekd.results import Dropped, Ladder
-from edgekd.schema import Recipe
-from edgekd.schema.target import ReferenceVariant
 from edgekd.store import Store
+from edgekd.values import Recipe
+from edgekd.values.result import Dropped, Ladder
+from edgekd.values.target import ReferenceVariant
 from edgekd.zoo.weights import save_weights
 
 TARGET = catalog.target("x86-cpu")

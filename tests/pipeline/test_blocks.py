@@ -13,9 +13,9 @@ from edgekd.pipeline.blocks import savings_ms
 from edgekd.pipeline.job import Job
 from edgekd.pipeline.students import Students
 from edgekd.progress import Silent
-from edgekd.results import Dropped
-from edgekd.schema import Pruning, Recipe
 from edgekd.store import Store
+from edgekd.values import Pruning, Recipe
+from edgekd.values.result import Dropped
 from edgekd.zoo.structure import Structure
 from edgekd.zoo.weights import save_weights
 

@@ -2,10 +2,10 @@ import pytest
 
 from edgekd import catalog
 from edgekd.errors import EdgekdError
+from edgekd.measuring.document import write
 from edgekd.pipeline.check import OnDevice, check, defaults
-from edgekd.profiling.document import write
 from edgekd.progress import Silent
-from edgekd.schema import Budget, Measuring
+from edgekd.values import Budget, Measuring
 
 pytestmark = pytest.mark.alone
 

@@ -6,11 +6,11 @@ from types import SimpleNamespace
 import pytest
 
 from edgekd import catalog
+from edgekd.measuring import session
 from edgekd.pipeline import profile as profiling
 from edgekd.pipeline.check import OnDevice, check
-from edgekd.profiling import session
 from edgekd.progress import Silent
-from edgekd.schema import Budget, Measuring
+from edgekd.values import Budget, Measuring
 
 DESCRIBED = {
     "machine": "simulated",

@@ -16,16 +16,16 @@ from PIL import Image
 from edgekd import files
 from edgekd.catalog import target
 from edgekd.data.load import load_dataset
+from edgekd.deploy.outputs import Runner
 from edgekd.errors import UnsupportedModelError
-from edgekd.export.outputs import Runner
 from edgekd.gate.judge import exit_code, judge
+from edgekd.measuring.document import read_measurement
 from edgekd.pipeline import compress as pipeline
 from edgekd.pipeline import ladder
 from edgekd.pipeline.candidates import tightened
-from edgekd.profiling.document import read_measurement
 from edgekd.progress import Silent
-from edgekd.results import Plan, Result
-from edgekd.schema import Budget, Feeding, Manifest, Recipe
+from edgekd.values import Budget, Feeding, Manifest, Recipe
+from edgekd.values.result import Plan, Result
 from edgekd.zoo.build import build
 from edgekd.zoo.structure import Structure, load_student
 from edgekd.zoo.weights import save_weights

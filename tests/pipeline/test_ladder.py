@@ -9,18 +9,18 @@ import torch
 
 from edgekd import catalog, files
 from edgekd.data.load import load_dataset
-from edgekd.distill.evaluate import outputs
+from edgekd.deploy.check import compare, failure
+from edgekd.deploy.outputs import Runner, sample_images
 from edgekd.errors import UnsupportedModelError
-from edgekd.export.outputs import Runner, some
-from edgekd.export.parity import compare, failure
+from edgekd.measuring.artifact import describe
 from edgekd.pipeline.job import Job
 from edgekd.pipeline.ladder import Written, ladder, write_rungs
 from edgekd.pipeline.net import Net
-from edgekd.profiling.artifact import describe
 from edgekd.progress import Silent
-from edgekd.results import Dropped
-from edgekd.schema import Export, Recipe
 from edgekd.store import Store
+from edgekd.training.evaluate import outputs
+from edgekd.values import Export, Recipe
+from edgekd.values.result import Dropped
 from edgekd.zoo.weights import save_weights
 
 
@@ -56,10 +56,10 @@ def test_every_rung_says_how_it_is_fed_whatever_the_classes_are_called(job, tmp_
     job = replace(job, recipe=recipe, data=replace(job.data, classes=classes))
     torch.manual_seed(0)
     model = job.network().eval()
-    calibration = some(job.data.train, 8)
+    calibration = sample_images(job.data.train, 8)
     rungs = list(write_rungs(job, "net", model, tmp_path, calibration=calibration, sha256="0" * 64))
     assert [rung.artifact.precision for rung in rungs] == ["fp32", "int8"]
-    images = some(job.data.val, 32)
+    images = sample_images(job.data.val, 32)
     expected = outputs(model, images)
     for rung in rungs:
         told = {entry.key: entry.value for entry in onnx.load(rung.path).metadata_props}

@@ -13,8 +13,8 @@ from edgekd.pipeline.line import fresh
 from edgekd.pipeline.net import Net
 from edgekd.pipeline.teacher import lessons, teacher
 from edgekd.progress import Silent
-from edgekd.schema import Recipe, Training, Tutor
 from edgekd.store import Store
+from edgekd.values import Recipe, Training, Tutor
 from edgekd.zoo.weights import save_weights
 
 NETS = """

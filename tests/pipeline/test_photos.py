@@ -11,7 +11,7 @@ from PIL import Image
 from torch import nn
 from torchvision import transforms
 
-from edgekd.results import Result
+from edgekd.values.result import Result
 
 CLASSES = ("it's", 'quo"te', "Äpfel", "日本 庭園")
 NETS = """

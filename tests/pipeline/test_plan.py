@@ -2,8 +2,8 @@ import pytest
 
 from edgekd.errors import EdgekdError
 from edgekd.pipeline.plan import least_pruned, search
-from edgekd.results import Candidate, RungLatency
-from edgekd.schema import Interval
+from edgekd.values import Interval
+from edgekd.values.result import Candidate, RungLatency
 
 FP32 = {"fp32"}
 LEVELS = tuple(round(0.05 * i, 2) for i in range(19))

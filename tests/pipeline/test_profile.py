@@ -7,7 +7,7 @@ from edgekd import catalog
 from edgekd.errors import EdgekdError, NoDeviceError, StorageError
 from edgekd.pipeline.profile import profile, unmeasured
 from edgekd.progress import Silent
-from edgekd.schema import Measuring
+from edgekd.values import Measuring
 
 pytestmark = pytest.mark.alone
 

@@ -3,7 +3,7 @@
 import pytest
 
 from edgekd.pipeline.prunable import prunes
-from edgekd.schema import Keep, Pruning, Recipe, Step
+from edgekd.values import Keep, Pruning, Recipe, Step
 
 NETS = """
 import torch

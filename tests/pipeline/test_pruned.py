@@ -4,7 +4,7 @@ import pytest
 from torch import nn
 
 from edgekd.errors import ExitCode
-from edgekd.results import Result
+from edgekd.values.result import Result
 from edgekd.zoo.structure import Structure, load_student
 
 SLACK = "[latency]\nmax_ratio = 5\n[accuracy]\nmax_drop_pp = 100\n"

@@ -11,8 +11,8 @@ from edgekd.errors import EdgekdError
 from edgekd.pipeline.job import Job
 from edgekd.pipeline.students import Students, load
 from edgekd.progress import Silent
-from edgekd.schema import Pruning, Recipe
 from edgekd.store import Store
+from edgekd.values import Pruning, Recipe
 from edgekd.zoo.cost import nonzero, parameters
 from edgekd.zoo.structure import Structure
 from edgekd.zoo.weights import save_weights

@@ -15,9 +15,9 @@ from edgekd.pipeline.job import Job
 from edgekd.pipeline.teacher import teacher
 from edgekd.pipeline.trial import chance, require_normalisation, try_normalisations
 from edgekd.progress import Progress, Silent
-from edgekd.results import NormalisationTrial, TriedNormalisation
-from edgekd.schema import Recipe
 from edgekd.store import Store
+from edgekd.values import Recipe
+from edgekd.values.result import NormalisationTrial, TriedNormalisation
 from edgekd.zoo.weights import save_weights
 
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

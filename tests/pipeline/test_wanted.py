@@ -4,7 +4,7 @@ import pytest
 
 from edgekd.data.load import load_dataset
 from edgekd.pipeline.wanted import believed, wanted
-from edgekd.schema import Data, Preprocessing, Recipe
+from edgekd.values import Data, Preprocessing, Recipe
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 PHOTOS = Preprocessing(height=224, width=224, resize=256, crop="center", colour="rgb", mean=(0.3,) * 3, std=(0.2,) * 3)

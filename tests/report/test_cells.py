@@ -1,7 +1,7 @@
 import pytest
 
 from edgekd.report.cells import code, interval, table
-from edgekd.schema import Interval
+from edgekd.values import Interval
 
 
 def test_a_table_has_a_rule_below_its_headings():

@@ -1,7 +1,7 @@
 import pytest
 
 from edgekd.report.training import learned, loss
-from edgekd.schema import Recipe, Recovery, Step
+from edgekd.values import Recipe, Recovery, Step
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,11 @@ from PIL import Image
 from torch import nn
 
 from edgekd.data.folder_images import FolderImages
-from edgekd.export.feeding import graph, manifest, stamp
-from edgekd.export.onnx import export_onnx
-from edgekd.profiling.artifact import describe
+from edgekd.deploy.export import export_onnx
+from edgekd.deploy.feeding import graph, manifest, stamp
+from edgekd.measuring.artifact import describe
 from edgekd.report import usage
-from edgekd.schema import Feeding, Manifest, Port, Preprocessing
+from edgekd.values import Feeding, Manifest, Port, Preprocessing
 
 CLASSES = ("naïve café", "日本", "\"'\\", "two\nlines")
 HOWS = [

@@ -1,9 +1,9 @@
 import pytest
 
-from edgekd.schema import Accuracy, Interval
 from edgekd.studies._base import Arm
 from edgekd.studies._compare import compared, with_gains, with_tradeoffs
 from edgekd.studies._results import Cell, Costs, Taught
+from edgekd.values import Accuracy, Interval
 
 
 def accuracy(correct):

@@ -9,10 +9,10 @@ import torch
 from edgekd import catalog
 from edgekd.catalog import target
 from edgekd.errors import EdgekdError
-from edgekd.pipeline.study.job import recipe_of
-from edgekd.prune.options import method_of
+from edgekd.pruning.options import method_of
 from edgekd.studies._outline import outline, scaled, study
 from edgekd.studies._results import Plan
+from edgekd.studies.run.job import recipe_of
 from edgekd.zoo.build import build
 
 STUDIES = ["chou2021", "edgekd", "hong2022", "malihi2024", "prakosa2018"]
@@ -54,7 +54,7 @@ def test_every_arm_is_a_recipe_of_losses_and_methods_that_exist(name, scale):
             method_of(recipe.prune.method, recipe.prune.options)
             losses = [recipe.recover.losses, *(step.losses for step in recipe.steps if step.losses)]
             for names in losses:
-                assert set(names) <= set(catalog.names("distill.losses"))
+                assert set(names) <= set(catalog.names("training.losses"))
 
 
 @pytest.mark.parametrize("name", STUDIES)

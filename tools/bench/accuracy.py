@@ -22,15 +22,15 @@ from torch import nn
 from edgekd.data.dataset import Dataset
 from edgekd.data.load import load_dataset
 from edgekd.data.subset import subset
-from edgekd.distill.engine import train
-from edgekd.distill.evaluate import evaluate
-from edgekd.distill.execution import choose_execution
-from edgekd.distill.objective import LABELS_ALONE, Objective, build_objective
-from edgekd.distill.schedule import learning_rate, steps_per_epoch
 from edgekd.progress import Silent
-from edgekd.results import Execution
-from edgekd.schema import Recovery, Training
 from edgekd.studies._statistics import paired_interval
+from edgekd.training.engine import train
+from edgekd.training.evaluate import evaluate
+from edgekd.training.execution import choose_execution
+from edgekd.training.objective import LABELS_ALONE, Objective, build_objective
+from edgekd.training.schedule import learning_rate, steps_per_epoch
+from edgekd.values import Recovery, Training
+from edgekd.values.result import Execution
 from edgekd.zoo.build import build
 
 

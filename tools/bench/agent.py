@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.table import Table
 
 from edgekd.devices._base import AGENT, runtime_file
-from edgekd.profiling.reference import write_reference
-from edgekd.profiling.statistics import percentile
+from edgekd.measuring.reference import write_reference
+from edgekd.measuring.statistics import percentile
 from edgekd.worker import Worker
 
 BARE = """

@@ -1,7 +1,7 @@
 """Which dense convolutions train faster as products of matrices than by oneDNN's kernels, in bf16 on this CPU.
 
 Forward and backward pass of one convolution, both ways in turns; the median of the turns' ratios counts. The last
-column says which way `edgekd.distill.convolutions` takes.
+column says which way `edgekd.training.convolutions` takes.
 
     python tools/bench/convolutions.py --batch-size 128
 """
@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from edgekd.distill.convolutions import is_faster_as_matrix, matrix_convolution
+from edgekd.training.convolutions import is_faster_as_matrix, matrix_convolution
 
 # kernel, channels, outputs, pixels a side: of VGG-11, MobileNetV1, ResNets and their pruned students on small images
 _SHAPES = [

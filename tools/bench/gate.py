@@ -21,7 +21,7 @@ from rich.table import Table
 from edgekd import catalog
 from edgekd.pipeline.check import OnDevice, check
 from edgekd.progress import Silent
-from edgekd.schema import Budget
+from edgekd.values import Budget
 
 CHANNELS, SIZE, LAYERS = 16, 28, 14
 

@@ -32,11 +32,11 @@ from edgekd.data import decoding, folder_images, pictures
 from edgekd.data.dataset import Dataset, View
 from edgekd.data.load import load_dataset
 from edgekd.data.views import in_batches
-from edgekd.distill.execution import choose_execution
-from edgekd.distill.objective import LABELS_ALONE, build_objective
-from edgekd.distill.step import Learner, learner, on_threads, place_images, run_step
-from edgekd.results import Execution
-from edgekd.schema import Training
+from edgekd.training.execution import choose_execution
+from edgekd.training.objective import LABELS_ALONE, build_objective
+from edgekd.training.step import Learner, learner, on_threads, place_images, run_step
+from edgekd.values import Training
+from edgekd.values.result import Execution
 from edgekd.zoo.build import build
 
 PHOTOGRAPHS = ("astronaut", "coffee", "chelsea", "rocket", "hubble_deep_field")

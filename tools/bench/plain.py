@@ -15,7 +15,7 @@ from torchvision import transforms
 
 from edgekd.data.dataset import Dataset
 from edgekd.data.memory_images import MemoryImages
-from edgekd.schema import Training
+from edgekd.values import Training
 
 
 class SingleImages(torch.utils.data.Dataset[tuple[Tensor, int]]):

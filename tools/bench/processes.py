@@ -21,11 +21,11 @@ import torch
 
 from edgekd.data.dataset import View
 from edgekd.data.load import load_dataset
-from edgekd.distill import processes
-from edgekd.distill.objective import LABELS_ALONE, build_objective
-from edgekd.distill.step import learner, place_images, run_step
-from edgekd.results import Execution
-from edgekd.schema import Training
+from edgekd.training import processes
+from edgekd.training.objective import LABELS_ALONE, build_objective
+from edgekd.training.step import learner, place_images, run_step
+from edgekd.values import Training
+from edgekd.values.result import Execution
 from edgekd.zoo.build import build
 
 

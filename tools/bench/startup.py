@@ -14,8 +14,8 @@ from rich.table import Table
 MEASUREMENT_OF = """
 import sys
 from pathlib import Path
-from edgekd.profiling.document import write
-from edgekd.schema import Artifact, Environment, Launch, Measurement, Measuring
+from edgekd.measuring.document import write
+from edgekd.values import Artifact, Environment, Launch, Measurement, Measuring
 environment = Environment(machine="m", arch="x86_64", os="linux", cpu="c", cores=2, python="3",
     runtime="onnxruntime", runtime_version="1", provider="CPUExecutionProvider")
 artifact = Artifact(name="net", file="net.onnx", precision="fp32", runtime="onnxruntime", sha256="0",

@@ -23,14 +23,14 @@ from torch import nn
 
 from edgekd.data.dataset import Dataset, View
 from edgekd.data.load import load_dataset
-from edgekd.distill.cache import TeacherCache
-from edgekd.distill.epoch import Lesson, Run
-from edgekd.distill.execution import choose_execution
-from edgekd.distill.objective import LABELS_ALONE, build_objective
-from edgekd.distill.step import learner, on_threads, place_images, run_step
-from edgekd.distill.teacher import frozen
 from edgekd.progress import Silent
-from edgekd.schema import Recovery, Training
+from edgekd.training.cache import TeacherCache
+from edgekd.training.epoch import Lesson, Run
+from edgekd.training.execution import choose_execution
+from edgekd.training.objective import LABELS_ALONE, build_objective
+from edgekd.training.step import learner, on_threads, place_images, run_step
+from edgekd.training.teacher import frozen
+from edgekd.values import Recovery, Training
 from edgekd.zoo.build import build
 
 

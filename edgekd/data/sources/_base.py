@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Protocol
 
 from edgekd.data.dataset import Dataset
-from edgekd.schema import Data
+from edgekd.values import Data
 
 
 class Source(Protocol):

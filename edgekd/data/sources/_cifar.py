@@ -14,7 +14,7 @@ from edgekd.data.dataset import Augmentation, Dataset
 from edgekd.data.memory_images import Split, dataset_in_memory, part
 from edgekd.data.splits import stratified
 from edgekd.errors import EdgekdError, StorageError
-from edgekd.schema import Data
+from edgekd.values import Data
 
 
 def load_cifar(name: str, reader: Any, *, root: Path | None, download: bool, seed: int, stated: Data) -> Dataset:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from edgekd.data.sources._class_folders import shown
 from edgekd.errors import EdgekdError
-from edgekd.schema import Data
+from edgekd.values import Data
 
 _MOST = 0.01
 """Of a split's images that may be in an earlier one too: more would show in its accuracy."""

@@ -10,7 +10,7 @@ from PIL import Image
 from edgekd.data.decoding import DECODING_ERRORS, unreadable
 from edgekd.data.sources._class_folders import shown
 from edgekd.errors import StorageError
-from edgekd.schema.data import Colour
+from edgekd.values.data import Colour
 
 _GREY = ("1", "L", "LA", "La")
 _ORIENTATION = 0x0112

@@ -6,7 +6,7 @@ import torchvision
 
 from edgekd.data.dataset import Dataset
 from edgekd.data.sources._cifar import load_cifar
-from edgekd.schema import Data
+from edgekd.values import Data
 
 WHERE = ""
 

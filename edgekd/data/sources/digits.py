@@ -16,7 +16,7 @@ from edgekd.data.dataset import Augmentation, Dataset
 from edgekd.data.memory_images import dataset_in_memory, part
 from edgekd.data.splits import stratified
 from edgekd.data.views import Pixels
-from edgekd.schema import Data
+from edgekd.values import Data
 
 WHERE = ""
 _FILE = Path(__file__).parents[1] / "digits.npz"

@@ -15,7 +15,7 @@ from edgekd.data.memory_images import Split, dataset_in_memory, part
 from edgekd.data.sources._idx import read_idx
 from edgekd.data.splits import stratified
 from edgekd.errors import EdgekdError, StorageError
-from edgekd.schema import Data
+from edgekd.values import Data
 
 WHERE = ""
 _CLASSES = (

@@ -25,7 +25,7 @@ from edgekd.data.splits import stratified
 from edgekd.data.views import in_batches, statistics_of
 from edgekd.errors import EdgekdError
 from edgekd.files import is_folder
-from edgekd.schema import Data, Preprocessing
+from edgekd.values import Data, Preprocessing
 
 WHERE = "PATH"
 # more of them change mean and deviation by less than what they are used for can notice

@@ -42,7 +42,7 @@ class Agent:
         self._runtime_path = runtime
 
     def describe(self) -> dict[str, Any]:
-        """The fields of `schema.Environment`."""
+        """The fields of `values.Environment`."""
         self._runtime = _module(self._runtime_path)
         return {**system.describe(), **self._runtime.describe()}
 
@@ -51,7 +51,7 @@ class Agent:
         return {"exists": os.path.exists(path)}  # noqa: PTH110 - a Path answers False where it may not look
 
     def state(self) -> dict[str, Any]:
-        """The fields of `schema.State`, and whether the device tells what energy it takes."""
+        """The fields of `values.State`, and whether the device tells what energy it takes."""
         return {"state": state.state(), "energy": energy.meter() is not None}
 
     def cpus(self) -> dict[str, Any]:
@@ -133,7 +133,7 @@ class Agent:
         seconds: float,
         affinity: list[int] | None = None,
     ) -> dict[str, Any]:
-        """How long each node takes, from about `seconds` of inferences: the fields of `schema.Trace`."""
+        """How long each node takes, from about `seconds` of inferences: the fields of `values.Trace`."""
         if affinity is not None:
             _pin(affinity)
         with tempfile.TemporaryDirectory() as folder:

@@ -25,7 +25,7 @@ _PI = ("under-voltage", "the CPU's clock capped", "throttled", "the soft tempera
 
 
 def state() -> dict[str, object]:
-    """The fields of `schema.State`."""
+    """The fields of `values.State`."""
     return {
         "clocks_mhz": clocks_mhz(),
         "clock_limit_mhz": clock_limit_mhz(),

@@ -40,7 +40,7 @@ _FEATURES = {
 
 
 def describe() -> dict[str, object]:
-    """The fields of `schema.Environment` that don't depend on the runtime."""
+    """The fields of `values.Environment` that don't depend on the runtime."""
     machine = platform.machine().lower()
     return {
         # told apart, not told: a measurement may be published

@@ -7,7 +7,7 @@ import timm
 from torch import nn
 
 from edgekd.errors import EdgekdError
-from edgekd.schema import Preprocessing
+from edgekd.values import Preprocessing
 
 
 def build(name: str, *, classes: int, channels: int) -> nn.Module:

@@ -9,7 +9,7 @@ from torch import nn
 
 from edgekd.catalog import nearest
 from edgekd.errors import EdgekdError, UnsupportedModelError
-from edgekd.schema import Preprocessing
+from edgekd.values import Preprocessing
 
 # auxiliary heads make the forward pass of training return a tuple; the default initialisation of those that have
 # them is announced to change and is slow

@@ -13,7 +13,7 @@ from edgekd.data.dataset import Augmentation, Dataset, View
 from edgekd.data.load import load_dataset
 from edgekd.data.sources._headers import header
 from edgekd.errors import EdgekdError, StorageError
-from edgekd.schema import Data
+from edgekd.values import Data
 
 
 def image(path: Path, *, size: tuple[int, int] = (12, 8), mode: str = "RGB", level: int = 100) -> Path:

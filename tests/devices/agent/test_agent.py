@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from edgekd.devices._base import AGENT, runtime_file
-from edgekd.schema import Environment, Trace
+from edgekd.values import Environment, Trace
 from edgekd.worker import Worker, WorkerError
 
 pytestmark = pytest.mark.alone

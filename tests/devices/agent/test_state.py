@@ -5,7 +5,7 @@ import pytest
 import state
 import system as described
 
-from edgekd.schema import State
+from edgekd.values import State
 
 
 def test_where_the_system_tells_nothing_nothing_is_made_up(system):

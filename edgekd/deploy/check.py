@@ -1,0 +1,62 @@
+"""Is the exported file the same function as the network it came from?"""
+
+from typing import Any
+
+import numpy as np
+
+from edgekd.errors import UnsupportedModelError
+from edgekd.values import Value
+from edgekd.values.result import Parity
+
+Array = np.ndarray[Any, np.dtype[np.float32]]
+
+
+class Floor(Value):
+    """The least that a precision has to reach."""
+
+    sqnr_db: float
+    top1_agreement: float
+
+
+FLOORS = {
+    # The same arithmetic in another order keeps some 100 dB; 50 leaves room for a runtime's fused kernels.
+    "fp32": Floor(sqnr_db=50, top1_agreement=0.99),
+    # Eight bits keep 37 to 45 dB in well-behaved networks; below 8 dB the scales are broken, not coarse.
+    # Whether the accuracy is enough is the budget's question.
+    "int8": Floor(sqnr_db=8, top1_agreement=0.8),
+}
+
+
+def compare(reference: Array, exported: Array) -> Parity:
+    """Compare logits (N, classes) of the network and of the exported file.
+
+    Raises:
+        UnsupportedModelError: they differ in shape, or the exported file's aren't finite.
+    """
+    if reference.shape != exported.shape:
+        raise UnsupportedModelError(f"the exported file gives shape {exported.shape}, the network {reference.shape}")
+    if not np.isfinite(exported).all():
+        raise UnsupportedModelError("the exported file gives NaN or infinity on real images", "Check the weights.")
+    difference = (exported - reference).astype(np.float64)
+    noise = float(np.mean(difference**2))
+    signal = float(np.mean(reference.astype(np.float64) ** 2))
+    # An exact copy would be infinite, which JSON can't say; 200 dB is beyond what float32 can tell apart.
+    sqnr = 200.0 if noise == 0 else min(200.0, 10 * float(np.log10(max(signal, 1e-30) / noise)))
+    return Parity(
+        images=len(reference),
+        max_difference=float(np.max(np.abs(difference))),
+        sqnr_db=sqnr,
+        top1_agreement=float(np.mean(reference.argmax(1) == exported.argmax(1))),
+    )
+
+
+def failure(parity: Parity, precision: str) -> str | None:
+    """Why the check failed, with its numbers, or None if it passed."""
+    floor = FLOORS[precision]
+    if parity.sqnr_db >= floor.sqnr_db and parity.top1_agreement >= floor.top1_agreement:
+        return None
+    return (
+        f"differs from the network: SQNR {parity.sqnr_db:.1f} dB (at least {floor.sqnr_db:.0f}), "
+        f"top-1 agreement {parity.top1_agreement:.1%} (at least {floor.top1_agreement:.0%}), "
+        f"max difference {parity.max_difference:.3g} over {parity.images} images"
+    )

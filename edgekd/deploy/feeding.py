@@ -1,0 +1,144 @@
+"""How images become what a file takes: said in its metadata, or done by its graph."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from torch import Tensor, nn
+
+from edgekd.errors import UnsupportedModelError
+from edgekd.files import writing
+from edgekd.values import Artifact, Feeding, Manifest, Port, Preprocessing, document
+from edgekd.values.manifest import CLASSES, PREPROCESSING
+
+Array = np.ndarray[Any, np.dtype[np.float32]]
+Pixels = np.ndarray[Any, np.dtype[np.uint8]]
+
+_LEAST_WHOLE = 0.05
+"""How far rounding may take a pixel from a whole number."""
+
+_BEYOND = 13
+"""Of 255 levels: how far cubic and Lanczos filters go beyond black and white."""
+
+
+class Normalising(nn.Module):
+    """A network with the normalisation in front: it takes pixels (1, H, W, C) uint8, as decoders give them."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, network: nn.Module, preprocessing: Preprocessing) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("mean", 255 * torch.tensor(preprocessing.mean, dtype=torch.float32))
+        self.register_buffer("std", 255 * torch.tensor(preprocessing.std, dtype=torch.float32))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """The logits (1, classes)."""
+        # a cast comes first because TensorRT takes uint8 nowhere else; the axes are turned last because ONNX Runtime
+        # drops that where its convolutions want them as they were
+        values = (pixels.to(torch.float32) - self.mean) / self.std
+        logits: Tensor = self.network(values.permute(0, 3, 1, 2).contiguous())
+        return logits
+
+
+def graph(network: nn.Module, example: Tensor, feeding: Feeding) -> tuple[nn.Module, Tensor]:
+    """What is exported of a network that takes `example` (1, C, H, W), and an example of what that takes."""
+    if feeding.normalised_by == "caller":
+        return network, example
+    _, channels, height, width = example.shape
+    pixels = torch.zeros(1, height, width, channels, dtype=torch.uint8)
+    return Normalising(network, feeding.preprocessing).eval(), pixels
+
+
+def fed(images: Array, feeding: Feeding) -> Array | Pixels:
+    """What a file is fed for normalised images (N, C, H, W): they themselves, or their pixels (N, H, W, C).
+
+    Raises:
+        UnsupportedModelError: the pixels aren't whole numbers from 0 to 255.
+    """
+    if feeding.normalised_by == "caller":
+        return images
+    values = brightness(images, feeding.preprocessing)
+    whole = np.rint(values)
+    if not (np.abs(values - whole) <= _LEAST_WHOLE).all() or whole.min() < 0 or whole.max() > 255:
+        raise UnsupportedModelError(
+            "the normalisation can't go into the graph: this data's images, times its deviation and plus its mean, "
+            "aren't whole numbers from 0 to 255",
+            "Leave --include-preprocessing out, or have the data set state the mean and std that it divides by.",
+        )
+    return np.ascontiguousarray(whole.astype(np.uint8).transpose(0, 2, 3, 1))
+
+
+def brightness(images: Array, preprocessing: Preprocessing) -> Array:
+    """The images (N, C, H, W) before they were normalised, from 0 to 255."""
+    mean, std = (np.array(values, np.float32)[:, None, None] for values in (preprocessing.mean, preprocessing.std))
+    return 255 * (images * std + mean)
+
+
+def believable(images: Array, preprocessing: Preprocessing) -> bool:
+    """Whether these normalised images (N, C, H, W) can come from pixels by the stated mean and deviation: whether they
+    are between black and white before, or nearly, as after resizing in floats.
+    """
+    values = brightness(images, preprocessing)
+    return bool(values.min() >= -_BEYOND and values.max() <= 255 + _BEYOND)
+
+
+def stamp(path: Path, feeding: Feeding) -> None:
+    """Write into an ONNX file's metadata how it is fed.
+
+    Beside edgekd's own keys stand those that ONNX defines for images (its docs/MetadataProps.md), as far as they fit.
+
+    Raises:
+        StorageError: the file can't be written.
+    """
+    proto = onnx.load(path)
+    kept = {entry.key: entry.value for entry in proto.metadata_props}
+    onnx.helper.set_model_props(proto, kept | metadata(feeding))
+    with writing(path):
+        onnx.save(proto, path)
+
+
+def metadata(feeding: Feeding) -> dict[str, str]:
+    """The keys and values of `stamp`; all of them ASCII, whatever the classes are called."""
+    how = {**document(feeding.preprocessing), "normalised_by": feeding.normalised_by}
+    stated = {PREPROCESSING: json.dumps(how), CLASSES: json.dumps(feeding.classes)}
+    if colour := feeding.preprocessing.colour:
+        stated["Image.BitmapPixelFormat"] = {"grey": "Gray8", "rgb": "Rgb8"}[colour]
+        stated["Image.ColorSpaceGamma"] = "SRGB"
+        if pixel_range := _nominal_range(feeding):
+            stated["Image.NominalPixelRange"] = pixel_range
+    return stated
+
+
+def _nominal_range(feeding: Feeding) -> str | None:
+    """ONNX's word for the range of what is fed; it has none for other means and deviations."""
+    if feeding.normalised_by == "graph":
+        return "NominalRange_0_255"
+    known = {(0.0, 1.0): "Normalized_0_1", (0.5, 0.5): "Normalized_1_1"}
+    used = set(zip(feeding.preprocessing.mean, feeding.preprocessing.std, strict=True))
+    return known.get(used.pop()) if len(used) == 1 else None
+
+
+def manifest(artifact: Artifact, path: Path, feeding: Feeding) -> Manifest:
+    """The manifest of an artifact's file."""
+    proto = onnx.load(path, load_external_data=False)
+    given, taken = proto.graph.input[0], "NHWC" if feeding.normalised_by == "graph" else "NCHW"
+    return Manifest(
+        **dict(feeding),
+        file=artifact.file,
+        sha256=artifact.sha256,
+        precision=artifact.precision,
+        runtime=artifact.runtime,
+        input=_port(given, tuple(axis.dim_value for axis in given.type.tensor_type.shape.dim), taken),
+        # a file may leave its output's axes open; its check has shown that there is a logit for each class
+        output=_port(proto.graph.output[0], (1, len(feeding.classes)), "NC"),
+    )
+
+
+def _port(value: onnx.ValueInfoProto, shape: tuple[int, ...], layout: str) -> Port:
+    dtype = str(np.dtype(onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)))
+    return Port(name=value.name, dtype=dtype, shape=shape, layout=layout)

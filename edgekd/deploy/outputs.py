@@ -1,0 +1,76 @@
+"""Runs an exported file over images on this machine, through its runtime: for parity and accuracy, not for time."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekd import catalog
+from edgekd.data.dataset import Augmentation, Dataset, Images, View
+from edgekd.deploy.feeding import Array, Pixels, fed
+from edgekd.errors import UnsupportedModelError
+from edgekd.values import Accuracy, Feeding
+from edgekd.zoo.forward import reason
+
+
+class Runner:
+    """An artifact that takes one image a batch, opened once for each core.
+
+    Args:
+        path: its file.
+        runtime: what runs it.
+        feeding: what it takes; None: normalised images.
+
+    Raises:
+        UnsupportedModelError: the runtime can't open the file.
+    """
+
+    def __init__(self, path: Path, runtime: str, feeding: Feeding | None = None) -> None:
+        self._feeding = feeding
+        self._what = f"{path.name}: {runtime} can't run it"
+        module = catalog.load("runtimes", runtime)
+        try:
+            self._sessions = [module.open(str(path), threads=1, spinning=False) for _ in range(os.cpu_count() or 1)]
+        except ValueError as e:
+            raise UnsupportedModelError(f"{self._what}: {e}") from e
+        self._input = self._sessions[0].inputs()[0]["name"]
+
+    def __call__(self, images: Array) -> Array:
+        """Logits (N, classes) for images (N, C, H, W) float32."""
+        parts = np.array_split(fed(images, self._feeding) if self._feeding else images, len(self._sessions))
+        with ThreadPoolExecutor(len(self._sessions)) as pool:
+            return np.concatenate([out for part in pool.map(self._run, self._sessions, parts) for out in part])
+
+    def _run(self, session: Any, images: Array | Pixels) -> list[Array]:
+        try:
+            return [session.run({self._input: image[None]})[0] for image in images]
+        except Exception as e:  # runtimes' exceptions have no base class of their own
+            raise UnsupportedModelError(f"{self._what}: {reason(e)}") from e
+
+
+def accuracy(runner: Runner, data: Dataset, split: str) -> Accuracy:
+    """Top-1 accuracy over the "val" or "test" split, through the runtime."""
+    images: Images = getattr(data, split)
+    correct = sum(int((runner(x.numpy()).argmax(1) == y.numpy()).sum()) for x, y in images.batches(256))
+    return Accuracy(correct=correct, images=len(images), dataset=data.name, split=split)
+
+
+def sample_images(images: Images, count: int) -> Array:
+    """Up to `count` images (N, C, H, W) of all classes, always the same ones, not augmented."""
+    return labelled(images, count)[0]
+
+
+def labelled(images: Images, count: int) -> tuple[Array, NDArray[np.int64]]:
+    """The images of `some` with their labels (N,)."""
+    # shuffled, since folders are sorted by class; a view leaves out the last batch, which counts in a small split
+    view = View(Augmentation(pad=0, flip=False), seed=0, epoch=0) if len(images) > count else None
+    kept: list[tuple[Array, NDArray[np.int64]]] = []
+    for x, y in images.batches(min(64, count), view):
+        kept.append((x.numpy(), y.numpy()))
+        if len(kept) * 64 >= count:
+            break
+    pixels, labels = zip(*kept, strict=True)
+    return np.concatenate(pixels)[:count], np.concatenate(labels)[:count]

@@ -1,0 +1,160 @@
+"""What a deployable file is: its hash, its sizes, its precision."""
+
+import hashlib
+import math
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+
+import onnx
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from zstandard import ZstdCompressor
+
+from edgekd.errors import StorageError, UnsupportedModelError
+from edgekd.files import require_file
+from edgekd.values import Artifact
+
+_GZIP_LEVEL = 6  # gzip's own default
+_ZSTD_LEVEL = 9  # weights hardly get smaller above it, and it takes far longer
+_GZIP_HEADER = 16 + zlib.MAX_WBITS
+_PIECE = 1 << 20
+
+_QUANTISED = {"QuantizeLinear", "DequantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"}
+
+_FLOATS: dict[int, str] = {
+    onnx.TensorProto.FLOAT: "fp32",
+    onnx.TensorProto.FLOAT16: "fp16",
+    onnx.TensorProto.BFLOAT16: "bf16",
+}
+
+
+def describe(
+    path: Path, *, name: str, runtime: str, precision: str | None = None, lineage: Mapping[str, str] | None = None
+) -> Artifact:
+    """The artifact in an ONNX file, with the files of its external data.
+
+    Args:
+        path: the .onnx file.
+        name: what reports call it.
+        runtime: which runtime runs it.
+        precision: what it computes in; read from its graph if None.
+        lineage: what it was made from.
+
+    Raises:
+        StorageError: it, or a file that it refers to, can't be read.
+        UnsupportedModelError: it isn't an ONNX model, or refers to data outside its folder.
+    """
+    model = _read(path)
+    files = [path, *_external_files(model, path)]
+    sha256, transfer_bytes, zstd_bytes = _digest(files)
+    return Artifact(
+        name=name,
+        file=path.name,
+        format="onnx",
+        precision=precision or _precision(model),
+        runtime=runtime,
+        sha256=sha256,
+        disk_bytes=sum(file.stat().st_size for file in files),
+        transfer_bytes=transfer_bytes,
+        zstd_bytes=zstd_bytes,
+        lineage=dict(lineage or {}),
+    )
+
+
+def _read(path: Path) -> onnx.ModelProto:
+    """The model without its external data."""
+    hint = "It may be truncated or not a model at all: export or copy it again."
+    if path.suffix == ".json":
+        hint = "A stored measurement is judged with `edgekd check`; a model is an .onnx file."
+    require_file(path, "Give the path of an .onnx file.")
+    try:
+        # whatever the file is called: by its name it might be taken for text
+        model = onnx.load(path, format="protobuf", load_external_data=False)
+    except OSError as e:
+        raise StorageError(f"{path}: {e.strerror or e}", "Give the path of an .onnx file.") from e
+    except DecodeError as e:
+        raise UnsupportedModelError(f"{path}: isn't an ONNX model", hint) from e
+    if not model.graph.node:
+        raise UnsupportedModelError(f"{path}: isn't an ONNX model: it has no nodes", hint)
+    return model
+
+
+def _external_files(model: onnx.ModelProto, path: Path) -> list[Path]:
+    """The files beside the model that hold its large tensors, each once."""
+    entries = [e for tensor in _tensors(model) for e in tensor.external_data if e.key == "location"]
+    found = []
+    for location in sorted({entry.value for entry in entries}):
+        if PurePosixPath(location).is_absolute() or ".." in PurePosixPath(location).parts:
+            raise UnsupportedModelError(
+                f"{path}: refers to data outside its folder: {location}", "Save it with its data beside it."
+            )
+        file = path.parent / location
+        if not file.is_file():
+            raise StorageError(f"{path}: its data file {location} is missing", "Copy it together with the model.")
+        found.append(file)
+    return found
+
+
+def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    """The model's weights, and those in the attributes of its nodes, functions and inner graphs."""
+    sparse = []
+    for graph in _graphs(model):
+        yield from graph.initializer
+        sparse += graph.sparse_initializer
+    for node in _nodes(model):
+        for attribute in node.attribute:
+            yield from [attribute.t, *attribute.tensors]
+            sparse += [attribute.sparse_tensor, *attribute.sparse_tensors]
+    for tensor in sparse:
+        yield from (tensor.values, tensor.indices)
+
+
+def _nodes(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
+    """All nodes, also those of functions and inner graphs."""
+    for function in model.functions:
+        yield from function.node
+    for graph in _graphs(model):
+        yield from graph.node
+
+
+def _graphs(model: onnx.ModelProto) -> Iterator[onnx.GraphProto]:
+    """The model's graph, and those in the attributes of nodes: the bodies of loops and branches."""
+    graphs = [model.graph]
+    nodes = [node for function in model.functions for node in function.node]
+    while graphs or nodes:
+        if graphs:
+            graph = graphs.pop()
+            yield graph
+            nodes += graph.node
+        attributes = [attribute for node in nodes for attribute in node.attribute]
+        graphs += [a.g for a in attributes if a.HasField("g")] + [g for a in attributes for g in a.graphs]
+        nodes = []
+
+
+def _digest(files: list[Path]) -> tuple[str, int, int]:
+    """SHA-256 over the files and their size after gzip and after zstd, piece by piece."""
+    sha256, gzipped, zstd = hashlib.sha256(), 0, 0
+    for path in files:
+        gzip = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_HEADER)
+        zstandard = ZstdCompressor(level=_ZSTD_LEVEL).compressobj()
+        with path.open("rb") as file:
+            while piece := file.read(_PIECE):
+                sha256.update(piece)
+                gzipped += len(gzip.compress(piece))
+                zstd += len(zstandard.compress(piece))
+        gzipped += len(gzip.flush())
+        zstd += len(zstandard.flush())
+    return sha256.hexdigest(), gzipped, zstd
+
+
+def _precision(model: onnx.ModelProto) -> str:
+    """What a model computes in: integers if it quantises anything, else the type of most of its weights, whether they
+    are initializers or constants.
+    """
+    if any(node.op_type in _QUANTISED for node in _nodes(model)):
+        return "int8"
+    counts = dict.fromkeys(_FLOATS.values(), 0)
+    for tensor in _tensors(model):
+        if tensor.data_type in _FLOATS:
+            counts[_FLOATS[tensor.data_type]] += math.prod(tensor.dims)
+    return max(counts, key=lambda precision: counts[precision])

@@ -1,0 +1,48 @@
+"""Measurements as JSON files: read with every field checked, written all or nothing."""
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from edgekd import catalog
+from edgekd.errors import EdgekdError
+from edgekd.files import read_text, write_text
+from edgekd.values import Measurement, Value
+
+_LONGEST_MESSAGE = 400
+_LONGEST_DOCUMENT = 1_000_000_000
+
+
+def read_measurement(path: Path) -> Measurement:
+    """A measurement that `edgekd profile --out` or `edgekd compress` wrote.
+
+    Raises:
+        StorageError: the file can't be read.
+        EdgekdError: it isn't a measurement, or one of another schema version, or a field doesn't hold what it should.
+    """
+    text = read_text(path, hint="Give the path of a measurement or of an .onnx file.", at_most=_LONGEST_DOCUMENT)
+    try:
+        # strict: a number in quotes, or true for 1, is a damaged file and no number
+        measurement = Measurement.model_validate_json(text, strict=True)
+    except ValidationError as e:
+        raise EdgekdError(*_explained(e, path)) from e
+    if "schema_version" not in measurement.model_fields_set:
+        raise EdgekdError(f"{path}: 'schema_version' is missing", "Measure again with `edgekd profile --out`.")
+    return measurement
+
+
+def write(path: Path, value: Value) -> None:
+    """Write a value's document. Raises StorageError."""
+    write_text(path, value.model_dump_json(indent=1) + "\n")
+
+
+def _explained(error: ValidationError, path: Path) -> tuple[str, str]:
+    problem = error.errors(include_input=False)[0]
+    if problem["type"] == "json_invalid":
+        return f"{path}: isn't JSON: {problem['ctx']['error']}", "It may be truncated: measure or copy it again."
+    for problem in error.errors():
+        if problem["loc"] == ("schema_version",):
+            hint = "Read it with the edgekd that wrote it, or measure again."
+            return f"{path}: this edgekd doesn't read schema_version {problem['input']!r}"[:_LONGEST_MESSAGE], hint
+    message, hint = catalog.explain(error, str(path), Measurement)
+    return message[:_LONGEST_MESSAGE], hint

@@ -1,0 +1,144 @@
+"""Why one artifact isn't faster than another: causes that were measured, the most expensive first.
+
+The usual question is why INT8 isn't faster than fp32. Each cause is read off the traces and the environment; none is
+guessed from the files.
+"""
+
+from collections.abc import Iterator
+from typing import Literal
+
+from edgekd.errors import MeasurementError
+from edgekd.measuring.nodes import (
+    CONVERSIONS,
+    DYNAMIC,
+    FLOAT_PRODUCTS,
+    INTEGER_PRODUCTS,
+    LAYOUT,
+    fallen_back,
+    integer_coverage,
+    products,
+    total_ms,
+)
+from edgekd.values import Measurement, Node, Trace, Value
+
+_DOT_PRODUCTS = {"x86_64": ("avx512_vnni", "avx_vnni", "amx_int8"), "aarch64": ("asimddp", "i8mm")}
+"""Instructions without which a CPU multiplies 8-bit integers no faster than floats, by architecture."""
+
+_NEGLIGIBLE = 0.02  # of the time of all nodes
+_EXAMPLES = 3
+
+
+class Pair(Value):
+    """A convolution or matrix product in both artifacts."""
+
+    name: str
+    op: str
+    ms: float
+    other_op: str
+    other_ms: float
+
+
+class Explanation(Value):
+    """Two artifacts node by node, and what makes the second slower than it might be."""
+
+    schema_version: Literal["edgekd.explanation/1"] = "edgekd.explanation/1"
+    artifact: str
+    other: str
+    nodes_ms: float
+    other_nodes_ms: float
+    pairs: tuple[Pair, ...]
+    """Empty where the two don't have as many convolutions and matrix products."""
+    causes: tuple[str, ...]
+
+
+def explain(reference: Measurement, other: Measurement) -> Explanation:
+    """What `other` spends its time on, compared with `reference`.
+
+    Raises:
+        MeasurementError: one of them was measured without its nodes.
+    """
+    first, second = _trace(reference), _trace(other)
+    causes = sorted(_causes(other, second, _pairs(first, second)), key=lambda cause: -cause[0])
+    return Explanation(
+        artifact=reference.artifact.name,
+        other=other.artifact.name,
+        nodes_ms=total_ms(first.nodes),
+        other_nodes_ms=total_ms(second.nodes),
+        pairs=tuple(_pairs(first, second)),
+        causes=tuple(text for _, text in causes),
+    )
+
+
+def _trace(measurement: Measurement) -> Trace:
+    if measurement.trace is None:
+        name = measurement.artifact.name
+        raise MeasurementError(f"{name} was measured without its nodes", "Measure again with `edgekd profile`.")
+    return measurement.trace
+
+
+def _pairs(first: Trace, second: Trace) -> list[Pair]:
+    """The k-th product of one beside the k-th of the other: names differ after each runtime's optimisations, but a
+    quantised network has the original's products in the same order.
+    """
+    ours, theirs = products(first), products(second)
+    if len(ours) != len(theirs):
+        return []
+    return [
+        Pair(name=a.name, op=a.op, ms=a.ms, other_op=b.op, other_ms=b.ms) for a, b in zip(ours, theirs, strict=True)
+    ]
+
+
+def _causes(measurement: Measurement, trace: Trace, pairs: list[Pair]) -> Iterator[tuple[float, str]]:
+    """Each cause with the milliseconds it costs (a cause of all others costs more than all)."""
+    whole = total_ms(trace.nodes)
+    yield from _missing_instructions(measurement, trace)
+    yield from _share(
+        [node for node in trace.nodes if node.op in CONVERSIONS],
+        whole,
+        "conversions between integers and floats (Q/DQ) are left in the graph and run on their own",
+    )
+    integers, all_products = integer_coverage(trace)
+    floats = [node for node in products(trace) if node.op in FLOAT_PRODUCTS]
+    if integers:
+        yield from _share(floats, whole, f"of {all_products} convolutions and matrix products stayed float")
+    elif measurement.artifact.precision == "int8":
+        yield total_ms(floats), f"none of its {all_products} convolutions and matrix products runs in integers"
+    yield from _share(
+        [node for node in trace.nodes if node.op in DYNAMIC],
+        whole,
+        "nodes quantise dynamically: ranges are computed again in every inference; quantise statically instead",
+    )
+    yield from _share(
+        [node for node in trace.nodes if node.op in LAYOUT], whole, "nodes only change the layout of a tensor"
+    )
+    provider = measurement.environment.provider
+    yield from _share(fallen_back(trace, provider), whole, f"nodes fell back from {provider} to another provider")
+    yield from _slower(pairs)
+
+
+def _missing_instructions(measurement: Measurement, trace: Trace) -> Iterator[tuple[float, str]]:
+    environment = measurement.environment
+    wanted = _DOT_PRODUCTS.get(environment.arch, ())
+    integers = [node for node in products(trace) if node.op in INTEGER_PRODUCTS]
+    on_cpu = environment.provider == "CPUExecutionProvider"
+    if integers and on_cpu and wanted and not set(wanted) & set(environment.cpu_features):
+        lacks = f"{environment.cpu} has none of {', '.join(wanted)}"
+        yield total_ms(trace.nodes), f"{lacks}: without them 8-bit integers are multiplied no faster than floats"
+
+
+def _share(nodes: list[Node], whole: float, what: str) -> Iterator[tuple[float, str]]:
+    ms = total_ms(nodes)
+    if nodes and ms > _NEGLIGIBLE * whole:
+        examples = ", ".join(node.name for node in sorted(nodes, key=lambda n: -n.ms)[:_EXAMPLES])
+        yield ms, f"{len(nodes)} {what}: {ms:.3g} ms, {ms / whole:.0%} of all nodes (such as {examples})"
+
+
+def _slower(pairs: list[Pair]) -> Iterator[tuple[float, str]]:
+    slower = sorted((p for p in pairs if p.other_ms > p.ms), key=lambda p: p.ms - p.other_ms)
+    lost = sum(p.other_ms - p.ms for p in slower)
+    if lost > _NEGLIGIBLE * sum(p.other_ms for p in pairs):
+        worst = ", ".join(f"{p.name} {p.ms:.3g} → {p.other_ms:.3g} ms" for p in slower[:_EXAMPLES])
+        yield (
+            lost,
+            f"{len(slower)} of {len(pairs)} convolutions and matrix products are slower: {lost:.3g} ms ({worst})",
+        )

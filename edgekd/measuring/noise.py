@@ -1,0 +1,73 @@
+"""How noisy a device is: a model compared with itself (A/A)."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+
+from edgekd.devices._base import Device
+from edgekd.measuring.artifact import describe
+from edgekd.measuring.reference import write_reference
+from edgekd.measuring.session import measure
+from edgekd.measuring.statistics import confidence_of_look, percentile, ratio
+from edgekd.progress import Progress
+from edgekd.values import Interval, Measurement, Measuring, Target, Value
+
+_COMPARISONS = 5
+_SETTINGS = Measuring(seconds=0.3, block_seconds=0.03, warmup_seconds=1.0)
+"""As `check` compares two models."""
+
+_ANY_TARGET = Target(name="any", title="any", arch="any", runtimes=("any",), precisions=("fp32",))
+"""What kind of device it is doesn't matter to its noise."""
+
+
+class Noise(Value):
+    """A model compared with itself: all that differs is noise."""
+
+    model: str
+    ratios: tuple[Interval, ...]
+    floor: float
+    """The most that a ratio was off 1."""
+    resolution: float
+    """A model that is slower than a relative limit allows by this fraction is failed at the first look."""
+    launches: float
+    """How far the medians of two fresh processes are apart, as a fraction: what absolute times vary by."""
+
+
+def self_comparison(device: Device, runtime: str, model: Path | None, progress: Progress) -> Noise:
+    """Compare a model with itself several times, as `check` would compare two.
+
+    Args:
+        device: where.
+        runtime: which runs it.
+        model: an ONNX file; a small built-in model if None.
+        progress: told about each comparison.
+
+    Raises:
+        EdgekdError: the model can't be read or run, or the device fails.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = model or Path(folder) / "reference.onnx"
+        if model is None:
+            write_reference(path)
+        twice = [(describe(path, name=path.stem, runtime=runtime), path)] * 2
+        pairs = []
+        for number in range(1, _COMPARISONS + 1):
+            progress.stage("noise", f"comparing {path.stem} with itself, {number} of {_COMPARISONS}")
+            pairs.append(measure(twice, device=device, target=_ANY_TARGET, settings=_SETTINGS, progress=progress))
+    return noise_of(path.stem, pairs)
+
+
+def noise_of(model: str, pairs: Sequence[tuple[Measurement, ...]]) -> Noise:
+    """What comparisons of a model with itself say about the device."""
+    ratios = tuple(ratio(a, b, confidence_of_look(1)) for a, b in pairs)
+    floor = max(abs(found.estimate - 1) for found in ratios)
+    reach = max(max(found.high - found.estimate, found.estimate - found.low) for found in ratios)
+    medians = [median_ms for pair in pairs for m in pair for median_ms in _medians(m)]
+    spread = (max(medians) - min(medians)) / median(medians)
+    return Noise(model=model, ratios=ratios, floor=floor, resolution=floor + reach, launches=spread)
+
+
+def _medians(measurement: Measurement) -> list[float]:
+    """Of each launch."""
+    return [percentile([ms for block in one.blocks_ms for ms in block], 50) for one in measurement.launches]

@@ -1,0 +1,134 @@
+"""One launch of all artifacts of a session: a fresh process each, which take turns.
+
+Loading, first inference and warm-up come one artifact after the other; then they take turns of a fraction of a
+second, in an order that is shuffled every round, so that what slows the machine for a while slows all of them alike
+(as in duet benchmarking, arXiv 2001.05811, but without running two at once, which would share an accelerator).
+"""
+
+import math
+import random
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+
+from pydantic import ValidationError
+
+from edgekd.devices._base import Device
+from edgekd.devices.connect import is_of_target
+from edgekd.errors import MeasurementError
+from edgekd.measuring.disturbance import disturbances, drift
+from edgekd.measuring.launch import Block, Opened, Protocol, batch_of, cpus_of_launch, finish, open_artifact, run_block
+from edgekd.measuring.statistics import PAIRS_NEEDED
+from edgekd.progress import Progress
+from edgekd.values import Artifact, Environment, Launch, Target
+from edgekd.worker import Worker, WorkerError
+
+_ROUNDS_NEEDED = 3
+_PERIODS_A_TURN = 10
+
+
+@dataclass(frozen=True)
+class Session:
+    """What all launches of a session share."""
+
+    name: str
+    placed: Sequence[tuple[Artifact, str]]
+    device: Device
+    target: Target
+    protocol: Protocol
+    progress: Progress
+    steady: bool
+    """Whether a launch that drifted is made again: where milliseconds matter."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What one launch of one artifact gave."""
+
+    launch: Launch
+    environment: Environment
+    on_target: bool
+    batch: int | None
+    same_cpus: bool
+    invalid: tuple[str, ...]
+    drift: str | None
+
+
+def launch(session: Session, number: int, of: int) -> list[Record]:
+    """Launch number `number` of so many: one record per artifact.
+
+    Raises:
+        DeviceError: the device can't be reached.
+        UnsupportedModelError: a runtime can't load or run its artifact.
+        MeasurementError: a runtime crashed or hung.
+    """
+    with ExitStack() as processes:
+        try:
+            agents = _start(session, processes)
+            cpus = _cpus(session, agents[0], number)
+            protocol = replace(session.protocol, cpus=cpus)
+            opened = [
+                open_artifact(agent, artifact, path, protocol)
+                for agent, (artifact, path) in zip(agents, session.placed, strict=True)
+            ]
+            blocks = _take_turns(session, number, of, opened)
+            on_target = is_of_target(opened[0].agent, session.target)
+            return [_record(one, taken, on_target, bool(cpus)) for one, taken in zip(opened, blocks, strict=True)]
+        except (ValidationError, WorkerError, KeyError, TypeError) as e:
+            raise MeasurementError(f"{session.device.url}: the agent answered wrongly: {e!r}", "Measure again.") from e
+
+
+def _take_turns(session: Session, number: int, of: int, opened: Sequence[Opened]) -> list[list[Block]]:
+    """The blocks of each artifact; those of one round ran one right after the other.
+
+    A turn lasts as long as the slowest artifact's inference if that is more than a block, and some periods of a paced
+    loop: all get equally long.
+    """
+    settings, period_s = session.protocol.settings, session.protocol.period_s
+    turn_s = max(settings.block_seconds, _PERIODS_A_TURN * (period_s or 0), *(one.latency_ms / 1e3 for one in opened))
+    rounds = max(math.ceil(settings.seconds / turn_s), _ROUNDS_NEEDED, math.ceil(PAIRS_NEEDED / settings.launches))
+    blocks: list[list[Block]] = [[] for _ in opened]
+    order = list(range(len(opened)))
+    shuffle = random.Random(number).shuffle
+    for done in range(rounds):
+        session.progress.advance(number * rounds + done, of * rounds, f"launch {number + 1}")
+        shuffle(order)
+        for i in order:
+            blocks[i].append(run_block(opened[i], turn_s, period_s))
+    session.progress.advance((number + 1) * rounds, of * rounds, f"launch {number + 1}")
+    return blocks
+
+
+def _start(session: Session, processes: ExitStack) -> list[Worker]:
+    """An agent for each artifact, started at once: most of what a launch costs is importing runtimes."""
+    with ThreadPoolExecutor(len(session.placed)) as pool:
+        started = [pool.submit(session.device.start, artifact.runtime) for artifact, _ in session.placed]
+    failures = [one.exception() for one in started]
+    agents = [processes.enter_context(one.result()) for one in started if one.exception() is None]
+    for failure in failures:
+        if failure is not None:
+            raise failure
+    return agents
+
+
+def _cpus(session: Session, agent: Worker, number: int) -> tuple[int, ...]:
+    """Those that all artifacts of a launch share, if they are to."""
+    settings = session.protocol.settings
+    if len(session.placed) < 2 or settings.affinity is not None or not settings.same_cpus:
+        return ()
+    return cpus_of_launch(agent, session.placed[0][0], number, settings)
+
+
+def _record(opened: Opened, blocks: Sequence[Block], on_target: bool, same_cpus: bool) -> Record:
+    launch = finish(opened, blocks)
+    before, after = opened.before, launch.after or opened.before
+    return Record(
+        launch,
+        opened.environment,
+        on_target,
+        batch_of(opened),
+        same_cpus,
+        invalid=disturbances(before, after),
+        drift=drift(launch),
+    )

@@ -1,0 +1,165 @@
+"""Percentiles with their bounds, and the ratio of two interleaved measurements.
+
+Pure Python: numpy costs more to import than all of this does to run. Bounds of percentiles are order statistics
+with exact binomial confidence (Conover, Practical Nonparametric Statistics, §3.2), which assume nothing about the
+distribution but that samples are independent.
+"""
+
+import math
+import random
+from collections.abc import Sequence
+from itertools import chain
+
+from edgekd.errors import MeasurementError
+from edgekd.values import Interval, Measurement
+
+PAIRS_NEEDED = 5
+"""Block pairs without which a ratio has no interval."""
+
+_DRAWS = 1000
+
+
+def samples_ms(measurement: Measurement) -> list[float]:
+    """Milliseconds of every timed inference of all launches."""
+    return [ms for launch in measurement.launches for block in launch.blocks_ms for ms in block]
+
+
+def percentile(samples: Sequence[float], p: float) -> float:
+    """The p-th percentile (0 to 100), interpolated linearly between samples. Raises ValueError without samples."""
+    if not samples:
+        raise ValueError("no samples")
+    return _between(sorted(samples), p)
+
+
+def upper_bound(samples: Sequence[float], p: float, confidence: float = 0.95) -> float | None:
+    """What the p-th percentile is below, with this confidence; None if there are too few samples to say so."""
+    n = len(samples)
+    if n < samples_needed(p, confidence):
+        return None
+    return sorted(samples)[_upper_rank(n, p / 100, confidence) - 1]
+
+
+def lower_bound(samples: Sequence[float], p: float, confidence: float = 0.95) -> float | None:
+    """What the p-th percentile is above, with this confidence; None if there are too few samples to say so."""
+    # the p-th percentile of the samples is the (100 − p)-th of their negatives
+    bound = upper_bound([-sample for sample in samples], 100 - p, confidence)
+    return None if bound is None else -bound
+
+
+def samples_needed(p: float, confidence: float = 0.95) -> int:
+    """From how many samples on the p-th percentile has an upper bound: the least n with 1 − (p/100)ⁿ ≥ confidence."""
+    needed = math.ceil(math.log1p(-confidence) / math.log(p / 100) - 1e-9)
+    return max(1, needed)
+
+
+def _upper_rank(n: int, quantile: float, confidence: float) -> int:
+    """The least rank k for which P(X₍ₖ₎ ≥ quantile) = P(Binomial(n, quantile) < k) reaches the confidence.
+
+    Adds up the binomial's upper tail from where it is negligible, down to 1 − confidence.
+    """
+    odds = (1 - quantile) / quantile
+    k = min(n, math.ceil(n * quantile + 12 * math.sqrt(n * quantile * (1 - quantile)) + 20))
+    term = math.exp(_log_binomial(n, k, quantile))
+    tail = term  # P(Binomial ≥ k), but for what lies 12 standard deviations out
+    while k > 0 and tail <= (1 - confidence) * (1 + 1e-12):
+        term *= k / (n - k + 1) * odds
+        k -= 1
+        tail += term
+    return min(n, k + 1)
+
+
+def _log_binomial(n: int, k: int, quantile: float) -> float:
+    choices = math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+    return choices + k * math.log(quantile) + (n - k) * math.log1p(-quantile)
+
+
+def ratio(measurement: Measurement, baseline: Measurement, confidence: float = 0.95) -> Interval:
+    """How many times the baseline's latency a measurement's is: the median over all pairs of blocks that ran side
+    by side of the ratio of their medians.
+
+    The interval is two-sided, from a hierarchical bootstrap: launches are drawn with replacement, then blocks within
+    them, since a launch's memory layout shifts all of its blocks.
+
+    Raises:
+        MeasurementError: the two weren't measured side by side in the same way, or in fewer than 5 pairs of blocks.
+    """
+    launches = paired_ratios(measurement, baseline)
+    pairs = sorted(chain.from_iterable(launches))
+    if len(pairs) < PAIRS_NEEDED:
+        raise MeasurementError(
+            f"{len(pairs)} pairs of blocks are too few to compare, {PAIRS_NEEDED} are needed",
+            "Measure for longer: --seconds, --launches.",
+        )
+    generator = random.Random(0)
+    medians = sorted(_resampled_median(launches, generator) for _ in range(_DRAWS))
+    outside = 100 * (1 - confidence) / 2
+    return Interval(
+        estimate=_between(pairs, 50),
+        low=_between(medians, outside),
+        high=_between(medians, 100 - outside),
+        confidence=confidence,
+    )
+
+
+def confidence_of_look(look: int, overall: float = 0.95) -> float:
+    """The confidence of each bound at the first look at growing data, the second, …: all looks together keep `overall`.
+
+    Half of the error that is allowed goes to the first look, a quarter to the second, and so on, however many there
+    will be (alpha spending with Bonferroni's inequality; Lan and DeMets, Biometrika 70, 1983).
+    """
+    return 1 - (1 - overall) * 0.5**look
+
+
+def paired_ratios(measurement: Measurement, baseline: Measurement) -> list[list[float]]:
+    """For each launch the ratios of the medians of the blocks that ran side by side.
+
+    Raises:
+        MeasurementError: the two weren't measured side by side in the same way.
+    """
+    unlike = _differences(measurement, baseline)
+    if unlike:
+        raise MeasurementError(
+            f"{measurement.artifact.name} and {baseline.artifact.name} don't compare: {'; '.join(unlike)}",
+            "Measure both in one session: `edgekd profile` or `edgekd check` with --baseline.",
+        )
+    return [
+        [_ratio_of_medians(a, b) for a, b in zip(ours.blocks_ms, theirs.blocks_ms, strict=True)]
+        for ours, theirs in zip(measurement.launches, baseline.launches, strict=True)
+    ]
+
+
+def _ratio_of_medians(block: Sequence[float], other: Sequence[float]) -> float:
+    median = percentile(other, 50)
+    if median == 0:
+        raise MeasurementError("a block of the baseline took 0 ms", "Measure again: the file was edited or is damaged.")
+    return percentile(block, 50) / median
+
+
+def _differences(a: Measurement, b: Measurement) -> list[str]:
+    """In words, what of two measurements must be equal and isn't."""
+    found = [] if a.session == b.session else ["they are of different sessions"]
+    for part in ("environment", "protocol"):
+        ours, theirs = getattr(a, part), getattr(b, part)
+        for field in type(ours).model_fields:
+            mine, other = getattr(ours, field), getattr(theirs, field)
+            if mine != other:
+                found.append(f"{part}: {field} is {mine!r} and {other!r}")
+    if not found and _block_counts(a) != _block_counts(b):
+        found.append("their blocks aren't in pairs")
+    return found
+
+
+def _block_counts(measurement: Measurement) -> list[int]:
+    return [len(launch.blocks_ms) for launch in measurement.launches]
+
+
+def _resampled_median(launches: Sequence[Sequence[float]], generator: random.Random) -> float:
+    drawn = (generator.choices(launch, k=len(launch)) for launch in generator.choices(launches, k=len(launches)))
+    return _between(sorted(chain.from_iterable(drawn)), 50)
+
+
+def _between(ordered: Sequence[float], p: float) -> float:
+    position = (len(ordered) - 1) * p / 100
+    low = math.floor(position)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (position - low)

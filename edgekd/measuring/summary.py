@@ -1,0 +1,136 @@
+"""Measurements in words and figures, for people."""
+
+from collections.abc import Sequence
+from statistics import median
+
+from edgekd.errors import MeasurementError
+from edgekd.measuring.disturbance import wavering
+from edgekd.measuring.nodes import by_operator, by_provider, integer_coverage, total_ms
+from edgekd.measuring.statistics import percentile, ratio, samples_ms, samples_needed, upper_bound
+from edgekd.values import Measurement
+
+BOUNDS = "(≤ …) is the upper bound of the percentile, at 95 % confidence"
+
+_PERCENTILES = (50, 90, 95, 99)
+
+
+def rows(found: Sequence[Measurement]) -> list[list[str]]:
+    """A table with a column for each measurement; the first row holds the artifacts' names, the first column what."""
+    table = [["", *(m.artifact.name for m in found)]]
+    table += [[f"p{p}", *(_percentile(m, p) for m in found)] for p in _PERCENTILES]
+    table.append(["throughput", *(_throughput(m) for m in found)])
+    table.append(["load", *(_time([launch.load_ms for launch in m.launches]) for m in found)])
+    table.append(["first inference", *(_time([launch.first_ms for launch in m.launches]) for m in found)])
+    table.append(["peak memory", *(_peak(m) for m in found)])
+    table.append(["size on disk", *(_megabytes(m.artifact.disk_bytes) for m in found)])
+    table.append(["size gzipped", *(_megabytes(m.artifact.transfer_bytes) for m in found)])
+    table.append(["size by zstd", *(_megabytes(m.artifact.zstd_bytes) for m in found)])
+    if any(launch.energy_mj is not None for m in found for launch in m.launches):
+        table.append(["energy", *(_energy(m) for m in found)])
+    table.append(["precision", *(m.artifact.precision for m in found)])
+    table.append(["samples", *(_counts(m) for m in found)])
+    return table
+
+
+def _counts(m: Measurement) -> str:
+    launches = len(m.launches)
+    return f"{len(samples_ms(m)):,} in {launches} launch{'es' if launches != 1 else ''}"
+
+
+def _percentile(m: Measurement, p: float) -> str:
+    samples = samples_ms(m)
+    bound = upper_bound(samples, p)
+    if bound is None:
+        return f"needs {samples_needed(p)} samples"
+    return f"{percentile(samples, p):.4g} ms (≤ {bound:.4g})"
+
+
+def _time(times: Sequence[float]) -> str:
+    return f"{median(times):.4g} ms" if times else "not measured"
+
+
+def _peak(m: Measurement) -> str:
+    peaks = [launch.peak_bytes for launch in m.launches if launch.peak_bytes is not None]
+    return _megabytes(median(peaks)) if peaks else "not measured"
+
+
+def _energy(m: Measurement) -> str:
+    found = [launch.energy_mj for launch in m.launches if launch.energy_mj is not None]
+    return f"{median(found):.4g} mJ" if found else "not measured"
+
+
+def _throughput(m: Measurement) -> str:
+    """What one process does with inferences one after the other."""
+    samples = samples_ms(m)
+    if m.protocol.cadence_hz or not sum(samples):
+        return f"paced at {m.protocol.cadence_hz:g} Hz" if m.protocol.cadence_hz else "not measured"
+    return f"{1e3 * m.protocol.batch * len(samples) / sum(samples):,.1f} images/s"
+
+
+def _megabytes(count: float | None) -> str:
+    return "not measured" if count is None else f"{count / 1e6:.2f} MB"
+
+
+def comparison(m: Measurement, baseline: Measurement) -> str:
+    """How the latencies of two measurements relate, or why they don't."""
+    names = f"{m.artifact.name} ÷ {baseline.artifact.name}"
+    try:
+        found = ratio(m, baseline)
+    except MeasurementError as e:
+        return f"{names}: {e.message}"
+    return f"{names}: {found.estimate:.3f} of the latency ({found.low:.3f} to {found.high:.3f} at 95 %)"
+
+
+def conditions(m: Measurement) -> list[str]:
+    """On what and how it was measured, and what the device's state was."""
+    e, p = m.environment, m.protocol
+    threads = f"{p.threads} thread{'s' if p.threads > 1 else ''}"
+    where = f"{m.device} {e.cpu}, {e.cores} cores ({e.arch} {e.os} {e.os_version})"
+    loop = f"paced at {p.cadence_hz:g} Hz" if p.cadence_hz else "closed loop"
+    details = [threads, f"batch {p.batch}", loop, f"{p.inputs.partition(':')[0]} inputs"]
+    details += [] if p.spinning else ["threads sleep while they wait"]
+    details += [f"on CPUs {', '.join(map(str, p.affinity))}"] if p.affinity else []
+    details += ["on the same CPUs in turns"] if p.same_cpus else []
+    lines = [f"on {where}; {e.runtime} {e.runtime_version} {e.provider}, {', '.join(details)}"]
+    lines += [f"made again: {reason}" for reason in m.retaken]
+    return [*lines, *_states(m)]
+
+
+def _states(m: Measurement) -> list[str]:
+    """How clocks, temperature and canary changed from the first launch's beginning to the last one's end."""
+    before, after = (m.launches[0].before, m.launches[-1].after) if m.launches else (None, None)
+    if before is None or after is None:
+        return []
+    told = [f"governor {after.governor}"] if after.governor else []
+    if before.clocks_mhz and after.clocks_mhz:
+        told.append(f"fastest clock {max(before.clocks_mhz):.0f} → {max(after.clocks_mhz):.0f} MHz")
+    if before.temperatures_c and after.temperatures_c:
+        hottest = [max(state.temperatures_c.values()) for state in (before, after)]
+        told.append(f"hottest {hottest[0]:.0f} → {hottest[1]:.0f} °C")
+    if before.throttle_count is not None and after.throttle_count is not None:
+        told.append(f"throttled {after.throttle_count - before.throttle_count} times")
+    if (apart := wavering(m)) is not None:
+        told.append(f"the same piece of work took up to {apart:.0%} longer in one launch than in another")
+    return [f"state: {', '.join(told)}"] if told else []
+
+
+_COSTLIEST = 5
+
+
+def operator_rows(m: Measurement) -> list[list[str]]:
+    """A table of the operators that cost most; without a trace only its heading."""
+    rows = [["operator", "nodes", "time", "share"]]
+    if m.trace:
+        whole = total_ms(m.trace.nodes) or 1
+        for op, count, ms in by_operator(m.trace)[:_COSTLIEST]:
+            rows.append([op, str(count), f"{ms:.4g} ms", f"{ms / whole:.0%}"])
+    return rows
+
+
+def where(m: Measurement) -> str:
+    """Which providers run its nodes, and how much of it runs in integers."""
+    if m.trace is None:
+        return "nodes not measured"
+    providers = ", ".join(f"{count} nodes on {name}" for name, count in by_provider(m.trace).items())
+    integers, products = integer_coverage(m.trace)
+    return f"{providers}; {integers} of {products} convolutions and matrix products in integers"

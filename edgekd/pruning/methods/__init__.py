@@ -1,0 +1,1 @@
+"""Pruning methods, one a module; `edgekd.pruning._base` says what a module provides."""

@@ -1,0 +1,112 @@
+"""`study run`: every arm with every seed, kept as it is made; then costs, gains, the report and its plots."""
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+from edgekd import catalog
+from edgekd.data.identity import identity
+from edgekd.data.load import load_dataset
+from edgekd.data.subset import subset
+from edgekd.pipeline.job import Job
+from edgekd.pipeline.measuring import device_of_target
+from edgekd.progress import Progress
+from edgekd.store import Store, cache_folder
+from edgekd.studies._base import Arm, Scale, Study
+from edgekd.studies._outline import study
+from edgekd.studies._results import Plan, StudyResult
+from edgekd.studies.run.attempts import attempt, made, message
+from edgekd.studies.run.cells import Made, make
+from edgekd.studies.run.conclude import Cells, conclude
+from edgekd.studies.run.folder import require_same
+from edgekd.studies.run.job import Bench, recipe_of
+from edgekd.studies.run.match import settings_of
+from edgekd.studies.run.pace import for_as_long
+from edgekd.studies.run.teaching import School
+
+
+def run_study(
+    name: str,
+    scale: Scale,
+    out: Path,
+    *,
+    seeds: int,
+    target: str,
+    data: str | None = None,
+    device_url: str | None = None,
+    data_root: Path | None = None,
+    download: bool = False,
+    progress: Progress,
+) -> StudyResult:
+    """Run, or go on with, the study of that name in the folder `out`.
+
+    A cell that fails is told in the result, and the others go on.
+
+    Raises:
+        EdgekdError: there is no such study, data or target, or `out` holds one with other settings.
+    """
+    found, store, kind = study(name), Store(out), catalog.target(target)
+    with store.lock():
+        progress.stage("data", f"loading {data or scale.data}")
+        images = load_dataset(data or scale.data, root=data_root, download=download)
+        images = subset(images, train_per_class=scale.train_per_class, val_per_class=scale.val_per_class)
+        plan = Plan(
+            study=name,
+            data=data or scale.data,
+            data_fingerprint=identity(images),
+            scale=scale,
+            seeds=seeds,
+            target=kind.name,
+        )
+        require_same(out, plan)
+        arms = found.arms(scale)
+        # a wrong setting is told before anything is trained
+        recipes = [
+            recipe_of(plan, {**arm.settings, **choice}, 0, 1, kind) for arm in arms for choice in arm.choices or ({},)
+        ]
+        job = Job(
+            recipe=recipes[0],
+            target=kind,
+            budget=catalog.budget(recipes[0].budget),
+            data=images,
+            device=device_of_target(device_url, kind, progress),
+            run=store,
+            shared=Store(cache_folder(progress.note)),
+            progress=progress,
+        )
+        school = School(Bench(plan, job))
+        settled, cells = _cells(school, found, arms)
+        return conclude(school, found, settled, cells)
+
+
+def _cells(school: School, found: Study, arms: tuple[Arm, ...]) -> tuple[tuple[Arm, ...], Cells]:
+    """The arms with their choices made, and their cells, seed by seed: what is stopped early compares as a whole."""
+    progress, seeds = school.bench.job.progress, school.bench.plan.seeds
+    by_name = {arm.name: arm for arm in arms}
+    settled = {arm.name: attempt(partial(_settled, school, found, arm, by_name)) for arm in arms}
+    cells: dict[tuple[str, int], Made | Exception] = {}
+    for seed in range(seeds):
+        for arm in arms:
+            progress.stage("cell", f"{len(cells) + 1} of {len(arms) * seeds}: {arm.name}, seed {seed}")
+            cell = attempt(partial(_cell, school, settled[arm.name], seed, representations=found.REPRESENTATIONS))
+            if isinstance(cell, Exception):
+                progress.note(f"failed: {message(cell)}")
+            cells[arm.name, seed] = cell
+    return tuple(by_name[name] if isinstance(arm, Exception) else arm for name, arm in settled.items()), cells
+
+
+def _settled(school: School, found: Study, arm: Arm, arms: Mapping[str, Arm]) -> Arm:
+    """The arm with its choice made, and its epochs."""
+    if arm.as_fast_as:
+        settings = settings_of(
+            school.bench, arm, arms[arm.as_fast_as], school.teaching({"model": arm.settings["model"]})
+        )
+        arm = arm.model_copy(update={"settings": settings})
+    if arm.as_long_as:
+        arm = arm.model_copy(update={"settings": for_as_long(school, found, arm, arms[arm.as_long_as])})
+    return arm
+
+
+def _cell(school: School, arm: Arm | Exception, seed: int, *, representations: bool) -> Made:
+    settings = made(arm).settings
+    return make(school.bench.job_of(settings, seed), school.teaching(settings), representations=representations)

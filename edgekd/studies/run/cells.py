@@ -1,0 +1,73 @@
+"""One cell of a study: an arm with one seed, trained, tested, and its features looked at."""
+
+from dataclasses import dataclass, replace
+
+from edgekd.pipeline.job import Job
+from edgekd.pipeline.line import fresh, walk
+from edgekd.pipeline.net import Net
+from edgekd.store import fingerprint
+from edgekd.studies._results import Cell
+from edgekd.studies.run.pictures import Picture, picture
+from edgekd.studies.run.teaching import Teaching, Tested, tested
+from edgekd.training.step import on_threads
+from edgekd.values import Value
+from edgekd.values.result import Network
+from edgekd.zoo.structure import Structure
+
+
+@dataclass(frozen=True)
+class Made:
+    """A cell with its network."""
+
+    cell: Cell
+    net: Net
+    network: Network
+    tested: Tested
+    picture: Picture | None
+
+
+def make(job: Job, taught: Teaching, *, representations: bool) -> Made:
+    """Take every step of the job's recipe with its seed; raises whatever a step raises."""
+    own = replace(job, recipe=taught.recipe(job.recipe))
+    network, net = walk(beginning(own, taught), own.recipe.prune.ratio or 0.0, taught.lessons)
+    model = net.module()
+    with on_threads(taught.execution.threads):
+        found = tested(net, own, model)
+        seen = picture(own, net, model, taught) if representations else None
+    cell = Cell(
+        seed=own.recipe.seed,
+        test=found.test,
+        val=network.val,
+        training_seconds=round(net.seconds, 2),
+        representation=seen.representation if seen else None,
+    )
+    return Made(cell, net, network, found, seen)
+
+
+def untrained(job: Job, taught: Teaching) -> tuple[Network, Net]:
+    """The student of the job's recipe as it is before any training."""
+    steps = tuple(step for step in job.recipe.steps if step.do == "prune")
+    own = replace(job, recipe=taught.recipe(job.recipe).model_copy(update={"steps": steps}))
+    return walk(beginning(own, taught), own.recipe.prune.ratio or 0.0, taught.lessons)
+
+
+def beginning(job: Job, taught: Teaching) -> Net:
+    """The network before the first step: the recipe's student with random weights, else the teacher."""
+    return fresh(job) if job.recipe.student else Net(job, taught.weights, taught.network.sha256)
+
+
+class _Shape(Value):
+    model: str
+    layers: dict[str, dict[str, int]] | None = None
+    removed: tuple[str, ...] = ()
+    zeros: tuple[str, float] | None = None
+
+
+def structure_key(net: Net) -> str:
+    """The same for networks that differ by their weights alone: they cost the same."""
+    shape = _Shape(model=net.job.recipe.model)
+    if net.structure:
+        found = Structure.read(net.structure)
+        zeros = (found.method, found.ratio) if net.sparse else None
+        shape = shape.model_copy(update={"layers": found.layers, "removed": found.removed, "zeros": zeros})
+    return fingerprint({"structure": shape})[:12]

@@ -1,0 +1,46 @@
+"""From the cells to what a study concludes, and its files."""
+
+from collections.abc import Mapping, Sequence
+
+from edgekd.studies._base import Arm, Study
+from edgekd.studies._compare import compared, with_gains, with_tradeoffs
+from edgekd.studies._results import Failure, StudyResult
+from edgekd.studies.run.attempts import message
+from edgekd.studies.run.cells import Made
+from edgekd.studies.run.costs import costs_of
+from edgekd.studies.run.teaching import School
+from edgekd.studies.run.write import write
+
+Cells = Mapping[tuple[str, int], Made | Exception]
+"""By the arm's name and the seed."""
+
+
+def conclude(school: School, found: Study, arms: Sequence[Arm], cells: Cells) -> StudyResult:
+    """Export and measure one network of each structure, compare, and write the study's documents."""
+    job = school.bench.job
+    made = {key: cell for key, cell in cells.items() if isinstance(cell, Made)}
+    # the cell of the lowest seed stands last, so it stays
+    first = {name: cell for (name, _), cell in sorted(made.items(), key=lambda item: -item[0][1])}
+    teachers, costs = costs_of(school, arms, first)
+    rows = [
+        compared(arm, [cell.cell for (name, _), cell in made.items() if name == arm.name], costs.get(arm.name))
+        for arm in arms
+    ]
+    failures = [
+        Failure(arm=name, seed=seed, message=message(error))
+        for (name, seed), error in cells.items()
+        if isinstance(error, Exception)
+    ]
+    result = StudyResult(
+        title=found.TITLE,
+        paper=found.PAPER,
+        published=found.PUBLISHED,
+        differs=found.DIFFERS,
+        plan=school.bench.plan,
+        folder=str(job.run.root),
+        device=job.device.url if job.device else None,
+        teachers=tuple(teachers.values()),
+        arms=with_tradeoffs(with_gains(rows, arms), teachers),
+        failures=tuple(failures),
+    )
+    return write(job.run.root, result, {name: cell.picture for name, cell in first.items() if cell.picture})

@@ -1,0 +1,70 @@
+"""What the networks of a study cost: of each structure, one is exported and measured."""
+
+from collections.abc import Mapping, Sequence
+
+from edgekd.errors import UnsupportedModelError
+from edgekd.studies._base import Arm
+from edgekd.studies._results import Costs, Taught
+from edgekd.studies.run.cells import Made, structure_key
+from edgekd.studies.run.latency import TEACHER, File, Latency, export, latencies
+from edgekd.studies.run.teaching import School, Teaching
+from edgekd.values.result import Network
+
+
+def costs_of(
+    school: School, arms: Sequence[Arm], first: Mapping[str, Made]
+) -> tuple[dict[str, Taught], dict[str, Costs]]:
+    """The teachers by their model, and each arm's costs by its name.
+
+    Args:
+        school: the teachers.
+        arms: all of them.
+        first: one cell of each arm that has any.
+    """
+    teachers, costs = {}, {}
+    for model in dict.fromkeys(str(arm.settings["model"]) for arm in arms if arm.name in first):
+        mine = [arm for arm in arms if arm.settings["model"] == model and arm.name in first]
+        taught = school.teaching(mine[0].settings)
+        found = _of_students(school, taught, {arm.name: first[arm.name] for arm in mine})
+        costs.update({name: cost for name, cost in found.items() if name != TEACHER})
+        teachers[model] = Taught(
+            model=model,
+            test=taught.tested.test,
+            val=taught.network.val,
+            epochs=taught.network.epochs,
+            costs=found[TEACHER],
+        )
+    return teachers, costs
+
+
+def _of_students(school: School, taught: Teaching, made: Mapping[str, Made]) -> dict[str, Costs]:
+    """The costs of one teacher's students by their arms, and its own."""
+    job = school.bench.job
+    teacher = export(taught.net, f"{taught.network.origin} {TEACHER}")
+    keys = {name: structure_key(cell.net) for name, cell in made.items()}
+    files: dict[str, File] = {}
+    for name, key in keys.items():
+        net = made[name].net
+        try:
+            files[key] = files.get(key) or export(net, name)
+        except UnsupportedModelError as e:
+            job.progress.note(f"{name}: {e.message}")
+    measured = latencies(job, teacher, files)
+    found = {TEACHER: _costs(taught.network, taught.tested.nonzero, teacher, measured.get(TEACHER))}
+    for name, key in keys.items():
+        if key in files:
+            cell = made[name]
+            found[name] = _costs(cell.network, cell.tested.nonzero, files[key], measured.get(key))
+    return found
+
+
+def _costs(network: Network, nonzero: int, file: File, latency: Latency | None) -> Costs:
+    return Costs(
+        parameters=network.parameters,
+        nonzero=nonzero,
+        macs=network.macs,
+        disk_bytes=file.artifact.disk_bytes,
+        transfer_bytes=file.artifact.transfer_bytes,
+        median_ms=latency.median_ms if latency else None,
+        latency=latency.ratio if latency else None,
+    )

@@ -1,0 +1,90 @@
+"""Which of an arm's choices makes it as fast as another arm, measured untrained: latency doesn't depend on weights."""
+
+import math
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+
+from edgekd.errors import EdgekdError, StorageError, UnsupportedModelError
+from edgekd.pipeline.students import Students
+from edgekd.store import fingerprint, remembered
+from edgekd.studies._base import Arm, Settings
+from edgekd.studies.run.cells import untrained
+from edgekd.studies.run.job import Bench
+from edgekd.studies.run.latency import export, latencies
+from edgekd.studies.run.teaching import Teaching
+from edgekd.values import Value
+
+_ASKED = "asked"
+
+
+class Chosen(Value):
+    """One of an arm's choices."""
+
+    index: int
+    why: str
+
+
+def settings_of(bench: Bench, arm: Arm, other: Arm, taught: Teaching) -> Settings:
+    """The arm's settings with the choice that makes it as fast as the other; as few multiply-accumulates where nothing
+    is measured.
+
+    Raises:
+        UnsupportedModelError: none of the choices can be made.
+    """
+    device = bench.job.device.url if bench.job.device else None
+    key = fingerprint({"arm": arm, "other": other, "teacher": taught.net.key, "device": device})[:12]
+    path = bench.job.run.root / "matched" / f"{key}.json"
+    chosen = remembered(path, Chosen, lambda: _choose(bench, arm, other, taught))
+    bench.job.progress.note(f"{arm.name}: {chosen.why}")
+    return {**arm.settings, **arm.choices[chosen.index]}
+
+
+def _choose(bench: Bench, arm: Arm, other: Arm, taught: Teaching) -> Chosen:
+    bench.job.progress.stage("match", f"{arm.name}: looking for what is as fast as {other.name}")
+    options = {str(i): {**arm.settings, **choice} for i, choice in enumerate(arm.choices)}
+    found = _costs(bench, {_ASKED: other.settings, **options}, taught)
+    if len(found) < 2 or _ASKED not in found:
+        raise UnsupportedModelError(f"{arm.name}: none of its choices can be compared with {other.name}")
+    wanted = found.pop(_ASKED)
+    # where one was measured and another couldn't be, they don't compare
+    alike = {key: cost for key, cost in found.items() if cost[1] == wanted[1]}
+    best = min(alike or found, key=lambda key: abs(math.log(found[key][0] / wanted[0])))
+    text = f"{arm.choices[int(best)]} has {found[best][0]:.3f} of the teacher's {found[best][1]}"
+    return Chosen(index=int(best), why=f"{text}, {other.name} {wanted[0]:.3f}")
+
+
+def _costs(bench: Bench, options: Mapping[str, Settings], taught: Teaching) -> dict[str, tuple[float, str]]:
+    """Of each option, its ratio to the teacher's latency if that is measured, else to its multiply-accumulates."""
+    files, found = {}, {}
+    _prune(bench, options.values(), taught)
+    for key, settings in options.items():
+        job = bench.job_of(settings, 0)
+        try:
+            network, net = untrained(job, taught)
+            files[key] = export(net, key)
+        except StorageError:
+            raise
+        except EdgekdError as e:
+            job.progress.note(f"{settings}: left out: {e.message}")
+            continue
+        found[key] = (network.macs / taught.network.macs, "multiply-accumulates")
+    teacher = export(taught.net, "teacher")
+    measured = latencies(job, teacher, files)
+    return {key: (measured[key].ratio.estimate, "latency") if key in measured else found[key] for key in found}
+
+
+def _prune(bench: Bench, options: Iterable[Settings], taught: Teaching) -> None:
+    """Prune to all the ratios of one method in one process, which takes longer to start than to prune; what can't be
+    is told where it is asked for.
+    """
+    methods: dict[str, list[Settings]] = {}
+    for settings in options:
+        if "prune.ratio" in settings:
+            methods.setdefault(repr([settings.get(f"prune.{key}") for key in ("method", "options")]), []).append(
+                settings
+            )
+    for alike in methods.values():
+        job = bench.job_of(alike[0], 0)
+        with Students(job, taught.weights, taught.network.sha256) as students, suppress(UnsupportedModelError):
+            for settings in alike:
+                students.at(settings["prune.ratio"])

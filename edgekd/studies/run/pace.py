@@ -1,0 +1,67 @@
+"""For how many epochs an arm trains so that it takes as long as another, found by timing a few batches of each."""
+
+import tempfile
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from edgekd.data.subset import subset
+from edgekd.errors import EdgekdError
+from edgekd.pipeline.line import walk
+from edgekd.store import Store, fingerprint, remembered
+from edgekd.studies._base import Arm, Settings, Study
+from edgekd.studies.run.cells import beginning
+from edgekd.studies.run.teaching import School
+from edgekd.values import PositiveInt, Value
+
+_BATCHES = 10
+_EPOCHS = 2
+"""That are timed: one of each of two steps."""
+
+
+class Pace(Value):
+    """The epochs of an arm."""
+
+    epochs: PositiveInt
+    why: str
+
+
+def for_as_long(school: School, found: Study, arm: Arm, other: Arm) -> Settings:
+    """The settings of an arm, whose choice is made, for as many epochs in all of its steps as take the other's time.
+
+    Both ask their teacher anew for it, as a single training would. The teacher's own training isn't counted.
+    """
+    bench = school.bench
+    key = fingerprint({"arm": arm, "other": other, "teacher": school.teaching(arm.settings).lessons.key})[:12]
+    path = bench.job.run.root / "matched" / f"epochs-{key}.json"
+    pace = remembered(path, Pace, lambda: _pace(school, found, arm, other))
+    bench.job.progress.note(f"{arm.name}: {pace.why}")
+    return _of_epochs(school, found, arm, pace.epochs)
+
+
+def _pace(school: School, found: Study, arm: Arm, other: Arm) -> Pace:
+    school.bench.job.progress.stage("match", f"{arm.name}: looking for how long it trains")
+    asked, own = (_seconds(school, _of_epochs(school, found, one, _EPOCHS)) for one in (other, arm))
+    epochs = max(1, round(school.bench.plan.scale.epochs * asked / own))
+    return Pace(epochs=epochs, why=f"{epochs} epochs, as one takes {own / asked:.2f} times one of {other.name}")
+
+
+def _of_epochs(school: School, found: Study, arm: Arm, epochs: int) -> Settings:
+    """The settings of the arm for so many epochs in all."""
+    scale = school.bench.plan.scale.model_copy(update={"epochs": epochs})
+    (again,) = (one for one in found.arms(scale) if one.name == arm.name)
+    chosen = {key: arm.settings[key] for choice in arm.choices[:1] for key in choice}
+    return {**again.settings, **chosen, "recover.epochs": epochs}
+
+
+def _seconds(school: School, settings: Settings) -> float:
+    """What the trainings of an arm take on a few images; nothing of it is kept."""
+    job, taught = school.bench.job_of(settings, 0), school.teaching(settings)
+    images = _BATCHES * job.recipe.recover.batch_size
+    with suppress(EdgekdError):  # of a user's own kind of data no part can be taken
+        job = replace(job, data=subset(job.data, train_per_class=-(-images // len(job.data.classes))))
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder))
+        own = replace(job, recipe=taught.recipe(job.recipe), run=store, shared=store)
+        _, net = walk(beginning(own, taught), own.recipe.prune.ratio or 0.0, taught.lessons)
+    return net.seconds

@@ -1,0 +1,41 @@
+"""What students have learned to see: their features before the last layer against the teacher's."""
+
+from torch import nn
+
+from edgekd.pipeline.job import Job
+from edgekd.pipeline.net import Net
+from edgekd.studies._results import Representation
+from edgekd.studies.run.features import embeddings, linear_cka, plane, probe
+from edgekd.studies.run.teaching import TEST_IMAGES, Teaching
+from edgekd.values import Accuracy, Value
+
+_PROBE_IMAGES = 5000
+_SHOWN_IMAGES = 500
+
+
+class Picture(Value):
+    """A network's features of test images."""
+
+    representation: Representation
+    points: tuple[tuple[float, float], ...]
+    """Of some of them, in the plane of most variance."""
+    labels: tuple[int, ...]
+
+
+def picture(job: Job, net: Net, model: nn.Module, taught: Teaching) -> Picture:
+    """The features of a student beside the teacher's of the same images; raises as `features.embeddings`."""
+    inputs = {"student": net.key, "teacher": taught.net.key, "data": [job.data.name, job.images]}
+    return job.run.stage("picture", inputs, Picture, lambda _: _picture(job, model, taught))[0]
+
+
+def _picture(job: Job, model: nn.Module, taught: Teaching) -> Picture:
+    features, labels = embeddings(model, job.data.test, TEST_IMAGES)
+    learned = embeddings(model, job.data.train, _PROBE_IMAGES)
+    right = (probe(*learned, features) == labels).sum()
+    accuracy = Accuracy(correct=int(right), images=len(labels), dataset=job.data.name, split="test")
+    shown = plane(features)[:_SHOWN_IMAGES]
+    return Picture(
+        representation=Representation(cka=linear_cka(features, taught.features), probe=accuracy),
+        points=tuple((round(x, 4), round(y, 4)) for x, y in shown.tolist()),
+        labels=tuple(labels[:_SHOWN_IMAGES].tolist()),
+    )

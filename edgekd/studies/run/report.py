@@ -1,0 +1,182 @@
+"""The Markdown report of a study."""
+
+from collections.abc import Sequence
+
+from edgekd.report.cells import interval, table
+from edgekd.studies._results import Compared, Gain, StudyResult, Taught, Tradeoff
+from edgekd.values import Interval
+
+_NONE = "–"
+
+
+def markdown(result: StudyResult) -> str:
+    """The whole report; every number in it is in the study's JSON document too."""
+    parts = [
+        f"# {result.title}",
+        result.paper,
+        how(result),
+        "## Results",
+        _markdown_table(arm_rows(result)),
+        intervals(result),
+        "## Trade-offs",
+        _markdown_table(tradeoff_rows(result)),
+        _TRADEOFFS,
+        *_representations(result),
+        "## The paper's own numbers",
+        *_published(result),
+        *_failures(result),
+        *_files(result),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+_TRADEOFFS = (
+    "Against the teacher. Drop: test accuracy lost, in points. Pareto rank 1: no other student of that teacher is at "
+    "least as good in accuracy, transfer size and latency and better in one; rank 2: the same without those of rank 1. "
+    "Score, edgekd's own: halvings of the latency less points of accuracy lost, log2(1 ÷ latency ratio) − drop."
+)
+
+
+def how(result: StudyResult) -> str:
+    """What was trained on what, and measured where."""
+    plan, scale = result.plan, result.plan.scale
+    images = (
+        f"{scale.train_per_class} training images of each class" if scale.train_per_class else "all training images"
+    )
+    where = f"measured on `{result.device}`" if result.device else f"not measured: no device of target {plan.target}"
+    return (
+        f"Study `{plan.study}` at scale {scale.name}: {plan.data}, {images}; {scale.epochs} epochs an arm unless its "
+        f"row says otherwise, teachers {scale.teacher_epochs}; seeds 0 to {plan.seeds - 1}. The epoch was chosen on "
+        f"the validation split; accuracy is that of the network on the whole test split, in fp32. Latency: fp32 files, "
+        f"{where}. What was trained from scratch learned at a rate of {scale.learning_rate_from_scratch:g}, the rest "
+        f"at {scale.learning_rate:g}."
+    )
+
+
+def arm_rows(result: StudyResult) -> list[list[str]]:
+    """Teachers and arms, a row each below the headings."""
+    columns = list(dict.fromkeys(factor for arm in result.arms for factor in arm.factors))
+    header = [*columns, "test accuracy", "gain in points (95 %)", "parameters", "not zero", "MACs"]
+    header += ["fp32 bytes", "gzip bytes", "latency ÷ teacher's (95 %)", "training"]
+    teachers = [_teacher_row(teacher, len(columns)) for teacher in result.teachers]
+    return [header, *teachers, *(_arm_row(arm, columns) for arm in result.arms)]
+
+
+def _teacher_row(teacher: Taught, columns: int) -> list[str]:
+    name = [f"teacher {teacher.model}", *[""] * (columns - 1)]
+    return [*name, f"{teacher.test.top1:.2%}", _NONE, *_cost_cells(teacher.costs), "1", f"{teacher.epochs} epochs"]
+
+
+def _arm_row(arm: Compared, columns: Sequence[str]) -> list[str]:
+    names = [arm.factors.get(column, "") for column in columns]
+    costs = [*_cost_cells(arm.costs), interval(arm.costs.latency)] if arm.costs else [_NONE] * 6
+    seconds = [cell.training_seconds for cell in arm.cells]
+    epochs = f", {arm.settings['recover.epochs']} epochs" if "recover.epochs" in arm.settings else ""
+    training = f"{sum(seconds) / len(seconds):.0f} s{epochs}" if seconds else _NONE
+    return [*names, _accuracy(arm), _gain(arm.gain), *costs, training]
+
+
+def _cost_cells(costs: object) -> list[str]:
+    names = ("parameters", "nonzero", "macs", "disk_bytes", "transfer_bytes")
+    return [f"{getattr(costs, name):,}" for name in names]
+
+
+def _accuracy(arm: Compared) -> str:
+    if arm.accuracy is None:
+        return "failed"
+    spread = f" ± {100 * arm.deviation:.2f}" if arm.deviation is not None else ""
+    return f"{100 * arm.accuracy:.2f}{spread} % ({len(arm.cells)})"
+
+
+def _gain(gain: Gain | None) -> str:
+    if gain is None:
+        return _NONE
+    if gain.interval is None:
+        return f"{gain.points:+.2f} ({'one seed' if gain.seeds == 1 else 'the same for all seeds'})"
+    return f"{gain.points:+.2f} [{gain.interval.low:+.2f}, {gain.interval.high:+.2f}]"
+
+
+def intervals(result: StudyResult) -> str:
+    """What the gains are, and what so many intervals mean together."""
+    gains = [arm.gain for arm in result.arms if arm.gain]
+    if not gains:
+        return ""
+    found = [gain.interval for gain in gains if gain.interval]
+    text = (
+        "± is the standard deviation over the seeds, whose number is in brackets. A gain is the mean of the "
+        "differences to its control, seed by seed, with Student's interval: that of `distilled` is against the same "
+        "network from `labels`, that of `inherited` from labels against `scratch`; where it is another, see "
+        "`gain.control` in result.json."
+    )
+    if not found:
+        return f"{text} One seed has no interval."
+    clear = sum(not _holds_zero(one) for one in found)
+    return (
+        f"{text} Of {len(found)} intervals, each at 95 %, {clear} leave 0 out; if no gain were real, about "
+        f"{0.05 * len(found):.1f} would by chance."
+    )
+
+
+def _holds_zero(found: Interval) -> bool:
+    return found.low <= 0 <= found.high
+
+
+def tradeoff_rows(result: StudyResult) -> list[list[str]]:
+    """The arms' trade-offs, a row each below the headings."""
+    header = ["arm", "drop", "parameter ratio", "transfer ratio", "latency ratio", "Pareto rank", "score"]
+    return [header, *([arm.name, *_tradeoff(arm.tradeoff)] for arm in result.arms if arm.tradeoff)]
+
+
+def _tradeoff(found: Tradeoff) -> list[str]:
+    return [
+        f"{found.drop_points:+.2f}",
+        f"{found.parameter_ratio:.3f}",
+        f"{found.transfer_ratio:.3f}",
+        f"{found.latency_ratio:.3f}" if found.latency_ratio is not None else "not measured",
+        str(found.pareto_rank),
+        f"{found.score:+.2f}" if found.score is not None else _NONE,
+    ]
+
+
+def _representations(result: StudyResult) -> list[str]:
+    rows = []
+    for arm in result.arms:
+        seen = [cell.representation for cell in arm.cells if cell.representation]
+        if seen:
+            probes = [one.probe.top1 for one in seen]
+            kernels = [one.cka for one in seen]
+            rows.append([arm.name, f"{sum(probes) / len(seen):.2%}", f"{sum(kernels) / len(seen):.3f}"])
+    if not rows:
+        return []
+    text = (
+        "Of the features before the last layer, means over the seeds: the accuracy of a linear classifier fitted to "
+        "them (ridge regression), and their linear centred kernel alignment with the teacher's (Kornblith et al., "
+        "2019), from 0 to 1."
+    )
+    return ["## Representations", table(["arm", "linear probe", "CKA with the teacher"], rows), text]
+
+
+def _published(result: StudyResult) -> list[str]:
+    rows = [[one.what, one.value, one.data, one.epochs] for one in result.published]
+    numbers = table(["what", "the paper", "its data", "its epochs"], rows) if rows else "There is no other paper."
+    plan = result.plan
+    ours = (
+        f"Here: {plan.data}, {plan.scale.epochs} epochs. The numbers above don't compare with the table, but in kind."
+    )
+    return [numbers, ours if rows else "", "\n".join(f"- {text}" for text in result.differs)]
+
+
+def _failures(result: StudyResult) -> list[str]:
+    if not result.failures:
+        return []
+    rows = [[one.arm, str(one.seed), one.message.replace("|", "\\|").replace("\n", " ")] for one in result.failures]
+    return ["## Failed", table(["arm", "seed", "why"], rows)]
+
+
+def _files(result: StudyResult) -> list[str]:
+    plots = [f"![{name}]({path})" for name, path in result.files.items() if path.endswith(".png")]
+    return [*(["## Plots", *plots] if plots else []), *(f"- {text}" for text in result.remarks)]
+
+
+def _markdown_table(rows: Sequence[Sequence[str]]) -> str:
+    return table(rows[0], rows[1:]) if len(rows) > 1 else "Nothing could be compared."

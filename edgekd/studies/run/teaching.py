@@ -1,0 +1,136 @@
+"""The teacher of an arm: trained once for a study, with the arithmetic that all of its students train in."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from edgekd.data.dataset import Images
+from edgekd.pipeline.classifier import require_classifier
+from edgekd.pipeline.job import Job
+from edgekd.pipeline.learn import Lessons, two_images
+from edgekd.pipeline.line import fresh
+from edgekd.pipeline.net import Net
+from edgekd.pipeline.teacher import lessons, teacher
+from edgekd.store import fingerprint, remembered
+from edgekd.studies.run.attempts import attempt, made
+from edgekd.studies.run.features import embeddings
+from edgekd.studies.run.job import Bench
+from edgekd.training.evaluate import evaluate
+from edgekd.training.execution import choose_execution
+from edgekd.training.objective import build_objective
+from edgekd.values import Accuracy, Recipe, Recovery, Value, document
+from edgekd.values.result import Execution, Network
+from edgekd.zoo.cost import nonzero
+
+_WAYS = {"precision", "memory_format", "threads"}
+
+TEST_IMAGES = 2000
+"""Of which features are compared."""
+
+
+class Tested(Value):
+    """A network on the test set."""
+
+    test: Accuracy
+    nonzero: int
+
+
+@dataclass(frozen=True)
+class Teaching:
+    """A teacher, and how its students learn."""
+
+    model: nn.Module
+    network: Network
+    weights: Path
+    tested: Tested
+    lessons: Lessons
+    """Its own, or those of the ensemble that it is in."""
+    execution: Execution
+    test: Images
+    net: Net
+
+    @cached_property
+    def features(self) -> Tensor:
+        """Its own of test images, as `features.embeddings` gives them."""
+        return embeddings(self.model, self.test, TEST_IMAGES)[0]
+
+    def recipe(self, stated: Recipe) -> Recipe:
+        """The recipe of a student, in this arithmetic."""
+        ways = self.execution.model_dump(exclude={"images_per_second"})
+        return stated.model_copy(update={"recover": stated.recover.model_copy(update=ways)})
+
+
+def teaching(job: Job) -> Teaching:
+    """The teacher of a job of seed 0; raises as `pipeline.classifier` and `pipeline.teacher`."""
+    require_classifier(job)
+    network, model, weights = teacher(job)
+    net = Net(job, weights, network.sha256)
+    return Teaching(
+        model=model,
+        network=network,
+        weights=weights,
+        tested=tested(net, job, model),
+        lessons=lessons(_alike(job, network.execution), network, model),
+        execution=_execution(job, model, network.execution),
+        test=job.data.test,
+        net=net,
+    )
+
+
+def _alike(job: Job, execution: Execution | None) -> Job:
+    """The job whose further teachers train in the first one's arithmetic: they have its architecture."""
+    if execution is None:
+        return job
+    settings = job.recipe.teacher.model_copy(update=execution.model_dump(include=_WAYS))
+    return replace(job, recipe=job.recipe.model_copy(update={"teacher": settings}))
+
+
+def tested(net: Net, job: Job, model: nn.Module) -> Tested:
+    """A network, which is at hand as `model`, on the test set, in fp32."""
+
+    def build(_: Path) -> Tested:
+        score = evaluate(model, job.data.test)
+        test = Accuracy(correct=score.correct, images=score.images, dataset=job.data.name, split="test")
+        return Tested(test=test, nonzero=nonzero(model))
+
+    return job.run.stage("tested", {"network": net.key, "data": [job.data.name, job.images]}, Tested, build)[0]
+
+
+def _execution(job: Job, model: nn.Module, own: Execution | None) -> Execution:
+    """The fastest arithmetic for a student of this teacher, timed once, distilling as edgekd does by default.
+
+    A pruned student takes that of the network which it is pruned from, its teacher's own: arms that are compared should
+    not differ by it.
+    """
+    recipe, settings = job.recipe, job.recipe.recover
+    if own and not recipe.student:
+        settings = settings.model_copy(update=own.model_dump(include=_WAYS))
+    key = fingerprint({"teacher": job.identity, "student": recipe.student, "settings": settings})
+
+    def timed() -> Execution:
+        student = fresh(job).module() if recipe.student else job.network()
+        objective = build_objective(Recovery().losses, student, model, two_images(job))
+        return choose_execution(student, job.data, settings, objective, model)
+
+    return remembered(job.run.root / "execution" / f"{key[:12]}.json", Execution, timed)
+
+
+@dataclass(frozen=True)
+class School:
+    """The teachers of a study, each made when the first of its students comes."""
+
+    bench: Bench
+    _known: dict[str, Teaching | Exception] = field(default_factory=dict)
+
+    def teaching(self, settings: Mapping[str, Any]) -> Teaching:
+        """The teacher of the arms with these settings; raises as `teaching`, and the same error again."""
+        job = self.bench.job_of(settings, 0)
+        own = {key: getattr(job.recipe, key) for key in ("model", "student", "weights", "teacher")}
+        key = fingerprint({**own, "tutors": [document(tutor) for tutor in job.recipe.tutors]})
+        if key not in self._known:
+            self._known[key] = attempt(lambda: teaching(job))
+        return made(self._known[key])

@@ -1,0 +1,264 @@
+"""The training engine: a model learns from labels, from a teacher, or from both, by any loss of `training.losses`."""
+
+import copy
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from edgekd.data.dataset import Dataset
+from edgekd.data.identity import identity as data_identity
+from edgekd.errors import EdgekdError, UnsupportedModelError
+from edgekd.progress import Progress
+from edgekd.recipe import default_epochs
+from edgekd.store import fingerprint
+from edgekd.training import processes
+from edgekd.training.cache import MOST_BYTES, TeacherCache, open_cache
+from edgekd.training.checkpoint import State, read_state, write_state
+from edgekd.training.epoch import DivergedError, Epoch, Run, train_epoch
+from edgekd.training.evaluate import Score
+from edgekd.training.forward import logits
+from edgekd.training.objective import Objective
+from edgekd.training.step import learner, on_threads, place, place_images
+from edgekd.training.teacher import frozen
+from edgekd.training.trackers._base import Tracker
+from edgekd.values import Training, Value, document
+from edgekd.values.result import Execution
+from edgekd.zoo.identity import digest, identity
+
+_SHOWN_DIGITS = 16
+_LOWER, _CLIP = 10, 1.0
+"""What a second try divides the learning rate by, and the greatest norm of its gradients. torchvision's squeezenet1_1,
+which normalises nothing, died at 0.1, and after more steps at 0.01; clipped, it learned.
+"""
+
+
+class Trained(Value):
+    """How a training went, epoch by epoch."""
+
+    history: tuple[Epoch, ...]
+    features_alone: bool = False
+    """Whether nothing that was learned shows in the validation accuracy."""
+    learning_rate: float | None = None
+    """Its highest, where the settings' one made the training diverge; gradients were clipped then."""
+
+    @property
+    def epochs(self) -> int:
+        """Epochs run."""
+        return len(self.history)
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch, from 1, with the most correct validation images; the later of equals, and the last one where only
+        features were learned.
+        """
+        if self.features_alone:
+            return self.epochs
+        return max(range(1, self.epochs + 1), key=lambda epoch: (self.history[epoch - 1].validation.correct, epoch))
+
+    @property
+    def validation(self) -> Score:
+        """The validation score of the best epoch."""
+        return self.history[self.best_epoch - 1].validation
+
+    @property
+    def seconds(self) -> float:
+        """What training took over all epochs, without validation."""
+        return sum(e.seconds for e in self.history)
+
+    @property
+    def images_per_second(self) -> float:
+        """Training images a second over all epochs."""
+        return sum(e.images for e in self.history) / max(1e-9, self.seconds)
+
+
+def train(
+    model: nn.Module,
+    data: Dataset,
+    settings: Training,
+    *,
+    seed: int,
+    execution: Execution,
+    objective: Objective,
+    teacher: nn.Module | None = None,
+    cache: Path | None = None,
+    keep_zeros: bool = False,
+    checkpoint: Path,
+    progress: Progress,
+    tracker: Tracker | None = None,
+) -> Trained:
+    """Train the model, in place, on `data.train`; it ends on the CPU, in evaluation mode, with the weights of the
+    epoch that classified most of `data.val` correctly. `data.test` isn't read.
+
+    A training that diverges begins once more, at a tenth of the learning rate and with clipped gradients, and says so.
+
+    Processes that `processes.together` joined each learn from their part of every batch; the first one writes.
+
+    After every epoch the file `checkpoint` is replaced. Called again with the same arguments, a training that was
+    stopped goes on after its last whole epoch and, on the same machine, ends with the same weights bit by bit; one
+    that had ended gives its result at once. A checkpoint of other arguments is overwritten. Every random number is a
+    function of seed and epoch.
+
+    Args:
+        model: gives logits (B, classes) for images (B, C, H, W).
+        data: its images are normalised; each epoch sees its own augmented view, the teacher the same as the model.
+        settings: `epochs` of None means `recipe.default_epochs`.
+        seed: of the views and of dropout; the model's own initial weights are the caller's.
+        execution: as `execution.choose_execution` found.
+        objective: what to minimise, built for these networks; its projections learn too.
+        teacher: what it sees goes to the objective; it isn't changed.
+        cache: a folder for what the teacher says of the views, for other students that see the same ones.
+        keep_zeros: whether weights of convolutions and linear layers that are zero stay so: they were pruned.
+        checkpoint: where to keep the training's state.
+        progress: told the images done of all that training sees.
+        tracker: told every epoch.
+
+    Raises:
+        UnsupportedModelError: the output isn't one logit for each class of the data.
+        DivergedError: the loss is no longer finite, or the network no longer learns, at the lower rate too.
+        StorageError: the checkpoint can't be written.
+    """
+    settings = settings.model_copy(update={"epochs": settings.epochs or default_epochs(len(data.train))})
+    _require_equal_parts(settings.batch_size)
+    student = learner(model, objective, settings, execution, keep_zeros=keep_zeros)
+    images, _ = next(iter(data.val.batches(settings.batch_size)))
+    _require_classes(model, place_images(images, execution, student.device), data)
+    run = Run(student, None, data, settings, seed, checkpoint, progress, tracker=tracker)
+    key = _key(run, teacher)
+    run = replace(run, learner=replace(student, loss=processes.joined(student.loss)))
+    if teacher is not None:
+        features = objective.teacher_taps is not None
+        prepared = frozen(teacher, images, execution, student.device, whole=features)
+        kept = None if features or cache is None else _cache(cache, run, teacher)
+        run = replace(run, teacher=prepared, cache=kept)
+    with on_threads(execution.threads):
+        history, lowered = _learn(run, key)
+    place(model, Execution(), torch.device("cpu")).eval()
+    return Trained(history=tuple(history), features_alone=objective.features_alone, learning_rate=lowered)
+
+
+def _learn(run: Run, key: str) -> tuple[list[Epoch], float | None]:
+    """Train at the settings' learning rate, or if that diverges or is known to, at a lower one, which is given too, and
+    with clipped gradients.
+    """
+    first, rate = copy.deepcopy(_start(run, key)), run.settings.learning_rate / _LOWER
+    slower = run.settings.model_copy(update={"learning_rate": rate})
+    careful = replace(run, settings=slower, learner=replace(run.learner, clip=_CLIP))
+    careful_key = f"{key}, at {rate:g}"
+    if processes.agreed(read_state(run.checkpoint, careful_key) is not None):
+        return _finish(careful, _begin(careful, careful_key)), rate
+    try:
+        return _finish(run, _begin(run, key)), None
+    except DivergedError as e:
+        again = f"it begins again at a tenth of that, at most {rate:g}, with gradients clipped to a norm of {_CLIP:g}"
+        run.progress.note(f"{e.message}: {again}")
+    if processes.rank() == 0:
+        run.checkpoint.unlink(missing_ok=True)
+    _restore(run, first)
+    return _finish(careful, replace(first, key=careful_key)), rate
+
+
+def _key(run: Run, teacher: nn.Module | None) -> str:
+    """What the trained weights depend on; read before the first step."""
+    learner = run.learner
+    return fingerprint(
+        {
+            "model": _network(run, learner.model),
+            "teacher": _network(run, teacher) if teacher is not None else None,
+            "data": data_identity(run.data),
+            "settings": run.settings,
+            "seed": run.seed,
+            "execution": learner.execution.model_copy(update={"images_per_second": {}}),
+            "objective": [repr(learner.objective), digest(learner.objective)],
+            "device": learner.device.type,
+            "keep_zeros": len(learner.zeros),
+            "processes": processes.count(),
+        }
+    )
+
+
+def _network(run: Run, model: nn.Module) -> list[str]:
+    """What a network computes, and with which weights."""
+    return [identity(model, run.data.train.shape), digest(model)]
+
+
+def _require_equal_parts(batch_size: int) -> None:
+    if batch_size % processes.count():
+        what = f"a batch of {batch_size} images can't be shared equally by {processes.count()} processes"
+        raise EdgekdError(what, "Set batch_size to a multiple of --nproc-per-node.")
+
+
+def _cache(folder: Path, run: Run, teacher: nn.Module) -> TeacherCache | None:
+    """The cache of what this teacher says of these views below `folder`; None if it would be too large."""
+    if 4 * len(run.data.classes) * run.images * run.epochs > MOST_BYTES:
+        run.progress.note(f"the teacher's outputs would take more than {MOST_BYTES / 1e9:g} GB: they aren't kept")
+        return None
+    made_by = {
+        "teacher": _network(run, teacher),
+        "data": data_identity(run.data),
+        "seed": run.seed,
+        "images": [run.images, processes.rank(), processes.count()],
+        "precision": run.learner.execution.teacher_precision,
+        "device": run.learner.device.type,
+    }
+    return open_cache(folder / fingerprint(made_by)[:_SHOWN_DIGITS], made_by)
+
+
+def _require_classes(model: nn.Module, images: Tensor, data: Dataset) -> None:
+    model.eval()
+    with torch.inference_mode():
+        given = logits(model, images, "fp32").shape[1]
+    if given != len(data.classes):
+        what = f"the model tells {given} classes apart, {data.name} has {len(data.classes)}"
+        raise UnsupportedModelError(what, f"Build the model for {len(data.classes)} classes.")
+
+
+def _begin(run: Run, key: str) -> State:
+    """The state to go on from: the checkpoint's, or that before the first epoch."""
+    state = processes.agreed(read_state(run.checkpoint, key))
+    if state is None:
+        if run.checkpoint.exists():
+            run.progress.note(f"{run.checkpoint} is of another training; starting again")
+        return _start(run, key)
+    _restore(run, state)
+    return state
+
+
+def _start(run: Run, key: str) -> State:
+    """The state that the networks are in, before the first epoch."""
+    learner = run.learner
+    parts = (learner.model, learner.optimizer, learner.objective)
+    model, optimizer, objective = (part.state_dict() for part in parts)
+    return State(key, [], model, {}, optimizer, objective)
+
+
+def _restore(run: Run, state: State) -> None:
+    run.learner.model.load_state_dict(state.model)
+    run.learner.objective.load_state_dict(state.objective)
+    run.learner.optimizer.load_state_dict(state.optimizer)
+
+
+def _finish(run: Run, state: State) -> list[Epoch]:
+    """Train the epochs that are left and put the best one's weights into the model; returns all epochs."""
+    learner = run.learner
+    history, best = [Epoch.model_validate(epoch) for epoch in state.history], state.best
+    for epoch in range(len(history) + 1, run.epochs + 1):
+        history.append(train_epoch(run, epoch, history))
+        if Trained(history=tuple(history), features_alone=learner.objective.features_alone).best_epoch == epoch:
+            best = copy.deepcopy(learner.model.state_dict())  # with the modules' versions
+        documents = [document(e) for e in history]
+        states = [part.state_dict() for part in (learner.optimizer, learner.objective)]
+        if processes.rank() == 0:
+            write_state(run.checkpoint, State(state.key, documents, learner.model.state_dict(), best, *states))
+            _tell(run, epoch, history[-1])
+    learner.model.load_state_dict(best)
+    return history
+
+
+def _tell(run: Run, epoch: int, done: Epoch) -> None:
+    if run.tracker:
+        rate = run.learner.optimizer.param_groups[0]["lr"]
+        speed = done.images / max(1e-9, done.seconds)
+        values = {"loss": done.loss, "validation/top1": done.validation.top1, "learning_rate": rate}
+        run.tracker.epoch(epoch, {**values, "images_per_second": speed})

@@ -1,0 +1,205 @@
+"""One epoch of a training: every training image once, then the validation images."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from edgekd.data.dataset import Dataset, View
+from edgekd.errors import EdgekdError
+from edgekd.progress import Progress
+from edgekd.training import processes
+from edgekd.training.cache import TeacherCache
+from edgekd.training.evaluate import Score, evaluate
+from edgekd.training.forward import teach
+from edgekd.training.mixup import mix
+from edgekd.training.schedule import learning_rate, steps_per_epoch
+from edgekd.training.seen import Seen
+from edgekd.training.step import Learner, place_images, run_step, seeded
+from edgekd.training.trackers._base import Tracker
+from edgekd.values import PositiveInt, Training, Value
+
+_REPORT_SECONDS = 0.25
+_GUESSING = 0.05
+"""Of the way from guessing to no mistake."""
+
+
+class DivergedError(EdgekdError):
+    """A training went wrong in a way that a lower learning rate mends."""
+
+
+class Epoch(Value):
+    """One pass over the training images."""
+
+    loss: float
+    """Mean training loss."""
+    validation: Score
+    images: PositiveInt
+    """Training images seen."""
+    seconds: float
+    """Time that training took, the data and the teacher included and validation not."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What all epochs of a training share; `settings.epochs` is set."""
+
+    learner: Learner
+    teacher: nn.Module | None
+    """As `teacher.frozen` gives it."""
+    data: Dataset
+    settings: Training
+    seed: int
+    checkpoint: Path
+    progress: Progress
+    cache: TeacherCache | None = None
+    """Of the teacher's logits for these views; None where it is asked anew, or for features."""
+    tracker: Tracker | None = None
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of the whole training."""
+        assert self.settings.epochs is not None
+        return self.settings.epochs
+
+    @property
+    def steps(self) -> int:
+        """Steps of an epoch."""
+        return steps_per_epoch(len(self.data.train), self.settings.batch_size)
+
+    @property
+    def images(self) -> int:
+        """Training images of an epoch."""
+        return min(self.steps * self.settings.batch_size, len(self.data.train))
+
+
+def train_epoch(run: Run, epoch: int, history: Sequence[Epoch]) -> Epoch:
+    """Train epoch number `epoch`, from 1, after those of `history`.
+
+    Raises:
+        DivergedError: the loss or a weight is no longer finite, or the network no longer learns.
+    """
+    learner, settings = run.learner, run.settings
+    report = _reporter(run, epoch, history)
+    lesson = Lesson(run, epoch)
+    losses: list[Tensor] = []
+    start = time.perf_counter()
+    learner.model.train()
+    part, parts = processes.rank(), processes.count()
+    with seeded((run.seed * 1_000_003 + epoch + part * 2**40) % 2**63):
+        view = View(run.data.augmentation, run.seed, epoch, part, parts)
+        for images, labels in run.data.train.batches(settings.batch_size, view):
+            rate = _rate(run, epoch, len(losses))
+            for group in learner.optimizer.param_groups:
+                group["lr"] = rate
+            mixed = mix(view, len(losses), len(images))
+            placed = place_images(mixed.images(images) if mixed else images, learner.execution, learner.device)
+            losses.append(run_step(learner, placed, labels, lesson(placed), mixed))
+            report(losses)
+    loss = _mean_loss(run, epoch, processes.mean(torch.stack(losses)))
+    processes.same_buffers(learner.model)
+    lesson.keep()
+    seconds = time.perf_counter() - start
+    _require_finite_weights(run, epoch)
+    validation = evaluate(learner.model, run.data.val, execution=learner.execution)
+    _require_gradients(run, epoch, loss, validation)
+    return Epoch(loss=loss, validation=validation, images=run.images, seconds=seconds)
+
+
+class Lesson:
+    """What the teacher says of one epoch's batches, in their order: from the cache, else asked and kept there."""
+
+    def __init__(self, run: Run, epoch: int) -> None:
+        self._run, self._epoch = run, epoch
+        self._known = run.cache.read(epoch) if run.cache else None
+        self._start = 0
+        self._said: list[Tensor] = []
+
+    def __call__(self, images: Tensor) -> Seen | None:
+        """What the teacher sees in the next batch of placed images; None without a teacher."""
+        run, start = self._run, self._start
+        if run.teacher is None:
+            return None
+        self._start += len(images)
+        if self._known is not None:
+            return Seen(self._known[start : self._start].to(images.device, non_blocking=True))
+        seen = teach(run.teacher, images, run.learner.execution.teacher_precision, run.learner.objective.teacher_taps)
+        if run.cache:
+            self._said.append(seen.logits)
+        return seen
+
+    def keep(self) -> None:
+        """Write what was asked to the cache."""
+        if self._run.cache and self._said:
+            self._run.cache.write(self._epoch, torch.cat(self._said))
+
+
+def _rate(run: Run, epoch: int, step: int) -> float:
+    """The learning rate of a step, from 0, of an epoch, from 1."""
+    steps = run.epochs * run.steps
+    return learning_rate((epoch - 1) * run.steps + step, steps, run.settings.learning_rate, run.settings.warmup)
+
+
+def _mean_loss(run: Run, epoch: int, values: Tensor) -> float:
+    """The mean loss so far, waiting for the device.
+
+    Raises:
+        DivergedError: a loss isn't finite.
+    """
+    finite = values.isfinite()
+    if not finite.all():
+        step = int(finite.logical_not().nonzero()[0].item())
+        raise _diverged(run, f"the loss is {values[step].item()}", epoch, step)
+    return float(values.mean().item())
+
+
+def _require_finite_weights(run: Run, epoch: int) -> None:
+    """Raises DivergedError if the epoch's last step left a weight that isn't finite."""
+    if not all(bool(parameter.isfinite().all()) for parameter in run.learner.model.parameters()):
+        raise _diverged(run, "weights are no longer finite", epoch, run.steps - 1)
+
+
+def _require_gradients(run: Run, epoch: int, loss: float, validation: Score) -> None:
+    """Raises DivergedError if the network is dead: a step that was too long left activations that are 0 for all
+    images, so that no weight has a gradient any more, though the network only guesses.
+    """
+    guessing = 1 / len(run.data.classes)
+    gradients = [p.grad for p in run.learner.model.parameters() if p.ndim > 1 and p.grad is not None]
+    if loss == 0 or not gradients or validation.top1 - guessing > _GUESSING * (1 - guessing):
+        return
+    if not any(bool(gradient.any()) for gradient in gradients):
+        what = f"no weight has a gradient any more, and the loss stays at {loss:.3g}"
+        raise _diverged(run, what, epoch, run.steps - 1)
+
+
+def _diverged(run: Run, what: str, epoch: int, step: int) -> DivergedError:
+    rate, peak = _rate(run, epoch, step), run.settings.learning_rate
+    where = f"in epoch {epoch}, step {step + 1} of {run.steps}, at a learning rate of {rate:.3g}"
+    kept = f" {run.checkpoint} holds the epochs before." if epoch > 1 else ""
+    hint = f"Lower learning_rate in the recipe's [teacher], or in its [recover] for a student; it is {peak:g}.{kept}"
+    return DivergedError(f"training diverged: {what} {where}", hint)
+
+
+def _reporter(run: Run, epoch: int, history: Sequence[Epoch]) -> Callable[[Sequence[Tensor]], None]:
+    """Tells the progress about the losses of an epoch so far, a few times a second: reading a loss waits for it."""
+    start = last = time.monotonic()
+    validated = f"  val {100 * history[-1].validation.top1:.1f} %" if history else ""
+
+    def report(losses: Sequence[Tensor]) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last < _REPORT_SECONDS and len(losses) < run.steps:
+            return
+        last = now
+        seen = min(len(losses) * run.settings.batch_size, run.images)
+        seen_losses = torch.stack(list(losses))
+        # several processes must go the same way, and see the same only at the end of an epoch
+        loss = _mean_loss(run, epoch, seen_losses) if processes.count() == 1 else float(seen_losses.mean())
+        speed = f"{seen / max(1e-9, now - start):,.0f} images/s"
+        detail = f"epoch {epoch}/{run.epochs}  loss {loss:.2f}{validated}  {speed}"
+        run.progress.advance((epoch - 1) * run.images + seen, run.epochs * run.images, detail)
+
+    return report

@@ -1,0 +1,53 @@
+"""What a torch model answers, and its top-1 accuracy."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import NonNegativeInt
+from torch import nn
+
+from edgekd.data.dataset import Images
+from edgekd.training.forward import logits
+from edgekd.training.step import place_images
+from edgekd.values import PositiveInt, Value
+from edgekd.values.result import Execution
+
+
+class Score(Value):
+    """How many images of a split were classified correctly."""
+
+    correct: NonNegativeInt
+    images: PositiveInt
+
+    @property
+    def top1(self) -> float:
+        """The fraction of correct ones."""
+        return self.correct / self.images
+
+
+def evaluate(model: nn.Module, images: Images, *, batch_size: int = 512, execution: Execution | None = None) -> Score:
+    """Count the images that the model, where it is now, classifies correctly; in fp32 unless told otherwise.
+
+    The model is put in evaluation mode for it and afterwards back into the mode it was in.
+    """
+    execution = execution or Execution()
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    correct = torch.zeros((), dtype=torch.int64, device=device)
+    training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            for batch, labels in images.batches(batch_size):
+                output = logits(model, place_images(batch, execution, device), execution.precision)
+                correct += (output.argmax(dim=1) == labels.to(device)).sum()
+    finally:
+        model.train(training)
+    return Score(correct=int(correct.item()), images=len(images))
+
+
+def outputs(model: nn.Module, images: NDArray[np.float32], *, batch_size: int = 64) -> NDArray[np.float32]:
+    """The model's logits (N, classes) in evaluation mode, on the CPU, of images (N, C, H, W); raises as `logits`."""
+    model.eval()
+    with torch.inference_mode():
+        parts = [logits(model, part, "fp32") for part in torch.split(torch.from_numpy(images), batch_size)]
+    return np.asarray(torch.cat(parts).numpy())

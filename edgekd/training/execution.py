@@ -1,0 +1,195 @@
+"""Which precision, memory format and number of threads train a model fastest here, found by timing a few steps of each.
+
+bf16 is twice as fast as fp32 where the processor has units for it and slower where it has none; channels_last helps
+most convolutions and not all; two threads are twice as fast as one, unless other programs keep one of them waiting at
+every barrier: then they are ten times slower. No rule replaces the clock.
+"""
+
+import copy
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from edgekd.data.dataset import Dataset, View
+from edgekd.errors import UnsupportedModelError
+from edgekd.recipe import default_epochs
+from edgekd.training import processes
+from edgekd.training.forward import Precision, teach
+from edgekd.training.objective import Objective
+from edgekd.training.seen import Seen
+from edgekd.training.step import (
+    MemoryFormat,
+    learner,
+    on_threads,
+    place_images,
+    run_step,
+    seeded,
+    training_device,
+)
+from edgekd.training.taps import Taps
+from edgekd.training.teacher import frozen
+from edgekd.values import Recovery, Training
+from edgekd.values.result import Execution
+
+_ROUNDS = 3
+_HOPELESS = 4.0  # times slower than the fastest after one round: not timed again
+_PIXELS, _FEWEST = 128 * 64 * 64, 8
+"""Of a timed batch: at 224 pixels a whole one of 128 takes ten seconds a step on two cores, and timing all ways with it
+longer than many a training.
+"""
+_LONG_SECONDS = 180.0
+"""A training that takes longer may win more by compiling the network than the minute that this takes."""
+
+Job = Callable[[Execution], Callable[[], object]]
+"""Prepares work for one way to run it; what it gives does the work once."""
+
+
+def choose_execution(
+    model: nn.Module, data: Dataset, settings: Training, objective: Objective, teacher: nn.Module | None = None
+) -> Execution:
+    """The fastest way to run a training step of this model, and its teacher's inference, on this machine.
+
+    What `settings` fix (precision, memory format, threads) is taken as it is. Neither the model nor the global random
+    state changes. Two calls may answer differently where two ways are about as fast: keep the answer where training
+    is to be resumed or repeated exactly.
+
+    Raises:
+        UnsupportedModelError: the model runs in none of the ways that `settings` leave.
+    """
+    precisions = _precisions(settings.precision)
+    formats: tuple[MemoryFormat, ...] = ("contiguous", "channels_last")
+    if settings.memory_format != "auto":
+        formats = (settings.memory_format,)
+    view = View(data.augmentation, seed=0, epoch=0)
+    images, labels = _timed_on(*next(iter(data.train.batches(settings.batch_size, view))))
+    with seeded(0):
+        taught = _lesson(objective, teacher, images)
+        learning = _learning(model, settings, objective, (images, labels, taught))
+        rates: dict[str, float] = {}
+        way = Execution(precision=precisions[0], memory_format=formats[-1])
+        ways = {f"{n} threads": way.model_copy(update={"threads": n}) for n in _thread_counts(settings)}
+        way = _fastest(ways, learning, len(images), rates)
+        ways = {
+            f"{p} {f}": way.model_copy(update={"precision": p, "memory_format": f}) for p in precisions for f in formats
+        }
+        way = _fastest(ways, learning, len(images), rates)
+        if objective.student_taps is None:
+            way = _perhaps_compiled(way, settings, _images(data, settings), rates, learning, timed=len(images))
+        if teacher is not None:
+            stated = settings.teacher_precision if isinstance(settings, Recovery) else settings.precision
+            ways = {f"teacher {p}": way.model_copy(update={"teacher_precision": p}) for p in _precisions(stated)}
+            way = _fastest(ways, _teaching(teacher, images, objective.teacher_taps), len(images), rates)
+    return way.model_copy(update={"images_per_second": rates})
+
+
+def _timed_on(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """The batch; of large images fewer, but eight at least."""
+    count = max(_FEWEST, _PIXELS // (images.shape[2] * images.shape[3]))
+    return images[:count], labels[:count]
+
+
+def _images(data: Dataset, settings: Training) -> int:
+    """Of the whole training."""
+    return len(data.train) * (settings.epochs or default_epochs(len(data.train)))
+
+
+def _perhaps_compiled(
+    way: Execution, settings: Training, images: int, rates: dict[str, float], learning: Job, *, timed: int
+) -> Execution:
+    """The same way, compiled if that is stated, or if the training, of so many images, is long and it is faster so."""
+    fast = way.model_copy(update={"compiled": True})
+    if settings.compiled is not None:
+        return fast if settings.compiled else way
+    rate = rates.get(f"{way.precision} {way.memory_format}")
+    if rate is None or processes.count() > 1 or images / rate < _LONG_SECONDS:
+        return way
+    return _fastest({"not compiled": way, "compiled": fast}, learning, timed, rates)
+
+
+def _precisions(stated: Literal["auto", "fp32", "bf16"]) -> tuple[Precision, ...]:
+    return ("fp32", "bf16") if stated == "auto" else (stated,)
+
+
+def _thread_counts(settings: Training) -> list[int]:
+    """What torch would take, and halves of it down to one; only that where a GPU does the work."""
+    counts = [settings.threads or torch.get_num_threads()]
+    while counts[-1] > 1 and settings.threads is None and training_device().type == "cpu":
+        counts.append(counts[-1] // 2)
+    return counts
+
+
+def _lesson(objective: Objective, teacher: nn.Module | None, images: Tensor) -> Seen | None:
+    """What the teacher sees in this batch."""
+    if teacher is None:
+        return None
+    device = training_device()
+    prepared = frozen(teacher, images, Execution(), device, whole=True)
+    return teach(prepared, images.to(device), "fp32", objective.teacher_taps)
+
+
+def _learning(
+    model: nn.Module, settings: Training, objective: Objective, batch: tuple[Tensor, Tensor, Seen | None]
+) -> Job:
+    device = training_device()
+    images, labels, taught = batch
+
+    def prepare(way: Execution) -> Callable[[], object]:
+        student = learner(copy.deepcopy(model).train(), copy.deepcopy(objective), settings, way)
+        return lambda: run_step(student, place_images(images, way, device), labels, taught)
+
+    return prepare
+
+
+def _teaching(teacher: nn.Module, images: Tensor, taps: Taps | None) -> Job:
+    device = training_device()
+
+    def prepare(way: Execution) -> Callable[[], object]:
+        module = frozen(teacher, images, way, device, whole=taps is not None)
+        return lambda: teach(module, place_images(images, way, device), way.teacher_precision, taps)
+
+    return prepare
+
+
+def _fastest(ways: Mapping[str, Execution], job: Job, images: int, rates: dict[str, float]) -> Execution:
+    """The way with the least median time over a few rounds in turn; notes images a second of each in `rates`."""
+    if len(ways) == 1:
+        return next(iter(ways.values()))
+    prepared = {name: job(way) for name, way in ways.items()}
+    seconds = _first_times(ways, prepared)
+    limit = _HOPELESS * min(first for (first,) in seconds.values())
+    hopeful = [name for name, (first,) in seconds.items() if first <= limit]
+    for _ in range(_ROUNDS - 1):
+        for name in hopeful:
+            seconds[name].append(_timed(prepared[name], ways[name].threads))
+    found = {name: images / statistics.median(times) for name, times in seconds.items()}
+    rates.update(found)
+    return ways[max(found, key=found.__getitem__)]
+
+
+def _first_times(ways: Mapping[str, Execution], prepared: Mapping[str, Callable[[], object]]) -> dict[str, list[float]]:
+    """One time, after a warm-up, of each way that runs at all."""
+    seconds: dict[str, list[float]] = {}
+    for name, run in prepared.items():
+        try:
+            _timed(run, ways[name].threads)
+        except UnsupportedModelError as e:
+            # perhaps an operation has no kernel for this precision or memory format
+            problem = e
+        else:
+            seconds[name] = [_timed(run, ways[name].threads)]
+    if not seconds:
+        raise problem
+    return seconds
+
+
+def _timed(run: Callable[[], object], threads: int | None) -> float:
+    with on_threads(threads):
+        start = time.perf_counter()
+        run()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        return time.perf_counter() - start

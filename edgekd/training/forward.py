@@ -1,0 +1,60 @@
+"""One run of a network on a batch, in training as in teaching and evaluation."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from edgekd.errors import UnsupportedModelError
+from edgekd.training.convolutions import FasterConvolutions
+from edgekd.training.seen import Seen
+from edgekd.training.taps import Taps, tapped
+from edgekd.zoo.forward import run
+
+Precision = Literal["fp32", "bf16"]
+
+
+def teach(teacher: nn.Module, images: Tensor, precision: Precision, taps: Taps | None = None) -> Seen:
+    """What the teacher sees in placed images, as constants that a loss may use."""
+    if taps is not None:
+        with torch.no_grad():
+            return see(teacher, images, precision, taps)
+    with torch.inference_mode():
+        output = logits(teacher, images, precision)
+    # autograd can't keep an inference tensor for the backward pass
+    return Seen(output.clone())
+
+
+def see(model: nn.Module, images: Tensor, precision: Precision, taps: Taps | None) -> Seen:
+    """What the model makes of placed images, with the features at the taps if there are any; raises as `logits`."""
+    if taps is None:
+        return Seen(logits(model, images, precision))
+    with tapped(model, taps) as seen:
+        return seen(logits(model, images, precision))
+
+
+def logits(model: nn.Module, images: Tensor, precision: Precision) -> Tensor:
+    """The model's output (B, classes) for placed images, in the given precision.
+
+    Raises:
+        UnsupportedModelError: the model doesn't give one tensor of that shape, or its forward fails.
+    """
+    with _arithmetic(precision, images.device.type):
+        output = run(model, images)
+    if not isinstance(output, Tensor) or output.ndim != 2:
+        given = f"a tensor of shape {tuple(output.shape)}" if isinstance(output, Tensor) else type(output).__name__
+        hint = "edgekd trains classifiers whose output is one tensor (batch, classes)."
+        raise UnsupportedModelError(f"the model's output is {given}, not its logits", hint)
+    return output
+
+
+@contextmanager
+def _arithmetic(precision: Precision, device: str) -> Iterator[None]:
+    with ExitStack() as stack:
+        if precision == "bf16":
+            stack.enter_context(torch.autocast(device, torch.bfloat16))
+            if device == "cpu" and torch.is_grad_enabled():
+                stack.enter_context(FasterConvolutions())
+        yield

@@ -1,0 +1,86 @@
+"""What a loss module provides.
+
+A loss module has one loss: a pure function of tensors, the frozen dataclass (or, where it learns a projection, the
+`nn.Module`) that holds its settings and calls it, and `build`, which makes that from a recipe's options.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor
+from torch.linalg import vector_norm
+
+from edgekd.errors import EdgekdError
+from edgekd.training.seen import Seen
+
+
+class Loss(Protocol):
+    """One term of what a student minimises; its `repr` tells a checkpoint which one it was made with.
+
+    One with parameters is an `nn.Module`: they learn with the student, and are thrown away after the training.
+    """
+
+    def __call__(self, student: Seen, teacher: Seen | None, labels: Tensor, /) -> Tensor:
+        """The batch's mean loss, a scalar of at least fp32; labels are (B,) int64.
+
+        The gradient goes to the student (and the loss's own parameters) alone. `teacher` is None when there is none.
+        """
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """What student and teacher see in a few images: the shapes that a loss is built for."""
+
+    student: Seen
+    teacher: Seen | None
+    kept: tuple[tuple[int, ...] | None, ...] = ()
+    """Of each of the student's stages, the teacher's channels that it kept; None where that isn't known."""
+
+
+class LossModule(Protocol):
+    """The members of a loss module."""
+
+    NEEDS: Literal["labels", "logits", "features"]
+    """What it reads beside the student's logits: the labels alone, the teacher's logits, or features of both."""
+    OPTIONS: Mapping[str, float]
+    """Its options with their defaults."""
+
+    def build(self, options: Mapping[str, float], example: Example) -> Loss:
+        """The loss with all its options stated.
+
+        Raises:
+            EdgekdError: an option's value, the number of classes, or the features don't do.
+        """
+
+
+def at_least_fp32(values: Tensor) -> Tensor:
+    """The values in fp32, or fp64 if they are: a softmax in bf16 would keep 8 bits of a probability."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
+def required_teacher(loss: str, student: Seen, teacher: Seen | None) -> Seen:
+    """What the teacher sees, as constants.
+
+    Raises:
+        EdgekdError: there is no teacher, or it knows other classes.
+    """
+    if teacher is None:
+        raise EdgekdError(f"the loss {loss!r} needs a teacher", "Give one, or use the loss 'ce'.")
+    if teacher.logits.shape != student.logits.shape:
+        what = f"the teacher gives {teacher.logits.shape[1]} classes, the student {student.logits.shape[1]}"
+        raise EdgekdError(what, "Use a teacher that was trained on the student's data.")
+    return teacher.detached()
+
+
+def centred_unit(values: Tensor, dim: int) -> Tensor:
+    """The values less their mean, scaled to length 1 along `dim`: their scale and offset are gone.
+
+    Values that are equal to rounding have no direction: they give zeros, and no gradient, where the formula would give
+    0 / 0 and a gradient without bound.
+    """
+    centred = values - values.mean(dim, keepdim=True)
+    length: Tensor = vector_norm(centred, dim=dim, keepdim=True)
+    flat = length <= 1e-6 * vector_norm(values, dim=dim, keepdim=True)
+    return (centred / length.masked_fill(flat, 1)).masked_fill(flat, 0)

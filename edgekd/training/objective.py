@@ -1,0 +1,147 @@
+"""What a student minimises: the weighted sum of the losses that a recipe names."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from edgekd import catalog
+from edgekd.errors import EdgekdError
+from edgekd.training.forward import see
+from edgekd.training.losses._base import Example, Loss
+from edgekd.training.seen import Seen
+from edgekd.training.taps import Taps, find_taps
+from edgekd.values import Losses
+
+LABELS_ALONE: Losses = {"ce": {"weight": 1.0}}
+
+
+@dataclass(frozen=True)
+class Term:
+    """One loss with its weight."""
+
+    name: str
+    weight: float
+    loss: Loss
+
+
+class Objective(nn.Module):
+    """The sum of its terms; as a module, because some learn a projection with the student.
+
+    Args:
+        terms: at least one.
+        student: where the student's features are read; None if no loss reads any.
+        teacher: the same of the teacher.
+        needs_teacher: whether any term asks the teacher.
+        features_alone: whether no term looks at the student's logits, so that its accuracy doesn't tell what it learns.
+    """
+
+    def __init__(
+        self,
+        terms: Sequence[Term],
+        *,
+        student: Taps | None = None,
+        teacher: Taps | None = None,
+        needs_teacher: bool = False,
+        features_alone: bool = False,
+    ) -> None:
+        super().__init__()
+        self.terms = tuple(terms)
+        self.student_taps, self.teacher_taps, self.needs_teacher = student, teacher, needs_teacher
+        self.features_alone = features_alone
+        self.learned = nn.ModuleDict({t.name: t.loss for t in terms if isinstance(t.loss, nn.Module)})
+
+    def forward(self, student: Seen, teacher: Seen | None, labels: Tensor) -> Tensor:
+        """The batch's mean loss, a scalar."""
+        return torch.stack([term.weight * term.loss(student, teacher, labels) for term in self.terms]).sum()
+
+    def __repr__(self) -> str:
+        return repr(self.terms)
+
+
+def build_objective(
+    losses: Losses,
+    student: nn.Module,
+    teacher: nn.Module | None,
+    images: Tensor,
+    *,
+    kept: Mapping[str, tuple[int, ...]] | None = None,
+    seed: int = 0,
+) -> Objective:
+    """The objective that a recipe's losses make for these networks.
+
+    Args:
+        losses: each loss's weight and options by its name; those of weight 0 are left out.
+        student: who learns; it is run once.
+        teacher: who teaches; it is run once.
+        images: some (B, C, H, W), as both take them.
+        kept: the teacher's channels that the student's layers kept, by the layer's name, where it was pruned from it.
+        seed: of the projections' first weights.
+
+    Raises:
+        EdgekdError: there is no such loss or option, or a loss can't work with these networks.
+    """
+    chosen = {name: options for name, options in losses.items() if options.get("weight", 1.0) > 0}
+    if not chosen:
+        raise EdgekdError("recover.losses: no loss has a weight above 0", "Give one, such as ce = 1.0.")
+    modules = {name: catalog.load("training.losses", name) for name in chosen}
+    for name, module in modules.items():
+        _require_options(name, chosen[name], module.OPTIONS)
+        if module.NEEDS != "labels" and teacher is None:
+            raise EdgekdError(f"the loss {name!r} needs a teacher", "Give one, or use the loss 'ce' alone.")
+    needs = {module.NEEDS for module in modules.values()}
+    features = teacher is not None and "features" in needs
+    student_taps = find_taps(student, images) if features else None
+    teacher_taps = find_taps(teacher, images) if features and teacher is not None else None
+    example = Example(
+        _look(student, student_taps, images),
+        None if teacher is None else _look(teacher, teacher_taps, images),
+        _kept_stages(student, student_taps, kept),
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        terms = [
+            Term(name, given.get("weight", 1.0), modules[name].build(_complete(given, modules[name].OPTIONS), example))
+            for name, given in chosen.items()
+        ]
+    return Objective(
+        terms,
+        student=student_taps,
+        teacher=teacher_taps,
+        needs_teacher=needs != {"labels"},
+        features_alone=needs == {"features"},
+    )
+
+
+def _require_options(name: str, given: Mapping[str, float], known: Mapping[str, float]) -> None:
+    for option in given:
+        if option != "weight" and option not in known:
+            hint = catalog.nearest(option, ["weight", *known])
+            raise EdgekdError(f"recover.losses: the loss {name!r} has no {option!r}", hint)
+
+
+def _complete(given: Mapping[str, float], defaults: Mapping[str, float]) -> dict[str, float]:
+    return {option: given.get(option, default) for option, default in defaults.items()}
+
+
+def _look(model: nn.Module, taps: Taps | None, images: Tensor) -> Seen:
+    training = model.training
+    try:
+        with torch.no_grad():
+            return see(model.eval(), images, "fp32", taps)
+    finally:
+        model.train(training)
+
+
+def _kept_stages(
+    student: nn.Module, taps: Taps | None, kept: Mapping[str, tuple[int, ...]] | None
+) -> tuple[tuple[int, ...] | None, ...]:
+    """Which of the teacher's channels each stage has: those of the last layer in it."""
+    if taps is None or kept is None:
+        return ()
+    found = []
+    for stage in taps.stages:
+        layers = [f"{stage}.{name}" if name else stage for name, _ in student.get_submodule(stage).named_modules()]
+        found.append(next((kept[layer] for layer in reversed(layers) if layer in kept), None))
+    return tuple(found)

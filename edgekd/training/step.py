@@ -1,0 +1,177 @@
+"""One step of training, on a GPU if there is one, else on the CPU.
+
+The GPU path is written but has only been run on CPUs.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal, cast
+
+import torch
+from torch import Tensor, nn
+
+from edgekd.training.forward import Precision, see
+from edgekd.training.mixup import Mix
+from edgekd.training.objective import Objective
+from edgekd.training.seen import Seen
+from edgekd.values import Training
+from edgekd.values.result import Execution
+from edgekd.zoo.forward import own_words
+
+MemoryFormat = Literal["contiguous", "channels_last"]
+
+_MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+
+
+class Loss(nn.Module):
+    """A model with its objective, a batch to its loss: one module, which processes can train together."""
+
+    def __init__(self, model: nn.Module, objective: Objective, precision: Precision) -> None:
+        super().__init__()
+        self.model, self.objective, self._precision = model, objective, precision
+
+    def forward(self, images: Tensor, taught: Seen | None, labels: Tensor, mix: Mix | None = None) -> Tensor:
+        """The batch's mean loss, from placed images and labels and what the teacher sees; images that are mixed have
+        the labels of both.
+        """
+        seen = see(self.model, images, self._precision, self.objective.student_taps)
+        loss: Tensor = self.objective(seen, taught, labels)
+        if mix is None:
+            return loss
+        other: Tensor = self.objective(seen, taught, labels[mix.others.to(labels.device)])
+        return mix.share * loss + (1 - mix.share) * other
+
+
+@dataclass(frozen=True)
+class Learner:
+    """A model on its device with all that a step needs."""
+
+    model: nn.Module
+    objective: Objective
+    loss: nn.Module
+    """`Loss` of the two."""
+    optimizer: torch.optim.Optimizer
+    execution: Execution
+    device: torch.device
+    zeros: Sequence[tuple[Tensor, Tensor]] = ()
+    """Parameters with where they stay zero."""
+    clip: float | None = None
+    """The greatest norm of all gradients together; None leaves them as they are."""
+
+
+def learner(
+    model: nn.Module, objective: Objective, settings: Training, execution: Execution, *, keep_zeros: bool = False
+) -> Learner:
+    """The model, moved to where it trains, ready to learn; `keep_zeros` as `engine.train`."""
+    device = training_device()
+    place(model, execution, device)
+    objective.to(device)
+    return Learner(
+        model,
+        objective,
+        Loss(compiled(model) if execution.compiled else model, objective, execution.precision),
+        sgd(model, settings, objective),
+        execution,
+        device,
+        pruned_weights(model) if keep_zeros else (),
+    )
+
+
+def training_device() -> torch.device:
+    """The GPU if there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Within this context torch's random numbers (dropout's) follow `seed`; outside they go on as if it hadn't been."""
+    device = training_device()
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def on_threads(threads: int | None) -> Iterator[None]:
+    """Within this context torch computes on that many threads of the CPU; None changes nothing."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def sgd(model: nn.Module, settings: Training, objective: nn.Module) -> torch.optim.SGD:
+    """SGD with Nesterov momentum for what learns: the model, and the objective's projections if it has any.
+
+    No weight decay on biases and on normalisation's scale and shift, which have one axis: decaying those constrains the
+    function without regularising it.
+    """
+    parameters = [p for p in (*model.parameters(), *objective.parameters()) if p.requires_grad]
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": settings.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    nesterov = settings.momentum > 0
+    return torch.optim.SGD(groups, lr=settings.learning_rate, momentum=settings.momentum, nesterov=nesterov, fused=True)
+
+
+def place(module: nn.Module, execution: Execution, device: torch.device) -> nn.Module:
+    """Move a module to the device and into the memory format, in place."""
+    return module.to(device=device).to(memory_format=_MEMORY_FORMATS[execution.memory_format])
+
+
+def place_images(images: Tensor, execution: Execution, device: torch.device) -> Tensor:
+    """The images (B, C, H, W) where and how `place` put the model."""
+    return images.to(device, non_blocking=True, memory_format=_MEMORY_FORMATS[execution.memory_format])
+
+
+def compiled(model: nn.Module) -> nn.Module:
+    """The model as torch.compile runs it: the same parameters, faster code for batches of one size."""
+    # it says on every start that a machine without a GPU has none
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
+    return cast(nn.Module, torch.compile(model, dynamic=False))
+
+
+def run_step(learner: Learner, images: Tensor, labels: Tensor, taught: Seen | None, mix: Mix | None = None) -> Tensor:
+    """Learn from one batch of placed images, mixed already if they are; returns its loss, on the device and not waited
+    for.
+
+    Raises:
+        UnsupportedModelError: the model doesn't give one tensor of logits, or its forward or backward pass fails.
+    """
+    loss: Tensor = learner.loss(images, taught, labels.to(learner.device, non_blocking=True), mix)
+    learner.optimizer.zero_grad(set_to_none=True)
+    with own_words("the network's backward pass fails", "Train it on one batch in torch, and mend what fails there."):
+        loss.backward()  # type: ignore[no-untyped-call]
+    if learner.clip is not None:
+        nn.utils.clip_grad_norm_((p for group in learner.optimizer.param_groups for p in group["params"]), learner.clip)
+    welcome_latecomers(learner.optimizer)
+    learner.optimizer.step()
+    with torch.no_grad():
+        for parameter, zero in learner.zeros:
+            parameter.masked_fill_(zero, 0)
+    return loss.detach()
+
+
+def welcome_latecomers(optimizer: torch.optim.Optimizer) -> None:
+    """Give parameters that take part for the first time the momentum that they would begin with, 0: layers that are
+    skipped in some steps (G. Huang et al., "Deep Networks with Stochastic Depth", 2016, arXiv:1603.09382) have no
+    gradient there, and the fused SGD takes only parameters that all have momentum, or that all have none.
+    """
+    if not optimizer.state:
+        return
+    for group in optimizer.param_groups:
+        for parameter in group["params"] if group["momentum"] else ():
+            state = optimizer.state[parameter] if parameter.grad is not None else None
+            if state is not None and state.get("momentum_buffer") is None:
+                state["momentum_buffer"] = torch.zeros_like(parameter)
+
+
+def pruned_weights(model: nn.Module) -> list[tuple[Tensor, Tensor]]:
+    """The weights of more than one axis that have zeros, each with where they are."""
+    weights = [p for p in model.parameters() if p.ndim > 1]
+    return [(p, zero) for p in weights if (zero := p.detach() == 0).any()]

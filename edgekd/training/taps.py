@@ -1,0 +1,109 @@
+"""Where a network's features are read: at the last layer of every resolution, and before the last linear layer.
+
+Found by running the network once, so that any network has them, whatever its modules are called.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from edgekd.training.ensemble import Ensemble
+from edgekd.training.seen import Seen
+
+
+@dataclass(frozen=True)
+class Taps:
+    """The modules whose output, or input, is read, by their names."""
+
+    stages: tuple[str, ...]
+    """Of outputs (B, C, H, W), in the order in which they come."""
+    embedding: str | None
+    """The linear layer whose input is the embedding; None where there is no such layer."""
+
+
+@dataclass
+class _Trace:
+    """Sizes (H, W) of what modules read and give, in the order in which they end."""
+
+    sizes: dict[str, tuple[tuple[int, int], tuple[int, int]]] = field(default_factory=dict)
+    linear: str | None = None
+
+
+def find_taps(model: nn.Module, images: Tensor) -> Taps:
+    """The taps of a network for images (B, C, H, W); of an ensemble those of its first member.
+
+    A stage ends with the last of the largest modules that hold parameters and halve the resolution at most once:
+    whole stages and blocks, not the layers in them.
+    """
+    if isinstance(model, Ensemble):
+        first = find_taps(model.members[0], images)
+        embedding = first.embedding and f"members.0.{first.embedding}"
+        return Taps(tuple(f"members.0.{name}" for name in first.stages), embedding)
+    trace = _traced(model, images)
+    whole = set(_whole(model, "", trace))
+    last = {given: name for name, (_, given) in trace.sizes.items() if name in whole}
+    return Taps(tuple(name for name in trace.sizes if name in last.values()), trace.linear)
+
+
+def _whole(module: nn.Module, name: str, trace: _Trace) -> Iterator[str]:
+    """The largest modules below this one that hold parameters and halve the resolution at most once."""
+    if name in trace.sizes and next(module.parameters(), None) is not None:
+        read, given = trace.sizes[name]
+        if all(before <= 2 * after for before, after in zip(read, given, strict=True)):
+            yield name
+            return
+    for child, inner in module.named_children():
+        yield from _whole(inner, f"{name}.{child}" if name else child, trace)
+
+
+def _traced(model: nn.Module, images: Tensor) -> _Trace:
+    trace = _Trace()
+
+    def note(name: str) -> Callable[[nn.Module, tuple[object, ...], object], None]:
+        def hook(module: nn.Module, read: tuple[object, ...], given: object) -> None:
+            if isinstance(module, nn.Linear):
+                trace.linear = name
+            elif read and _is_map(read[0]) and _is_map(given):
+                trace.sizes.pop(name, None)
+                trace.sizes[name] = (read[0].shape[-2:], given.shape[-2:])  # type: ignore[attr-defined]
+
+        return hook
+
+    handles = [module.register_forward_hook(note(name)) for name, module in model.named_modules() if name]
+    training = model.training
+    try:
+        with torch.inference_mode():
+            model.eval()(images)
+    finally:
+        model.train(training)
+        for handle in handles:
+            handle.remove()
+    return trace
+
+
+def _is_map(value: object) -> bool:
+    return isinstance(value, Tensor) and value.ndim == 4
+
+
+@contextmanager
+def tapped(model: nn.Module, taps: Taps) -> Iterator[Callable[[Tensor], Seen]]:
+    """Within this context the network's next run is watched: the function turns its logits into all that was seen."""
+    caught: dict[str, Tensor] = {}
+
+    def output_of(name: str) -> Callable[[nn.Module, object, Tensor], None]:
+        return lambda _, __, given: caught.__setitem__(name, given)
+
+    def input_of(_: nn.Module, read: tuple[Tensor, ...]) -> None:
+        caught[""] = read[0].flatten(1)
+
+    handles = [model.get_submodule(name).register_forward_hook(output_of(name)) for name in taps.stages]
+    if taps.embedding:
+        handles.append(model.get_submodule(taps.embedding).register_forward_pre_hook(input_of))
+    try:
+        yield lambda logits: Seen(logits, tuple(caught[name] for name in taps.stages), caught.get(""))
+    finally:
+        for handle in handles:
+            handle.remove()

@@ -1,0 +1,32 @@
+"""What a tracker is: a module in `edgekd/training/trackers/`, whose file name is what `--track` takes."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+
+class Tracker(Protocol):
+    """One training that is followed."""
+
+    def epoch(self, number: int, values: Mapping[str, float]) -> None:
+        """What an epoch, from 1, came to, by name. One that was told before a restart isn't told again."""
+
+    def close(self) -> None:
+        """The training ended, or stopped."""
+
+
+class TrackerModule(Protocol):
+    """The members of a tracker's module."""
+
+    def begin(self, folder: Path, name: str, settings: Mapping[str, Any]) -> Tracker:
+        """Follow a training, or go on with it.
+
+        Args:
+            folder: where the run keeps what its trackers write.
+            name: of the training within the run.
+            settings: of the training, JSON-able.
+
+        Raises:
+            EdgekdError: the tool isn't set up.
+            StorageError: the folder isn't writable.
+        """

@@ -1,0 +1,85 @@
+"""The values that flow through edgekd. All are frozen; units stand in the field's name.
+
+Percentiles, ratios and other statistics are computed on reading (`measuring.statistics`), never stored.
+"""
+
+from edgekd.values.budget import (
+    AccuracyLimit,
+    Budget,
+    Budgets,
+    Conditions,
+    EnergyLimit,
+    FallbackLimit,
+    LatencyLimit,
+    MemoryLimit,
+    SizeLimit,
+    TimeLimit,
+)
+from edgekd.values.data import Data, Jitter, Preprocessing
+from edgekd.values.manifest import Feeding, Manifest, Port
+from edgekd.values.measurement import (
+    Accuracy,
+    Artifact,
+    Environment,
+    Launch,
+    Measurement,
+    Measurements,
+    Measuring,
+    Node,
+    State,
+    Trace,
+)
+from edgekd.values.recipe import Export, Keep, Losses, Pruning, Quantisation, Recipe, Recovery, Step, Training, Tutor
+from edgekd.values.target import Target, Targets
+from edgekd.values.value import Fraction, Interval, PositiveInt, Reference, Value, document
+from edgekd.values.verdict import LimitVerdict, Status, Verdict
+
+__all__ = [
+    "Accuracy",
+    "AccuracyLimit",
+    "Artifact",
+    "Budget",
+    "Budgets",
+    "Conditions",
+    "Data",
+    "EnergyLimit",
+    "Environment",
+    "Export",
+    "FallbackLimit",
+    "Feeding",
+    "Fraction",
+    "Interval",
+    "Jitter",
+    "Keep",
+    "LatencyLimit",
+    "Launch",
+    "LimitVerdict",
+    "Losses",
+    "Manifest",
+    "Measurement",
+    "Measurements",
+    "Measuring",
+    "MemoryLimit",
+    "Node",
+    "Port",
+    "PositiveInt",
+    "Preprocessing",
+    "Pruning",
+    "Quantisation",
+    "Recipe",
+    "Recovery",
+    "Reference",
+    "SizeLimit",
+    "State",
+    "Status",
+    "Step",
+    "Target",
+    "Targets",
+    "TimeLimit",
+    "Trace",
+    "Training",
+    "Tutor",
+    "Value",
+    "Verdict",
+    "document",
+]

@@ -1,0 +1,182 @@
+"""Raw samples of an artifact on a device, with all they depend on."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import FailFast, Field, model_validator
+
+from edgekd.values.value import Milliseconds, Name, NonNegative, NonNegativeInt, Positive, PositiveInt, Value
+
+# the first wrong sample is told: of a damaged file with millions, all of them would fill the memory
+_Samples = Annotated[tuple[Milliseconds, ...], FailFast()]
+
+
+class Measuring(Value):
+    """How latency is measured; every measurement declares it."""
+
+    loop: Literal["closed", "paced"] = "closed"
+    """Closed: an inference starts when the last has ended. Paced: as often as `cadence_hz` says."""
+    cadence_hz: Positive | None = None
+    batch: PositiveInt = 1
+    inputs: str = "random"
+    """Where the inputs' values came from: "random", or "sha256:…" of the file that held them."""
+    shapes: dict[str, tuple[PositiveInt, ...]] = {}
+    """Of inputs whose axes the model leaves open."""
+    threads: PositiveInt = 1
+    spinning: bool = True
+    """Whether waiting threads stay awake."""
+    affinity: tuple[NonNegativeInt, ...] | None = None
+    """The CPUs that it may run on; None: all."""
+    same_cpus: bool = True
+    """Artifacts that take turns run on the same CPUs, on others in each launch: a shared machine's CPUs are slowed by
+    different neighbours. Only where no affinity is given, and all CPUs are of one kind."""
+    provider: str | None = None
+    """What of the runtime runs it; None: what the runtime does by itself."""
+    provider_options: dict[str, str] = {}
+    transfers: Literal["included"] = "included"
+    """Inputs and outputs are in the host's memory: copying them to and from an accelerator counts."""
+    launches: PositiveInt = 5
+    seconds: Positive = 2.0
+    """Timed seconds a launch."""
+    block_seconds: Positive = 0.1
+    """Artifacts measured together take turns of this length."""
+    warmup_seconds: Positive = 3.0
+    """Warm-up ends when two windows' medians differ by less than 2 %, or after this long."""
+
+    @model_validator(mode="after")
+    def _paced_or_closed(self) -> Self:
+        if (self.loop == "paced") != (self.cadence_hz is not None):
+            raise ValueError("a paced loop has a cadence_hz, a closed one has none")
+        return self
+
+
+class Artifact(Value):
+    """A deployable file."""
+
+    name: Name
+    file: Name
+    format: str = "onnx"
+    precision: str
+    runtime: str
+    sha256: str
+    disk_bytes: NonNegativeInt
+    transfer_bytes: NonNegativeInt
+    """After gzip."""
+    zstd_bytes: NonNegativeInt | None = None
+    """After zstd."""
+    lineage: dict[str, str] = {}
+
+
+class Accuracy(Value):
+    """Top-1 accuracy of an artifact, run by its runtime over one split of a data set."""
+
+    correct: NonNegativeInt
+    images: PositiveInt
+    dataset: str
+    split: str
+
+    @model_validator(mode="after")
+    def _at_most_all(self) -> Self:
+        if self.correct > self.images:
+            raise ValueError(f"{self.correct} of {self.images} images can't be correct")
+        return self
+
+    @property
+    def top1(self) -> float:
+        """The fraction of the images that were classified correctly."""
+        return self.correct / self.images
+
+
+class Environment(Value):
+    """What the samples depend on. Two measurements compare only where these are equal."""
+
+    machine: str
+    arch: str
+    os: str
+    os_version: str = ""
+    cpu: str
+    cpu_features: tuple[str, ...] = ()
+    """Those of its instructions that decide how fast integers are multiplied, such as "avx512_vnni"."""
+    cores: NonNegativeInt
+    memory_bytes: NonNegativeInt | None = None
+    governor: str | None = None
+    python: str
+    runtime: str
+    runtime_version: str
+    provider: str
+
+
+class State(Value):
+    """What a device says of itself at one moment: None or nothing where it doesn't tell."""
+
+    clocks_mhz: tuple[NonNegative, ...] = ()
+    clock_limit_mhz: NonNegative | None = None
+    """The highest clock that the system allows: it falls with heat, or by a power mode."""
+    governor: str | None = None
+    temperatures_c: dict[str, float] = {}
+    throttle_count: int | None = None
+    """How often it has throttled since it started."""
+    throttled_by: tuple[str, ...] = ()
+    """What slows it down at this moment, such as "under-voltage"."""
+
+
+class Launch(Value):
+    """One fresh process: load, first inference, warm-up, then blocks of timed inferences in the order they ran."""
+
+    load_ms: Milliseconds
+    first_ms: Milliseconds
+    warmup_ms: _Samples = ()
+    blocks_ms: Annotated[tuple[Annotated[_Samples, Field(min_length=1)], ...], FailFast()]
+    peak_bytes: NonNegativeInt | None = None
+    energy_mj: NonNegative | None = None
+    """An inference's, on average over the blocks, with what the device takes while idle."""
+    canary_ms: tuple[Milliseconds, ...] = ()
+    """Before each block, the least time of a small piece of work that is always the same: it follows the clock."""
+    before: State | None = None
+    after: State | None = None
+
+
+class Node(Value):
+    """An operator of the graph as the runtime runs it, after its optimisations."""
+
+    name: Name
+    op: Name
+    provider: Name
+    ms: Milliseconds
+    """An inference's, on average."""
+
+
+class Trace(Value):
+    """Which nodes ran where, and for how long; from a process of its own, since tracing takes time."""
+
+    inferences: PositiveInt
+    nodes: tuple[Node, ...]
+
+
+class Measurement(Value):
+    """Raw samples of one artifact on one device. Those with the same `session` were interleaved block by block."""
+
+    schema_version: Literal["edgekd.measurement/1"] = "edgekd.measurement/1"
+    session: str
+    artifact: Artifact
+    device: str
+    target: str
+    on_target: bool
+    """Whether the device is one of the target's kind; a latency of another machine isn't the target's."""
+    protocol: Measuring
+    environment: Environment
+    invalid: tuple[str, ...] = ()
+    """Reasons why the samples say nothing: throttling, a changed clock …"""
+    retaken: tuple[str, ...] = ()
+    """Why launches were thrown away and made again."""
+    launches: Annotated[tuple[Launch, ...], FailFast()]
+    trace: Trace | None = None
+    engine_bytes: NonNegativeInt | None = None
+    """Of what the device built from the file, where it builds something."""
+    accuracy: Accuracy | None = None
+
+
+class Measurements(Value):
+    """What `edgekd profile --json` prints of several artifacts: those of one session."""
+
+    schema_version: Literal["edgekd.measurements/1"] = "edgekd.measurements/1"
+    measurements: tuple[Measurement, ...]

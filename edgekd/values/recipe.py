@@ -1,0 +1,150 @@
+"""The settings of a compression."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from edgekd.values.data import Source
+from edgekd.values.measurement import Measuring
+from edgekd.values.value import Fraction, NonNegative, NonNegativeInt, Positive, PositiveInt, Value
+
+
+class Training(Value):
+    """How long and how fast a network learns; `None` means chosen from the data (see `recipe.default_epochs`)."""
+
+    epochs: PositiveInt | None = None
+    batch_size: PositiveInt = 128
+    learning_rate: Positive = 0.1
+    momentum: Fraction = 0.9
+    weight_decay: NonNegative = 5e-4
+    warmup: Fraction = 0.15
+    """Fraction of the steps in which the learning rate rises, before it falls as a cosine."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    memory_format: Literal["auto", "contiguous", "channels_last"] = "auto"
+    threads: PositiveInt | None = None
+    """Of the CPU; None means as many as are fastest."""
+    compiled: bool | None = None
+    """Whether torch.compile makes the network's code; None means where a long training wins by it."""
+
+
+def _weighted(stated: Any) -> Any:
+    """`kd = 0.9` is short for `kd = {weight = 0.9}`."""
+    if not isinstance(stated, dict):
+        return stated
+    return {name: value if isinstance(value, dict) else {"weight": value} for name, value in stated.items()}
+
+
+Losses = Annotated[dict[str, dict[str, NonNegative]], BeforeValidator(_weighted)]
+"""Each loss's `weight` (1 if not stated) in the sum, and its further options, by its name."""
+
+
+class Recovery(Training):
+    """Distillation of the student; by default on inherited weights, 0.1 CE + 0.9 T^2 KL with T = 4."""
+
+    learning_rate: Positive = 0.05
+    teacher_precision: Literal["auto", "fp32", "bf16"] = "auto"
+    losses: Losses = {"ce": {"weight": 0.1}, "kd": {"weight": 0.9, "temperature": 4.0}}
+
+
+Option = Annotated[float, Field(strict=True, allow_inf_nan=False)] | str
+
+
+class Keep(Value):
+    """How much of the unpruned network may be left, as fractions; what is stated bounds the plan without a device."""
+
+    parameters: Fraction | None = None
+    """Those that aren't zero."""
+    macs: Fraction | None = None
+    transfer_bytes: Fraction | None = None
+    """Of the weights' file, compressed by zstd."""
+
+
+class Pruning(Value):
+    """What is taken out of the network; a `ratio` of None is planned: by `keep` where that is stated, else by measuring
+    on the device.
+    """
+
+    method: str = "widthwise"
+    options: dict[str, Option] = {}
+    """Further settings of the method by their names; unknown ones are refused."""
+    ratio: Annotated[float, Field(ge=0, lt=1, strict=True)] | None = None
+    keep: Keep = Keep()
+    margin: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.06
+    """The plan aims this fraction below the latency limit, for what the trained weights may change."""
+    timeout_s: Positive = 120
+    memory_bytes: PositiveInt = 4_000_000_000
+
+
+class Step(Value):
+    """One step of a compression; what it doesn't state is that of the recipe's [prune] or [recover]."""
+
+    do: Literal["prune", "distil", "finetune", "int8", "reset"]
+    """`finetune` is `distil` with the labels alone. `int8`: what is trained from here on is rounded to INT8 on the way,
+    so that its INT8 export loses less. `reset` gives what is left of the network new random weights."""
+    share: Annotated[float, Field(gt=0, le=1, strict=True)] = 1.0
+    """Of `prune`: how much of the ratio is gone after this step, for pruning in several."""
+    epochs: PositiveInt | None = None
+    learning_rate: Positive | None = None
+    losses: Losses | None = None
+
+
+def _named(stated: Any) -> Any:
+    """`"prune"` is short for `{do = "prune"}`."""
+    return {"do": stated} if isinstance(stated, str) else stated
+
+
+def _in_order(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    shares = [step.share for step in steps if step.do == "prune"]
+    if shares and (shares != sorted(set(shares)) or shares[-1] != 1):
+        raise ValueError("the shares of the prune steps should rise to 1, which is the whole ratio")
+    if not steps:
+        raise ValueError("there should be one step at least")
+    return steps
+
+
+Steps = Annotated[tuple[Annotated[Step, BeforeValidator(_named)], ...], AfterValidator(_in_order)]
+
+
+class Tutor(Value):
+    """A further teacher beside the original; it is trained like that one where it has no weights."""
+
+    model: str
+    weights: str | None = None
+    weight: Positive = 1.0
+    """Of its logits in the mean; the original's is 1."""
+    seed: NonNegativeInt = 0
+
+
+class Quantisation(Value):
+    """Static INT8, calibrated on training images."""
+
+    images: PositiveInt = 512
+
+
+class Export(Value):
+    """What is in the exported files."""
+
+    include_preprocessing: bool = False
+    """Whether their graphs normalise: they then take pixels, uint8 (1, H, W, C)."""
+
+
+class Recipe(Value):
+    """Everything that decides what `compress` does; the run writes the one that reproduces it."""
+
+    model: str
+    data: Source
+    target: str
+    budget: str
+    weights: str | None = None
+    student: str | None = None
+    """Another architecture that learns from the model, from random weights; None means what is left of the model."""
+    seed: NonNegativeInt = 0
+    steps: Steps = (Step(do="prune"), Step(do="distil"))
+    teacher: Training = Training()
+    tutors: tuple[Tutor, ...] = ()
+    """Further teachers: the student learns from the mean of all."""
+    prune: Pruning = Pruning()
+    recover: Recovery = Recovery()
+    quantize: Quantisation = Quantisation()
+    export: Export = Export()
+    measure: Measuring = Measuring(block_seconds=0.03)

@@ -1,0 +1,228 @@
+"""What the stages of `compress` conclude; each is stored in the run directory."""
+
+import math
+from collections.abc import Collection
+from typing import Literal
+
+from pydantic import Field
+
+from edgekd.values import Accuracy, Artifact, Interval, Manifest, PositiveInt, Recipe, Value, Verdict
+from edgekd.values.value import NonNegativeInt
+
+
+class Parity(Value):
+    """How far an exported file's outputs are from the network's, over real images."""
+
+    images: int
+    max_difference: float
+    sqnr_db: float
+    """Signal to quantisation noise ratio: 10·log10(mean reference² ÷ mean difference²)."""
+    top1_agreement: float
+
+
+class Execution(Value):
+    """How the arithmetic of training runs: it changes the speed, and the result by rounding."""
+
+    precision: Literal["fp32", "bf16"] = "fp32"
+    teacher_precision: Literal["fp32", "bf16"] = "fp32"
+    memory_format: Literal["contiguous", "channels_last"] = "contiguous"
+    threads: PositiveInt | None = None
+    """Of the CPU; as many as torch wants if None."""
+    compiled: bool = False
+    """By torch.compile; not where a loss reads features."""
+    images_per_second: dict[str, float] = Field(default_factory=dict)
+    """What was timed to choose this, by name; empty if nothing was."""
+
+
+class TriedNormalisation(Value):
+    """How many images a network classifies correctly if they are normalised in one way."""
+
+    name: str
+    option: str
+    """How to ask for it."""
+    correct: int
+    images: int
+    gained: int
+    """Images that are right in this way and not in the default one."""
+    lost: int
+    """The other way round."""
+
+    @property
+    def top1(self) -> float:
+        """The fraction of correct ones."""
+        return self.correct / self.images
+
+
+class NormalisationTrial(Value):
+    """The ways that given weights were tried in, the default first; those that were clearly worse are left out."""
+
+    tried: tuple[TriedNormalisation, ...]
+
+
+class Doubts(Value):
+    """What speaks against a teacher, a sentence each."""
+
+    said: tuple[str, ...]
+
+
+class Network(Value):
+    """A network with its weights on disk, and what it took to get them."""
+
+    weights: str
+    """File name in the stage's folder."""
+    sha256: str
+    parameters: int
+    macs: int
+    """Multiply-accumulates for one image."""
+    val: Accuracy
+    origin: str
+    """"given", or "trained" or "distilled" here."""
+    epochs: int = 0
+    best_epoch: int = 0
+    images_per_second: float | None = None
+    seconds: float = 0.0
+    """What training took, the data and the teacher included and validation not."""
+    learning_rate: float | None = None
+    """The highest, where the recipe's one made the training diverge; gradients were clipped then."""
+    execution: Execution | None = None
+    trial: NormalisationTrial | None = None
+    """Of given weights, where it wasn't said how their images were normalised."""
+    doubts: tuple[str, ...] = ()
+    """What speaks against it as a teacher."""
+
+
+class Mirrored(Value):
+    """What a given teacher says of mirrored validation images, where nobody else says whether training may flip."""
+
+    images: PositiveInt
+    correct: NonNegativeInt
+    """Of the images as they are."""
+    mirrored: NonNegativeInt
+    """Of their mirror images."""
+    as_well: bool
+    """Whether these aren't fewer by more than one standard error of the paired difference."""
+
+    def told(self) -> str:
+        """The decision with its numbers."""
+        rates = f"{self.mirrored / self.images:.2%} of mirrored validation images, {self.correct / self.images:.2%} of"
+        what = "training flips images" if self.as_well else "training doesn't flip images"
+        return f"{what}: the teacher gets {rates} the originals right ({self.images:,} images)"
+
+
+class Rung(Value):
+    """One precision of a network as a file, checked against the network."""
+
+    artifact: Artifact
+    exporter: str
+    parity: Parity
+    val: Accuracy
+
+
+class Dropped(Value):
+    """Something that was tried and isn't used, with the reason."""
+
+    name: str
+    why: str
+
+
+class Ladder(Value):
+    """The precisions of a network that passed their check, and those that didn't."""
+
+    rungs: tuple[Rung, ...]
+    dropped: tuple[Dropped, ...] = ()
+
+    def of(self, precision: str) -> Rung | None:
+        """The rung of that precision, if it passed."""
+        return next((rung for rung in self.rungs if rung.artifact.precision == precision), None)
+
+
+class RungLatency(Value):
+    """An untrained candidate's latency in one precision, against the budget's limit less the margin."""
+
+    precision: str
+    median_ms: float
+    ratio: Interval
+    """Of the median latency to the baseline's, measured block by block beside it."""
+    fits: bool | None
+    """None: too close to tell, however long it was measured."""
+
+
+class Candidate(Value):
+    """A pruned, untrained network that was measured on the device."""
+
+    ratio: float
+    parameters: int
+    macs: int
+    rungs: tuple[RungLatency, ...] = ()
+
+    def fits(self, precisions: Collection[str]) -> tuple[str, ...]:
+        """In which of these precisions it meets the budget."""
+        return tuple(rung.precision for rung in self.rungs if rung.fits and rung.precision in precisions)
+
+    def fastest(self, precisions: Collection[str]) -> float:
+        """The least latency ratio over these precisions; infinite where it has none of them."""
+        return min((rung.ratio.estimate for rung in self.rungs if rung.precision in precisions), default=math.inf)
+
+
+class Plan(Value):
+    """How much is pruned, and the measurements that say so."""
+
+    levels: tuple[float, ...]
+    """The ratios that give different widths, least pruned first."""
+    candidates: tuple[Candidate, ...]
+    ratio: float
+    feasible: bool | None
+    """Whether the candidate met the budget; None where nothing could be measured."""
+    precisions: tuple[str, ...] = ()
+    """In which the candidate met the budget."""
+    why: str
+
+    def further(self) -> float | None:
+        """The next ratio beyond the planned one, if there is any."""
+        return next((level for level in self.levels if level > self.ratio), None)
+
+
+class Choice(Value):
+    """Which artifact is kept, and why the others aren't."""
+
+    artifact: str
+    why: str
+    dropped: tuple[Dropped, ...]
+
+
+class Tried(Value):
+    """A finished artifact as the report shows it."""
+
+    name: str
+    artifact: Artifact
+    parity: Parity
+    val: Accuracy
+    test: Accuracy
+    median_ms: float | None = None
+    ratio: Interval | None = None
+
+
+class Result(Value):
+    """What `compress` concludes: the document of `edgekd compress --json`."""
+
+    schema_version: Literal["edgekd.result/1"] = "edgekd.result/1"
+    recipe: Recipe
+    data_notes: tuple[str, ...] = ()
+    """What was found in the data set."""
+    mirrored: Mirrored | None = None
+    """None where the user or the data set decided on flips."""
+    folder: str
+    device: str | None
+    teacher: Network
+    student: Network
+    plan: Plan
+    reference: str
+    """The file that drops and ratios refer to."""
+    tried: tuple[Tried, ...]
+    """The reference first, then the student's rungs."""
+    choice: Choice
+    manifest: Manifest
+    """How to feed the chosen file."""
+    verdict: Verdict
+    files: dict[str, str]
+    seconds: float

@@ -1,0 +1,70 @@
+import onnx
+import pytest
+import torch
+from torch import nn
+
+from edgekd.deploy.check import compare, failure
+from edgekd.deploy.export import OPSET, export_onnx
+from edgekd.deploy.outputs import Runner
+from edgekd.errors import StorageError, UnsupportedModelError
+
+
+def network():
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(1, 8, 3, padding=1),
+        nn.BatchNorm2d(8),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(8, 4),
+    ).eval()
+
+
+@pytest.mark.parametrize(("opset", "exporter"), [(OPSET, "dynamo"), (17, "torchscript")])
+def test_the_exported_file_is_the_same_function(tmp_path, opset, exporter):
+    model = network()
+    assert export_onnx(model, torch.zeros(1, 1, 8, 8), tmp_path / "m.onnx", opset=opset) == exporter
+    proto = onnx.load(tmp_path / "m.onnx")
+    assert [o.version for o in proto.opset_import if o.domain == ""] == [opset]
+    assert [d.dim_value for d in proto.graph.input[0].type.tensor_type.shape.dim] == [1, 1, 8, 8]
+    images = torch.randn(20, 1, 8, 8)
+    with torch.inference_mode():
+        reference = model(images).numpy()
+    parity = compare(reference, Runner(tmp_path / "m.onnx", "onnxruntime")(images.numpy()))
+    assert failure(parity, "fp32") is None
+    assert parity.sqnr_db > 90
+    assert parity.max_difference < 1e-4
+
+
+def test_the_file_names_no_folder_of_the_machine_that_made_it(tmp_path):
+    export_onnx(network(), torch.zeros(1, 1, 8, 8), tmp_path / "m.onnx")
+    assert b"site-packages" not in (tmp_path / "m.onnx").read_bytes()
+    assert b".py" not in (tmp_path / "m.onnx").read_bytes()
+
+
+class OnlyTorchscript(nn.Module):
+    def forward(self, x):
+        return x * 2 if x.sum() > 0 else x  # torch.export refuses to branch on data, tracing takes one branch
+
+
+def test_what_dynamo_refuses_falls_back(tmp_path):
+    assert export_onnx(OnlyTorchscript(), torch.ones(1, 1, 2, 2), tmp_path / "m.onnx") == "torchscript"
+
+
+class Unexportable(nn.Module):
+    def forward(self, x):
+        raise RuntimeError("no such thing in ONNX")
+
+
+def test_what_neither_exporter_takes_is_a_clear_error(tmp_path):
+    with pytest.raises(UnsupportedModelError) as e:
+        export_onnx(Unexportable(), torch.ones(1, 1, 2, 2), tmp_path / "m.onnx")
+    assert "dynamo" in e.value.message
+    assert "torchscript" in e.value.message
+    assert not (tmp_path / "m.onnx").exists()
+
+
+def test_a_folder_that_is_not_there_is_a_storage_error(tmp_path):
+    with pytest.raises(StorageError):
+        export_onnx(network(), torch.zeros(1, 1, 8, 8), tmp_path / "none" / "m.onnx")

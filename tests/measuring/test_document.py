@@ -1,0 +1,109 @@
+import json
+
+import pytest
+
+from edgekd.errors import EdgekdError, StorageError
+from edgekd.measuring.document import read_measurement, write
+
+
+@pytest.fixture
+def stored(tmp_path, measurement):
+    """Writes a measurement's document after `change` was made to it."""
+
+    def store(change=lambda document: None):
+        path = tmp_path / "m.json"
+        document = measurement().model_dump(mode="json")
+        change(document)
+        path.write_text(json.dumps(document))
+        return path
+
+    return store
+
+
+def test_what_is_written_is_read_again(tmp_path, measurement):
+    write(tmp_path / "folder" / "m.json", measurement())
+    assert read_measurement(tmp_path / "folder" / "m.json") == measurement()
+    assert [file.name for file in (tmp_path / "folder").iterdir()] == ["m.json"]
+
+
+def at(path, value):
+    def change(document):
+        *keys, last = path
+        for key in keys:
+            document = document[key]
+        document[last] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (at(["schema_version"], "edgekd.measurement/9"), "schema_version 'edgekd.measurement/9'"),
+        (lambda d: d.pop("schema_version"), "'schema_version' is missing"),
+        (lambda d: d.pop("launches"), "'launches' is missing"),
+        (at(["latency_ms"], 3), "unknown key 'latency_ms'"),
+        (at(["launches", 1, "blocks_ms", 2, 0], float("nan")), "launches.1.blocks_ms.2.0"),
+        (at(["launches", 1, "blocks_ms", 2, 0], float("inf")), "launches.1.blocks_ms.2.0"),
+        (at(["launches", 0, "blocks_ms", 0, 0], -1.0), "launches.0.blocks_ms.0.0"),
+        (at(["launches", 0, "blocks_ms", 0, 0], "1.0"), "launches.0.blocks_ms.0.0"),
+        (at(["launches", 0, "blocks_ms", 0], []), "launches.0.blocks_ms.0"),
+        (at(["launches", 0, "lod_ms"], 1.0), "unknown key 'launches.0.lod_ms'"),
+        (at(["environment", "cores"], True), "environment.cores"),
+        (at(["artifact", "sha256"], 12), "artifact.sha256"),
+        (at(["launches"], "x" * 10_000), "launches"),
+        (at(["artifact", "disk_bytes"], -1), "artifact.disk_bytes"),
+        (at(["artifact", "transfer_bytes"], 10**400), "artifact.transfer_bytes"),
+        (at(["engine_bytes"], -1), "engine_bytes"),
+        (at(["launches", 2, "peak_bytes"], 10**400), "launches.2.peak_bytes"),
+        (at(["launches", 2, "energy_mj"], -0.5), "launches.2.energy_mj"),
+        (at(["protocol", "loop"], "paced"), "a paced loop has a cadence_hz"),
+        (at(["accuracy"], {"correct": 9, "images": 8, "dataset": "d", "split": "s"}), "9 of 8 images"),
+        (at(["accuracy"], {"correct": -1, "images": 8, "dataset": "d", "split": "s"}), "accuracy.correct"),
+    ],
+)
+def test_a_damaged_field_is_named(stored, change, says):
+    path = stored(change)
+    with pytest.raises(EdgekdError) as e:
+        read_measurement(path)
+    assert str(path) in e.value.message
+    assert says in e.value.message
+    assert len(e.value.message) < 600
+    assert e.value.hint
+
+
+def test_of_many_wrong_samples_not_all_are_kept_as_errors(stored):
+    path = stored(at(["launches", 0, "blocks_ms"], [[-1.0] * 50] * 50))
+    with pytest.raises(EdgekdError, match=r"launches\.0\.blocks_ms\.0\.0: ") as e:
+        read_measurement(path)
+    assert e.value.__cause__.error_count() < 10
+    assert e.value.hint == "Correct blocks_ms."
+
+
+@pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "9" * 5000, "[1, 2]", '"text"', "\x00\xff", "{'a': 1}"])
+def test_what_is_no_document_is_told(tmp_path, text):
+    path = tmp_path / "m.json"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(EdgekdError, match=r"m\.json"):
+        read_measurement(path)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_document(stored):
+    path = stored()
+    plain = read_measurement(path)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert read_measurement(path) == plain
+
+
+def test_a_truncated_file_is_told(stored):
+    path = stored()
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(EdgekdError, match="isn't JSON") as e:
+        read_measurement(path)
+    assert "truncated" in e.value.hint
+
+
+def test_a_missing_file_and_a_folder_are_told(tmp_path):
+    for path in (tmp_path / "missing.json", tmp_path):
+        with pytest.raises(StorageError, match=path.name):
+            read_measurement(path)

@@ -1,0 +1,139 @@
+import numpy as np
+import onnx
+import pytest
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    QuantFormat,
+    QuantType,
+    quantize_dynamic,
+    quantize_static,
+)
+
+from edgekd import catalog
+from edgekd.errors import MeasurementError
+from edgekd.measuring.explain import explain
+from edgekd.pipeline.profile import profile
+from edgekd.progress import Silent
+from edgekd.values import Measuring, Node, Trace
+
+pytestmark = pytest.mark.alone
+
+QUICK = Measuring(launches=1, seconds=0.03, block_seconds=0.01, warmup_seconds=0.02)
+VNNI = ("avx2", "avx512_vnni")
+
+
+@pytest.fixture
+def traced(measurement):
+    """A measurement with the given nodes: op, milliseconds and, if it isn't the CPU, provider."""
+
+    def make(*found, features=VNNI, precision="int8", name="net"):
+        cpu = "CPUExecutionProvider"
+        nodes = [
+            Node(name=f"{op}{i}", op=op, ms=ms, provider=more[0] if more else cpu)
+            for i, (op, ms, *more) in enumerate(found)
+        ]
+        plain = measurement()
+        return plain.model_copy(
+            update={
+                "artifact": plain.artifact.model_copy(update={"precision": precision, "name": name}),
+                "environment": plain.environment.model_copy(update={"cpu_features": features, "provider": cpu}),
+                "trace": Trace(inferences=9, nodes=tuple(nodes)),
+            }
+        )
+
+    return make
+
+
+FLOAT = (("FusedConv", 1.0), ("FusedConv", 2.0))
+
+
+@pytest.mark.parametrize(
+    ("nodes", "features", "says"),
+    [
+        ([("QLinearConv", 0.3), ("QLinearConv", 0.5)], VNNI, None),
+        ([("QLinearConv", 0.3), ("QLinearConv", 0.5)], ("avx2",), "has none of avx512_vnni, avx_vnni, amx_int8"),
+        ([("QuantizeLinear", 1.0), ("QLinearConv", 0.3), ("QLinearConv", 0.5)], VNNI, "1 conversions between"),
+        (
+            [("QLinearConv", 0.3), ("FusedConv", 2.0)],
+            VNNI,
+            "1 of 2 convolutions and matrix products stayed float: 2 ms",
+        ),
+        ([("FusedConv", 0.9), ("FusedConv", 2.0)], VNNI, "none of its 2 convolutions"),
+        (
+            [("DynamicQuantizeLinear", 0.5), ("ConvInteger", 0.5), ("ConvInteger", 0.5)],
+            VNNI,
+            "3 nodes quantise dynamically",
+        ),
+        ([("QLinearConv", 0.3), ("QLinearConv", 0.5, "Other")], VNNI, "fell back from CPUExecutionProvider"),
+        ([("ReorderInput", 0.4), ("QLinearConv", 0.3), ("QLinearConv", 0.5)], VNNI, "change the layout"),
+        (
+            [("QLinearConv", 3.5), ("QLinearConv", 0.5)],
+            VNNI,
+            "1 of 2 convolutions and matrix products are slower",
+        ),
+    ],
+)
+def test_each_cause_is_named_from_what_was_measured(traced, nodes, features, says):
+    found = explain(traced(*FLOAT, precision="fp32"), traced(*nodes, features=features))
+    if says is None:
+        assert found.causes == ()
+    else:
+        assert says in found.causes[0]
+
+
+def test_the_most_expensive_cause_comes_first(traced):
+    other = traced(("QuantizeLinear", 0.2), ("QLinearConv", 0.3), ("FusedConv", 1.5))
+    causes = explain(traced(*FLOAT), other).causes
+    assert ["stayed float" in causes[0], "conversions" in causes[1]] == [True, True]
+
+
+def test_products_are_paired_in_their_order_if_there_are_as_many(traced):
+    found = explain(traced(*FLOAT), traced(("QuantizeLinear", 0.2), ("QLinearConv", 0.3), ("QLinearConv", 0.4)))
+    assert [(p.op, p.ms, p.other_op, p.other_ms) for p in found.pairs] == [
+        ("FusedConv", 1.0, "QLinearConv", 0.3),
+        ("FusedConv", 2.0, "QLinearConv", 0.4),
+    ]
+    assert explain(traced(*FLOAT), traced(("QLinearConv", 0.3))).pairs == ()
+
+
+def test_a_measurement_without_nodes_is_refused(measurement, traced):
+    with pytest.raises(MeasurementError, match="without its nodes"):
+        explain(measurement(), traced(*FLOAT))
+
+
+class Noise(CalibrationDataReader):
+    def __init__(self):
+        self.left = 4
+
+    def get_next(self):
+        self.left -= 1
+        return (
+            {"image": np.random.default_rng(self.left).standard_normal((1, 3, 16, 16), np.float32)}
+            if self.left
+            else None
+        )
+
+
+def profiled(*files):
+    return profile(files, target=catalog.target("x86-cpu"), settings=QUICK, progress=Silent())
+
+
+def test_a_really_quantised_model_is_read_right(model, tmp_path):
+    """Real files, quantised by ONNX Runtime's own quantizer, statically, dynamically and only in part."""
+    fp32 = model(layers=4, channels=16, size=16, batch=1)
+    static, partly, dynamic = (tmp_path / f"{name}.onnx" for name in ("static", "partly", "dynamic"))
+    u8s8 = {"quant_format": QuantFormat.QDQ, "activation_type": QuantType.QUInt8, "weight_type": QuantType.QInt8}
+    quantize_static(fp32, static, Noise(), **u8s8)
+    first = onnx.load(fp32).graph.node[0]
+    first.name = "first"
+    named = onnx.load(fp32)
+    for i, n in enumerate(named.graph.node):
+        n.name = f"node{i}"
+    onnx.save(named, fp32)
+    quantize_static(fp32, partly, Noise(), nodes_to_exclude=["node2", "node4"], **u8s8)
+    quantize_dynamic(fp32, dynamic, weight_type=QuantType.QUInt8)
+    base, all_static, in_part, all_dynamic = profiled(fp32, static, partly, dynamic)
+    assert len(explain(base, all_static).pairs) == 4
+    assert {pair.other_op for pair in explain(base, all_static).pairs} == {"QLinearConv"}
+    assert any("2 of 4 convolutions and matrix products stayed float" in c for c in explain(base, in_part).causes)
+    assert any("quantise dynamically" in cause for cause in explain(base, all_dynamic).causes)

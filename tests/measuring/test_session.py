@@ -1,0 +1,401 @@
+import os
+import signal
+from threading import RLock
+
+import pytest
+from onnx import TensorProto, helper
+
+from edgekd import catalog
+from edgekd.devices.connect import connect
+from edgekd.errors import DeviceError, EdgekdError, MeasurementError, UnsupportedModelError
+from edgekd.measuring import launch
+from edgekd.measuring.artifact import describe
+from edgekd.measuring.disturbance import spoiled
+from edgekd.measuring.session import Enough, _affordable, environment, measure
+from edgekd.measuring.statistics import paired_ratios, ratio
+from edgekd.progress import Silent
+from edgekd.values import Measuring
+
+pytestmark = pytest.mark.alone
+
+QUICK = Measuring(launches=2, seconds=0.06, block_seconds=0.01, warmup_seconds=0.05)
+
+
+class Watched:
+    """The local device, noting each agent process it starts; without a canary, which a busy machine would disturb."""
+
+    def __init__(self):
+        self.device = connect("local:")
+        self.agents = []
+        self.lock = RLock()  # they are started at once, and are counted here in their order
+
+    url = "local:"
+
+    def put(self, path):
+        return self.device.put(path)
+
+    def start(self, runtime):
+        with self.lock:
+            return self.watched(runtime)
+
+    def watched(self, runtime):
+        agent = self.device.start(runtime)
+        ask = agent.ask
+
+        def calm(request, timeout_s):
+            answer = ask(request, timeout_s)
+            return {**answer, "canary_ms": 1.0} if "canary_ms" in answer else answer
+
+        agent.ask = calm
+        self.agents.append(agent)
+        return agent
+
+
+class Meddling(Silent):
+    """Does something to the device once measuring has begun."""
+
+    def __init__(self, meddle):
+        self.meddle = meddle
+
+    def advance(self, done, total, detail=""):
+        if done == 1:
+            self.meddle()
+
+
+def measured(*paths, device=None, settings=QUICK, target="x86-cpu", progress=None, **more):
+    artifacts = [(describe(path, name=path.stem, runtime="onnxruntime"), path) for path in paths]
+    return measure(
+        artifacts,
+        device=device or Watched(),
+        target=catalog.target(target),
+        settings=settings,
+        progress=progress or Silent(),
+        **more,
+    )
+
+
+def test_artifacts_are_measured_side_by_side_in_fresh_processes(model):
+    device = Watched()
+    small, large = measured(model("small"), model("large", layers=12, channels=32), device=device)
+    assert len({agent._process.pid for agent in device.agents}) == 4  # 2 launches of 2 artifacts
+    assert all(agent._process.poll() == 0 for agent in device.agents)
+    assert small.session == large.session
+    for found in (small, large):
+        assert found.on_target
+        assert found.invalid == ()
+        assert found.protocol == QUICK.model_copy(update={"same_cpus": True})
+        assert found.environment == environment(device.device, "onnxruntime")
+        assert len(found.launches) == 2
+        for one in found.launches:
+            assert len(one.blocks_ms) >= 3
+            assert one.load_ms > 0
+            assert one.first_ms > 0
+            assert one.warmup_ms
+            assert one.peak_bytes > 0
+    assert len(paired_ratios(large, small)) == 2
+    assert ratio(large, small).low > 2  # it computes some 60 times as much
+
+
+def test_turns_are_shuffled_every_round(model):
+    turns = []
+
+    class Listening(Watched):
+        def watched(self, runtime):
+            agent, number = super().watched(runtime), len(self.agents) - 1
+            ask = agent.ask
+
+            def listened(request, timeout_s):
+                turns.extend([number] if request["do"] == "block" else [])
+                return ask(request, timeout_s)
+
+            agent.ask = listened
+            return agent
+
+    measured(
+        model("a"), model("b"), device=Listening(), settings=QUICK.model_copy(update={"launches": 1, "seconds": 0.2})
+    )
+    rounds = [tuple(turns[i : i + 2]) for i in range(0, len(turns), 2)]
+    assert len(rounds) >= 5
+    assert set(rounds) == {(0, 1), (1, 0)}
+
+
+class Listening(Watched):
+    """Keeps what each agent was asked."""
+
+    def __init__(self, alike=True):
+        super().__init__()
+        self.asked, self.alike = [], alike
+
+    def watched(self, runtime):
+        agent = super().watched(runtime)
+        ask, asked = agent.ask, []
+        self.asked.append(asked)
+
+        def listened(request, timeout_s):
+            asked.append(request)
+            answer = ask(request, timeout_s)
+            return {**answer, "alike": self.alike} if request["do"] == "cpus" else answer
+
+        agent.ask = listened
+        return agent
+
+    @property
+    def affinities(self):
+        return [r["affinity"] for asked in self.asked for r in asked if r["do"] == "load"]
+
+
+def test_those_side_by_side_share_their_cpus_and_change_them_with_each_launch(model):
+    device, cpus = Listening(), sorted(os.sched_getaffinity(0))
+    found = measured(model("a"), model("b"), device=device, settings=QUICK.model_copy(update={"launches": 3}))
+    wanted = [(cpus[launch % len(cpus)],) for launch in range(3)]
+    assert device.affinities == [cpu for cpu in wanted for _ in range(2)]
+    assert all(m.protocol.same_cpus and m.protocol.affinity is None for m in found)
+
+
+@pytest.mark.parametrize(
+    ("files", "changes", "alike"),
+    [(1, {}, True), (2, {"same_cpus": False}, True), (2, {}, False)],
+)
+def test_cpus_are_left_to_the_system_where_sharing_makes_no_sense(model, files, changes, alike):
+    device = Listening(alike)
+    paths = [model(name) for name in ("a", "b")[:files]]
+    found = measured(*paths, device=device, settings=QUICK.model_copy(update=changes))
+    assert set(device.affinities) == {None}
+    assert not any(m.protocol.same_cpus for m in found)
+
+
+def test_more_threads_than_cpus_are_refused(model):
+    with pytest.raises(EdgekdError, match="999 threads are asked for, and the device has") as e:
+        measured(model(), settings=QUICK.model_copy(update={"threads": 999}))
+    assert "--threads" in e.value.hint
+
+
+def test_given_cpus_are_kept(model):
+    device, cpu = Listening(), min(os.sched_getaffinity(0))
+    (found, _) = measured(model("a"), model("b"), device=device, settings=QUICK.model_copy(update={"affinity": (cpu,)}))
+    assert set(device.affinities) == {(cpu,)}
+    assert found.protocol.affinity == (cpu,)
+
+
+def test_sessions_are_told_apart(model):
+    quick = QUICK.model_copy(update={"launches": 1})
+    (one,), (two,) = (measured(model(), settings=quick) for _ in range(2))
+    assert one.session != two.session
+
+
+def test_a_slow_model_beside_a_fast_one_gets_equally_long_turns(model):
+    fast, slow = measured(model("fast"), model("slow", layers=30, channels=64, size=64))
+    for one, other in zip(fast.launches, slow.launches, strict=True):
+        assert len(one.blocks_ms) == len(other.blocks_ms) <= 6
+        assert sum(map(len, other.blocks_ms)) < 20
+        assert min(map(sum, one.blocks_ms)) > min(map(min, other.blocks_ms)) / 2
+
+
+def test_even_one_launch_has_enough_blocks_to_compare(model):
+    settings = QUICK.model_copy(update={"launches": 1, "seconds": 0.01})
+    a, b = measured(model("a"), model("b"), settings=settings)
+    assert len(paired_ratios(a, b)[0]) == 5
+
+
+def test_a_fixed_batch_is_declared(model):
+    (found,) = measured(model(batch=4), settings=QUICK.model_copy(update={"launches": 1}))
+    assert found.protocol.batch == 4
+
+
+def test_another_kind_of_device_is_not_the_target(model):
+    (found,) = measured(model(), target="jetson-orin-nano", settings=QUICK.model_copy(update={"launches": 1}))
+    assert not found.on_target
+
+
+def test_an_operator_the_runtime_lacks_is_told(one_node):
+    unknown = one_node("odd", "Oddity", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])], domain="made.up")
+    with pytest.raises(UnsupportedModelError, match=r"odd\.onnx: onnxruntime can't load it: .*Oddity") as e:
+        measured(unknown)
+    assert "operators" in e.value.hint
+
+
+def test_a_model_that_fails_in_its_first_inference_is_told(one_node):
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [2, 3])
+    shape = helper.make_tensor_value_info("shape", TensorProto.INT64, [3])
+    with pytest.raises(UnsupportedModelError, match=r"fails\.onnx: onnxruntime can't (run|load) it") as e:
+        measured(one_node("fails", "Reshape", [x, shape]))
+    assert e.value.hint == "It was fed random integers as shape: give values that it takes with --inputs FILE.npz"
+
+
+def test_free_axes_are_told_with_the_remedy(model):
+    with pytest.raises(UnsupportedModelError, match=r"model\.onnx: no fixed size: axis 2 \(height\)") as e:
+        measured(model(axis="height"))
+    assert e.value.hint == "Give it, such as --shape image=1x3x224x8"
+
+
+def test_a_runtime_that_crashes_is_told(model):
+    device = Watched()
+    crash = Meddling(lambda: os.kill(device.agents[-1]._process.pid, signal.SIGSEGV))
+    with pytest.raises(MeasurementError, match=r"model\.onnx: onnxruntime failed in 'block': ended with signal 11"):
+        measured(model(), device=device, progress=crash)
+
+
+def test_a_runtime_that_hangs_is_killed_at_its_time_limit(model, monkeypatch):
+    monkeypatch.setattr(launch, "_SLACK_S", 1)
+    device = Watched()
+    hang = Meddling(lambda: os.kill(device.agents[-1]._process.pid, signal.SIGSTOP))
+    with pytest.raises(MeasurementError, match="no answer within 1 s"):
+        measured(model(), device=device, progress=hang)
+    assert device.agents[-1]._process.poll() == -signal.SIGKILL
+
+
+class Throttling(Watched):
+    """Tells of throttling at the end of the launches that are named."""
+
+    def __init__(self, launches):
+        super().__init__()
+        self.launches = launches
+
+    def watched(self, runtime):
+        agent, number = super().watched(runtime), len(self.agents) - 1
+        ask = agent.ask
+
+        def hot(request, timeout_s):
+            answer = ask(request, timeout_s)
+            if request["do"] == "finish" and number in self.launches:
+                answer["state"] = {**answer["state"], "throttle_count": 10**6}
+            elif "state" in answer:
+                answer["state"] = {**answer["state"], "throttle_count": 0}
+            return answer
+
+        agent.ask = hot
+        return agent
+
+
+def test_a_disturbed_launch_is_made_again(model):
+    notes = []
+
+    class Listening(Silent):
+        def note(self, text):
+            notes.append(text)
+
+    device = Throttling({1})
+    (found,) = measured(model(), device=device, progress=Listening())
+    assert len(device.agents) == 3
+    assert found.invalid == ()
+    assert len(found.launches) == 2
+    assert "throttled 1000000 times" in found.retaken[0]
+    assert notes == [f"launch 2 is made again: {found.retaken[0]}"]
+
+
+def test_what_stays_disturbed_is_invalid(model):
+    device = Throttling(set(range(10)))
+    (found,) = measured(model(), device=device)
+    assert len(device.agents) == 4  # two launches, each made again once
+    assert len(found.launches) == len(found.retaken) == 2
+    assert found.invalid == ("the device throttled 1000000 times while it was measured",)
+
+
+@pytest.mark.parametrize(("steady", "processes"), [(True, 4), (False, 2)])
+def test_a_drift_makes_a_launch_again_only_where_milliseconds_matter(model, steady, processes):
+    class Drifting(Watched):
+        blocks = 0
+
+        def watched(self, runtime):
+            agent = super().watched(runtime)
+            ask = agent.ask
+
+            def slower(request, timeout_s):
+                answer = ask(request, timeout_s)
+                self.blocks += request["do"] == "block"
+                return {**answer, "canary_ms": 1.0 + self.blocks} if "canary_ms" in answer else answer
+
+            agent.ask = slower
+            return agent
+
+    device = Drifting()
+    settings = QUICK.model_copy(update={"seconds": 0.1})
+    (found,) = measured(model(), device=device, settings=settings, steady=steady)
+    assert len(device.agents) == processes
+    assert found.invalid == ()
+    assert "towards the end" in spoiled(found)[0]
+
+
+def test_it_goes_on_with_twice_as_many_launches_until_that_is_enough(model):
+    looks = []
+
+    def decided(found, look):
+        looks.append((look, len(found[0].launches)))
+        return look == 3
+
+    (found,) = measured(model(), enough=Enough(decided, time_limit_s=60))
+    assert looks == [(1, 2), (2, 4), (3, 8)]
+    assert len(found.launches) == found.protocol.launches == 8
+
+
+def test_it_stops_at_the_time_limit(model):
+    (found,) = measured(model(), enough=Enough(lambda found, look: False, time_limit_s=0.1))
+    assert len(found.launches) == 2
+
+
+@pytest.mark.parametrize(
+    ("retaken", "left_s", "launches"), [(0, 30, 5), (0, 6, 3), (5, 20, 5), (5, 2.5, 2), (0, 0, 0), (0, -1, 0)]
+)
+def test_launches_made_again_use_up_the_time_too(retaken, left_s, launches):
+    # each took 2 s without any made again, 1 s with as many
+    assert _affordable(5, retaken, left_s=left_s, limit_s=left_s + 10) == launches
+
+
+def test_nodes_are_timed_in_a_process_of_their_own(model):
+    device = Watched()
+    (found,) = measured(model(), device=device, traced=True)
+    assert len(device.agents) == 3
+    assert {node.op for node in found.trace.nodes} & {"Conv", "FusedConv"}
+    (without,) = measured(model())
+    assert without.trace is None
+
+
+def test_a_system_that_changes_between_launches_makes_it_invalid(model):
+    class Updated(Watched):
+        def watched(self, runtime):
+            agent = super().watched(runtime)
+            if len(self.agents) == 2:
+                ask = agent.ask
+
+                def changed(request, timeout_s):
+                    answer = ask(request, timeout_s)
+                    return {**answer, "governor": "powersave"} if request["do"] == "describe" else answer
+
+                agent.ask = changed
+            return agent
+
+    (found,) = measured(model(), device=Updated())
+    assert found.invalid == ("the device's system or settings changed between launches",)
+
+
+def test_progress_reaches_its_total(model):
+    seen = []
+
+    class Listening(Silent):
+        def advance(self, done, total, detail=""):
+            seen.append((done, total))
+
+    measured(model(), progress=Listening())
+    assert seen[0][0] == 0
+    assert seen[-1][0] == seen[-1][1]
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+
+
+def test_where_one_agent_does_not_start_the_others_are_closed(model):
+    class Failing(Watched):
+        def watched(self, runtime):
+            if self.agents:
+                raise DeviceError("no more", "")
+            return super().watched(runtime)
+
+    device = Failing()
+    with pytest.raises(DeviceError, match="no more"):
+        measured(model("a"), model("b"), device=device)
+    assert device.agents[0]._process.poll() is not None
+
+
+def test_an_unreachable_device_is_told(model):
+    with pytest.raises(DeviceError):
+        measured(model(), device=connect("local:/no/such/python"))
+    with pytest.raises(DeviceError):
+        environment(connect("local:/no/such/python"), "onnxruntime")

@@ -1,0 +1,48 @@
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from edgekd.progress import Silent
+from edgekd.studies import run as verb
+from edgekd.studies._outline import scaled, study
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """Teachers are trained once for all of these tests, and never found from elsewhere."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDGEKD_CACHE", str(tmp_path_factory.mktemp("cache")))
+        torch.set_num_threads(1)
+        yield
+
+
+def chosen(arms, wanted, paced):
+    """Those that are wanted, compared with none that isn't; trained for as long as another only if they are `paced`."""
+    names = {arm.name for arm in arms if wanted(arm)}
+    return tuple(
+        arm.model_copy(
+            update={
+                "control": arm.control if arm.control in names else None,
+                "as_long_as": arm.as_long_as if paced else None,
+            }
+        )
+        for arm in arms
+        if arm.name in names
+    )
+
+
+@pytest.fixture
+def run_study(monkeypatch, tmp_path):
+    """Runs arms of a shipped study as the command does, with one seed and one epoch: its result."""
+
+    def run(name, arms, *, target, paced=False):
+        found = study(name)
+        some = SimpleNamespace(**{**vars(found), "arms": lambda scale: chosen(found.arms(scale), arms, paced)})
+        monkeypatch.setattr(verb, "study", lambda _: some)
+        scale = scaled(found, "smoke", epochs=1, teacher_epochs=1)
+        result = verb.run_study(name, scale, tmp_path / name, seeds=1, target=target, progress=Silent())
+        assert not result.failures
+        return result
+
+    return run

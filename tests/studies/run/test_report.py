@@ -1,0 +1,106 @@
+import sys
+
+import pytest
+
+from edgekd.studies._base import SMOKE, Arm, Published
+from edgekd.studies._compare import compared, with_gains, with_tradeoffs
+from edgekd.studies._results import Cell, Costs, Failure, Plan, StudyResult, Taught
+from edgekd.studies.run.report import arm_rows, intervals, markdown
+from edgekd.values import Accuracy, Interval
+
+
+def accuracy(correct):
+    return Accuracy(correct=correct, images=1000, dataset="made", split="test")
+
+
+def costs(nonzero, ratio=0.5):
+    latency = Interval(estimate=ratio, low=ratio - 0.01, high=ratio + 0.01) if ratio else None
+    counts = {"parameters": 1000, "nonzero": nonzero, "macs": 7, "disk_bytes": 4000, "transfer_bytes": 3000}
+    return Costs(**counts, median_ms=ratio, latency=latency)
+
+
+def result(*, seeds=3, ratio=0.5, **changes):
+    arms = [
+        Arm(name=name, factors={"structure": name, "learns from": name}, settings={"model": "net"}, control=control)
+        for name, control in (("labels", None), ("distilled", "labels"), ("broken", "labels"))
+    ]
+    scores = {"labels": (800, 810, 805), "distilled": (830, 845, 838), "broken": ()}
+    cells = {
+        name: [
+            Cell(seed=seed, test=accuracy(n), val=accuracy(n), training_seconds=12.0)
+            for seed, n in enumerate(correct[:seeds])
+        ]
+        for name, correct in scores.items()
+    }
+    teacher = Taught(model="net", test=accuracy(850), val=accuracy(850), epochs=9, costs=costs(1000, ratio and 1.0))
+    rows = [compared(arm, cells[arm.name], costs(777, ratio) if cells[arm.name] else None) for arm in arms]
+    fields = {
+        "title": "A study",
+        "paper": "Somebody, 1999",
+        "published": (Published(what="gain", value="+4.71 points", data="CIFAR-100"),),
+        "differs": ("The data.",),
+        "plan": Plan(study="s", data="digits", data_fingerprint="", scale=SMOKE, seeds=seeds, target="x86-cpu"),
+        "folder": "out",
+        "device": "local:" if ratio else None,
+        "teachers": (teacher,),
+        "arms": with_tradeoffs(with_gains(rows, arms), {"net": teacher}),
+        "failures": (Failure(arm="broken", seed=0, message="a | b\nc"),),
+    }
+    return StudyResult(**fields | changes)
+
+
+def test_an_arms_row_has_mean_deviation_and_paired_interval():
+    header, teacher, labels, distilled, broken = arm_rows(result())
+    row = dict(zip(header, distilled, strict=True))
+    assert row["test accuracy"] == "83.77 ± 0.75 % (3)"
+    assert row["gain in points (95 %)"] == "+3.27 [+2.64, +3.89]"
+    assert row["not zero"] == "777"
+    assert row["latency ÷ teacher's (95 %)"] == "0.500 [0.490, 0.510]"
+    assert row["training"] == "12 s"
+    assert teacher[0] == "teacher net"
+    assert dict(zip(header, labels, strict=True))["gain in points (95 %)"] == "–"
+    assert dict(zip(header, broken, strict=True))["test accuracy"] == "failed"
+
+
+def test_the_intervals_are_counted():
+    assert "Of 1 intervals, each at 95 %, 1 leave 0 out" in intervals(result())
+    assert "One seed has no interval" in intervals(result(seeds=1))
+
+
+def test_what_was_not_measured_says_so():
+    found = result(ratio=None)
+    header, _, labels, *_ = arm_rows(found)
+    assert dict(zip(header, labels, strict=True))["latency ÷ teacher's (95 %)"] == "not measured"
+    assert "not measured: no device of target x86-cpu" in markdown(found)
+
+
+def test_the_report_has_the_papers_numbers_and_what_failed():
+    report = markdown(result(remarks=("no plots: install it",)))
+    assert "| gain | +4.71 points | CIFAR-100 | unknown |" in report
+    assert "- The data." in report
+    assert "| broken | 0 | a \\| b c |" in report
+    assert "no plots: install it" in report
+    assert "| distilled | +1.23 | 0.777 | 1.000 | 0.500 | 1 | -0.23 |" in report
+
+
+@pytest.fixture
+def plots():
+    pytest.importorskip("matplotlib")
+    from edgekd.report import study_plots
+
+    return study_plots
+
+
+def test_plots_are_drawn_where_there_is_something_to_show(plots):
+    assert plots.accuracy_against_parameters(result()).startswith(b"\x89PNG")
+    assert plots.accuracy_against_latency(result()).startswith(b"\x89PNG")
+    assert plots.accuracy_against_latency(result(ratio=None)) == b""
+    assert plots.accuracy_against_parameters(result(arms=())) == b""
+    assert plots.features({}) == b""
+    points = ((0.0, 1.0), (2.0, 3.0))
+    assert plots.features({str(i): (points, (0, 1)) for i in range(5)}).startswith(b"\x89PNG")
+
+
+def test_drawing_leaves_no_figure_open(plots):
+    plots.accuracy_against_parameters(result())
+    assert "matplotlib.pyplot" not in sys.modules or not sys.modules["matplotlib.pyplot"].get_fignums()
