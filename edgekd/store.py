@@ -6,6 +6,7 @@ checkpoint.
 """
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 import os
@@ -80,6 +81,37 @@ def fingerprint(inputs: Mapping[str, Any]) -> str:
     """The SHA-256 of JSON-able inputs and of edgekd's version, the same on every machine."""
     stated = json.dumps({**inputs, "edgekd": edgekd.__version__}, sort_keys=True, default=_jsonable)
     return hashlib.sha256(stated.encode()).hexdigest()
+
+
+def key_of(inputs: Any) -> Any:
+    """What stands for a stage's inputs in its key, JSON-able: all of them.
+
+    What has a method `key` stands as that says: a file as its content, a network as what it computes, a data set as its
+    images. Values and dataclasses stand as all of their fields.
+
+    Raises:
+        TypeError: a part can't be a key: a path, whose content may change; a module, whose code and tensors may.
+    """
+    if callable(own := getattr(inputs, "key", None)) and not isinstance(inputs, type):
+        return own()
+    if (parts := _fields(inputs)) is not None:
+        return {name: key_of(part) for name, part in parts.items()}
+    if isinstance(inputs, list | tuple):
+        return [key_of(part) for part in inputs]
+    if isinstance(inputs, frozenset):
+        return sorted(map(key_of, inputs))
+    if inputs is None or isinstance(inputs, str | int | float):
+        return inputs
+    raise TypeError(f"{type(inputs).__name__} can't be part of a stage's inputs")
+
+
+def _fields(inputs: Any) -> dict[str, Any] | None:
+    """The parts of what has named ones."""
+    if isinstance(inputs, Value):
+        return {name: getattr(inputs, name) for name in type(inputs).model_fields}
+    if dataclasses.is_dataclass(inputs) and not isinstance(inputs, type):
+        return {each.name: getattr(inputs, each.name) for each in dataclasses.fields(inputs)}
+    return {str(name): part for name, part in inputs.items()} if isinstance(inputs, Mapping) else None
 
 
 def _jsonable(value: Any) -> Any:
@@ -224,18 +256,21 @@ def _built(folder: Path, build: Callable[[Path], V]) -> V:
     with writing(folder):
         partial.mkdir(exist_ok=True)
     result = build(partial)
-    write_text(partial / _RESULT, result.model_dump_json(indent=1))
+    write_text(partial / _RESULT, result.model_dump_json(indent=1, context={"folder": partial}))
     with writing(folder):
         if folder.exists():
             shutil.rmtree(folder)
         partial.replace(folder)
-    return result
+    # its files are where they were put now
+    stored = _read(folder / _RESULT, type(result))
+    assert stored is not None, f"{folder}: {_RESULT} doesn't give back what was written"
+    return stored
 
 
 def _read(path: Path, kind: type[V]) -> V | None:
-    """A stored result; one that was damaged or is of another edgekd's shape counts as not there."""
+    """A stored result; one that was damaged, lacks a file or is of another edgekd's shape counts as not there."""
     try:
-        return kind.model_validate_json(path.read_bytes())
+        return kind.model_validate_json(path.read_bytes(), context={"folder": path.parent})
     except (OSError, ValidationError):
         return None
 

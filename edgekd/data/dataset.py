@@ -98,6 +98,19 @@ class Dataset:
         object.__setattr__(self, "preprocessing", how.model_copy(update={"mean": mean, "std": std}))
         object.__setattr__(self, "content", self.content or self.fingerprint)
 
+    def key(self) -> dict[str, Any]:
+        """What decides what a network sees of it: its images, by their own fingerprint, their shape, classes,
+        normalisation and augmentation. What it is called doesn't.
+        """
+        decisive = ("classes", "mean", "std", "fingerprint", "content")
+        return {
+            **{name: getattr(self, name) for name in decisive},
+            "augmentation": self.augmentation.stated(),
+            "preprocessing": document(self.preprocessing),
+            "shape": self.train.shape,
+            "images": [len(self.train), len(self.val)],
+        }
+
 
 def fingerprinted(data: Dataset) -> Dataset:
     """The data set with the fingerprint of its content, preprocessing and augmentation as they are now."""

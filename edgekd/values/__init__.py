@@ -29,6 +29,7 @@ from edgekd.values.measurement import (
     State,
     Trace,
 )
+from edgekd.values.network import Architecture, Cost, File, Structure
 from edgekd.values.recipe import Export, Keep, Losses, Pruning, Quantisation, Recipe, Recovery, Step, Training, Tutor
 from edgekd.values.target import Target, Targets
 from edgekd.values.value import Fraction, Interval, PositiveInt, Reference, Value, document
@@ -37,16 +38,19 @@ from edgekd.values.verdict import LimitVerdict, Status, Verdict
 __all__ = [
     "Accuracy",
     "AccuracyLimit",
+    "Architecture",
     "Artifact",
     "Budget",
     "Budgets",
     "Conditions",
+    "Cost",
     "Data",
     "EnergyLimit",
     "Environment",
     "Export",
     "FallbackLimit",
     "Feeding",
+    "File",
     "Fraction",
     "Interval",
     "Jitter",
@@ -73,6 +77,7 @@ __all__ = [
     "State",
     "Status",
     "Step",
+    "Structure",
     "Target",
     "Targets",
     "TimeLimit",

@@ -1,0 +1,115 @@
+"""A run: its directory, and the means by which its stages are built. Nothing of it decides a result."""
+
+import typing
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from edgekd.progress import Progress
+from edgekd.store import Store, key_of
+from edgekd.values import Value
+
+I = TypeVar("I")  # noqa: E741 - inputs
+T = TypeVar("T")
+V = TypeVar("V", bound=Value)
+
+
+class Resources:
+    """What is expensive to open and may stay open between stages, such as the process that prunes."""
+
+    def __init__(self) -> None:
+        self._open: dict[object, tuple[ExitStack, Any]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def get(self, key: object, open_one: Callable[[], AbstractContextManager[T]]) -> T:
+        """What was opened under this key, or is opened now. The key must hold all that decides what it is."""
+        if key not in self._open:
+            stack = ExitStack()
+            self._open[key] = stack, stack.enter_context(open_one())
+        found: T = self._open[key][1]
+        return found
+
+    def close(self) -> None:
+        """Close all of them, for example before a training that needs the memory; they open again when asked for."""
+        while self._open:
+            _, (stack, _) = self._open.popitem()
+            stack.close()
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """What the builder of a stage gets beside its inputs."""
+
+    folder: Path
+    """For its files; what a build that was interrupted left there is still there."""
+    progress: Progress
+    cache: Path
+    """A folder that all runs share, for what is only faster when it is found."""
+    tracker: str | None
+    """The tracker that trainings report their epochs to; see `edgekd.training.trackers`."""
+    resources: Resources
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run directory, and the means to work in it."""
+
+    store: Store
+    shared: Store
+    """Results that other runs may want, such as a trained teacher."""
+    progress: Progress
+    tracker: str | None = None
+    resources: Resources = field(default_factory=Resources)
+
+    def stage(
+        self,
+        name: str,
+        inputs: I,
+        build: Callable[[I, Workspace], V],
+        *,
+        shared: bool = False,
+        together: bool = False,
+        if_found: str = "",
+    ) -> V:
+        """The result of a stage: found if these inputs were built before, else built now.
+
+        Args:
+            name: what the stage is called in its folder's name.
+            inputs: a frozen dataclass or Value; all of it is the key, see `store.key_of`.
+            build: a function of a module, which sees the inputs and its workspace alone; what it is annotated to return
+                is what is stored. Files that it writes are named in the result as `File`s.
+            shared: whether other runs find the result too.
+            together: whether all processes of `torchrun` build it.
+            if_found: a note for when it is found.
+
+        Raises:
+            TypeError: a part of the inputs can't be a key, or `build` may see more than its inputs.
+        """
+        kind = _stored_type(build)
+        store = self.shared if shared else self.store
+        key = {"inputs": key_of(inputs)}
+        result, _, found = store.stage(name, key, kind, partial(self._build, build, inputs), together=together)
+        if found and if_found:
+            self.progress.note(if_found)
+        return result
+
+    def _build(self, build: Callable[[I, Workspace], V], inputs: I, folder: Path) -> V:
+        cache, resources = self.shared.root, self.resources
+        return build(inputs, Workspace(folder, self.progress, cache, self.tracker, resources))
+
+
+def _stored_type(build: Callable[[I, Workspace], V]) -> type[V]:
+    name = getattr(build, "__qualname__", "")
+    if not name or "<" in name or getattr(build, "__closure__", None):
+        raise TypeError(f"{build!r} may see more than its inputs: a stage is built by a function of a module")
+    kind: type[V] = typing.get_type_hints(build)["return"]
+    return kind

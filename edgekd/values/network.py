@@ -1,0 +1,122 @@
+"""Networks on disk: what builds one, what was taken out of it, its weights and what it costs."""
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import SerializationInfo, ValidationInfo, field_serializer, field_validator
+
+from edgekd.values.measurement import Accuracy
+from edgekd.values.value import Fraction, NonNegativeInt, PositiveInt, Value
+
+
+class File(Value):
+    """A file and its content. What depends on it depends on its content alone, wherever it lies.
+
+    A stage's result names the files of the stage's own folder relative to it, so that a run directory can be moved.
+    """
+
+    path: Path
+    sha256: str
+
+    def key(self) -> str:
+        """What decides the result of a stage that reads the file."""
+        return self.sha256
+
+    @field_validator("path")
+    @classmethod
+    def _below_the_stage(cls, path: Path, info: ValidationInfo) -> Path:
+        folder: Path | None = (info.context or {}).get("folder")
+        if folder is None:
+            return path
+        if not (folder / path).exists():
+            raise ValueError("it isn't there")
+        return folder / path
+
+    @field_serializer("path")
+    def _relative_to_the_stage(self, path: Path, info: SerializationInfo) -> str:
+        folder: Path | None = (info.context or {}).get("folder")
+        return str(path.relative_to(folder) if folder and path.is_relative_to(folder) else path)
+
+
+class Architecture(Value):
+    """What builds a network, for images of one shape and so many classes."""
+
+    model: str
+    """Its name, as `zoo.build` takes it."""
+    classes: PositiveInt
+    channels: PositiveInt
+    height: PositiveInt
+    width: PositiveInt
+    identity: str
+    """What the network computes, whatever its weights (`zoo.identity`): its name may stand for another one tomorrow."""
+
+    def key(self) -> str:
+        """What decides the result of a stage that builds the network."""
+        return self.identity
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of its images."""
+        return self.channels, self.height, self.width
+
+
+class Structure(Value):
+    """What is taken out of an architecture: the result of a search, before anything is trained."""
+
+    widths: dict[str, PositiveInt] = {}
+    """Channels that stay in each group that becomes narrower, by the group's root layer."""
+    removed: tuple[str, ...] = ()
+    """Paths of the blocks that are left out; what comes in goes through."""
+    zeros: Fraction = 0.0
+    """Of the single weights of convolutions and linear layers, how many are zero."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is taken out."""
+        return self == type(self)()
+
+
+class Cost(Value):
+    """What a network needs, whatever runs it."""
+
+    parameters: NonNegativeInt
+    nonzero: NonNegativeInt
+    """How many of the parameters aren't zero."""
+    macs: NonNegativeInt
+    """Multiply-accumulates for one image."""
+
+
+class Trained(Value):
+    """How weights were trained."""
+
+    epochs: NonNegativeInt = 0
+    best_epoch: NonNegativeInt = 0
+    """The one that the weights are of, from 1."""
+    seconds: float = 0.0
+    """The data and the teacher included, validation not."""
+    images_per_second: float | None = None
+    learning_rate: float | None = None
+    """The highest, where the recipe's one made the training diverge; gradients were clipped then."""
+
+
+class Network(Value):
+    """A network on disk: an architecture with its structure and its weights."""
+
+    architecture: Architecture
+    definition: File | None = None
+    """The document from which a pruned network is rebuilt; None: the architecture is whole."""
+    weights: File
+    sparse: bool = False
+    """Whether single weights were pruned: those stay zero in training."""
+    cost: Cost
+    accuracy: Accuracy | None = None
+    """On the validation images; None where it wasn't evaluated."""
+
+    def key(self) -> list[object]:
+        """What decides the result of a stage that uses the network: what it computes, with which weights."""
+        definition = self.definition.key() if self.definition else None
+        return [self.architecture.key(), definition, self.weights.key(), self.sparse]
+
+    def with_accuracy(self, accuracy: Accuracy) -> Self:
+        """The same network, evaluated."""
+        return self.model_copy(update={"accuracy": accuracy})
