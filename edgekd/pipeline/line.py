@@ -14,7 +14,7 @@ from edgekd.pruning.kept import channels_kept
 from edgekd.recipe import settings_of
 from edgekd.training import processes
 from edgekd.training.evaluate import evaluate
-from edgekd.training.forward import see
+from edgekd.training.forward import forward
 from edgekd.training.objective import build_objective
 from edgekd.training.step import pruned_weights
 from edgekd.values import Accuracy, Recovery, Value
@@ -60,8 +60,8 @@ def require_losses(job: Job) -> None:
         if step.do in ("distil", "finetune"):
             losses = settings_of(job.recipe, step).losses
             objective = build_objective(losses, network, network, images, kept=kept)
-            seen = see(network.eval(), images, "fp32", objective.student_taps)
-            objective(seen, seen, torch.zeros(2, dtype=torch.int64))
+            outputs = forward(network.eval(), images, "fp32", objective.student_taps)
+            objective(outputs, outputs, torch.zeros(2, dtype=torch.int64))
 
 
 def walk(net: Net, ratio: float, lessons: Lessons) -> tuple[Network, Net]:

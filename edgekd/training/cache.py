@@ -1,7 +1,7 @@
-"""What a teacher said about every augmented view, kept for the next student that sees the same views.
+"""A teacher's logits for every augmented view, kept for the next student that is trained on the same views.
 
 Views are a function of seed, epoch and index, so all students of a study that share a seed see the same ones: the
-first asks the teacher, the others read. Random views hardly ever repeat within one training.
+first runs the teacher, the others read. Random views hardly ever repeat within one training.
 """
 
 import io
@@ -58,7 +58,7 @@ def open_cache(folder: Path, made_by: Mapping[str, Any]) -> TeacherCache:
 
     Args:
         folder: of this making alone.
-        made_by: all that decides what the teacher says, JSON-able: teacher, data, augmentation, seed, precision.
+        made_by: everything that decides the teacher's outputs, JSON-able: teacher, data, augmentation, seed, precision.
 
     Raises:
         StorageError: it was made by something else, or the folder isn't writable.

@@ -107,11 +107,11 @@ def train(
         seed: of the views and of dropout; the model's own initial weights are the caller's.
         execution: as `execution.choose_execution` found.
         objective: what to minimise, built for these networks; its projections learn too.
-        teacher: what it sees goes to the objective; it isn't changed.
-        cache: a folder for what the teacher says of the views, for other students that see the same ones.
+        teacher: its outputs go to the objective; it isn't changed.
+        cache: a folder that keeps the teacher's outputs for other students that see the same views.
         keep_zeros: whether weights of convolutions and linear layers that are zero stay so: they were pruned.
         checkpoint: where to keep the training's state.
-        progress: told the images done of all that training sees.
+        progress: reports the images done, of all epochs.
         tracker: told every epoch.
 
     Raises:
@@ -190,7 +190,7 @@ def _require_equal_parts(batch_size: int) -> None:
 
 
 def _cache(folder: Path, run: Run, teacher: nn.Module) -> TeacherCache | None:
-    """The cache of what this teacher says of these views below `folder`; None if it would be too large."""
+    """The cache of this teacher's outputs for these views, below `folder`; None if it would be too large."""
     if 4 * len(run.data.classes) * run.images * run.epochs > MOST_BYTES:
         run.progress.note(f"the teacher's outputs would take more than {MOST_BYTES / 1e9:g} GB: they aren't kept")
         return None

@@ -14,10 +14,10 @@ from edgekd.progress import Progress
 from edgekd.training import processes
 from edgekd.training.cache import TeacherCache
 from edgekd.training.evaluate import Score, evaluate
-from edgekd.training.forward import teach
+from edgekd.training.forward import teacher_outputs
 from edgekd.training.mixup import mix
+from edgekd.training.outputs import Outputs
 from edgekd.training.schedule import learning_rate, steps_per_epoch
-from edgekd.training.seen import Seen
 from edgekd.training.step import Learner, place_images, run_step, seeded
 from edgekd.training.trackers._base import Tracker
 from edgekd.values import PositiveInt, Training, Value
@@ -56,7 +56,7 @@ class Run:
     checkpoint: Path
     progress: Progress
     cache: TeacherCache | None = None
-    """Of the teacher's logits for these views; None where it is asked anew, or for features."""
+    """Of the teacher's logits for these views; None where it is computed again, and for features."""
     tracker: Tracker | None = None
 
     @property
@@ -84,7 +84,7 @@ def train_epoch(run: Run, epoch: int, history: Sequence[Epoch]) -> Epoch:
     """
     learner, settings = run.learner, run.settings
     report = _reporter(run, epoch, history)
-    lesson = Lesson(run, epoch)
+    teacher = TeacherBatches(run, epoch)
     losses: list[Tensor] = []
     start = time.perf_counter()
     learner.model.train()
@@ -97,11 +97,11 @@ def train_epoch(run: Run, epoch: int, history: Sequence[Epoch]) -> Epoch:
                 group["lr"] = rate
             mixed = mix(view, len(losses), len(images))
             placed = place_images(mixed.images(images) if mixed else images, learner.execution, learner.device)
-            losses.append(run_step(learner, placed, labels, lesson(placed), mixed))
+            losses.append(run_step(learner, placed, labels, teacher(placed), mixed))
             report(losses)
     loss = _mean_loss(run, epoch, processes.mean(torch.stack(losses)))
     processes.same_buffers(learner.model)
-    lesson.keep()
+    teacher.keep()
     seconds = time.perf_counter() - start
     _require_finite_weights(run, epoch)
     validation = evaluate(learner.model, run.data.val, execution=learner.execution)
@@ -109,32 +109,33 @@ def train_epoch(run: Run, epoch: int, history: Sequence[Epoch]) -> Epoch:
     return Epoch(loss=loss, validation=validation, images=run.images, seconds=seconds)
 
 
-class Lesson:
-    """What the teacher says of one epoch's batches, in their order: from the cache, else asked and kept there."""
+class TeacherBatches:
+    """The teacher's outputs for one epoch's batches, in their order: from the cache, else computed and kept there."""
 
     def __init__(self, run: Run, epoch: int) -> None:
         self._run, self._epoch = run, epoch
-        self._known = run.cache.read(epoch) if run.cache else None
+        self._cached = run.cache.read(epoch) if run.cache else None
         self._start = 0
-        self._said: list[Tensor] = []
+        self._computed: list[Tensor] = []
 
-    def __call__(self, images: Tensor) -> Seen | None:
-        """What the teacher sees in the next batch of placed images; None without a teacher."""
+    def __call__(self, images: Tensor) -> Outputs | None:
+        """The teacher's outputs for the next batch of placed images; None without a teacher."""
         run, start = self._run, self._start
         if run.teacher is None:
             return None
         self._start += len(images)
-        if self._known is not None:
-            return Seen(self._known[start : self._start].to(images.device, non_blocking=True))
-        seen = teach(run.teacher, images, run.learner.execution.teacher_precision, run.learner.objective.teacher_taps)
+        if self._cached is not None:
+            return Outputs(self._cached[start : self._start].to(images.device, non_blocking=True))
+        precision, taps = run.learner.execution.teacher_precision, run.learner.objective.teacher_taps
+        outputs = teacher_outputs(run.teacher, images, precision, taps)
         if run.cache:
-            self._said.append(seen.logits)
-        return seen
+            self._computed.append(outputs.logits)
+        return outputs
 
     def keep(self) -> None:
-        """Write what was asked to the cache."""
-        if self._run.cache and self._said:
-            self._run.cache.write(self._epoch, torch.cat(self._said))
+        """Write what was computed to the cache."""
+        if self._run.cache and self._computed:
+            self._run.cache.write(self._epoch, torch.cat(self._computed))
 
 
 def _rate(run: Run, epoch: int, step: int) -> float:

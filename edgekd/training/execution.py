@@ -18,9 +18,9 @@ from edgekd.data.dataset import Dataset, View
 from edgekd.errors import UnsupportedModelError
 from edgekd.recipe import default_epochs
 from edgekd.training import processes
-from edgekd.training.forward import Precision, teach
+from edgekd.training.forward import Precision, teacher_outputs
 from edgekd.training.objective import Objective
-from edgekd.training.seen import Seen
+from edgekd.training.outputs import Outputs
 from edgekd.training.step import (
     MemoryFormat,
     learner,
@@ -67,8 +67,8 @@ def choose_execution(
     view = View(data.augmentation, seed=0, epoch=0)
     images, labels = _timed_on(*next(iter(data.train.batches(settings.batch_size, view))))
     with seeded(0):
-        taught = _lesson(objective, teacher, images)
-        learning = _learning(model, settings, objective, (images, labels, taught))
+        teacher_out = _teacher_outputs(objective, teacher, images)
+        learning = _learning(model, settings, objective, (images, labels, teacher_out))
         rates: dict[str, float] = {}
         way = Execution(precision=precisions[0], memory_format=formats[-1])
         ways = {f"{n} threads": way.model_copy(update={"threads": n}) for n in _thread_counts(settings)}
@@ -122,24 +122,24 @@ def _thread_counts(settings: Training) -> list[int]:
     return counts
 
 
-def _lesson(objective: Objective, teacher: nn.Module | None, images: Tensor) -> Seen | None:
-    """What the teacher sees in this batch."""
+def _teacher_outputs(objective: Objective, teacher: nn.Module | None, images: Tensor) -> Outputs | None:
+    """The teacher's outputs for this batch."""
     if teacher is None:
         return None
     device = training_device()
     prepared = frozen(teacher, images, Execution(), device, whole=True)
-    return teach(prepared, images.to(device), "fp32", objective.teacher_taps)
+    return teacher_outputs(prepared, images.to(device), "fp32", objective.teacher_taps)
 
 
 def _learning(
-    model: nn.Module, settings: Training, objective: Objective, batch: tuple[Tensor, Tensor, Seen | None]
+    model: nn.Module, settings: Training, objective: Objective, batch: tuple[Tensor, Tensor, Outputs | None]
 ) -> Job:
     device = training_device()
-    images, labels, taught = batch
+    images, labels, teacher = batch
 
     def prepare(way: Execution) -> Callable[[], object]:
         student = learner(copy.deepcopy(model).train(), copy.deepcopy(objective), settings, way)
-        return lambda: run_step(student, place_images(images, way, device), labels, taught)
+        return lambda: run_step(student, place_images(images, way, device), labels, teacher)
 
     return prepare
 
@@ -149,7 +149,7 @@ def _teaching(teacher: nn.Module, images: Tensor, taps: Taps | None) -> Job:
 
     def prepare(way: Execution) -> Callable[[], object]:
         module = frozen(teacher, images, way, device, whole=taps is not None)
-        return lambda: teach(module, place_images(images, way, device), way.teacher_precision, taps)
+        return lambda: teacher_outputs(module, place_images(images, way, device), way.teacher_precision, taps)
 
     return prepare
 

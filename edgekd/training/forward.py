@@ -1,4 +1,4 @@
-"""One run of a network on a batch, in training as in teaching and evaluation."""
+"""One run of a network on a batch, for training, distillation and evaluation."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -9,30 +9,30 @@ from torch import Tensor, nn
 
 from edgekd.errors import UnsupportedModelError
 from edgekd.training.convolutions import FasterConvolutions
-from edgekd.training.seen import Seen
+from edgekd.training.outputs import Outputs
 from edgekd.training.taps import Taps, tapped
 from edgekd.zoo.forward import run
 
 Precision = Literal["fp32", "bf16"]
 
 
-def teach(teacher: nn.Module, images: Tensor, precision: Precision, taps: Taps | None = None) -> Seen:
-    """What the teacher sees in placed images, as constants that a loss may use."""
+def teacher_outputs(teacher: nn.Module, images: Tensor, precision: Precision, taps: Taps | None = None) -> Outputs:
+    """The teacher's outputs for placed images, as constants that a loss may use."""
     if taps is not None:
         with torch.no_grad():
-            return see(teacher, images, precision, taps)
+            return forward(teacher, images, precision, taps)
     with torch.inference_mode():
         output = logits(teacher, images, precision)
     # autograd can't keep an inference tensor for the backward pass
-    return Seen(output.clone())
+    return Outputs(output.clone())
 
 
-def see(model: nn.Module, images: Tensor, precision: Precision, taps: Taps | None) -> Seen:
-    """What the model makes of placed images, with the features at the taps if there are any; raises as `logits`."""
+def forward(model: nn.Module, images: Tensor, precision: Precision, taps: Taps | None) -> Outputs:
+    """The model's outputs for placed images, with the features at the taps if there are any; raises as `logits`."""
     if taps is None:
-        return Seen(logits(model, images, precision))
-    with tapped(model, taps) as seen:
-        return seen(logits(model, images, precision))
+        return Outputs(logits(model, images, precision))
+    with tapped(model, taps) as with_features:
+        return with_features(logits(model, images, precision))
 
 
 def logits(model: nn.Module, images: Tensor, precision: Precision) -> Tensor:

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from edgekd import catalog
 from edgekd.errors import EdgekdError
-from edgekd.training.forward import see
+from edgekd.training.forward import forward
 from edgekd.training.losses._base import Example, Loss
-from edgekd.training.seen import Seen
+from edgekd.training.outputs import Outputs
 from edgekd.training.taps import Taps, find_taps
 from edgekd.values import Losses
 
@@ -52,7 +52,7 @@ class Objective(nn.Module):
         self.features_alone = features_alone
         self.learned = nn.ModuleDict({t.name: t.loss for t in terms if isinstance(t.loss, nn.Module)})
 
-    def forward(self, student: Seen, teacher: Seen | None, labels: Tensor) -> Tensor:
+    def forward(self, student: Outputs, teacher: Outputs | None, labels: Tensor) -> Tensor:
         """The batch's mean loss, a scalar."""
         return torch.stack([term.weight * term.loss(student, teacher, labels) for term in self.terms]).sum()
 
@@ -125,11 +125,11 @@ def _complete(given: Mapping[str, float], defaults: Mapping[str, float]) -> dict
     return {option: given.get(option, default) for option, default in defaults.items()}
 
 
-def _look(model: nn.Module, taps: Taps | None, images: Tensor) -> Seen:
+def _look(model: nn.Module, taps: Taps | None, images: Tensor) -> Outputs:
     training = model.training
     try:
         with torch.no_grad():
-            return see(model.eval(), images, "fp32", taps)
+            return forward(model.eval(), images, "fp32", taps)
     finally:
         model.train(training)
 

@@ -12,10 +12,10 @@ from typing import Literal, cast
 import torch
 from torch import Tensor, nn
 
-from edgekd.training.forward import Precision, see
+from edgekd.training.forward import Precision, forward
 from edgekd.training.mixup import Mix
 from edgekd.training.objective import Objective
-from edgekd.training.seen import Seen
+from edgekd.training.outputs import Outputs
 from edgekd.values import Training
 from edgekd.values.result import Execution
 from edgekd.zoo.forward import own_words
@@ -32,15 +32,15 @@ class Loss(nn.Module):
         super().__init__()
         self.model, self.objective, self._precision = model, objective, precision
 
-    def forward(self, images: Tensor, taught: Seen | None, labels: Tensor, mix: Mix | None = None) -> Tensor:
-        """The batch's mean loss, from placed images and labels and what the teacher sees; images that are mixed have
-        the labels of both.
+    def forward(self, images: Tensor, teacher: Outputs | None, labels: Tensor, mix: Mix | None = None) -> Tensor:
+        """The batch's mean loss, from placed images and labels and the teacher's outputs; images that are mixed
+        have the labels of both.
         """
-        seen = see(self.model, images, self._precision, self.objective.student_taps)
-        loss: Tensor = self.objective(seen, taught, labels)
+        student = forward(self.model, images, self._precision, self.objective.student_taps)
+        loss: Tensor = self.objective(student, teacher, labels)
         if mix is None:
             return loss
-        other: Tensor = self.objective(seen, taught, labels[mix.others.to(labels.device)])
+        other: Tensor = self.objective(student, teacher, labels[mix.others.to(labels.device)])
         return mix.share * loss + (1 - mix.share) * other
 
 
@@ -136,14 +136,16 @@ def compiled(model: nn.Module) -> nn.Module:
     return cast(nn.Module, torch.compile(model, dynamic=False))
 
 
-def run_step(learner: Learner, images: Tensor, labels: Tensor, taught: Seen | None, mix: Mix | None = None) -> Tensor:
+def run_step(
+    learner: Learner, images: Tensor, labels: Tensor, teacher: Outputs | None, mix: Mix | None = None
+) -> Tensor:
     """Learn from one batch of placed images, mixed already if they are; returns its loss, on the device and not waited
     for.
 
     Raises:
         UnsupportedModelError: the model doesn't give one tensor of logits, or its forward or backward pass fails.
     """
-    loss: Tensor = learner.loss(images, taught, labels.to(learner.device, non_blocking=True), mix)
+    loss: Tensor = learner.loss(images, teacher, labels.to(learner.device, non_blocking=True), mix)
     learner.optimizer.zero_grad(set_to_none=True)
     with own_words("the network's backward pass fails", "Train it on one batch in torch, and mend what fails there."):
         loss.backward()  # type: ignore[no-untyped-call]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from edgekd.training.ensemble import Ensemble
-from edgekd.training.seen import Seen
+from edgekd.training.outputs import Outputs
 
 
 @dataclass(frozen=True)
@@ -89,8 +89,8 @@ def _is_map(value: object) -> bool:
 
 
 @contextmanager
-def tapped(model: nn.Module, taps: Taps) -> Iterator[Callable[[Tensor], Seen]]:
-    """Within this context the network's next run is watched: the function turns its logits into all that was seen."""
+def tapped(model: nn.Module, taps: Taps) -> Iterator[Callable[[Tensor], Outputs]]:
+    """Within this context the network's next run is watched: the function adds the features to its logits."""
     caught: dict[str, Tensor] = {}
 
     def output_of(name: str) -> Callable[[nn.Module, object, Tensor], None]:
@@ -103,7 +103,7 @@ def tapped(model: nn.Module, taps: Taps) -> Iterator[Callable[[Tensor], Seen]]:
     if taps.embedding:
         handles.append(model.get_submodule(taps.embedding).register_forward_pre_hook(input_of))
     try:
-        yield lambda logits: Seen(logits, tuple(caught[name] for name in taps.stages), caught.get(""))
+        yield lambda logits: Outputs(logits, tuple(caught[name] for name in taps.stages), caught.get(""))
     finally:
         for handle in handles:
             handle.remove()

@@ -16,8 +16,8 @@ from edgekd.training.evaluate import Score, evaluate
 from edgekd.training.losses.ce import CrossEntropy
 from edgekd.training.losses.kd import Distillation
 from edgekd.training.objective import Objective, Term, build_objective
+from edgekd.training.outputs import Outputs
 from edgekd.training.schedule import learning_rate
-from edgekd.training.seen import Seen
 from edgekd.values import Recovery, Training
 from edgekd.values.result import Execution
 from edgekd.zoo.build import build
@@ -75,7 +75,7 @@ def test_ends_with_the_weights_of_the_best_validation_epoch(few_digits: Dataset,
     model, settings = with_dropout(), Training(epochs=8, batch_size=64, warmup=0)
     steps = 0
 
-    def right_then_wrong(student: Seen, _: Seen | None, labels: Tensor) -> Tensor:
+    def right_then_wrong(student: Outputs, _: Outputs | None, labels: Tensor) -> Tensor:
         nonlocal steps
         steps += 1
         return nn.functional.cross_entropy(student.logits, labels if steps <= 5 * 3 else (labels + 1) % 10)
@@ -271,7 +271,7 @@ def test_a_network_that_is_dead_is_told_and_begins_again(few_digits: Dataset, tm
 
 @pytest.mark.parametrize("last", [True, False])
 def test_weights_that_the_last_step_broke_are_never_kept(few_digits: Dataset, tmp_path: Path, last: bool) -> None:
-    def breaking(student: Seen, _: Seen | None, labels: Tensor) -> Tensor:
+    def breaking(student: Outputs, _: Outputs | None, labels: Tensor) -> Tensor:
         loss = nn.functional.cross_entropy(student.logits, labels)
         # a loss of 1 whose gradient is infinite
         return loss * 0 + 1 + (loss - loss.detach()).sqrt() if last else loss

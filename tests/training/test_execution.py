@@ -11,7 +11,7 @@ from edgekd.errors import UnsupportedModelError
 from edgekd.training.execution import choose_execution
 from edgekd.training.losses.ce import CrossEntropy
 from edgekd.training.objective import Objective, Term, build_objective
-from edgekd.training.seen import Seen
+from edgekd.training.outputs import Outputs
 from edgekd.values import Recovery, Training
 from edgekd.values.result import Execution
 from edgekd.zoo.identity import digest
@@ -118,7 +118,7 @@ def test_large_images_are_timed_a_few_at_a_time(side: int, images: int) -> None:
     )
 
     class Watched(CrossEntropy):
-        def __call__(self, student: Seen, teacher: Seen | None, labels: Tensor) -> Tensor:
+        def __call__(self, student: Outputs, teacher: Outputs | None, labels: Tensor) -> Tensor:
             seen.append(len(labels))
             return super().__call__(student, teacher, labels)
 

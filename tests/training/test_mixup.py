@@ -14,7 +14,7 @@ from edgekd.training.losses.ce import CrossEntropy
 from edgekd.training.losses.kd import Distillation
 from edgekd.training.mixup import Mix, mix
 from edgekd.training.objective import LABELS_ALONE, Objective, Term, build_objective
-from edgekd.training.seen import Seen
+from edgekd.training.outputs import Outputs
 from edgekd.training.step import Loss, learner, run_step
 from edgekd.values import Training
 from edgekd.values.result import Execution
@@ -50,12 +50,12 @@ def test_images_and_labels_are_mixed_by_the_papers_formula() -> None:
     seen = mixed.images(images)
     assert torch.allclose(seen, 0.3 * images + 0.7 * images[mixed.others])
     model, teacher = nn.Linear(4, 3), nn.Linear(4, 3)
-    taught = Seen(teacher(seen).detach())
+    taught = Outputs(teacher(seen).detach())
     objective = Objective([Term("ce", 0.5, CrossEntropy()), Term("kd", 2.0, Distillation(temperature=4.0))])
     found = Loss(model, objective, "fp32")(seen, taught, labels, mixed)
     # cross entropy with the mixed one-hot labels, and the distillation of the mixed images once
     soft = 0.3 * F.one_hot(labels, 3) + 0.7 * F.one_hot(labels[mixed.others], 3)
-    distilled = objective.terms[1].loss(Seen(model(seen)), taught, labels)
+    distilled = objective.terms[1].loss(Outputs(model(seen)), taught, labels)
     assert found.item() == pytest.approx((0.5 * F.cross_entropy(model(seen), soft) + 2.0 * distilled).item(), rel=1e-5)
     ready = learner(model, objective, Training(), Execution())
     assert run_step(ready, seen, labels, taught, mixed).item() == pytest.approx(found.item(), rel=1e-6)

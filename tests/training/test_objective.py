@@ -4,7 +4,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from edgekd.errors import EdgekdError
-from edgekd.training.forward import see
+from edgekd.training.forward import forward
 from edgekd.training.losses.kd import kd_loss
 from edgekd.training.objective import build_objective
 from edgekd.values import Losses, Recovery
@@ -29,7 +29,7 @@ def test_is_the_weighted_sum_of_its_losses(student: nn.Module, teacher: nn.Modul
     objective = build_objective(losses, student, teacher, IMAGES)
     assert objective.needs_teacher
     assert objective.student_taps is None
-    seen, taught = (see(model, IMAGES, "fp32", None) for model in (student, teacher))
+    seen, taught = (forward(model, IMAGES, "fp32", None) for model in (student, teacher))
     expected = 0.25 * F.cross_entropy(seen.logits, LABELS) + 2 * kd_loss(seen.logits, taught.logits, 3)
     torch.testing.assert_close(objective(seen, taught, LABELS), expected)
 

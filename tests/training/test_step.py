@@ -5,10 +5,10 @@ import torch
 from torch import Tensor, nn
 
 from edgekd.errors import UnsupportedModelError
-from edgekd.training.forward import logits, teach
+from edgekd.training.forward import logits, teacher_outputs
 from edgekd.training.losses.ce import CrossEntropy
 from edgekd.training.objective import Objective, Term
-from edgekd.training.seen import Seen
+from edgekd.training.outputs import Outputs
 from edgekd.training.step import learner, on_threads, place, run_step, seeded
 from edgekd.values import Training
 from edgekd.values.result import Execution
@@ -62,15 +62,15 @@ def test_every_execution_takes_about_the_same_step(spec: str) -> None:
 def test_loss_may_use_the_teachers_logits_as_they_come() -> None:
     model, teacher = nn.Linear(4, 3), nn.Linear(4, 3)
 
-    def squared_difference(student: Seen, teacher: Seen | None, labels: Tensor) -> Tensor:
+    def squared_difference(student: Outputs, teacher: Outputs | None, labels: Tensor) -> Tensor:
         assert teacher is not None
         return ((student.logits - teacher.logits) * teacher.logits).square().mean()
 
     objective = Objective([Term("odd", 1.0, squared_difference)], needs_teacher=True)
     ready = learner(model, objective, Training(), Execution())
     images = torch.randn(8, 4)
-    taught = teach(teacher, images, "fp32")
-    assert run_step(ready, images, torch.zeros(8, dtype=torch.int64), taught).isfinite()
+    outputs = teacher_outputs(teacher, images, "fp32")
+    assert run_step(ready, images, torch.zeros(8, dtype=torch.int64), outputs).isfinite()
     assert teacher.weight.grad is None
 
 

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from edgekd.data.dataset import Dataset
 from edgekd.training.ensemble import Ensemble
-from edgekd.training.forward import teach
+from edgekd.training.forward import teacher_outputs
 from edgekd.training.teacher import frozen
 from edgekd.values.result import Execution
 from edgekd.zoo.build import build
@@ -42,14 +42,14 @@ def test_compiled_teacher_gives_the_same_logits_with_weights_laid_out_once(digit
     images, _ = next(iter(digits.val.batches(32)))
     teacher = settled(resnet8, images)
     compiled = frozen(teacher, images, Execution(memory_format="channels_last", compiled=True), CPU)
-    expected = teach(teacher.eval(), images, "fp32").logits
-    torch.testing.assert_close(teach(compiled, images, "fp32").logits, expected, rtol=1e-4, atol=1e-4)
+    expected = teacher_outputs(teacher.eval(), images, "fp32").logits
+    torch.testing.assert_close(teacher_outputs(compiled, images, "fp32").logits, expected, rtol=1e-4, atol=1e-4)
     # those of convolutions aren't read again
     with torch.no_grad():
         for parameter in compiled.parameters():
             if parameter.ndim == 4:
                 parameter.zero_()
-    torch.testing.assert_close(teach(compiled, images, "fp32").logits, expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(teacher_outputs(compiled, images, "fp32").logits, expected, rtol=1e-4, atol=1e-4)
 
 
 class SharedConvolution(nn.Module):

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from edgekd.data.dataset import Augmentation, Images, View
 from edgekd.errors import UnsupportedModelError
-from edgekd.training.forward import see
+from edgekd.training.forward import forward
 from edgekd.training.taps import find_taps
 
 _RIDGE = 1e-3
@@ -23,10 +23,10 @@ def embeddings(model: nn.Module, images: Images, most: int) -> tuple[Tensor, Ten
     with torch.inference_mode():
         for batch, classes in images.batches(min(256, len(images)), view):
             taps = taps or find_taps(model, batch[:2])
-            seen = see(model, batch, "fp32", taps).embedding
-            if seen is None:
+            embedding = forward(model, batch, "fp32", taps).embedding
+            if embedding is None:
                 raise UnsupportedModelError("the network has no linear layer whose input could be compared")
-            features.append(seen)
+            features.append(embedding)
             labels.append(classes)
             if sum(map(len, labels)) >= most:
                 break

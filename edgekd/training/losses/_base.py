@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.linalg import vector_norm
 
 from edgekd.errors import EdgekdError
-from edgekd.training.seen import Seen
+from edgekd.training.outputs import Outputs
 
 
 class Loss(Protocol):
@@ -22,7 +22,7 @@ class Loss(Protocol):
     One with parameters is an `nn.Module`: they learn with the student, and are thrown away after the training.
     """
 
-    def __call__(self, student: Seen, teacher: Seen | None, labels: Tensor, /) -> Tensor:
+    def __call__(self, student: Outputs, teacher: Outputs | None, labels: Tensor, /) -> Tensor:
         """The batch's mean loss, a scalar of at least fp32; labels are (B,) int64.
 
         The gradient goes to the student (and the loss's own parameters) alone. `teacher` is None when there is none.
@@ -31,10 +31,10 @@ class Loss(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """What student and teacher see in a few images: the shapes that a loss is built for."""
+    """The outputs of student and teacher for a few images: the shapes that a loss is built for."""
 
-    student: Seen
-    teacher: Seen | None
+    student: Outputs
+    teacher: Outputs | None
     kept: tuple[tuple[int, ...] | None, ...] = ()
     """Of each of the student's stages, the teacher's channels that it kept; None where that isn't known."""
 
@@ -60,8 +60,8 @@ def at_least_fp32(values: Tensor) -> Tensor:
     return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
-def required_teacher(loss: str, student: Seen, teacher: Seen | None) -> Seen:
-    """What the teacher sees, as constants.
+def required_teacher(loss: str, student: Outputs, teacher: Outputs | None) -> Outputs:
+    """The teacher's outputs as constants.
 
     Raises:
         EdgekdError: there is no teacher, or it knows other classes.

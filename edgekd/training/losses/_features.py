@@ -6,12 +6,12 @@ from torch.nn import functional as F
 
 from edgekd.errors import EdgekdError
 from edgekd.training.losses._base import at_least_fp32, required_teacher
-from edgekd.training.seen import Seen
+from edgekd.training.outputs import Outputs
 
 NO_FEATURES_HINT = "Use a loss on logits, such as 'kd'."
 
 
-def stage_pairs(loss: str, student: Seen, teacher: Seen | None) -> tuple[tuple[Tensor, Tensor], ...]:
+def stage_pairs(loss: str, student: Outputs, teacher: Outputs | None) -> tuple[tuple[Tensor, Tensor], ...]:
     """The student's stages with the teacher's, as constants, that they are compared with, from the first to the last.
 
     edgekd's choice: they are paired from the last backwards, and a longer network's first ones are left out.
@@ -20,8 +20,8 @@ def stage_pairs(loss: str, student: Seen, teacher: Seen | None) -> tuple[tuple[T
         EdgekdError: there is no teacher, it knows other classes, or one of the two has no stages.
     """
     taught = required_teacher(loss, student, teacher)
-    for whose, seen in (("student", student), ("teacher", taught)):
-        if not seen.stages:
+    for whose, outputs in (("student", student), ("teacher", taught)):
+        if not outputs.stages:
             what = f"the loss {loss!r} compares features (batch, channels, height, width); the {whose} has none"
             raise EdgekdError(what, NO_FEATURES_HINT)
     return tuple(zip(student.stages[::-1], taught.stages[::-1], strict=False))[::-1]

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from edgekd.training.losses._base import Example, at_least_fp32
 from edgekd.training.losses._features import same_size, stage_pairs
-from edgekd.training.seen import Seen
+from edgekd.training.outputs import Outputs
 
 NEEDS: Literal["features"] = "features"
 OPTIONS: Mapping[str, float] = {}
@@ -40,7 +40,7 @@ def _squared(features: Tensor) -> Tensor:
 class AttentionTransfer:
     """The sum of `attention_loss` over the stages."""
 
-    def __call__(self, student: Seen, teacher: Seen | None, labels: Tensor) -> Tensor:
+    def __call__(self, student: Outputs, teacher: Outputs | None, labels: Tensor) -> Tensor:
         """The loss of a batch.
 
         Raises:

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from edgekd.training.losses._base import Example, at_least_fp32
-from edgekd.training.seen import Seen
+from edgekd.training.outputs import Outputs
 
 NEEDS: Literal["labels"] = "labels"
 OPTIONS: Mapping[str, float] = {}
@@ -18,7 +18,7 @@ OPTIONS: Mapping[str, float] = {}
 class CrossEntropy:
     """Mean over the batch of -log softmax(logits)[label]; a teacher is ignored."""
 
-    def __call__(self, student: Seen, teacher: Seen | None, labels: Tensor) -> Tensor:
+    def __call__(self, student: Outputs, teacher: Outputs | None, labels: Tensor) -> Tensor:
         """The loss of a batch."""
         return F.cross_entropy(at_least_fp32(student.logits), labels)
 

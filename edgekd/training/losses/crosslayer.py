@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from edgekd.errors import EdgekdError
 from edgekd.training.losses._base import Example, at_least_fp32
 from edgekd.training.losses._features import NO_FEATURES_HINT, full_precision, projection, same_size, stage_pairs
-from edgekd.training.seen import Seen
+from edgekd.training.outputs import Outputs
 
 NEEDS: Literal["features"] = "features"
 OPTIONS: Mapping[str, float] = {}
@@ -96,7 +96,7 @@ class CrossLayer(nn.Module):
         )
         self.channels = tuple((ours.shape[1], theirs.shape[1]) for ours, theirs in pairs)
 
-    def forward(self, student: Seen, teacher: Seen | None, labels: Tensor) -> Tensor:
+    def forward(self, student: Outputs, teacher: Outputs | None, labels: Tensor) -> Tensor:
         """The loss of a batch.
 
         Raises:

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from edgekd.training.losses._base import Example, at_least_fp32, centred_unit, required_teacher
-from edgekd.training.seen import Seen
+from edgekd.training.outputs import Outputs
 
 NEEDS: Literal["logits"] = "logits"
 OPTIONS: Mapping[str, float] = {"temperature": 4.0, "beta": 1.0, "gamma": 1.0}
@@ -50,7 +50,7 @@ class CorrelationDistillation:
     beta: float
     gamma: float
 
-    def __call__(self, student: Seen, teacher: Seen | None, labels: Tensor) -> Tensor:
+    def __call__(self, student: Outputs, teacher: Outputs | None, labels: Tensor) -> Tensor:
         """The loss of a batch.
 
         Raises:

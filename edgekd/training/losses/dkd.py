@@ -16,7 +16,7 @@ from torch import Tensor
 
 from edgekd.training.losses._base import Example, at_least_fp32, required_teacher
 from edgekd.training.losses.kd import kd_loss
-from edgekd.training.seen import Seen
+from edgekd.training.outputs import Outputs
 
 NEEDS: Literal["logits"] = "logits"
 OPTIONS: Mapping[str, float] = {"temperature": 4.0, "alpha": 1.0, "beta": 8.0}
@@ -56,7 +56,7 @@ class DecoupledDistillation:
     alpha: float
     beta: float
 
-    def __call__(self, student: Seen, teacher: Seen | None, labels: Tensor) -> Tensor:
+    def __call__(self, student: Outputs, teacher: Outputs | None, labels: Tensor) -> Tensor:
         """The loss of a batch.
 
         Raises:

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from edgekd.errors import EdgekdError
 from edgekd.training.losses._base import Example
 from edgekd.training.losses._features import full_precision, projection, same_size, stage_pairs
-from edgekd.training.seen import Seen
+from edgekd.training.outputs import Outputs
 
 NEEDS: Literal["features"] = "features"
 OPTIONS: Mapping[str, float] = {"stage": 0.0}
@@ -49,7 +49,7 @@ class Hint(nn.Module):
         self.stage = stage
         self.regressor = projection(guided, hint)
 
-    def forward(self, student: Seen, teacher: Seen | None, labels: Tensor) -> Tensor:
+    def forward(self, student: Outputs, teacher: Outputs | None, labels: Tensor) -> Tensor:
         """The loss of a batch.
 
         Raises:

@@ -15,7 +15,7 @@ from torch import Tensor
 from edgekd.errors import EdgekdError
 from edgekd.training.losses._base import Example, at_least_fp32, centred_unit, required_teacher
 from edgekd.training.losses.kd import kd_loss
-from edgekd.training.seen import Seen
+from edgekd.training.outputs import Outputs
 
 NEEDS: Literal["logits"] = "logits"
 OPTIONS: Mapping[str, float] = {"temperature": 2.0, "min_classes": 20.0}
@@ -37,7 +37,7 @@ class StandardisedDistillation:
 
     temperature: float
 
-    def __call__(self, student: Seen, teacher: Seen | None, labels: Tensor) -> Tensor:
+    def __call__(self, student: Outputs, teacher: Outputs | None, labels: Tensor) -> Tensor:
         """The loss of a batch.
 
         Raises:

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from edgekd.errors import EdgekdError
 from edgekd.training.losses._base import Example
 from edgekd.training.losses._features import same_size, stage_pairs
-from edgekd.training.seen import Seen
+from edgekd.training.outputs import Outputs
 
 NEEDS: Literal["features"] = "features"
 OPTIONS: Mapping[str, float] = {}
@@ -46,7 +46,7 @@ class KeptChannels(nn.Module):
             if of_stage is not None:
                 self.register_buffer(f"kept{stage}", torch.tensor(of_stage, device=device))
 
-    def forward(self, student: Seen, teacher: Seen | None, labels: Tensor) -> Tensor:
+    def forward(self, student: Outputs, teacher: Outputs | None, labels: Tensor) -> Tensor:
         """The loss of a batch.
 
         Raises:

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from edgekd.errors import EdgekdError
 from edgekd.training.losses._base import Example, at_least_fp32, required_teacher
 from edgekd.training.losses._features import NO_FEATURES_HINT, full_precision
-from edgekd.training.seen import Seen
+from edgekd.training.outputs import Outputs
 
 NEEDS: Literal["features"] = "features"
 OPTIONS: Mapping[str, float] = {"distance": 25.0, "angle": 50.0}
@@ -61,7 +61,7 @@ class RelationalDistillation:
     distance: float
     angle: float
 
-    def __call__(self, student: Seen, teacher: Seen | None, labels: Tensor) -> Tensor:
+    def __call__(self, student: Outputs, teacher: Outputs | None, labels: Tensor) -> Tensor:
         """The loss of a batch.
 
         Raises:
@@ -71,14 +71,14 @@ class RelationalDistillation:
         return rkd_loss(_embedding(student), _embedding(taught), distance=self.distance, angle=self.angle)
 
 
-def _embedding(seen: Seen) -> Tensor:
+def _embedding(outputs: Outputs) -> Tensor:
     """What the last linear layer reads; where there is none, the last stage's mean over its positions, (B, F)."""
-    if seen.embedding is not None:
-        return seen.embedding
-    if not seen.stages:
+    if outputs.embedding is not None:
+        return outputs.embedding
+    if not outputs.stages:
         what = "the loss 'rkd' compares what the last linear layer reads, or else the last features; there are none"
         raise EdgekdError(what, NO_FEATURES_HINT)
-    return at_least_fp32(seen.stages[-1]).mean((2, 3))
+    return at_least_fp32(outputs.stages[-1]).mean((2, 3))
 
 
 def build(options: Mapping[str, float], example: Example) -> RelationalDistillation:
@@ -87,6 +87,6 @@ def build(options: Mapping[str, float], example: Example) -> RelationalDistillat
     Raises:
         EdgekdError: student or teacher has no features.
     """
-    for seen in (example.student, required_teacher("rkd", example.student, example.teacher)):
-        _embedding(seen)
+    for outputs in (example.student, required_teacher("rkd", example.student, example.teacher)):
+        _embedding(outputs)
     return RelationalDistillation(**options)

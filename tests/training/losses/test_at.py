@@ -5,7 +5,7 @@ import torch
 from edgekd.training.losses import at
 from edgekd.training.losses._base import Example
 from edgekd.training.losses.at import attention_loss
-from edgekd.training.seen import Seen
+from edgekd.training.outputs import Outputs
 
 RANDOM = np.random.default_rng(0)
 STUDENT, TEACHER = RANDOM.normal(size=(3, 2, 4, 4)), RANDOM.normal(size=(3, 5, 4, 4))
@@ -69,8 +69,8 @@ def test_gradient_is_that_of_the_value() -> None:
 
 def test_sums_over_the_stages() -> None:
     logits, labels = torch.zeros(3, 10), torch.zeros(3)
-    student = Seen(logits, (torch.from_numpy(STUDENT), torch.from_numpy(STUDENT[:, :, :2, :2])))
-    teacher = Seen(logits, (torch.from_numpy(TEACHER), torch.from_numpy(TEACHER[:, :, 2:, 2:])))
+    student = Outputs(logits, (torch.from_numpy(STUDENT), torch.from_numpy(STUDENT[:, :, :2, :2])))
+    teacher = Outputs(logits, (torch.from_numpy(TEACHER), torch.from_numpy(TEACHER[:, :, 2:, 2:])))
     value = at.build(at.OPTIONS, Example(student, teacher))(student, teacher, labels)
     parts = [reference(STUDENT, TEACHER), reference(STUDENT[:, :, :2, :2], TEACHER[:, :, 2:, 2:])]
     assert value.item() == pytest.approx(sum(parts), abs=1e-6)

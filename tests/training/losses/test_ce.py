@@ -5,7 +5,7 @@ import torch
 
 from edgekd.training.losses import ce
 from edgekd.training.losses._base import Example
-from edgekd.training.seen import Seen
+from edgekd.training.outputs import Outputs
 
 
 def test_is_the_mean_negative_log_likelihood() -> None:
@@ -14,13 +14,13 @@ def test_is_the_mean_negative_log_likelihood() -> None:
     expected = sum(
         math.log(sum(math.exp(z) for z in row)) - row[label] for row, label in zip(logits, labels, strict=True)
     )
-    seen = Seen(torch.tensor(logits))
+    seen = Outputs(torch.tensor(logits))
     value = ce.build({}, Example(seen, None))(seen, None, torch.tensor(labels))
     assert value.item() == pytest.approx(expected / 2, abs=1e-6)
 
 
 def test_ignores_a_teacher() -> None:
-    seen, labels = Seen(torch.randn(4, 3)), torch.tensor([0, 1, 2, 0])
+    seen, labels = Outputs(torch.randn(4, 3)), torch.tensor([0, 1, 2, 0])
     loss = ce.build({}, Example(seen, None))
     assert ce.NEEDS == "labels"
-    assert loss(seen, Seen(torch.randn(4, 3)), labels) == loss(seen, None, labels)
+    assert loss(seen, Outputs(torch.randn(4, 3)), labels) == loss(seen, None, labels)

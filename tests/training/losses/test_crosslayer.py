@@ -7,7 +7,7 @@ from edgekd.errors import EdgekdError
 from edgekd.training.losses import crosslayer
 from edgekd.training.losses._base import Example
 from edgekd.training.losses.crosslayer import crosslayer_loss, flow
-from edgekd.training.seen import Seen
+from edgekd.training.outputs import Outputs
 
 RANDOM = np.random.default_rng(0)
 CHANNELS = (2, 3, 4)
@@ -100,9 +100,9 @@ def test_features_of_zero_give_a_gradient_that_is_finite(student: Maps, teacher:
 
 def test_projects_only_stages_with_other_channels() -> None:
     logits, labels = torch.zeros(3, 10), torch.zeros(3)
-    teacher = Seen(logits, tuple(tensors(TEACHER, torch.float32)))
+    teacher = Outputs(logits, tuple(tensors(TEACHER, torch.float32)))
     narrow = RANDOM.normal(size=(3, 1, 4, 4))
-    student = Seen(logits, tuple(tensors([STUDENT[0], narrow, STUDENT[2]], torch.float32)))
+    student = Outputs(logits, tuple(tensors([STUDENT[0], narrow, STUDENT[2]], torch.float32)))
     loss = crosslayer.build(crosslayer.OPTIONS, Example(student, teacher))
     first, second, third = loss.projections
     assert isinstance(first, nn.Identity)
@@ -117,6 +117,6 @@ def test_projects_only_stages_with_other_channels() -> None:
 
 def test_one_stage_in_common_is_refused() -> None:
     logits = torch.zeros(3, 10)
-    student, teacher = Seen(logits, (torch.zeros(3, 2, 4, 4),)), Seen(logits, tuple(tensors(TEACHER)))
+    student, teacher = Outputs(logits, (torch.zeros(3, 2, 4, 4),)), Outputs(logits, tuple(tensors(TEACHER)))
     with pytest.raises(EdgekdError, match="two stages at least"):
         crosslayer.build(crosslayer.OPTIONS, Example(student, teacher))

@@ -5,7 +5,7 @@ import torch
 from edgekd.training.losses import dist
 from edgekd.training.losses._base import Example
 from edgekd.training.losses.dist import dist_loss, pearson_distance
-from edgekd.training.seen import Seen
+from edgekd.training.outputs import Outputs
 
 RANDOM = np.random.default_rng(0)
 STUDENT, TEACHER = RANDOM.normal(scale=3, size=(2, 6, 5))
@@ -75,7 +75,7 @@ def test_gradient_is_that_of_the_value() -> None:
 
 
 def test_options_are_those_of_the_formula() -> None:
-    student, teacher = Seen(torch.from_numpy(STUDENT)), Seen(torch.from_numpy(TEACHER))
+    student, teacher = Outputs(torch.from_numpy(STUDENT)), Outputs(torch.from_numpy(TEACHER))
     example = Example(student, teacher)
     usual = dist.build(dist.OPTIONS, example)(student, teacher, LABELS)
     assert usual.item() == pytest.approx(sum(relations(4)), abs=1e-6)

@@ -7,7 +7,7 @@ from edgekd.training.losses import dkd
 from edgekd.training.losses._base import Example
 from edgekd.training.losses.dkd import dkd_loss
 from edgekd.training.losses.kd import kd_loss
-from edgekd.training.seen import Seen
+from edgekd.training.outputs import Outputs
 
 STUDENT = [[1.0, -2.0, 0.5, 0.0], [0.1, 0.2, -3.0, 1.0]]
 TEACHER = [[3.0, -1.0, 0.0, 1.5], [-0.5, 4.0, 1.0, -2.0]]
@@ -88,7 +88,7 @@ def test_gradient_is_that_of_the_value() -> None:
 
 
 def test_options_are_those_of_the_formula() -> None:
-    student, teacher = (Seen(logits) for logits in torch.tensor([STUDENT, TEACHER], dtype=torch.float64))
+    student, teacher = (Outputs(logits) for logits in torch.tensor([STUDENT, TEACHER], dtype=torch.float64))
     labels, example = torch.tensor(LABELS), Example(student, teacher)
     usual = dkd.build(dkd.OPTIONS, example)(student, teacher, labels)
     assert usual.item() == pytest.approx(reference(4, 1, 8), abs=1e-6)

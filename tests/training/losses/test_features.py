@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from edgekd.training.losses._features import full_precision, projection, same_size, stage_pairs
-from edgekd.training.seen import Seen
+from edgekd.training.outputs import Outputs
 
 
 def averaged(maps: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -43,8 +43,8 @@ def test_averages_of_bf16_are_in_fp32() -> None:
 
 def test_stages_are_paired_from_the_last_backwards() -> None:
     logits = torch.zeros(1, 2)
-    long = Seen(logits, tuple(torch.full((1, 1, 1, 1), float(i)) for i in range(5)))
-    short = Seen(logits, tuple(torch.full((1, 1, 1, 1), 10.0 + i) for i in range(3)))
+    long = Outputs(logits, tuple(torch.full((1, 1, 1, 1), float(i)) for i in range(5)))
+    short = Outputs(logits, tuple(torch.full((1, 1, 1, 1), 10.0 + i) for i in range(3)))
     assert [(a.item(), b.item()) for a, b in stage_pairs("any", short, long)] == [(10, 2), (11, 3), (12, 4)]
     assert [(a.item(), b.item()) for a, b in stage_pairs("any", long, short)] == [(2, 10), (3, 11), (4, 12)]
 

@@ -6,7 +6,7 @@ from edgekd.errors import EdgekdError
 from edgekd.training.losses import fitnet
 from edgekd.training.losses._base import Example
 from edgekd.training.losses.fitnet import hint_loss
-from edgekd.training.seen import Seen
+from edgekd.training.outputs import Outputs
 
 RANDOM = np.random.default_rng(0)
 GUIDED, HINT = RANDOM.normal(size=(3, 2, 4, 4)), RANDOM.normal(size=(3, 5, 4, 4))
@@ -55,8 +55,8 @@ def test_gradient_is_that_of_the_value() -> None:
     assert torch.autograd.gradcheck(lambda guided, weight, bias: hint_loss(guided, hint, weight, bias), learned)
 
 
-def seen(*channels: int) -> Seen:
-    return Seen(torch.zeros(2, 10), tuple(torch.randn(2, c, 8 >> i, 8 >> i) for i, c in enumerate(channels)))
+def seen(*channels: int) -> Outputs:
+    return Outputs(torch.zeros(2, 10), tuple(torch.randn(2, c, 8 >> i, 8 >> i) for i, c in enumerate(channels)))
 
 
 @pytest.mark.parametrize(

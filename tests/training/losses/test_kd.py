@@ -6,7 +6,7 @@ import torch
 from edgekd.training.losses import kd
 from edgekd.training.losses._base import Example
 from edgekd.training.losses.kd import kd_loss
-from edgekd.training.seen import Seen
+from edgekd.training.outputs import Outputs
 
 STUDENT = [[1.0, -2.0, 0.5], [0.1, 0.2, -3.0]]
 TEACHER = [[3.0, -1.0, 0.0], [-0.5, 4.0, 1.0]]
@@ -36,7 +36,7 @@ def test_is_the_scaled_divergence_of_the_softened_outputs(temperature: float) ->
 
 
 def test_options_are_those_of_the_formula() -> None:
-    student, teacher = Seen(torch.tensor(STUDENT)), Seen(torch.tensor(TEACHER))
+    student, teacher = Outputs(torch.tensor(STUDENT)), Outputs(torch.tensor(TEACHER))
     for options in (kd.OPTIONS, {"temperature": 3.0}):
         loss = kd.build(options, Example(student, teacher))
         expected = divergence(options["temperature"])

@@ -8,7 +8,7 @@ from edgekd.errors import EdgekdError
 from edgekd.training.losses import kd_ls
 from edgekd.training.losses._base import Example
 from edgekd.training.losses.kd_ls import kd_ls_loss, standardised
-from edgekd.training.seen import Seen
+from edgekd.training.outputs import Outputs
 
 GENERATOR = torch.Generator().manual_seed(0)
 STUDENT, TEACHER = torch.randn(2, 4, 20, generator=GENERATOR, dtype=torch.float64) * 3 + 1
@@ -65,7 +65,7 @@ def test_gradient_is_that_of_the_value() -> None:
 
 
 def test_options_are_those_of_the_formula() -> None:
-    student, teacher = Seen(STUDENT), Seen(TEACHER)
+    student, teacher = Outputs(STUDENT), Outputs(TEACHER)
     assert kd_ls.OPTIONS == {"temperature": 2.0, "min_classes": 20.0}
     for temperature in (2.0, 4.0):
         loss = kd_ls.build({**kd_ls.OPTIONS, "temperature": temperature}, Example(student, teacher))
@@ -73,7 +73,7 @@ def test_options_are_those_of_the_formula() -> None:
 
 
 def test_few_classes_are_refused_unless_the_recipe_allows_them() -> None:
-    student, teacher = Seen(STUDENT[:, :19]), Seen(TEACHER[:, :19])
+    student, teacher = Outputs(STUDENT[:, :19]), Outputs(TEACHER[:, :19])
     with pytest.raises(EdgekdError, match="'kd_ls' with 19 classes") as e:
         kd_ls.build(kd_ls.OPTIONS, Example(student, teacher))
     assert "Use 'kd'" in e.value.hint

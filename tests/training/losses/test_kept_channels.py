@@ -6,12 +6,12 @@ from torch import nn
 from edgekd.errors import EdgekdError
 from edgekd.pruning._base import Student, Subject
 from edgekd.pruning.methods import filters
-from edgekd.training.forward import see
+from edgekd.training.forward import forward
 from edgekd.training.losses import kept_channels
 from edgekd.training.losses._base import Example
 from edgekd.training.losses.kept_channels import KeptChannels, kept_channels_loss
 from edgekd.training.objective import build_objective
-from edgekd.training.seen import Seen
+from edgekd.training.outputs import Outputs
 from edgekd.zoo.build import build
 
 RANDOM = np.random.default_rng(0)
@@ -50,8 +50,8 @@ def test_gradient_is_that_of_the_value() -> None:
     assert torch.autograd.gradcheck(lambda features: kept_channels_loss(features, teacher, kept), (student,))
 
 
-def stages(*channels: int) -> Seen:
-    return Seen(
+def stages(*channels: int) -> Outputs:
+    return Outputs(
         LOGITS, tuple(torch.from_numpy(RANDOM.normal(size=(3, c, 8 >> i, 8 >> i))) for i, c in enumerate(channels))
     )
 
@@ -106,11 +106,11 @@ def test_student_without_filters_that_were_zero_sees_what_its_teacher_sees() -> 
     objective = build_objective({"kept_channels": {}}, student.model, teacher, images, kept=student.kept)
     assert repr(objective.terms[0].loss) == "KeptChannels(channels=[8, 16, 32])"
     with torch.no_grad():
-        seen = see(student.model, images, "fp32", objective.student_taps)
-        taught = see(teacher, images, "fp32", objective.teacher_taps)
+        seen = forward(student.model, images, "fp32", objective.student_taps)
+        taught = forward(teacher, images, "fp32", objective.teacher_taps)
     labels = torch.zeros(2)
     assert objective(seen, taught, labels).item() == pytest.approx(0, abs=1e-9)
-    mixed_up = Seen(seen.logits, tuple(stage.flip(1) for stage in seen.stages))
+    mixed_up = Outputs(seen.logits, tuple(stage.flip(1) for stage in seen.stages))
     assert objective(mixed_up, taught, labels) > 0.1
 
 

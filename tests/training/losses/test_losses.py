@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from edgekd import catalog
 from edgekd.errors import EdgekdError
 from edgekd.training.losses._base import Example, Loss, LossModule, centred_unit
-from edgekd.training.seen import Seen
+from edgekd.training.outputs import Outputs
 
 CLASSES = 24  # some losses refuse few
 STUDENT = {"stages": ((4, 8), (6, 4), (10, 2)), "embedding": 10}
@@ -21,26 +21,26 @@ LABELS = torch.tensor([3, 0, 23, 7, 7, 11])
 ONLY_GUARDS = {"min_classes"}
 
 
-def seen(sizes: dict, dtype: torch.dtype, seed: int) -> Seen:
+def seen(sizes: dict, dtype: torch.dtype, seed: int) -> Outputs:
     random = torch.Generator().manual_seed(seed)
 
     def drawn(*shape: int) -> Tensor:
         return torch.randn(6, *shape, generator=random, dtype=torch.float64).mul(3).to(dtype).requires_grad_()
 
     stages = tuple(drawn(channels, side, side) for channels, side in sizes["stages"])
-    return Seen(drawn(CLASSES), stages, drawn(sizes["embedding"]))
+    return Outputs(drawn(CLASSES), stages, drawn(sizes["embedding"]))
 
 
-def batch(dtype: torch.dtype = torch.float32) -> tuple[Seen, Seen]:
+def batch(dtype: torch.dtype = torch.float32) -> tuple[Outputs, Outputs]:
     return seen(STUDENT, dtype, 0), seen(TEACHER, dtype, 1)
 
 
-def everywhere(function: Callable[[Tensor], Tensor], whose: Seen) -> Seen:
+def everywhere(function: Callable[[Tensor], Tensor], whose: Outputs) -> Outputs:
     assert whose.embedding is not None
-    return Seen(function(whose.logits), tuple(function(s) for s in whose.stages), function(whose.embedding))
+    return Outputs(function(whose.logits), tuple(function(s) for s in whose.stages), function(whose.embedding))
 
 
-def leaves(whose: Seen) -> list[Tensor]:
+def leaves(whose: Outputs) -> list[Tensor]:
     assert whose.embedding is not None
     return [whose.logits, *whose.stages, whose.embedding]
 
@@ -109,7 +109,7 @@ def test_gradient_is_that_of_the_value(module: LossModule) -> None:
     learned = tuple(loss.parameters()) if isinstance(loss, nn.Module) else ()
 
     def value(logits: Tensor, first: Tensor, second: Tensor, third: Tensor, embedding: Tensor, *_: Tensor) -> Tensor:
-        return loss(Seen(logits, (first, second, third), embedding), teacher.detached(), LABELS)
+        return loss(Outputs(logits, (first, second, third), embedding), teacher.detached(), LABELS)
 
     assert torch.autograd.gradcheck(value, (*leaves(student), *learned), fast_mode=True)
 
@@ -147,7 +147,7 @@ def test_needed_teacher_that_is_missing_or_knows_other_classes_is_an_error(modul
 @pytest.mark.parametrize("whose", [0, 1])
 def test_networks_without_features_are_refused_where_features_are_needed(module: LossModule, whose: int) -> None:
     both = list(batch())
-    both[whose] = Seen(both[whose].logits)
+    both[whose] = Outputs(both[whose].logits)
     if module.NEEDS != "features":
         assert module.build(module.OPTIONS, Example(*both))(*both, LABELS).isfinite()
         return

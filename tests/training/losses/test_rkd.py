@@ -8,7 +8,7 @@ import torch
 from edgekd.training.losses import rkd
 from edgekd.training.losses._base import Example
 from edgekd.training.losses.rkd import rkd_loss
-from edgekd.training.seen import Seen
+from edgekd.training.outputs import Outputs
 
 RANDOM = np.random.default_rng(0)
 STUDENT, TEACHER = RANDOM.normal(size=(5, 3)) * 2, RANDOM.normal(size=(5, 7)) + 1
@@ -95,10 +95,13 @@ def test_images_with_the_same_embedding_have_a_bounded_gradient() -> None:
 def test_embeddings_that_no_linear_layer_reads_are_the_last_stage_s_mean() -> None:
     features = torch.from_numpy(RANDOM.normal(size=(5, 3, 2, 2)))
     logits = torch.zeros(5, 10)
-    student, teacher = Seen(logits, (torch.zeros(5, 1, 4, 4), features)), Seen(logits, (), torch.from_numpy(TEACHER))
+    student, teacher = (
+        Outputs(logits, (torch.zeros(5, 1, 4, 4), features)),
+        Outputs(logits, (), torch.from_numpy(TEACHER)),
+    )
     value = rkd.build(rkd.OPTIONS, Example(student, teacher))(student, teacher, LABELS)
     means = features.numpy().mean((2, 3))
     expected = 25 * of_distances(means, TEACHER) + 50 * of_angles(means, TEACHER)
     assert value.item() == pytest.approx(expected, abs=1e-6)
-    embedded = Seen(logits, student.stages, torch.from_numpy(TEACHER))
+    embedded = Outputs(logits, student.stages, torch.from_numpy(TEACHER))
     assert rkd.build(rkd.OPTIONS, Example(embedded, teacher))(embedded, teacher, LABELS).item() == 0

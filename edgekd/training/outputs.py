@@ -1,4 +1,4 @@
-"""What a network makes of a batch of images, as far as a loss may ask for it."""
+"""What a network computes for a batch of images, as far as a loss may ask for it."""
 
 from dataclasses import dataclass
 
@@ -6,8 +6,8 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
-    """A network's answer to a batch, and where a loss needs them its features on the way; see `taps`."""
+class Outputs:
+    """A network's logits for a batch, and its features where a loss needs them; see `taps`."""
 
     logits: Tensor
     """(B, classes)."""
@@ -16,7 +16,7 @@ class Seen:
     embedding: Tensor | None = None
     """What the last linear layer reads, (B, F)."""
 
-    def detached(self) -> "Seen":
+    def detached(self) -> "Outputs":
         """The same as constants that autograd may keep."""
         embedding = None if self.embedding is None else self.embedding.detach()
-        return Seen(self.logits.detach(), tuple(stage.detach() for stage in self.stages), embedding)
+        return Outputs(self.logits.detach(), tuple(stage.detach() for stage in self.stages), embedding)
