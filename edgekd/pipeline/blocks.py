@@ -15,7 +15,7 @@ from edgekd.pipeline.measuring import QUICK, measured
 from edgekd.pruning.pruner import Pruner
 from edgekd.values import Artifact, Value
 from edgekd.values.result import Dropped
-from edgekd.zoo.structure import Structure, load_student
+from edgekd.zoo.definition import Definition, load_pruned
 
 _CALIBRATION_IMAGES = 32
 """Ranges that are only roughly right don't change which integer kernels run."""
@@ -77,7 +77,7 @@ def _write(job: Job, pruner: Pruner, folder: Path) -> Shortened:
         name = f"without-{block}" if block else "whole"
         with tempfile.TemporaryDirectory(dir=folder) as at:
             pruned = pruner.prune(ratio, Path(at), options={"remove": block})
-            model = load_student(Structure.read(pruned.structure), pruned.weights).eval()
+            model = load_pruned(Definition.read(pruned.structure), pruned.weights).eval()
             rungs = write_rungs(job, name, model, folder, calibration=calibration, sha256=files.sha256(pruned.weights))
             return _reference(job, list(rungs))
 

@@ -20,10 +20,10 @@ from edgekd.training.step import pruned_weights
 from edgekd.values import Accuracy, Recovery, Value
 from edgekd.values.result import Network
 from edgekd.zoo.cost import macs, parameters
+from edgekd.zoo.definition import Definition
 from edgekd.zoo.frozen import unfreeze
 from edgekd.zoo.identity import digest
 from edgekd.zoo.reinitialize import another, reinitialize
-from edgekd.zoo.structure import Structure
 from edgekd.zoo.weights import save_weights
 
 WEIGHTS = "student.safetensors"
@@ -122,7 +122,7 @@ def _train(net: Net, settings: Recovery, lessons: Lessons) -> tuple[Network, Net
     if count := unfreeze(model):
         job.progress.note(f"student: trains all its parameters, {count:,} of which the model froze")
     if net.structure and "kept_channels" in settings.losses:
-        structure = Structure.read(net.structure)
+        structure = Definition.read(net.structure)
         lessons = replace(lessons, kept=channels_kept(job.network().eval(), job.example, structure))
     job.progress.stage("recover", f"training the student ({parameters(model):,} parameters)")
     inputs = {

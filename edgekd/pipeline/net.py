@@ -9,7 +9,7 @@ from torch import nn
 from edgekd import files
 from edgekd.pipeline.job import Job
 from edgekd.store import fingerprint
-from edgekd.zoo.structure import Structure, load_student
+from edgekd.zoo.definition import Definition, load_pruned
 from edgekd.zoo.weights import load_weights
 
 
@@ -34,7 +34,7 @@ class Net:
     def module(self) -> nn.Module:
         """The network, in eval mode."""
         if self.structure:
-            return load_student(Structure.read(self.structure), self.weights).eval()
+            return load_pruned(Definition.read(self.structure), self.weights).eval()
         model = self.job.network()
         load_weights(model, self.weights)
         return model.eval()

@@ -16,7 +16,7 @@ from edgekd.pipeline.job import Job
 from edgekd.pruning.options import method_of
 from edgekd.pruning.pruner import Pruner
 from edgekd.values import Pruning, Value
-from edgekd.zoo.structure import Structure, load_student
+from edgekd.zoo.definition import Definition, load_pruned
 
 _CALIBRATION_IMAGES = 256
 _PROOF_IMAGES = 2
@@ -196,4 +196,4 @@ def _calibration(job: Job, count: int) -> Path:
 
 def load(folder: Path, student: Student, weights: Path | None = None) -> nn.Module:
     """The student as a module in eval mode, with its surviving weights or others that were trained for it."""
-    return load_student(Structure.read(folder / student.structure), weights or folder / student.weights).eval()
+    return load_pruned(Definition.read(folder / student.structure), weights or folder / student.weights).eval()

@@ -5,10 +5,10 @@ import copy
 from torch import Tensor, nn
 
 from edgekd.pruning.choose import channels_of
-from edgekd.zoo.structure import Structure
+from edgekd.zoo.definition import Definition
 
 
-def channels_kept(original: nn.Module, example: Tensor, structure: Structure) -> dict[str, tuple[int, ...]]:
+def channels_kept(original: nn.Module, example: Tensor, structure: Definition) -> dict[str, tuple[int, ...]]:
     """The output channels of the original's layers that the student has, rising, by the layer's name.
 
     Layers whose channels come from several groups (behind a concatenation), and those of removed blocks, are left out.

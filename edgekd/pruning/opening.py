@@ -13,7 +13,7 @@ from edgekd.errors import EdgekdError, UnsupportedModelError
 from edgekd.pruning._base import Method, Subject
 from edgekd.pruning.options import method_of
 from edgekd.zoo.build import build
-from edgekd.zoo.structure import Structure, load_student
+from edgekd.zoo.definition import Definition, load_pruned
 from edgekd.zoo.weights import load_weights
 
 
@@ -25,7 +25,7 @@ class Opened:
     output: Tensor  # (1, classes)
     method: Method
     asked: Mapping[str, Any]
-    before: Structure | None = None
+    before: Definition | None = None
     """What it is after an earlier pruning."""
 
     def subject_of(self, request: Mapping[str, Any]) -> Subject:
@@ -39,7 +39,7 @@ def open_network(asked: Mapping[str, Any]) -> Opened:
 
     Raises:
         UnsupportedModelError: it is no classifier of these classes, or its outputs aren't finite.
-        EdgekdError: the method has no such option, or as `zoo.build`, `zoo.weights` and `zoo.structure` raise.
+        EdgekdError: the method has no such option, or as `zoo.build`, `zoo.weights` and `zoo.definition` raise.
     """
     method, options = method_of(asked["method"], asked["options"])
     torch.manual_seed(0)
@@ -48,7 +48,7 @@ def open_network(asked: Mapping[str, Any]) -> Opened:
     before = _before(asked)
     model = original
     if before is not None:
-        model = load_student(before, Path(asked["weights"])).eval()
+        model = load_pruned(before, Path(asked["weights"])).eval()
     elif asked["weights"] is not None:
         load_weights(model, Path(asked["weights"]))
     example = torch.randn(1, asked["channels"], asked["height"], asked["width"])
@@ -65,11 +65,11 @@ def output_of(model: nn.Module, example: Tensor) -> Any:
         return model.eval()(example)
 
 
-def _before(asked: Mapping[str, Any]) -> Structure | None:
+def _before(asked: Mapping[str, Any]) -> Definition | None:
     if asked["structure"] is None:
         return None
     path = Path(asked["structure"])
-    before = Structure.read(path)
+    before = Definition.read(path)
     of = {key: getattr(before, key) for key in ("model", "classes", "channels")}
     if of != {key: asked[key] for key in of}:
         message = f"{path}: made from {before.model} with {before.classes} classes, not from {asked['model']}"

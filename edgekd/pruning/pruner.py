@@ -17,7 +17,7 @@ UNPRUNED = "Give --ratio 0 (in a recipe: prune.ratio = 0) to go on without pruni
 
 @dataclass(frozen=True)
 class Pruned:
-    """A student in files: safetensors, and the JSON of the `zoo.structure.Structure` that it is rebuilt from."""
+    """A student in files: safetensors, and the JSON of the `zoo.definition.Definition` that it is rebuilt from."""
 
     ratio: float
     weights: Path

@@ -13,7 +13,7 @@ from edgekd.pruning.opening import Opened, output_of
 from edgekd.pruning.proof import require_proof
 from edgekd.pruning.pruner import UNPRUNED
 from edgekd.zoo.cost import macs, nonzero, parameters
-from edgekd.zoo.structure import Structure, layers_of, load_student
+from edgekd.zoo.definition import Definition, layers_of, load_pruned
 from edgekd.zoo.weights import save_weights
 
 _IMAGES = 2
@@ -57,7 +57,7 @@ def _is_smaller(student: nn.Module, model: nn.Module) -> bool:
     return parameters(student) < parameters(model) or nonzero(student) < nonzero(model)
 
 
-def _structure(opened: Opened, student: Student, ratio: float) -> Structure:
+def _structure(opened: Opened, student: Student, ratio: float) -> Definition:
     """What the student is rebuilt from: its architecture and all that was ever taken from it."""
     same = {key: opened.asked[key] for key in ("model", "classes", "channels", "height", "width", "method", "block")}
     earlier = opened.before.kept if opened.before else {}
@@ -68,7 +68,7 @@ def _structure(opened: Opened, student: Student, ratio: float) -> Structure:
     layers = layers_of(student.model)
     kept = {layer: channels for layer, channels in {**earlier, **now}.items() if layer in layers}
     removed = (*(opened.before.removed if opened.before else ()), *student.removed)
-    return Structure(**same, ratio=ratio, kept=kept, removed=removed, layers=layers)
+    return Definition(**same, ratio=ratio, kept=kept, removed=removed, layers=layers)
 
 
 def _checked_output(opened: Opened, student: nn.Module) -> Tensor:
@@ -83,7 +83,7 @@ def _checked_output(opened: Opened, student: nn.Module) -> Tensor:
 
 
 def _check_stored(opened: Opened, weights: Path, structure: Path, output: Tensor) -> None:
-    rebuilt = output_of(load_student(Structure.read(structure), weights), opened.subject.example)
+    rebuilt = output_of(load_pruned(Definition.read(structure), weights), opened.subject.example)
     if not torch.allclose(rebuilt, output, rtol=1e-5, atol=1e-6):
         off = float((rebuilt - output).abs().max())
         message = f"{opened.asked['model']}: the stored student's outputs are off by {off:g}"

@@ -16,7 +16,7 @@ from edgekd.progress import Silent
 from edgekd.store import Store
 from edgekd.values import Pruning, Recipe
 from edgekd.values.result import Dropped
-from edgekd.zoo.structure import Structure
+from edgekd.zoo.definition import Definition
 from edgekd.zoo.weights import save_weights
 
 pytestmark = pytest.mark.alone
@@ -61,7 +61,7 @@ def test_the_network_is_measured_without_each_block(
     monkeypatch.setattr(blocks, "QUICK", SHORT)
     with students(job) as first:
         student, folder = first.at(0.2)
-    assert Structure.read(folder / student.structure).removed == ("stage5",)
+    assert Definition.read(folder / student.structure).removed == ("stage5",)
 
     def unused() -> None:
         raise AssertionError("what was measured is measured again")
@@ -88,7 +88,7 @@ def test_blocks_that_are_named_need_no_device(job: Job, students: Callable[[Job]
     recipe = job.recipe.model_copy(update={"prune": named})
     with students(replace(job, device=None, recipe=recipe)) as made:
         student, folder = made.at(0.2)
-    assert Structure.read(folder / student.structure).removed == ("stage5",)
+    assert Definition.read(folder / student.structure).removed == ("stage5",)
 
 
 def test_a_block_without_which_the_reference_cant_be_written_says_why(job: Job) -> None:

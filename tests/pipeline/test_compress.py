@@ -27,7 +27,7 @@ from edgekd.progress import Silent
 from edgekd.values import Budget, Feeding, Manifest, Recipe
 from edgekd.values.result import Plan, Result
 from edgekd.zoo.build import build
-from edgekd.zoo.structure import Structure, load_student
+from edgekd.zoo.definition import Definition, load_pruned
 from edgekd.zoo.weights import save_weights
 
 EASY = "[latency]\nmax_ratio = 0.9\n[accuracy]\nmax_drop_pp = 100\n"
@@ -94,7 +94,7 @@ def test_the_plan_is_the_least_pruned_that_was_measured_to_fit(ended):
 
 
 def test_the_student_is_rebuilt_without_pickle_and_is_the_model_that_is_given(ended):
-    student = load_student(Structure.read(ended.folder / "student.json"), ended.folder / "student.safetensors").eval()
+    student = load_pruned(Definition.read(ended.folder / "student.json"), ended.folder / "student.safetensors").eval()
     images, _ = next(load_dataset("digits").test.batches(64))
     with torch.inference_mode():
         expected = student(images).numpy()

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from edgekd.zoo.build import build
-from edgekd.zoo.structure import Structure
+from edgekd.zoo.definition import Definition
 
 PRUNED = ("--ratio", "0.5")
 
@@ -40,16 +40,16 @@ def test_distil_prune_finetune(run):
     student = ended.document["student"]
     assert student["origin"] == "trained"
     assert student["parameters"] < ended.document["teacher"]["parameters"]
-    assert Structure.read(ended.folder / "student.json").ratio == 0.5
+    assert Definition.read(ended.folder / "student.json").ratio == 0.5
     assert ended.err.count("training the student") == 2
 
 
 def test_gradual_pruning_ends_in_the_widths_of_one_shot(run):
     ended = run('steps = [{do = "prune", share = 0.5}, "distil", "prune", "distil"]', *PRUNED)
-    gradual = Structure.read(ended.folder / "student.json")
+    gradual = Definition.read(ended.folder / "student.json")
     assert ended.err.count("training the student") == 2
     once = run("", *PRUNED)
-    assert gradual.layers == Structure.read(once.folder / "student.json").layers
+    assert gradual.layers == Definition.read(once.folder / "student.json").layers
 
 
 def test_a_network_that_ends_pruned_is_not_trained(run):

@@ -5,7 +5,7 @@ from torch import nn
 
 from edgekd.errors import ExitCode
 from edgekd.values.result import Result
-from edgekd.zoo.structure import Structure, load_student
+from edgekd.zoo.definition import Definition, load_pruned
 
 SLACK = "[latency]\nmax_ratio = 5\n[accuracy]\nmax_drop_pp = 100\n"
 
@@ -16,8 +16,8 @@ def test_single_weights_that_were_pruned_stay_zero_in_the_trained_student(compre
     result = Result.model_validate(ended.document)
     assert result.recipe.prune.method == "weights"
     assert result.student.parameters == result.teacher.parameters
-    structure = Structure.read(tmp_path / "run" / "student.json")
-    student = load_student(structure, tmp_path / "run" / "student.safetensors")
+    structure = Definition.read(tmp_path / "run" / "student.json")
+    student = load_pruned(structure, tmp_path / "run" / "student.safetensors")
     weights = [layer.weight for layer in student.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
     zeros, count = (
         sum(int(of) for of in counts) for counts in zip(*((w.eq(0).sum(), w.numel()) for w in weights), strict=True)

@@ -14,7 +14,7 @@ from edgekd.progress import Silent
 from edgekd.store import Store
 from edgekd.values import Pruning, Recipe
 from edgekd.zoo.cost import nonzero, parameters
-from edgekd.zoo.structure import Structure
+from edgekd.zoo.definition import Definition
 from edgekd.zoo.weights import save_weights
 
 
@@ -56,7 +56,7 @@ def test_a_student_is_pruned_further_by_another_method(job, weights):
     assert (parameters(model), nonzero(model)) == (second.parameters, second.nonzero)
     assert second.parameters == first.parameters < parameters(job.network())
     assert second.nonzero < 0.6 * first.nonzero
-    assert Structure.read(there / second.structure).kept == Structure.read(where / first.structure).kept
+    assert Definition.read(there / second.structure).kept == Definition.read(where / first.structure).kept
     assert model(job.example).isfinite().all()
 
 

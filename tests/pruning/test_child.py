@@ -14,7 +14,7 @@ from edgekd.pruning._base import Option, Student, Subject
 from edgekd.pruning.child import answer_to
 from edgekd.pruning.opening import Opened, open_network
 from edgekd.zoo.build import build
-from edgekd.zoo.structure import Structure, load_student
+from edgekd.zoo.definition import Definition, load_pruned
 from edgekd.zoo.weights import save_weights
 
 
@@ -45,8 +45,8 @@ def test_the_student_is_rebuilt_from_its_files(spec: str, tmp_path: Path) -> Non
     save_weights(original, tmp_path / "teacher.safetensors")
     teacher = open_network(asked(spec, weights=str(tmp_path / "teacher.safetensors")))
     answer = prune(teacher, ratio=0.5, folder=tmp_path / "new")
-    structure = Structure.read(Path(answer["structure"]))
-    student = load_student(structure, Path(answer["weights"])).eval()
+    structure = Definition.read(Path(answer["structure"]))
+    student = load_pruned(structure, Path(answer["weights"])).eval()
     again = teacher.method.prune(teacher.subject, 0.5)
     images = torch.randn(4, 1, 16, 16)
     torch.testing.assert_close(student(images), again.model(images))
@@ -59,7 +59,7 @@ def test_the_student_is_rebuilt_from_its_files(spec: str, tmp_path: Path) -> Non
 def test_a_ratio_of_zero_stores_the_same_network(tmp_path: Path) -> None:
     teacher = open_network(asked())
     answer = prune(teacher, ratio=0, folder=tmp_path)
-    student = load_student(Structure.read(Path(answer["structure"])), Path(answer["weights"])).eval()
+    student = load_pruned(Definition.read(Path(answer["structure"])), Path(answer["weights"])).eval()
     torch.testing.assert_close(student(teacher.subject.example), teacher.output)
 
 
@@ -137,7 +137,7 @@ def test_what_was_pruned_before_is_pruned_further(tmp_path: Path) -> None:
     once = pruned("widthwise", 0.3, tmp_path / "once")
     twice = pruned("widthwise", 0.6, tmp_path / "twice", once)
     at_once = pruned("widthwise", 0.6, tmp_path / "at_once")
-    structures = [Structure.read(Path(answer["structure"])) for answer in (once, twice, at_once)]
+    structures = [Definition.read(Path(answer["structure"])) for answer in (once, twice, at_once)]
     assert structures[1].layers == structures[2].layers
     assert twice["parameters"] == at_once["parameters"] < once["parameters"]
     for layer, kept in structures[1].kept.items():
@@ -146,7 +146,7 @@ def test_what_was_pruned_before_is_pruned_further(tmp_path: Path) -> None:
     # the weights tell that the kept channels are the original's: the stem's filters of the two are the same
     torch.manual_seed(0)
     original = build("resnet14", classes=10, channels=1)
-    student = load_student(structures[1], Path(twice["weights"]))
+    student = load_pruned(structures[1], Path(twice["weights"]))
     kept = list(structures[1].kept["stem.0"])
     assert torch.equal(student.get_submodule("stem.0").weight, original.get_submodule("stem.0").weight[kept])
 
@@ -156,7 +156,7 @@ def test_zeros_and_widths_are_pruned_one_after_the_other(tmp_path: Path) -> None
     sparse = pruned("weights", 0.5, tmp_path / "sparse", narrower)
     assert sparse["parameters"] == narrower["parameters"]
     assert sparse["nonzero"] < 0.55 * narrower["nonzero"]
-    before, after = (Structure.read(Path(answer["structure"])) for answer in (narrower, sparse))
+    before, after = (Definition.read(Path(answer["structure"])) for answer in (narrower, sparse))
     assert (after.kept, after.layers, after.method, after.ratio) == (before.kept, before.layers, "weights", 0.5)
 
 
@@ -231,7 +231,7 @@ def test_a_student_that_its_files_dont_give_back_is_refused_and_not_left_behind(
             return 2 * x
 
     pruned = prune(open_network(asked()), ratio=0.5, folder=tmp_path / "sound")
-    sound = load_student(Structure.read(Path(pruned["structure"])), Path(pruned["weights"]))
+    sound = load_pruned(Definition.read(Path(pruned["structure"])), Path(pruned["weights"]))
     with pytest.raises(UnsupportedModelError, match="off by"):
         prune(with_student(Doubled(sound)), ratio=0.5, folder=tmp_path / "doubled")
     assert not list((tmp_path / "doubled").iterdir())

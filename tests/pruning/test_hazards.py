@@ -6,7 +6,7 @@ import pytest
 
 from edgekd.errors import UnsupportedModelError
 from edgekd.pruning.pruner import Pruner
-from edgekd.zoo.structure import Structure, load_student
+from edgekd.zoo.definition import Definition, load_pruned
 
 pytestmark = pytest.mark.slow
 
@@ -35,7 +35,7 @@ def test_convolutional_networks_are_pruned_and_keep_their_classes(name: str, tmp
         pruned = network.prune(0.4, tmp_path / "pruned")
     assert pruned.parameters < 0.6 * whole.parameters
     assert pruned.macs < 0.7 * whole.macs
-    student = load_student(Structure.read(pruned.structure), pruned.weights)
+    student = load_pruned(Definition.read(pruned.structure), pruned.weights)
     last = [m for m in student.modules() if hasattr(m, "out_features") or hasattr(m, "out_channels")][-1]
     assert 1000 in (getattr(last, "out_features", None), getattr(last, "out_channels", None))
 

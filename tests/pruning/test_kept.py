@@ -8,7 +8,7 @@ from edgekd.pruning._base import Subject
 from edgekd.pruning.kept import channels_kept
 from edgekd.pruning.methods import layerwise, widthwise
 from edgekd.zoo.build import build
-from edgekd.zoo.structure import Structure, layers_of
+from edgekd.zoo.definition import Definition, layers_of
 
 MakeSubject = Callable[..., Subject]
 
@@ -21,7 +21,7 @@ def test_layers_left_by_removing_blocks_and_narrowing_have_the_channels_that_are
     subject = subject_of(original)
     shorter = layerwise.prune(subject, layerwise.levels(subject)[-1])
     student = widthwise.prune(subject_of(shorter.model, original=original), 0.5)
-    structure = Structure(
+    structure = Definition(
         model=spec,
         classes=10,
         channels=1,
@@ -55,7 +55,7 @@ def test_channels_that_go_in_fours_are_told_as_those_that_are_left(subject_of: M
         nn.Linear(32, 10),
     ).eval()
     student = widthwise.prune(subject_of(original), 0.5)
-    structure = Structure(
+    structure = Definition(
         model="mine:make",
         classes=10,
         channels=1,

@@ -15,7 +15,7 @@ from edgekd.pruning.child import answer_to
 from edgekd.pruning.opening import open_network
 from edgekd.zoo.build import build
 from edgekd.zoo.cost import nonzero
-from edgekd.zoo.structure import Structure, load_student
+from edgekd.zoo.definition import Definition, load_pruned
 
 MakeSubject = Callable[..., Subject]
 METHODS = catalog.names("pruning.methods")
@@ -134,7 +134,7 @@ def test_every_method_takes_every_family(name: str, options: dict[str, Option], 
     levels = answer_to({"do": "levels"}, network)["levels"]
     ratio = min(levels[1:], key=lambda level: abs(level - 0.4))
     answer = answer_to({"do": "prune", "ratio": ratio, "folder": str(tmp_path / "student")}, network)
-    student = load_student(Structure.read(Path(answer["structure"])), Path(answer["weights"])).eval()
+    student = load_pruned(Definition.read(Path(answer["structure"])), Path(answer["weights"])).eval()
     output = student(DATA[0][:2])
     assert output.shape == (2, 10)
     assert output.isfinite().all()

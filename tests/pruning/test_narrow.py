@@ -10,7 +10,7 @@ from edgekd.pruning.graph import Graph, Group
 from edgekd.pruning.narrow import levels, narrow
 from edgekd.pruning.rank import aligned
 from edgekd.zoo.build import build
-from edgekd.zoo.structure import layers_of
+from edgekd.zoo.definition import layers_of
 
 MakeSubject = Callable[..., Subject]
 IMAGE = torch.randn(1, 1, 16, 16)

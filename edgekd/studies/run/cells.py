@@ -12,7 +12,7 @@ from edgekd.studies.run.teaching import Teaching, Tested, tested
 from edgekd.training.step import on_threads
 from edgekd.values import Value
 from edgekd.values.result import Network
-from edgekd.zoo.structure import Structure
+from edgekd.zoo.definition import Definition
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def structure_key(net: Net) -> str:
     """The same for networks that differ by their weights alone: they cost the same."""
     shape = _Shape(model=net.job.recipe.model)
     if net.structure:
-        found = Structure.read(net.structure)
+        found = Definition.read(net.structure)
         zeros = (found.method, found.ratio) if net.sparse else None
         shape = shape.model_copy(update={"layers": found.layers, "removed": found.removed, "zeros": zeros})
     return fingerprint({"structure": shape})[:12]

@@ -14,7 +14,7 @@ from edgekd.pruning.methods import layerwise
 from edgekd.pruning.opening import open_network
 from edgekd.zoo.build import build
 from edgekd.zoo.cost import parameters
-from edgekd.zoo.structure import Structure, load_student
+from edgekd.zoo.definition import Definition, load_pruned
 
 MakeSubject = Callable[..., Subject]
 FREE = ("stage1.0", "stage1.1", "stage1.2", "stage2.1", "stage2.2", "stage3.1", "stage3.2")
@@ -166,8 +166,8 @@ SMALL = ["mobilenet_v2:width=0.25", "mobilenet_v3_small:width=0.5", "efficientne
 @pytest.mark.parametrize("model", ["resnet20", "mobilenet_v1:width=0.25", "densenet_bc40", *SMALL])
 def test_a_student_of_every_family_is_rebuilt_from_its_files(model: str, tmp_path: Path) -> None:
     answer = pruned(tmp_path, "layerwise", 0.4, model=model)
-    structure = Structure.read(Path(answer["structure"]))
-    rebuilt = load_student(structure, Path(answer["weights"])).eval()
+    structure = Definition.read(Path(answer["structure"]))
+    rebuilt = load_pruned(structure, Path(answer["weights"])).eval()
     opened = open_network(asked(model=model))
     student = layerwise.prune(opened.subject, 0.4)
     images = torch.randn(4, 1, 16, 16)
@@ -183,8 +183,8 @@ def test_students_are_pruned_further_and_rebuilt(model: str, methods: tuple[str,
     first = pruned(tmp_path / "first", methods[0], 0.25, model=model)
     second = pruned(tmp_path / "second", methods[1], 0.5, first, model=model)
     assert second["parameters"] < first["parameters"]
-    before, after = (Structure.read(Path(answer["structure"])) for answer in (first, second))
+    before, after = (Definition.read(Path(answer["structure"])) for answer in (first, second))
     assert set(before.removed) <= set(after.removed)
     assert len(after.removed) == len(set(after.removed)) > 0
-    student = load_student(after, Path(second["weights"])).eval()
+    student = load_pruned(after, Path(second["weights"])).eval()
     assert student(torch.randn(2, 1, 16, 16)).isfinite().all()

@@ -9,7 +9,7 @@ from edgekd.pruning._base import Subject
 from edgekd.pruning.graph import Graph
 from edgekd.pruning.methods import widthwise
 from edgekd.zoo.build import build
-from edgekd.zoo.structure import layers_of
+from edgekd.zoo.definition import layers_of
 
 MakeSubject = Callable[..., Subject]
 IMAGE = torch.randn(1, 1, 16, 16)

@@ -20,7 +20,7 @@ from edgekd.zoo.architectures.densenet import Layer
 from edgekd.zoo.architectures.resnet import Block
 from edgekd.zoo.build import build, models
 from edgekd.zoo.cost import macs, parameters
-from edgekd.zoo.structure import Structure, layers_of, load_student
+from edgekd.zoo.definition import Definition, layers_of, load_pruned
 from edgekd.zoo.weights import save_weights
 
 
@@ -228,7 +228,7 @@ SMALL = [
 def test_is_rebuilt_from_its_structure_and_its_weights(spec: str, tmp_path: Path) -> None:
     model = build(spec, classes=10, channels=3).eval()
     save_weights(model, tmp_path / "weights.safetensors")
-    structure = Structure(
+    structure = Definition(
         model=spec,
         classes=10,
         channels=3,
@@ -241,7 +241,7 @@ def test_is_rebuilt_from_its_structure_and_its_weights(spec: str, tmp_path: Path
         layers=layers_of(model),
     )
     structure.write(tmp_path / "structure.json")
-    rebuilt = load_student(Structure.read(tmp_path / "structure.json"), tmp_path / "weights.safetensors").eval()
+    rebuilt = load_pruned(Definition.read(tmp_path / "structure.json"), tmp_path / "weights.safetensors").eval()
     images = torch.randn(2, 3, 32, 32)
     assert torch.equal(rebuilt(images), model(images))
 
@@ -277,12 +277,12 @@ def test_is_narrowed_by_30_percent(spec: str, tmp_path: Path) -> None:
     }
     opened = open_network(asked)
     answer = write_student(opened, opened.subject_of({}), ratio=0.3, folder=tmp_path)
-    structure, weights = Structure.read(Path(answer["structure"])), Path(answer["weights"])
-    assert parameters(load_student(structure, weights)) == answer["parameters"]
+    structure, weights = Definition.read(Path(answer["structure"])), Path(answer["weights"])
+    assert parameters(load_pruned(structure, weights)) == answer["parameters"]
     assert answer["parameters"] < 0.75 * parameters(original)
     assert answer["macs"] < 0.75 * macs(original, (1, 28, 28))
     images = torch.randn(2, 1, 28, 28)
-    outputs = load_student(structure, weights).eval()(images)
+    outputs = load_pruned(structure, weights).eval()(images)
     assert outputs.shape == (2, 10)
     assert outputs.isfinite().all()
     nothing = torch.empty(0, 1, 28, 28), torch.empty(0, dtype=torch.int64)

@@ -1,4 +1,4 @@
-"""The structure of a pruned network, its architecture and layers' widths, from which it is rebuilt without pickle."""
+"""The definition of a pruned network, from which it is rebuilt without pickle: its architecture and layers' widths."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,10 +17,10 @@ from edgekd.zoo.weights import load_weights
 
 Layers = dict[str, dict[str, int]]
 
-_OTHER_MODEL = "Give the model, with its parameters, that the structure was made from."
+_OTHER_MODEL = "Give the model, with its parameters, that the definition was made from."
 
 
-class Structure(Value):
+class Definition(Value):
     """A pruned network without its weights."""
 
     schema_version: Literal["edgekd.structure/1"] = "edgekd.structure/1"
@@ -42,16 +42,18 @@ class Structure(Value):
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """The structure in a JSON file.
+        """The definition in a JSON file.
 
         Raises:
             StorageError: the file can't be read.
-            EdgekdError: it isn't a structure.
+            EdgekdError: it isn't a definition.
         """
         try:
             return cls.model_validate_json(path.read_bytes())
         except OSError as e:
-            raise StorageError(f"{path}: {e.strerror or e}", "Give the path of a structure's JSON file.") from e
+            raise StorageError(
+                f"{path}: {e.strerror or e}", "Give the path of a network's definition, such as student.json."
+            ) from e
         except ValidationError as e:
             raise EdgekdError(*explain(e, str(path), cls)) from e
 
@@ -64,17 +66,17 @@ class Structure(Value):
         write_text(path, self.model_dump_json(indent=1) + "\n")
 
 
-def load_student(structure: Structure, weights: Path) -> nn.Module:
+def load_pruned(definition: Definition, weights: Path) -> nn.Module:
     """The pruned network with its weights, rebuilt from its architecture.
 
     Raises:
-        UnsupportedModelError: the architecture isn't the structure's.
+        UnsupportedModelError: the architecture isn't the definition's.
         EdgekdError: as `build` and `load_weights` raise.
     """
-    size = (structure.height, structure.width)
-    model = build(structure.model, classes=structure.classes, channels=structure.channels, size=size)
-    remove_blocks(model, structure.removed)
-    apply_layers(model, structure.layers)
+    size = (definition.height, definition.width)
+    model = build(definition.model, classes=definition.classes, channels=definition.channels, size=size)
+    remove_blocks(model, definition.removed)
+    apply_layers(model, definition.layers)
     load_weights(model, weights)
     return model
 
@@ -89,7 +91,7 @@ def remove_blocks(model: nn.Module, paths: Iterable[str]) -> None:
         try:
             model.get_submodule(path)
         except AttributeError as e:
-            what = f"the structure isn't this model's: it has no block {path!r}"
+            what = f"the definition isn't this model's: it has no block {path!r}"
             raise UnsupportedModelError(what, _OTHER_MODEL) from e
         model.set_submodule(path, nn.Identity())
 
@@ -109,7 +111,7 @@ def apply_layers(model: nn.Module, layers: Layers) -> None:
     own = layers_of(model)
     odd = sorted(p for p in own.keys() | layers.keys() if own.get(p, {}).keys() != layers.get(p, {}).keys())
     if odd:
-        what = f"the structure isn't this model's: {odd[0]!r}, first of {len(odd)}, isn't in both or of another kind"
+        what = f"the definition isn't this model's: {odd[0]!r}, first of {len(odd)}, isn't in both or of another kind"
         raise UnsupportedModelError(what, _OTHER_MODEL)
     for path, sizes in layers.items():
         if sizes != own[path]:

@@ -9,7 +9,7 @@ from torch import nn
 
 from edgekd.errors import EdgekdError, StorageError, UnsupportedModelError
 from edgekd.zoo.build import build
-from edgekd.zoo.structure import Structure, apply_layers, layers_of, load_student, remove_blocks
+from edgekd.zoo.definition import Definition, apply_layers, layers_of, load_pruned, remove_blocks
 from edgekd.zoo.weights import save_weights
 
 KEPT = tuple(range(0, 64, 3))
@@ -17,9 +17,9 @@ REBUILD = """
 import sys
 from pathlib import Path
 import torch
-from edgekd.zoo.structure import Structure, load_student
+from edgekd.zoo.definition import Definition, load_pruned
 folder = Path(sys.argv[1])
-model = load_student(Structure.read(folder / "structure.json"), folder / "weights.safetensors").eval()
+model = load_pruned(Definition.read(folder / "structure.json"), folder / "weights.safetensors").eval()
 torch.save(model(torch.load(folder / "images.pt")), folder / "outputs.pt")
 """
 
@@ -43,8 +43,8 @@ def pruned_vgg6() -> nn.Module:
     return model.eval()
 
 
-def structure_of(model: nn.Module) -> Structure:
-    return Structure(
+def structure_of(model: nn.Module) -> Definition:
+    return Definition(
         model="vgg6",
         classes=10,
         channels=1,
@@ -65,17 +65,17 @@ def test_pruned_network_is_rebuilt_in_a_fresh_process(tmp_path: Path) -> None:
     torch.save(images, tmp_path / "images.pt")
     subprocess.run([sys.executable, "-c", REBUILD, str(tmp_path)], check=True)
     assert torch.equal(torch.load(tmp_path / "outputs.pt"), model(images))
-    assert Structure.read(tmp_path / "structure.json") == structure_of(model)
+    assert Definition.read(tmp_path / "structure.json") == structure_of(model)
 
 
-def shortened_resnet14() -> tuple[nn.Module, Structure]:
+def shortened_resnet14() -> tuple[nn.Module, Definition]:
     """resnet14 without two of its blocks, and what it is rebuilt from."""
     torch.manual_seed(0)
     model, removed = build("resnet14", classes=10, channels=1).eval(), ("stage1.0", "stage3.1")
     remove_blocks(model, removed)
     same = {"model": "resnet14", "classes": 10, "channels": 1, "height": 16, "width": 16, "block": 8}
     how = {"method": "layerwise", "ratio": 2 / 7, "kept": {}, "removed": removed}
-    return model, Structure.model_validate({**same, **how, "layers": layers_of(model)})
+    return model, Definition.model_validate({**same, **how, "layers": layers_of(model)})
 
 
 def test_blocks_that_are_gone_stay_gone(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_blocks_that_are_gone_stay_gone(tmp_path: Path) -> None:
     assert not any(path.startswith(("stage1.0", "stage3.1")) for path in structure.layers)
     structure.write(tmp_path / "structure.json")
     save_weights(model, tmp_path / "weights.safetensors")
-    rebuilt = load_student(Structure.read(tmp_path / "structure.json"), tmp_path / "weights.safetensors").eval()
+    rebuilt = load_pruned(Definition.read(tmp_path / "structure.json"), tmp_path / "weights.safetensors").eval()
     images = torch.randn(3, 1, 16, 16)
     assert torch.equal(rebuilt(images), model(images))
 
@@ -93,7 +93,7 @@ def test_a_structure_written_before_blocks_could_go_is_read(tmp_path: Path) -> N
     document = json.loads(structure_of(model).model_dump_json())
     del document["removed"]
     (tmp_path / "old.json").write_text(json.dumps(document))
-    assert Structure.read(tmp_path / "old.json") == structure_of(model)
+    assert Definition.read(tmp_path / "old.json") == structure_of(model)
 
 
 def test_a_block_that_the_model_hasnt_is_refused(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_a_block_that_the_model_hasnt_is_refused(tmp_path: Path) -> None:
     for path in ("stage1.9", "stage9.0", "stage1.0.first.9"):
         wrong = structure.model_copy(update={"removed": (path,)})
         with pytest.raises(UnsupportedModelError, match=f"no block '{path}'"):
-            load_student(wrong, tmp_path / "weights.safetensors")
+            load_pruned(wrong, tmp_path / "weights.safetensors")
 
 
 def test_layers_are_the_widths_of_every_layer() -> None:
@@ -161,21 +161,21 @@ def test_structure_of_another_model_is_refused() -> None:
 def test_weights_of_another_width_are_refused(tmp_path: Path) -> None:
     save_weights(build("vgg6", classes=10, channels=1), tmp_path / "w.safetensors")
     with pytest.raises(UnsupportedModelError, match=r"stage1\.0\.0\.weight \(64, 1, 3, 3\) for \(22, 1, 3, 3\)"):
-        load_student(structure_of(pruned_vgg6()), tmp_path / "w.safetensors")
+        load_pruned(structure_of(pruned_vgg6()), tmp_path / "w.safetensors")
 
 
 def test_file_that_is_no_structure_is_named(tmp_path: Path) -> None:
     path = tmp_path / "structure.json"
     with pytest.raises(StorageError, match=r"structure\.json: No such file"):
-        Structure.read(path)
+        Definition.read(path)
     structure_of(pruned_vgg6()).write(path)
     text = path.read_text()
     path.write_text(text[: len(text) // 2])
     with pytest.raises(EdgekdError, match=r"structure\.json: .*JSON"):
-        Structure.read(path)
+        Definition.read(path)
     path.write_text(json.dumps({**json.loads(text), "colour": "red"}))
     with pytest.raises(EdgekdError, match="unknown key 'colour'"):
-        Structure.read(path)
+        Definition.read(path)
     path.write_text(json.dumps({**json.loads(text), "classes": 0}))
     with pytest.raises(EdgekdError, match="classes"):
-        Structure.read(path)
+        Definition.read(path)

@@ -1,0 +1,91 @@
+"""Networks between disk and memory: an architecture and weights as a module, and a module as files."""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from edgekd import files
+from edgekd.values.network import Architecture, Cost, File, Network
+from edgekd.zoo import cost
+from edgekd.zoo.build import build
+from edgekd.zoo.definition import Definition, load_pruned
+from edgekd.zoo.identity import identity
+from edgekd.zoo.weights import load_weights, save_weights
+
+
+def architecture(model: str, *, classes: int, shape: tuple[int, int, int]) -> Architecture:
+    """The architecture of that name, for images of this shape (channels, height, width).
+
+    Raises:
+        EdgekdError: as `build`.
+    """
+    channels, height, width = shape
+    module = _built(model, classes=classes, shape=shape, seed=0)
+    return Architecture(
+        model=model, classes=classes, channels=channels, height=height, width=width, identity=identity(module, shape)
+    )
+
+
+def untrained(architecture: Architecture, seed: int) -> nn.Module:
+    """The network as its factory gives it, its random weights drawn with this seed; in training mode."""
+    return _built(architecture.model, classes=architecture.classes, shape=architecture.shape, seed=seed)
+
+
+def load(network: Network) -> nn.Module:
+    """The network as a module, in evaluation mode.
+
+    Raises:
+        UnsupportedModelError: the architecture is no longer the one that the weights are of.
+        EdgekdError: a file can't be read.
+    """
+    if network.definition:
+        return load_pruned(Definition.read(network.definition.path), network.weights.path).eval()
+    module = untrained(network.architecture, 0)
+    load_weights(module, network.weights.path)
+    return module.eval()
+
+
+def save(
+    module: nn.Module,
+    path: Path,
+    architecture: Architecture,
+    *,
+    definition: File | None = None,
+    sparse: bool = False,
+) -> Network:
+    """Write a module's weights to `path`; the network that they make.
+
+    Args:
+        module: of that architecture, or rebuilt from that definition.
+        path: of the safetensors file.
+        architecture: what builds the whole network.
+        definition: what it is rebuilt from, where it was pruned.
+        sparse: whether single weights were pruned.
+
+    Raises:
+        StorageError: the folder isn't writable or the disk is full.
+    """
+    save_weights(module, path)
+    return Network(
+        architecture=architecture,
+        definition=definition,
+        weights=file_of(path),
+        sparse=sparse,
+        cost=Cost(
+            parameters=cost.parameters(module),
+            nonzero=cost.nonzero(module),
+            macs=cost.macs(module, architecture.shape),
+        ),
+    )
+
+
+def file_of(path: Path) -> File:
+    """A file with its hash. Raises OSError."""
+    return File(path=path, sha256=files.sha256(path))
+
+
+def _built(model: str, *, classes: int, shape: tuple[int, int, int], seed: int) -> nn.Module:
+    torch.manual_seed(seed)
+    channels, height, width = shape
+    return build(model, classes=classes, channels=channels, size=(height, width))
