@@ -18,7 +18,8 @@ from edgekd.training.int8 import rounded
 from edgekd.training.objective import LABELS_ALONE, build_objective
 from edgekd.training.trackers._base import Tracker
 from edgekd.values import Accuracy, Recovery, Training, document
-from edgekd.values.result import Execution, Network
+from edgekd.values.result import Network
+from edgekd.values.training import Execution
 from edgekd.zoo.cost import macs, parameters
 from edgekd.zoo.weights import save_weights
 

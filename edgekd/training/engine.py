@@ -24,7 +24,7 @@ from edgekd.training.step import learner, on_threads, place, place_images
 from edgekd.training.teacher import frozen
 from edgekd.training.trackers._base import Tracker
 from edgekd.values import Training, Value, document
-from edgekd.values.result import Execution
+from edgekd.values.training import Execution
 from edgekd.zoo.identity import digest, identity
 
 _SHOWN_DIGITS = 16

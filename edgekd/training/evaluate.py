@@ -10,7 +10,7 @@ from edgekd.data.dataset import Images
 from edgekd.training.forward import logits
 from edgekd.training.step import place_images
 from edgekd.values import PositiveInt, Value
-from edgekd.values.result import Execution
+from edgekd.values.training import Execution
 
 
 class Score(Value):

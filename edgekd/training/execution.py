@@ -33,7 +33,7 @@ from edgekd.training.step import (
 from edgekd.training.taps import Taps
 from edgekd.training.teacher import frozen
 from edgekd.values import Recovery, Training
-from edgekd.values.result import Execution
+from edgekd.values.training import Execution
 
 _ROUNDS = 3
 _HOPELESS = 4.0  # times slower than the fastest after one round: not timed again

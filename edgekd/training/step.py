@@ -17,7 +17,7 @@ from edgekd.training.mixup import Mix
 from edgekd.training.objective import Objective
 from edgekd.training.outputs import Outputs
 from edgekd.values import Training
-from edgekd.values.result import Execution
+from edgekd.values.training import Execution
 from edgekd.zoo.forward import own_words
 
 MemoryFormat = Literal["contiguous", "channels_last"]

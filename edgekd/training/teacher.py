@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.fx.experimental.optimization import fuse
 
 from edgekd.training.step import compiled, place
-from edgekd.values.result import Execution
+from edgekd.values.training import Execution
 
 
 def frozen(

@@ -1,11 +1,12 @@
 """Networks on disk: what builds one, what was taken out of it, its weights and what it costs."""
 
 from pathlib import Path
-from typing import Self
+from typing import Literal
 
 from pydantic import SerializationInfo, ValidationInfo, field_serializer, field_validator
 
 from edgekd.values.measurement import Accuracy
+from edgekd.values.training import TrainingRecord
 from edgekd.values.value import Fraction, NonNegativeInt, PositiveInt, Value
 
 
@@ -86,17 +87,10 @@ class Cost(Value):
     """Multiply-accumulates for one image."""
 
 
-class Trained(Value):
-    """How weights were trained."""
-
-    epochs: NonNegativeInt = 0
-    best_epoch: NonNegativeInt = 0
-    """The one that the weights are of, from 1."""
-    seconds: float = 0.0
-    """The data and the teacher included, validation not."""
-    images_per_second: float | None = None
-    learning_rate: float | None = None
-    """The highest, where the recipe's one made the training diverge; gradients were clipped then."""
+Origin = Literal["given", "random", "pruned", "trained", "distilled"]
+"""Where weights come from: a file of the user's, a seed, a larger network, a training on labels, or one that a teacher
+took part in.
+"""
 
 
 class Network(Value):
@@ -111,12 +105,11 @@ class Network(Value):
     cost: Cost
     accuracy: Accuracy | None = None
     """On the validation images; None where it wasn't evaluated."""
+    origin: Origin
+    training: TrainingRecord | None = None
+    """The last one here, if there was any."""
 
     def key(self) -> list[object]:
         """What decides the result of a stage that uses the network: what it computes, with which weights."""
         definition = self.definition.key() if self.definition else None
         return [self.architecture.key(), definition, self.weights.key(), self.sparse]
-
-    def with_accuracy(self, accuracy: Accuracy) -> Self:
-        """The same network, evaluated."""
-        return self.model_copy(update={"accuracy": accuracy})

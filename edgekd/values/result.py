@@ -4,9 +4,8 @@ import math
 from collections.abc import Collection
 from typing import Literal
 
-from pydantic import Field
-
 from edgekd.values import Accuracy, Artifact, Interval, Manifest, PositiveInt, Recipe, Value, Verdict
+from edgekd.values.training import Execution
 from edgekd.values.value import NonNegativeInt
 
 
@@ -18,20 +17,6 @@ class Parity(Value):
     sqnr_db: float
     """Signal to quantisation noise ratio: 10·log10(mean reference² ÷ mean difference²)."""
     top1_agreement: float
-
-
-class Execution(Value):
-    """How the arithmetic of training runs: it changes the speed, and the result by rounding."""
-
-    precision: Literal["fp32", "bf16"] = "fp32"
-    teacher_precision: Literal["fp32", "bf16"] = "fp32"
-    memory_format: Literal["contiguous", "channels_last"] = "contiguous"
-    threads: PositiveInt | None = None
-    """Of the CPU; as many as torch wants if None."""
-    compiled: bool = False
-    """By torch.compile; not where a loss reads features."""
-    images_per_second: dict[str, float] = Field(default_factory=dict)
-    """What was timed to choose this, by name; empty if nothing was."""
 
 
 class TriedNormalisation(Value):

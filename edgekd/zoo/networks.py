@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from edgekd import files
-from edgekd.values.network import Architecture, Cost, File, Network
+from edgekd.values.network import Architecture, Cost, File, Network, Origin
 from edgekd.zoo import cost
 from edgekd.zoo.build import build
 from edgekd.zoo.definition import Definition, load_pruned
@@ -51,6 +51,7 @@ def save(
     path: Path,
     architecture: Architecture,
     *,
+    origin: Origin,
     definition: File | None = None,
     sparse: bool = False,
 ) -> Network:
@@ -60,6 +61,7 @@ def save(
         module: of that architecture, or rebuilt from that definition.
         path: of the safetensors file.
         architecture: what builds the whole network.
+        origin: where the weights come from.
         definition: what it is rebuilt from, where it was pruned.
         sparse: whether single weights were pruned.
 
@@ -72,6 +74,7 @@ def save(
         definition=definition,
         weights=file_of(path),
         sparse=sparse,
+        origin=origin,
         cost=Cost(
             parameters=cost.parameters(module),
             nonzero=cost.nonzero(module),

@@ -19,7 +19,7 @@ from edgekd.training.objective import Objective, Term, build_objective
 from edgekd.training.outputs import Outputs
 from edgekd.training.schedule import learning_rate
 from edgekd.values import Recovery, Training
-from edgekd.values.result import Execution
+from edgekd.values.training import Execution
 from edgekd.zoo.build import build
 from edgekd.zoo.identity import digest
 

@@ -3,7 +3,7 @@ from torch import nn
 
 from edgekd.data.dataset import Dataset
 from edgekd.training.evaluate import Score, evaluate
-from edgekd.values.result import Execution
+from edgekd.values.training import Execution
 
 
 def test_counts_the_images_whose_highest_logit_is_the_label(digits: Dataset, resnet8: nn.Module) -> None:

@@ -13,7 +13,7 @@ from edgekd.training.losses.ce import CrossEntropy
 from edgekd.training.objective import Objective, Term, build_objective
 from edgekd.training.outputs import Outputs
 from edgekd.values import Recovery, Training
-from edgekd.values.result import Execution
+from edgekd.values.training import Execution
 from edgekd.zoo.identity import digest
 
 pytestmark = pytest.mark.alone

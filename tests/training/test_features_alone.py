@@ -7,7 +7,7 @@ from edgekd.progress import Silent
 from edgekd.training.engine import train
 from edgekd.training.objective import build_objective
 from edgekd.values import Recovery
-from edgekd.values.result import Execution
+from edgekd.values.training import Execution
 from edgekd.zoo.build import build
 
 

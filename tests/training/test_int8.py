@@ -17,7 +17,7 @@ from edgekd.training.int8 import RoundedInput, RoundedWeight, rounded
 from edgekd.training.losses.ce import CrossEntropy
 from edgekd.training.objective import Objective, Term
 from edgekd.values import Training
-from edgekd.values.result import Execution
+from edgekd.values.training import Execution
 from edgekd.zoo.identity import digest
 
 IMAGES = torch.randn(16, 1, 16, 16)

@@ -17,7 +17,7 @@ from edgekd.training.objective import LABELS_ALONE, Objective, Term, build_objec
 from edgekd.training.outputs import Outputs
 from edgekd.training.step import Loss, learner, run_step
 from edgekd.values import Training
-from edgekd.values.result import Execution
+from edgekd.values.training import Execution
 
 VIEW = View(Augmentation(pad=0, flip=False, mixup=0.4), seed=3, epoch=2)
 

@@ -24,7 +24,7 @@ from edgekd.training.losses.ce import CrossEntropy
 from edgekd.training.losses.kd import Distillation
 from edgekd.training.objective import Objective, Term
 from edgekd.progress import Silent
-from edgekd.values.result import Execution
+from edgekd.values.training import Execution
 from edgekd.values import Training
 from edgekd.zoo.build import build
 

@@ -11,7 +11,7 @@ from edgekd.training.objective import Objective, Term
 from edgekd.training.outputs import Outputs
 from edgekd.training.step import learner, on_threads, place, run_step, seeded
 from edgekd.values import Training
-from edgekd.values.result import Execution
+from edgekd.values.training import Execution
 from edgekd.zoo.build import build
 
 CPU = torch.device("cpu")

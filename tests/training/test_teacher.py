@@ -6,7 +6,7 @@ from edgekd.data.dataset import Dataset
 from edgekd.training.ensemble import Ensemble
 from edgekd.training.forward import teacher_outputs
 from edgekd.training.teacher import frozen
-from edgekd.values.result import Execution
+from edgekd.values.training import Execution
 from edgekd.zoo.build import build
 from edgekd.zoo.identity import digest
 

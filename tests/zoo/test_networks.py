@@ -9,7 +9,7 @@ SHAPE = (1, 28, 28)
 def test_what_was_saved_is_loaded(tmp_path):
     known = networks.architecture("resnet8", classes=10, shape=SHAPE)
     module = networks.untrained(known, 3).eval()
-    stored = networks.save(module, tmp_path / "weights.safetensors", known)
+    stored = networks.save(module, tmp_path / "weights.safetensors", known, origin="random")
     assert stored.cost.parameters == sum(p.numel() for p in module.parameters())
     images = torch.rand(2, *SHAPE)
     torch.testing.assert_close(networks.load(stored)(images), module(images))

@@ -30,7 +30,7 @@ from edgekd.training.execution import choose_execution
 from edgekd.training.objective import LABELS_ALONE, Objective, build_objective
 from edgekd.training.schedule import learning_rate, steps_per_epoch
 from edgekd.values import Recovery, Training
-from edgekd.values.result import Execution
+from edgekd.values.training import Execution
 from edgekd.zoo.build import build
 
 

@@ -36,7 +36,7 @@ from edgekd.training.execution import choose_execution
 from edgekd.training.objective import LABELS_ALONE, build_objective
 from edgekd.training.step import Learner, learner, on_threads, place_images, run_step
 from edgekd.values import Training
-from edgekd.values.result import Execution
+from edgekd.values.training import Execution
 from edgekd.zoo.build import build
 
 PHOTOGRAPHS = ("astronaut", "coffee", "chelsea", "rocket", "hubble_deep_field")

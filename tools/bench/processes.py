@@ -25,7 +25,7 @@ from edgekd.training import processes
 from edgekd.training.objective import LABELS_ALONE, build_objective
 from edgekd.training.step import learner, place_images, run_step
 from edgekd.values import Training
-from edgekd.values.result import Execution
+from edgekd.values.training import Execution
 from edgekd.zoo.build import build
 
 

@@ -23,7 +23,8 @@ from edgekd.training.evaluate import evaluate
 from edgekd.training.execution import choose_execution
 from edgekd.training.objective import build_objective
 from edgekd.values import Accuracy, Recipe, Recovery, Value, document
-from edgekd.values.result import Execution, Network
+from edgekd.values.result import Network
+from edgekd.values.training import Execution
 from edgekd.zoo.cost import nonzero
 
 _WAYS = {"precision", "memory_format", "threads"}

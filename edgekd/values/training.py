@@ -1,0 +1,35 @@
+"""How a network was trained."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from edgekd.values.value import NonNegativeInt, PositiveInt, Value
+
+
+class Execution(Value):
+    """How the arithmetic of training runs: it changes the speed, and the result by rounding."""
+
+    precision: Literal["fp32", "bf16"] = "fp32"
+    teacher_precision: Literal["fp32", "bf16"] = "fp32"
+    memory_format: Literal["contiguous", "channels_last"] = "contiguous"
+    threads: PositiveInt | None = None
+    """Of the CPU; as many as torch wants if None."""
+    compiled: bool = False
+    """By torch.compile; not where a loss reads features."""
+    images_per_second: dict[str, float] = Field(default_factory=dict)
+    """What was timed to choose this, by name; empty if nothing was."""
+
+
+class TrainingRecord(Value):
+    """What a training did."""
+
+    epochs: NonNegativeInt
+    best_epoch: NonNegativeInt
+    """The one that the weights are of, from 1."""
+    seconds: float
+    """Over all epochs: the data and the teacher included, validation not."""
+    images_per_second: float
+    learning_rate: float | None = None
+    """The highest, where the recipe's one made the training diverge; gradients were clipped then."""
+    execution: Execution
