@@ -8,9 +8,10 @@ import reprlib
 import sys
 import tomllib
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
@@ -20,6 +21,22 @@ from edgekd.errors import EdgekdError
 from edgekd.values import Budget, Target, Value
 
 V = TypeVar("V", bound=Value)
+P = TypeVar("P")
+
+
+@dataclass(frozen=True)
+class Kind(Generic[P]):
+    """A kind of plug-in, whose modules satisfy the protocol `P`.
+
+    It stands beside its protocol, in a `_base.py`: `RUNTIMES = Kind[Runtime]("runtimes", "runtime")`. mypy holds every
+    module of the package to the protocol (`tools/plug_ins.py`).
+    """
+
+    package: str
+    """The package of its modules, below `edgekd`."""
+    noun: str
+    """What messages call one of them."""
+
 
 _LONGEST_TOML = 1_000_000
 _MOST_PARTS = 100
@@ -52,31 +69,24 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"Did you mean {close[0]!r}? Known: {listing}" if close else f"Known: {listing}"
 
 
-def names(package: str) -> list[str]:
-    """The plug-ins of a package such as "runtimes" or "training.losses": its public modules."""
-    found = importlib.import_module(f"edgekd.{package}")
+def names(kind: Kind[Any]) -> list[str]:
+    """The plug-ins of a kind, in alphabetical order: the public modules of its package."""
+    found = importlib.import_module(f"edgekd.{kind.package}")
     return sorted(m.name for m in pkgutil.iter_modules(found.__path__) if not m.name.startswith("_") and not m.ispkg)
 
 
-_NOUNS = {
-    "training.losses": "loss",
-    "pruning.methods": "pruning method",
-    "runtimes": "runtime",
-    "studies": "study",
-    "training.trackers": "tracker",
-}
-
-
-def load(package: str, name: str) -> ModuleType:
-    """The plug-in `name` of a package, imported.
+def load(kind: Kind[P], name: str) -> P:
+    """The plug-in of that name, imported. A hyphen in the name stands for an underscore in the file's.
 
     Raises:
         EdgekdError: there is no such plug-in, or a library it needs isn't installed.
     """
     module = name.replace("-", "_")
-    if module not in names(package):
-        raise EdgekdError(f"no {_NOUNS.get(package, package)} {name!r}", nearest(name, names(package)))
-    return require(f"edgekd.{package}.{module}")
+    if module not in names(kind):
+        raise EdgekdError(f"no {kind.noun} {name!r}", nearest(name, names(kind)))
+    found: Any = require(f"edgekd.{kind.package}.{module}")
+    plug_in: P = found
+    return plug_in
 
 
 def require(module: str) -> ModuleType:

@@ -120,14 +120,6 @@ def test_a_missing_file_is_named(tmp_path):
         catalog.budget(str(tmp_path / "none.toml"))
 
 
-def test_plug_ins_are_found_by_file_name():
-    assert "onnxruntime" in catalog.names("runtimes")
-    assert not any(name.startswith("_") for name in catalog.names("runtimes"))
-    with pytest.raises(EdgekdError) as e:
-        catalog.load("runtimes", "onnxruntim")
-    assert "'onnxruntime'" in e.value.hint
-
-
 def test_a_missing_library_names_the_extra(monkeypatch):
     import sys
 

@@ -29,9 +29,10 @@ TeacherEpochs = Annotated[
 def list_studies(*, scale: ScaleName = "smoke", seeds: Seeds = 3, json: Json = False) -> int:
     """The studies, with how much each trains at a scale."""
     from edgekd import catalog
+    from edgekd.studies._base import STUDIES
     from edgekd.studies._results import Outlines
 
-    found = [_outline(name, scale, seeds) for name in catalog.names("studies")]
+    found = [_outline(name, scale, seeds) for name in catalog.names(STUDIES)]
     console.json(Outlines(studies=tuple(found))) if json else console.studies(found)
     return ExitCode.PASS
 

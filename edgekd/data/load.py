@@ -1,14 +1,13 @@
 """Loads the data set that a name stands for: `digits`, `fashion-mnist`, `folder:PATH`, `package.module:factory` …"""
 
 from pathlib import Path
-from typing import cast
 
 from edgekd import catalog
 from edgekd.data.adapted import adapted
 from edgekd.data.checked import require_views
 from edgekd.data.dataset import Dataset
 from edgekd.data.samples import sampled
-from edgekd.data.sources._base import Source
+from edgekd.data.sources._base import SOURCES
 from edgekd.errors import EdgekdError
 from edgekd.files import is_folder
 from edgekd.values import Data
@@ -31,9 +30,9 @@ def load_dataset(wanted: str | Data, *, root: Path | None = None, download: bool
     if root is not None and not download and not is_folder(root):
         raise EdgekdError(f"--data-root {root}: no such folder", "Give the folder that holds the data sets.")
     head, _, where = stated.source.partition(":")
-    sources = {source.replace("_", "-"): source for source in catalog.names("data.sources")}
+    sources = {source.replace("_", "-"): source for source in catalog.names(SOURCES)}
     if head in sources:
-        source = cast(Source, catalog.load("data.sources", sources[head]))
+        source = catalog.load(SOURCES, sources[head])
         _check_where(head, where, source.WHERE)
         data = source.load(root=root, download=download, seed=seed, where=where, stated=stated)
     else:

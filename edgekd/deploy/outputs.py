@@ -12,6 +12,7 @@ from edgekd import catalog
 from edgekd.data.dataset import Augmentation, Dataset, Images, View
 from edgekd.deploy.feeding import Array, Pixels, fed
 from edgekd.errors import UnsupportedModelError
+from edgekd.runtimes._base import RUNTIMES
 from edgekd.values import Accuracy, Feeding
 from edgekd.zoo.forward import reason
 
@@ -31,7 +32,7 @@ class Runner:
     def __init__(self, path: Path, runtime: str, feeding: Feeding | None = None) -> None:
         self._feeding = feeding
         self._what = f"{path.name}: {runtime} can't run it"
-        module = catalog.load("runtimes", runtime)
+        module = catalog.load(RUNTIMES, runtime)
         try:
             self._sessions = [module.open(str(path), threads=1, spinning=False) for _ in range(os.cpu_count() or 1)]
         except ValueError as e:

@@ -1,7 +1,4 @@
-"""What a device transport provides.
-
-A transport is a module with `connect(where: str) -> Device`; `where` is what follows `transport:` or `transport://`.
-"""
+"""What a device transport provides."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +6,9 @@ from typing import Protocol
 
 import edgekd
 from edgekd import catalog
+from edgekd.catalog import Kind
 from edgekd.errors import DeviceError, EdgekdError
+from edgekd.runtimes._base import RUNTIMES
 from edgekd.worker import Worker, WorkerError
 
 AGENT = Path(edgekd.__file__).parent / "devices" / "agent"
@@ -32,9 +31,19 @@ class Device(Protocol):
         """A fresh agent process with that runtime, ready for requests. Raises DeviceError."""
 
 
+class Transport(Protocol):
+    """The members of a transport module."""
+
+    def connect(self, where: str) -> Device:
+        """The device at `where`: what follows `transport:` or `transport://`. Raises DeviceError."""
+
+
+TRANSPORTS = Kind[Transport]("devices.transports", "transport")
+
+
 def runtime_file(name: str) -> Path:
     """The module of a runtime, which the agent loads by path. Raises EdgekdError if there is none."""
-    known = catalog.names("runtimes")
+    known = catalog.names(RUNTIMES)
     if name not in known:
         raise EdgekdError(f"edgekd has no runtime {name!r}", catalog.nearest(name, known))
     return Path(edgekd.__file__).parent / "runtimes" / f"{name}.py"

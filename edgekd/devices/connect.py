@@ -1,12 +1,12 @@
 """From a device's URL to the device, and whether it is one of a target's kind."""
 
 from edgekd import catalog
-from edgekd.devices._base import Device
+from edgekd.devices._base import TRANSPORTS, Device
 from edgekd.errors import DeviceError, EdgekdError, NoDeviceError
+from edgekd.runtimes._base import RUNTIMES
 from edgekd.values import Target
 from edgekd.worker import Worker, WorkerError
 
-_TRANSPORTS = "devices.transports"
 _ANSWER_S = 30
 
 
@@ -18,12 +18,11 @@ def connect(url: str) -> Device:
         DeviceError: the device can't be reached.
     """
     transport, colon, where = url.partition(":")
-    known = catalog.names(_TRANSPORTS)
+    known = catalog.names(TRANSPORTS)
     if not colon or transport not in known:
         what = f"no transport {transport!r}" if colon else "a device is written transport:where"
         raise EdgekdError(f"device {url!r}: {what}", catalog.nearest(transport, known))
-    device: Device = catalog.load(_TRANSPORTS, transport).connect(where.removeprefix("//"))
-    return device
+    return catalog.load(TRANSPORTS, transport).connect(where.removeprefix("//"))
 
 
 def connect_target(url: str, target: Target) -> Device:
@@ -35,7 +34,7 @@ def connect_target(url: str, target: Target) -> Device:
     """
     device = connect(url)
     # any runtime will do to ask what the device is
-    known = catalog.names("runtimes")
+    known = catalog.names(RUNTIMES)
     with device.start(next((name for name in target.runtimes if name in known), known[0])) as agent:
         try:
             if is_of_target(agent, target):
@@ -51,7 +50,7 @@ def connect_target(url: str, target: Target) -> Device:
 
 def runtime_of(target: Target) -> str:
     """The target's preferred runtime among those that edgekd has; if it has none, its preferred one."""
-    known = catalog.names("runtimes")
+    known = catalog.names(RUNTIMES)
     return next((name for name in target.runtimes if name in known), target.runtimes[0])
 
 

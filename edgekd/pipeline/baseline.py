@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgekd import catalog
+from edgekd.deploy.writers._base import WRITERS
 from edgekd.errors import EdgekdError, UnsupportedModelError
 from edgekd.pipeline.job import Job
 from edgekd.pipeline.ladder import ladder, runtimes
@@ -52,7 +53,7 @@ _HINT = "Rewrite what can't be exported with plain layers, or name another preci
 
 def require_reference(job: Job) -> None:
     """Raises EdgekdError if the target's reference isn't among the precisions that would be written."""
-    writable = {p for runtime in runtimes(job) for p in catalog.load("deploy.writers", runtime).precisions}
+    writable = {p for runtime in runtimes(job) for p in catalog.load(WRITERS, runtime).precisions}
     precision, own = job.target.reference.precision, [p for p in job.target.precisions if p in writable]
     if precision not in own:
         written = ", ".join(own) or "none"

@@ -31,6 +31,7 @@ from edgekd.progress import Progress, Silent
 from edgekd.recipe import settle
 from edgekd.store import Store, cache_folder
 from edgekd.training import processes
+from edgekd.training.trackers._base import TRACKERS
 from edgekd.values import Budget, Data, Recipe, Target
 from edgekd.values.result import Network, Plan, Result
 
@@ -66,7 +67,7 @@ def compress(
     started = time.monotonic()
     target, budget = catalog.target(recipe.target), catalog.budget(recipe.budget)
     if track:
-        catalog.load("training.trackers", track)
+        catalog.load(TRACKERS, track)
     with processes.together():
         crew = processes.Crew()
         progress = progress if crew.leads else Silent()

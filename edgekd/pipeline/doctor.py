@@ -12,6 +12,7 @@ from edgekd.devices.connect import connect, is_of_target
 from edgekd.errors import DeviceError
 from edgekd.measuring.noise import Noise, self_comparison
 from edgekd.progress import Progress
+from edgekd.runtimes._base import RUNTIMES
 from edgekd.values import Environment, State, Value
 from edgekd.worker import WorkerError
 
@@ -52,7 +53,7 @@ def doctor(url: str | None, *, noise: bool, model: Path | None = None, progress:
         EdgekdError: the model can't be read or run.
     """
     device = connect(url or "local:")
-    runtime = catalog.names("runtimes")[0]
+    runtime = catalog.names(RUNTIMES)[0]
     with device.start(runtime) as agent:
         try:
             environment = Environment(**agent.ask({"do": "describe"}, _ANSWER_S))

@@ -12,6 +12,7 @@ from edgekd.deploy.check import compare, failure
 from edgekd.deploy.export import OPSET, export_onnx
 from edgekd.deploy.feeding import Array, fed, graph, stamp
 from edgekd.deploy.outputs import Runner, accuracy, sample_images
+from edgekd.deploy.writers._base import WRITERS
 from edgekd.errors import EdgekdError, UnsupportedModelError
 from edgekd.measuring.artifact import describe
 from edgekd.pipeline.job import Job, made_with
@@ -118,7 +119,7 @@ def write_rungs(
     exporter = export_onnx(whole, example, fp32, opset=min((OPSET, *job.target.max_opset.values())))
     stamp(fp32, job.feeding)
     for runtime in runtimes(job):
-        writer = catalog.load("deploy.writers", runtime)
+        writer = catalog.load(WRITERS, runtime)
         for precision in job.target.precisions:
             if precision not in writer.precisions:
                 continue
@@ -146,4 +147,4 @@ def written_for(job: Job) -> list[object]:
 
 def runtimes(job: Job) -> list[str]:
     """The target's runtimes that edgekd can write for."""
-    return [name for name in job.target.runtimes if name in catalog.names("deploy.writers")]
+    return [name for name in job.target.runtimes if name in catalog.names(WRITERS)]

@@ -16,7 +16,7 @@ from edgekd.training.engine import train
 from edgekd.training.execution import choose_execution
 from edgekd.training.int8 import rounded
 from edgekd.training.objective import LABELS_ALONE, build_objective
-from edgekd.training.trackers._base import Tracker
+from edgekd.training.trackers._base import TRACKERS, Tracker
 from edgekd.values import Accuracy, Recovery, Training, document
 from edgekd.values.result import Network
 from edgekd.values.training import Execution
@@ -113,7 +113,7 @@ def _tracked(job: Job, folder: Path, settings: Training) -> Iterator[Tracker | N
         return
     name = folder.name.strip(".").removesuffix(".partial")
     stated = {**document(settings), "model": job.recipe.model, "data": job.data.name, "seed": job.recipe.seed}
-    tracker = catalog.load("training.trackers", job.track).begin(job.run.root / "training.trackers", name, stated)
+    tracker = catalog.load(TRACKERS, job.track).begin(job.run.root / "track", name, stated)
     try:
         yield tracker
     finally:

@@ -12,6 +12,7 @@ from torch import nn
 
 from edgekd import catalog
 from edgekd.data.dataset import Images, fingerprinted
+from edgekd.data.sources._base import SOURCES
 from edgekd.pipeline.job import Job
 from edgekd.training.forward import logits
 from edgekd.values.result import Mirrored, Network
@@ -29,7 +30,7 @@ def with_flip_decided(job: Job, network: Network, model: nn.Module) -> Job:
     """
     stated = job.recipe.data
     # a user's own factory has said what it wants
-    own = stated.source.partition(":")[0].replace("-", "_") not in catalog.names("data.sources")
+    own = stated.source.partition(":")[0].replace("-", "_") not in catalog.names(SOURCES)
     if network.origin != "given" or stated.flip is not None or own or job.data.augmentation.flip:
         return job
     guessing = 1 / len(job.data.classes)

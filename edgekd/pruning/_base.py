@@ -10,6 +10,8 @@ from typing import Protocol
 
 from torch import Tensor, nn
 
+from edgekd.catalog import Kind
+
 Option = float | str
 
 
@@ -53,12 +55,17 @@ class Student:
 class Method(Protocol):
     """The members of a pruning method's module."""
 
-    OPTIONS: Mapping[str, Option]
-    """Its options with their defaults; a recipe with another one, or a value of another type, is refused."""
-    CHOICES: Mapping[str, tuple[str, ...]]
-    """The words that an option can be, by the option's name; an option that isn't here can be any."""
-    NEEDS_IMAGES: bool
-    """Whether any of its options judges by `Subject.images`; where none does, none are read."""
+    @property
+    def OPTIONS(self) -> Mapping[str, Option]:
+        """Its options with their defaults; a recipe with another one, or a value of another type, is refused."""
+
+    @property
+    def CHOICES(self) -> Mapping[str, tuple[str, ...]]:
+        """The words that an option can be, by the option's name; an option that isn't here can be any."""
+
+    @property
+    def NEEDS_IMAGES(self) -> bool:
+        """Whether any of its options judges by `Subject.images`; where none does, none are read."""
 
     def levels(self, subject: Subject) -> tuple[float, ...]:
         """The ratios that give different networks, rising from 0.0."""
@@ -71,3 +78,6 @@ class Method(Protocol):
         Raises:
             EdgekdError: the options, or the data, don't do.
         """
+
+
+METHODS = Kind[Method]("pruning.methods", "pruning method")

@@ -1,11 +1,10 @@
 """A pruning method's options: the recipe's, checked against those that the method has."""
 
 from collections.abc import Mapping
-from typing import cast
 
 from edgekd import catalog
 from edgekd.errors import EdgekdError
-from edgekd.pruning._base import Method, Option, Subject
+from edgekd.pruning._base import METHODS, Method, Option, Subject
 
 
 def method_of(name: str, stated: Mapping[str, Option]) -> tuple[Method, dict[str, Option]]:
@@ -14,7 +13,7 @@ def method_of(name: str, stated: Mapping[str, Option]) -> tuple[Method, dict[str
     Raises:
         EdgekdError: there is no such method, it has no such option, or an option can't be that.
     """
-    method = cast(Method, catalog.load("pruning.methods", name))
+    method = catalog.load(METHODS, name)
     for option, value in stated.items():
         if option not in method.OPTIONS:
             hint = catalog.nearest(option, method.OPTIONS) if method.OPTIONS else "It has no options."

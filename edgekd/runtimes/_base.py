@@ -7,6 +7,8 @@ library, numpy and its own runtime, and nothing of edgekd at run time.
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from edgekd.catalog import Kind
+
 
 class Session(Protocol):
     """An opened artifact."""
@@ -29,7 +31,9 @@ class Session(Protocol):
 class Runtime(Protocol):
     """The members of a runtime module."""
 
-    formats: tuple[str, ...]
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """Suffixes of the files it opens, without the dot."""
 
     def describe(self) -> dict[str, str]:
         """`runtime`, `runtime_version` and `provider`, as in `values.Environment`."""
@@ -45,3 +49,6 @@ class Runtime(Protocol):
         trace_in: str | None = None,
     ) -> Session:
         """Load the artifact, to be traced into a folder if asked. Raises ValueError in plain words if it can't."""
+
+
+RUNTIMES = Kind[Runtime]("runtimes", "runtime")

@@ -7,6 +7,7 @@ trained, measured and judged is the same for all (`edgekd.studies.run`). It impo
 from collections.abc import Mapping
 from typing import Any, Literal, Protocol
 
+from edgekd.catalog import Kind
 from edgekd.values import Measuring, PositiveInt, Value
 from edgekd.values.value import Positive
 
@@ -67,19 +68,35 @@ class Arm(Value):
 class Study(Protocol):
     """The members of a study's module."""
 
-    TITLE: str
-    PAPER: str
-    """The citation."""
-    PUBLISHED: tuple[Published, ...]
-    """The paper's own numbers."""
-    DIFFERS: tuple[str, ...]
-    """What this study does otherwise, or chose where the paper isn't known."""
-    REPRESENTATIONS: bool
-    """Whether the features of the students are compared with the teacher's."""
-    SCALES: Mapping[str, Scale]
+    @property
+    def TITLE(self) -> str:
+        """What it compares, in a line."""
+
+    @property
+    def PAPER(self) -> str:
+        """The citation."""
+
+    @property
+    def PUBLISHED(self) -> tuple[Published, ...]:
+        """The paper's own numbers."""
+
+    @property
+    def DIFFERS(self) -> tuple[str, ...]:
+        """What this study does otherwise, or chose where the paper isn't known."""
+
+    @property
+    def REPRESENTATIONS(self) -> bool:
+        """Whether the features of the students are compared with the teacher's."""
+
+    @property
+    def SCALES(self) -> Mapping[str, Scale]:
+        """How much can be trained, by name."""
 
     def arms(self, scale: Scale) -> tuple[Arm, ...]:
         """What is compared. A control stands before the arms that refer to it."""
+
+
+STUDIES = Kind[Study]("studies", "study")
 
 
 QUICK = Measuring(launches=3, seconds=0.4, block_seconds=0.03, warmup_seconds=0.5)

@@ -1,10 +1,8 @@
 """What a study will do, before it does: its arms, its cells, and about how long they take."""
 
-from typing import cast
-
 from edgekd import catalog
 from edgekd.errors import EdgekdError
-from edgekd.studies._base import Arm, Scale, Study
+from edgekd.studies._base import STUDIES, Arm, Scale, Study
 from edgekd.studies._results import Outline
 
 # of 28×28 pixels in one channel, trained in batches of 128 on two cores of an x86 server; what isn't known trains as
@@ -36,7 +34,7 @@ def study(name: str) -> Study:
     Raises:
         EdgekdError: there is none.
     """
-    return cast(Study, catalog.load("studies", name))
+    return catalog.load(STUDIES, name)
 
 
 def scaled(found: Study, name: str, *, epochs: int | None = None, teacher_epochs: int | None = None) -> Scale:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from edgekd import catalog
 from edgekd.errors import EdgekdError
 from edgekd.training.forward import forward
-from edgekd.training.losses._base import Example, Loss
+from edgekd.training.losses._base import LOSSES, Example, Loss
 from edgekd.training.outputs import Outputs
 from edgekd.training.taps import Taps, find_taps
 from edgekd.values import Losses
@@ -85,7 +85,7 @@ def build_objective(
     chosen = {name: options for name, options in losses.items() if options.get("weight", 1.0) > 0}
     if not chosen:
         raise EdgekdError("recover.losses: no loss has a weight above 0", "Give one, such as ce = 1.0.")
-    modules = {name: catalog.load("training.losses", name) for name in chosen}
+    modules = {name: catalog.load(LOSSES, name) for name in chosen}
     for name, module in modules.items():
         _require_options(name, chosen[name], module.OPTIONS)
         if module.NEEDS != "labels" and teacher is None:

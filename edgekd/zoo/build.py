@@ -12,14 +12,16 @@ from torch import nn
 from edgekd import catalog
 from edgekd.errors import EdgekdError, UnsupportedModelError
 from edgekd.values import Preprocessing
+from edgekd.zoo.architectures._base import ARCHITECTURES
 from edgekd.zoo.kinds import plain
+from edgekd.zoo.libraries._base import LIBRARIES
 
 _GIVEN = ("classes", "channels")
 
 
 def models() -> dict[str, Callable[..., nn.Module]]:
     """The built-in models by name."""
-    modules = [catalog.load("zoo.architectures", name) for name in catalog.names("zoo.architectures")]
+    modules = [catalog.load(ARCHITECTURES, name) for name in catalog.names(ARCHITECTURES)]
     return {name: make for module in modules for name, make in module.MODELS.items()}
 
 
@@ -45,10 +47,9 @@ def build(spec: str, *, classes: int, channels: int, size: tuple[int, int] | Non
 
 def _made(spec: str, *, classes: int, channels: int) -> nn.Module:
     name, _, rest = spec.partition(":")
-    libraries = catalog.names("zoo.libraries")
+    libraries = catalog.names(LIBRARIES)
     if name in libraries:
-        model: nn.Module = catalog.load("zoo.libraries", name).build(rest, classes=classes, channels=channels)
-        return model
+        return catalog.load(LIBRARIES, name).build(rest, classes=classes, channels=channels)
     known = models()
     if name in known:
         return _built_in(name, known[name], rest, classes=classes, channels=channels)
@@ -65,10 +66,9 @@ def _made(spec: str, *, classes: int, channels: int) -> nn.Module:
 def preprocessing(spec: str) -> Preprocessing | None:
     """How the images of a library's own weights for a model were prepared; None for models of no library."""
     name, _, rest = spec.partition(":")
-    if name not in catalog.names("zoo.libraries"):
+    if name not in catalog.names(LIBRARIES):
         return None
-    found: Preprocessing | None = catalog.load("zoo.libraries", name).preprocessing(rest)
-    return found
+    return catalog.load(LIBRARIES, name).preprocessing(rest)
 
 
 def _built_in(name: str, make: Callable[..., nn.Module], rest: str, *, classes: int, channels: int) -> nn.Module:

@@ -8,7 +8,6 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
-from edgekd import catalog
 from edgekd.devices.connect import connect, connect_target, is_of_target, runtime_of
 from edgekd.errors import DeviceError, EdgekdError, ExitCode, NoDeviceError
 from edgekd.measuring.artifact import describe
@@ -18,11 +17,6 @@ from edgekd.values import Target
 def target(**changes):
     here = {"arch": platform.machine(), "os": "linux", "runtimes": ("tensorrt", "onnxruntime"), "precisions": ("fp32",)}
     return Target(name="t", title="Some Board", **here | changes)
-
-
-def test_every_transport_gives_devices():
-    for name in catalog.names("devices.transports"):
-        assert callable(catalog.load("devices.transports", name).connect)
 
 
 def test_local_is_this_python_or_the_one_given():

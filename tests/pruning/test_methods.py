@@ -10,7 +10,7 @@ import torch
 
 from edgekd import catalog
 from edgekd.errors import UnsupportedModelError
-from edgekd.pruning._base import Method, Option, Subject
+from edgekd.pruning._base import METHODS, Method, Option, Subject
 from edgekd.pruning.child import answer_to
 from edgekd.pruning.opening import open_network
 from edgekd.zoo.build import build
@@ -18,21 +18,20 @@ from edgekd.zoo.cost import nonzero
 from edgekd.zoo.definition import Definition, load_pruned
 
 MakeSubject = Callable[..., Subject]
-METHODS = catalog.names("pruning.methods")
+NAMES = catalog.names(METHODS)
 # 16 labelled images, for methods that judge by data
 DATA = torch.randn(16, 1, 16, 16), torch.arange(16) % 10
 
 
 def method_of(name: str) -> Method:
-    found: Method = catalog.load("pruning.methods", name)
-    return found
+    return catalog.load(METHODS, name)
 
 
 def test_there_are_methods() -> None:
-    assert {"widthwise", "filters"} <= set(METHODS)
+    assert {"widthwise", "filters"} <= set(NAMES)
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", NAMES)
 def test_the_defaults_are_among_the_choices(name: str) -> None:
     method = method_of(name)
     assert method.CHOICES.keys() <= method.OPTIONS.keys()
@@ -40,7 +39,7 @@ def test_the_defaults_are_among_the_choices(name: str) -> None:
 
 
 @pytest.mark.parametrize("spec", ["mobilenet_v1:width=0.25,blocks512=1", "resnet14"])
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_level_gives_a_smaller_network_with_the_same_classes(
     name: str, spec: str, subject_of: MakeSubject
 ) -> None:
@@ -59,7 +58,7 @@ def test_every_level_gives_a_smaller_network_with_the_same_classes(
         assert output.isfinite().all()
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_ratio_of_zero_gives_an_equal_copy(name: str, subject_of: MakeSubject) -> None:
     subject = subject_of(build("resnet8", classes=10, channels=1).eval(), data=DATA)
     student = method_of(name).prune(subject, 0).model
@@ -67,7 +66,7 @@ def test_a_ratio_of_zero_gives_an_equal_copy(name: str, subject_of: MakeSubject)
     assert torch.equal(student(subject.example), subject.model(subject.example))
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", NAMES)
 def test_pruning_the_same_again_gives_the_same(name: str, subject_of: MakeSubject) -> None:
     method = method_of(name)
     subject = subject_of(build("resnet14", classes=10, channels=1).eval(), data=DATA)
@@ -76,7 +75,7 @@ def test_pruning_the_same_again_gives_the_same(name: str, subject_of: MakeSubjec
     assert torch.equal(first.model(subject.example), second.model(subject.example))
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", NAMES)
 def test_the_subject_stays_as_it_is(name: str, subject_of: MakeSubject) -> None:
     method = method_of(name)
     subject = subject_of(build("resnet14", classes=10, channels=1).eval(), data=DATA)
@@ -90,7 +89,7 @@ def test_the_subject_stays_as_it_is(name: str, subject_of: MakeSubject) -> None:
 
 # every method, and every option of it that decides in another way what goes
 VARIANTS: list[tuple[str, dict[str, Option]]] = [
-    *((name, {}) for name in METHODS),
+    *((name, {}) for name in NAMES),
     ("widthwise", {"weights": "scratch"}),
     ("filters", {"scope": "global"}),
     ("channels", {"criterion": "group"}),

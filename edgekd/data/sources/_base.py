@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Protocol
 
+from edgekd.catalog import Kind
 from edgekd.data.dataset import Dataset
 from edgekd.values import Data
 
@@ -10,8 +11,9 @@ from edgekd.values import Data
 class Source(Protocol):
     """The members of a source module."""
 
-    WHERE: str
-    """What users put behind the name and a colon, such as "PATH"; empty where nothing belongs there."""
+    @property
+    def WHERE(self) -> str:
+        """What users put behind the name and a colon, such as "PATH"; empty where nothing belongs there."""
 
     def load(self, *, root: Path | None, download: bool, seed: int, where: str, stated: Data) -> Dataset:
         """The data set in its three splits.
@@ -26,3 +28,6 @@ class Source(Protocol):
         Raises:
             EdgekdError: the data isn't there, is damaged, or can't be learned from.
         """
+
+
+SOURCES = Kind[Source]("data.sources", "data source")

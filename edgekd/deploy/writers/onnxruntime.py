@@ -8,29 +8,27 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+from edgekd.deploy.writers._base import Images
 from edgekd.errors import EdgekdError, UnsupportedModelError
 from edgekd.files import writing
-
-Array = np.ndarray[Any, np.dtype[np.float32]]
 
 precisions = ("fp32", "int8")
 
 
 class _Images(CalibrationDataReader):  # type: ignore[misc]  # untyped base
-    def __init__(self, name: str, images: Array) -> None:
+    def __init__(self, name: str, images: Images) -> None:
         self._feeds = ({name: image[None]} for image in images)
 
-    def get_next(self) -> dict[str, Array] | None:
+    def get_next(self) -> dict[str, Any] | None:
         return next(self._feeds, None)
 
 
-def write_int8(fp32: Path, int8: Path, images: Array) -> None:
-    """Write the INT8 twin of `fp32`, with activation ranges seen on `images` (N, C, H, W).
+def write_int8(fp32: Path, int8: Path, images: Images) -> None:
+    """Write the INT8 twin of `fp32`, with activation ranges seen on `images`: what the file is fed.
 
     Raises:
         UnsupportedModelError: ONNX Runtime's quantiser can't do it, for whatever reason.
@@ -52,7 +50,7 @@ def write_int8(fp32: Path, int8: Path, images: Array) -> None:
         logging.disable(level)
 
 
-def _quantise(fp32: Path, int8: Path, images: Array, inferred: Path) -> None:
+def _quantise(fp32: Path, int8: Path, images: Images, inferred: Path) -> None:
     quant_pre_process(fp32, inferred, skip_optimization=True, skip_symbolic_shape=True)
     graph = onnx.load(inferred, load_external_data=False).graph
     quantize_static(

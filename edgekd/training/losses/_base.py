@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.linalg import vector_norm
 
+from edgekd.catalog import Kind
 from edgekd.errors import EdgekdError
 from edgekd.training.outputs import Outputs
 
@@ -42,10 +43,13 @@ class Example:
 class LossModule(Protocol):
     """The members of a loss module."""
 
-    NEEDS: Literal["labels", "logits", "features"]
-    """What it reads beside the student's logits: the labels alone, the teacher's logits, or features of both."""
-    OPTIONS: Mapping[str, float]
-    """Its options with their defaults."""
+    @property
+    def NEEDS(self) -> Literal["labels", "logits", "features"]:
+        """What it reads beside the student's logits: the labels alone, the teacher's logits, or features of both."""
+
+    @property
+    def OPTIONS(self) -> Mapping[str, float]:
+        """Its options with their defaults."""
 
     def build(self, options: Mapping[str, float], example: Example) -> Loss:
         """The loss with all its options stated.
@@ -53,6 +57,9 @@ class LossModule(Protocol):
         Raises:
             EdgekdError: an option's value, the number of classes, or the features don't do.
         """
+
+
+LOSSES = Kind[LossModule]("training.losses", "loss")
 
 
 def at_least_fp32(values: Tensor) -> Tensor:

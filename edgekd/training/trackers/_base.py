@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from edgekd.catalog import Kind
+
 
 class Tracker(Protocol):
     """One training that is followed."""
@@ -30,3 +32,6 @@ class TrackerModule(Protocol):
             EdgekdError: the tool isn't set up.
             StorageError: the folder isn't writable.
         """
+
+
+TRACKERS = Kind[TrackerModule]("training.trackers", "tracker")

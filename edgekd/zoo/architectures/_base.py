@@ -8,13 +8,20 @@ from typing import Protocol
 
 from torch import nn
 
+from edgekd.catalog import Kind
+
 
 class Architecture(Protocol):
     """The members of an architecture module."""
 
-    MODELS: Mapping[str, Callable[..., nn.Module]]
-    """Name → function of (*, classes, channels, further int or float settings with defaults) that builds the network
-    with random weights and raises ValueError for a setting out of range."""
+    @property
+    def MODELS(self) -> Mapping[str, Callable[..., nn.Module]]:
+        """Name → function of (*, classes, channels, further int or float settings with defaults) that builds the
+        network with random weights and raises ValueError for a setting out of range.
+        """
+
+
+ARCHITECTURES = Kind[Architecture]("zoo.architectures", "architecture")
 
 
 def conv_bn(

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from edgekd import catalog
 from edgekd.errors import EdgekdError
-from edgekd.training.losses._base import Example, Loss, LossModule, centred_unit
+from edgekd.training.losses._base import LOSSES, Example, Loss, LossModule, centred_unit
 from edgekd.training.outputs import Outputs
 
 CLASSES = 24  # some losses refuse few
@@ -54,9 +54,9 @@ def in_double(loss: Loss) -> Loss:
     return copy.deepcopy(loss).double() if isinstance(loss, nn.Module) else loss
 
 
-@pytest.fixture(params=catalog.names("training.losses"))
+@pytest.fixture(params=catalog.names(LOSSES))
 def module(request: pytest.FixtureRequest) -> LossModule:
-    return catalog.load("training.losses", request.param)
+    return catalog.load(LOSSES, request.param)
 
 
 def test_is_a_finite_scalar_even_for_extreme_values(module: LossModule) -> None:

@@ -12,7 +12,7 @@ from edgekd.deploy.check import compare
 from edgekd.deploy.export import export_onnx
 from edgekd.deploy.outputs import Runner
 from edgekd.errors import EdgekdError
-from edgekd.pruning._base import Subject
+from edgekd.pruning._base import METHODS, Subject
 from edgekd.pruning.opening import open_network
 from edgekd.pruning.writing import write_student
 from edgekd.zoo.architectures._inverted_residual import InvertedResidual, SqueezeExcitation
@@ -286,7 +286,5 @@ def test_is_narrowed_by_30_percent(spec: str, tmp_path: Path) -> None:
     assert outputs.shape == (2, 10)
     assert outputs.isfinite().all()
     nothing = torch.empty(0, 1, 28, 28), torch.empty(0, dtype=torch.int64)
-    again = catalog.load("pruning.methods", "widthwise").prune(
-        Subject(original, images[:1], 8, original, *nothing), 0.3
-    )
+    again = catalog.load(METHODS, "widthwise").prune(Subject(original, images[:1], 8, original, *nothing), 0.3)
     torch.testing.assert_close(outputs, again.model(images))

@@ -1,0 +1,66 @@
+"""Holds every plug-in to its protocol: a mypy plugin that writes a file in which each module is assigned to it.
+
+A kind of plug-in is a line `NAME = Kind[Protocol]("package", "noun")` in a `_base.py`; its modules are the public files
+of that package. Both are found by looking, so a new plug-in, or a new kind, is held without an edit.
+"""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mypy.plugin import Plugin
+
+ROOT = Path(__file__).parents[1]
+WRITTEN = ROOT / ".mypy_cache" / "plug_ins.py"
+"""Named in pyproject's `files`, so that mypy checks it."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A kind of plug-in: where it stands, by what name, its protocol and its package."""
+
+    base: str
+    name: str
+    protocol: str
+    package: str
+    modules: tuple[str, ...]
+
+
+def kinds(root: Path = ROOT) -> Iterator[Found]:
+    """All kinds, by place."""
+    for path in sorted((root / "edgekd").rglob("_base.py")):
+        base = ".".join(path.relative_to(root).with_suffix("").parts)
+        for line in ast.parse(path.read_text(encoding="utf-8")).body:
+            match line:
+                case ast.Assign(
+                    targets=[ast.Name(id=name)],
+                    value=ast.Call(
+                        func=ast.Subscript(value=ast.Name(id="Kind"), slice=ast.Name(id=protocol)),
+                        args=[ast.Constant(value=str(package)), *_],
+                    ),
+                ):
+                    yield Found(base, name, protocol, package, _modules(root, package))
+
+
+def _modules(root: Path, package: str) -> tuple[str, ...]:
+    folder = root / "edgekd" / package.replace(".", "/")
+    return tuple(sorted(f.stem for f in folder.glob("*.py") if not f.stem.startswith("_")))
+
+
+def source(root: Path = ROOT) -> str:
+    """The file that mypy checks."""
+    lines = []
+    for number, kind in enumerate(kinds(root)):
+        lines += [f"from {kind.base} import {kind.protocol} as Kind{number}"]
+        lines += [f"import edgekd.{kind.package}.{module}" for module in kind.modules]
+        lines += [f"{kind.name}_{module}: Kind{number} = edgekd.{kind.package}.{module}" for module in kind.modules]
+    return "\n".join(lines) + "\n"
+
+
+def plugin(version: str) -> type[Plugin]:
+    """What mypy calls when it starts, before it reads a file."""
+    WRITTEN.parent.mkdir(exist_ok=True)
+    if not WRITTEN.exists() or WRITTEN.read_text(encoding="utf-8") != source():
+        WRITTEN.write_text(source(), encoding="utf-8")
+    return Plugin
