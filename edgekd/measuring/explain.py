@@ -8,17 +8,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from edgekd.errors import MeasurementError
-from edgekd.measuring.nodes import (
-    CONVERSIONS,
-    DYNAMIC,
-    FLOAT_PRODUCTS,
-    INTEGER_PRODUCTS,
-    LAYOUT,
-    fallen_back,
-    integer_coverage,
-    products,
-    total_ms,
-)
+from edgekd.measuring.nodes import DYNAMIC, fallen_back, in_integers, integer_coverage, of_kind, products, total_ms
 from edgekd.values import Measurement, Node, Trace, Value
 
 _DOT_PRODUCTS = {"x86_64": ("avx512_vnni", "avx_vnni", "amx_int8"), "aarch64": ("asimddp", "i8mm")}
@@ -93,12 +83,12 @@ def _causes(measurement: Measurement, trace: Trace, pairs: list[Pair]) -> Iterat
     whole = total_ms(trace.nodes)
     yield from _missing_instructions(measurement, trace)
     yield from _share(
-        [node for node in trace.nodes if node.op in CONVERSIONS],
+        of_kind(trace, "conversion"),
         whole,
         "conversions between integers and floats (Q/DQ) are left in the graph and run on their own",
     )
     integers, all_products = integer_coverage(trace)
-    floats = [node for node in products(trace) if node.op in FLOAT_PRODUCTS]
+    floats = [node for node in products(trace) if not in_integers(node)]
     if integers:
         yield from _share(floats, whole, f"of {all_products} convolutions and matrix products stayed float")
     elif measurement.artifact.precision == "int8":
@@ -108,9 +98,7 @@ def _causes(measurement: Measurement, trace: Trace, pairs: list[Pair]) -> Iterat
         whole,
         "nodes quantise dynamically: ranges are computed again in every inference; quantise statically instead",
     )
-    yield from _share(
-        [node for node in trace.nodes if node.op in LAYOUT], whole, "nodes only change the layout of a tensor"
-    )
+    yield from _share(of_kind(trace, "layout"), whole, "nodes only change the layout of a tensor")
     provider = measurement.environment.provider
     yield from _share(fallen_back(trace, provider), whole, f"nodes fell back from {provider} to another provider")
     yield from _slower(pairs)
@@ -119,8 +107,8 @@ def _causes(measurement: Measurement, trace: Trace, pairs: list[Pair]) -> Iterat
 def _missing_instructions(measurement: Measurement, trace: Trace) -> Iterator[tuple[float, str]]:
     environment = measurement.environment
     wanted = _DOT_PRODUCTS.get(environment.arch, ())
-    integers = [node for node in products(trace) if node.op in INTEGER_PRODUCTS]
-    on_cpu = environment.provider == "CPUExecutionProvider"
+    integers = [node for node in products(trace) if in_integers(node)]
+    on_cpu = environment.provider.startswith("CPU")
     if integers and on_cpu and wanted and not set(wanted) & set(environment.cpu_features):
         lacks = f"{environment.cpu} has none of {', '.join(wanted)}"
         yield total_ms(trace.nodes), f"{lacks}: without them 8-bit integers are multiplied no faster than floats"

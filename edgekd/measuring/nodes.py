@@ -33,9 +33,14 @@ FLOAT_PRODUCTS = frozenset(
 )
 """Convolutions and matrix products, nearly all arithmetic of a CNN, as ONNX and ONNX Runtime's own domain call them."""
 
-CONVERSIONS = frozenset({"QuantizeLinear", "DequantizeLinear", "Cast"})
 DYNAMIC = frozenset({"DynamicQuantizeLinear", "DynamicQuantizeMatMul", "ConvInteger", "MatMulInteger"})
-LAYOUT = frozenset({"ReorderInput", "ReorderOutput", "Transpose"})
+
+_KINDS = {
+    **dict.fromkeys(INTEGER_PRODUCTS | FLOAT_PRODUCTS, "product"),
+    **dict.fromkeys(("QuantizeLinear", "DequantizeLinear", "Cast"), "conversion"),
+    **dict.fromkeys(("ReorderInput", "ReorderOutput", "Transpose"), "layout"),
+}
+"""Of nodes whose runtime doesn't report it, as those of ONNX Runtime."""
 
 
 def total_ms(nodes: Iterable[Node]) -> float:
@@ -43,15 +48,25 @@ def total_ms(nodes: Iterable[Node]) -> float:
     return sum(node.ms for node in nodes)
 
 
+def of_kind(trace: Trace, kind: str) -> list[Node]:
+    """The nodes of a kind (see `values.Node`), in the order in which they run."""
+    return [node for node in trace.nodes if (node.kind or _KINDS.get(node.op)) == kind]
+
+
 def products(trace: Trace) -> list[Node]:
     """The convolutions and matrix products, in the order in which they run."""
-    return [node for node in trace.nodes if node.op in INTEGER_PRODUCTS | FLOAT_PRODUCTS]
+    return of_kind(trace, "product")
+
+
+def in_integers(node: Node) -> bool:
+    """Whether a convolution or matrix product runs in integers."""
+    return node.precision == "int8" or node.op in INTEGER_PRODUCTS
 
 
 def integer_coverage(trace: Trace) -> tuple[int, int]:
     """How many of the convolutions and matrix products run in integers, and how many there are."""
     found = products(trace)
-    return sum(node.op in INTEGER_PRODUCTS for node in found), len(found)
+    return sum(map(in_integers, found)), len(found)
 
 
 def by_operator(trace: Trace) -> list[tuple[str, int, float]]:

@@ -25,6 +25,8 @@ class Session(Protocol):
     def nodes(self, cold: int) -> list[dict[str, Any]]:
         """Of a session that was opened with `trace_in`: the fields of `values.Node` of every node of the graph as it
         is run, times without those of the first `cold` inferences. Ends the trace.
+
+        A runtime whose nodes are not called as ONNX's operators reports their `kind` and `precision` too.
         """
 
 

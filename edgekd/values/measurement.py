@@ -143,6 +143,13 @@ class Node(Value):
     provider: Name
     ms: Milliseconds
     """An inference's, on average."""
+    kind: Literal["product", "conversion", "layout"] | None = None
+    """A convolution or matrix product, a conversion between types, or a change of layout. None: by `op`, see
+    `measuring.nodes`."""
+    precision: str | None = None
+    """What it computes in, such as "bf16"; None where its `op` says it, as ONNX's do."""
+    kernel: Name | None = None
+    """What of the runtime computes it, where the runtime reports it."""
 
 
 class Trace(Value):

@@ -30,3 +30,12 @@ def test_coverage_counts_convolutions_and_matrix_products():
 def test_nodes_are_told_by_where_they_ran():
     assert nodes.by_provider(TRACE) == {"CPUExecutionProvider": 4, "X": 1}
     assert [n.op for n in nodes.fallen_back(TRACE, "CPUExecutionProvider")] == ["MatMul"]
+
+
+def test_a_runtime_with_names_of_its_own_says_what_its_nodes_are():
+    def own(kind, precision):
+        return Node(name="n", op="Convolution", provider="CPU", ms=1, kind=kind, precision=precision)
+
+    trace = Trace(inferences=1, nodes=(own("product", "int8"), own("product", "bf16"), own("layout", "fp32")))
+    assert nodes.integer_coverage(trace) == (1, 2)
+    assert [node.precision for node in nodes.of_kind(trace, "layout")] == ["fp32"]

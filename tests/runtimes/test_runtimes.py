@@ -1,0 +1,107 @@
+"""What holds for every runtime."""
+
+import importlib.util
+import subprocess
+import sys
+import time
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from edgekd import catalog
+from edgekd.values import Node
+
+
+@pytest.fixture(params=catalog.names("runtimes"))
+def runtime(request):
+    """Each runtime that is installed: a module that is called as its package."""
+    if importlib.util.find_spec(request.param) is None:
+        pytest.skip(f"{request.param} isn't installed")
+    return catalog.load("runtimes", request.param)
+
+
+def convolutions(path, count=4, channels=32):
+    random = np.random.default_rng(0)
+    nodes, weights = [], []
+    for i in range(count):
+        values = random.standard_normal((channels, channels if i else 3, 3, 3)).astype("float32") / 10
+        weights.append(onnx.numpy_helper.from_array(values, f"w{i}"))
+        nodes.append(helper.make_node("Conv", [f"x{i}", f"w{i}"], [f"x{i + 1}"], name=f"conv{i}", pads=[1] * 4))
+    inputs = [helper.make_tensor_value_info("x0", TensorProto.FLOAT, [1, 3, 64, 64])]
+    outputs = [helper.make_tensor_value_info(f"x{count}", TensorProto.FLOAT, None)]
+    graph = helper.make_graph(nodes, "convolutions", inputs, outputs, weights)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+def test_it_computes_what_the_model_says_and_outputs_stay_as_they_are(runtime, one_node):
+    path = one_node("neg", "Neg", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [2, 2])])
+    session = runtime.open(str(path))
+    values = np.array([[1, -2], [3, -4]], np.float32)
+    (first,) = session.run({"x": values})
+    (second,) = session.run({"x": 2 * values})
+    np.testing.assert_array_equal(first, -values)
+    np.testing.assert_array_equal(second, -2 * values)
+
+
+def test_it_computes_in_fp32_unless_something_else_is_asked_for(runtime, tmp_path):
+    path = convolutions(tmp_path / "convolutions.onnx", count=1)
+    image = np.random.default_rng(1).standard_normal((1, 3, 64, 64)).astype(np.float32)
+    (found,) = runtime.open(str(path)).run({"x0": image})
+    weights = np.random.default_rng(0).standard_normal((32, 3, 3, 3)).astype(np.float32) / 10
+    padded = np.pad(image.astype(np.float64), ((0, 0), (0, 0), (1, 1), (1, 1)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (2, 3))
+    expected = np.einsum("nchwij,ocij->nohw", windows, weights.astype(np.float64))
+    assert np.abs(found - expected).max() < 1e-5 * np.abs(expected).max()  # bf16 is off by 1e-3
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [(TensorProto.FLOAT, "float32"), (TensorProto.DOUBLE, "float64"), (TensorProto.UINT8, "uint8")],
+)
+def test_inputs_have_numpys_type_names_and_their_shapes(runtime, one_node, kind, name):
+    path = one_node("same", "Identity", [helper.make_tensor_value_info("x", kind, ["N", 3, None])])
+    (found,) = runtime.open(str(path)).inputs()
+    assert (found["name"], found["dtype"], found["shape"][1]) == ("x", name, 3)
+    assert not any(isinstance(axis, int) for axis in (found["shape"][0], found["shape"][2]))
+
+
+def test_what_cannot_be_loaded_is_said_in_plain_words(runtime, tmp_path, model, one_node):
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(model().read_bytes()[:100])
+    unknown = one_node("odd", "Oddity", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])], domain="made.up")
+    for path in (broken, unknown, tmp_path / "missing.onnx"):
+        with pytest.raises(ValueError, match=r"^\S") as e:
+            runtime.open(str(path))
+        assert "\n" not in str(e.value)
+        assert ".cpp" not in str(e.value)
+    with pytest.raises(ValueError, match="Oddity"):
+        runtime.open(str(unknown))
+
+
+def test_nodes_are_timed_without_the_cold_inferences(runtime, tmp_path):
+    image = np.zeros((1, 3, 64, 64), np.float32)
+    session = runtime.open(str(convolutions(tmp_path / "convolutions.onnx")), trace_in=str(tmp_path))
+    for _ in range(3):
+        session.run({"x0": image})
+    start = time.perf_counter()
+    for _ in range(20):
+        session.run({"x0": image})
+    whole_ms = 1e3 * (time.perf_counter() - start) / 20
+    nodes = [Node(**fields) for fields in session.nodes(3)]
+    assert 0.2 * whole_ms < sum(node.ms for node in nodes) < whole_ms
+    assert {node.provider for node in nodes} == {session.provider}
+
+
+def test_it_can_be_loaded_by_path_without_edgekd(runtime):
+    code = """
+import importlib.util, sys
+spec = importlib.util.spec_from_file_location("any", sys.argv[1])
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+assert "onnx" in module.formats
+assert not [name for name in sys.modules if name.partition(".")[0] in ("edgekd", "onnx", "torch")]
+"""
+    subprocess.run([sys.executable, "-c", code, runtime.__file__], check=True)
