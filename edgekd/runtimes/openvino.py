@@ -1,0 +1,168 @@
+"""OpenVINO on the CPU.
+
+Loaded by path on devices (see `_base`): nothing of edgekd is imported here, and Python 3.8 is enough.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+# Importing openvino imports its model converter, which reports each import over the network. Nothing here needs it.
+_CONVERTER, _TELEMETRY = "openvino.tools.ovc", "openvino_telemetry"
+_hidden = [name for name in (_CONVERTER, _TELEMETRY) if name not in sys.modules]
+sys.modules.update(dict.fromkeys(_hidden))  # type: ignore[arg-type]  # None is Python's mark for "not importable"
+
+import openvino  # noqa: E402
+
+if _CONVERTER in _hidden:
+    del sys.modules[_CONVERTER]  # whoever wants it can still have it, but without telemetry
+
+formats = ("onnx",)
+
+_DEVICE = "CPU"
+
+_PRECISION = "INFERENCE_PRECISION_HINT"
+_KINDS = {
+    **dict.fromkeys(("Convolution", "GroupConvolution", "FullyConnected", "MatMul"), "product"),
+    **dict.fromkeys(("ConvolutionBackpropData", "GroupConvolutionBackpropData"), "product"),
+    **dict.fromkeys(("FakeQuantize", "Convert"), "conversion"),
+    **dict.fromkeys(("Reorder", "Transpose"), "layout"),
+}
+_NOISE = ("Exception from ", "Check '", "FrontEnd API failed", "Summary:")  # how lines begin that name its source files
+_PRECISIONS = {"f32": "fp32", "f16": "fp16", "i8": "int8", "u8": "int8"}  # the others are called as in edgekd
+
+
+def describe() -> dict[str, str]:
+    """`runtime`, `runtime_version` and `provider`, as in `values.Environment`."""
+    return {"runtime": "openvino", "runtime_version": openvino.__version__.partition("-")[0], "provider": _DEVICE}
+
+
+class Session:
+    """A compiled model; see `_base.Session`."""
+
+    def __init__(self, compiled: Any, device: str, *, traced: bool) -> None:
+        self._inputs = compiled.inputs
+        self._request = compiled.create_infer_request()
+        self._averages: list[dict[str, float]] | None = [] if traced else None
+        self.provider = device
+
+    def inputs(self) -> list[dict[str, Any]]:
+        """Name, shape (with None for free axes) and numpy dtype name of each input."""
+        return [
+            {
+                "name": port.any_name,
+                "shape": [None if axis.is_dynamic else axis.get_length() for axis in port.partial_shape],
+                "dtype": port.element_type.to_dtype().name,
+            }
+            for port in self._inputs
+        ]
+
+    def run(self, feeds: Mapping[str, Any]) -> list[Any]:
+        """One inference; blocks until the outputs are there."""
+        try:
+            outputs = list(self._request.infer(feeds, share_inputs=True).values())
+        except RuntimeError as e:
+            raise ValueError(_own_words(e)) from e
+        if self._averages is not None:
+            profiled = self._request.profiling_info
+            self._averages.append({node.node_name: 1e3 * node.real_time.total_seconds() for node in profiled})
+        return outputs
+
+    def nodes(self, cold: int) -> list[dict[str, Any]]:
+        """The fields of `values.Node` of every node that ran, but for its first `cold` inferences.
+
+        OpenVINO keeps an average over all inferences, in whole microseconds, so the cold ones are taken out of it.
+        """
+        averages = self._averages or []
+        runs, cold = len(averages), min(cold, len(averages) - 1)
+        before = averages[cold - 1] if cold > 0 else {}
+        return [
+            {
+                "name": node.node_name,
+                "op": node.node_type,
+                "provider": self.provider,
+                "ms": max(0.0, averages[-1][node.node_name] * runs - before.get(node.node_name, 0.0) * cold)
+                / (runs - cold),
+                "kind": _KINDS.get(node.node_type),
+                "precision": _precision(node.exec_type),
+                "kernel": node.exec_type,
+            }
+            for node in self._request.profiling_info
+            if node.status == openvino.ProfilingInfo.Status.EXECUTED
+        ]
+
+
+def open(
+    path: str,
+    *,
+    threads: int = 1,
+    spinning: bool = True,
+    provider: str | None = None,
+    provider_options: Mapping[str, str] | None = None,
+    trace_in: str | None = None,
+) -> Session:
+    """Compile the model for one inference at a time.
+
+    Args:
+        path: the model's file.
+        threads: that an inference runs on.
+        spinning: OpenVINO decides by itself whether threads that wait stay awake: None can be told to sleep.
+        provider: one of OpenVINO's devices; None is the CPU.
+        provider_options: properties of that device, as OpenVINO's documentation names them.
+        trace_in: whether nodes are timed, for `Session.nodes`; nothing is written there.
+
+    Raises:
+        ValueError: it can't be read or compiled, or OpenVINO took another value than the one asked for.
+    """
+    if threads > 1 and not spinning:
+        raise ValueError("OpenVINO has no setting that lets waiting threads sleep")
+    core, device = openvino.Core(), provider or _DEVICE
+    if device.partition(".")[0] not in {name.partition(".")[0] for name in core.available_devices}:
+        raise ValueError(f"it has no device {device!r} here; it has {', '.join(core.available_devices)}")
+    on_cpu = device == _DEVICE
+    # by itself it computes in bf16 where the CPU can: what isn't asked for isn't done
+    asked = {**({_PRECISION: "f32", "INFERENCE_NUM_THREADS": threads} if on_cpu else {}), **(provider_options or {})}
+    settings = {"PERFORMANCE_HINT": "LATENCY", "PERF_COUNT": bool(trace_in), **(_CPU if on_cpu else {}), **asked}
+    try:
+        model = core.compile_model(core.read_model(path), device, settings)
+        _require(model, asked)
+        return Session(model, device, traced=bool(trace_in))
+    except RuntimeError as e:
+        raise ValueError(_own_words(e)) from e
+
+
+_CPU = {
+    "NUM_STREAMS": 1,
+    "ENABLE_CPU_PINNING": False,  # it would leave the CPUs that the process was put on
+    "ENABLE_HYPER_THREADING": True,  # threads are counted as they are asked for, on whatever CPUs there are
+}
+
+
+def _require(model: Any, asked: Mapping[str, Any]) -> None:
+    """Raises ValueError where OpenVINO silently took another value than the one asked for."""
+    for key, value in asked.items():
+        taken = _plain(model.get_property(key))
+        if taken.lower() != str(value).lower():
+            raise ValueError(f"it was asked for {key}={value} and takes {taken} on this device")
+
+
+def _plain(value: Any) -> str:
+    """A property's value as it is asked for: f32 for <Type: 'float32'>, LATENCY for PerformanceMode.LATENCY."""
+    return str(value.to_string() if hasattr(value, "to_string") else getattr(value, "name", value))
+
+
+def _precision(kernel: str) -> str:
+    """What a kernel such as brgconv_avx512_bf16 computes in, as edgekd calls it."""
+    element = kernel.rpartition("_")[2]
+    return _PRECISIONS.get(element, element)
+
+
+def _own_words(error: Exception) -> str:
+    """What it says besides its own source files and their lines."""
+    lines: Sequence[str] = [line.strip() for line in str(error).splitlines()]
+    told = " ".join(line.lstrip("- ") for line in lines if line and not line.startswith(_NOISE))
+    return (told or str(error).strip())[:500]
