@@ -1,10 +1,14 @@
 """Holds every plug-in to its protocol: a mypy plugin that writes a file in which each module is assigned to it.
 
 A kind of plug-in is a line `NAME = Kind[Protocol]("package", "noun")` in a `_base.py`; its modules are the public files
-of that package. Both are found by looking, so a new plug-in, or a new kind, is held without an edit.
+of that package. Both are found by looking, so a new plug-in, or a new kind, is held without an edit. Run as a script,
+it has mypy check the examples in CONTRIBUTING.md in the same way.
 """
 
 import ast
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +18,7 @@ from mypy.plugin import Plugin
 ROOT = Path(__file__).parents[1]
 WRITTEN = ROOT / ".mypy_cache" / "plug_ins.py"
 """Named in pyproject's `files`, so that mypy checks it."""
+SHOWN = ROOT / ".mypy_cache" / "examples"
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,17 @@ def _modules(root: Path, package: str) -> tuple[str, ...]:
     return tuple(sorted(f.stem for f in folder.glob("*.py") if not f.stem.startswith("_")))
 
 
+def examples() -> dict[str, str]:
+    """The modules that CONTRIBUTING.md shows, by the package that each belongs to."""
+    found = {}
+    for section in re.split(r"^## ", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), flags=re.M):
+        place = re.match(r".*`edgekd/([\w/]+)/NAME\.py`", section)
+        code = re.search(r"^```python\n(.*?)^```", section, flags=re.M | re.S)
+        if place and code:
+            found[place[1].replace("/", ".")] = code[1]
+    return found
+
+
 def source(root: Path = ROOT) -> str:
     """The file that mypy checks."""
     lines = []
@@ -58,9 +74,29 @@ def source(root: Path = ROOT) -> str:
     return "\n".join(lines) + "\n"
 
 
+def check_examples() -> int:
+    """Run mypy over CONTRIBUTING.md's examples, each assigned to its protocol; its exit code."""
+    bases = {kind.package: kind for kind in kinds()}
+    lines = []
+    SHOWN.mkdir(parents=True, exist_ok=True)
+    for package, code in examples().items():
+        module, kind = f"shown_{package.replace('.', '_')}", bases[package]
+        (SHOWN / f"{module}.py").write_text(code, encoding="utf-8")
+        lines += [f"import {module}", f"from {kind.base} import {kind.protocol} as {module}_protocol"]
+        lines += [f"{module}_held: {module}_protocol = {module}"]
+    (SHOWN / "shown.py").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    # named one by one, since mypy is silent about what it finds by imports below an installed folder
+    files = [str(path) for path in sorted(SHOWN.glob("*.py"))]
+    return subprocess.run([sys.executable, "-m", "mypy", *files], cwd=ROOT, check=False).returncode
+
+
 def plugin(version: str) -> type[Plugin]:
     """What mypy calls when it starts, before it reads a file."""
     WRITTEN.parent.mkdir(exist_ok=True)
     if not WRITTEN.exists() or WRITTEN.read_text(encoding="utf-8") != source():
         WRITTEN.write_text(source(), encoding="utf-8")
     return Plugin
+
+
+if __name__ == "__main__":
+    sys.exit(check_examples())

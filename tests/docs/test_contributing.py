@@ -1,22 +1,42 @@
-import re
+"""Every example in CONTRIBUTING.md works as one new file in its package; `tools/plug_ins.py` has mypy check them."""
+
+import importlib
+import importlib.util
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
+import pytest
 import torch
 
+from edgekd import catalog
+from edgekd.data.load import load_dataset
+from edgekd.errors import EdgekdError
 from edgekd.pruning._base import Subject
 from edgekd.pruning.options import method_of
+from edgekd.studies._outline import outline, scaled, study
+from edgekd.studies._results import Plan
+from edgekd.studies.run.job import recipe_of
+from edgekd.training.forward import forward
+from edgekd.training.objective import build_objective
+from edgekd.training.trackers._base import TRACKERS
 from edgekd.zoo.build import build
 
-CONTRIBUTING = Path(__file__).parents[2] / "CONTRIBUTING.md"
+ROOT = Path(__file__).parents[2]
 
 
-def test_the_pruning_method_that_is_shown_works(tmp_path, monkeypatch):
-    section = CONTRIBUTING.read_text(encoding="utf-8").split("## A pruning method")[1].split("\n## ")[0]
-    (code,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
-    (tmp_path / "shown.py").write_text(code, encoding="utf-8")
-    from edgekd.pruning import methods
+def tool():
+    spec = importlib.util.spec_from_file_location("plug_ins", ROOT / "tools" / "plug_ins.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
-    monkeypatch.setattr(methods, "__path__", [*methods.__path__, str(tmp_path)])
+
+EXAMPLES = tool().examples()
+
+
+def pruning_method(folder):
     method, options = method_of("shown", {})
     model = build("resnet8", classes=10, channels=1).eval()
     nothing = torch.empty(0, 1, 16, 16), torch.empty(0, dtype=torch.int64)
@@ -25,3 +45,91 @@ def test_the_pruning_method_that_is_shown_works(tmp_path, monkeypatch):
     student = method.prune(subject, 0.5)
     assert len(student.kept["stem.0"]) == 8
     assert student.model(subject.example).shape == (1, 10)
+
+
+def loss(folder):
+    student, teacher = (build("resnet8", classes=10, channels=1) for _ in range(2))
+    images, labels = torch.randn(4, 1, 16, 16), torch.arange(4)
+    losses = {"ce": {"weight": 1.0}, "shown": {"weight": 0.5, "scale": 2.0}}
+    objective = build_objective(losses, student, teacher, images)
+    assert [term.name for term in objective.terms] == ["ce", "shown"]
+    assert objective.needs_teacher
+    ours, theirs = (forward(model, images, "fp32", None) for model in (student, teacher))
+    values = [term.loss(ours, theirs, labels) for term in objective.terms]
+    assert all(value.isfinite() and value > 0 for value in values)
+
+
+def architecture(folder):
+    model = build("stack:depth=2,width=8", classes=7, channels=3).eval()
+    assert model(torch.zeros(2, 3, 8, 8)).shape == (2, 7)
+    with pytest.raises(EdgekdError, match="depth must be 1 to 6, not 9"):
+        build("stack:depth=9", classes=7, channels=3)
+
+
+def library(folder):
+    assert build("shown:16x8", classes=5, channels=1)(torch.zeros(2, 1, 16, 16)).shape == (2, 5)
+    with pytest.raises(EdgekdError, match="no perceptron '16y8'"):
+        build("shown:16y8", classes=5, channels=1)
+
+
+def data_source(folder):
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (60, 12, 10, 3), dtype=np.uint8)
+    np.savez(folder / "mine.npz", images=images, labels=np.arange(60) % 3)
+    data = load_dataset(f"shown:{folder / 'mine.npz'}")
+    assert (len(data.train), len(data.val), len(data.test)) == (42, 6, 12)
+    assert data.train.shape == (3, 12, 10)
+    with pytest.raises(EdgekdError, match="no such file"):
+        load_dataset("shown:none.npz")
+
+
+def tracker(folder):
+    followed = catalog.load(TRACKERS, "shown").begin(folder / "track", "recover-1", {"epochs": 2})
+    followed.epoch(1, {"loss": 0.5, "val": 0.25})
+    followed.close()
+    assert (folder / "track" / "recover-1.csv").read_text() == "1,loss,0.5\n1,val,0.25\n"
+
+
+def study_of_a_paper(folder):
+    scale = scaled(study("shown"), "smoke")
+    assert outline("shown", scale, 3).cells == 12
+    plan = Plan(study="shown", data="digits", data_fingerprint="", scale=scale, seeds=1, target="x86-cpu")
+    recipes = [recipe_of(plan, arm.settings, 0, 1000, catalog.target("x86-cpu")) for arm in study("shown").arms(scale)]
+    assert [recipe.recover.losses.get("kd", {}).get("temperature") for recipe in recipes] == [None, 1, 4, 16]
+
+
+USED = {
+    "pruning.methods": pruning_method,
+    "training.losses": loss,
+    "zoo.architectures": architecture,
+    "zoo.libraries": library,
+    "data.sources": data_source,
+    "training.trackers": tracker,
+    "studies": study_of_a_paper,
+}
+
+
+@pytest.mark.parametrize("package", EXAMPLES)
+def test_the_example_works_as_one_new_file(package, tmp_path, monkeypatch):
+    place = tmp_path / "package"
+    place.mkdir()
+    (place / "shown.py").write_text(EXAMPLES[package], encoding="utf-8")
+    found = importlib.import_module(f"edgekd.{package}")
+    monkeypatch.setattr(found, "__path__", [*found.__path__, str(place)])
+    try:
+        USED[package](tmp_path)
+    finally:
+        sys.modules.pop(f"edgekd.{package}.shown", None)
+
+
+def test_every_kind_of_plug_in_has_an_example():
+    without = {kind.package for kind in tool().kinds()} - set(EXAMPLES)
+    assert without <= {"runtimes", "deploy.writers", "devices.transports"}
+
+
+@pytest.mark.parametrize("package", EXAMPLES)
+def test_the_example_keeps_the_style(package):
+    file = f"edgekd/{package.replace('.', '/')}/shown.py"
+    ruff = [sys.executable, "-m", "ruff", "check", "--stdin-filename", file, "-"]
+    done = subprocess.run(ruff, input=EXAMPLES[package], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stdout
