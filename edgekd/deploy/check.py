@@ -11,20 +11,20 @@ from edgekd.values.result import Parity
 Array = np.ndarray[Any, np.dtype[np.float32]]
 
 
-class Floor(Value):
-    """The least that a precision has to reach."""
+class Tolerance(Value):
+    """The least that an artifact must keep of the network in one precision. Whether its accuracy is enough is the
+    budget's question.
+    """
 
     sqnr_db: float
     top1_agreement: float
 
 
-FLOORS = {
-    # The same arithmetic in another order keeps some 100 dB; 50 leaves room for a runtime's fused kernels.
-    "fp32": Floor(sqnr_db=50, top1_agreement=0.99),
-    # Eight bits keep 37 to 45 dB in well-behaved networks; below 8 dB the scales are broken, not coarse.
-    # Whether the accuracy is enough is the budget's question.
-    "int8": Floor(sqnr_db=8, top1_agreement=0.8),
-}
+EXACT = Tolerance(sqnr_db=50, top1_agreement=0.99)
+"""Of fp32: the same arithmetic in another order keeps some 100 dB; 50 leaves room for a runtime's fused kernels."""
+
+BROKEN_BELOW_DB = 8.0
+"""Below this the scales of a quantised network are broken, not coarse."""
 
 
 def compare(reference: Array, exported: Array) -> Parity:
@@ -50,13 +50,12 @@ def compare(reference: Array, exported: Array) -> Parity:
     )
 
 
-def failure(parity: Parity, precision: str) -> str | None:
+def failure(parity: Parity, tolerance: Tolerance) -> str | None:
     """Why the check failed, with its numbers, or None if it passed."""
-    floor = FLOORS[precision]
-    if parity.sqnr_db >= floor.sqnr_db and parity.top1_agreement >= floor.top1_agreement:
+    if parity.sqnr_db >= tolerance.sqnr_db and parity.top1_agreement >= tolerance.top1_agreement:
         return None
     return (
-        f"differs from the network: SQNR {parity.sqnr_db:.1f} dB (at least {floor.sqnr_db:.0f}), "
-        f"top-1 agreement {parity.top1_agreement:.1%} (at least {floor.top1_agreement:.0%}), "
+        f"differs from the network: SQNR {parity.sqnr_db:.1f} dB (at least {tolerance.sqnr_db:.0f}), "
+        f"top-1 agreement {parity.top1_agreement:.1%} (at least {tolerance.top1_agreement:.0%}), "
         f"max difference {parity.max_difference:.3g} over {parity.images} images"
     )

@@ -53,7 +53,7 @@ _HINT = "Rewrite what can't be exported with plain layers, or name another preci
 
 def require_reference(job: Job) -> None:
     """Raises EdgekdError if the target's reference isn't among the precisions that would be written."""
-    writable = {p for runtime in runtimes(job) for p in catalog.load(WRITERS, runtime).precisions}
+    writable = {p for runtime in runtimes(job) for p in catalog.load(WRITERS, runtime).tolerances}
     precision, own = job.target.reference.precision, [p for p in job.target.precisions if p in writable]
     if precision not in own:
         written = ", ".join(own) or "none"

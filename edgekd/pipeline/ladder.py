@@ -100,7 +100,8 @@ def _logits(name: str, model: nn.Module, images: Array) -> Array:
 def _check(job: Job, rung: Written, images: Array, reference: Array) -> Rung:
     runner = Runner(rung.path, rung.artifact.runtime, job.feeding)
     parity: Parity = compare(reference, runner(images))
-    if why := failure(parity, rung.artifact.precision):
+    tolerance = catalog.load(WRITERS, rung.artifact.runtime).tolerances[rung.artifact.precision]
+    if why := failure(parity, tolerance):
         raise UnsupportedModelError(why)
     return Rung(artifact=rung.artifact, exporter=rung.exporter, parity=parity, val=accuracy(runner, job.data, "val"))
 
@@ -121,15 +122,15 @@ def write_rungs(
     for runtime in runtimes(job):
         writer = catalog.load(WRITERS, runtime)
         for precision in job.target.precisions:
-            if precision not in writer.precisions:
+            if precision not in writer.tolerances:
                 continue
             path = folder / f"{name}-{precision}.onnx"
-            if precision == "int8":
-                try:
-                    writer.write_int8(fp32, path, fed(calibration, job.feeding))
-                except UnsupportedModelError as e:
-                    yield Dropped(name=path.stem, why=e.message)
-                    continue
+            try:
+                found = writer.write(fp32, precision, path, lambda: fed(calibration, job.feeding))
+            except UnsupportedModelError as e:
+                yield Dropped(name=path.stem, why=e.message)
+                continue
+            if found != fp32:
                 stamp(path, job.feeding)
             artifact = describe(path, name=path.stem, precision=precision, runtime=runtime, lineage=lineage)
             yield Written(artifact, path, exporter)

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
-from edgekd.deploy.check import compare, failure
+from edgekd.deploy.check import EXACT, Tolerance, compare, failure
 from edgekd.errors import UnsupportedModelError
+
+COARSE = Tolerance(sqnr_db=8, top1_agreement=0.8)
 
 
 def logits(seed=0):
@@ -12,7 +14,7 @@ def logits(seed=0):
 def test_equal_outputs_agree_fully():
     parity = compare(logits(), logits())
     assert (parity.max_difference, parity.top1_agreement, parity.sqnr_db) == (0.0, 1.0, 200.0)
-    assert failure(parity, "fp32") is None
+    assert failure(parity, EXACT) is None
 
 
 def test_sqnr_is_the_power_ratio_in_decibels():
@@ -21,18 +23,30 @@ def test_sqnr_is_the_power_ratio_in_decibels():
 
 
 def test_another_network_fails_with_its_numbers():
-    why = failure(compare(logits(0), logits(1)), "fp32")
+    why = failure(compare(logits(0), logits(1)), EXACT)
     assert why is not None
     assert "dB" in why
     assert "%" in why
 
 
+def test_each_of_the_two_limits_decides():
+    parity = compare(logits(), logits() + np.float32(0.1))
+    assert (parity.sqnr_db, parity.top1_agreement) == (pytest.approx(20, abs=0.5), 1.0)
+    assert failure(parity, Tolerance(sqnr_db=19, top1_agreement=1)) is None
+    assert failure(parity, Tolerance(sqnr_db=21, top1_agreement=1)) is not None
+    swapped = logits()
+    swapped[0] = swapped[0][::-1]
+    parity = compare(logits(), swapped)
+    assert failure(parity, Tolerance(sqnr_db=0, top1_agreement=0.99)) is None
+    assert failure(parity, Tolerance(sqnr_db=0, top1_agreement=1)) is not None
+
+
 def test_int8_may_be_coarser_than_fp32_but_not_broken():
     noise = np.random.default_rng(2).normal(scale=0.01, size=(200, 10)).astype(np.float32)
     coarse = compare(logits(), logits() + noise)
-    assert failure(coarse, "fp32") is not None
-    assert failure(coarse, "int8") is None
-    assert failure(compare(logits(), -logits()), "int8") is not None
+    assert failure(coarse, EXACT) is not None
+    assert failure(coarse, COARSE) is None
+    assert failure(compare(logits(), -logits()), COARSE) is not None
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

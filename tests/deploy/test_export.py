@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from edgekd.deploy.check import compare, failure
+from edgekd.deploy.check import EXACT, compare, failure
 from edgekd.deploy.export import OPSET, export_onnx
 from edgekd.deploy.outputs import Runner
 from edgekd.errors import StorageError, UnsupportedModelError
@@ -32,7 +32,7 @@ def test_the_exported_file_is_the_same_function(tmp_path, opset, exporter):
     with torch.inference_mode():
         reference = model(images).numpy()
     parity = compare(reference, Runner(tmp_path / "m.onnx", "onnxruntime")(images.numpy()))
-    assert failure(parity, "fp32") is None
+    assert failure(parity, EXACT) is None
     assert parity.sqnr_db > 90
     assert parity.max_difference < 1e-4
 

@@ -10,7 +10,7 @@ from edgekd.deploy.check import compare, failure
 from edgekd.deploy.export import export_onnx
 from edgekd.deploy.feeding import brightness, fed, graph, manifest, metadata, stamp
 from edgekd.deploy.outputs import Runner
-from edgekd.deploy.writers.onnxruntime import write_int8
+from edgekd.deploy.writers.onnxruntime import tolerances, write
 from edgekd.errors import UnsupportedModelError
 from edgekd.measuring.artifact import describe
 from edgekd.values import Feeding, Manifest, Preprocessing
@@ -61,7 +61,7 @@ def written(tmp_path, how, by):
     whole, example = graph(model, torch.zeros(1, *images.shape[1:]), feeding(how, by))
     export_onnx(whole, example, tmp_path / "fp32.onnx")
     stamp(tmp_path / "fp32.onnx", feeding(how, by))
-    write_int8(tmp_path / "fp32.onnx", tmp_path / "int8.onnx", fed(images, feeding(how, by)))
+    write(tmp_path / "fp32.onnx", "int8", tmp_path / "int8.onnx", lambda: fed(images, feeding(how, by)))
     stamp(tmp_path / "int8.onnx", feeding(how, by))
     with torch.inference_mode():
         return images, model(torch.from_numpy(images)).numpy()
@@ -73,7 +73,7 @@ def test_both_ways_and_precisions_are_the_same_function(tmp_path, how, by):
     images, expected = written(tmp_path, how, by)
     for precision in ("fp32", "int8"):
         parity = compare(expected, Runner(tmp_path / f"{precision}.onnx", "onnxruntime", feeding(how, by))(images))
-        assert failure(parity, precision) is None
+        assert failure(parity, tolerances[precision]) is None
         assert parity.sqnr_db > {"fp32": 90, "int8": 20}[precision]
 
 

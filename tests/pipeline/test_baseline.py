@@ -6,6 +6,7 @@ import pytest
 
 from edgekd import catalog, files
 from edgekd.data.load import load_dataset
+from edgekd.deploy.writers.onnxruntime import tolerances
 from edgekd.errors import EdgekdError, UnsupportedModelError
 from edgekd.pipeline import ladder
 from edgekd.pipeline.baseline import baseline, require_reference
@@ -56,7 +57,8 @@ def failing(monkeypatch):
     """Makes the check of one precision fail."""
 
     def make(precision):
-        monkeypatch.setattr(ladder, "failure", lambda parity, of: "it differs" if of == precision else None)
+        demanded = tolerances.get(precision)
+        monkeypatch.setattr(ladder, "failure", lambda parity, of: "it differs" if of == demanded else None)
 
     return make
 

@@ -11,6 +11,7 @@ from edgekd import catalog, files
 from edgekd.data.load import load_dataset
 from edgekd.deploy.check import compare, failure
 from edgekd.deploy.outputs import Runner, sample_images
+from edgekd.deploy.writers.onnxruntime import tolerances
 from edgekd.errors import UnsupportedModelError
 from edgekd.measuring.artifact import describe
 from edgekd.pipeline.job import Job
@@ -66,7 +67,7 @@ def test_every_rung_says_how_it_is_fed_whatever_the_classes_are_called(job, tmp_
         assert json.loads(told["edgekd.classes"])[7:] == ["7", "caf\\udce9", "日本 | `x`"]
         assert describe(rung.path, name="net", runtime="onnxruntime").sha256 == rung.artifact.sha256
         found = compare(expected, Runner(rung.path, "onnxruntime", job.feeding)(images))
-        assert failure(found, rung.artifact.precision) is None
+        assert failure(found, tolerances[rung.artifact.precision]) is None
 
 
 def test_a_network_that_gives_nan_itself_is_told_apart_from_a_bad_export(job, tmp_path):

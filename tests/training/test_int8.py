@@ -9,7 +9,7 @@ from torch.nn.utils import parametrizations
 from edgekd.data.dataset import Dataset
 from edgekd.deploy.export import export_onnx
 from edgekd.deploy.outputs import Runner
-from edgekd.deploy.writers.onnxruntime import write_int8
+from edgekd.deploy.writers.onnxruntime import write
 from edgekd.errors import UnsupportedModelError
 from edgekd.progress import Silent
 from edgekd.training.engine import train
@@ -87,7 +87,7 @@ def test_foretells_what_the_exported_int8_file_gives(resnet8: nn.Module, digits:
     with torch.inference_mode():
         exact = resnet8(images).numpy()
     export_onnx(resnet8, images[:1], tmp_path / "fp32.onnx", opset=17)
-    write_int8(tmp_path / "fp32.onnx", tmp_path / "int8.onnx", images.numpy())
+    write(tmp_path / "fp32.onnx", "int8", tmp_path / "int8.onnx", lambda: images.numpy())
     given = Runner(tmp_path / "int8.onnx", "onnxruntime")(images.numpy())
     # nearer to the file than the plain network is, though its ranges are a moving average and the file's are exact
     assert np.square(given - foretold).mean() < np.square(given - exact).mean()

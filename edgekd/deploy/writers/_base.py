@@ -1,14 +1,16 @@
-"""What a quantisation writer provides: one module a runtime family, named as the runtime.
+"""What a writer provides: one module a runtime family, named as the runtime.
 
 One file can't serve all: TensorRT wants symmetric S8 with no Q between Conv and ReLU, ONNX Runtime on x86 U8S8.
 """
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from edgekd.catalog import Kind
+from edgekd.deploy.check import Tolerance
 
 Images = np.ndarray[Any, np.dtype[np.float32]] | np.ndarray[Any, np.dtype[np.uint8]]
 """Normalised images (N, C, H, W) float32, or pixels (N, H, W, C) uint8."""
@@ -18,14 +20,23 @@ class Writer(Protocol):
     """The members of a writer module."""
 
     @property
-    def precisions(self) -> tuple[str, ...]:
-        """Those it can write; "fp32" is the file as it was exported."""
+    def tolerances(self) -> Mapping[str, Tolerance]:
+        """The precisions that it writes, each with what the check demands of it when the runtime runs it."""
 
-    def write_int8(self, fp32: Path, int8: Path, images: Images) -> None:
-        """Write the INT8 twin of an ONNX file, calibrated on `images`: what the file is fed.
+    def write(self, exported: Path, precision: str, path: Path, images: Callable[[], Images]) -> Path:
+        """The file that the runtime opens for a network in one of the precisions.
+
+        Args:
+            exported: the network as an fp32 ONNX file.
+            precision: one of `tolerances`.
+            path: what to call the file, in a folder that is there.
+            images: gives some training images, as the file is fed, to calibrate on.
+
+        Returns:
+            `path`, written; or `exported`, where that file serves as it is.
 
         Raises:
-            UnsupportedModelError: it can't be written for this network, for whatever reason.
+            UnsupportedModelError: it can't be written for this network, for whatever reason; nothing is left at `path`.
             StorageError: the folder isn't writable or the disk is full.
         """
 

@@ -7,7 +7,7 @@ from torch import nn
 from edgekd.deploy.check import compare, failure
 from edgekd.deploy.export import export_onnx
 from edgekd.deploy.outputs import Runner
-from edgekd.deploy.writers.onnxruntime import write_int8
+from edgekd.deploy.writers.onnxruntime import tolerances, write
 from edgekd.errors import StorageError, UnsupportedModelError
 
 
@@ -28,7 +28,7 @@ def images(n, seed):
 
 
 def test_int8_is_u8s8_per_channel_and_close_to_fp32(fp32, tmp_path):
-    write_int8(fp32, tmp_path / "i.onnx", images(64, 0))
+    write(fp32, "int8", tmp_path / "i.onnx", lambda: images(64, 0))
     graph = onnx.load(tmp_path / "i.onnx").graph
     held = {i.name: i for i in graph.initializer}
     zero_points = [held[n.input[2]] for n in graph.node if n.op_type == "QuantizeLinear"]
@@ -41,12 +41,12 @@ def test_int8_is_u8s8_per_channel_and_close_to_fp32(fp32, tmp_path):
     assert tuple(scales.dims) == (16,)
     test = images(200, 1)
     parity = compare(Runner(fp32, "onnxruntime")(test), Runner(tmp_path / "i.onnx", "onnxruntime")(test))
-    assert failure(parity, "int8") is None
+    assert failure(parity, tolerances["int8"]) is None
 
 
 def test_the_calibration_images_decide_the_ranges(fp32, tmp_path):
-    write_int8(fp32, tmp_path / "a.onnx", images(16, 0))
-    write_int8(fp32, tmp_path / "b.onnx", 10 * images(16, 0))
+    write(fp32, "int8", tmp_path / "a.onnx", lambda: images(16, 0))
+    write(fp32, "int8", tmp_path / "b.onnx", lambda: 10 * images(16, 0))
     scale = [
         max(float(onnx.numpy_helper.to_array(i).max()) for i in onnx.load(tmp_path / f).graph.initializer
             if i.name.startswith("input") and "scale" in i.name)
@@ -57,7 +57,7 @@ def test_the_calibration_images_decide_the_ranges(fp32, tmp_path):
 
 def test_a_folder_that_is_not_there_is_a_storage_error(fp32, tmp_path):
     with pytest.raises(StorageError):
-        write_int8(fp32, tmp_path / "none" / "i.onnx", images(4, 0))
+        write(fp32, "int8", tmp_path / "none" / "i.onnx", lambda: images(4, 0))
 
 
 def test_a_grouped_transposed_convolution_with_bias_stays_float_and_the_rest_is_int8(tmp_path):
@@ -67,14 +67,14 @@ def test_a_grouped_transposed_convolution_with_bias_stays_float_and_the_rest_is_
         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4),
     ).eval()  # fmt: skip
     export_onnx(model, torch.zeros(1, 1, 12, 12), tmp_path / "f.onnx")
-    write_int8(tmp_path / "f.onnx", tmp_path / "i.onnx", images(16, 0))
+    write(tmp_path / "f.onnx", "int8", tmp_path / "i.onnx", lambda: images(16, 0))
     graph = onnx.load(tmp_path / "i.onnx").graph
     made_by = {output: node.op_type for node in graph.node for output in node.output}
     weights = [(node.op_type, made_by.get(node.input[1])) for node in graph.node if "Conv" in node.op_type]
     assert sorted(weights) == [("Conv", "DequantizeLinear")] * 2 + [("ConvTranspose", None)]
     test = images(100, 1)
     given = Runner(tmp_path / "i.onnx", "onnxruntime")(test)
-    assert failure(compare(Runner(tmp_path / "f.onnx", "onnxruntime")(test), given), "int8") is None
+    assert failure(compare(Runner(tmp_path / "f.onnx", "onnxruntime")(test), given), tolerances["int8"]) is None
 
 
 def test_what_the_quantiser_raises_is_told_and_leaves_no_file(fp32, tmp_path):
@@ -85,5 +85,5 @@ def test_what_the_quantiser_raises_is_told_and_leaves_no_file(fp32, tmp_path):
             held.CopyFrom(onnx.numpy_helper.from_array(np.full_like(values, np.nan), held.name))
     onnx.save(model, tmp_path / "nan.onnx")
     with pytest.raises(UnsupportedModelError, match="quantiser failed: "):
-        write_int8(tmp_path / "nan.onnx", tmp_path / "i.onnx", images(4, 0))
+        write(tmp_path / "nan.onnx", "int8", tmp_path / "i.onnx", lambda: images(4, 0))
     assert not (tmp_path / "i.onnx").exists()
