@@ -1,8 +1,9 @@
-"""Convolutions that train under bf16 autocast on a CPU, where another way than oneDNN's bf16 kernels is faster.
+"""Convolutions that train under bf16 autocast on a CPU in other ways than by PyTorch's bf16 kernels (oneDNN's).
 
-Those are the fastest for most dense convolutions in both directions, and for depthwise ones forwards. But the depthwise
-backward pass is several times slower in bf16 than in fp32, and dense ones of many channels on small maps take up to six
-times as long as the same multiplication of matrices does. `tools/bench/convolutions.py` measures where.
+The backward pass of depthwise convolutions can be several times slower in bf16 than in fp32, and on some CPUs dense
+ones of many channels on small maps take up to six times as long as the same product of matrices; on others these are
+slower. So they are among the ways of execution that are timed (`execution.py`); `tools/bench/convolutions.py` compares
+single layers.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -142,10 +143,16 @@ def _places(padded: Sequence[int], weight: Tensor) -> list[tuple[slice, ...]]:
     return [(slice(None), slice(i, i + down), slice(j, j + right)) for i in range(height) for j in range(width)]
 
 
-class FasterConvolutions(TorchFunctionMode):
-    """Within this context 2-d convolutions without bias, where it is faster, run their backward pass in fp32 if they
-    are depthwise, and as products of matrices if they are dense.
+class OwnConvolutions(TorchFunctionMode):
+    """Within this context 2-d convolutions without bias run their backward pass in fp32 if they are depthwise.
+
+    Args:
+        matrices: whether dense ones of many channels on small maps run as products of matrices.
     """
+
+    def __init__(self, *, matrices: bool) -> None:
+        super().__init__()
+        self._matrices = matrices
 
     def __torch_function__(
         self,
@@ -159,7 +166,8 @@ class FasterConvolutions(TorchFunctionMode):
             images, weight, _, stride, padding, dilation, groups = args
             if groups > 1 and groups == images.shape[1]:
                 return _Depthwise.apply(images.bfloat16(), weight, (stride, padding, dilation))
-            if groups == 1 and stride == dilation == (1, 1) and is_faster_as_matrix(images, weight):
+            dense = groups == 1 and stride == dilation == (1, 1)
+            if self._matrices and dense and has_small_maps(images, weight):
                 return matrix_convolution(images.bfloat16(), weight, padding)
         return func(*args, **(kwargs or {}))
 
@@ -168,10 +176,12 @@ def _is_plain(images: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, 
     return bias is None and isinstance(padding, tuple) and images.ndim == 4
 
 
-def is_faster_as_matrix(images: Tensor, weight: Tensor) -> bool:
-    """Whether a dense convolution is: oneDNN's time grows with the weights, that of making patches with the pixels.
+def has_small_maps(images: Tensor, weight: Tensor) -> bool:
+    """Whether a dense convolution has few pixels for its channels: oneDNN's time grows with the weights, that of making
+    patches with the pixels.
 
-    The constant is where neither is clearly the faster on a Xeon with AMX.
+    edgekd's choice: the constant is where neither was clearly faster on a Xeon with AMX. Elsewhere the border lies
+    elsewhere, which is why the way as a whole is timed.
     """
     outputs, channels, height, width = weight.shape
     pixels = images.shape[0] * images.shape[2] * images.shape[3]

@@ -1,4 +1,5 @@
-"""Which precision, memory format and number of threads train a model fastest here, found by timing a few steps of each.
+"""Which precision, memory format, convolutions and number of threads train a model fastest here, found by timing a few
+steps of each.
 
 bf16 is twice as fast as fp32 where the processor has units for it and slower where it has none; channels_last helps
 most convolutions and not all; two threads are twice as fast as one, unless other programs keep one of them waiting at
@@ -33,7 +34,7 @@ from edgekd.training.step import (
 from edgekd.training.taps import Taps
 from edgekd.training.teacher import frozen
 from edgekd.values import Recovery, Training
-from edgekd.values.training import Execution
+from edgekd.values.training import Convolutions, Execution
 
 _ROUNDS = 3
 _HOPELESS = 4.0  # times slower than the fastest after one round: not timed again
@@ -53,9 +54,9 @@ def choose_execution(
 ) -> Execution:
     """The fastest way to run a training step of this model, and its teacher's inference, on this machine.
 
-    What `settings` fix (precision, memory format, threads) is taken as it is. Neither the model nor the global random
-    state changes. Two calls may answer differently where two ways are about as fast: keep the answer where training
-    is to be resumed or repeated exactly.
+    What `settings` fix (precision, memory format, convolutions, threads) is taken as it is. Neither the model nor the
+    global random state changes. Two calls may answer differently where two ways are about as fast: keep the answer
+    where training is to be resumed or repeated exactly.
 
     Raises:
         UnsupportedModelError: the model runs in none of the ways that `settings` leave.
@@ -73,9 +74,9 @@ def choose_execution(
         way = Execution(precision=precisions[0], memory_format=formats[-1])
         ways = {f"{n} threads": way.model_copy(update={"threads": n}) for n in _thread_counts(settings)}
         way = _fastest(ways, learning, len(images), rates)
-        ways = {
-            f"{p} {f}": way.model_copy(update={"precision": p, "memory_format": f}) for p in precisions for f in formats
-        }
+        ways = {f"{p} {f}": _in(way, p, f, settings) for p in precisions for f in formats}
+        way = _fastest(ways, learning, len(images), rates)
+        ways = {f"{c} convolutions": way.model_copy(update={"convolutions": c}) for c in _convolutions(way, settings)}
         way = _fastest(ways, learning, len(images), rates)
         if objective.student_taps is None:
             way = _perhaps_compiled(way, settings, _images(data, settings), rates, learning, timed=len(images))
@@ -112,6 +113,19 @@ def _perhaps_compiled(
 
 def _precisions(stated: Literal["auto", "fp32", "bf16"]) -> tuple[Precision, ...]:
     return ("fp32", "bf16") if stated == "auto" else (stated,)
+
+
+def _in(way: Execution, precision: Precision, memory_format: MemoryFormat, settings: Training) -> Execution:
+    """The way in another arithmetic; bf16 with the convolutions that help it most, else it may lose to fp32 by them."""
+    changed = way.model_copy(update={"precision": precision, "memory_format": memory_format})
+    return changed.model_copy(update={"convolutions": _convolutions(changed, settings)[-1]})
+
+
+def _convolutions(way: Execution, settings: Training) -> tuple[Convolutions, ...]:
+    """The kinds of convolutions that this way may have."""
+    if way.precision != "bf16" or training_device().type != "cpu":
+        return ("native",)
+    return ("native", "depthwise", "matrices") if settings.convolutions == "auto" else (settings.convolutions,)
 
 
 def _thread_counts(settings: Training) -> list[int]:

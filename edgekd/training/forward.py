@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from edgekd.errors import UnsupportedModelError
-from edgekd.training.convolutions import FasterConvolutions
+from edgekd.training.convolutions import OwnConvolutions
 from edgekd.training.outputs import Outputs
 from edgekd.training.taps import Taps, tapped
+from edgekd.values.training import Convolutions
 from edgekd.zoo.forward import run
 
 Precision = Literal["fp32", "bf16"]
@@ -27,21 +28,28 @@ def teacher_outputs(teacher: nn.Module, images: Tensor, precision: Precision, ta
     return Outputs(output.clone())
 
 
-def forward(model: nn.Module, images: Tensor, precision: Precision, taps: Taps | None) -> Outputs:
+def forward(
+    model: nn.Module,
+    images: Tensor,
+    precision: Precision,
+    taps: Taps | None,
+    convolutions: Convolutions = "native",
+) -> Outputs:
     """The model's outputs for placed images, with the features at the taps if there are any; raises as `logits`."""
     if taps is None:
-        return Outputs(logits(model, images, precision))
+        return Outputs(logits(model, images, precision, convolutions))
     with tapped(model, taps) as with_features:
-        return with_features(logits(model, images, precision))
+        return with_features(logits(model, images, precision, convolutions))
 
 
-def logits(model: nn.Module, images: Tensor, precision: Precision) -> Tensor:
-    """The model's output (B, classes) for placed images, in the given precision.
+def logits(model: nn.Module, images: Tensor, precision: Precision, convolutions: Convolutions = "native") -> Tensor:
+    """The model's output (B, classes) for placed images, in the given precision; where gradients are computed in bf16
+    on a CPU, by convolutions of this kind.
 
     Raises:
         UnsupportedModelError: the model doesn't give one tensor of that shape, or its forward fails.
     """
-    with _arithmetic(precision, images.device.type):
+    with _arithmetic(precision, convolutions, images.device.type):
         output = run(model, images)
     if not isinstance(output, Tensor) or output.ndim != 2:
         given = f"a tensor of shape {tuple(output.shape)}" if isinstance(output, Tensor) else type(output).__name__
@@ -51,10 +59,10 @@ def logits(model: nn.Module, images: Tensor, precision: Precision) -> Tensor:
 
 
 @contextmanager
-def _arithmetic(precision: Precision, device: str) -> Iterator[None]:
+def _arithmetic(precision: Precision, convolutions: Convolutions, device: str) -> Iterator[None]:
     with ExitStack() as stack:
         if precision == "bf16":
             stack.enter_context(torch.autocast(device, torch.bfloat16))
-            if device == "cpu" and torch.is_grad_enabled():
-                stack.enter_context(FasterConvolutions())
+            if convolutions != "native" and device == "cpu" and torch.is_grad_enabled():
+                stack.enter_context(OwnConvolutions(matrices=convolutions == "matrices"))
         yield

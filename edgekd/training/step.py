@@ -17,7 +17,7 @@ from edgekd.training.mixup import Mix
 from edgekd.training.objective import Objective
 from edgekd.training.outputs import Outputs
 from edgekd.values import Training
-from edgekd.values.training import Execution
+from edgekd.values.training import Convolutions, Execution
 from edgekd.zoo.forward import own_words
 
 MemoryFormat = Literal["contiguous", "channels_last"]
@@ -28,15 +28,18 @@ _MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch
 class Loss(nn.Module):
     """A model with its objective, a batch to its loss: one module, which processes can train together."""
 
-    def __init__(self, model: nn.Module, objective: Objective, precision: Precision) -> None:
+    def __init__(
+        self, model: nn.Module, objective: Objective, precision: Precision, convolutions: Convolutions = "native"
+    ) -> None:
         super().__init__()
-        self.model, self.objective, self._precision = model, objective, precision
+        self.model, self.objective, self._precision, self._convolutions = model, objective, precision, convolutions
 
     def forward(self, images: Tensor, teacher: Outputs | None, labels: Tensor, mix: Mix | None = None) -> Tensor:
         """The batch's mean loss, from placed images and labels and the teacher's outputs; images that are mixed
         have the labels of both.
         """
-        student = forward(self.model, images, self._precision, self.objective.student_taps)
+        taps = self.objective.student_taps
+        student = forward(self.model, images, self._precision, taps, self._convolutions)
         loss: Tensor = self.objective(student, teacher, labels)
         if mix is None:
             return loss
@@ -71,7 +74,7 @@ def learner(
     return Learner(
         model,
         objective,
-        Loss(compiled(model) if execution.compiled else model, objective, execution.precision),
+        Loss(compiled(model) if execution.compiled else model, objective, execution.precision, execution.convolutions),
         sgd(model, settings, objective),
         execution,
         device,

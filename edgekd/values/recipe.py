@@ -6,6 +6,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from edgekd.values.data import Source
 from edgekd.values.measurement import Measuring
+from edgekd.values.training import Convolutions
 from edgekd.values.value import Fraction, NonNegative, NonNegativeInt, Positive, PositiveInt, Value
 
 
@@ -21,6 +22,8 @@ class Training(Value):
     """Fraction of the steps in which the learning rate rises, before it falls as a cosine."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     memory_format: Literal["auto", "contiguous", "channels_last"] = "auto"
+    convolutions: Literal["auto"] | Convolutions = "auto"
+    """In bf16 on a CPU."""
     threads: PositiveInt | None = None
     """Of the CPU; None means as many as are fastest."""
     compiled: bool | None = None

@@ -6,6 +6,11 @@ from pydantic import Field
 
 from edgekd.values.value import NonNegativeInt, PositiveInt, Value
 
+Convolutions = Literal["native", "depthwise", "matrices"]
+"""How convolutions without bias train in bf16 on a CPU. `native`: by PyTorch's kernels. `depthwise`: the backward pass
+of depthwise ones in fp32. `matrices`: that, and dense ones of many channels on small maps as products of matrices.
+"""
+
 
 class Execution(Value):
     """How the arithmetic of training runs: it changes the speed, and the result by rounding."""
@@ -13,6 +18,7 @@ class Execution(Value):
     precision: Literal["fp32", "bf16"] = "fp32"
     teacher_precision: Literal["fp32", "bf16"] = "fp32"
     memory_format: Literal["contiguous", "channels_last"] = "contiguous"
+    convolutions: Convolutions = "native"
     threads: PositiveInt | None = None
     """Of the CPU; as many as torch wants if None."""
     compiled: bool = False

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from edgekd.training.convolutions import FasterConvolutions, _patches, is_faster_as_matrix, matrix_convolution
+from edgekd.training.convolutions import OwnConvolutions, _patches, has_small_maps, matrix_convolution
 
 
 def whole_numbers(*shape: int) -> Tensor:
@@ -14,7 +14,7 @@ def whole_numbers(*shape: int) -> Tensor:
 
 def gradients(convolution: nn.Conv2d, images: Tensor, onto: Tensor) -> tuple[Tensor, Tensor]:
     images = images.clone().requires_grad_()
-    with torch.autocast("cpu", torch.bfloat16), FasterConvolutions():
+    with torch.autocast("cpu", torch.bfloat16), OwnConvolutions(matrices=True):
         output = convolution(images)
     (output.float() * onto).sum().backward()
     assert images.grad is not None
@@ -49,7 +49,7 @@ def test_other_convolutions_are_left_alone(convolution: nn.Conv2d) -> None:
     images = torch.randn(2, 8, 6, 6)
     with torch.autocast("cpu", torch.bfloat16):
         plain = convolution(images)
-        with FasterConvolutions():
+        with OwnConvolutions(matrices=True):
             given = convolution(images)
     assert torch.equal(given, plain)
     assert given.grad_fn.name() == plain.grad_fn.name()
@@ -59,7 +59,7 @@ def test_forward_is_the_one_of_autocast() -> None:
     convolution, images = nn.Conv2d(8, 8, 3, padding=1, groups=8, bias=False), torch.randn(2, 8, 6, 6)
     with torch.autocast("cpu", torch.bfloat16):
         plain = convolution(images)
-        with FasterConvolutions():
+        with OwnConvolutions(matrices=True):
             given = convolution(images)
     assert torch.equal(given, plain)
     assert "Depthwise" in given.grad_fn.name()
@@ -92,9 +92,11 @@ def test_a_matrix_convolution_is_one_operation_that_compiling_and_autograd_take(
 
 def test_many_channels_on_small_maps_are_multiplied_as_matrices() -> None:
     deep, images = nn.Conv2d(64, 64, 3, padding=1, bias=False), torch.randn(2, 64, 4, 4)
-    with torch.autocast("cpu", torch.bfloat16), FasterConvolutions():
+    with torch.autocast("cpu", torch.bfloat16), OwnConvolutions(matrices=True):
         output = deep(images)
     assert "matrix_convolution" in output.grad_fn.name()
+    with torch.autocast("cpu", torch.bfloat16), OwnConvolutions(matrices=False):
+        assert "matrix_convolution" not in deep(images).grad_fn.name()
     torch.testing.assert_close(output.float(), deep(images), rtol=0.02, atol=0.02)
     output.float().sum().backward()
     assert deep.weight.grad is not None
@@ -111,7 +113,7 @@ def test_many_channels_on_small_maps_are_multiplied_as_matrices() -> None:
     ],
 )
 def test_large_maps_of_few_channels_are_not(images: tuple[int, ...], weight: tuple[int, ...], *, faster: bool) -> None:
-    assert is_faster_as_matrix(torch.empty(images, device="meta"), torch.empty(weight, device="meta")) == faster
+    assert has_small_maps(torch.empty(images, device="meta"), torch.empty(weight, device="meta")) == faster
 
 
 def test_the_patches_of_single_pixels_are_the_images_themselves() -> None:

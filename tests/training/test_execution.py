@@ -28,6 +28,7 @@ def two_threads() -> Iterator[None]:
 
 LABELS = Objective([Term("ce", 1.0, CrossEntropy())])
 STUDENTS = {"fp32 contiguous", "fp32 channels_last", "bf16 contiguous", "bf16 channels_last"}
+CONVOLUTIONS = {"native convolutions", "depthwise convolutions", "matrices convolutions"}
 TEACHERS = {"teacher fp32", "teacher bf16"}
 
 
@@ -37,7 +38,8 @@ def test_takes_the_fastest_of_what_it_timed(few_digits: Dataset, resnet8: nn.Mod
     objective = build_objective({"kd": {}, "fitnet": {}}, resnet8, teacher, torch.randn(2, 1, 16, 16))
     chosen = choose_execution(resnet8, few_digits, settings, objective, teacher)
     rates = chosen.images_per_second
-    assert set(rates) == {"2 threads", "1 threads"} | STUDENTS | TEACHERS
+    kinds = CONVOLUTIONS if chosen.precision == "bf16" else set()
+    assert set(rates) == {"2 threads", "1 threads"} | STUDENTS | TEACHERS | kinds
     assert f"{chosen.threads} threads" == max(["2 threads", "1 threads"], key=rates.__getitem__)
     assert f"{chosen.precision} {chosen.memory_format}" == max(STUDENTS, key=rates.__getitem__)
     assert f"teacher {chosen.teacher_precision}" == max(TEACHERS, key=rates.__getitem__)
@@ -54,13 +56,24 @@ def test_changes_neither_the_model_nor_the_random_numbers(few_digits: Dataset, r
 
 def test_fixed_settings_are_taken_as_they_are(few_digits: Dataset, resnet8: nn.Module) -> None:
     objective = build_objective({"kd": {}}, resnet8, resnet8, torch.randn(2, 1, 16, 16))
-    fixed = Recovery(precision="bf16", teacher_precision="bf16", memory_format="channels_last", batch_size=32)
+    ways = {"precision": "bf16", "teacher_precision": "bf16", "memory_format": "channels_last"}
+    fixed = Recovery(**ways, convolutions="depthwise", batch_size=32)
     chosen = choose_execution(resnet8, few_digits, fixed, objective, resnet8)
-    assert chosen == Execution(precision="bf16", teacher_precision="bf16", memory_format="channels_last", threads=1)
+    assert chosen == Execution(**ways, convolutions="depthwise", threads=1)
     half_fixed = Recovery(precision="fp32", teacher_precision="fp32", batch_size=32)
     chosen = choose_execution(resnet8, few_digits, half_fixed, objective, resnet8)
     assert set(chosen.images_per_second) == {"fp32 contiguous", "fp32 channels_last"}
     assert chosen.teacher_precision == "fp32"
+
+
+def test_the_kinds_of_convolutions_are_timed_in_bf16_alone(few_digits: Dataset, resnet8: nn.Module) -> None:
+    pinned = Training(batch_size=32, precision="bf16", memory_format="channels_last", threads=1)
+    chosen = choose_execution(resnet8, few_digits, pinned, LABELS)
+    rates = chosen.images_per_second
+    assert set(rates) == CONVOLUTIONS
+    assert f"{chosen.convolutions} convolutions" == max(rates, key=rates.__getitem__)
+    stated = pinned.model_copy(update={"precision": "fp32", "convolutions": "matrices"})
+    assert choose_execution(resnet8, few_digits, stated, LABELS) == Execution(memory_format="channels_last", threads=1)
 
 
 class Refusing(nn.Linear):

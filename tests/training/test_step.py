@@ -193,3 +193,26 @@ def test_gradients_are_clipped_to_a_norm_of_all_together(clip: float | None) -> 
     changes = [p.detach() - old for p, old in zip(model.parameters(), before, strict=True)]
     norm = torch.cat([change.flatten() for change in changes]).norm().item()
     assert norm == pytest.approx(1e-3, rel=1e-3) if clip == 1e-3 else norm > 0.1
+
+
+def test_a_step_trains_in_the_convolutions_of_its_execution() -> None:
+    model = nn.Sequential(
+        nn.Conv2d(8, 8, 3, padding=1, groups=8, bias=False),
+        nn.Conv2d(8, 64, 1, bias=False),
+        nn.Flatten(),
+        nn.Linear(256, 3),
+    )
+    images = torch.randn(4, 8, 2, 2)
+    for kind, depthwise, matrices in (("native", False, False), ("depthwise", True, False), ("matrices", True, True)):
+        ready = learner(model, LABELS, Training(), Execution(precision="bf16", convolutions=kind))
+        loss = ready.loss(images, None, torch.zeros(4, dtype=torch.int64))
+        names = {node.name() for node in ancestors(loss.grad_fn)}
+        assert any("_Depthwise" in name for name in names) == depthwise
+        assert any("matrix_convolution" in name for name in names) == matrices
+
+
+def ancestors(node):
+    yield node
+    for earlier, _ in node.next_functions:
+        if earlier is not None:
+            yield from ancestors(earlier)

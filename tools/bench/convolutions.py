@@ -1,7 +1,7 @@
 """Which dense convolutions train faster as products of matrices than by oneDNN's kernels, in bf16 on this CPU.
 
 Forward and backward pass of one convolution, both ways in turns; the median of the turns' ratios counts. The last
-column says which way `edgekd.training.convolutions` takes.
+column says which ones `convolutions = "matrices"` computes as matrices; a training times that as a whole.
 
     python tools/bench/convolutions.py --batch-size 128
 """
@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from edgekd.training.convolutions import is_faster_as_matrix, matrix_convolution
+from edgekd.training.convolutions import has_small_maps, matrix_convolution
 
 # kernel, channels, outputs, pixels a side: of VGG-11, MobileNetV1, ResNets and their pruned students on small images
 _SHAPES = [
@@ -52,7 +52,7 @@ def seconds(run: Callable[[], Tensor], inputs: tuple[Tensor, Tensor], onto: Tens
 
 
 def compare(shape: tuple[int, int, int, int], batch: int, rounds: int) -> tuple[float, bool]:
-    """How many times the time of the matrices oneDNN takes, and whether edgekd takes the matrices."""
+    """How many times the time of the matrices oneDNN takes, and whether its maps are small."""
     kernel, channels, outputs, side = shape
     padding = (kernel // 2, kernel // 2)
 
@@ -67,7 +67,7 @@ def compare(shape: tuple[int, int, int, int], batch: int, rounds: int) -> tuple[
         lambda: matrix_convolution(images, weight, padding),
     )
     turns = [[seconds(way, (images, weight), onto) for way in ways] for _ in range(rounds + 1)][1:]
-    return statistics.median(onednn / matrices for onednn, matrices in turns), is_faster_as_matrix(images, weight)
+    return statistics.median(onednn / matrices for onednn, matrices in turns), has_small_maps(images, weight)
 
 
 def main() -> None:
@@ -75,7 +75,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=15)
     options = parser.parse_args()
-    table = Table("kernel", "channels", "outputs", "pixels", "oneDNN ÷ matrices", "edgekd takes")
+    table = Table("kernel", "channels", "outputs", "pixels", "oneDNN ÷ matrices", '"matrices" takes')
     for shape in _SHAPES:
         kernel, channels, outputs, side = shape
         ratio, matrices = compare(shape, options.batch_size, options.rounds)

@@ -27,7 +27,7 @@ from edgekd.values.result import Network
 from edgekd.values.training import Execution
 from edgekd.zoo.cost import nonzero
 
-_WAYS = {"precision", "memory_format", "threads"}
+_WAYS = {"precision", "memory_format", "convolutions", "threads"}
 
 TEST_IMAGES = 2000
 """Of which features are compared."""
