@@ -73,6 +73,11 @@ class Worker:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
+    @property
+    def pid(self) -> int:
+        """The child's process id."""
+        return self._process.pid
+
     def ask(self, request: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
         """Send one request and wait for its answer.
 
@@ -96,7 +101,7 @@ class Worker:
         line = self._next_line(time.monotonic() + timeout_s, timeout_s)
         try:
             answer = json.loads(line)
-        except json.JSONDecodeError as e:
+        except (ValueError, RecursionError) as e:  # a number of too many digits, and what is nested too deeply, as well
             raise WorkerError("garbled", f"answered {line[:200]!r}") from e
         if not isinstance(answer, dict):
             raise WorkerError("garbled", f"answered {line[:200]!r}")

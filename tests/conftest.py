@@ -1,5 +1,6 @@
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,18 @@ def save(graph, path, external=False):
     else:
         onnx.save(proto, path)
     return path
+
+
+@pytest.fixture(scope="session")
+def simulated():
+    """Makes simulated devices; their latencies are in proportion to a file's weights if nothing else is said."""
+
+    def make(latency_ms=None, *, int8=1.2, **more):
+        from simulated import SimulatedDevice, by_weights
+
+        return SimulatedDevice(latency_ms or partial(by_weights, int8=int8), **more)
+
+    return make
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ from typing import Protocol
 import edgekd
 from edgekd import catalog
 from edgekd.catalog import Kind
-from edgekd.errors import DeviceError, EdgekdError
+from edgekd.devices.client import Agent
+from edgekd.errors import DeviceError, EdgekdError, MeasurementError
 from edgekd.runtimes._base import RUNTIMES
 from edgekd.worker import Worker, WorkerError
 
@@ -27,7 +28,7 @@ class Device(Protocol):
     def put(self, path: Path) -> str:
         """Make a file readable on the device; its path there. Raises DeviceError."""
 
-    def start(self, runtime: str) -> Worker:
+    def start(self, runtime: str) -> Agent:
         """A fresh agent process with that runtime, ready for requests. Raises DeviceError."""
 
 
@@ -49,23 +50,23 @@ def runtime_file(name: str) -> Path:
     return Path(edgekd.__file__).parent / "runtimes" / f"{name}.py"
 
 
-def start_agent(command: Sequence[str], url: str) -> Worker:
+def start_agent(command: Sequence[str], url: str) -> Agent:
     """Start the agent by `command` and wait until it has its runtime.
 
     Raises:
         DeviceError: it can't be started, or the runtime isn't there.
     """
     try:
-        agent = Worker(command)
+        agent = Agent(Worker(command), url)
     except OSError as e:
         raise DeviceError(f"{url}: can't start {command[0]}: {e.strerror}", "Give the path of a Python there.") from e
     try:
-        agent.ask({"do": "describe"}, timeout_s=_START_S)
-    except WorkerError as e:
+        agent.describe(_START_S)
+    except (WorkerError, MeasurementError) as e:
         agent.close()
         python = command[0]
         hint = f"Install what is missing for it, such as: {python} -m pip install onnxruntime"
-        raise DeviceError(f"{url}: the agent doesn't start: {e}", hint) from e
+        raise DeviceError(f"{url}: the agent does not start: {e}", hint) from e
     except BaseException:
         agent.close()
         raise

@@ -2,12 +2,11 @@
 
 from edgekd import catalog
 from edgekd.devices._base import TRANSPORTS, Device
+from edgekd.devices.client import Agent
 from edgekd.errors import DeviceError, EdgekdError, NoDeviceError
 from edgekd.runtimes._base import RUNTIMES
 from edgekd.values import Target
-from edgekd.worker import Worker, WorkerError
-
-_ANSWER_S = 30
+from edgekd.worker import WorkerError
 
 
 def connect(url: str) -> Device:
@@ -39,12 +38,12 @@ def connect_target(url: str, target: Target) -> Device:
         try:
             if is_of_target(agent, target):
                 return device
-            facts = agent.ask({"do": "describe"}, _ANSWER_S)
+            host = agent.describe().host
         except WorkerError as e:
             raise DeviceError(f"{url}: the agent doesn't answer: {e}", "Try again.") from e
     machine = "this machine" if url.startswith("local:") else url
     raise NoDeviceError(
-        f"not measured: {machine} ({facts['arch']} {facts['os']}) is no {target.title}", "Give one with --device."
+        f"not measured: {machine} ({host.arch} {host.os}) is no {target.title}", "Give one with --device."
     )
 
 
@@ -54,13 +53,13 @@ def runtime_of(target: Target) -> str:
     return next((name for name in target.runtimes if name in known), target.runtimes[0])
 
 
-def is_of_target(agent: Worker, target: Target) -> bool:
+def is_of_target(agent: Agent, target: Target) -> bool:
     """Whether the device on which `agent` runs is one of the target's kind: architecture, system, marker.
 
     Raises:
         worker.WorkerError: the agent doesn't answer.
     """
-    facts = agent.ask({"do": "describe"}, _ANSWER_S)
-    if (facts["arch"], facts["os"]) != (target.arch, target.os):
+    host = agent.describe().host
+    if (host.arch, host.os) != (target.arch, target.os):
         return False
-    return target.marker is None or bool(agent.ask({"do": "exists", "path": target.marker}, _ANSWER_S)["exists"])
+    return target.marker is None or agent.exists(target.marker)

@@ -1,18 +1,16 @@
 """One launch of one artifact: a fresh agent process, from loading to the last block."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from edgekd.devices.agent.protocol import Described, Feeds, Loaded, Opening
+from edgekd.devices.client import PATIENCE_S, Agent
 from edgekd.errors import EdgekdError, MeasurementError, UnsupportedModelError
 from edgekd.values import Artifact, Environment, Launch, Measuring, State, Trace
-from edgekd.worker import Worker, WorkerError
+from edgekd.worker import WorkerError
 
-PATIENCE_S = 300.0
-"""How long the device may take for what has no stated length: loading, the first inference."""
-
-_SLACK_S = 30.0
-_TIMES_LONGER = 10  # a shared device may be this much slower for a while without having hung
 _WARMUP_WINDOW_MS = 100.0
 _WARMUP_PERIODS = 4  # inferences in a window of a paced loop
 _TRACE_S = 0.5
@@ -33,24 +31,24 @@ class Protocol:
         """Seconds between the starts of two inferences; None in a closed loop."""
         return 1 / self.settings.cadence_hz if self.settings.cadence_hz else None
 
-    def opening(self, path: str) -> dict[str, Any]:
+    def opening(self, path: str) -> Opening:
         """What the agent must know to open an artifact and to feed it."""
         s = self.settings
         options: dict[str, Any] = {"threads": s.threads, "spinning": s.spinning}
         if s.provider:
             options |= {"provider": s.provider, "provider_options": s.provider_options}
-        feeds = {"batch": s.batch, "shapes": s.shapes, "seed": 0, "file": self.inputs}
-        return {"path": path, "options": options, "feeds": feeds, "affinity": self.cpus or s.affinity}
+        feeds = Feeds(batch=s.batch, shapes=s.shapes, file=self.inputs)
+        return Opening(path, options, feeds, affinity=self.cpus or s.affinity)
 
 
 @dataclass(frozen=True)
 class Opened:
     """An artifact that is loaded and warm in its own process."""
 
-    agent: Worker
+    agent: Agent
     artifact: Artifact
     environment: Environment
-    loaded: Mapping[str, Any]
+    loaded: Loaded
     first_ms: float
     warmup_ms: Sequence[float]
     latency_ms: float
@@ -60,28 +58,35 @@ class Opened:
 
 @dataclass(frozen=True)
 class Block:
-    """One turn: milliseconds of each inference, and what all of them took if the device tells."""
+    """One turn: milliseconds of each inference, and what all of them took if the device reports it."""
 
     samples_ms: tuple[float, ...]
     energy_mj: float | None
     canary_ms: float
 
 
-def cpus_of_launch(agent: Worker, artifact: Artifact, number: int, settings: Measuring) -> tuple[int, ...]:
+def environment_of(described: Described, runtime: str) -> Environment:
+    """What measurements with that runtime depend on."""
+    version, provider = described.runtime.version, described.runtime.provider
+    return Environment(**asdict(described.host), runtime=runtime, runtime_version=version, provider=provider)
+
+
+def cpus_of_launch(agent: Agent, artifact: Artifact, number: int, settings: Measuring) -> tuple[int, ...]:
     """The CPUs on which all artifacts of a launch run, as many as threads; none to leave it to the system.
 
     Raises:
-        MeasurementError: the agent doesn't answer.
+        MeasurementError: the agent does not answer.
     """
-    known = _ask(agent, artifact, {"do": "cpus"}, _SLACK_S)
-    usable, threads = known["cpus"], settings.threads
-    if not known["alike"] or len(usable) < threads:
+    with _of(artifact, "cpus"):
+        known = agent.cpus()
+    usable, threads = known.cpus, settings.threads
+    if not known.alike or len(usable) < threads:
         return ()
     first = number * threads
     return tuple(sorted(usable[(first + i) % len(usable)] for i in range(threads)))
 
 
-def open_artifact(agent: Worker, artifact: Artifact, path: str, protocol: Protocol) -> Opened:
+def open_artifact(agent: Agent, artifact: Artifact, path: str, protocol: Protocol) -> Opened:
     """Load the artifact at `path` on the device, run it for the first time and warm it up.
 
     Raises:
@@ -89,64 +94,66 @@ def open_artifact(agent: Worker, artifact: Artifact, path: str, protocol: Protoc
         UnsupportedModelError: the runtime can't load or run it.
         MeasurementError: the runtime crashed or hung.
     """
-    environment = Environment(**_ask(agent, artifact, {"do": "describe"}, _SLACK_S))
+    with _of(artifact, "describe"):
+        environment = environment_of(agent.describe(), artifact.runtime)
     if protocol.settings.threads > environment.cores:
         # threads that wait awake for each other on too few CPUs take minutes for what takes milliseconds
         asked = f"{protocol.settings.threads} threads are asked for, and the device has {environment.cores} CPUs"
         raise EdgekdError(f"{artifact.file}: {asked}", f"Give --threads {environment.cores} or fewer.")
-    loaded = _ask(agent, artifact, {"do": "load", **protocol.opening(path)}, protocol.patience_s)
-    environment = environment.model_copy(update={"provider": loaded["provider"]})
-    first_ms = _ask(agent, artifact, {"do": "first"}, protocol.patience_s)["first_ms"]
+    with _of(artifact, "load"):
+        loaded = agent.load(protocol.opening(path), protocol.patience_s)
+    with _of(artifact, "first"):
+        first_ms = agent.first(protocol.patience_s).first_ms
     period_s, longest_s = protocol.period_s, protocol.settings.warmup_seconds
     window_ms = max(_WARMUP_WINDOW_MS, _WARMUP_PERIODS * 1e3 * (period_s or 0))
-    warmup = {"do": "warmup", "window_ms": window_ms, "max_s": longest_s, "period_s": period_s}
-    warm = _ask(agent, artifact, warmup, _patience(longest_s + (first_ms + 2 * window_ms) / 1e3))
+    with _of(artifact, "warmup"):
+        warm = agent.warmup(window_ms, longest_s, period_s, first_ms)
     return Opened(
         agent,
         artifact,
-        environment,
+        environment.model_copy(update={"provider": loaded.provider}),
         loaded,
         first_ms=first_ms,
-        warmup_ms=warm["samples_ms"],
-        latency_ms=warm["latency_ms"],
-        before=State(**warm["state"]),
+        warmup_ms=warm.samples_ms,
+        latency_ms=warm.latency_ms,
+        before=State(**asdict(warm.state)),
     )
 
 
 def batch_of(opened: Opened) -> int | None:
     """How many images an inference takes: the first axis of an image input (N, C, H, W), None without one."""
-    batches = [shape[0] for shape in opened.loaded["inputs"].values() if len(shape) == 4]
+    batches = [shape[0] for shape in opened.loaded.inputs.values() if len(shape) == 4]
     return max(batches, default=None)
 
 
 def run_block(opened: Opened, seconds: float, period_s: float | None = None) -> Block:
     """One turn of so many seconds. Raises MeasurementError."""
-    patience = _patience(seconds + 2 * opened.latency_ms / 1e3)
-    request = {"do": "block", "seconds": seconds, "period_s": period_s}
-    answer = _ask(opened.agent, opened.artifact, request, patience)
-    return Block(tuple(answer["samples_ms"]), answer["energy_mj"], answer["canary_ms"])
+    with _of(opened.artifact, "block"):
+        timed = opened.agent.block(seconds, period_s, opened.latency_ms)
+    return Block(timed.samples_ms, timed.energy_mj, timed.canary_ms)
 
 
 def finish(opened: Opened, blocks: Sequence[Block]) -> Launch:
     """The launch. Raises MeasurementError."""
-    end = _ask(opened.agent, opened.artifact, {"do": "finish"}, _SLACK_S)
+    with _of(opened.artifact, "finish"):
+        end = opened.agent.finish()
     return Launch(
-        load_ms=opened.loaded["load_ms"],
+        load_ms=opened.loaded.load_ms,
         first_ms=opened.first_ms,
         warmup_ms=tuple(opened.warmup_ms),
         blocks_ms=tuple(block.samples_ms for block in blocks),
-        peak_bytes=end["peak_bytes"],
+        peak_bytes=end.peak_bytes,
         energy_mj=_energy_of_one(blocks),
         canary_ms=tuple(block.canary_ms for block in blocks),
         before=opened.before,
-        after=State(**end["state"]),
+        after=State(**asdict(end.state)),
     )
 
 
-def trace(agent: Worker, artifact: Artifact, path: str, protocol: Protocol) -> Trace:
+def trace(agent: Agent, artifact: Artifact, path: str, protocol: Protocol) -> Trace:
     """Where its nodes run, and for how long, in a fresh process. Raises as `open_artifact`."""
-    request = {"do": "trace", "seconds": _TRACE_S, **protocol.opening(path)}
-    return Trace(**_ask(agent, artifact, request, protocol.patience_s))
+    with _of(artifact, "trace"):
+        return Trace(**asdict(agent.trace(protocol.opening(path), _TRACE_S, protocol.patience_s)))
 
 
 def _energy_of_one(blocks: Sequence[Block]) -> float | None:
@@ -155,20 +162,18 @@ def _energy_of_one(blocks: Sequence[Block]) -> float | None:
     return sum(known) / sum(len(block.samples_ms) for block in blocks) if known and len(known) == len(blocks) else None
 
 
-def _patience(seconds: float) -> float:
-    return _SLACK_S + _TIMES_LONGER * seconds
-
-
-def _ask(agent: Worker, artifact: Artifact, request: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
+@contextmanager
+def _of(artifact: Artifact, request: str) -> Iterator[None]:
+    """Names the artifact and what failed where the agent reports a failure, crashes or hangs."""
     try:
-        return agent.ask(request, timeout_s)
+        yield
     except WorkerError as e:
-        what, runtime = request["do"], artifact.runtime
-        if e.kind == "error" and what in ("load", "first", "trace"):
-            fails = f"{runtime} can't {'run' if what == 'first' else what} it: "
+        runtime = artifact.runtime
+        if e.kind == "error" and request in ("load", "first", "trace"):
+            fails = f"{runtime} can't {'run' if request == 'first' else request} it: "
             hint = f"Export it with operators that {runtime} has, and copy it whole."
-            # what it is fed is told before the runtime sees it
-            by_runtime = what == "first" or not e.hint
+            # what it is fed is checked before the runtime sees it
+            by_runtime = request == "first" or not e.hint
             raise UnsupportedModelError(f"{artifact.file}: {fails if by_runtime else ''}{e}", e.hint or hint) from e
         hint = "Look for the cause on the device (memory, temperature), then measure again."
-        raise MeasurementError(f"{artifact.file}: {runtime} failed in {what!r}: {e}", hint) from e
+        raise MeasurementError(f"{artifact.file}: {runtime} failed in {request!r}: {e}", hint) from e

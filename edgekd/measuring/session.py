@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from edgekd.devices._base import Device
 from edgekd.errors import DeviceError, MeasurementError
-from edgekd.measuring.launch import Protocol, trace
+from edgekd.measuring.launch import Protocol, environment_of, trace
 from edgekd.measuring.side_by_side import Record, Session, launch
 from edgekd.progress import Progress
 from edgekd.values import Artifact, Environment, Measurement, Measuring, Target, Trace
@@ -39,7 +39,7 @@ def environment(device: Device, runtime: str) -> Environment:
     """What measurements with that runtime on the device depend on. Raises DeviceError."""
     with device.start(runtime) as agent:
         try:
-            return Environment(**agent.ask({"do": "describe"}, 30))
+            return environment_of(agent.describe(), runtime)
         except WorkerError as e:
             raise DeviceError(f"{device.url}: {e}", "Try again.") from e
 
@@ -148,7 +148,7 @@ def _trace(session: Session, artifact: Artifact, path: str) -> Trace:
     with session.device.start(artifact.runtime) as agent:
         try:
             return trace(agent, artifact, path, session.protocol)
-        except (ValidationError, TypeError) as e:
+        except ValidationError as e:
             raise MeasurementError(f"{session.device.url}: the agent answered wrongly: {e!r}", "Measure again.") from e
 
 

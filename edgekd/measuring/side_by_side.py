@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pydantic import ValidationError
 
 from edgekd.devices._base import Device
+from edgekd.devices.client import Agent
 from edgekd.devices.connect import is_of_target
 from edgekd.errors import MeasurementError
 from edgekd.measuring.disturbance import disturbances, drift
@@ -22,7 +23,7 @@ from edgekd.measuring.launch import Block, Opened, Protocol, batch_of, cpus_of_l
 from edgekd.measuring.statistics import PAIRS_NEEDED
 from edgekd.progress import Progress
 from edgekd.values import Artifact, Environment, Launch, Target
-from edgekd.worker import Worker, WorkerError
+from edgekd.worker import WorkerError
 
 _ROUNDS_NEEDED = 3
 _PERIODS_A_TURN = 10
@@ -75,7 +76,7 @@ def launch(session: Session, number: int, of: int) -> list[Record]:
             blocks = _take_turns(session, number, of, opened)
             on_target = is_of_target(opened[0].agent, session.target)
             return [_record(one, taken, on_target, bool(cpus)) for one, taken in zip(opened, blocks, strict=True)]
-        except (ValidationError, WorkerError, KeyError, TypeError) as e:
+        except (ValidationError, WorkerError) as e:
             raise MeasurementError(f"{session.device.url}: the agent answered wrongly: {e!r}", "Measure again.") from e
 
 
@@ -100,7 +101,7 @@ def _take_turns(session: Session, number: int, of: int, opened: Sequence[Opened]
     return blocks
 
 
-def _start(session: Session, processes: ExitStack) -> list[Worker]:
+def _start(session: Session, processes: ExitStack) -> list[Agent]:
     """An agent for each artifact, started at once: most of what a launch costs is importing runtimes."""
     with ThreadPoolExecutor(len(session.placed)) as pool:
         started = [pool.submit(session.device.start, artifact.runtime) for artifact, _ in session.placed]
@@ -112,7 +113,7 @@ def _start(session: Session, processes: ExitStack) -> list[Worker]:
     return agents
 
 
-def _cpus(session: Session, agent: Worker, number: int) -> tuple[int, ...]:
+def _cpus(session: Session, agent: Agent, number: int) -> tuple[int, ...]:
     """Those that all artifacts of a launch share, if they are to."""
     settings = session.protocol.settings
     if len(session.placed) < 2 or settings.affinity is not None or not settings.same_cpus:

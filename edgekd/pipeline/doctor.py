@@ -3,6 +3,7 @@
 import importlib.metadata
 import platform
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
@@ -10,6 +11,7 @@ import edgekd
 from edgekd import catalog
 from edgekd.devices.connect import connect, is_of_target
 from edgekd.errors import DeviceError
+from edgekd.measuring.launch import environment_of
 from edgekd.measuring.noise import Noise, self_comparison
 from edgekd.progress import Progress
 from edgekd.runtimes._base import RUNTIMES
@@ -17,7 +19,6 @@ from edgekd.values import Environment, State, Value
 from edgekd.worker import WorkerError
 
 _LIBRARIES = ("onnxruntime", "onnx", "numpy", "torch", "torchvision", "timm", "torch-pruning", "safetensors")
-_ANSWER_S = 30
 
 
 class Diagnosis(Value):
@@ -56,12 +57,12 @@ def doctor(url: str | None, *, noise: bool, model: Path | None = None, progress:
     runtime = catalog.names(RUNTIMES)[0]
     with device.start(runtime) as agent:
         try:
-            environment = Environment(**agent.ask({"do": "describe"}, _ANSWER_S))
-            answer = agent.ask({"do": "state"}, _ANSWER_S)
+            environment = environment_of(agent.describe(), runtime)
+            answer = agent.state()
             matching = tuple(target.name for target in catalog.targets() if is_of_target(agent, target))
         except WorkerError as e:
             raise DeviceError(f"{device.url}: the agent doesn't answer: {e}", "Try again.") from e
-    state = State(**answer["state"])
+    state = State(**asdict(answer.state))
     return Diagnosis(
         edgekd=edgekd.__version__,
         python=platform.python_version(),
@@ -69,7 +70,7 @@ def doctor(url: str | None, *, noise: bool, model: Path | None = None, progress:
         device=device.url,
         environment=environment,
         state=state,
-        energy=answer["energy"],
+        energy=answer.energy,
         targets=matching,
         remarks=tuple(_remarks(environment, state, matching)),
         noise=self_comparison(device, runtime, model, progress) if noise else None,

@@ -38,7 +38,7 @@ class Runtime(Protocol):
         """Suffixes of the files it opens, without the dot."""
 
     def describe(self) -> dict[str, str]:
-        """`runtime`, `runtime_version` and `provider`, as in `values.Environment`."""
+        """The fields of `devices.agent.protocol.Runtime`."""
 
     def open(
         self,

@@ -24,8 +24,8 @@ _NUMPY_NAMES = {"float": "float32", "double": "float64"}  # the others are calle
 
 
 def describe() -> dict[str, str]:
-    """`runtime`, `runtime_version` and `provider`, as in `values.Environment`."""
-    return {"runtime": "onnxruntime", "runtime_version": onnxruntime.__version__, "provider": _PROVIDER}
+    """Its version, and the provider that runs models if nothing else is asked for."""
+    return {"version": onnxruntime.__version__, "provider": _PROVIDER}
 
 
 class Session:

@@ -37,8 +37,8 @@ _PRECISIONS = {"f32": "fp32", "f16": "fp16", "i8": "int8", "u8": "int8"}  # the 
 
 
 def describe() -> dict[str, str]:
-    """`runtime`, `runtime_version` and `provider`, as in `values.Environment`."""
-    return {"runtime": "openvino", "runtime_version": openvino.__version__.partition("-")[0], "provider": _DEVICE}
+    """Its version, and the device that runs models if nothing else is asked for."""
+    return {"version": openvino.__version__.partition("-")[0], "provider": _DEVICE}
 
 
 class Session:

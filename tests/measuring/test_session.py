@@ -6,9 +6,9 @@ import pytest
 from onnx import TensorProto, helper
 
 from edgekd import catalog
+from edgekd.devices import client
 from edgekd.devices.connect import connect
 from edgekd.errors import DeviceError, EdgekdError, MeasurementError, UnsupportedModelError
-from edgekd.measuring import launch
 from edgekd.measuring.artifact import describe
 from edgekd.measuring.disturbance import spoiled
 from edgekd.measuring.session import Enough, _affordable, environment, measure
@@ -40,13 +40,13 @@ class Watched:
 
     def watched(self, runtime):
         agent = self.device.start(runtime)
-        ask = agent.ask
+        ask = agent.process.ask
 
         def calm(request, timeout_s):
             answer = ask(request, timeout_s)
             return {**answer, "canary_ms": 1.0} if "canary_ms" in answer else answer
 
-        agent.ask = calm
+        agent.process.ask = calm
         self.agents.append(agent)
         return agent
 
@@ -77,8 +77,8 @@ def measured(*paths, device=None, settings=QUICK, target="x86-cpu", progress=Non
 def test_artifacts_are_measured_side_by_side_in_fresh_processes(model):
     device = Watched()
     small, large = measured(model("small"), model("large", layers=12, channels=32), device=device)
-    assert len({agent._process.pid for agent in device.agents}) == 4  # 2 launches of 2 artifacts
-    assert all(agent._process.poll() == 0 for agent in device.agents)
+    assert len({agent.process.pid for agent in device.agents}) == 4  # 2 launches of 2 artifacts
+    assert all(agent.process._process.poll() == 0 for agent in device.agents)
     assert small.session == large.session
     for found in (small, large):
         assert found.on_target
@@ -102,13 +102,13 @@ def test_turns_are_shuffled_every_round(model):
     class Listening(Watched):
         def watched(self, runtime):
             agent, number = super().watched(runtime), len(self.agents) - 1
-            ask = agent.ask
+            ask = agent.process.ask
 
             def listened(request, timeout_s):
                 turns.extend([number] if request["do"] == "block" else [])
                 return ask(request, timeout_s)
 
-            agent.ask = listened
+            agent.process.ask = listened
             return agent
 
     measured(
@@ -128,7 +128,7 @@ class Listening(Watched):
 
     def watched(self, runtime):
         agent = super().watched(runtime)
-        ask, asked = agent.ask, []
+        ask, asked = agent.process.ask, []
         self.asked.append(asked)
 
         def listened(request, timeout_s):
@@ -136,12 +136,12 @@ class Listening(Watched):
             answer = ask(request, timeout_s)
             return {**answer, "alike": self.alike} if request["do"] == "cpus" else answer
 
-        agent.ask = listened
+        agent.process.ask = listened
         return agent
 
     @property
     def affinities(self):
-        return [r["affinity"] for asked in self.asked for r in asked if r["do"] == "load"]
+        return [r["opening"]["affinity"] for asked in self.asked for r in asked if r["do"] == "load"]
 
 
 def test_those_side_by_side_share_their_cpus_and_change_them_with_each_launch(model):
@@ -230,18 +230,18 @@ def test_free_axes_are_told_with_the_remedy(model):
 
 def test_a_runtime_that_crashes_is_told(model):
     device = Watched()
-    crash = Meddling(lambda: os.kill(device.agents[-1]._process.pid, signal.SIGSEGV))
+    crash = Meddling(lambda: os.kill(device.agents[-1].process.pid, signal.SIGSEGV))
     with pytest.raises(MeasurementError, match=r"model\.onnx: onnxruntime failed in 'block': ended with signal 11"):
         measured(model(), device=device, progress=crash)
 
 
 def test_a_runtime_that_hangs_is_killed_at_its_time_limit(model, monkeypatch):
-    monkeypatch.setattr(launch, "_SLACK_S", 1)
+    monkeypatch.setattr(client, "_SLACK_S", 1)
     device = Watched()
-    hang = Meddling(lambda: os.kill(device.agents[-1]._process.pid, signal.SIGSTOP))
+    hang = Meddling(lambda: os.kill(device.agents[-1].process.pid, signal.SIGSTOP))
     with pytest.raises(MeasurementError, match="no answer within 1 s"):
         measured(model(), device=device, progress=hang)
-    assert device.agents[-1]._process.poll() == -signal.SIGKILL
+    assert device.agents[-1].process._process.poll() == -signal.SIGKILL
 
 
 class Throttling(Watched):
@@ -253,7 +253,7 @@ class Throttling(Watched):
 
     def watched(self, runtime):
         agent, number = super().watched(runtime), len(self.agents) - 1
-        ask = agent.ask
+        ask = agent.process.ask
 
         def hot(request, timeout_s):
             answer = ask(request, timeout_s)
@@ -263,7 +263,7 @@ class Throttling(Watched):
                 answer["state"] = {**answer["state"], "throttle_count": 0}
             return answer
 
-        agent.ask = hot
+        agent.process.ask = hot
         return agent
 
 
@@ -298,14 +298,14 @@ def test_a_drift_makes_a_launch_again_only_where_milliseconds_matter(model, stea
 
         def watched(self, runtime):
             agent = super().watched(runtime)
-            ask = agent.ask
+            ask = agent.process.ask
 
             def slower(request, timeout_s):
                 answer = ask(request, timeout_s)
                 self.blocks += request["do"] == "block"
                 return {**answer, "canary_ms": 1.0 + self.blocks} if "canary_ms" in answer else answer
 
-            agent.ask = slower
+            agent.process.ask = slower
             return agent
 
     device = Drifting()
@@ -355,13 +355,17 @@ def test_a_system_that_changes_between_launches_makes_it_invalid(model):
         def watched(self, runtime):
             agent = super().watched(runtime)
             if len(self.agents) == 2:
-                ask = agent.ask
+                ask = agent.process.ask
 
                 def changed(request, timeout_s):
                     answer = ask(request, timeout_s)
-                    return {**answer, "governor": "powersave"} if request["do"] == "describe" else answer
+                    return (
+                        {**answer, "host": {**answer["host"], "governor": "powersave"}}
+                        if request["do"] == "describe"
+                        else answer
+                    )
 
-                agent.ask = changed
+                agent.process.ask = changed
             return agent
 
     (found,) = measured(model(), device=Updated())
@@ -391,7 +395,7 @@ def test_where_one_agent_does_not_start_the_others_are_closed(model):
     device = Failing()
     with pytest.raises(DeviceError, match="no more"):
         measured(model("a"), model("b"), device=device)
-    assert device.agents[0]._process.poll() is not None
+    assert device.agents[0].process._process.poll() is not None
 
 
 def test_an_unreachable_device_is_told(model):

@@ -7,11 +7,9 @@ import subprocess
 import sys
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import onnx
 import pytest
 import torch
 
@@ -108,84 +106,6 @@ def budget(tmp_path):
         return path
 
     return write
-
-
-class SimulatedAgent:
-    """Answers as the agent on a device does; how fast each file is, its device says."""
-
-    def __init__(self, device):
-        self.device = device
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        pass
-
-    def ask(self, request, timeout_s):
-        return getattr(self, request["do"])(**{key: value for key, value in request.items() if key != "do"})
-
-    def describe(self):
-        runtime = {"runtime": "onnxruntime", "runtime_version": "1", "provider": "CPUExecutionProvider"}
-        machine = {"machine": self.device.machine, "arch": "x86_64", "os": "linux", "cpu": "simulated"}
-        return {**machine, **runtime, "cores": 2, "python": "3"}
-
-    def exists(self, path):
-        return {"exists": True}
-
-    def cpus(self):
-        return {"cpus": [0, 1], "alike": True}
-
-    def load(self, path, options, **_):
-        self.device.threads.add(options["threads"])
-        self.ms = self.device.latency_ms(Path(path))
-        return {"load_ms": 5.0, "inputs": {}, "provider": "CPUExecutionProvider"}
-
-    def first(self):
-        return {"first_ms": 2.0}
-
-    def warmup(self, **_):
-        return {"samples_ms": [1.0], "latency_ms": self.ms, "state": {"throttle_count": 0}}
-
-    def block(self, seconds, period_s):
-        return {"samples_ms": [self.ms] * 15, "energy_mj": None, "canary_ms": 1.0}
-
-    def finish(self):
-        self.device.finished += 1
-        return {"peak_bytes": None, "state": {"throttle_count": int(self.device.throttled(self.device.finished))}}
-
-
-class SimulatedDevice:
-    """A device of the target x86-cpu of known latencies; `throttled` says at which of its processes it does, from 1."""
-
-    url = "local:"
-
-    def __init__(self, latency_ms, throttled=lambda process: False, machine="simulated"):
-        self.latency_ms, self.throttled, self.machine = latency_ms, throttled, machine
-        self.finished, self.threads = 0, set()
-
-    def put(self, path):
-        return str(path)
-
-    def start(self, runtime):
-        return SimulatedAgent(self)
-
-
-def by_weights(path, *, int8):
-    """Milliseconds in proportion to a file's weights, and in INT8 so many times as in fp32."""
-    graph = onnx.load(path).graph
-    weights = sum(onnx.numpy_helper.to_array(tensor).size for tensor in graph.initializer)
-    return weights / 50_000 * (int8 if any(node.op_type == "QuantizeLinear" for node in graph.node) else 1.0)
-
-
-@pytest.fixture(scope="session")
-def simulated():
-    """Makes simulated devices; their latencies are in proportion to a file's weights if nothing else is said."""
-
-    def make(latency_ms=None, *, int8=1.2, **more):
-        return SimulatedDevice(latency_ms or partial(by_weights, int8=int8), **more)
-
-    return make
 
 
 @pytest.fixture(scope="session")

@@ -4,89 +4,40 @@ import random
 from types import SimpleNamespace
 
 import pytest
+from simulated import INFERENCES
 
 from edgekd import catalog
+from edgekd.devices.agent import protocol
 from edgekd.measuring import session
 from edgekd.pipeline import profile as profiling
 from edgekd.pipeline.check import OnDevice, check
 from edgekd.progress import Silent
 from edgekd.values import Budget, Measuring
 
-DESCRIBED = {
-    "machine": "simulated",
-    "arch": "x86_64",
-    "os": "linux",
-    "cpu": "simulated",
-    "cores": 2,
-    "python": "3",
-    "runtime": "onnxruntime",
-    "runtime_version": "1",
-    "provider": "CPUExecutionProvider",
-}
 
+class Shared:
+    """A machine whose speed wanders by tens of percent, as of one that others use as well.
 
-class Agent:
-    """Answers like a real one: each launch has its own offset, each sample its own noise, and now and then a spike."""
+    Each launch has its own offset, each sample its own noise, and now and then a spike.
+    """
 
-    def __init__(self, latencies, generator, launch_sd, machine):
-        self.latencies, self.generator, self.machine = latencies, generator, machine
-        self.offset = generator.gauss(1, launch_sd)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        pass
-
-    def ask(self, request, timeout_s):
-        return getattr(self, request["do"])(**{k: v for k, v in request.items() if k != "do"})
-
-    def describe(self):
-        return DESCRIBED
-
-    def exists(self, path):
-        return {"exists": True}
-
-    def cpus(self):
-        return {"cpus": [0, 1], "alike": True}
-
-    def load(self, path, **_):
-        self.latency = self.latencies[path.rpartition("/")[2]]
-        return {"load_ms": 5.0, "inputs": {}, "provider": "CPUExecutionProvider"}
-
-    def first(self):
-        return {"first_ms": 2.0}
-
-    def warmup(self, **_):
-        return {"samples_ms": [1.0], "latency_ms": self.latency, "state": {}}
-
-    def block(self, seconds, period_s):
-        self.machine.pass_time(seconds)
-        samples = [self.sample() for _ in range(15)]
-        return {"samples_ms": samples, "energy_mj": None, "canary_ms": self.machine.speed}
-
-    def sample(self):
-        spike = 5 if self.generator.random() < 0.01 else 1
-        return self.latency * self.offset * self.machine.speed * spike * self.generator.lognormvariate(0, 0.02)
-
-    def finish(self):
-        return {"peak_bytes": None, "state": {}}
-
-
-class Device:
-    """A machine whose speed wanders by tens of percent, as on a shared one."""
-
-    url = "local:"
-
-    def __init__(self, latencies, seed, launch_sd=0.002):
-        self.latencies, self.launch_sd, self.speed, self.now = latencies, launch_sd, 1.0, 0.0
+    def __init__(self, seed, launch_sd=0.002):
+        self.launch_sd, self.speed, self.now = launch_sd, 1.0, 0.0
         self.generator = random.Random(seed)
 
-    def put(self, path):
-        return str(path)
+    def launch(self):
+        offset = self.generator.gauss(1, self.launch_sd)
 
-    def start(self, runtime):
-        return Agent(self.latencies, self.generator, self.launch_sd, self)
+        def block(ms, seconds):
+            self.pass_time(seconds)
+            samples = tuple(ms * offset * self.noise() for _ in range(INFERENCES))
+            return protocol.Timed(samples, energy_mj=None, canary_ms=self.speed)
+
+        return block
+
+    def noise(self):
+        spike = 5 if self.generator.random() < 0.01 else 1
+        return self.speed * spike * self.generator.lognormvariate(0, 0.02)
 
     def pass_time(self, seconds):
         self.now += seconds
@@ -95,18 +46,19 @@ class Device:
 
 
 @pytest.fixture
-def verdicts(model, monkeypatch):
+def verdicts(model, monkeypatch, simulated):
     """How many of so many checks end in each status, and at which looks."""
 
-    def count(ratio, max_ratio, checks=60, **device):
+    def count(ratio, max_ratio, checks=60, **how):
         base, other = model("base"), model("other")
         budget = Budget.model_validate({"name": "b", "latency": {"max_ratio": max_ratio}})
         settings = Measuring(launches=5, seconds=0.5, block_seconds=0.1)
         found = []
         for seed in range(checks):
-            simulated = Device({"base.onnx": 1.0, "other.onnx": ratio}, seed, **device)
-            monkeypatch.setattr(profiling, "connect_target", lambda url, target, device=simulated: device)
-            monkeypatch.setattr(session, "time", SimpleNamespace(monotonic=lambda device=simulated: device.now))
+            machine = Shared(seed, **how)
+            device = simulated(lambda path: {"base": 1.0, "other": ratio}[path.stem], timing=machine.launch)
+            monkeypatch.setattr(profiling, "connect_target", lambda url, target, device=device: device)
+            monkeypatch.setattr(session, "time", SimpleNamespace(monotonic=lambda machine=machine: machine.now))
             on_device = OnDevice(catalog.target("x86-cpu"), settings=settings, time_limit_s=30)
             found.append(check(other, budget, baseline=base, on_device=on_device, progress=Silent()).verdict.status)
         return {status: found.count(status) for status in ("pass", "fail", "inconclusive", "invalid")}

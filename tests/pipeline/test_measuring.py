@@ -1,11 +1,15 @@
 """Invalid measurements inside a run: made again, never kept, never read as a number."""
 
+import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from simulated import exactly
 
 from edgekd import catalog
 from edgekd.data.load import load_dataset
+from edgekd.devices.agent.protocol import Timed
 from edgekd.errors import MeasurementError
 from edgekd.measuring.artifact import describe
 from edgekd.measuring.statistics import ratio
@@ -83,32 +87,21 @@ def test_a_device_that_goes_on_throttling_ends_in_4_and_nothing_is_kept(job, sim
     assert len(kept(cooled)) == 1
 
 
-class Drifting:
-    """The simulated device, slower and slower."""
+def drifting():
+    """The device gets slower and slower in each process."""
+    canary_ms = itertools.count(2.0)
 
-    def __init__(self, device):
-        self.device, self.blocks, self.url = device, 0, device.url
+    def timed(ms: float, seconds: float) -> Timed:
+        return replace(exactly(ms, seconds), canary_ms=next(canary_ms))
 
-    def put(self, path):
-        return self.device.put(path)
-
-    def start(self, runtime):
-        agent = self.device.start(runtime)
-        block = agent.block
-
-        def slower(**request):
-            self.blocks += 1
-            return {**block(**request), "canary_ms": 1.0 + self.blocks}
-
-        agent.block = slower
-        return agent
+    return timed
 
 
 def test_a_drift_spoils_milliseconds_but_not_ratios(job, simulated, files):
     longer = ONCE.model_copy(update={"seconds": 0.5})
     with pytest.raises(MeasurementError, match="towards the end"):
-        measured(job(Drifting(simulated(latency_ms)), limit_ms=10.0), files, longer)
-    assert measured(job(Drifting(simulated(latency_ms))), files, longer)
+        measured(job(simulated(latency_ms, timing=drifting), limit_ms=10.0), files, longer)
+    assert measured(job(simulated(latency_ms, timing=drifting)), files, longer)
 
 
 def test_what_was_measured_for_ratios_is_not_taken_for_milliseconds(job, simulated, files):

@@ -11,15 +11,16 @@ import pytest
 from onnx import TensorProto, helper
 
 from edgekd import catalog
+from edgekd.runtimes._base import RUNTIMES
 from edgekd.values import Node
 
 
-@pytest.fixture(params=catalog.names("runtimes"))
+@pytest.fixture(params=catalog.names(RUNTIMES))
 def runtime(request):
     """Each runtime that is installed: a module that is called as its package."""
     if importlib.util.find_spec(request.param) is None:
         pytest.skip(f"{request.param} isn't installed")
-    return catalog.load("runtimes", request.param)
+    return catalog.load(RUNTIMES, request.param)
 
 
 def convolutions(path, count=4, channels=32):

@@ -13,7 +13,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from edgekd.devices._base import AGENT, runtime_file
+from edgekd.devices.agent.protocol import Opening
+from edgekd.devices.connect import connect
 from edgekd.measuring.reference import write_reference
 from edgekd.measuring.statistics import percentile
 from edgekd.worker import Worker
@@ -68,20 +69,18 @@ def main(launches: int = 10, rounds: int = 20, seconds: float = 0.1) -> None:
 def launch(path: str, rounds: int, seconds: float) -> dict[str, list[float]]:
     """The ratios of neighbouring turns in fresh processes."""
     with (
-        Worker([sys.executable, str(AGENT), "--runtime", str(runtime_file("onnxruntime"))]) as agent,
+        connect("local:").start("onnxruntime") as agent,
         Worker([sys.executable, "-c", BARE, path]) as bare,
         Worker([sys.executable, "-c", BARE, path]) as again,
         Worker([sys.executable, "-c", MEAN, path]) as mean,
     ):
-        agent.ask({"do": "describe"}, 60)
-        options = {"threads": 1, "spinning": True}
-        agent.ask({"do": "load", "path": path, "options": options, "feeds": {"batch": 1}}, 60)
-        agent.ask({"do": "warmup", "window_ms": 100, "max_s": 2}, 60)
+        agent.load(Opening(path, {"threads": 1, "spinning": True}))
+        agent.warmup(window_ms=100, max_s=2, period_s=None, first_ms=0)
         found: dict[str, list[float]] = {"agent": [], "mean": [], "bare again": []}
         for _ in range(rounds):
             request = {"seconds": seconds}
             base = percentile(bare.ask(request, 60)["samples_ms"], 50)
-            timed = agent.ask({"do": "block", **request}, 60)["samples_ms"]
+            timed = agent.block(seconds, period_s=None, latency_ms=0).samples_ms
             found["agent"].append(percentile(timed, 50) / base)
             found["mean"].append(mean.ask(request, 60)["mean_ms"] / base)
             found["bare again"].append(percentile(again.ask(request, 60)["samples_ms"], 50) / base)

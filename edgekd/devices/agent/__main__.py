@@ -1,8 +1,9 @@
-"""The agent: opens one artifact on a device, runs it and tells how long it took.
+"""The agent: opens one artifact on a device, runs it and reports how long it took.
 
-Started as `python <this folder> --runtime <a module of edgekd's runtimes>`; answers each JSON object on stdin with
-one on stdout (`edgekd.worker` is the other end). One process is one launch of one artifact. It sends raw samples:
-every statistic is the host's. It runs on the device, with Python ≥ 3.8, the standard library and that runtime only.
+Started as `python <this folder> --runtime <a module of edgekd's runtimes>`; answers each request on stdin with a line
+on stdout, as `protocol` says (`edgekd.devices.client` is the other end). One process is one launch of one artifact. It
+sends raw samples: the host computes every statistic. It runs on the device, with Python ≥ 3.8, the standard library
+and that runtime only.
 """
 
 from __future__ import annotations
@@ -18,14 +19,13 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from edgekd.devices.agent import energy, fitting, host, inputs, state, stored, system
+    from edgekd.devices.agent import energy, fitting, host, inputs, protocol, state, stored, system
 else:  # on a device this folder is all there is
     import energy
     import fitting
     import host
     import inputs
+    import protocol
     import state
     import stored
     import system
@@ -36,51 +36,48 @@ _COLD_INFERENCES = 3  # of a trace, which aren't counted
 
 
 class Agent:
-    """One launch of one artifact; the public methods are the requests that it answers."""
+    """One launch of one artifact; each public method answers the request of its name in `protocol.REQUESTS`."""
 
     def __init__(self, runtime: str) -> None:
         self._runtime_path = runtime
 
-    def describe(self) -> dict[str, Any]:
-        """The fields of `values.Environment`."""
+    def describe(self, _: protocol.Describe) -> protocol.Described:
+        """What the device is, and its runtime, which is imported."""
         self._runtime = _module(self._runtime_path)
-        return {**system.describe(), **self._runtime.describe()}
+        facts = self._runtime.describe()
+        return protocol.Described(system.describe(), protocol.read(protocol.Runtime, facts, "describe()"))
 
-    def exists(self, path: str) -> dict[str, Any]:
+    def exists(self, request: protocol.Exists) -> protocol.Found:
         """Whether there is such a file or folder on the device."""
-        return {"exists": os.path.exists(path)}  # noqa: PTH110 - a Path answers False where it may not look
+        return protocol.Found(os.path.exists(request.path))  # noqa: PTH110 - a Path answers False where it may not look
 
-    def state(self) -> dict[str, Any]:
-        """The fields of `values.State`, and whether the device tells what energy it takes."""
-        return {"state": state.state(), "energy": energy.meter() is not None}
+    def state(self, _: protocol.ReadState) -> protocol.StateRead:
+        """The device's state, and whether it reports the energy that it takes."""
+        return protocol.StateRead(state.state(), energy.meter() is not None)
 
-    def cpus(self) -> dict[str, Any]:
-        """The CPUs that can be asked for as `affinity`, and whether they are all of one kind."""
+    def cpus(self, _: protocol.Cpus) -> protocol.UsableCpus:
+        """The CPUs that can be asked for as `affinity`."""
         return system.cpus()
 
-    def load(
-        self, path: str, options: dict[str, Any], feeds: dict[str, Any], affinity: list[int] | None = None
-    ) -> dict[str, Any]:
-        """Open the artifact: time, inputs with the shapes that will be fed.
-
-        `options` are those of the runtime's `open`; `feeds` says what to feed it: see `_feeds`.
-        """
-        if affinity is not None:
-            _pin(affinity)
+    def load(self, request: protocol.Load) -> protocol.Loaded:
+        """Open the artifact."""
+        opening = request.opening
+        if opening.affinity is not None:
+            _pin(opening.affinity)
         self._mark = system.mark_memory()
         start = time.perf_counter_ns()
-        session = self._runtime.open(path, **options)
+        session = self._runtime.open(opening.path, **opening.options)
         load_ms = (time.perf_counter_ns() - start) / 1e6
         self._run = session.run
-        self._feeds = _feeds(session, feeds)
-        self._made_up = [] if feeds.get("file") else inputs.made_up_integers(session.inputs())
-        shapes = {name: list(values.shape) for name, values in self._feeds.items()}
-        return {"load_ms": load_ms, "inputs": shapes, "provider": session.provider}
+        self._feeds = _feeds(session, opening.feeds)
+        self._made_up = [] if opening.feeds.file else inputs.made_up_integers(session.inputs())
+        shapes = {name: tuple(values.shape) for name, values in self._feeds.items()}
+        return protocol.Loaded(load_ms, shapes, session.provider)
 
-    def first(self) -> dict[str, Any]:
+    def first(self, _: protocol.First) -> protocol.FirstRun:
         """The first inference after loading."""
         try:
-            return {"first_ms": self._timed(0)[0]}
+            return protocol.FirstRun(self._timed(0)[0])
         except Exception as e:  # of the runtime, with no base class of its own
             if self._made_up:
                 fed = f"It was fed random integers as {', '.join(self._made_up)}"
@@ -88,29 +85,29 @@ class Agent:
                 raise fitting.WrongInputsError(str(e), hint) from e
             raise
 
-    def warmup(self, window_ms: float, max_s: float, period_s: float | None = None) -> dict[str, Any]:
+    def warmup(self, request: protocol.Warmup) -> protocol.Warmed:
         """Inferences until they take equally long, or for `max_s` seconds; as often as they will be timed.
 
         The device's state comes after them: a processor that has just begun to work hard has another clock.
         """
-        end = time.monotonic() + max_s
-        window = self._timed(window_ms / 1e3, period_s)
+        end, window_s = time.monotonic() + request.max_s, request.window_ms / 1e3
+        window = self._timed(window_s, request.period_s)
         samples = list(window)
         while time.monotonic() < end:
-            previous, window = median(window), self._timed(window_ms / 1e3, period_s)
+            previous, window = median(window), self._timed(window_s, request.period_s)
             samples += window
             if abs(median(window) - previous) < _STEADY * previous:
                 break
         self._latency_ms = median(window)
-        return {"samples_ms": samples, "latency_ms": self._latency_ms, "state": state.state()}
+        return protocol.Warmed(tuple(samples), self._latency_ms, state.state())
 
-    def block(self, seconds: float, period_s: float | None = None) -> dict[str, Any]:
-        """Timed inferences for `seconds`, or one inference if that takes longer, the energy that they took, and before
-        them the canary.
+    def block(self, request: protocol.Block) -> protocol.Timed:
+        """Timed inferences, the energy that they took, and before them the canary.
 
         Some that aren't timed go before, unless they are so long that cold caches make no difference. With a period,
         one inference starts every so many seconds.
         """
+        seconds, period_s = request.seconds, request.period_s
         canary_ms = state.canary_ms()
         if 2 * self._latency_ms < seconds * 1e3:
             self._timed(_COLD * seconds, period_s)
@@ -119,30 +116,25 @@ class Agent:
             meter.start()
         samples = self._timed(seconds, period_s)
         energy_mj = meter.stop_mj() if meter else None
-        return {"samples_ms": samples, "energy_mj": energy_mj, "canary_ms": canary_ms}
+        return protocol.Timed(tuple(samples), energy_mj, canary_ms)
 
-    def finish(self) -> dict[str, Any]:
+    def finish(self, _: protocol.Finish) -> protocol.Finished:
         """Memory that loading and running took, the device's state after."""
-        return {"peak_bytes": system.peak_bytes(self._mark), "state": state.state()}
+        return protocol.Finished(system.peak_bytes(self._mark), state.state())
 
-    def trace(
-        self,
-        path: str,
-        options: dict[str, Any],
-        feeds: dict[str, Any],
-        seconds: float,
-        affinity: list[int] | None = None,
-    ) -> dict[str, Any]:
-        """How long each node takes, from about `seconds` of inferences: the fields of `values.Trace`."""
-        if affinity is not None:
-            _pin(affinity)
+    def trace(self, request: protocol.Trace) -> protocol.Traced:
+        """How long each node takes."""
+        opening = request.opening
+        if opening.affinity is not None:
+            _pin(opening.affinity)
         with tempfile.TemporaryDirectory() as folder:
-            session = self._runtime.open(path, trace_in=folder, **options)
-            values, count, end = _feeds(session, feeds), 0, time.monotonic() + seconds
+            session = self._runtime.open(opening.path, trace_in=folder, **opening.options)
+            values, count, end = _feeds(session, opening.feeds), 0, time.monotonic() + request.seconds
             while count < _COLD_INFERENCES + 1 or time.monotonic() < end:
                 session.run(values)
                 count += 1
-            return {"inferences": count - _COLD_INFERENCES, "nodes": session.nodes(_COLD_INFERENCES)}
+            timed = count - _COLD_INFERENCES
+            return protocol.read(protocol.Traced, {"inferences": timed, "nodes": session.nodes(_COLD_INFERENCES)})
 
     def _timed(self, seconds: float, period_s: float | None = None) -> list[float]:
         """Milliseconds of each inference, for so long but at least one.
@@ -169,16 +161,14 @@ class Agent:
                     time.sleep((due - stop) / 1e9)
 
 
-def _feeds(session: Any, feeds: Mapping[str, Any]) -> dict[str, Any]:
+def _feeds(session: Any, feeds: protocol.Feeds) -> dict[str, Any]:
     """What the artifact is fed: the values of a file on the device, or random ones of given shapes and batch."""
-    if feeds.get("file"):
-        return stored.file_feeds(session.inputs(), feeds["file"])
-    return inputs.random_feeds(
-        session.inputs(), batch=feeds.get("batch", 1), seed=feeds.get("seed", 0), shapes=feeds.get("shapes")
-    )
+    if feeds.file:
+        return stored.file_feeds(session.inputs(), feeds.file)
+    return inputs.random_feeds(session.inputs(), batch=feeds.batch, seed=feeds.seed, shapes=feeds.shapes)
 
 
-def _pin(cpus: list[int]) -> None:
+def _pin(cpus: tuple[int, ...]) -> None:
     """Run on these CPUs only, with all threads to come."""
     if not hasattr(os, "sched_setaffinity"):
         raise ValueError("this system can't keep a process on given CPUs")
@@ -186,7 +176,7 @@ def _pin(cpus: list[int]) -> None:
         os.sched_setaffinity(0, cpus)
     except OSError as e:
         known = sorted(os.sched_getaffinity(0))
-        raise ValueError(f"it can't run on CPUs {cpus}: {e.strerror}; there are {known}") from e
+        raise ValueError(f"it can't run on CPUs {list(cpus)}: {e.strerror}; there are {known}") from e
 
 
 def _module(path: str) -> Any:
@@ -200,13 +190,12 @@ def _module(path: str) -> Any:
 
 def _answer(agent: Agent, line: str) -> dict[str, Any]:
     try:
-        request = json.loads(line)
-        answer: dict[str, Any] = getattr(agent, request.pop("do"))(**request)
-        return answer
+        request = protocol.read_request(json.loads(line))
+        return protocol.document(getattr(agent, protocol.name_of(request))(request))
     except Exception as e:  # whatever it is, the host must hear of it, and in words
         text = str(e).strip()
-        told = text if isinstance(e, ValueError) and text else f"{type(e).__name__}: {text}"
-        return {"error": told, "hint": getattr(e, "hint", "")}
+        words = text if isinstance(e, ValueError) and text else f"{type(e).__name__}: {text}"
+        return {"error": words, "hint": getattr(e, "hint", "")}
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""How much energy a device takes, where it tells without special rights.
+"""How much energy a device takes, where it reports it without special rights.
 
 Sources: Intel's and AMD's RAPL through Linux's powercap (a counter, readable by root on most systems); on a Jetson the
 INA3221 monitors of the board's rails through hwmon (volts times amperes, sampled).

@@ -1,4 +1,4 @@
-"""What state a device is in at one moment: clocks, temperatures, throttling. Nothing where the system doesn't tell.
+"""The state of a device at one moment: clocks, temperatures, throttling. Nothing where the system does not report it.
 
 Sources: Linux's sysfs (cpufreq, thermal, thermal_throttle); on a Raspberry Pi the firmware's `get_throttled` bits; on a
 Jetson the over-current counters of the driver `soctherm_oc`.
@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edgekd.devices.agent import sysfs
+    from edgekd.devices.agent import protocol, sysfs
 else:  # on a device this folder is all there is
+    import protocol
     import sysfs
 
 _CANARY_S = 0.002
@@ -24,16 +25,16 @@ _CANARY_WORK = bytes(16_384)
 _PI = ("under-voltage", "the CPU's clock capped", "throttled", "the soft temperature limit")
 
 
-def state() -> dict[str, object]:
-    """The fields of `values.State`."""
-    return {
-        "clocks_mhz": clocks_mhz(),
-        "clock_limit_mhz": clock_limit_mhz(),
-        "governor": governor(),
-        "temperatures_c": temperatures_c(),
-        "throttle_count": throttle_count(),
-        "throttled_by": throttled_by(),
-    }
+def state() -> protocol.State:
+    """The device's state now."""
+    return protocol.State(
+        clocks_mhz=tuple(clocks_mhz()),
+        clock_limit_mhz=clock_limit_mhz(),
+        governor=governor(),
+        temperatures_c=temperatures_c(),
+        throttle_count=throttle_count(),
+        throttled_by=tuple(throttled_by()),
+    )
 
 
 def clocks_mhz() -> list[float]:

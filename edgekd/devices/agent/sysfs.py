@@ -1,4 +1,4 @@
-"""Reads the small text files in which Linux tells about itself."""
+"""Reads the small text files in which Linux reports its state."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ SYS = Path("/sys")
 
 
 def text(file: Path) -> str:
-    """What stands in the file; "" if it can't be read."""
+    """The text of the file; "" if it can't be read."""
     try:
         return file.read_text(errors="replace").strip("\0\n ")
     except OSError:

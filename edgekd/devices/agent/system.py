@@ -1,4 +1,4 @@
-"""What a device is, and the memory that a process takes. None where the system doesn't tell."""
+"""What a device is, and the memory that a process takes. None where the system does not report it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edgekd.devices.agent import state, sysfs
+    from edgekd.devices.agent import protocol, state, sysfs
 else:  # on a device this folder is all there is
+    import protocol
     import state
     import sysfs
 
@@ -39,22 +40,22 @@ _FEATURES = {
 }
 
 
-def describe() -> dict[str, object]:
-    """The fields of `values.Environment` that don't depend on the runtime."""
+def describe() -> protocol.Host:
+    """What the device is."""
     machine = platform.machine().lower()
-    return {
-        # told apart, not told: a measurement may be published
-        "machine": hashlib.sha256(_identity().encode()).hexdigest()[:12],
-        "arch": _ARCHITECTURES.get(machine, machine),
-        "os": "android" if "ANDROID_ROOT" in os.environ else platform.system().lower(),
-        "os_version": platform.release(),
-        "cpu": _cpu() or platform.processor() or "unknown",
-        "cpu_features": cpu_features(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
-        "memory_bytes": _kilobytes("/proc/meminfo", "MemTotal"),
-        "governor": state.governor(),
-        "python": platform.python_version(),
-    }
+    return protocol.Host(
+        # a hash, not the serial number: a measurement may be published
+        machine=hashlib.sha256(_identity().encode()).hexdigest()[:12],
+        arch=_ARCHITECTURES.get(machine, machine),
+        os="android" if "ANDROID_ROOT" in os.environ else platform.system().lower(),
+        os_version=platform.release(),
+        cpu=_cpu() or platform.processor() or "unknown",
+        cpu_features=tuple(cpu_features()),
+        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        memory_bytes=_kilobytes("/proc/meminfo", "MemTotal"),
+        governor=state.governor(),
+        python=platform.python_version(),
+    )
 
 
 def mark_memory() -> int | None:
@@ -65,12 +66,12 @@ def mark_memory() -> int | None:
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:
-        return None  # with the old high-water mark, an increase can't be told
+        return None  # with the old high-water mark, an increase isn't known
     return _kilobytes("/proc/self/status", "VmRSS")
 
 
 def available_bytes() -> int | None:
-    """The memory that can still be taken; None if the system doesn't tell."""
+    """The memory that can still be taken; None if the system does not report it."""
     return _kilobytes("/proc/meminfo", "MemAvailable")
 
 
@@ -106,14 +107,14 @@ def _cpu() -> str | None:
     return sysfs.text(Path("/proc/device-tree/model")) or None
 
 
-def cpus() -> dict[str, object]:
-    """The CPUs that this process may run on, and whether they are all of one kind, as far as the system tells."""
+def cpus() -> protocol.UsableCpus:
+    """The CPUs that this process may run on, and whether they are all of one kind, as far as the system reports it."""
     if not hasattr(os, "sched_getaffinity"):
-        return {"cpus": [], "alike": False}
+        return protocol.UsableCpus((), alike=False)
     usable = sorted(os.sched_getaffinity(0))
     folders = [sysfs.SYS / "devices/system/cpu" / f"cpu{cpu}" for cpu in usable]
     kinds = {(sysfs.text(f / "cpufreq/cpuinfo_max_freq"), sysfs.text(f / "cpu_capacity")) for f in folders}
-    return {"cpus": usable, "alike": len(kinds) == 1}
+    return protocol.UsableCpus(tuple(usable), alike=len(kinds) == 1)
 
 
 def cpu_features() -> list[str]:

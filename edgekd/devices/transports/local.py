@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgekd.devices._base import AGENT, runtime_file, start_agent
+from edgekd.devices.client import Agent
 from edgekd.files import require_utf8
 from edgekd.visible import visible
-from edgekd.worker import Worker
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Local:
         require_utf8("a runtime can't open it", there)
         return there
 
-    def start(self, runtime: str) -> Worker:
+    def start(self, runtime: str) -> Agent:
         """A fresh agent process with that runtime, ready for requests."""
         return start_agent([self.python, str(AGENT), "--runtime", str(runtime_file(runtime))], self.url)
 

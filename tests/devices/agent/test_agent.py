@@ -6,11 +6,13 @@ from pathlib import Path
 
 import inputs
 import numpy as np
+import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
 from edgekd.devices._base import AGENT, runtime_file
-from edgekd.values import Environment, Trace
+from edgekd.devices.agent.protocol import Feeds, Opening, Runtime
+from edgekd.devices.client import Agent
 from edgekd.worker import Worker, WorkerError
 
 pytestmark = pytest.mark.alone
@@ -21,7 +23,7 @@ formats = ("any",)
 def describe():
     os.write(1, b"a native library says hello\\n")
     print("and so does Python")
-    return {"runtime": "prints", "runtime_version": "1", "provider": "none"}
+    return {"version": "1", "provider": "none"}
 class open:
     provider = "none"
     def __init__(self, path, *, threads, spinning):
@@ -39,47 +41,63 @@ COUNTED = """def run(self, feeds):
             file.write(".")"""
 
 
+OPTIONS = {"threads": 1, "spinning": True}
+
+
+def started(runtime=None, folder=AGENT):
+    """An agent with a runtime, the one of ONNX if none is given."""
+    agent = Agent(
+        Worker([sys.executable, str(folder), "--runtime", str(runtime or runtime_file("onnxruntime"))]), "here"
+    )
+    agent.describe(60)
+    return agent
+
+
 @pytest.fixture
 def agent():
-    with Worker([sys.executable, str(AGENT), "--runtime", str(runtime_file("onnxruntime"))]) as worker:
-        worker.ask({"do": "describe"}, 60)
-        yield worker
+    with started() as agent:
+        yield agent
 
 
-def load(agent, path, **changes):
-    feeds = {"batch": 1, "seed": 0} | changes
-    options = {"threads": 1, "spinning": True}
-    return agent.ask({"do": "load", "path": str(path), "options": options, "feeds": feeds}, 60)
+def load(agent, path, **feeds):
+    return agent.load(Opening(str(path), OPTIONS, Feeds(**feeds)))
+
+
+def warmup(agent, max_s, window_ms=1, period_s=None):
+    return agent.warmup(window_ms, max_s, period_s, first_ms=0)
+
+
+def block(agent, seconds, period_s=None):
+    return agent.block(seconds, period_s, latency_ms=0).samples_ms
 
 
 def test_it_describes_the_device(agent):
-    environment = Environment(**agent.ask({"do": "describe"}, 60))
-    assert environment.arch in ("x86_64", "aarch64")
-    assert environment.os == "linux"
-    assert environment.cores >= 1
-    assert environment.memory_bytes > 10**8
-    assert environment.python == ".".join(map(str, sys.version_info[:3]))
-    assert environment.runtime == "onnxruntime"
+    described = agent.describe()
+    host = described.host
+    assert host.arch in ("x86_64", "aarch64")
+    assert host.os == "linux"
+    assert host.cores >= 1
+    assert host.memory_bytes > 10**8
+    assert host.python == ".".join(map(str, sys.version_info[:3]))
+    assert described.runtime == Runtime(onnxruntime.__version__, "CPUExecutionProvider")
 
 
 def test_it_knows_which_paths_exist(agent, tmp_path):
-    assert agent.ask({"do": "exists", "path": str(tmp_path)}, 60) == {"exists": True}
-    assert agent.ask({"do": "exists", "path": str(tmp_path / "no")}, 60) == {"exists": False}
+    assert agent.exists(str(tmp_path))
+    assert not agent.exists(str(tmp_path / "no"))
 
 
 def test_one_launch_from_loading_to_the_end(agent, model):
     loaded = load(agent, model(), batch=2)
-    assert loaded["inputs"] == {"image": [2, 3, 8, 8]}
-    assert loaded["load_ms"] > 0
-    assert agent.ask({"do": "first"}, 60)["first_ms"] > 0
-    warm = agent.ask({"do": "warmup", "window_ms": 5, "max_s": 0.2}, 60)
-    assert len(warm["samples_ms"]) >= 2
-    samples = agent.ask({"do": "block", "seconds": 0.1}, 60)["samples_ms"]
+    assert loaded.inputs == {"image": (2, 3, 8, 8)}
+    assert loaded.load_ms > 0
+    assert agent.first().first_ms > 0
+    assert len(warmup(agent, 0.2, window_ms=5).samples_ms) >= 2
+    samples = block(agent, 0.1)
     # they fill the block: little is lost between them, though a busy machine may take some
     assert 40 < sum(samples) < 100 + max(samples)
     assert min(samples) > 0
-    state = agent.ask({"do": "finish"}, 60)
-    assert 0 < state["peak_bytes"] < 200_000_000
+    assert 0 < agent.finish().peak_bytes < 200_000_000
 
 
 def test_peak_memory_is_what_loading_and_running_add(agent, tmp_path):
@@ -93,9 +111,9 @@ def test_peak_memory_is_what_loading_and_running_add(agent, tmp_path):
     path = tmp_path / "large.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
     load(agent, path)
-    agent.ask({"do": "first"}, 60)
+    agent.first()
     # the weights and an output as large, perhaps with a copy of the file while it is parsed
-    assert 24_000_000 <= agent.ask({"do": "finish"}, 60)["peak_bytes"] < 90_000_000
+    assert 24_000_000 <= agent.finish().peak_bytes < 90_000_000
 
 
 def test_memory_used_before_loading_does_not_count():
@@ -115,12 +133,11 @@ def test_a_turn_begins_untimed_unless_inferences_are_too_long_for_it(tmp_path, b
     runtime = tmp_path / "sleeps.py"
     counting = PRINTS.replace("0.05 if self.count == 1 else 0.002", "0.06").replace("def run(self, feeds):", COUNTED)
     runtime.write_text(counting)
-    with Worker([sys.executable, str(AGENT), "--runtime", str(runtime)]) as agent:
-        agent.ask({"do": "describe"}, 60)
+    with started(runtime) as agent:
         load(agent, str(tmp_path / "runs"))
-        assert agent.ask({"do": "warmup", "window_ms": 1, "max_s": 0}, 60)["latency_ms"] >= 50
+        assert warmup(agent, 0).latency_ms >= 50
         before = len((tmp_path / "runs").read_text())
-        samples = agent.ask({"do": "block", "seconds": block_s}, 60)["samples_ms"]
+        samples = block(agent, block_s)
         assert len((tmp_path / "runs").read_text()) - before == len(samples) + untimed
 
 
@@ -129,39 +146,44 @@ def test_warm_up_ends_at_the_time_limit_or_when_windows_agree(tmp_path):
     runtime.write_text(
         PRINTS.replace("time.sleep(0.05 if self.count == 1 else 0.002)", "time.sleep(0.002 * 2**self.count)")
     )
-    with Worker([sys.executable, str(AGENT), "--runtime", str(runtime)]) as agent:
-        agent.ask({"do": "describe"}, 60)
+    with started(runtime) as agent:
         load(agent, "any")
-        samples = agent.ask({"do": "warmup", "window_ms": 1, "max_s": 0.1}, 60)["samples_ms"]
+        samples = warmup(agent, 0.1).samples_ms
     # each run takes twice as long as the last: it never settles
     assert sum(samples) >= 100
     assert sum(samples[:-1]) < 100
     runtime.write_text(PRINTS.replace("0.05 if self.count == 1 else 0.002", "0.1"))
-    with Worker([sys.executable, str(AGENT), "--runtime", str(runtime)]) as agent:
-        agent.ask({"do": "describe"}, 60)
+    with started(runtime) as agent:
         load(agent, "any")
-        samples = agent.ask({"do": "warmup", "window_ms": 1, "max_s": 20}, 60)["samples_ms"]
+        samples = warmup(agent, 20).samples_ms
     assert 2 <= len(samples) <= 20
 
 
 def test_what_a_native_library_prints_does_not_garble_the_answers(tmp_path):
     runtime = tmp_path / "prints.py"
     runtime.write_text(PRINTS)
-    with Worker([sys.executable, str(AGENT), "--runtime", str(runtime)]) as agent:
-        assert agent.ask({"do": "describe"}, 60)["runtime"] == "prints"
+    with started(runtime) as agent:
+        assert agent.describe().runtime.version == "1"
         load(agent, "any")
-        assert agent.ask({"do": "first"}, 60)["first_ms"] >= 50
+        assert agent.first().first_ms >= 50
 
 
 @pytest.mark.parametrize(
     ("request_", "says"),
-    [({"do": "dance"}, "dance"), ({"do": "exists"}, "path"), ({"to": "describe"}, "do")],
+    [
+        ({"do": "dance"}, "'dance'"),
+        ({"do": "exists"}, "path is missing"),
+        ({"do": "exists", "path": 7}, "path is 7, not a text"),
+        ({"do": "exists", "path": "/", "at": "once"}, "at is no field of Exists"),
+        ({"to": "describe"}, "'do' is one of describe, exists"),
+        (["describe"], "no request"),
+    ],
 )
 def test_a_wrong_request_is_answered_and_the_agent_lives(agent, request_, says):
     with pytest.raises(WorkerError, match=says) as e:
-        agent.ask(request_, 60)
+        agent.process.ask(request_, 60)
     assert e.value.kind == "error"
-    assert agent.ask({"do": "exists", "path": "/"}, 60) == {"exists": True}
+    assert agent.exists("/")
 
 
 def test_free_axes_beyond_the_first_and_texts_are_told(agent, model, one_node):
@@ -175,35 +197,32 @@ def test_free_axes_beyond_the_first_and_texts_are_told(agent, model, one_node):
 def test_a_paced_loop_starts_as_often_as_asked_and_counts_waiting_in_a_queue(tmp_path):
     runtime = tmp_path / "sleeps.py"
     runtime.write_text(PRINTS.replace("0.05 if self.count == 1 else 0.002", "0.004"))
-    with Worker([sys.executable, str(AGENT), "--runtime", str(runtime)]) as agent:
-        agent.ask({"do": "describe"}, 60)
+    with started(runtime) as agent:
         load(agent, "any")
-        agent.ask({"do": "warmup", "window_ms": 1, "max_s": 0, "period_s": 0.02}, 60)
-        paced = agent.ask({"do": "block", "seconds": 0.3, "period_s": 0.02}, 60)["samples_ms"]
-        closed = agent.ask({"do": "block", "seconds": 0.3}, 60)["samples_ms"]
-        late = agent.ask({"do": "block", "seconds": 0.1, "period_s": 0.001}, 60)["samples_ms"]
+        warmup(agent, 0, period_s=0.02)
+        paced = block(agent, 0.3, 0.02)
+        closed = block(agent, 0.3)
+        late = block(agent, 0.1, 0.001)
     assert 10 <= len(paced) <= 17
     assert len(closed) > 3 * len(paced)
     assert sorted(paced)[len(paced) // 2] < 15  # the pause isn't counted
     # each waits for all before it, 3 ms longer than the last one did
-    assert late == sorted(late)
+    assert list(late) == sorted(late)
     assert late[-1] > 40
 
 
 def test_affinity_holds_for_the_process_and_unknown_cpus_are_told(agent, model):
     import os
 
-    request = {"do": "load", "path": str(model()), "options": {"threads": 1, "spinning": True}, "feeds": {}}
-    first = min(os.sched_getaffinity(0))
-    agent.ask({**request, "affinity": [first]}, 60)
-    assert os.sched_getaffinity(agent._process.pid) == {first}
+    path, first = str(model()), min(os.sched_getaffinity(0))
+    agent.load(Opening(path, OPTIONS, affinity=(first,)))
+    assert os.sched_getaffinity(agent.process.pid) == {first}
     with pytest.raises(WorkerError, match=r"can't run on CPUs \[9999\]"):
-        agent.ask({**request, "affinity": [9999]}, 60)
+        agent.load(Opening(path, OPTIONS, affinity=(9999,)))
 
 
 def test_every_node_is_timed_where_it_ran(agent, model):
-    request = {"do": "trace", "path": str(model(layers=3)), "options": {"threads": 1, "spinning": True}}
-    trace = Trace(**agent.ask({**request, "feeds": {}, "seconds": 0.1}, 60))
+    trace = agent.trace(Opening(str(model(layers=3)), OPTIONS), seconds=0.1)
     assert trace.inferences >= 1
     assert {node.provider for node in trace.nodes} == {"CPUExecutionProvider"}
     assert sum("Conv" in node.op for node in trace.nodes) == 3
@@ -224,7 +243,7 @@ def test_every_node_is_timed_where_it_ran(agent, model):
 def test_open_axes_are_given(agent, model, shapes, says):
     path = model(axis="height")
     if says is None:
-        assert load(agent, path, shapes=shapes)["inputs"] == {"image": [2, 3, 9, 8]}
+        assert load(agent, path, shapes=shapes).inputs == {"image": (2, 3, 9, 8)}
     else:
         with pytest.raises(WorkerError, match=says):
             load(agent, path, shapes=shapes)
@@ -247,7 +266,7 @@ def test_a_file_feeds_the_model(agent, model, tmp_path, arrays, says):
     np.savez(tmp_path / "inputs.npz", **arrays)
     path = str(tmp_path / "inputs.npz")
     if says is None:
-        assert load(agent, model(), file=path)["inputs"] == {"image": [2, 3, 8, 8]}
+        assert load(agent, model(), file=path).inputs == {"image": (2, 3, 8, 8)}
     else:
         with pytest.raises(WorkerError, match=says):
             load(agent, model(), file=path)
@@ -263,10 +282,10 @@ def test_texts_and_no_inputs_at_all_run(agent, one_node, tmp_path):
     words = helper.make_tensor_value_info("words", TensorProto.STRING, [2])
     np.savez(tmp_path / "words.npz", words=np.array(["a", "bc"]))
     load(agent, one_node("text", "Identity", [words]), file=str(tmp_path / "words.npz"))
-    assert agent.ask({"do": "first"}, 60)["first_ms"] >= 0
+    assert agent.first().first_ms >= 0
     constant = one_node("constant", "Constant", [], value_float=1.0)
-    assert load(agent, constant)["inputs"] == {}
-    assert agent.ask({"do": "first"}, 60)["first_ms"] >= 0
+    assert load(agent, constant).inputs == {}
+    assert agent.first().first_ms >= 0
 
 
 def test_inputs_fit_the_model_and_are_the_same_for_the_same_seed():
@@ -306,6 +325,5 @@ def test_it_stands_alone(tmp_path, model):
     there = tmp_path / "there"
     shutil.copytree(AGENT, there / "agent", ignore=shutil.ignore_patterns("__pycache__"))
     runtime = shutil.copy(runtime_file("onnxruntime"), there)
-    with Worker([sys.executable, str(there / "agent"), "--runtime", runtime]) as agent:
-        agent.ask({"do": "describe"}, 60)
-        assert load(agent, Path(model()))["load_ms"] > 0
+    with started(runtime, there / "agent") as agent:
+        assert load(agent, Path(model())).load_ms > 0

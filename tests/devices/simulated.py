@@ -1,0 +1,131 @@
+"""A device of the target x86-cpu whose latencies are known: what is measured on it takes no time.
+
+Requests and answers go through the same checks as a real agent's. `simulated` (tests/conftest.py) makes them.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from edgekd.devices.agent import protocol
+from edgekd.devices.client import Agent
+
+INFERENCES = 15
+"""Of each block."""
+
+Timing = Callable[[float, float], protocol.Timed]
+"""From an artifact's true milliseconds and the seconds of a block to what is reported of the block."""
+
+
+def exactly(ms: float, seconds: float) -> protocol.Timed:
+    """Every inference takes what it should."""
+    return protocol.Timed((ms,) * INFERENCES, energy_mj=None, canary_ms=1.0)
+
+
+def by_weights(path: Path, *, int8: float = 1.2) -> float:
+    """Milliseconds in proportion to a file's weights, and in INT8 so many times as in fp32."""
+    graph = onnx.load(path).graph
+    weights = sum(onnx.numpy_helper.to_array(tensor).size for tensor in graph.initializer)
+    return weights / 50_000 * (int8 if any(node.op_type == "QuantizeLinear" for node in graph.node) else 1.0)
+
+
+class SimulatedDevice:
+    """See above.
+
+    Args:
+        latency_ms: of each file.
+        throttled: whether the device has throttled at the end of its n-th process, from 1.
+        machine: tells it apart from others.
+        timing: called for each process: how it times blocks.
+    """
+
+    url = "local:"
+
+    def __init__(
+        self,
+        latency_ms: Callable[[Path], float] = by_weights,
+        *,
+        throttled: Callable[[int], bool] = lambda process: False,
+        machine: str = "simulated",
+        timing: Callable[[], Timing] = lambda: exactly,
+    ) -> None:
+        self.latency_ms, self.throttled, self.machine, self.timing = latency_ms, throttled, machine, timing
+        self.finished = 0
+        self.threads: set[int] = set()
+
+    def put(self, path: Path) -> str:
+        return str(path)
+
+    def start(self, runtime: str) -> Agent:
+        return Agent(SimulatedProcess(self), self.url)
+
+    @property
+    def host(self) -> protocol.Host:
+        return protocol.Host(
+            machine=self.machine,
+            arch="x86_64",
+            os="linux",
+            os_version="1",
+            cpu="simulated",
+            cpu_features=(),
+            cores=2,
+            memory_bytes=None,
+            governor=None,
+            python="3",
+        )
+
+    def state(self, throttle_count: int = 0) -> protocol.State:
+        return protocol.State((), None, None, {}, throttle_count, ())
+
+
+class SimulatedProcess:
+    """Answers the requests of `agent.protocol` for its device."""
+
+    def __init__(self, device: SimulatedDevice) -> None:
+        self.device = device
+        self.timing = device.timing()
+
+    def ask(self, request: Any, timeout_s: float) -> dict[str, Any]:
+        sent = protocol.read_request(json.loads(json.dumps(request)))
+        answer = getattr(self, protocol.name_of(sent))(sent)
+        return json.loads(json.dumps(protocol.document(answer)))
+
+    def close(self) -> None:
+        pass
+
+    def describe(self, _: protocol.Describe) -> protocol.Described:
+        return protocol.Described(self.device.host, protocol.Runtime("1", "CPUExecutionProvider"))
+
+    def exists(self, _: protocol.Exists) -> protocol.Found:
+        return protocol.Found(True)
+
+    def state(self, _: protocol.ReadState) -> protocol.StateRead:
+        return protocol.StateRead(self.device.state(), energy=False)
+
+    def cpus(self, _: protocol.Cpus) -> protocol.UsableCpus:
+        return protocol.UsableCpus((0, 1), alike=True)
+
+    def load(self, request: protocol.Load) -> protocol.Loaded:
+        self.device.threads.add(request.opening.options["threads"])
+        self.ms = self.device.latency_ms(Path(request.opening.path))
+        return protocol.Loaded(5.0, {}, "CPUExecutionProvider")
+
+    def first(self, _: protocol.First) -> protocol.FirstRun:
+        return protocol.FirstRun(2.0)
+
+    def warmup(self, _: protocol.Warmup) -> protocol.Warmed:
+        return protocol.Warmed((1.0,), self.ms, self.device.state())
+
+    def block(self, request: protocol.Block) -> protocol.Timed:
+        return self.timing(self.ms, request.seconds)
+
+    def finish(self, _: protocol.Finish) -> protocol.Finished:
+        self.device.finished += 1
+        return protocol.Finished(None, self.device.state(int(self.device.throttled(self.device.finished))))
+
+    def trace(self, request: protocol.Trace) -> protocol.Traced:
+        node = protocol.Node("all", "Conv", "CPUExecutionProvider", self.device.latency_ms(Path(request.opening.path)))
+        return protocol.Traced(1, (node,))
