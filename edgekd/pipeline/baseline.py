@@ -8,8 +8,8 @@ from edgekd.deploy.writers._base import WRITERS
 from edgekd.errors import EdgekdError, UnsupportedModelError
 from edgekd.pipeline.job import Job
 from edgekd.pipeline.ladder import ladder, runtimes
-from edgekd.pipeline.net import Net
 from edgekd.values import Artifact
+from edgekd.values.network import Network
 from edgekd.values.result import Ladder, Rung
 
 
@@ -31,20 +31,20 @@ class Baseline:
         return frozenset(rung.artifact.precision for rung in self.ladder.rungs)
 
 
-def baseline(net: Net) -> Baseline:
+def baseline(job: Job, network: Network) -> Baseline:
     """The files of the original network.
 
     Raises:
         UnsupportedModelError: the reference failed its check, so that nothing could be compared with it.
     """
-    found, folder = ladder(net, "baseline")
-    precision = net.job.target.reference.precision
+    found, folder = ladder(job, network, "baseline")
+    precision = job.target.reference.precision
     reference = found.of(precision)
     if reference is None:
         why = "; ".join(gone.why for gone in found.dropped if gone.name == f"baseline-{precision}")
         what = f"baseline-{precision}, which all drops and ratios refer to, didn't pass its check: {why}"
         raise UnsupportedModelError(what, _HINT)
-    net.job.progress.note(f"reference: {reference.artifact.name}")
+    job.progress.note(f"reference: {reference.artifact.name}")
     return Baseline(found, folder, reference)
 
 

@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgekd import files
 from edgekd.deploy.outputs import sample_images
 from edgekd.errors import NoDeviceError, UnsupportedModelError
 from edgekd.measuring.statistics import percentile, samples_ms
@@ -13,9 +12,10 @@ from edgekd.pipeline.job import Job, made_with
 from edgekd.pipeline.ladder import Written, write_rungs, written_for
 from edgekd.pipeline.measuring import QUICK, measured
 from edgekd.pruning.pruner import Pruner
-from edgekd.values import Artifact, Value
+from edgekd.values import Architecture, Artifact, Cost, Value
+from edgekd.values.network import Network
 from edgekd.values.result import Dropped
-from edgekd.zoo.definition import Definition, load_pruned
+from edgekd.zoo import networks
 
 _CALIBRATION_IMAGES = 32
 """Ranges that are only roughly right don't change which integer kernels run."""
@@ -32,12 +32,15 @@ class Shortened(Value):
     """By the block's name."""
 
 
-def savings_ms(job: Job, pruner: Callable[[], Pruner], network: Mapping[str, Any]) -> dict[str, float]:
+def savings_ms(
+    job: Job, architecture: Architecture, pruner: Callable[[], Pruner], network: Mapping[str, Any]
+) -> dict[str, float]:
     """The milliseconds that the network saves without each block that can go, by the block's name: differences of
     medians within a session, in the target's reference precision.
 
     Args:
         job: says which target and device, and what is known already.
+        architecture: of the network.
         pruner: starts the process that takes blocks out of the network, with the method `layerwise`.
         network: what the stored results are found by; JSON-able.
 
@@ -54,7 +57,7 @@ def savings_ms(job: Job, pruner: Callable[[], Pruner], network: Mapping[str, Any
         "calibration": [job.images, _CALIBRATION_IMAGES],
         "made with": made_with(),
     }
-    found, folder, _ = job.run.stage("blocks", inputs, Shortened, lambda to: _write(job, pruner(), to))
+    found, folder, _ = job.run.stage("blocks", inputs, Shortened, lambda to: _write(job, architecture, pruner(), to))
     names, saved = list(found.without), {}
     for first in range(0, len(names), _AT_ONCE):
         now = names[first : first + _AT_ONCE]
@@ -70,15 +73,21 @@ def _medians_ms(job: Job, artifacts: Sequence[Artifact], folder: Path) -> list[f
     return [percentile(samples_ms(measurement), 50) for measurement in measurements]
 
 
-def _write(job: Job, pruner: Pruner, folder: Path) -> Shortened:
+def _write(job: Job, architecture: Architecture, pruner: Pruner, folder: Path) -> Shortened:
     calibration = sample_images(job.data.train, _CALIBRATION_IMAGES)
 
     def without(block: str, ratio: float) -> Artifact:
         name = f"without-{block}" if block else "whole"
         with tempfile.TemporaryDirectory(dir=folder) as at:
             pruned = pruner.prune(ratio, Path(at), options={"remove": block})
-            model = load_pruned(Definition.read(pruned.structure), pruned.weights).eval()
-            rungs = write_rungs(job, name, model, folder, calibration=calibration, sha256=files.sha256(pruned.weights))
+            network = Network(
+                architecture=architecture,
+                definition=networks.file_of(pruned.structure),
+                weights=networks.file_of(pruned.weights),
+                cost=Cost(parameters=pruned.parameters, nonzero=pruned.nonzero, macs=pruned.macs),
+                origin="pruned",
+            )
+            rungs = write_rungs(job, name, network, folder, calibration=calibration)
             return _reference(job, list(rungs))
 
     whole = without("", 0.0)

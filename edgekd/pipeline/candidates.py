@@ -10,9 +10,9 @@ from edgekd.pipeline.baseline import Baseline
 from edgekd.pipeline.job import Job, made_with
 from edgekd.pipeline.ladder import Written, write_rungs, written_for
 from edgekd.pipeline.measuring import QUICK, measured
-from edgekd.pipeline.net import Net
-from edgekd.pipeline.students import Student, Students
+from edgekd.pipeline.students import Students
 from edgekd.values import Artifact, Budget, Measurement, Value
+from edgekd.values.network import Network
 from edgekd.values.result import Candidate, Rung, RungLatency
 
 CLOSER = {**QUICK, "launches": 9}
@@ -32,18 +32,18 @@ def candidate(job: Job, made: Students, pruned: float, baseline: Baseline) -> Ca
     """The student of one ratio with its latency in every precision in which the original passed its check; the unpruned
     one is the original itself.
     """
-    student, folder = made.at(pruned)
-    job.progress.stage("plan", f"measuring it pruned by {pruned:.0%}: {student.parameters:,} parameters")
+    network = made.at(pruned)
+    job.progress.stage("plan", f"measuring it pruned by {pruned:.0%}: {network.cost.parameters:,} parameters")
     reference = baseline.reference
     if pruned:
-        sketch, where = _sketch(job, student, folder)
+        sketch, where = _sketch(job, network, pruned)
         files = [(a, where / a.file) for a in sketch.artifacts if a.precision in baseline.precisions]
         usable = [True] * len(files)  # what it will lose isn't known before it has learned
     else:
         others = [rung for rung in baseline.ladder.rungs if rung != reference]
         files = [baseline.placed(rung) for rung in others]
         usable = [keeps_accuracy(job.budget, reference, rung) for rung in others]
-    found = Candidate(ratio=pruned, parameters=student.parameters, macs=student.macs)
+    found = Candidate(ratio=pruned, parameters=network.cost.parameters, macs=network.cost.macs)
     for how in (QUICK, CLOSER):
         rungs = _rungs(job, [baseline.placed(reference), *files], [True, *usable], how)
         # unpruned, the reference is one of the network's own rungs
@@ -64,19 +64,18 @@ def _rungs(
     )
 
 
-def _sketch(job: Job, student: Student, folder: Path) -> tuple[Sketch, Path]:
-    net = Net(job, folder / student.weights, student.sha256, folder / student.structure)
-    name = f"pruned-{student.ratio:g}"
+def _sketch(job: Job, network: Network, pruned: float) -> tuple[Sketch, Path]:
+    name = f"pruned-{pruned:g}"
 
     def build(to: Path) -> Sketch:
         calibration = sample_images(job.data.train, _CALIBRATION_IMAGES)
-        written = write_rungs(job, name, net.module(), to, calibration=calibration, sha256=student.sha256)
+        written = write_rungs(job, name, network, to, calibration=calibration)
         return Sketch(artifacts=tuple(rung.artifact for rung in written if isinstance(rung, Written)))
 
     inputs = {
-        "student": net.key,
+        "student": network.key(),
         "name": name,
-        "model": job.recipe.model,
+        "model": network.architecture.model,
         "target": written_for(job),
         "calibration": [job.images, _CALIBRATION_IMAGES],
         "made with": made_with(),

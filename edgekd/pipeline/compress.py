@@ -21,11 +21,10 @@ from edgekd.pipeline.learn import Lessons
 from edgekd.pipeline.line import fresh, require_losses, walk
 from edgekd.pipeline.measuring import device_of_target
 from edgekd.pipeline.mirrored import with_flip_decided
-from edgekd.pipeline.net import Net
 from edgekd.pipeline.planning import learns_unpruned, planned, planned_again, require_plan
 from edgekd.pipeline.prunable import require_prunable
 from edgekd.pipeline.students import Students
-from edgekd.pipeline.teacher import lessons, teacher
+from edgekd.pipeline.teacher import Teacher, lessons, teacher
 from edgekd.pipeline.wanted import believed, states_normalisation, wanted
 from edgekd.progress import Progress, Silent
 from edgekd.recipe import settle
@@ -33,7 +32,8 @@ from edgekd.store import Store, cache_folder
 from edgekd.training import processes
 from edgekd.training.trackers._base import TRACKERS
 from edgekd.values import Budget, Data, Recipe, Target
-from edgekd.values.result import Network, Plan, Result
+from edgekd.values.network import Network
+from edgekd.values.result import Plan, Result
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,6 @@ class Original:
     """The teacher with its exports, and what students learn from."""
 
     network: Network
-    weights: Path
     baseline: Baseline
     lessons: Lessons
 
@@ -89,11 +88,11 @@ def compress(
                 normalisation_stated=states_normalisation(recipe.data),
                 track=track,
             )
-            job, network, weights, finished = _compressed(job)
+            job, original, finished = _compressed(job)
             if not crew.leads:
                 return None
             with crew.alone():
-                return conclude(job, network, weights, finished, time.monotonic() - started)
+                return conclude(job, original, finished, time.monotonic() - started)
 
 
 def _loaded(recipe: Recipe, load: Callable[[Data], Dataset], progress: Progress) -> Dataset:
@@ -109,9 +108,9 @@ def _loaded(recipe: Recipe, load: Callable[[Data], Dataset], progress: Progress)
     return data
 
 
-def _compressed(job: Job) -> tuple[Job, Network, Path, Finished]:
-    """The job with what was decided on the way; the teacher, its weights, and the student that was planned, trained,
-    exported and measured.
+def _compressed(job: Job) -> tuple[Job, Teacher, Finished]:
+    """The job with what was decided on the way; the teacher, and the student that was planned, trained, exported and
+    measured.
     """
     # before anything is trained, not after the teacher
     require_classifier(job)
@@ -120,15 +119,14 @@ def _compressed(job: Job) -> tuple[Job, Network, Path, Finished]:
     require_reference(job)
     require_plan(job)
     require_prunable(job)
-    network, model, weights = teacher(job)
-    job = with_flip_decided(job, network, model)
-    taught = lessons(job, network, model)
-    whole = Net(job, weights, network.sha256)
-    original = Original(network, weights, baseline(whole), taught)
-    start = fresh(job) if job.recipe.student else whole
-    with Students(start.job, start.weights, start.sha256) as students:
-        plan = planned(job, students, network, weights, original.baseline)
-    return job, network, weights, _finish(job, start, original, plan)
+    found = teacher(job)
+    network = found.network
+    job = with_flip_decided(job, network)
+    original = Original(network, baseline(job, network), lessons(job, network))
+    start = fresh(job) if job.recipe.student else network
+    with Students(job, start.architecture, start.weights) as students:
+        plan = planned(job, students, network, original.baseline)
+    return job, found, _finish(job, start, original, plan)
 
 
 def _settled(stated: Recipe, train_images: int, target: Target, budget: Budget) -> Recipe:
@@ -137,7 +135,7 @@ def _settled(stated: Recipe, train_images: int, target: Target, budget: Budget) 
     return recipe.model_copy(update={"measure": protocol_for(budget, recipe.measure)})
 
 
-def _finish(job: Job, start: Net, original: Original, plan: Plan) -> Finished:
+def _finish(job: Job, start: Network, original: Original, plan: Plan) -> Finished:
     """Train what was planned; and what is planned again where a precision that the plan counted on drops out, or where
     the student misses the latency by a little.
     """
@@ -161,14 +159,14 @@ def _finish(job: Job, start: Net, original: Original, plan: Plan) -> Finished:
 
 
 def _without(
-    job: Job, start: Net, original: Original, plan: Plan, *, out: tuple[str, ...], left: frozenset[str]
+    job: Job, start: Network, original: Original, plan: Plan, *, out: tuple[str, ...], left: frozenset[str]
 ) -> Plan:
     """How much to prune where these precisions dropped out and those are left."""
-    with Students(start.job, start.weights, start.sha256) as students:
+    with Students(job, start.architecture, start.weights) as students:
         return planned_again(job, students, original.baseline, plan, precisions=left, why=dropped_out(out))
 
 
-def _train(job: Job, start: Net, original: Original, plan: Plan) -> Finished:
+def _train(job: Job, start: Network, original: Original, plan: Plan) -> Finished:
     """The student of the plan's ratio: every step taken, exported, measured, one rung chosen."""
     files = original.baseline
     if plan.ratio == 0 and not learns_unpruned(job.recipe):
@@ -176,19 +174,8 @@ def _train(job: Job, start: Net, original: Original, plan: Plan) -> Finished:
             job,
             plan,
             network=original.network,
-            weights=original.weights,
-            structure=None,
             baseline=files,
             student=(files.ladder, files.folder),
         )
-    network, net = walk(start, plan.ratio, original.lessons)
-    exported = ladder(net, "student")
-    return finish(
-        job,
-        plan,
-        network=network,
-        weights=net.weights,
-        structure=net.structure,
-        baseline=files,
-        student=exported,
-    )
+    network = walk(job, start, plan.ratio, original.lessons)
+    return finish(job, plan, network=network, baseline=files, student=ladder(job, network, "student"))

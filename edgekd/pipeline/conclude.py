@@ -11,10 +11,12 @@ from edgekd.gate.judge import judge
 from edgekd.measuring.statistics import percentile, ratio
 from edgekd.pipeline.finish import Finished
 from edgekd.pipeline.job import Job, made_with
+from edgekd.pipeline.teacher import Teacher
 from edgekd.recipe import to_toml
 from edgekd.report.markdown import markdown
 from edgekd.values import Accuracy, Manifest, Measurement, Recipe, Value
-from edgekd.values.result import Network, Result, Rung, Tried
+from edgekd.values.network import Network
+from edgekd.values.result import Result, Rung, Tried
 from edgekd.visible import visible
 
 
@@ -24,21 +26,23 @@ class Tested(Value):
     accuracies: tuple[Accuracy, ...]
 
 
-def conclude(job: Job, teacher: Network, teacher_weights: Path, finished: Finished, seconds: float) -> Result:
+def conclude(job: Job, teacher: Teacher, finished: Finished, seconds: float) -> Result:
     """Judge the chosen artifact on the test set and write the run's documents and files."""
     tested = _tested(job, finished)
     measurements = tuple(
         m.model_copy(update={"accuracy": a}) for m, a in zip(finished.measurements, tested.accuracies, strict=True)
     )
     verdict = judge(job.budget, measurements[finished.chosen], measurements[0])
-    taken = _take_away(job, finished, teacher_weights, measurements)
+    taken = _take_away(job, finished, teacher.network, measurements)
     result = Result(
-        recipe=_reproducing(job, teacher, finished),
+        recipe=_reproducing(job, teacher.network, finished),
         data_notes=job.data.notes,
         mirrored=job.mirrored,
         folder=str(job.run.root),
         device=job.device.url if job.device else None,
-        teacher=teacher,
+        teacher=teacher.network,
+        trial=teacher.trial,
+        doubts=teacher.doubts,
         student=finished.network,
         plan=finished.plan,
         reference=finished.files[0][0].artifact.name,
@@ -57,7 +61,7 @@ def conclude(job: Job, teacher: Network, teacher_weights: Path, finished: Finish
     files.write_text(root / "verdict.json", verdict.model_dump_json(indent=1))
     report = markdown(result, job.target, job.budget, measurements[0].environment)
     files.write_text(root / "report.md", visible(report))
-    files.write_text(root / "result.json", result.model_dump_json(indent=1))
+    files.write_text(root / "result.json", result.model_dump_json(indent=1, context={"folder": root}))
     return result
 
 
@@ -101,24 +105,23 @@ def _reproducing(job: Job, teacher: Network, finished: Finished) -> Recipe:
         "recover": recipe.recover,
     }
     for part, network in (("teacher", teacher), ("recover", finished.network)):
-        if network.execution and (part == "teacher" or network.sha256 != teacher.sha256):
-            ways = network.execution.model_dump(exclude={"images_per_second"})
+        if network.training and (part == "teacher" or network.weights != teacher.weights):
+            ways = network.training.execution.model_dump(exclude={"images_per_second"})
             known = {key: value for key, value in ways.items() if key in type(decided[part]).model_fields}
             decided[part] = decided[part].model_copy(update=known)
     return recipe.model_copy(update=decided)
 
 
-def _take_away(
-    job: Job, finished: Finished, teacher_weights: Path, measurements: Sequence[Measurement]
-) -> dict[str, str]:
+def _take_away(job: Job, finished: Finished, teacher: Network, measurements: Sequence[Measurement]) -> dict[str, str]:
     """Copy what the user wants out of the stages; returns the paths below the run directory, by what they are."""
     root = job.run.root
     _, chosen = finished.files[finished.chosen]
-    sources = {"model": (chosen, "model.onnx"), "teacher": (teacher_weights, "teacher.safetensors")}
-    if finished.weights != teacher_weights:
-        sources["student"] = (finished.weights, "student.safetensors")
-    if finished.structure:
-        sources["structure"] = (finished.structure, "student.json")
+    student = finished.network
+    sources = {"model": (chosen, "model.onnx"), "teacher": (teacher.weights.path, "teacher.safetensors")}
+    if student.weights != teacher.weights:
+        sources["student"] = (student.weights.path, "student.safetensors")
+    if student.definition:
+        sources["structure"] = (student.definition.path, "student.json")
     for rung, path in finished.files:
         sources[rung.artifact.name] = (path, f"artifacts/{path.name}")
     taken = {name: name_in_run for name, (_, name_in_run) in sources.items()}

@@ -11,7 +11,9 @@ from edgekd.data.dataset import Images
 from edgekd.deploy.outputs import labelled
 from edgekd.pipeline.job import Job
 from edgekd.training.evaluate import outputs
-from edgekd.values.result import Doubts, Network
+from edgekd.values.network import Network
+from edgekd.values.result import Doubts
+from edgekd.zoo import networks
 
 _IMAGES = 500
 _HARDLY = 0.05
@@ -39,14 +41,15 @@ class Answers:
     confidence: float
 
 
-def doubts(job: Job, network: Network, model: nn.Module) -> tuple[str, ...]:
+def doubts(job: Job, network: Network) -> tuple[str, ...]:
     """What speaks against a teacher, a sentence each; nothing if it is as good as its training images suggest."""
 
     def build(_: Path) -> Doubts:
+        model = networks.load(network)
         train, val = (_answers(model, images) for images in (job.data.train, job.data.val))
         return Doubts(said=tuple(said(train, val, 1 / len(job.data.classes), network.origin)))
 
-    inputs = {"network": job.identity, "weights": network.sha256, "data": job.images, "origin": network.origin}
+    inputs = {"network": network.key(), "data": job.images, "origin": network.origin}
     return job.run.stage("doubts", inputs, Doubts, build)[0].said
 
 

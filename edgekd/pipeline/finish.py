@@ -12,7 +12,8 @@ from edgekd.pipeline.job import Job
 from edgekd.pipeline.measuring import measured
 from edgekd.pipeline.select import select
 from edgekd.values import Budget, Measurement, Status
-from edgekd.values.result import Choice, Ladder, Network, Plan, Rung
+from edgekd.values.network import Network
+from edgekd.values.result import Choice, Ladder, Plan, Rung
 
 Exported = tuple[Ladder, Path]
 
@@ -26,9 +27,6 @@ class Finished:
 
     plan: Plan
     network: Network
-    weights: Path
-    structure: Path | None
-    """None where nothing was pruned: the architecture alone says it all."""
     files: tuple[tuple[Rung, Path], ...]
     """The reference, then the student's rungs."""
     measurements: tuple[Measurement, ...]
@@ -53,8 +51,6 @@ def finish(
     plan: Plan,
     *,
     network: Network,
-    weights: Path,
-    structure: Path | None,
     baseline: Baseline,
     student: Exported,
 ) -> Finished:
@@ -68,8 +64,6 @@ def finish(
     return Finished(
         plan=plan,
         network=network,
-        weights=weights,
-        structure=structure,
         files=tuple(files),
         measurements=measurements,
         choice=choice,

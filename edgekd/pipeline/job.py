@@ -12,10 +12,9 @@ from edgekd.data.dataset import Dataset
 from edgekd.devices._base import Device
 from edgekd.progress import Progress
 from edgekd.store import Store
-from edgekd.values import Budget, Feeding, Recipe, Target
+from edgekd.values import Architecture, Budget, Feeding, Recipe, Target
 from edgekd.values.result import Mirrored
-from edgekd.zoo.build import build
-from edgekd.zoo.identity import identity
+from edgekd.zoo import networks
 
 
 @dataclass(frozen=True)
@@ -58,14 +57,12 @@ class Job:
 
     def network(self) -> nn.Module:
         """The recipe's model with fresh weights."""
-        torch.manual_seed(self.recipe.seed)
-        channels, height, width = self.data.train.shape
-        return build(self.recipe.model, classes=len(self.data.classes), channels=channels, size=(height, width))
+        return networks.untrained(self.architecture, self.recipe.seed)
 
     @cached_property
-    def identity(self) -> str:
-        """What the recipe's model computes, whatever its weights: its name may stand for another one tomorrow."""
-        return identity(self.network(), self.data.train.shape)
+    def architecture(self) -> Architecture:
+        """The recipe's model."""
+        return networks.architecture(self.recipe.model, classes=len(self.data.classes), shape=self.data.train.shape)
 
     @cached_property
     def images(self) -> str:

@@ -16,10 +16,11 @@ from edgekd.deploy.writers._base import WRITERS
 from edgekd.errors import EdgekdError, UnsupportedModelError
 from edgekd.measuring.artifact import describe
 from edgekd.pipeline.job import Job, made_with
-from edgekd.pipeline.net import Net
 from edgekd.training.evaluate import outputs
 from edgekd.values import Artifact
+from edgekd.values.network import Network
 from edgekd.values.result import Dropped, Ladder, Parity, Rung
+from edgekd.zoo import networks
 
 _PARITY_IMAGES = 256
 
@@ -33,24 +34,25 @@ class Written:
     exporter: str
 
 
-def ladder(net: Net, name: str) -> tuple[Ladder, Path]:
+def ladder(job: Job, network: Network, name: str) -> tuple[Ladder, Path]:
     """Every rung of a network, checked, and the folder of the files.
 
     Raises:
         UnsupportedModelError: not even one rung passed its check.
     """
-    job = net.job
     job.progress.stage("ladder", f"exporting {name} in every precision and checking each")
     inputs = {
         "name": name,
-        "network": net.key,
-        "model": job.recipe.model,
+        "network": network.key(),
+        "model": network.architecture.model,
         "quantize": job.recipe.quantize,
         "target": written_for(job),
         "data": [job.data.name, job.images],
         "made with": made_with(),
     }
-    result, folder, _ = job.run.stage(f"ladder-{name}", inputs, Ladder, lambda folder: _build(net, name, folder))
+    result, folder, _ = job.run.stage(
+        f"ladder-{name}", inputs, Ladder, lambda folder: _build(job, network, name, folder)
+    )
     for gone in result.dropped:
         job.progress.note(f"{gone.name}: dropped: {gone.why}")
     if not result.rungs:
@@ -59,13 +61,13 @@ def ladder(net: Net, name: str) -> tuple[Ladder, Path]:
     return result, folder
 
 
-def _build(net: Net, name: str, folder: Path) -> Ladder:
-    job, model = net.job, net.module()
+def _build(job: Job, network: Network, name: str, folder: Path) -> Ladder:
+    model = networks.load(network)
     images = sample_images(job.data.val, _PARITY_IMAGES)
     reference = _logits(name, model, images)
     rungs, dropped = [], []
     calibration = sample_images(job.data.train, job.recipe.quantize.images)
-    written = list(write_rungs(job, name, model, folder, calibration=calibration, sha256=net.sha256))
+    written = list(write_rungs(job, name, network, folder, calibration=calibration))
     for done, rung in enumerate(written):
         if isinstance(rung, Dropped):
             dropped.append(rung)
@@ -107,16 +109,16 @@ def _check(job: Job, rung: Written, images: Array, reference: Array) -> Rung:
 
 
 def write_rungs(
-    job: Job, name: str, model: nn.Module, folder: Path, *, calibration: Array, sha256: str
+    job: Job, name: str, network: Network, folder: Path, *, calibration: Array
 ) -> Iterator[Written | Dropped]:
-    """Write `model` in every precision that the target and a runtime of ours share; what a writer can't write is told.
+    """Write `network` in every precision that the target and a runtime of ours share, and say what can't be written.
 
     Raises:
         UnsupportedModelError: the model can't be exported at all.
     """
-    lineage = {"model": job.recipe.model, "weights": sha256}
+    lineage = {"model": network.architecture.model, "weights": network.weights.sha256}
     fp32 = folder / f"{name}-fp32.onnx"
-    whole, example = graph(model, job.example, job.feeding)
+    whole, example = graph(networks.load(network), job.example, job.feeding)
     exporter = export_onnx(whole, example, fp32, opset=min((OPSET, *job.target.max_opset.values())))
     stamp(fp32, job.feeding)
     for runtime in runtimes(job):

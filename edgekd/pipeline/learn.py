@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from edgekd import catalog, files
+from edgekd import catalog
 from edgekd.deploy.outputs import sample_images
 from edgekd.pipeline.job import Job
 from edgekd.store import Crew, remembered
@@ -18,10 +18,9 @@ from edgekd.training.int8 import rounded
 from edgekd.training.objective import LABELS_ALONE, build_objective
 from edgekd.training.trackers._base import TRACKERS, Tracker
 from edgekd.values import Accuracy, Recovery, Training, document
-from edgekd.values.result import Network
-from edgekd.values.training import Execution
-from edgekd.zoo.cost import macs, parameters
-from edgekd.zoo.weights import save_weights
+from edgekd.values.network import Network
+from edgekd.values.training import Execution, TrainingRecord
+from edgekd.zoo import networks
 
 
 @dataclass(frozen=True)
@@ -39,11 +38,11 @@ def learn(
     job: Job,
     model: nn.Module,
     settings: Training,
+    network: Network,
     *,
     folder: Path,
     weights: str,
     lessons: Lessons | None = None,
-    keep_zeros: bool = False,
     int8: bool = False,
 ) -> Network:
     """Train `model` and write its best weights to `folder`; goes on from a checkpoint that is there.
@@ -52,10 +51,10 @@ def learn(
         job: the run's.
         model: trained in place.
         settings: of the training.
+        network: what `model` was loaded from.
         folder: the stage's.
         weights: the file's name there.
         lessons: who teaches; None for the labels alone.
-        keep_zeros: whether single weights were pruned.
         int8: whether it is rounded to INT8 on the way.
     """
     losses = settings.losses if isinstance(settings, Recovery) else LABELS_ALONE
@@ -77,28 +76,31 @@ def learn(
             objective=objective,
             teacher=teacher,
             cache=job.shared.root / "teacher-outputs",
-            keep_zeros=keep_zeros,
+            keep_zeros=network.sparse,
             checkpoint=checkpoint,
             progress=job.progress,
             tracker=tracker,
         )
-    save_weights(model, folder / weights)
     checkpoint.unlink(missing_ok=True)
-    best = trained.validation
-    return Network(
-        weights=weights,
-        sha256=files.sha256(folder / weights),
-        parameters=parameters(model),
-        macs=macs(model, job.data.train.shape),
-        val=Accuracy(correct=best.correct, images=best.images, dataset=job.data.name, split="val"),
+    saved = networks.save(
+        model,
+        folder / weights,
+        network.architecture,
         origin="distilled" if teacher is not None else "trained",
+        definition=network.definition,
+        sparse=network.sparse,
+    )
+    best = trained.validation
+    accuracy = Accuracy(correct=best.correct, images=best.images, dataset=job.data.name, split="val")
+    record = TrainingRecord(
         epochs=trained.epochs,
         best_epoch=trained.best_epoch,
-        images_per_second=trained.images_per_second,
         seconds=trained.seconds,
+        images_per_second=trained.images_per_second,
         learning_rate=trained.learning_rate,
         execution=execution,
     )
+    return saved.model_copy(update={"accuracy": accuracy, "training": record})
 
 
 def _as_int8(job: Job, model: nn.Module) -> AbstractContextManager[None]:
@@ -129,3 +131,9 @@ def _execution(folder: Path, crew: Crew, choose: Callable[[], Execution]) -> Exe
 def two_images(job: Job) -> Tensor:
     """What losses are built with: two images (2, C, H, W)."""
     return job.example.repeat(2, 1, 1, 1)
+
+
+def named(network: Network, dataset: str) -> Network:
+    """The same network; the same images may have been called otherwise when it was evaluated."""
+    assert network.accuracy is not None
+    return network.model_copy(update={"accuracy": network.accuracy.model_copy(update={"dataset": dataset})})

@@ -5,10 +5,8 @@ from pathlib import Path
 
 import torch
 
-from edgekd import files
 from edgekd.pipeline.job import Job
-from edgekd.pipeline.learn import Lessons, learn, two_images
-from edgekd.pipeline.net import Net
+from edgekd.pipeline.learn import Lessons, learn, named, two_images
 from edgekd.pipeline.students import Students
 from edgekd.pruning.kept import channels_kept
 from edgekd.recipe import settings_of
@@ -17,38 +15,28 @@ from edgekd.training.evaluate import evaluate
 from edgekd.training.forward import forward
 from edgekd.training.objective import build_objective
 from edgekd.training.step import pruned_weights
-from edgekd.values import Accuracy, Recovery, Value
-from edgekd.values.result import Network
-from edgekd.zoo.cost import macs, parameters
+from edgekd.values import Accuracy, Recovery
+from edgekd.values.network import Network
+from edgekd.zoo import networks
+from edgekd.zoo.cost import parameters
 from edgekd.zoo.definition import Definition
 from edgekd.zoo.frozen import unfreeze
 from edgekd.zoo.identity import digest
 from edgekd.zoo.reinitialize import another, reinitialize
-from edgekd.zoo.weights import save_weights
 
 WEIGHTS = "student.safetensors"
 
 
-class Fresh(Value):
-    """Random weights in a file."""
-
-    file: str
-    sha256: str
-
-
-def fresh(job: Job) -> Net:
+def fresh(job: Job) -> Network:
     """The recipe's student with random weights."""
     assert job.recipe.student is not None
-    own = replace(job, recipe=job.recipe.model_copy(update={"model": job.recipe.student}))
-    drawn = replace(own, recipe=own.recipe.model_copy(update={"seed": another(job.recipe.seed)})).network()
+    own = networks.architecture(job.recipe.student, classes=len(job.data.classes), shape=job.data.train.shape)
+    drawn = networks.untrained(own, another(job.recipe.seed))
 
-    def build(folder: Path) -> Fresh:
-        save_weights(drawn, folder / WEIGHTS)
-        return Fresh(file=WEIGHTS, sha256=files.sha256(folder / WEIGHTS))
+    def build(folder: Path) -> Network:
+        return networks.save(drawn, folder / WEIGHTS, own, origin="random")
 
-    inputs = {"network": own.identity, "weights": digest(drawn)}
-    made, folder, _ = job.run.stage("fresh", inputs, Fresh, build)
-    return Net(own, folder / made.file, made.sha256)
+    return job.run.stage("fresh", {"network": own.identity, "weights": digest(drawn)}, Network, build)[0]
 
 
 def require_losses(job: Job) -> None:
@@ -64,110 +52,94 @@ def require_losses(job: Job) -> None:
             objective(outputs, outputs, torch.zeros(2, dtype=torch.int64))
 
 
-def walk(net: Net, ratio: float, lessons: Lessons) -> tuple[Network, Net]:
-    """Take every step of the recipe, pruning `ratio` in all; the student as it is documented, and where it is."""
-    network = None
-    for step in net.job.recipe.steps:
+def walk(job: Job, network: Network, ratio: float, lessons: Lessons) -> Network:
+    """Take every step of the recipe, pruning `ratio` in all; the student."""
+    int8, seconds = False, 0.0
+    for step in job.recipe.steps:
         if step.do == "prune":
-            network, net = None, _prune(net, ratio * step.share, whole=ratio)
+            network = _prune(job, network, ratio * step.share, whole=ratio)
         elif step.do == "int8":
-            net = replace(net, int8=True)
+            int8 = True
         elif step.do == "reset":
-            network, net = None, _reset(net)
+            network = _reset(job, network)
         else:
-            network, net = _train(net, settings_of(net.job.recipe, step), lessons)
-    return network or _as_it_is(net), net
+            network, taken = _train(job, network, settings_of(job.recipe, step), lessons, int8=int8, before=seconds)
+            seconds += taken
+    return network if network.accuracy else _evaluated(job, network)
 
 
-def _prune(net: Net, ratio: float, *, whole: float) -> Net:
+def _prune(job: Job, network: Network, ratio: float, *, whole: float) -> Network:
     """The network with this ratio of the original gone, or where that is a part of the `whole`, about as much."""
-    with Students(net.job, net.weights, net.sha256, structure=net.structure) as students:
+    with Students(job, network.architecture, network.weights, definition=network.definition) as students:
         if ratio < whole:
             # a part of the way may lie between two networks, or before the first
             ratio = max(level for level in students.levels() if level <= ratio)
         if ratio == 0:
-            return net
-        student, folder = students.at(ratio)
-    sparse = net.sparse or net.job.recipe.prune.method == "weights"
-    return replace(
-        net,
-        weights=folder / student.weights,
-        sha256=student.sha256,
-        structure=folder / student.structure,
-        sparse=sparse,
-    )
+            return network
+        pruned = students.at(ratio)
+    return pruned.model_copy(update={"sparse": network.sparse or pruned.sparse})
 
 
-def _reset(net: Net) -> Net:
+def _reset(job: Job, network: Network) -> Network:
     """The network with new random weights; what was pruned of it stays gone."""
 
-    def build(folder: Path) -> Fresh:
-        model = net.module()
-        zeros = pruned_weights(model) if net.sparse else []
-        reinitialize(model, net.job.recipe.seed)
+    def build(folder: Path) -> Network:
+        model = networks.load(network)
+        zeros = pruned_weights(model) if network.sparse else []
+        reinitialize(model, job.recipe.seed)
         with torch.no_grad():
             for weight, zero in zeros:
                 weight.masked_fill_(zero, 0)
-        save_weights(model, folder / WEIGHTS)
-        return Fresh(file=WEIGHTS, sha256=files.sha256(folder / WEIGHTS))
+        return networks.save(
+            model,
+            folder / WEIGHTS,
+            network.architecture,
+            origin="random",
+            definition=network.definition,
+            sparse=network.sparse,
+        )
 
-    inputs = {"network": net.key, "sparse": net.sparse, "seed": net.job.recipe.seed}
-    made, folder, _ = net.job.run.stage("reset", inputs, Fresh, build)
-    return replace(net, weights=folder / made.file, sha256=made.sha256)
+    return job.run.stage("reset", {"network": network.key(), "seed": job.recipe.seed}, Network, build)[0]
 
 
-def _train(net: Net, settings: Recovery, lessons: Lessons) -> tuple[Network, Net]:
-    """The network after a training, and its weights."""
-    job, model = net.job, net.module()
+def _train(
+    job: Job, network: Network, settings: Recovery, lessons: Lessons, *, int8: bool, before: float
+) -> tuple[Network, float]:
+    """The network after a training, whose record counts the seconds `before` too; the seconds of this one."""
+    model = networks.load(network)
     if count := unfreeze(model):
         job.progress.note(f"student: trains all its parameters, {count:,} of which the model froze")
-    if net.structure and "kept_channels" in settings.losses:
-        structure = Definition.read(net.structure)
-        lessons = replace(lessons, kept=channels_kept(job.network().eval(), job.example, structure))
+    if network.definition and "kept_channels" in settings.losses:
+        definition = Definition.read(network.definition.path)
+        lessons = replace(lessons, kept=channels_kept(job.network().eval(), job.example, definition))
     job.progress.stage("recover", f"training the student ({parameters(model):,} parameters)")
     inputs = {
-        "student": net.key,
+        "student": network.key(),
         "teacher": lessons.key,
         "kept": {layer: list(channels) for layer, channels in (lessons.kept or {}).items()},
         "data": job.images,
         "seed": job.recipe.seed,
         "settings": settings,
-        "sparse": net.sparse,
-        "int8": job.recipe.quantize.images if net.int8 else None,
+        "int8": job.recipe.quantize.images if int8 else None,
         "processes": processes.count(),
     }
-    network, folder, _ = job.run.stage(
+    trained, _, _ = job.run.stage(
         "recover",
         inputs,
         Network,
-        lambda to: learn(
-            job,
-            model,
-            settings,
-            folder=to,
-            weights=WEIGHTS,
-            lessons=lessons,
-            keep_zeros=net.sparse,
-            int8=net.int8,
-        ),
+        lambda to: learn(job, model, settings, network, folder=to, weights=WEIGHTS, lessons=lessons, int8=int8),
         together=True,
     )
-    job.progress.note(f"student: validation accuracy {network.val.top1:.2%}, {network.parameters:,} parameters")
-    taken = net.seconds + network.seconds
-    # the same images may have been called otherwise before
-    network = network.model_copy(update={"val": network.val.model_copy(update={"dataset": job.data.name})})
-    return network, replace(net, weights=folder / WEIGHTS, sha256=network.sha256, seconds=taken)
+    assert trained.accuracy is not None
+    assert trained.training is not None
+    told = f"validation accuracy {trained.accuracy.top1:.2%}, {trained.cost.parameters:,} parameters"
+    job.progress.note(f"student: {told}")
+    record = trained.training.model_copy(update={"seconds": before + trained.training.seconds})
+    return named(trained, job.data.name).model_copy(update={"training": record}), trained.training.seconds
 
 
-def _as_it_is(net: Net) -> Network:
-    """A network that ends pruned and untrained."""
-    model, data = net.module(), net.job.data
-    score = evaluate(model, data.val)
-    return Network(
-        weights=net.weights.name,
-        sha256=net.sha256,
-        parameters=parameters(model),
-        macs=macs(model, data.train.shape),
-        val=Accuracy(correct=score.correct, images=score.images, dataset=data.name, split="val"),
-        origin="pruned",
-    )
+def _evaluated(job: Job, network: Network) -> Network:
+    """A network that ends untrained."""
+    score = evaluate(networks.load(network), job.data.val)
+    accuracy = Accuracy(correct=score.correct, images=score.images, dataset=job.data.name, split="val")
+    return network.model_copy(update={"accuracy": accuracy})

@@ -15,7 +15,9 @@ from edgekd.data.dataset import Images, fingerprinted
 from edgekd.data.sources._base import SOURCES
 from edgekd.pipeline.job import Job
 from edgekd.training.forward import logits
-from edgekd.values.result import Mirrored, Network
+from edgekd.values.network import Network
+from edgekd.values.result import Mirrored
+from edgekd.zoo import networks
 
 _LEAST_IMAGES = 100
 """Fewer don't show that one class of many changes."""
@@ -24,8 +26,8 @@ _KNOWS = 0.5
 """Of the way from guessing to no mistake: with less, the teacher can't judge what an image means."""
 
 
-def with_flip_decided(job: Job, network: Network, model: nn.Module) -> Job:
-    """The job with flips in its augmentation if the given teacher, in evaluation mode, classifies mirrored validation
+def with_flip_decided(job: Job, network: Network) -> Job:
+    """The job with flips in its augmentation if the given teacher, classifies mirrored validation
     images as well as the originals: not worse by more than one standard error of the paired difference.
     """
     stated = job.recipe.data
@@ -33,13 +35,14 @@ def with_flip_decided(job: Job, network: Network, model: nn.Module) -> Job:
     own = stated.source.partition(":")[0].replace("-", "_") not in catalog.names(SOURCES)
     if network.origin != "given" or stated.flip is not None or own or job.data.augmentation.flip:
         return job
+    assert network.accuracy is not None
     guessing = 1 / len(job.data.classes)
-    if len(job.data.val) < _LEAST_IMAGES or network.val.top1 - guessing < _KNOWS * (1 - guessing):
+    if len(job.data.val) < _LEAST_IMAGES or network.accuracy.top1 - guessing < _KNOWS * (1 - guessing):
         why = "too few validation images, or too few of them right, to tell whether the classes survive it"
         job.progress.note(f"training doesn't flip images: {why} ([data] flip decides otherwise)")
         return job
-    inputs = {"network": job.identity, "weights": network.sha256, "data": job.images}
-    found, _, _ = job.run.stage("mirrored", inputs, Mirrored, lambda _: compared(model, job.data.val))
+    inputs = {"network": network.key(), "data": job.images}
+    found, _, _ = job.run.stage("mirrored", inputs, Mirrored, lambda _: compared(networks.load(network), job.data.val))
     job.progress.note(f"{found.told()} ([data] flip decides otherwise)")
     decided = replace(job, mirrored=found)
     if not found.as_well:

@@ -14,7 +14,8 @@ from edgekd.pipeline.plan import least_pruned, search
 from edgekd.pipeline.students import Students
 from edgekd.pruning.options import method_of
 from edgekd.values import Keep, Recipe
-from edgekd.values.result import Candidate, Network, Plan
+from edgekd.values.network import Network
+from edgekd.values.result import Candidate, Plan
 
 
 def learns_unpruned(recipe: Recipe) -> bool:
@@ -33,7 +34,7 @@ def require_plan(job: Job) -> None:
         raise EdgekdError(what, "Say how much goes: --ratio 0.8, or keep = {parameters = 0.2} in the recipe's [prune].")
 
 
-def planned(job: Job, students: Students, teacher: Network, weights: Path, baseline: Baseline) -> Plan:
+def planned(job: Job, students: Students, teacher: Network, baseline: Baseline) -> Plan:
     """How much to prune: as asked, else by what may be left, else as measured, else nothing.
 
     Raises:
@@ -46,7 +47,7 @@ def planned(job: Job, students: Students, teacher: Network, weights: Path, basel
         why = "the student is another architecture" if job.recipe.student else "no step prunes"
         return Plan(levels=(0.0,), candidates=(), ratio=0.0, feasible=None, why=why)
     if job.recipe.prune.keep != Keep():
-        plan = _by_what_is_left(job.recipe.prune.keep, students, teacher, weights)
+        plan = _by_what_is_left(job.recipe.prune.keep, students, teacher)
     elif job.device is None:
         why = "there is no device to plan by; --ratio prunes without one"
         return Plan(levels=(0.0,), candidates=(), ratio=0.0, feasible=None, why=why)
@@ -79,14 +80,15 @@ def _candidate(job: Job, students: Students, baseline: Baseline, ratio: float) -
     return candidate(job, students, ratio, baseline)
 
 
-def _by_what_is_left(keep: Keep, students: Students, teacher: Network, weights: Path) -> Plan:
+def _by_what_is_left(keep: Keep, students: Students, teacher: Network) -> Plan:
     limits = {name: limit for name, limit in keep if limit is not None}
 
     def fits(ratio: float) -> bool:
-        student, folder = students.at(ratio)
-        left = {"parameters": student.nonzero / teacher.parameters, "macs": student.macs / teacher.macs}
+        student = students.at(ratio)
+        parameters = student.cost.nonzero / teacher.cost.parameters
+        left = {"parameters": parameters, "macs": student.cost.macs / teacher.cost.macs}
         if keep.transfer_bytes is not None:
-            left["transfer_bytes"] = _compressed_bytes(folder / student.weights) / _compressed_bytes(weights)
+            left["transfer_bytes"] = _compressed_bytes(student.weights.path) / _compressed_bytes(teacher.weights.path)
         return all(left[name] <= limit for name, limit in limits.items())
 
     what = ", ".join(f"{limit:.0%} of its {name.replace('_', ' ')}" for name, limit in limits.items())

@@ -1,11 +1,10 @@
 """Whether, and how far, a network can be pruned: tried with random weights, before anything is trained for it."""
 
-from dataclasses import replace
-
 from edgekd.pipeline.job import Job
 from edgekd.pipeline.planning import learns_unpruned
 from edgekd.pipeline.students import Students
 from edgekd.values import Keep, Recipe
+from edgekd.zoo import networks
 
 _TIMEOUT_S = 60
 """What a network that can't be followed may take before it is told so; those that can need some seconds."""
@@ -28,9 +27,9 @@ def require_prunable(job: Job) -> None:
     if not prunes(recipe, has_device=job.device is not None):
         return
     model = recipe.student or recipe.model
-    own = replace(job, recipe=recipe.model_copy(update={"model": model}))
+    architecture = networks.architecture(model, classes=len(job.data.classes), shape=job.data.train.shape)
     job.progress.stage("prune", f"trying out how far {model} can be pruned")
     limits = recipe.prune.model_copy(update={"timeout_s": min(recipe.prune.timeout_s, _TIMEOUT_S)})
-    with Students(own, None, "random", pruning=limits) as students:
+    with Students(job, architecture, None, pruning=limits) as students:
         tried = students.tried(recipe.prune.ratio)
     job.progress.note(f"prune: {model} can be pruned by {' and '.join(f'{ratio:.0%}' for ratio in tried) or 'nothing'}")

@@ -7,7 +7,6 @@ from types import TracebackType
 from typing import Any, Self
 
 import safetensors.torch
-from torch import nn
 
 from edgekd import files
 from edgekd.data.dataset import Augmentation, View
@@ -15,25 +14,13 @@ from edgekd.pipeline.blocks import savings_ms
 from edgekd.pipeline.job import Job
 from edgekd.pruning.options import method_of
 from edgekd.pruning.pruner import Pruner
-from edgekd.values import Pruning, Value
-from edgekd.zoo.definition import Definition, load_pruned
+from edgekd.values import Architecture, Cost, File, Pruning, Value
+from edgekd.values.network import Network
+from edgekd.zoo import networks
 
 _CALIBRATION_IMAGES = 256
 _PROOF_IMAGES = 2
 """The least that is given to any method: what it makes is proven on them."""
-
-
-class Student(Value):
-    """A pruned network on disk, with the surviving weights."""
-
-    ratio: float
-    parameters: int
-    nonzero: int
-    """How many of the parameters aren't zero."""
-    macs: int
-    sha256: str
-    weights: str
-    structure: str
 
 
 class Levels(Value):
@@ -52,10 +39,10 @@ class Students:
     """Pruned networks by ratio, made in one child process that starts when the first is really needed.
 
     Args:
-        job: says which model, data and target.
-        weights: of the network to prune; None for random ones.
-        sha256: of those weights.
-        structure: what is left of the network after an earlier pruning; None for the job's plain model.
+        job: says which data and target.
+        architecture: of the network to prune.
+        weights: its weights; None for random ones.
+        definition: what is left of the network after an earlier pruning; None where it is whole.
         pruning: how; the recipe's if None.
 
     Raises:
@@ -65,23 +52,24 @@ class Students:
     def __init__(
         self,
         job: Job,
-        weights: Path | None,
-        sha256: str,
+        architecture: Architecture,
+        weights: File | None,
         *,
-        structure: Path | None = None,
+        definition: File | None = None,
         pruning: Pruning | None = None,
     ) -> None:
         self._job = job
+        self._architecture = architecture
         self._weights = weights
-        self._structure = structure
+        self._definition = definition
         self._settings = pruning or job.recipe.prune
         method, self._options = method_of(self._settings.method, self._settings.options)
         self._needs_images = method.NEEDS_IMAGES
         self._inputs: dict[str, Any] = {
-            "model": job.recipe.model,
-            "network": job.identity,
-            "teacher": sha256,
-            "structure": files.sha256(structure) if structure else None,
+            "model": architecture.model,
+            "network": architecture.identity,
+            "teacher": weights.sha256 if weights else "random",
+            "structure": definition.sha256 if definition else None,
             "method": self._settings.method,
             "options": self._options,
             "data": job.images,
@@ -109,12 +97,11 @@ class Students:
         )
         return stored.ratios
 
-    def at(self, ratio: float) -> tuple[Student, Path]:
-        """The student of this ratio, and the folder of its files; raises as `Pruner.prune` and `savings_ms`."""
+    def at(self, ratio: float) -> Network:
+        """The student of this ratio, with the surviving weights; raises as `Pruner.prune` and `savings_ms`."""
         costs = self._costs if ratio else {}
         inputs = {**self._inputs, "ratio": ratio, "costs": costs}
-        student, folder, _ = self._job.run.stage("student", inputs, Student, lambda to: self._prune(ratio, costs, to))
-        return student, folder
+        return self._job.run.stage("student", inputs, Network, lambda to: self._prune(ratio, costs, to))[0]
 
     def tried(self, ratio: float | None) -> tuple[float, ...]:
         """The ratios that were pruned, for no use but to see that they can be; raises as `Pruner.prune`.
@@ -142,32 +129,31 @@ class Students:
         """Milliseconds saved without each block, where the options order the blocks by them."""
         if self._options.get("order") != "latency" or self._options.get("remove"):
             return {}
-        return savings_ms(self._job, self._child, self._inputs)
+        return savings_ms(self._job, self._architecture, self._child, self._inputs)
 
-    def _prune(self, ratio: float, costs: dict[str, float], folder: Path) -> Student:
+    def _prune(self, ratio: float, costs: dict[str, float], folder: Path) -> Network:
         pruned = self._child().prune(ratio, folder, costs=costs)
-        return Student(
-            ratio=ratio,
-            parameters=pruned.parameters,
-            nonzero=pruned.nonzero,
-            macs=pruned.macs,
-            sha256=files.sha256(pruned.weights),
-            weights=pruned.weights.name,
-            structure=pruned.structure.name,
+        return Network(
+            architecture=self._architecture,
+            definition=networks.file_of(pruned.structure),
+            weights=networks.file_of(pruned.weights),
+            sparse=self._settings.method == "weights",
+            cost=Cost(parameters=pruned.parameters, nonzero=pruned.nonzero, macs=pruned.macs),
+            origin="pruned",
         )
 
     def _child(self) -> Pruner:
         if self._pruner is None:
-            channels, height, width = self._job.data.train.shape
+            network = self._architecture
             self._pruner = self._children.enter_context(
                 Pruner(
-                    self._job.recipe.model,
-                    classes=len(self._job.data.classes),
-                    channels=channels,
-                    height=height,
-                    width=width,
-                    weights=self._weights,
-                    structure=self._structure,
+                    network.model,
+                    classes=network.classes,
+                    channels=network.channels,
+                    height=network.height,
+                    width=network.width,
+                    weights=self._weights.path if self._weights else None,
+                    structure=self._definition.path if self._definition else None,
                     method=self._settings.method,
                     options=self._options,
                     calibration=_calibration(self._job, _CALIBRATION_IMAGES if self._needs_images else _PROOF_IMAGES),
@@ -192,8 +178,3 @@ def _calibration(job: Job, count: int) -> Path:
     inputs = {"data": job.images, "images": count}
     stored, folder, _ = job.run.stage("calibration", inputs, Calibration, build)
     return folder / stored.file
-
-
-def load(folder: Path, student: Student, weights: Path | None = None) -> nn.Module:
-    """The student as a module in eval mode, with its surviving weights or others that were trained for it."""
-    return load_pruned(Definition.read(folder / student.structure), weights or folder / student.weights).eval()

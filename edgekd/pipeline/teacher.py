@@ -1,7 +1,7 @@
 """Teacher: the original network, loaded, or trained once and found again by the hash of what made it; and its like."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import nn
@@ -10,89 +10,88 @@ from edgekd import files
 from edgekd.errors import StorageError
 from edgekd.pipeline.doubts import doubts
 from edgekd.pipeline.job import Job
-from edgekd.pipeline.learn import Lessons, learn
-from edgekd.pipeline.net import Net
+from edgekd.pipeline.learn import Lessons, learn, named
 from edgekd.pipeline.trial import require_normalisation, try_normalisations
 from edgekd.store import fingerprint
 from edgekd.training import processes
 from edgekd.training.ensemble import Ensemble
 from edgekd.training.evaluate import evaluate
 from edgekd.values import Accuracy
-from edgekd.values.result import Network, NormalisationTrial
-from edgekd.zoo.cost import macs, parameters
+from edgekd.values.network import Network
+from edgekd.values.result import NormalisationTrial
+from edgekd.zoo import networks
 from edgekd.zoo.frozen import frozen, frozen_at_random, unfreeze
 from edgekd.zoo.identity import digest
-from edgekd.zoo.weights import load_weights, save_weights
+from edgekd.zoo.weights import load_weights
 
 WEIGHTS = "teacher.safetensors"
 
 
-def teacher(job: Job) -> tuple[Network, nn.Module, Path]:
-    """The teacher, ready to teach, and its weights file."""
-    model = job.network()
+@dataclass(frozen=True)
+class Teacher:
+    """The original network, and what is known of it as a teacher."""
+
+    network: Network
+    trial: NormalisationTrial | None
+    doubts: tuple[str, ...]
+
+
+def teacher(job: Job) -> Teacher:
+    """The teacher, loaded or trained."""
     if job.recipe.weights:
-        network, folder = _given(job, model, Path(job.recipe.weights))
+        network, trial = _given(job, Path(job.recipe.weights))
     else:
-        network, folder = _trained(job, model)
-    load_weights(model, folder / WEIGHTS)
-    job.progress.note(f"teacher: validation accuracy {network.val.top1:.2%}, {network.parameters:,} parameters")
-    found = doubts(job, network, model)
+        network, trial = _trained(job), None
+    network = named(network, job.data.name)
+    assert network.accuracy is not None
+    told = f"validation accuracy {network.accuracy.top1:.2%}, {network.cost.parameters:,} parameters"
+    job.progress.note(f"teacher: {told}")
+    found = doubts(job, network)
     for doubt in found:
         job.progress.note(f"teacher: {doubt}")
-    # the same images may be called otherwise in another run
-    val = network.val.model_copy(update={"dataset": job.data.name})
-    return network.model_copy(update={"doubts": found, "val": val}), model.eval(), folder / WEIGHTS
+    return Teacher(network, trial, found)
 
 
-def lessons(job: Job, network: Network, model: nn.Module) -> Lessons:
+def lessons(job: Job, network: Network) -> Lessons:
     """What students learn from: the teacher, and the recipe's tutors beside it."""
+    model = networks.load(network)
     if not job.recipe.tutors:
-        return Lessons(model, _key(job, network))
-    members, weights, keys = [model], [1.0], [_key(job, network)]
+        return Lessons(model, fingerprint({"network": network.key()}))
+    members, weights, keys = [model], [1.0], [network.key()]
     for tutor in job.recipe.tutors:
         own = {"model": tutor.model, "weights": tutor.weights, "seed": tutor.seed}
-        theirs = replace(job, recipe=job.recipe.model_copy(update=own))
-        trained, other, _ = teacher(theirs)
-        members.append(other)
+        trained = teacher(replace(job, recipe=job.recipe.model_copy(update=own))).network
+        members.append(networks.load(trained))
         weights.append(tutor.weight)
-        keys.append(_key(theirs, trained))
+        keys.append(trained.key())
     return Lessons(Ensemble(members, weights), fingerprint({"teachers": keys, "weights": weights}))
 
 
-def _key(job: Job, network: Network) -> str:
-    return Net(job, Path(network.weights), network.sha256).key
-
-
-def _given(job: Job, model: nn.Module, weights: Path) -> tuple[Network, Path]:
+def _given(job: Job, weights: Path) -> tuple[Network, NormalisationTrial | None]:
     job.progress.stage("teacher", f"loading {weights}")
 
     def build(folder: Path) -> Network:
+        model = job.network()
         load_weights(model, weights, trust_checkpoint=job.trust_checkpoint, spec=job.recipe.model)
-        save_weights(model, folder / WEIGHTS)
+        network = networks.save(model, folder / WEIGHTS, job.architecture, origin="given")
         score = evaluate(model, job.data.val)
-        return Network(
-            weights=WEIGHTS,
-            sha256=files.sha256(folder / WEIGHTS),
-            parameters=parameters(model),
-            macs=macs(model, job.data.train.shape),
-            val=Accuracy(correct=score.correct, images=score.images, dataset=job.data.name, split="val"),
-            origin="given",
-        )
+        accuracy = Accuracy(correct=score.correct, images=score.images, dataset=job.data.name, split="val")
+        return network.model_copy(update={"accuracy": accuracy})
 
     try:
         sha256 = files.sha256(weights)
     except OSError as e:
         raise StorageError(f"{weights}: {e.strerror}", "Give the path of the model's weights.") from e
-    inputs = {"network": job.identity, "data": job.images, "weights": sha256}
-    trial = None if job.normalisation_stated else _tried(job, model, weights, inputs)
-    network, folder, _ = job.run.stage("teacher", inputs, Network, build)
-    return network.model_copy(update={"trial": trial}), folder
+    inputs = {"network": job.architecture.identity, "data": job.images, "weights": sha256}
+    trial = None if job.normalisation_stated else _tried(job, weights, inputs)
+    return job.run.stage("teacher", inputs, Network, build)[0], trial
 
 
-def _tried(job: Job, model: nn.Module, weights: Path, inputs: Mapping[str, str]) -> NormalisationTrial:
+def _tried(job: Job, weights: Path, inputs: Mapping[str, str]) -> NormalisationTrial:
     """The usual normalisations, tried with the weights; raises EdgekdError where one is clearly better."""
 
     def build(_: Path) -> NormalisationTrial:
+        model = job.network()
         load_weights(model, weights, trust_checkpoint=job.trust_checkpoint, spec=job.recipe.model)
         return try_normalisations(job, model)
 
@@ -104,12 +103,12 @@ def _tried(job: Job, model: nn.Module, weights: Path, inputs: Mapping[str, str])
     return trial
 
 
-def _trained(job: Job, model: nn.Module) -> tuple[Network, Path]:
-    settings = job.recipe.teacher
+def _trained(job: Job) -> Network:
+    settings, model = job.recipe.teacher, job.network()
     job.progress.stage("teacher", f"training {job.recipe.model} on {job.data.name}")
     _unfreeze_random(job, model)
     inputs = {
-        "network": job.identity,
+        "network": job.architecture.identity,
         "weights": digest(model),
         "data": job.images,
         "seed": job.recipe.seed,
@@ -117,16 +116,15 @@ def _trained(job: Job, model: nn.Module) -> tuple[Network, Path]:
         "frozen": frozen(model),
         "processes": processes.count(),
     }
-    network, folder, found = job.shared.stage(
-        "teacher",
-        inputs,
-        Network,
-        lambda folder: learn(job, model, settings, folder=folder, weights=WEIGHTS),
-        together=True,
-    )
+
+    def build(folder: Path) -> Network:
+        initial = networks.save(model, folder / WEIGHTS, job.architecture, origin="random")
+        return learn(job, model, settings, initial, folder=folder, weights=WEIGHTS)
+
+    network, _, found = job.shared.stage("teacher", inputs, Network, build, together=True)
     if found:
         job.progress.note("teacher: trained before, found again")
-    return network, folder
+    return network
 
 
 def _unfreeze_random(job: Job, model: nn.Module) -> None:

@@ -109,7 +109,7 @@ def _use(manifest: Manifest) -> str:
 
 def _data(result: Result) -> str:
     """Which images, how training varied them, and what was found in them."""
-    stated, trained = result.recipe.data, result.teacher.epochs or trainings(result)
+    stated, trained = result.recipe.data, result.teacher.training or trainings(result)
     lines = [f"`{stated.source}`, seen as *Use the model* says.{_variation(stated) if trained else ''}"]
     if result.mirrored and trained:
         told = result.mirrored.told()

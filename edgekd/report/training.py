@@ -5,25 +5,26 @@ from collections.abc import Sequence
 from edgekd.recipe import settings_of
 from edgekd.report.cells import table
 from edgekd.values import Recipe, Recovery, Step
-from edgekd.values.result import Network, Result
+from edgekd.values.network import Network
+from edgekd.values.result import NormalisationTrial, Result
 
 
 def training(result: Result) -> str:
     """Teacher and student side by side, what given weights made of the images, and what was minimised."""
     rows = [_network("teacher", result.teacher)]
-    if result.student.sha256 != result.teacher.sha256:
+    if result.student.weights != result.teacher.weights:
         rows.append(_network("student", result.student))
     header = ["network", "origin", "parameters", "MACs", "epochs (best)", "validation", "trained in"]
-    told = _trial(result.teacher) + "".join(f"\n\n**The teacher is {doubt}.**" for doubt in result.teacher.doubts)
+    told = _trial(result.trial) + "".join(f"\n\n**The teacher is {doubt}.**" for doubt in result.doubts)
     return f"{table(header, rows)}{told}\n\n{learned(result.recipe, trainings(result))}"
 
 
-def _trial(teacher: Network) -> str:
+def _trial(trial: NormalisationTrial | None) -> str:
     """What given weights make of images that are normalised in the usual ways."""
-    if teacher.trial is None:
+    if trial is None:
         return ""
-    images = teacher.trial.tried[0].images
-    ways = "; ".join(f"{way.name}: {way.top1:.1%}" for way in teacher.trial.tried)
+    images = trial.tried[0].images
+    ways = "; ".join(f"{way.name}: {way.top1:.1%}" for way in trial.tried)
     return f"\n\nWith {images} images it was tried how they are normalised, the default first: {ways}."
 
 
@@ -32,7 +33,7 @@ _FORMULAS = {"ce": "cross entropy", "kd": "T² × KL(teacher ‖ student)"}
 
 def trainings(result: Result) -> list[Step]:
     """The steps in which the student was trained; none where it is the original itself."""
-    steps = result.recipe.steps if result.student.sha256 != result.teacher.sha256 else ()
+    steps = result.recipe.steps if result.student.weights != result.teacher.weights else ()
     return [step for step in steps if step.do in ("distil", "finetune")]
 
 
@@ -59,14 +60,15 @@ def loss(recover: Recovery) -> str:
 
 
 def _network(name: str, network: Network) -> list[str]:
-    way = f"{network.execution.precision}, {network.execution.memory_format}" if network.execution else "–"
-    slower = f", at a learning rate of {network.learning_rate:g} at most" if network.learning_rate else ""
+    record = network.training
+    way = f"{record.execution.precision}, {record.execution.memory_format}" if record else "–"
+    slower = f", at a learning rate of {record.learning_rate:g} at most" if record and record.learning_rate else ""
     return [
         name,
         network.origin + slower,
-        f"{network.parameters:,}",
-        f"{network.macs:,}",
-        f"{network.epochs} ({network.best_epoch})" if network.epochs else "–",
-        f"{network.val.top1:.2%}",
+        f"{network.cost.parameters:,}",
+        f"{network.cost.macs:,}",
+        f"{record.epochs} ({record.best_epoch})" if record else "–",
+        f"{network.accuracy.top1:.2%}" if network.accuracy else "–",
         way,
     ]

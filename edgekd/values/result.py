@@ -5,7 +5,7 @@ from collections.abc import Collection
 from typing import Literal
 
 from edgekd.values import Accuracy, Artifact, Interval, Manifest, PositiveInt, Recipe, Value, Verdict
-from edgekd.values.training import Execution
+from edgekd.values.network import Network
 from edgekd.values.value import NonNegativeInt
 
 
@@ -48,32 +48,6 @@ class Doubts(Value):
     """What speaks against a teacher, a sentence each."""
 
     said: tuple[str, ...]
-
-
-class Network(Value):
-    """A network with its weights on disk, and what it took to get them."""
-
-    weights: str
-    """File name in the stage's folder."""
-    sha256: str
-    parameters: int
-    macs: int
-    """Multiply-accumulates for one image."""
-    val: Accuracy
-    origin: str
-    """"given", or "trained" or "distilled" here."""
-    epochs: int = 0
-    best_epoch: int = 0
-    images_per_second: float | None = None
-    seconds: float = 0.0
-    """What training took, the data and the teacher included and validation not."""
-    learning_rate: float | None = None
-    """The highest, where the recipe's one made the training diverge; gradients were clipped then."""
-    execution: Execution | None = None
-    trial: NormalisationTrial | None = None
-    """Of given weights, where it wasn't said how their images were normalised."""
-    doubts: tuple[str, ...] = ()
-    """What speaks against it as a teacher."""
 
 
 class Mirrored(Value):
@@ -190,7 +164,7 @@ class Tried(Value):
 class Result(Value):
     """What `compress` concludes: the document of `edgekd compress --json`."""
 
-    schema_version: Literal["edgekd.result/1"] = "edgekd.result/1"
+    schema_version: Literal["edgekd.result/2"] = "edgekd.result/2"
     recipe: Recipe
     data_notes: tuple[str, ...] = ()
     """What was found in the data set."""
@@ -199,6 +173,10 @@ class Result(Value):
     folder: str
     device: str | None
     teacher: Network
+    trial: NormalisationTrial | None = None
+    """Of given weights, where it wasn't said how their images were normalised."""
+    doubts: tuple[str, ...] = ()
+    """What speaks against the teacher."""
     student: Network
     plan: Plan
     reference: str

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from edgekd import catalog, files
+from edgekd import catalog
 from edgekd.data.load import load_dataset
 from edgekd.deploy.writers.onnxruntime import tolerances
 from edgekd.errors import EdgekdError, UnsupportedModelError
@@ -12,14 +12,13 @@ from edgekd.pipeline import ladder
 from edgekd.pipeline.baseline import baseline, require_reference
 from edgekd.pipeline.candidates import candidate
 from edgekd.pipeline.job import Job
-from edgekd.pipeline.net import Net
 from edgekd.pipeline.students import Students
 from edgekd.progress import Silent
 from edgekd.store import Store
 from edgekd.values import Recipe
 from edgekd.values.result import Dropped, Ladder
 from edgekd.values.target import ReferenceVariant
-from edgekd.zoo.weights import save_weights
+from edgekd.zoo import networks
 
 TARGET = catalog.target("x86-cpu")
 
@@ -44,10 +43,8 @@ def net(run, simulated):
             shared=run,
             progress=Silent(),
         )
-        weights = run.root / "w.safetensors"
-        if not weights.exists():
-            save_weights(job.network(), weights)
-        return Net(job, weights, files.sha256(weights))
+        run.root.mkdir(exist_ok=True)
+        return job, networks.save(job.network(), run.root / "w.safetensors", job.architecture, origin="given")
 
     return make
 
@@ -66,7 +63,7 @@ def failing(monkeypatch):
 @pytest.mark.parametrize("precisions", [("fp32", "int8"), ("int8", "fp32")])
 def test_fp32_is_the_reference_wherever_it_stands(net, failing, precisions):
     failing("none")
-    found = baseline(net(precisions=precisions))
+    found = baseline(*net(precisions=precisions))
     assert found.reference.artifact.name == "baseline-fp32"
     assert found.precisions == {"fp32", "int8"}
     assert found.placed(found.reference)[1].is_file()
@@ -74,14 +71,14 @@ def test_fp32_is_the_reference_wherever_it_stands(net, failing, precisions):
 
 def test_the_target_may_name_another_one(net, failing):
     failing("none")
-    assert baseline(net(reference=ReferenceVariant(precision="int8"))).reference.artifact.precision == "int8"
+    assert baseline(*net(reference=ReferenceVariant(precision="int8"))).reference.artifact.precision == "int8"
 
 
 def test_a_reference_that_fails_its_check_ends_the_run_though_int8_passes(net, failing):
     failing("fp32")
     says = r"baseline-fp32, which all drops and ratios refer to, didn't pass its check: it differs"
     with pytest.raises(UnsupportedModelError, match=says) as e:
-        baseline(net(runtimes=("onnxruntime", "another")))  # what was found above isn't found for it
+        baseline(*net(runtimes=("onnxruntime", "another")))  # what was found above isn't found for it
     assert e.value.exit_code == 2
     assert "[reference]" in e.value.hint
 
@@ -96,19 +93,19 @@ def test_a_reference_that_fails_its_check_ends_the_run_though_int8_passes(net, f
 )
 def test_a_reference_that_is_not_written_is_told_before_anything_is_trained(net, target, says):
     with pytest.raises(EdgekdError, match=says):
-        require_reference(net(**target).job)
-    require_reference(net().job)
+        require_reference(net(**target)[0])
+    require_reference(net()[0])
 
 
 def test_a_plan_does_not_count_on_a_precision_that_has_been_dropped(net, failing):
     """INT8 of the pruned network would fit in half of fp32's time; the original's failed its check."""
     failing("none")
-    ours = net()
-    both = baseline(ours)
+    job, network = net()
+    both = baseline(job, network)
     gone = Dropped(name="baseline-int8", why="it differs")
     alone = replace(both, ladder=Ladder(rungs=(both.reference,), dropped=(gone,)))
-    with Students(ours.job, ours.weights, ours.sha256) as students:
-        counted, dropped = (candidate(ours.job, students, 0.5, files) for files in (both, alone))
+    with Students(job, network.architecture, network.weights) as students:
+        counted, dropped = (candidate(job, students, 0.5, files) for files in (both, alone))
     assert [rung.precision for rung in counted.rungs] == ["fp32", "int8"]
     assert "int8" in counted.fits({"fp32", "int8"})
     assert [rung.precision for rung in dropped.rungs] == ["fp32"]

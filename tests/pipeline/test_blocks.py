@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from edgekd import catalog, files
+from edgekd import catalog
 from edgekd.data.load import load_dataset
 from edgekd.devices.connect import connect_target
 from edgekd.errors import NoDeviceError, UnsupportedModelError
@@ -16,8 +16,8 @@ from edgekd.progress import Silent
 from edgekd.store import Store
 from edgekd.values import Pruning, Recipe
 from edgekd.values.result import Dropped
+from edgekd.zoo import networks
 from edgekd.zoo.definition import Definition
-from edgekd.zoo.weights import save_weights
 
 pytestmark = pytest.mark.alone
 
@@ -46,10 +46,8 @@ def students(tmp_path: Path) -> Callable[[Job], Students]:
     """Of a network with random weights."""
 
     def make(job: Job) -> Students:
-        weights = tmp_path / "weights.safetensors"
-        if not weights.exists():
-            save_weights(job.network(), weights)
-        return Students(job, weights, files.sha256(weights))
+        network = networks.save(job.network(), tmp_path / "weights.safetensors", job.architecture, origin="given")
+        return Students(job, network.architecture, network.weights)
 
     return make
 
@@ -60,16 +58,16 @@ def test_the_network_is_measured_without_each_block(
 ) -> None:
     monkeypatch.setattr(blocks, "QUICK", SHORT)
     with students(job) as first:
-        student, folder = first.at(0.2)
-    assert Definition.read(folder / student.structure).removed == ("stage5",)
+        student = first.at(0.2)
+    assert Definition.read(student.definition.path).removed == ("stage5",)
 
     def unused() -> None:
         raise AssertionError("what was measured is measured again")
 
     monkeypatch.setattr(Students, "_child", lambda _: unused())
     with students(job) as again:
-        saved = savings_ms(job, again._child, again._inputs)
-        assert again.at(0.2) == (student, folder)
+        saved = savings_ms(job, job.architecture, again._child, again._inputs)
+        assert again.at(0.2) == student
     assert saved.keys() == {"stage5"}
     (measured,) = (job.run.root / "stages").glob("measured-*")
     assert saved["stage5"] > 0
@@ -87,8 +85,8 @@ def test_blocks_that_are_named_need_no_device(job: Job, students: Callable[[Job]
     named = Pruning(method="layerwise", options={"order": "latency", "remove": "stage5"})
     recipe = job.recipe.model_copy(update={"prune": named})
     with students(replace(job, device=None, recipe=recipe)) as made:
-        student, folder = made.at(0.2)
-    assert Definition.read(folder / student.structure).removed == ("stage5",)
+        student = made.at(0.2)
+    assert Definition.read(student.definition.path).removed == ("stage5",)
 
 
 def test_a_block_without_which_the_reference_cant_be_written_says_why(job: Job) -> None:

@@ -214,7 +214,7 @@ def test_the_recipe_of_a_run_makes_the_same_student(ended, compress, tmp_path):
     assert settings["prune"]["ratio"] == ended.document["plan"]["ratio"]
     line = ["--recipe", ended.folder / "recipe.toml", "--json"]
     again = compress(tmp_path / "again", *line)
-    assert again.document["student"]["sha256"] == ended.document["student"]["sha256"]
+    assert again.document["student"]["weights"]["sha256"] == ended.document["student"]["weights"]["sha256"]
 
 
 def test_a_second_start_finds_everything_and_says_the_same(ended, compress):
@@ -231,7 +231,7 @@ def test_another_budget_reuses_what_was_trained_and_measured(ended, compress, bu
     generous = compress(ended.folder, "--budget", budget("[latency]\nmax_ratio = 5.0\n"), "--json")
     assert generous.code == 0, generous.err
     assert generous.document["plan"]["ratio"] == 0
-    assert generous.document["student"]["sha256"] == generous.document["teacher"]["sha256"]
+    assert generous.document["student"]["weights"]["sha256"] == generous.document["teacher"]["weights"]["sha256"]
     made = {p.parent.name.rpartition("-")[0] for p in set(ended.folder.glob("stages/*/result.json")) - stages}
     assert made <= {"measured", "tested"}
 
@@ -261,7 +261,7 @@ def test_a_target_without_a_device_is_not_measured_and_ends_in_3(compress, budge
     status = {limit["name"]: limit["status"] for limit in document["verdict"]["limits"]}
     assert status["latency.max_ratio"] == "not measured"
     assert status["accuracy.max_drop_pp"] == "pass"
-    assert document["student"]["parameters"] < document["teacher"]["parameters"]
+    assert document["student"]["cost"]["parameters"] < document["teacher"]["cost"]["parameters"]
     assert "Nothing was measured" in (ended.folder / "report.md").read_text()
 
 
@@ -302,8 +302,8 @@ def test_killed_at_any_stage_it_goes_on_and_gives_the_same_answer(start, tmp_pat
     run = start(tmp_path / "killed", "--json")
     out, err = run.communicate(timeout=300)
     result = Result.model_validate_json(out)
-    assert result.teacher.sha256 == expected.teacher.sha256
-    assert result.student.sha256 == expected.student.sha256
+    assert result.teacher.weights.sha256 == expected.teacher.weights.sha256
+    assert result.student.weights.sha256 == expected.student.weights.sha256
     # which of the two is faster is the machine's
     assert result.choice.artifact in {t.name for t in result.tried}
     assert [t.artifact.sha256 for t in result.tried] == [t.artifact.sha256 for t in expected.tried]
@@ -322,7 +322,7 @@ def test_a_disk_that_takes_no_more_ends_in_2_and_loses_nothing(start, tmp_path, 
     assert "Traceback" not in err
     again = start(tmp_path / "run", "--json")
     out, err = again.communicate(timeout=300)
-    assert Result.model_validate_json(out).student.parameters > 0, err
+    assert Result.model_validate_json(out).student.cost.parameters > 0, err
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import onnx
 import pytest
 import torch
 
-from edgekd import catalog, files
+from edgekd import catalog
 from edgekd.data.load import load_dataset
 from edgekd.deploy.check import compare, failure
 from edgekd.deploy.outputs import Runner, sample_images
@@ -16,13 +16,12 @@ from edgekd.errors import UnsupportedModelError
 from edgekd.measuring.artifact import describe
 from edgekd.pipeline.job import Job
 from edgekd.pipeline.ladder import Written, ladder, write_rungs
-from edgekd.pipeline.net import Net
 from edgekd.progress import Silent
 from edgekd.store import Store
 from edgekd.training.evaluate import outputs
 from edgekd.values import Export, Recipe
 from edgekd.values.result import Dropped
-from edgekd.zoo.weights import save_weights
+from edgekd.zoo import networks
 
 
 @pytest.fixture
@@ -39,10 +38,14 @@ def job(tmp_path):
     )
 
 
+def saved(job, model, folder):
+    return networks.save(model, folder / "w.safetensors", job.architecture, origin="given")
+
+
 def test_a_precision_that_cannot_be_written_is_dropped_with_its_reason_and_the_others_stay(job, tmp_path):
     torch.manual_seed(0)
     calibration = np.full((4, *job.data.train.shape), np.nan, dtype=np.float32)
-    rungs = list(write_rungs(job, "net", job.network(), tmp_path, calibration=calibration, sha256="0" * 64))
+    rungs = list(write_rungs(job, "net", saved(job, job.network(), tmp_path), tmp_path, calibration=calibration))
     written = [rung.artifact.precision for rung in rungs if isinstance(rung, Written)]
     dropped = [rung for rung in rungs if isinstance(rung, Dropped)]
     assert written == ["fp32"]
@@ -58,7 +61,7 @@ def test_every_rung_says_how_it_is_fed_whatever_the_classes_are_called(job, tmp_
     torch.manual_seed(0)
     model = job.network().eval()
     calibration = sample_images(job.data.train, 8)
-    rungs = list(write_rungs(job, "net", model, tmp_path, calibration=calibration, sha256="0" * 64))
+    rungs = list(write_rungs(job, "net", saved(job, model, tmp_path), tmp_path, calibration=calibration))
     assert [rung.artifact.precision for rung in rungs] == ["fp32", "int8"]
     images = sample_images(job.data.val, 32)
     expected = outputs(model, images)
@@ -75,6 +78,5 @@ def test_a_network_that_gives_nan_itself_is_told_apart_from_a_bad_export(job, tm
     model.get_submodule("stem.1").running_var.fill_(1e-30)  # every weight is finite
     with torch.no_grad():
         model.get_submodule("stem.0").weight.mul_(1e38)
-    save_weights(model, tmp_path / "w.safetensors")
     with pytest.raises(UnsupportedModelError, match="the baseline gives NaN or infinity on real images, before any"):
-        ladder(Net(job, tmp_path / "w.safetensors", files.sha256(tmp_path / "w.safetensors")), "baseline")
+        ladder(job, saved(job, model, tmp_path), "baseline")

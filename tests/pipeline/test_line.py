@@ -39,7 +39,7 @@ def test_distil_prune_finetune(run):
     ended = run('steps = ["distil", "prune", "finetune"]', *PRUNED)
     student = ended.document["student"]
     assert student["origin"] == "trained"
-    assert student["parameters"] < ended.document["teacher"]["parameters"]
+    assert student["cost"]["parameters"] < ended.document["teacher"]["cost"]["parameters"]
     assert Definition.read(ended.folder / "student.json").ratio == 0.5
     assert ended.err.count("training the student") == 2
 
@@ -67,7 +67,7 @@ def test_another_architecture_learns_from_several_teachers_in_two_stages(run):
     document = ended.document
     assert document["plan"]["why"] == "the student is another architecture"
     assert document["student"]["origin"] == "distilled"
-    assert document["student"]["parameters"] < document["teacher"]["parameters"]
+    assert document["student"]["cost"]["parameters"] < document["teacher"]["cost"]["parameters"]
     assert ended.err.count("training resnet") == 2
     assert ended.err.count("training the student") == 2
     assert (ended.folder / "student.safetensors").exists()
@@ -94,7 +94,7 @@ def test_single_weights_that_were_pruned_stay_zero(run):
 def test_the_plan_keeps_what_the_recipe_says(run, keep, left):
     document = run(f"[prune]\nkeep = {{{keep}}}").document
     limit = {"parameters": 0.5, "macs": 0.4}[left]
-    assert document["student"][left] <= limit * document["teacher"][left]
+    assert document["student"]["cost"][left] <= limit * document["teacher"]["cost"][left]
     levels = document["plan"]["levels"]
     less = levels[levels.index(document["plan"]["ratio"]) - 1]
     assert 0 < less < document["plan"]["ratio"]

@@ -53,8 +53,8 @@ def compressed(trained):
 def test_it_ends_in_a_verdict_of_what_was_measured(compressed):
     assert compressed["verdict"]["status"] == "pass"
     assert compressed["teacher"]["origin"] == "given"
-    assert compressed["student"]["parameters"] < 0.8 * compressed["teacher"]["parameters"]
-    assert compressed["teacher"]["val"]["correct"] > 0.5 * compressed["teacher"]["val"]["images"]
+    assert compressed["student"]["cost"]["parameters"] < 0.8 * compressed["teacher"]["cost"]["parameters"]
+    assert compressed["teacher"]["accuracy"]["correct"] > 0.5 * compressed["teacher"]["accuracy"]["images"]
 
 
 def test_imagenets_normalisation_is_known_and_written_down(compressed):

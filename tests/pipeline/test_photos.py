@@ -105,7 +105,7 @@ def test_the_artifacts_own_lines_classify_photos_as_the_original_did(run, traine
     ended = run("--normalize", "imagenet", "--json", *options)
     assert ended.code == 3, ended.err
     result = Result.model_validate(ended.document)
-    assert result.teacher.val.top1 > 0.9
+    assert result.teacher.accuracy.top1 > 0.9
     report = (ended.folder / "report.md").read_text()
     assert not re.search(r"in training|training (flips|doesn't flip)|epochs were chosen", report), "nothing was trained"
     lines = re.search(r"```python\n(.*?)```", report, re.DOTALL)[1]

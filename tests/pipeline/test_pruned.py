@@ -15,7 +15,7 @@ def test_single_weights_that_were_pruned_stay_zero_in_the_trained_student(compre
     ended = compress(tmp_path / "run", "--budget", budget(SLACK), "--prune", "weights", "--ratio", 0.7, "--json")
     result = Result.model_validate(ended.document)
     assert result.recipe.prune.method == "weights"
-    assert result.student.parameters == result.teacher.parameters
+    assert result.student.cost.parameters == result.teacher.cost.parameters
     structure = Definition.read(tmp_path / "run" / "student.json")
     student = load_pruned(structure, tmp_path / "run" / "student.safetensors")
     weights = [layer.weight for layer in student.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]

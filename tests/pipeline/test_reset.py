@@ -5,16 +5,15 @@ from dataclasses import replace
 import pytest
 import torch
 
-from edgekd import catalog, files
+from edgekd import catalog
 from edgekd.data.load import load_dataset
 from edgekd.pipeline.job import Job
 from edgekd.pipeline.learn import Lessons
 from edgekd.pipeline.line import walk
-from edgekd.pipeline.net import Net
 from edgekd.progress import Silent
 from edgekd.recipe import recipe
 from edgekd.store import Store
-from edgekd.zoo.weights import save_weights
+from edgekd.zoo import networks
 
 
 @pytest.fixture
@@ -35,10 +34,8 @@ def walked(tmp_path):
             progress=Silent(),
         )
         teacher = replace(job, recipe=job.recipe.model_copy(update={"seed": 7})).network().eval()
-        weights = tmp_path / "teacher.safetensors"
-        save_weights(teacher, weights)
-        net = Net(job, weights, files.sha256(weights))
-        return walk(net, 0.5, Lessons(teacher, net.sha256))[1].module()
+        network = networks.save(teacher, tmp_path / "teacher.safetensors", job.architecture, origin="given")
+        return networks.load(walk(job, network, 0.5, Lessons(teacher, network.weights.sha256)))
 
     return walk_them
 

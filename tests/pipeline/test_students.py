@@ -1,21 +1,21 @@
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import safetensors.torch
 import torch
 
-from edgekd import catalog, files
+from edgekd import catalog
 from edgekd.data.load import load_dataset
 from edgekd.errors import EdgekdError
 from edgekd.pipeline.job import Job
-from edgekd.pipeline.students import Students, load
+from edgekd.pipeline.students import Students
 from edgekd.progress import Silent
 from edgekd.store import Store
 from edgekd.values import Pruning, Recipe
+from edgekd.values.network import Network
+from edgekd.zoo import networks
 from edgekd.zoo.cost import nonzero, parameters
 from edgekd.zoo.definition import Definition
-from edgekd.zoo.weights import save_weights
 
 
 @pytest.fixture
@@ -35,40 +35,39 @@ def job(tmp_path):
 
 @pytest.fixture
 def weights(job, tmp_path):
-    path = tmp_path / "teacher.safetensors"
-    save_weights(job.network(), path)
-    return path
+    return networks.save(job.network(), tmp_path / "teacher.safetensors", job.architecture, origin="given")
 
 
-def students(job: Job, weights: Path, method: str, structure: Path | None = None, **options: float | str) -> Students:
+def students(job: Job, network: Network, method: str, **options: float | str) -> Students:
     pruning = Pruning(method=method, options=options)
-    return Students(job, weights, files.sha256(weights), structure=structure, pruning=pruning)
+    return Students(job, network.architecture, network.weights, definition=network.definition, pruning=pruning)
 
 
 @pytest.mark.slow
 def test_a_student_is_pruned_further_by_another_method(job, weights):
     with students(job, weights, "widthwise") as narrowed:
-        first, where = narrowed.at(0.5)
-    with students(job, where / first.weights, "weights", where / first.structure) as sparse:
+        first = narrowed.at(0.5)
+    with students(job, first, "weights") as sparse:
         assert 0.5 in sparse.levels()
-        second, there = sparse.at(0.5)
-    model = load(there, second)
-    assert (parameters(model), nonzero(model)) == (second.parameters, second.nonzero)
-    assert second.parameters == first.parameters < parameters(job.network())
-    assert second.nonzero < 0.6 * first.nonzero
-    assert Definition.read(there / second.structure).kept == Definition.read(where / first.structure).kept
+        second = sparse.at(0.5)
+    model = networks.load(second)
+    assert (parameters(model), nonzero(model)) == (second.cost.parameters, second.cost.nonzero)
+    assert second.cost.parameters == first.cost.parameters < parameters(job.network())
+    assert second.cost.nonzero < 0.6 * first.cost.nonzero
+    assert second.sparse
+    assert Definition.read(second.definition.path).kept == Definition.read(first.definition.path).kept
     assert model(job.example).isfinite().all()
 
 
 @pytest.mark.slow
 def test_other_options_are_another_student_and_stated_defaults_the_same(job, weights):
     with students(job, weights, "filters") as plain, students(job, weights, "filters", scope="layer") as stated:
-        first, where = plain.at(0.4)
-        assert stated.at(0.4) == (first, where)
+        first = plain.at(0.4)
+        assert stated.at(0.4) == first
     with students(job, weights, "filters", scope="global") as ranked:
-        second, there = ranked.at(0.4)
-    assert there != where
-    assert second.sha256 != first.sha256
+        second = ranked.at(0.4)
+    assert second.weights.path != first.weights.path
+    assert second.weights.sha256 != first.weights.sha256
     # none of them judges by data: two images, to prove what they make
     [images] = (job.run.root / "stages").glob("calibration-*/calibration.safetensors")
     assert len(safetensors.torch.load_file(images)["images"]) == 2
@@ -96,12 +95,12 @@ def test_options_are_refused_before_anything_is_pruned(job, weights):
 
 
 def test_what_was_tried_is_not_tried_again(job):
-    with Students(job, None, "random") as students:
+    with Students(job, job.architecture, None) as students:
         assert students.tried(0.5) == (0.5,)
         least, most = students.tried(None)
         assert least < 0.5 < most
         assert (least, most) == (students.levels()[1], students.levels()[-1])
     elsewhere = replace(job, run=Store(job.run.root.parent / "another"))
-    with Students(elsewhere, None, "random") as again:
+    with Students(elsewhere, job.architecture, None) as again:
         assert again.tried(0.5) == (0.5,)
         assert again._pruner is None

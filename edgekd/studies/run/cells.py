@@ -4,14 +4,14 @@ from dataclasses import dataclass, replace
 
 from edgekd.pipeline.job import Job
 from edgekd.pipeline.line import fresh, walk
-from edgekd.pipeline.net import Net
 from edgekd.store import fingerprint
 from edgekd.studies._results import Cell
 from edgekd.studies.run.pictures import Picture, picture
 from edgekd.studies.run.teaching import Teaching, Tested, tested
 from edgekd.training.step import on_threads
 from edgekd.values import Value
-from edgekd.values.result import Network
+from edgekd.values.network import Network
+from edgekd.zoo import networks
 from edgekd.zoo.definition import Definition
 
 
@@ -20,7 +20,6 @@ class Made:
     """A cell with its network."""
 
     cell: Cell
-    net: Net
     network: Network
     tested: Tested
     picture: Picture | None
@@ -29,31 +28,38 @@ class Made:
 def make(job: Job, taught: Teaching, *, representations: bool) -> Made:
     """Take every step of the job's recipe with its seed; raises whatever a step raises."""
     own = replace(job, recipe=taught.recipe(job.recipe))
-    network, net = walk(beginning(own, taught), own.recipe.prune.ratio or 0.0, taught.lessons)
-    model = net.module()
+    network = walk(own, beginning(own, taught), own.recipe.prune.ratio or 0.0, taught.lessons)
+    model = networks.load(network)
     with on_threads(taught.execution.threads):
-        found = tested(net, own, model)
-        seen = picture(own, net, model, taught) if representations else None
+        found = tested(own, network, model)
+        seen = picture(own, network, model, taught) if representations else None
+    assert network.accuracy is not None
     cell = Cell(
         seed=own.recipe.seed,
         test=found.test,
-        val=network.val,
-        training_seconds=round(net.seconds, 2),
+        val=network.accuracy,
+        training_seconds=seconds_of(network, taught),
         representation=seen.representation if seen else None,
     )
-    return Made(cell, net, network, found, seen)
+    return Made(cell, network, found, seen)
 
 
-def untrained(job: Job, taught: Teaching) -> tuple[Network, Net]:
+def untrained(job: Job, taught: Teaching) -> Network:
     """The student of the job's recipe as it is before any training."""
     steps = tuple(step for step in job.recipe.steps if step.do == "prune")
     own = replace(job, recipe=taught.recipe(job.recipe).model_copy(update={"steps": steps}))
-    return walk(beginning(own, taught), own.recipe.prune.ratio or 0.0, taught.lessons)
+    return walk(own, beginning(own, taught), own.recipe.prune.ratio or 0.0, taught.lessons)
 
 
-def beginning(job: Job, taught: Teaching) -> Net:
+def beginning(job: Job, taught: Teaching) -> Network:
     """The network before the first step: the recipe's student with random weights, else the teacher."""
-    return fresh(job) if job.recipe.student else Net(job, taught.weights, taught.network.sha256)
+    return fresh(job) if job.recipe.student else taught.network
+
+
+def seconds_of(network: Network, taught: Teaching) -> float:
+    """What a student's trainings took; nothing where it is the teacher itself, pruned or not."""
+    own = network.training if network.weights != taught.network.weights else None
+    return round(own.seconds, 2) if own else 0.0
 
 
 class _Shape(Value):
@@ -63,11 +69,11 @@ class _Shape(Value):
     zeros: tuple[str, float] | None = None
 
 
-def structure_key(net: Net) -> str:
+def structure_key(network: Network) -> str:
     """The same for networks that differ by their weights alone: they cost the same."""
-    shape = _Shape(model=net.job.recipe.model)
-    if net.structure:
-        found = Definition.read(net.structure)
-        zeros = (found.method, found.ratio) if net.sparse else None
+    shape = _Shape(model=network.architecture.model)
+    if network.definition:
+        found = Definition.read(network.definition.path)
+        zeros = (found.method, found.ratio) if network.sparse else None
         shape = shape.model_copy(update={"layers": found.layers, "removed": found.removed, "zeros": zeros})
     return fingerprint({"structure": shape})[:12]

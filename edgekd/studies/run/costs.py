@@ -8,7 +8,7 @@ from edgekd.studies._results import Costs, Taught
 from edgekd.studies.run.cells import Made, structure_key
 from edgekd.studies.run.latency import TEACHER, File, Latency, export, latencies
 from edgekd.studies.run.teaching import School, Teaching
-from edgekd.values.result import Network
+from edgekd.values.network import Network
 
 
 def costs_of(
@@ -25,13 +25,15 @@ def costs_of(
     for model in dict.fromkeys(str(arm.settings["model"]) for arm in arms if arm.name in first):
         mine = [arm for arm in arms if arm.settings["model"] == model and arm.name in first]
         taught = school.teaching(mine[0].settings)
+        accuracy, training = taught.network.accuracy, taught.network.training
+        assert accuracy is not None
         found = _of_students(school, taught, {arm.name: first[arm.name] for arm in mine})
         costs.update({name: cost for name, cost in found.items() if name != TEACHER})
         teachers[model] = Taught(
             model=model,
             test=taught.tested.test,
-            val=taught.network.val,
-            epochs=taught.network.epochs,
+            val=accuracy,
+            epochs=training.epochs if training else 0,
             costs=found[TEACHER],
         )
     return teachers, costs
@@ -40,13 +42,12 @@ def costs_of(
 def _of_students(school: School, taught: Teaching, made: Mapping[str, Made]) -> dict[str, Costs]:
     """The costs of one teacher's students by their arms, and its own."""
     job = school.bench.job
-    teacher = export(taught.net, f"{taught.network.origin} {TEACHER}")
-    keys = {name: structure_key(cell.net) for name, cell in made.items()}
+    teacher = export(job, taught.network, f"{taught.network.origin} {TEACHER}")
+    keys = {name: structure_key(cell.network) for name, cell in made.items()}
     files: dict[str, File] = {}
     for name, key in keys.items():
-        net = made[name].net
         try:
-            files[key] = files.get(key) or export(net, name)
+            files[key] = files.get(key) or export(job, made[name].network, name)
         except UnsupportedModelError as e:
             job.progress.note(f"{name}: {e.message}")
     measured = latencies(job, teacher, files)
@@ -60,9 +61,9 @@ def _of_students(school: School, taught: Teaching, made: Mapping[str, Made]) -> 
 
 def _costs(network: Network, nonzero: int, file: File, latency: Latency | None) -> Costs:
     return Costs(
-        parameters=network.parameters,
+        parameters=network.cost.parameters,
         nonzero=nonzero,
-        macs=network.macs,
+        macs=network.cost.macs,
         disk_bytes=file.artifact.disk_bytes,
         transfer_bytes=file.artifact.transfer_bytes,
         median_ms=latency.median_ms if latency else None,

@@ -11,8 +11,9 @@ from edgekd.measuring.statistics import percentile, ratio, samples_ms
 from edgekd.pipeline.job import Job, made_with
 from edgekd.pipeline.ladder import runtimes
 from edgekd.pipeline.measuring import measured
-from edgekd.pipeline.net import Net
 from edgekd.values import Artifact, Interval, Measurement, Value
+from edgekd.values.network import Network
+from edgekd.zoo import networks
 
 TEACHER = "teacher"
 
@@ -42,19 +43,20 @@ class Latency:
     ratio: Interval
 
 
-def export(net: Net, name: str) -> File:
+def export(job: Job, network: Network, name: str) -> File:
     """The fp32 file of a network; raises as `export_onnx`."""
-    job = net.job
     opset = min((OPSET, *job.target.max_opset.values()))
 
     def build(folder: Path) -> Exported:
         path = folder / "model.onnx"
-        export_onnx(net.module(), job.example, path, opset=opset)
-        found = describe(path, name=name, precision="fp32", runtime=runtimes(job)[0], lineage={"weights": net.sha256})
+        export_onnx(networks.load(network), job.example, path, opset=opset)
+        found = describe(
+            path, name=name, precision="fp32", runtime=runtimes(job)[0], lineage={"weights": network.weights.sha256}
+        )
         return Exported(artifact=found)
 
     inputs = {
-        "network": net.key,
+        "network": network.key(),
         "opset": opset,
         "shape": job.data.train.shape,
         "runtimes": job.target.runtimes,

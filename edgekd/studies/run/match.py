@@ -32,7 +32,7 @@ def settings_of(bench: Bench, arm: Arm, other: Arm, taught: Teaching) -> Setting
         UnsupportedModelError: none of the choices can be made.
     """
     device = bench.job.device.url if bench.job.device else None
-    key = fingerprint({"arm": arm, "other": other, "teacher": taught.net.key, "device": device})[:12]
+    key = fingerprint({"arm": arm, "other": other, "teacher": taught.network.key(), "device": device})[:12]
     path = bench.job.run.root / "matched" / f"{key}.json"
     chosen = remembered(path, Chosen, lambda: _choose(bench, arm, other, taught))
     bench.job.progress.note(f"{arm.name}: {chosen.why}")
@@ -60,15 +60,15 @@ def _costs(bench: Bench, options: Mapping[str, Settings], taught: Teaching) -> d
     for key, settings in options.items():
         job = bench.job_of(settings, 0)
         try:
-            network, net = untrained(job, taught)
-            files[key] = export(net, key)
+            network = untrained(job, taught)
+            files[key] = export(job, network, key)
         except StorageError:
             raise
         except EdgekdError as e:
             job.progress.note(f"{settings}: left out: {e.message}")
             continue
-        found[key] = (network.macs / taught.network.macs, "multiply-accumulates")
-    teacher = export(taught.net, "teacher")
+        found[key] = (network.cost.macs / taught.network.cost.macs, "multiply-accumulates")
+    teacher = export(job, taught.network, "teacher")
     measured = latencies(job, teacher, files)
     return {key: (measured[key].ratio.estimate, "latency") if key in measured else found[key] for key in found}
 
@@ -85,6 +85,9 @@ def _prune(bench: Bench, options: Iterable[Settings], taught: Teaching) -> None:
             )
     for alike in methods.values():
         job = bench.job_of(alike[0], 0)
-        with Students(job, taught.weights, taught.network.sha256) as students, suppress(UnsupportedModelError):
+        with (
+            Students(job, taught.network.architecture, taught.network.weights) as students,
+            suppress(UnsupportedModelError),
+        ):
             for settings in alike:
                 students.at(settings["prune.ratio"])

@@ -10,7 +10,7 @@ from edgekd.errors import EdgekdError
 from edgekd.pipeline.line import walk
 from edgekd.store import Store, fingerprint, remembered
 from edgekd.studies._base import Arm, Settings, Study
-from edgekd.studies.run.cells import beginning
+from edgekd.studies.run.cells import beginning, seconds_of
 from edgekd.studies.run.teaching import School
 from edgekd.values import PositiveInt, Value
 
@@ -63,5 +63,5 @@ def _seconds(school: School, settings: Settings) -> float:
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))
         own = replace(job, recipe=taught.recipe(job.recipe), run=store, shared=store)
-        _, net = walk(beginning(own, taught), own.recipe.prune.ratio or 0.0, taught.lessons)
-    return net.seconds
+        network = walk(own, beginning(own, taught), own.recipe.prune.ratio or 0.0, taught.lessons)
+    return seconds_of(network, taught)

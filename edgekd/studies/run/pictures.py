@@ -3,11 +3,11 @@
 from torch import nn
 
 from edgekd.pipeline.job import Job
-from edgekd.pipeline.net import Net
 from edgekd.studies._results import Representation
 from edgekd.studies.run.features import embeddings, linear_cka, plane, probe
 from edgekd.studies.run.teaching import TEST_IMAGES, Teaching
 from edgekd.values import Accuracy, Value
+from edgekd.values.network import Network
 
 _PROBE_IMAGES = 5000
 _SHOWN_IMAGES = 500
@@ -22,9 +22,9 @@ class Picture(Value):
     labels: tuple[int, ...]
 
 
-def picture(job: Job, net: Net, model: nn.Module, taught: Teaching) -> Picture:
+def picture(job: Job, network: Network, model: nn.Module, taught: Teaching) -> Picture:
     """The features of a student beside the teacher's of the same images; raises as `features.embeddings`."""
-    inputs = {"student": net.key, "teacher": taught.net.key, "data": [job.data.name, job.images]}
+    inputs = {"student": network.key(), "teacher": taught.network.key(), "data": [job.data.name, job.images]}
     return job.run.stage("picture", inputs, Picture, lambda _: _picture(job, model, taught))[0]
 
 

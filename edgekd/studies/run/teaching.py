@@ -13,7 +13,6 @@ from edgekd.pipeline.classifier import require_classifier
 from edgekd.pipeline.job import Job
 from edgekd.pipeline.learn import Lessons, two_images
 from edgekd.pipeline.line import fresh
-from edgekd.pipeline.net import Net
 from edgekd.pipeline.teacher import lessons, teacher
 from edgekd.store import fingerprint, remembered
 from edgekd.studies.run.attempts import attempt, made
@@ -23,8 +22,9 @@ from edgekd.training.evaluate import evaluate
 from edgekd.training.execution import choose_execution
 from edgekd.training.objective import build_objective
 from edgekd.values import Accuracy, Recipe, Recovery, Value, document
-from edgekd.values.result import Network
+from edgekd.values.network import Network
 from edgekd.values.training import Execution
+from edgekd.zoo import networks
 from edgekd.zoo.cost import nonzero
 
 _WAYS = {"precision", "memory_format", "convolutions", "threads"}
@@ -46,13 +46,11 @@ class Teaching:
 
     model: nn.Module
     network: Network
-    weights: Path
     tested: Tested
     lessons: Lessons
     """Its own, or those of the ensemble that it is in."""
     execution: Execution
     test: Images
-    net: Net
 
     @cached_property
     def features(self) -> Tensor:
@@ -68,17 +66,15 @@ class Teaching:
 def teaching(job: Job) -> Teaching:
     """The teacher of a job of seed 0; raises as `pipeline.classifier` and `pipeline.teacher`."""
     require_classifier(job)
-    network, model, weights = teacher(job)
-    net = Net(job, weights, network.sha256)
+    network = teacher(job).network
+    model, own = networks.load(network), network.training.execution if network.training else None
     return Teaching(
         model=model,
         network=network,
-        weights=weights,
-        tested=tested(net, job, model),
-        lessons=lessons(_alike(job, network.execution), network, model),
-        execution=_execution(job, model, network.execution),
+        tested=tested(job, network, model),
+        lessons=lessons(_alike(job, own), network),
+        execution=_execution(job, model, own),
         test=job.data.test,
-        net=net,
     )
 
 
@@ -90,7 +86,7 @@ def _alike(job: Job, execution: Execution | None) -> Job:
     return replace(job, recipe=job.recipe.model_copy(update={"teacher": settings}))
 
 
-def tested(net: Net, job: Job, model: nn.Module) -> Tested:
+def tested(job: Job, network: Network, model: nn.Module) -> Tested:
     """A network, which is at hand as `model`, on the test set, in fp32."""
 
     def build(_: Path) -> Tested:
@@ -98,7 +94,7 @@ def tested(net: Net, job: Job, model: nn.Module) -> Tested:
         test = Accuracy(correct=score.correct, images=score.images, dataset=job.data.name, split="test")
         return Tested(test=test, nonzero=nonzero(model))
 
-    return job.run.stage("tested", {"network": net.key, "data": [job.data.name, job.images]}, Tested, build)[0]
+    return job.run.stage("tested", {"network": network.key(), "data": [job.data.name, job.images]}, Tested, build)[0]
 
 
 def _execution(job: Job, model: nn.Module, own: Execution | None) -> Execution:
@@ -110,10 +106,10 @@ def _execution(job: Job, model: nn.Module, own: Execution | None) -> Execution:
     recipe, settings = job.recipe, job.recipe.recover
     if own and not recipe.student:
         settings = settings.model_copy(update=own.model_dump(include=_WAYS))
-    key = fingerprint({"teacher": job.identity, "student": recipe.student, "settings": settings})
+    key = fingerprint({"teacher": job.architecture.identity, "student": recipe.student, "settings": settings})
 
     def timed() -> Execution:
-        student = fresh(job).module() if recipe.student else job.network()
+        student = networks.load(fresh(job)) if recipe.student else job.network()
         objective = build_objective(Recovery().losses, student, model, two_images(job))
         return choose_execution(student, job.data, settings, objective, model)
 

@@ -5,16 +5,16 @@ from dataclasses import replace
 
 import pytest
 
-from edgekd import catalog, files
+from edgekd import catalog
 from edgekd.data.load import load_dataset
 from edgekd.pipeline.job import Job
 from edgekd.pipeline.learn import Lessons
 from edgekd.pipeline.line import fresh
-from edgekd.pipeline.net import Net
 from edgekd.pipeline.teacher import lessons, teacher
 from edgekd.progress import Silent
 from edgekd.store import Store
 from edgekd.values import Recipe, Training, Tutor
+from edgekd.zoo import networks
 from edgekd.zoo.weights import save_weights
 
 NETS = """
@@ -56,10 +56,10 @@ def job(tmp_path, monkeypatch):
 
 
 def test_edited_code_is_another_teacher_and_the_same_code_is_found(job):
-    first, _, _ = teacher(job(NETS))
-    assert teacher(job(NETS))[0] == first
-    assert teacher(job(EDITED))[0].sha256 != first.sha256
-    assert teacher(job(NETS))[0] == first
+    first = teacher(job(NETS)).network
+    assert teacher(job(NETS)).network == first
+    assert teacher(job(EDITED)).network.weights != first.weights
+    assert teacher(job(NETS)).network == first
     assert len(list(job(NETS).shared.root.glob("stages/teacher-*"))) == 2
 
 
@@ -67,14 +67,13 @@ def test_edited_code_is_another_network_with_the_same_weights(job, tmp_path):
     ours = job(NETS)
     save_weights(ours.network(), tmp_path / "w.safetensors")
     given = {"weights": str(tmp_path / "w.safetensors")}
-    assert teacher(job(NETS, **given))[0].sha256 == teacher(job(EDITED, **given))[0].sha256
+    first, edited, again = (teacher(job(code, **given)).network for code in (NETS, EDITED, NETS))
     assert len(list(ours.run.root.glob("stages/teacher-*"))) == 2
-    sha256 = files.sha256(tmp_path / "w.safetensors")
-    keys = [Net(job(code), tmp_path / "w.safetensors", sha256).key for code in (NETS, EDITED, NETS)]
-    assert keys[0] == keys[2] != keys[1]
-    structure = tmp_path / "structure.json"
-    structure.write_text("{}")
-    assert Net(ours, tmp_path / "w.safetensors", sha256, structure).key != keys[0]
+    assert first.weights.sha256 == edited.weights.sha256
+    assert first.key() == again.key() != edited.key()
+    definition = tmp_path / "definition.json"
+    definition.write_text("{}")
+    assert first.model_copy(update={"definition": networks.file_of(definition)}).key() != first.key()
 
 
 def test_images_that_are_called_otherwise_are_named_as_they_are_called_now(job, tmp_path):
@@ -84,24 +83,23 @@ def test_images_that_are_called_otherwise_are_named_as_they_are_called_now(job, 
     for each in (given, ours):
         teacher(each)
         renamed = replace(each, data=replace(each.data, name="the same"))
-        assert teacher(renamed)[0].val.dataset == "the same"
+        assert teacher(renamed).network.accuracy.dataset == "the same"
     assert len(list(ours.run.root.glob("stages/teacher-*"))) == 1
 
 
 def test_other_weights_to_begin_with_are_another_student(job):
     own = {"student": "nets:make", "model": "resnet8"}
     first = fresh(job(NETS, **own))
-    assert fresh(job(NETS, **own)).sha256 == first.sha256
+    assert fresh(job(NETS, **own)).weights.sha256 == first.weights.sha256
     wider = NETS.replace("nn.Flatten()", "nn.Flatten(), nn.Dropout(0.1)").replace("(8, classes)", "(8, classes)")
-    assert fresh(job(wider, **own)).weights != first.weights
-    assert fresh(job(NETS, **own, seed=1)).sha256 != first.sha256
+    assert fresh(job(wider, **own)).key() != first.key()
+    assert fresh(job(NETS, **own, seed=1)).weights.sha256 != first.weights.sha256
 
 
 def test_students_of_edited_teachers_or_tutors_learn_anew(job):
     def key(code, **recipe):
         ours = job(code, **recipe)
-        network, model, _ = teacher(ours)
-        told = lessons(ours, network, model)
+        told = lessons(ours, teacher(ours).network)
         assert isinstance(told, Lessons)
         return told.key
 
