@@ -1,4 +1,4 @@
-"""The command line: parse, call one verb, show, end in its exit code.
+"""The command line: parse, call one verb, show the result, exit with its code.
 
 Bodies import what they need, so that `edgekd --help` costs nothing but typer.
 """
@@ -14,27 +14,28 @@ from edgekd.cli.check import check
 from edgekd.cli.compress import compress
 from edgekd.cli.doctor import doctor
 from edgekd.cli.lists import budgets, targets
+from edgekd.cli.panels import WIDTH, Command
 from edgekd.cli.profile import profile
 from edgekd.cli.study import study
 from edgekd.failures import run
 
 app = typer.Typer(
     name="edgekd",
-    help="Compress a trained CNN until it measurably fits a device.",
+    help="Make a trained CNN fit a device, and measure it there.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDTH},
 )
 for command in (compress, profile, check, doctor):
-    app.command()(command)
+    app.command(cls=Command)(command)
 app.add_typer(study, name="study")
 app.add_typer(targets, name="targets")
 app.add_typer(budgets, name="budgets")
 
 
 def main() -> None:
-    """The `edgekd` command. Never ends in 1 for any other reason than a broken budget."""
+    """The `edgekd` command. Exit code 1 means a missed budget and nothing else."""
     streams.open_all()
     code = run(lambda: app(standalone_mode=False))
     streams.close_stdout()
@@ -49,6 +50,8 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
 ) -> None:
     """Options before the command."""

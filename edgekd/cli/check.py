@@ -25,6 +25,7 @@ from edgekd.cli.options import (
     Spinning,
     Threads,
 )
+from edgekd.cli.panels import BUDGET, DEVICE, MEASURING
 from edgekd.cli.protocol import measuring
 from edgekd.errors import EdgekdError, ExitCode
 
@@ -37,15 +38,27 @@ OnInconclusive = Literal["fail", "warn", "pass"]
 def check(
     subject: Annotated[Path, typer.Argument(metavar="MEASUREMENT_OR_ARTIFACT", help="What to judge: .json or .onnx.")],
     *,
-    budget: Annotated[str, typer.Option("--budget", help="The limits: a name (see `budgets`) or a TOML file.")],
+    budget: Annotated[
+        str,
+        typer.Option(
+            "--budget", metavar="NAME|FILE", help="The limits; `edgekd budgets` lists some.", rich_help_panel=BUDGET
+        ),
+    ],
     baseline: Baseline = None,
-    target: Annotated[str | None, typer.Option("--target", help="Where an .onnx is to be measured.")] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            "--target", metavar="NAME|FILE", help="The kind of device to measure an .onnx on.", rich_help_panel=DEVICE
+        ),
+    ] = None,
     device: DeviceUrl = None,
     on_inconclusive: Annotated[
-        OnInconclusive, typer.Option(help="How to end when not all could be decided: 3, or 0.")
+        OnInconclusive,
+        typer.Option(metavar="fail|warn|pass", help="If undecided, exit with 3 (fail) or 0.", rich_help_panel=BUDGET),
     ] = "fail",
     time_limit: Annotated[
-        float, typer.Option(min=1, metavar="SECONDS", help="Measure no longer than about this, decided or not.")
+        float,
+        typer.Option(min=1, metavar="S", help="Stop measuring after about this long.", rich_help_panel=MEASURING),
     ] = 120,
     batch: Batch = None,
     shape: Shapes = None,
@@ -70,9 +83,11 @@ def check(
     ] = None,
     json: Json = False,
 ) -> int:
-    """Judge a budget. Ends in 0 pass, 1 over budget, 3 inconclusive or not measured, 4 invalid measurement.
+    """Check a model or a measurement against a budget.
 
-    A model is measured until every limit is decided, or until the time limit.
+    A model is measured until every limit is decided.
+
+    Exit codes: 0 pass, 1 over budget, 3 inconclusive or not measured, 4 invalid measurement.
     """
     from edgekd import catalog
     from edgekd.gate.judge import exit_code

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from edgekd import console
-from edgekd.cli.options import DeviceUrl, Json
+from edgekd.cli.options import DataRoot, DeviceUrl, Download, Json
+from edgekd.cli.panels import COMPRESSION, DATA, DEVICE, MODEL, OUTPUT, TRAINING
 from edgekd.errors import EdgekdError, ExitCode
 
 if TYPE_CHECKING:
@@ -18,68 +19,123 @@ Normalisation = Literal["imagenet", "0.5", "0-1", "data"]
 
 def compress(
     *,
-    target: Annotated[str | None, typer.Option(help="What kind of device: a name (see `targets`) or a file.")] = None,
     model: Annotated[
         str | None,
         typer.Option(
-            help="mobilenet_v1:width=0.5 (default), resnet32, vgg8, torchvision:NAME, timm:NAME, module:factory"
+            metavar="MODEL",
+            help="NAME (default: mobilenet_v1:width=0.5), torchvision:NAME, timm:NAME, module:factory.",
+            rich_help_panel=MODEL,
         ),
     ] = None,
     weights: Annotated[
         Path | None,
         typer.Option(
-            help="The trained model: .safetensors, .pt, .pth, .pth.tar, .ckpt or .bin. Without, it is trained first."
+            metavar="FILE", help="Trained weights; without them, the model is trained first.", rich_help_panel=MODEL
         ),
     ] = None,
+    trust_checkpoint: Annotated[
+        bool,
+        typer.Option(
+            "--trust-checkpoint", help="Unpickle --weights, which can run any code in it.", rich_help_panel=MODEL
+        ),
+    ] = False,
     data: Annotated[
         str | None,
-        typer.Option(help="digits (default), fashion-mnist, cifar10, cifar100, folder:PATH, module:factory"),
+        typer.Option(
+            metavar="DATA",
+            help="digits (default), fashion-mnist, cifar10, cifar100, folder:PATH, module:factory.",
+            rich_help_panel=DATA,
+        ),
     ] = None,
+    data_root: DataRoot = None,
+    download: Download = False,
     size: Annotated[
         str | None,
-        typer.Option(metavar="224|240x320", help="What the network sees: a square's side, or height x width."),
+        typer.Option(metavar="224|240x320", help="Input size: a side, or height x width.", rich_help_panel=DATA),
     ] = None,
     normalize: Annotated[
         Normalisation | None,
-        typer.Option(metavar="imagenet|0.5|0-1|data", help="Mean and deviation that --weights expect."),
+        typer.Option(
+            metavar="imagenet|0.5|0-1|data", help="Mean and deviation that --weights expect.", rich_help_panel=DATA
+        ),
     ] = None,
     flip: Annotated[
-        bool | None, typer.Option("--flip/--no-flip", help="Whether training sees mirrored images too.")
+        bool | None,
+        typer.Option("--flip/--no-flip", help="Train on mirrored images too, or never.", rich_help_panel=DATA),
     ] = None,
-    data_root: Annotated[Path | None, typer.Option(help="Where data sets lie; also $EDGEKD_DATA.")] = None,
-    download: Annotated[bool, typer.Option("--download", help="Fetch the data set if it isn't there.")] = False,
-    budget: Annotated[str | None, typer.Option(help="The limits: a name (see `budgets`) or a TOML file.")] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE", help="The kind of device; `edgekd targets` lists them.", rich_help_panel=DEVICE
+        ),
+    ] = None,
     device: DeviceUrl = None,
-    ratio: Annotated[
-        float | None, typer.Option(min=0, max=0.99, help="Prune this fraction instead of planning it.")
+    budget: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|FILE", help="The limits; `edgekd budgets` lists some.", rich_help_panel=DEVICE),
+    ] = None,
+    recipe: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="All settings, as TOML; options override it.", rich_help_panel=COMPRESSION),
     ] = None,
     prune: Annotated[
         str | None,
-        typer.Option(metavar="METHOD", help="How: widthwise (default), layerwise, filters, channels or weights."),
+        typer.Option(
+            metavar="METHOD",
+            help="widthwise (default), layerwise, filters, channels or weights.",
+            rich_help_panel=COMPRESSION,
+        ),
+    ] = None,
+    ratio: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=0.99,
+            metavar="R",
+            help="Prune this fraction; by default it is chosen by measuring.",
+            rich_help_panel=COMPRESSION,
+        ),
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(min=1, help="Epochs of distillation; chosen from the data if absent.")
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Epochs of distillation (default: by the data's size).", rich_help_panel=TRAINING
+        ),
     ] = None,
     teacher_epochs: Annotated[
-        int | None, typer.Option(min=1, help="Epochs to train the model where it has no weights.")
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Epochs of the model's own training, without weights.", rich_help_panel=TRAINING
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="Random seed (default: 0).", rich_help_panel=TRAINING)
+    ] = None,
+    track: Annotated[
+        str | None,
+        typer.Option(metavar="TRACKER", help="Log the training to tensorboard or mlflow.", rich_help_panel=TRAINING),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Run folder. Run the same command again to resume.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = None,
     include_preprocessing: Annotated[
-        bool, typer.Option("--include-preprocessing", help="Files take pixels (uint8) and normalise them themselves.")
+        bool,
+        typer.Option(
+            "--include-preprocessing",
+            help="Export files that take uint8 pixels and normalise them.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = False,
-    recipe: Annotated[Path | None, typer.Option(help="Settings in a TOML file, such as a run's recipe.toml.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Of weights, augmentation and order; 0 by default.")] = None,
-    trust_checkpoint: Annotated[
-        bool, typer.Option("--trust-checkpoint", help="Unpickle --weights: it may run any code it holds.")
-    ] = False,
-    track: Annotated[
-        str | None, typer.Option(help="Follow the trainings with tensorboard or mlflow, where installed.")
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="The run directory; the same one goes on where it was.")] = None,
     json: Json = False,
 ) -> int:
-    """Make a trained network meet a budget on a device: prune, distil, quantise, export, measure, judge.
+    """Make a trained network meet a budget on a device: prune, distil, quantise, export, measure.
 
-    Ends in 0 pass, 1 over budget, 3 inconclusive or not measured, 4 invalid measurement.
+    Exit codes: 0 pass, 1 over budget, 3 inconclusive or not measured, 4 invalid measurement.
     """
     from edgekd import catalog
     from edgekd.files import require_utf8
@@ -128,12 +184,12 @@ def _size(stated: str | None) -> int | list[int] | None:
     if stated is None:
         return None
     if not re.fullmatch(r"[0-9]{1,5}(x[0-9]{1,5})?", stated):
-        raise EdgekdError(f"--size {stated}: not a number of pixels", "Write 224, or 240x320: height x width.")
+        raise EdgekdError(f"--size {stated}: not a size in pixels", "Write 224, or 240x320 (height x width).")
     sides = [int(side) for side in stated.split("x")]
     return sides[0] if len(sides) == 1 else sides
 
 
 def _run_folder(settings: "Recipe") -> Path:
-    """Where a run goes that wasn't told: the same job finds its own results again."""
+    """The default run folder: the same settings give the same one, so that a run is resumed."""
     name = "-".join((settings.model, Path(settings.data.source).name, Path(settings.target).stem))
     return Path("runs") / re.sub(r"[^\w.=]+", "-", name)

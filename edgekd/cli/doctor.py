@@ -7,6 +7,7 @@ import typer
 
 from edgekd import console
 from edgekd.cli.options import DeviceUrl, Json
+from edgekd.cli.panels import MEASURING
 from edgekd.errors import ExitCode
 
 
@@ -14,12 +15,20 @@ def doctor(
     *,
     device: DeviceUrl = None,
     noise: Annotated[
-        bool, typer.Option("--noise", help="Compare a model with itself: how small a difference can be told here?")
+        bool,
+        typer.Option(
+            "--noise",
+            help="Compare a model with itself: the least difference that can be measured.",
+            rich_help_panel=MEASURING,
+        ),
     ] = False,
-    model: Annotated[Path | None, typer.Option(help="The ONNX model to do it with; a small one by default.")] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="ONNX model for --noise (default: a small one).", rich_help_panel=MEASURING),
+    ] = None,
     json: Json = False,
 ) -> int:
-    """Say what this machine and a device can do, and how noisy it is."""
+    """Report what this machine and a device can do, and how precisely they measure."""
     from edgekd import catalog
 
     with console.ConsoleProgress() as progress:

@@ -8,6 +8,7 @@ import typer
 
 from edgekd import console
 from edgekd.cli.options import Json
+from edgekd.cli.panels import Command
 from edgekd.errors import EdgekdError, ExitCode
 
 if TYPE_CHECKING:
@@ -16,29 +17,32 @@ if TYPE_CHECKING:
 targets = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 budgets = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 
-Name = Annotated[str, typer.Argument(help="A name, or a TOML file.")]
+Name = Annotated[str, typer.Argument(metavar="NAME|FILE", help="A name or a TOML file.")]
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="TOML files.")]
 
 
 @targets.callback()
 def list_targets(context: typer.Context, json: Json = False) -> int:
-    """The kinds of devices: list them; show one; validate files of your own."""
+    """List the kinds of devices; show one; validate your own files."""
     from edgekd import catalog
 
-    return ExitCode.PASS if _goes_on(context, json) else _targets(catalog.targets(), console.targets, json)
+    return ExitCode.PASS if _has_command(context, json) else _targets(catalog.targets(), console.targets, json)
 
 
-@targets.command("show")
+@targets.command("show", cls=Command)
 def show_target(name: Name, json: Json = False) -> int:
-    """Show all that a target states."""
+    """Show everything a target states."""
     from edgekd import catalog
 
     return _targets([catalog.target(name)], lambda found: console.settings(found[0]), json)
 
 
-@targets.command("validate")
+@targets.command("validate", cls=Command)
 def validate_targets(files: Files) -> int:
-    """Say of each file whether it is a target. Ends in 2 if one isn't."""
+    """Check that each file is a valid target.
+
+    Exit codes: 0 all are valid, 2 one isn't.
+    """
     from edgekd import catalog
     from edgekd.values import Target
 
@@ -47,23 +51,26 @@ def validate_targets(files: Files) -> int:
 
 @budgets.callback()
 def list_budgets(context: typer.Context, json: Json = False) -> int:
-    """What a model must meet: list the budgets; show one; validate files of your own; make one from a measurement."""
+    """List the budgets; show one; validate your own files; make one from a measurement."""
     from edgekd import catalog
 
-    return ExitCode.PASS if _goes_on(context, json) else _budgets(catalog.budgets(), console.budgets, json)
+    return ExitCode.PASS if _has_command(context, json) else _budgets(catalog.budgets(), console.budgets, json)
 
 
-@budgets.command("show")
+@budgets.command("show", cls=Command)
 def show_budget(name: Name, json: Json = False) -> int:
-    """Show all that a budget states."""
+    """Show everything a budget states."""
     from edgekd import catalog
 
     return _budgets([catalog.budget(name)], lambda found: console.settings(found[0]), json)
 
 
-@budgets.command("validate")
+@budgets.command("validate", cls=Command)
 def validate_budgets(files: Files) -> int:
-    """Say of each file whether it is a budget. Ends in 2 if one isn't."""
+    """Check that each file is a valid budget.
+
+    Exit codes: 0 all are valid, 2 one isn't.
+    """
     from edgekd import catalog
     from edgekd.gate.judge import require_limits
     from edgekd.values import Budget
@@ -71,21 +78,25 @@ def validate_budgets(files: Files) -> int:
     return _validate(files, lambda file: require_limits(catalog.read_toml(file, Budget)))
 
 
-@budgets.command("init")
+@budgets.command("init", cls=Command)
 def start_budget(
     *,
-    measurement: Annotated[Path, typer.Option("--from", metavar="MEASUREMENT", help="What `edgekd profile` wrote.")],
-    headroom: Annotated[float, typer.Option(help="Limits are this many times what was measured.")] = 1.25,
-    name: Annotated[str | None, typer.Option(help="The budget's name; by default the file's, or the model's.")] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Write to this new file instead of stdout.")] = None,
+    measurement: Annotated[
+        Path, typer.Option("--from", metavar="MEASUREMENT", help="A document that `edgekd profile --out` wrote.")
+    ],
+    headroom: Annotated[float, typer.Option(metavar="X", help="Limits are X times the measured values.")] = 1.25,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The budget's name (default: the file's, or the model's).")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write a new file, not stdout.")] = None,
 ) -> int:
-    """Make a commented budget file that a measurement meets with some headroom."""
+    """Write a commented budget that a measurement meets with some headroom."""
     from edgekd.files import write_text
     from edgekd.gate import start
     from edgekd.measuring.document import read_measurement
 
     if out and out.exists():
-        raise EdgekdError(f"{out} exists already", "Give another --out, or remove the file.")
+        raise EdgekdError(f"{out} already exists", "Give another --out, or remove the file.")
     found = read_measurement(measurement)
     text = start.start_budget(found, name=name or (out.stem if out else found.artifact.name), headroom=headroom)
     if out:
@@ -96,10 +107,10 @@ def start_budget(
     return ExitCode.PASS
 
 
-def _goes_on(context: typer.Context, json: bool) -> bool:
-    """Whether a command follows, which then does it all."""
+def _has_command(context: typer.Context, json: bool) -> bool:
+    """Whether a command such as `show` follows."""
     if context.invoked_subcommand and json:
-        raise typer.BadParameter(f"give it after {context.invoked_subcommand!r}", param_hint="--json")
+        raise typer.BadParameter(f"write it after {context.invoked_subcommand!r}", param_hint="--json")
     return context.invoked_subcommand is not None
 
 
@@ -118,7 +129,7 @@ def _budgets(found: "list[Budget]", show: "Callable[[list[Budget]], None]", json
 
 
 def _validate(files: Sequence[Path], read: Callable[[Path], object]) -> int:
-    """Read each file: what is right goes to stdout, what is wrong to stderr."""
+    """Read each file: valid ones are named on stdout, errors go to stderr."""
     code = ExitCode.PASS
     for file in files:
         try:

@@ -5,27 +5,101 @@ from typing import Annotated
 
 import typer
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else there.")]
-DeviceUrl = Annotated[
-    str | None, typer.Option("--device", help="Which device: local: (default) or local:/path/to/python.")
-]
-Out = Annotated[Path | None, typer.Option("--out", help="Write the JSON document to this file.")]
-TargetName = Annotated[
-    str, typer.Option("--target", help="What kind of device: a name (see `targets`) or a TOML file.")
-]
-Baseline = Annotated[Path | None, typer.Option("--baseline", help="What relative limits and ratios refer to.")]
+from edgekd.cli.panels import BUDGET, DATA, DEVICE, MEASURING, OUTPUT
 
-Threads = Annotated[int | None, typer.Option(min=1, help="Threads that an operator runs on; by default the target's.")]
-Launches = Annotated[int | None, typer.Option(min=1, help="Fresh processes to measure in; 5 by default.")]
-Seconds = Annotated[float | None, typer.Option(min=0.01, help="Timed seconds in each launch; 2 by default.")]
-Batch = Annotated[int | None, typer.Option(min=1, help="Size of a first axis that is left open; 1 by default.")]
-Shapes = Annotated[
-    list[str] | None, typer.Option("--shape", metavar="NAME=1x3x224x224", help="Of an input with open axes.")
+Json = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document, and nothing else, on stdout.", rich_help_panel=OUTPUT)
 ]
-Inputs = Annotated[Path | None, typer.Option(help="An .npz file with a value for each input; random ones by default.")]
-Spinning = Annotated[bool | None, typer.Option(help="Whether waiting threads stay awake; they do by default.")]
-Affinity = Annotated[str | None, typer.Option(metavar="0,1", help="The CPUs it may run on; all by default.")]
-Provider = Annotated[str | None, typer.Option(help="The runtime's provider, such as CUDAExecutionProvider.")]
+Out = Annotated[
+    Path | None, typer.Option("--out", metavar="FILE", help="Write the JSON document here.", rich_help_panel=OUTPUT)
+]
+
+TargetName = Annotated[
+    str,
+    typer.Option(
+        "--target", metavar="NAME|FILE", help="The kind of device; `edgekd targets` lists them.", rich_help_panel=DEVICE
+    ),
+]
+DeviceUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--device",
+        metavar="URL",
+        help="The device: local: (default) or local:/path/to/python.",
+        rich_help_panel=DEVICE,
+    ),
+]
+Baseline = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="The original model or its measurement.", rich_help_panel=BUDGET),
+]
+
+DataRoot = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", help="Folder with data sets; also $EDGEKD_DATA.", rich_help_panel=DATA),
+]
+Download = Annotated[
+    bool, typer.Option("--download", help="Download the data set if it is missing.", rich_help_panel=DATA)
+]
+
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Threads within an operator (default: the target's).",
+        rich_help_panel=MEASURING,
+    ),
+]
+Launches = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Fresh processes to measure in (default: 5).", rich_help_panel=MEASURING),
+]
+Seconds = Annotated[
+    float | None,
+    typer.Option(min=0.01, metavar="S", help="Timed seconds in each launch (default: 2).", rich_help_panel=MEASURING),
+]
+Batch = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Batch size, where the model leaves it open (default: 1).",
+        rich_help_panel=MEASURING,
+    ),
+]
+Shapes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--shape",
+        metavar="NAME=1x3x224x224",
+        help="Shape of an input with open axes; repeatable.",
+        rich_help_panel=MEASURING,
+    ),
+]
+Inputs = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE.npz", help="A value for each input (default: random ones).", rich_help_panel=MEASURING),
+]
+Spinning = Annotated[
+    bool | None, typer.Option(help="Let waiting threads spin (default: yes).", rich_help_panel=MEASURING)
+]
+Affinity = Annotated[
+    str | None,
+    typer.Option(metavar="0,1", help="CPUs to run on (default: all).", rich_help_panel=MEASURING),
+]
+Provider = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="The runtime's provider, such as CUDAExecutionProvider.", rich_help_panel=MEASURING
+    ),
+]
 ProviderOptions = Annotated[
-    list[str] | None, typer.Option("--provider-option", metavar="KEY=VALUE", help="An option of the provider.")
+    list[str] | None,
+    typer.Option(
+        "--provider-option",
+        metavar="KEY=VALUE",
+        help="An option of the provider; repeatable.",
+        rich_help_panel=MEASURING,
+    ),
 ]

@@ -10,7 +10,6 @@ import typer
 from edgekd import console
 from edgekd.cli.options import (
     Affinity,
-    Baseline,
     Batch,
     DeviceUrl,
     Inputs,
@@ -25,6 +24,7 @@ from edgekd.cli.options import (
     TargetName,
     Threads,
 )
+from edgekd.cli.panels import MEASURING, OUTPUT
 from edgekd.cli.protocol import measuring
 from edgekd.errors import EdgekdError, ExitCode
 
@@ -37,12 +37,13 @@ def profile(
     *,
     target: TargetName,
     device: DeviceUrl = None,
-    baseline: Baseline = None,
-    explain: Annotated[
-        bool, typer.Option("--explain", help="Say what makes the second of two models slower than it might be.")
-    ] = False,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Compare with this model, measured beside them.", rich_help_panel=MEASURING),
+    ] = None,
     cadence_hz: Annotated[
-        float | None, typer.Option(help="Inferences a second, as from a camera; by default one after the other.")
+        float | None,
+        typer.Option(metavar="HZ", help="Inferences per second (default: back to back).", rich_help_panel=MEASURING),
     ] = None,
     batch: Batch = None,
     shape: Shapes = None,
@@ -54,13 +55,18 @@ def profile(
     provider_option: ProviderOptions = None,
     launches: Launches = None,
     seconds: Seconds = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Explain why the second model is slow.", rich_help_panel=OUTPUT)
+    ] = False,
     out: Out = None,
     json: Json = False,
 ) -> int:
-    """Measure ONNX models on a device: latency, load, first inference, memory, size, nodes.
+    """Measure ONNX models on a device: latency, load time, memory, size, nodes.
 
-    Several are measured side by side and compared with the baseline, or with the first; the documents of the others
-    go beside --out as OUT.NAME.json, that of the baseline as OUT.baseline.json.
+    Several models are measured side by side and compared with the baseline, or else with the first. --out is the
+    first one's document; the others are written as OUT.NAME.json, the baseline's as OUT.baseline.json.
+
+    Exit codes: 0 measured, 4 invalid measurement.
     """
     from edgekd import catalog
     from edgekd.measuring.disturbance import spoiled

@@ -1,4 +1,4 @@
-"""The measuring protocol as the command line says it."""
+"""The measuring protocol as the command line states it."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ def measuring(target: "Target", stated: "Measuring | None" = None, **given: Any)
     """The measuring protocol: the stated one, or the target's, with what was given on the command line.
 
     Raises:
-        EdgekdError: an option doesn't say what it should.
+        EdgekdError: the value of an option is wrong.
     """
     from pydantic import ValidationError
 
@@ -28,7 +28,7 @@ def measuring(target: "Target", stated: "Measuring | None" = None, **given: Any)
         given["shapes"] = dict(_shape(text) for text in given["shapes"])
     if "provider_options" in given:
         if "provider" not in given:
-            raise EdgekdError("--provider-option without --provider", "Say which provider it is an option of.")
+            raise EdgekdError("--provider-option without --provider", "Name the provider with --provider.")
         given["provider_options"] = dict(_pair("--provider-option", text) for text in given["provider_options"])
     try:
         return Measuring.model_validate({**document(stated), **given})
@@ -49,15 +49,15 @@ def _numbers(option: str, text: str, separator: str) -> list[int]:
         numbers = [int(part) for part in text.split(separator)]
     except ValueError as e:
         example = "image=1x3x224x224" if separator == "x" else "0,1"
-        raise EdgekdError(f"{option} {text}: not whole numbers", f"Write them like {option} {example}") from e
+        raise EdgekdError(f"{option} {text}: not whole numbers", f"Write, for example, {option} {example}") from e
     least = 1 if separator == "x" else 0
     if min(numbers) < least:
-        raise EdgekdError(f"{option} {text}: there is nothing below {least}", "Correct the number.")
+        raise EdgekdError(f"{option} {text}: the least is {least}", "Correct the number.")
     return numbers
 
 
 def _pair(option: str, text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not equals or not key:
-        raise EdgekdError(f"{option} {text}: not KEY=VALUE", f"Write it like {option} device_id=0")
+        raise EdgekdError(f"{option} {text}: not KEY=VALUE", f"Write, for example, {option} device_id=0")
     return key, value

@@ -6,28 +6,51 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgekd import console
-from edgekd.cli.options import DeviceUrl, Json
+from edgekd.cli.options import DataRoot, DeviceUrl, Download, Json, TargetName
+from edgekd.cli.panels import DATA, OUTPUT, TRAINING, Command
 from edgekd.errors import ExitCode
 
 if TYPE_CHECKING:
     from edgekd.studies._results import Outline
 
-study = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The literature's comparisons: list, show, run.")
+study = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Compare the methods of the literature: list, show, run."
+)
 
-Name = Annotated[str, typer.Argument(help="Of a study; see `study list`.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The study; `edgekd study list` lists them.")]
 ScaleName = Annotated[
-    str, typer.Option("--scale", help="smoke (minutes), small (an hour on two cores) or paper (for a GPU).")
+    str,
+    typer.Option(
+        "--scale",
+        metavar="SCALE",
+        help="smoke (minutes), small (an hour, two cores) or paper (a GPU).",
+        rich_help_panel=TRAINING,
+    ),
 ]
-Seeds = Annotated[int, typer.Option("--seeds", min=1, help="How often each arm is trained, with other random numbers.")]
-Epochs = Annotated[int | None, typer.Option("--epochs", min=1, help="Of every arm, in place of the scale's.")]
+Seeds = Annotated[
+    int, typer.Option("--seeds", min=1, metavar="N", help="Random seeds for each arm.", rich_help_panel=TRAINING)
+]
+Epochs = Annotated[
+    int | None,
+    typer.Option(
+        "--epochs", min=1, metavar="N", help="Epochs of each arm (default: the scale's).", rich_help_panel=TRAINING
+    ),
+]
 TeacherEpochs = Annotated[
-    int | None, typer.Option("--teacher-epochs", min=1, help="Of every teacher, in place of the scale's.")
+    int | None,
+    typer.Option(
+        "--teacher-epochs",
+        min=1,
+        metavar="N",
+        help="Epochs of each teacher (default: the scale's).",
+        rich_help_panel=TRAINING,
+    ),
 ]
 
 
-@study.command("list")
+@study.command("list", cls=Command)
 def list_studies(*, scale: ScaleName = "smoke", seeds: Seeds = 3, json: Json = False) -> int:
-    """The studies, with how much each trains at a scale."""
+    """List the studies and what each costs at a scale."""
     from edgekd import catalog
     from edgekd.studies._base import STUDIES
     from edgekd.studies._results import Outlines
@@ -37,7 +60,7 @@ def list_studies(*, scale: ScaleName = "smoke", seeds: Seeds = 3, json: Json = F
     return ExitCode.PASS
 
 
-@study.command("show")
+@study.command("show", cls=Command)
 def show_study(
     name: Name,
     *,
@@ -47,7 +70,7 @@ def show_study(
     teacher_epochs: TeacherEpochs = None,
     json: Json = False,
 ) -> int:
-    """What a study compares, what its paper says, and about how long it takes."""
+    """Show what a study compares, what its paper reports, and about how long it takes."""
     from edgekd.studies._results import Outlines
 
     found = _outline(name, scale, seeds, epochs, teacher_epochs)
@@ -55,29 +78,37 @@ def show_study(
     return ExitCode.PASS
 
 
-@study.command("run")
+@study.command("run", cls=Command)
 def run_study(
     name: Name,
     *,
     scale: ScaleName = "smoke",
     seeds: Seeds = 3,
     data: Annotated[
-        str | None, typer.Option(help="Another data set than the scale's: digits, fashion-mnist, folder:PATH …")
+        str | None,
+        typer.Option(
+            metavar="DATA",
+            help="digits, fashion-mnist, folder:PATH … (default: the scale's).",
+            rich_help_panel=DATA,
+        ),
     ] = None,
-    data_root: Annotated[Path | None, typer.Option(help="Where data sets lie; also $EDGEKD_DATA.")] = None,
-    download: Annotated[bool, typer.Option("--download", help="Fetch the data set if it isn't there.")] = False,
+    data_root: DataRoot = None,
+    download: Download = False,
     epochs: Epochs = None,
     teacher_epochs: TeacherEpochs = None,
-    target: Annotated[
-        str, typer.Option(help="What kind of device: a name (see `targets`) or a TOML file.")
-    ] = "x86-cpu",
+    target: TargetName = "x86-cpu",
     device: DeviceUrl = None,
-    out: Annotated[Path | None, typer.Option(help="The study's directory; the same one goes on where it was.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Study folder. Run the same command again to resume.", rich_help_panel=OUTPUT
+        ),
+    ] = None,
     json: Json = False,
 ) -> int:
-    """Run a study, or go on with it: every arm with every seed, then the tables and plots.
+    """Run or resume a study: train every arm with every seed, then write the tables and plots.
 
-    Ends in 0 when all cells are done, 3 when some failed.
+    Exit codes: 0 all cells are done, 3 some failed.
     """
     from edgekd import catalog
     from edgekd.files import require_utf8
