@@ -2,16 +2,22 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from edgekd import catalog
 from edgekd.errors import EdgekdError
 from edgekd.files import require_utf8
-from edgekd.values import Recipe, Recovery, Step, Target, Value, document
+from edgekd.values import Recipe, Recovery, Step, Target, Training, Value, document
 
 DEFAULTS = {"model": "mobilenet_v1:width=0.5", "data": "digits"}
+_PIXELS, _FEWEST = 32 * 224 * 224, 8
+"""Of images that go through a network at once. A training step of torchvision:mobilenet_v3_small takes 0.6 GB for so
+many; four times as many don't fit into a container of 2 GB.
+"""
+Shape = tuple[int, ...]
+T = TypeVar("T", bound=Training)
 
 
 def recipe(path: Path | None, given: Mapping[str, Any]) -> Recipe:
@@ -58,11 +64,28 @@ def default_epochs(train_images: int) -> int:
     return min(30, max(3, round(600_000 / max(1, train_images))))
 
 
-def settle(stated: Recipe, train_images: int, target: Target) -> Recipe:
-    """The recipe with every number that was left to the data or to the target filled in."""
-    epochs = default_epochs(train_images)
+def images_at_once(shape: Shape, most: int) -> int:
+    """How many images of a shape that ends in (H, W) go through a network at once: `most` where they are small, else a
+    power of two, 8 or more, that keeps memory within bounds.
+    """
+    *_, height, width = shape
+    fitting = max(_FEWEST, _PIXELS // (height * width))
+    return min(most, 1 << (fitting.bit_length() - 1))
+
+
+def training_for(settings: T, train_images: Shape) -> T:
+    """The settings with the numbers filled in that were left to the training images (N, C, H, W)."""
+    chosen = {
+        "epochs": settings.epochs or default_epochs(train_images[0]),
+        "batch_size": settings.batch_size or images_at_once(train_images, 128),
+    }
+    return settings.model_copy(update=chosen)
+
+
+def settle(stated: Recipe, train_images: Shape, target: Target) -> Recipe:
+    """The recipe with every number filled in that was left to the training images (N, C, H, W), or to the target."""
     settled: dict[str, Value] = {
-        part: settings.model_copy(update={"epochs": settings.epochs or epochs})
+        part: training_for(settings, train_images)
         for part, settings in (("teacher", stated.teacher), ("recover", stated.recover))
     }
     if "threads" not in stated.measure.model_fields_set:

@@ -17,6 +17,8 @@ from edgekd.values.manifest import CLASSES, PREPROCESSING
 Array = np.ndarray[Any, np.dtype[np.float32]]
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
+_AT_ONCE = 64
+
 _LEAST_WHOLE = 0.05
 """How far rounding may take a pixel from a whole number."""
 
@@ -62,7 +64,13 @@ def fed(images: Array, feeding: Feeding) -> Array | Pixels:
     """
     if feeding.normalised_by == "caller":
         return images
-    values = brightness(images, feeding.preprocessing)
+    # part by part: the values between would take photos' memory a few times
+    parts = range(0, max(1, len(images)), _AT_ONCE)
+    return np.concatenate([_pixels(images[i : i + _AT_ONCE], feeding.preprocessing) for i in parts])
+
+
+def _pixels(images: Array, preprocessing: Preprocessing) -> Pixels:
+    values = brightness(images, preprocessing)
     whole = np.rint(values)
     if not (np.abs(values - whole) <= _LEAST_WHOLE).all() or whole.min() < 0 or whole.max() > 255:
         raise UnsupportedModelError(
@@ -76,7 +84,10 @@ def fed(images: Array, feeding: Feeding) -> Array | Pixels:
 def brightness(images: Array, preprocessing: Preprocessing) -> Array:
     """The images (N, C, H, W) before they were normalised, from 0 to 255."""
     mean, std = (np.array(values, np.float32)[:, None, None] for values in (preprocessing.mean, preprocessing.std))
-    return 255 * (images * std + mean)
+    values = images * std
+    values += mean
+    values *= 255
+    return values
 
 
 def believable(images: Array, preprocessing: Preprocessing) -> bool:

@@ -12,6 +12,7 @@ from edgekd import catalog
 from edgekd.data.dataset import Augmentation, Dataset, Images, View
 from edgekd.deploy.feeding import Array, Pixels, fed
 from edgekd.errors import UnsupportedModelError
+from edgekd.recipe import images_at_once
 from edgekd.runtimes._base import RUNTIMES
 from edgekd.values import Accuracy, Feeding
 from edgekd.zoo.forward import reason
@@ -55,7 +56,8 @@ class Runner:
 def accuracy(runner: Runner, data: Dataset, split: str) -> Accuracy:
     """Top-1 accuracy over the "val" or "test" split, through the runtime."""
     images: Images = getattr(data, split)
-    correct = sum(int((runner(x.numpy()).argmax(1) == y.numpy()).sum()) for x, y in images.batches(256))
+    size = images_at_once(images.shape, 256)
+    correct = sum(int((runner(x.numpy()).argmax(1) == y.numpy()).sum()) for x, y in images.batches(size))
     return Accuracy(correct=correct, images=len(images), dataset=data.name, split=split)
 
 
@@ -68,10 +70,13 @@ def labelled(images: Images, count: int) -> tuple[Array, NDArray[np.int64]]:
     """The images of `some` with their labels (N,)."""
     # shuffled, since folders are sorted by class; a view leaves out the last batch, which counts in a small split
     view = View(Augmentation(pad=0, flip=False), seed=0, epoch=0) if len(images) > count else None
-    kept: list[tuple[Array, NDArray[np.int64]]] = []
+    count, kept = min(count, len(images)), 0
+    # filled in place: joining batches would take the memory of photos twice
+    pixels, labels = np.empty((count, *images.shape), np.float32), np.empty(count, np.int64)
     for x, y in images.batches(min(64, count), view):
-        kept.append((x.numpy(), y.numpy()))
-        if len(kept) * 64 >= count:
+        more = min(len(x), count - kept)
+        pixels[kept : kept + more], labels[kept : kept + more] = x[:more], y[:more]
+        kept += more
+        if kept == count:
             break
-    pixels, labels = zip(*kept, strict=True)
-    return np.concatenate(pixels)[:count], np.concatenate(labels)[:count]
+    return pixels[:kept], labels[:kept]

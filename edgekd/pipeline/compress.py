@@ -76,7 +76,7 @@ def compress(
             progress.stage("data", f"loading {recipe.data.source}")
             data = _loaded(recipe, partial(load_dataset, root=data_root, download=download), progress)
             job = Job(
-                recipe=_settled(recipe, len(data.train), target, budget),
+                recipe=_settled(recipe, data, target, budget),
                 target=target,
                 budget=budget,
                 data=data,
@@ -129,9 +129,9 @@ def _compressed(job: Job) -> tuple[Job, Teacher, Finished]:
     return job, found, _finish(job, start, original, plan)
 
 
-def _settled(stated: Recipe, train_images: int, target: Target, budget: Budget) -> Recipe:
+def _settled(stated: Recipe, data: Dataset, target: Target, budget: Budget) -> Recipe:
     """The recipe with nothing left open, measured as the budget wants it."""
-    recipe = settle(stated, train_images, target)
+    recipe = settle(stated, (len(data.train), *data.train.shape), target)
     return recipe.model_copy(update={"measure": protocol_for(budget, recipe.measure)})
 
 

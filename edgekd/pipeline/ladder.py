@@ -68,6 +68,7 @@ def _build(job: Job, network: Network, name: str, folder: Path) -> Ladder:
     rungs, dropped = [], []
     calibration = sample_images(job.data.train, job.recipe.quantize.images)
     written = list(write_rungs(job, name, network, folder, calibration=calibration))
+    del calibration  # of photos, some hundred MB
     for done, rung in enumerate(written):
         if isinstance(rung, Dropped):
             dropped.append(rung)

@@ -14,6 +14,7 @@ from edgekd import catalog
 from edgekd.data.dataset import Images, fingerprinted
 from edgekd.data.sources._base import SOURCES
 from edgekd.pipeline.job import Job
+from edgekd.recipe import images_at_once
 from edgekd.training.forward import logits
 from edgekd.values.network import Network
 from edgekd.values.result import Mirrored
@@ -55,7 +56,7 @@ def compared(model: nn.Module, images: Images) -> Mirrored:
     """How many images the model, on the CPU and in evaluation mode, gets right, and how many mirrored."""
     correct = mirrored = changed = 0
     with torch.inference_mode():
-        for batch, labels in images.batches(256):
+        for batch, labels in images.batches(images_at_once(images.shape, 256)):
             plain, other = (logits(model, x, "fp32").argmax(1) == labels for x in (batch, batch.flip(3)))
             correct += int(plain.sum())
             mirrored += int(other.sum())

@@ -19,6 +19,8 @@ from edgekd.values.result import NormalisationTrial, TriedNormalisation
 _IMAGES = 500
 _FIRST = 100
 """Images that a normalisation has to win on before it is tried on all."""
+_AT_ONCE = 64
+"""Images that are normalised at once: photos would take the memory of all of them a few times."""
 _CHANCE = 0.001
 """How seldom one that is no better would be called clearly better. Some seven are tried, so less than one run in a
 hundred is stopped without need.
@@ -78,26 +80,24 @@ def try_normalisations(job: Job, model: nn.Module) -> NormalisationTrial:
     networks are usually fed: validation images, and training images where those are few. The others are left out where
     the default leaves too little to be gained.
     """
-    images, labels = _some(job)
-    shown = (brightness(images, job.data.preprocessing), labels)
+    shown = _some(job)
     default, *others = _ways(job)
     right = {default: _right(model, shown, default)}
     if not _perfected(right[default]):
         for way in others:
             _try(way, model, shown, right)
-        if images.shape[1] == 3:
+        if shown[0].shape[1] == 3:
             _try_swapped((default, *others), model, shown, right)
     return NormalisationTrial(tried=tuple(_tried(way, found, right[default]) for way, found in right.items()))
 
 
 def _some(job: Job) -> Shown:
-    """Normalised images (N, C, H, W) with their labels (N,)."""
     images, labels = labelled(job.data.val, _IMAGES)
-    if len(images) == _IMAGES:
-        return images, labels
-    # a few wouldn't tell anything apart; those that weights were trained on tell the more
-    more, theirs = labelled(job.data.train, _IMAGES - len(images))
-    return np.concatenate([images, more]), np.concatenate([labels, theirs])
+    if len(images) < _IMAGES:
+        # a few wouldn't tell anything apart; those that weights were trained on tell the more
+        more, theirs = labelled(job.data.train, _IMAGES - len(images))
+        images, labels = np.concatenate([images, more]), np.concatenate([labels, theirs])
+    return brightness(images, job.data.preprocessing), labels
 
 
 def _perfected(right: Right) -> bool:
@@ -129,9 +129,15 @@ def _try(way: Way, model: nn.Module, shown: Shown, right: dict[Way, Right]) -> N
 def _right(model: nn.Module, shown: Shown, way: Way) -> Right:
     """Which images, given from 0 to 255, are classified correctly if fed in this way."""
     values, labels = shown
-    fed = (values / np.float32(255) - _by_channel(way.mean)) / _by_channel(way.std)
-    found = outputs(model, np.ascontiguousarray(fed[:, ::-1]) if way.swapped else fed).argmax(1)
+    parts = [slice(start, start + _AT_ONCE) for start in range(0, max(1, len(values)), _AT_ONCE)]
+    found = np.concatenate([outputs(model, _fed(values[part], way)).argmax(1) for part in parts])
     return np.asarray(found == labels)
+
+
+def _fed(values: Array, way: Way) -> Array:
+    """What the network is fed for images from 0 to 255."""
+    fed = (values / np.float32(255) - _by_channel(way.mean)) / _by_channel(way.std)
+    return np.ascontiguousarray(fed[:, ::-1]) if way.swapped else fed
 
 
 def _by_channel(numbers: Sequence[float]) -> Array:
@@ -161,10 +167,9 @@ def _ways(job: Job) -> list[Way]:
 def _usual(job: Job) -> list[Way]:
     how = job.data.preprocessing
     channels = len(how.mean)
-    values = brightness(labelled(job.data.train, _IMAGES)[0], how).astype(np.float64) / 255
-    mean, deviation = values.mean((0, 2, 3)).tolist(), values.std((0, 2, 3)).tolist()
+    mean, deviation = _moments(brightness(labelled(job.data.train, _IMAGES)[0], how))
     # images of one brightness have nothing to scale
-    own = tuple(mean), tuple(std if std > _LEAST_DEVIATION else 1.0 for std in deviation)
+    own = mean, tuple(std if std > _LEAST_DEVIATION else 1.0 for std in deviation)
     ways = [Way("the training images' mean and deviation", "give --normalize data.", *own)]
     for word, (mean, std) in NORMALISATIONS.items():
         if channels in (1, 3) or len(mean) == 1:
@@ -172,6 +177,15 @@ def _usual(job: Job) -> list[Way]:
             ways.append(Way(_TITLES[word], f"give --normalize {word}.", *numbers))
     bytes_as_they_are = f"state mean = [0.0] and std = [{1 / 255}] in the recipe's [data]."
     return [*ways, Way("nothing: 0 to 255", bytes_as_they_are, (0.0,) * channels, (1 / 255,) * channels)]
+
+
+def _moments(values: Array) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and deviation of each channel, of images from 0 to 255, as fractions of white."""
+    # an image at a time: in float64 photos take gigabytes
+    ones = [(image.mean((1, 2), np.float64), np.square(image, dtype=np.float64).mean((1, 2))) for image in values]
+    mean, square = (np.mean(numbers, 0) for numbers in zip(*ones, strict=True))
+    deviation = np.sqrt(np.maximum(0, square - mean**2))
+    return tuple((mean / 255).tolist()), tuple((deviation / 255).tolist())
 
 
 def _swapped(way: Way, model: nn.Module) -> Way:

@@ -11,7 +11,7 @@ from edgekd.data.dataset import Dataset
 from edgekd.data.identity import identity as data_identity
 from edgekd.errors import EdgekdError, UnsupportedModelError
 from edgekd.progress import Progress
-from edgekd.recipe import default_epochs
+from edgekd.recipe import training_for
 from edgekd.store import fingerprint
 from edgekd.training import processes
 from edgekd.training.cache import MOST_BYTES, TeacherCache, open_cache
@@ -103,7 +103,7 @@ def train(
     Args:
         model: gives logits (B, classes) for images (B, C, H, W).
         data: its images are normalised; each epoch sees its own augmented view, the teacher the same as the model.
-        settings: `epochs` of None means `recipe.default_epochs`.
+        settings: what they leave open is filled in by `recipe.training_for`.
         seed: of the views and of dropout; the model's own initial weights are the caller's.
         execution: as `execution.choose_execution` found.
         objective: what to minimise, built for these networks; its projections learn too.
@@ -119,7 +119,8 @@ def train(
         DivergedError: the loss is no longer finite, or the network no longer learns, at the lower rate too.
         StorageError: the checkpoint can't be written.
     """
-    settings = settings.model_copy(update={"epochs": settings.epochs or default_epochs(len(data.train))})
+    settings = training_for(settings, (len(data.train), *data.train.shape))
+    assert settings.batch_size is not None
     _require_equal_parts(settings.batch_size)
     student = learner(model, objective, settings, execution, keep_zeros=keep_zeros)
     images, _ = next(iter(data.val.batches(settings.batch_size)))

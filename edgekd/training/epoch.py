@@ -45,7 +45,7 @@ class Epoch(Value):
 
 @dataclass(frozen=True)
 class Run:
-    """What all epochs of a training share; `settings.epochs` is set."""
+    """What all epochs of a training share; `settings` leave nothing open."""
 
     learner: Learner
     teacher: nn.Module | None
@@ -66,14 +66,20 @@ class Run:
         return self.settings.epochs
 
     @property
+    def batch_size(self) -> int:
+        """Images of a step."""
+        assert self.settings.batch_size is not None
+        return self.settings.batch_size
+
+    @property
     def steps(self) -> int:
         """Steps of an epoch."""
-        return steps_per_epoch(len(self.data.train), self.settings.batch_size)
+        return steps_per_epoch(len(self.data.train), self.batch_size)
 
     @property
     def images(self) -> int:
         """Training images of an epoch."""
-        return min(self.steps * self.settings.batch_size, len(self.data.train))
+        return min(self.steps * self.batch_size, len(self.data.train))
 
 
 def train_epoch(run: Run, epoch: int, history: Sequence[Epoch]) -> Epoch:
@@ -82,7 +88,7 @@ def train_epoch(run: Run, epoch: int, history: Sequence[Epoch]) -> Epoch:
     Raises:
         DivergedError: the loss or a weight is no longer finite, or the network no longer learns.
     """
-    learner, settings = run.learner, run.settings
+    learner = run.learner
     report = _reporter(run, epoch, history)
     teacher = TeacherBatches(run, epoch)
     losses: list[Tensor] = []
@@ -91,7 +97,7 @@ def train_epoch(run: Run, epoch: int, history: Sequence[Epoch]) -> Epoch:
     part, parts = processes.rank(), processes.count()
     with seeded((run.seed * 1_000_003 + epoch + part * 2**40) % 2**63):
         view = View(run.data.augmentation, run.seed, epoch, part, parts)
-        for images, labels in run.data.train.batches(settings.batch_size, view):
+        for images, labels in run.data.train.batches(run.batch_size, view):
             rate = _rate(run, epoch, len(losses))
             for group in learner.optimizer.param_groups:
                 group["lr"] = rate
@@ -195,7 +201,7 @@ def _reporter(run: Run, epoch: int, history: Sequence[Epoch]) -> Callable[[Seque
         if now - last < _REPORT_SECONDS and len(losses) < run.steps:
             return
         last = now
-        seen = min(len(losses) * run.settings.batch_size, run.images)
+        seen = min(len(losses) * run.batch_size, run.images)
         seen_losses = torch.stack(list(losses))
         # several processes must go the same way, and see the same only at the end of an epoch
         loss = _mean_loss(run, epoch, seen_losses) if processes.count() == 1 else float(seen_losses.mean())

@@ -7,6 +7,7 @@ from pydantic import NonNegativeInt
 from torch import nn
 
 from edgekd.data.dataset import Images
+from edgekd.recipe import images_at_once
 from edgekd.training.forward import logits
 from edgekd.training.step import place_images
 from edgekd.values import PositiveInt, Value
@@ -25,7 +26,9 @@ class Score(Value):
         return self.correct / self.images
 
 
-def evaluate(model: nn.Module, images: Images, *, batch_size: int = 512, execution: Execution | None = None) -> Score:
+def evaluate(
+    model: nn.Module, images: Images, *, batch_size: int | None = None, execution: Execution | None = None
+) -> Score:
     """Count the images that the model, where it is now, classifies correctly; in fp32 unless told otherwise.
 
     The model is put in evaluation mode for it and afterwards back into the mode it was in.
@@ -37,7 +40,7 @@ def evaluate(model: nn.Module, images: Images, *, batch_size: int = 512, executi
     model.eval()
     try:
         with torch.inference_mode():
-            for batch, labels in images.batches(batch_size):
+            for batch, labels in images.batches(batch_size or images_at_once(images.shape, 512)):
                 output = logits(model, place_images(batch, execution, device), execution.precision)
                 correct += (output.argmax(dim=1) == labels.to(device)).sum()
     finally:
@@ -45,9 +48,10 @@ def evaluate(model: nn.Module, images: Images, *, batch_size: int = 512, executi
     return Score(correct=int(correct.item()), images=len(images))
 
 
-def outputs(model: nn.Module, images: NDArray[np.float32], *, batch_size: int = 64) -> NDArray[np.float32]:
+def outputs(model: nn.Module, images: NDArray[np.float32]) -> NDArray[np.float32]:
     """The model's logits (N, classes) in evaluation mode, on the CPU, of images (N, C, H, W); raises as `logits`."""
     model.eval()
+    size = images_at_once(images.shape, 64)
     with torch.inference_mode():
-        parts = [logits(model, part, "fp32") for part in torch.split(torch.from_numpy(images), batch_size)]
+        parts = [logits(model, part, "fp32") for part in torch.split(torch.from_numpy(images), size)]
     return np.asarray(torch.cat(parts).numpy())

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from edgekd.data.dataset import Dataset, View
 from edgekd.errors import UnsupportedModelError
-from edgekd.recipe import default_epochs
+from edgekd.recipe import training_for
 from edgekd.training import processes
 from edgekd.training.forward import Precision, teacher_outputs
 from edgekd.training.objective import Objective
@@ -61,6 +61,9 @@ def choose_execution(
     Raises:
         UnsupportedModelError: the model runs in none of the ways that `settings` leave.
     """
+    settings = training_for(settings, (len(data.train), *data.train.shape))
+    assert settings.batch_size is not None
+    assert settings.epochs is not None
     precisions = _precisions(settings.precision)
     formats: tuple[MemoryFormat, ...] = ("contiguous", "channels_last")
     if settings.memory_format != "auto":
@@ -79,7 +82,9 @@ def choose_execution(
         ways = {f"{c} convolutions": way.model_copy(update={"convolutions": c}) for c in _convolutions(way, settings)}
         way = _fastest(ways, learning, len(images), rates)
         if objective.student_taps is None:
-            way = _perhaps_compiled(way, settings, _images(data, settings), rates, learning, timed=len(images))
+            way = _perhaps_compiled(
+                way, settings, len(data.train) * settings.epochs, rates, learning, timed=len(images)
+            )
         if teacher is not None:
             stated = settings.teacher_precision if isinstance(settings, Recovery) else settings.precision
             ways = {f"teacher {p}": way.model_copy(update={"teacher_precision": p}) for p in _precisions(stated)}
@@ -91,11 +96,6 @@ def _timed_on(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """The batch; of large images fewer, but eight at least."""
     count = max(_FEWEST, _PIXELS // (images.shape[2] * images.shape[3]))
     return images[:count], labels[:count]
-
-
-def _images(data: Dataset, settings: Training) -> int:
-    """Of the whole training."""
-    return len(data.train) * (settings.epochs or default_epochs(len(data.train)))
 
 
 def _perhaps_compiled(

@@ -17,11 +17,10 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from edgekd.errors import UnsupportedModelError
+from edgekd.recipe import images_at_once
 from edgekd.zoo.forward import run
 
 _MOMENTUM = 0.01
-_AT_ONCE = 64
-"""Images of a forward pass for the first ranges: photos' maps take gigabytes otherwise."""
 _LAYERS = (nn.Conv2d, nn.Linear)
 
 
@@ -101,7 +100,7 @@ def _begin(model: nn.Module, readers: Sequence[RoundedInput], images: Tensor) ->
     for reader in readers:
         reader.begins = True
     with torch.no_grad():
-        for part in torch.split(images, _AT_ONCE):
+        for part in torch.split(images, images_at_once(images.shape, 64)):
             run(model.eval(), part)
     for reader in readers:
         reader.begins = False

@@ -11,10 +11,10 @@ from edgekd.values.value import Fraction, NonNegative, NonNegativeInt, Positive,
 
 
 class Training(Value):
-    """How long and how fast a network learns; `None` means chosen from the data (see `recipe.default_epochs`)."""
+    """How long and how fast a network learns; `None` means chosen from the data (see `recipe.training_for`)."""
 
     epochs: PositiveInt | None = None
-    batch_size: PositiveInt = 128
+    batch_size: PositiveInt | None = None
     learning_rate: Positive = 0.1
     momentum: Fraction = 0.9
     weight_decay: NonNegative = 5e-4

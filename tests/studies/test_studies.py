@@ -48,7 +48,7 @@ def test_every_arm_is_a_recipe_of_losses_and_methods_that_exist(name, scale):
     plan = Plan(study=name, data="digits", data_fingerprint="", scale=found.SCALES[scale], seeds=1, target="x86-cpu")
     for arm in found.arms(found.SCALES[scale]):
         for choice in arm.choices or ({},):
-            recipe = recipe_of(plan, {**arm.settings, **choice}, 3, 1000, target("x86-cpu"))
+            recipe = recipe_of(plan, {**arm.settings, **choice}, 3, (1000, 1, 8, 8), target("x86-cpu"))
             assert recipe.seed == 3
             prunes = any(step.do == "prune" for step in recipe.steps)
             assert prunes == (recipe.prune.ratio is not None)

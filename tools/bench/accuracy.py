@@ -96,7 +96,7 @@ def main() -> None:
     options = parser.parse_args()
 
     data = subset(load_dataset("fashion-mnist", root=options.data_root), train_per_class=options.train_per_class)
-    settings = Training(epochs=options.epochs, learning_rate=0.1)
+    settings = Training(epochs=options.epochs, batch_size=128, learning_rate=0.1)
     shape = {"classes": len(data.classes), "channels": data.train.shape[0]}
 
     torch.manual_seed(0)

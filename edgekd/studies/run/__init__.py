@@ -62,7 +62,9 @@ def run_study(
         arms = found.arms(scale)
         # a wrong setting is told before anything is trained
         recipes = [
-            recipe_of(plan, {**arm.settings, **choice}, 0, 1, kind) for arm in arms for choice in arm.choices or ({},)
+            recipe_of(plan, {**arm.settings, **choice}, 0, (1, 1, 1, 1), kind)
+            for arm in arms
+            for choice in arm.choices or ({},)
         ]
         job = Job(
             recipe=recipes[0],

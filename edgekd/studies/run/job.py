@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from edgekd.pipeline.job import Job
-from edgekd.recipe import recipe, settle
+from edgekd.recipe import Shape, recipe, settle
 from edgekd.studies._results import Plan
 from edgekd.values import Recipe, Target
 
@@ -20,10 +20,13 @@ class Bench:
 
     def job_of(self, settings: Mapping[str, Any], seed: int) -> Job:
         """The job of an arm with these settings."""
-        return replace(self.job, recipe=recipe_of(self.plan, settings, seed, len(self.job.data.train), self.job.target))
+        train = self.job.data.train
+        return replace(
+            self.job, recipe=recipe_of(self.plan, settings, seed, (len(train), *train.shape), self.job.target)
+        )
 
 
-def recipe_of(plan: Plan, settings: Mapping[str, Any], seed: int, train_images: int, target: Target) -> Recipe:
+def recipe_of(plan: Plan, settings: Mapping[str, Any], seed: int, train_images: Shape, target: Target) -> Recipe:
     """The recipe of an arm: its settings over those of the scale.
 
     Raises:

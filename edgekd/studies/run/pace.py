@@ -57,7 +57,9 @@ def _of_epochs(school: School, found: Study, arm: Arm, epochs: int) -> Settings:
 def _seconds(school: School, settings: Settings) -> float:
     """What the trainings of an arm take on a few images; nothing of it is kept."""
     job, taught = school.bench.job_of(settings, 0), school.teaching(settings)
-    images = _BATCHES * job.recipe.recover.batch_size
+    batch_size = job.recipe.recover.batch_size
+    assert batch_size is not None, "filled in when the recipe was settled"
+    images = _BATCHES * batch_size
     with suppress(EdgekdError):  # of a user's own kind of data no part can be taken
         job = replace(job, data=subset(job.data, train_per_class=-(-images // len(job.data.classes))))
     with tempfile.TemporaryDirectory() as folder:
