@@ -1,48 +1,52 @@
 """Whether the recipe's networks can do what it asks of them, found out before anything is trained."""
 
 import copy
-from dataclasses import replace
 
+import torch
 from torch import Tensor, nn
 
+from edgekd.data.dataset import Dataset
 from edgekd.errors import UnsupportedModelError
-from edgekd.pipeline.job import Job
+from edgekd.values import Recipe
+from edgekd.zoo.build import build
 from edgekd.zoo.forward import own_words, run
 
 
-def require_classifier(job: Job) -> None:
+def require_classifier(recipe: Recipe, data: Dataset) -> None:
     """Try every network of the recipe on blank images, before anything is trained.
 
     Raises:
         UnsupportedModelError: one can't take the data's images, alone, in a batch, or in training where something
             trains, gives anything else than one logit a class, or can't be copied.
     """
-    others = (job.recipe.student, *(tutor.model for tutor in job.recipe.tutors))
-    for model in dict.fromkeys((job.recipe.model, *(other for other in others if other))):
-        _try(replace(job, recipe=job.recipe.model_copy(update={"model": model})))
+    others = (recipe.student, *(tutor.model for tutor in recipe.tutors))
+    trains = not recipe.weights or any(step.do in ("distil", "finetune") for step in recipe.steps)
+    for model in dict.fromkeys((recipe.model, *(other for other in others if other))):
+        _try(model, data, trains=trains)
 
 
-def _try(job: Job) -> None:
-    name, classes = job.recipe.model, len(job.data.classes)
-    network = job.network().eval()
-    with own_words(f"{name} can't be copied", "Mend what copy.deepcopy raises for it."):
+def _try(model: str, data: Dataset, *, trains: bool) -> None:
+    classes, (channels, *size) = len(data.classes), data.train.shape
+    network = build(model, classes=classes, channels=channels, size=(size[0], size[1])).eval()
+    with own_words(f"{model} can't be copied", "Mend what copy.deepcopy raises for it."):
         copy.deepcopy(network)
     for images in (1, 2):
-        given = _given_for(network, images, job)
+        given = _given_for(network, images, model, data)
         if not isinstance(given, Tensor) or tuple(given.shape) != (images, classes):
             got = tuple(given.shape) if isinstance(given, Tensor) else type(given).__name__
+            fed = "one image" if images == 1 else f"{images} images"
             raise UnsupportedModelError(
-                f"{name} gives {got} for {'one image' if images == 1 else f'{images} images'}, not {(images, classes)}",
+                f"{model} gives {got} for {fed}, not {(images, classes)}",
                 "edgekd compresses image classifiers: one tensor of logits, one a class.",
             )
-    if not job.recipe.weights or any(step.do in ("distil", "finetune") for step in job.recipe.steps):
-        _given_for(network.train(), 2, job)
+    if trains:
+        _given_for(network.train(), 2, model, data)
 
 
-def _given_for(network: nn.Module, images: int, job: Job) -> object:
+def _given_for(network: nn.Module, images: int, model: str, data: Dataset) -> object:
     """What the network gives for that many blank images."""
     try:
-        return run(network, job.example.repeat(images, 1, 1, 1))
+        return run(network, torch.zeros(images, *data.train.shape))
     except UnsupportedModelError as e:
-        what = f"{job.recipe.model} can't take {job.data.name}'s images {tuple(job.data.train.shape)}"
+        what = f"{model} can't take {data.name}'s images {tuple(data.train.shape)}"
         raise UnsupportedModelError(f"{what}: {e.message}", e.hint) from e

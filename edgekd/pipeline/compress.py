@@ -113,7 +113,7 @@ def _compressed(job: Job) -> tuple[Job, Teacher, Finished]:
     measured.
     """
     # before anything is trained, not after the teacher
-    require_classifier(job)
+    require_classifier(job.recipe, job.data)
     require_losses(job)
     require_feeding(job)
     require_reference(job)
@@ -121,7 +121,8 @@ def _compressed(job: Job) -> tuple[Job, Teacher, Finished]:
     require_prunable(job)
     found = teacher(job)
     network = found.network
-    job = with_flip_decided(job, network)
+    data, mirrored = with_flip_decided(job.means, job.recipe.data, job.data, network)
+    job = replace(job, data=data, mirrored=mirrored)
     original = Original(network, baseline(job, network), lessons(job, network))
     start = fresh(job) if job.recipe.student else network
     with Students(job, start.architecture, start.weights) as students:

@@ -2,14 +2,13 @@
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from torch import nn
 
-from edgekd.data.dataset import Images
+from edgekd.data.dataset import Dataset, Images
 from edgekd.deploy.outputs import labelled
-from edgekd.pipeline.job import Job
+from edgekd.run import Run, Workspace
 from edgekd.training.evaluate import outputs
 from edgekd.values.network import Network
 from edgekd.values.result import Doubts
@@ -41,16 +40,22 @@ class Answers:
     confidence: float
 
 
-def doubts(job: Job, network: Network) -> tuple[str, ...]:
+@dataclass(frozen=True)
+class _Questioned:
+    network: Network
+    data: Dataset
+    origin: str
+
+
+def doubts(run: Run, network: Network, data: Dataset) -> tuple[str, ...]:
     """What speaks against a teacher, a sentence each; nothing if it is as good as its training images suggest."""
+    return run.stage("doubts", _Questioned(network, data, network.origin), _questioned).said
 
-    def build(_: Path) -> Doubts:
-        model = networks.load(network)
-        train, val = (_answers(model, images) for images in (job.data.train, job.data.val))
-        return Doubts(said=tuple(said(train, val, 1 / len(job.data.classes), network.origin)))
 
-    inputs = {"network": network.key(), "data": job.images, "origin": network.origin}
-    return job.run.stage("doubts", inputs, Doubts, build)[0].said
+def _questioned(inputs: _Questioned, at: Workspace) -> Doubts:
+    model = networks.load(inputs.network)
+    train, val = (_answers(model, images) for images in (inputs.data.train, inputs.data.val))
+    return Doubts(said=tuple(said(train, val, 1 / len(inputs.data.classes), inputs.origin)))
 
 
 def said(train: Answers, val: Answers, guessing: float, origin: str) -> list[str]:

@@ -11,6 +11,7 @@ from edgekd.data import identity as data_identity
 from edgekd.data.dataset import Dataset
 from edgekd.devices._base import Device
 from edgekd.progress import Progress
+from edgekd.run import Run
 from edgekd.store import Store
 from edgekd.values import Architecture, Budget, Feeding, Recipe, Target
 from edgekd.values.result import Mirrored
@@ -39,6 +40,11 @@ class Job:
 
     mirrored: Mirrored | None = None
     """Why training flips images or doesn't, where a given teacher was asked."""
+
+    @property
+    def means(self) -> Run:
+        """The run directory, and the means to work in it."""
+        return Run(store=self.run, shared=self.shared, progress=self.progress, tracker=self.track)
 
     @property
     def example(self) -> Tensor:

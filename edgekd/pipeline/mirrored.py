@@ -5,17 +5,18 @@ validation images and their mirror images.
 """
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
 
 from edgekd import catalog
-from edgekd.data.dataset import Images, fingerprinted
+from edgekd.data.dataset import Dataset, Images, fingerprinted
 from edgekd.data.sources._base import SOURCES
-from edgekd.pipeline.job import Job
 from edgekd.recipe import images_at_once
+from edgekd.run import Run, Workspace
 from edgekd.training.forward import logits
+from edgekd.values import Data
 from edgekd.values.network import Network
 from edgekd.values.result import Mirrored
 from edgekd.zoo import networks
@@ -27,29 +28,46 @@ _KNOWS = 0.5
 """Of the way from guessing to no mistake: with less, the teacher can't judge what an image means."""
 
 
-def with_flip_decided(job: Job, network: Network) -> Job:
-    """The job with flips in its augmentation if the given teacher, classifies mirrored validation
-    images as well as the originals: not worse by more than one standard error of the paired difference.
+@dataclass(frozen=True)
+class _Shown:
+    network: Network
+    data: Dataset
+
+
+def with_flip_decided(run: Run, stated: Data, data: Dataset, teacher: Network) -> tuple[Dataset, Mirrored | None]:
+    """The data with flips in its augmentation if the given teacher classifies mirrored validation images as well as the
+    originals: not worse by more than one standard error of the paired difference. And what it classified, if it was
+    asked.
+
+    Args:
+        run: keeps what was found.
+        stated: the recipe's [data].
+        data: the images.
+        teacher: evaluated on the validation images.
     """
-    stated = job.recipe.data
     # a user's own factory has said what it wants
     own = stated.source.partition(":")[0].replace("-", "_") not in catalog.names(SOURCES)
-    if network.origin != "given" or stated.flip is not None or own or job.data.augmentation.flip:
-        return job
-    assert network.accuracy is not None
-    guessing = 1 / len(job.data.classes)
-    if len(job.data.val) < _LEAST_IMAGES or network.accuracy.top1 - guessing < _KNOWS * (1 - guessing):
+    if teacher.origin != "given" or stated.flip is not None or own or data.augmentation.flip:
+        return data, None
+    if not _can_judge(teacher, data):
         why = "too few validation images, or too few of them right, to tell whether the classes survive it"
-        job.progress.note(f"training doesn't flip images: {why} ([data] flip decides otherwise)")
-        return job
-    inputs = {"network": network.key(), "data": job.images}
-    found, _, _ = job.run.stage("mirrored", inputs, Mirrored, lambda _: compared(networks.load(network), job.data.val))
-    job.progress.note(f"{found.told()} ([data] flip decides otherwise)")
-    decided = replace(job, mirrored=found)
+        run.progress.note(f"training doesn't flip images: {why} ([data] flip decides otherwise)")
+        return data, None
+    found = run.stage("mirrored", _Shown(teacher, data), _compared)
+    run.progress.note(f"{found.told()} ([data] flip decides otherwise)")
     if not found.as_well:
-        return decided
-    flipping = replace(job.data, augmentation=replace(job.data.augmentation, flip=True))
-    return replace(decided, data=fingerprinted(flipping))
+        return data, found
+    return fingerprinted(replace(data, augmentation=replace(data.augmentation, flip=True))), found
+
+
+def _can_judge(teacher: Network, data: Dataset) -> bool:
+    assert teacher.accuracy is not None
+    guessing = 1 / len(data.classes)
+    return len(data.val) >= _LEAST_IMAGES and teacher.accuracy.top1 - guessing >= _KNOWS * (1 - guessing)
+
+
+def _compared(inputs: _Shown, at: Workspace) -> Mirrored:
+    return compared(networks.load(inputs.network), inputs.data.val)
 
 
 def compared(model: nn.Module, images: Images) -> Mirrored:

@@ -1,30 +1,22 @@
 """Teacher: the original network, loaded, or trained once and found again by the hash of what made it; and its like."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import nn
 
-from edgekd import files
-from edgekd.errors import StorageError
 from edgekd.pipeline.doubts import doubts
+from edgekd.pipeline.given import WEIGHTS, Given, given_weights, load_given, try_given
 from edgekd.pipeline.job import Job
 from edgekd.pipeline.learn import Lessons, learn, named
-from edgekd.pipeline.trial import require_normalisation, try_normalisations
 from edgekd.store import fingerprint
 from edgekd.training import processes
 from edgekd.training.ensemble import Ensemble
-from edgekd.training.evaluate import evaluate
-from edgekd.values import Accuracy
 from edgekd.values.network import Network
 from edgekd.values.result import NormalisationTrial
 from edgekd.zoo import networks
 from edgekd.zoo.frozen import frozen, frozen_at_random, unfreeze
 from edgekd.zoo.identity import digest
-from edgekd.zoo.weights import load_weights
-
-WEIGHTS = "teacher.safetensors"
 
 
 @dataclass(frozen=True)
@@ -46,7 +38,7 @@ def teacher(job: Job) -> Teacher:
     assert network.accuracy is not None
     told = f"validation accuracy {network.accuracy.top1:.2%}, {network.cost.parameters:,} parameters"
     job.progress.note(f"teacher: {told}")
-    found = doubts(job, network)
+    found = doubts(job.means, network, job.data)
     for doubt in found:
         job.progress.note(f"teacher: {doubt}")
     return Teacher(network, trial, found)
@@ -69,38 +61,9 @@ def lessons(job: Job, network: Network) -> Lessons:
 
 def _given(job: Job, weights: Path) -> tuple[Network, NormalisationTrial | None]:
     job.progress.stage("teacher", f"loading {weights}")
-
-    def build(folder: Path) -> Network:
-        model = job.network()
-        load_weights(model, weights, trust_checkpoint=job.trust_checkpoint, spec=job.recipe.model)
-        network = networks.save(model, folder / WEIGHTS, job.architecture, origin="given")
-        score = evaluate(model, job.data.val)
-        accuracy = Accuracy(correct=score.correct, images=score.images, dataset=job.data.name, split="val")
-        return network.model_copy(update={"accuracy": accuracy})
-
-    try:
-        sha256 = files.sha256(weights)
-    except OSError as e:
-        raise StorageError(f"{weights}: {e.strerror}", "Give the path of the model's weights.") from e
-    inputs = {"network": job.architecture.identity, "data": job.images, "weights": sha256}
-    trial = None if job.normalisation_stated else _tried(job, weights, inputs)
-    return job.run.stage("teacher", inputs, Network, build)[0], trial
-
-
-def _tried(job: Job, weights: Path, inputs: Mapping[str, str]) -> NormalisationTrial:
-    """The usual normalisations, tried with the weights; raises EdgekdError where one is clearly better."""
-
-    def build(_: Path) -> NormalisationTrial:
-        model = job.network()
-        load_weights(model, weights, trust_checkpoint=job.trust_checkpoint, spec=job.recipe.model)
-        return try_normalisations(job, model)
-
-    trial, _, _ = job.run.stage("trial", inputs, NormalisationTrial, build)
-    require_normalisation(trial, job.recipe.model, job.data.name)
-    for way in trial.tried[1:]:
-        numbers = f"{way.top1:.1%} of {way.images} images right, and {trial.tried[0].top1:.1%} as they are"
-        job.progress.note(f"teacher: normalised by {way.name} it gets {numbers}: not clearly more, so they stay")
-    return trial
+    given = Given(job.architecture, given_weights(weights), job.data, job.trust_checkpoint)
+    trial = None if job.normalisation_stated else try_given(job.means, given)
+    return load_given(job.means, given), trial
 
 
 def _trained(job: Job) -> Network:

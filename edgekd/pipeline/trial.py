@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from edgekd.data.dataset import Dataset
 from edgekd.data.normalisation import NORMALISATIONS, of_channels
 from edgekd.deploy.feeding import Array, brightness
 from edgekd.deploy.outputs import labelled
 from edgekd.errors import EdgekdError
-from edgekd.pipeline.job import Job
 from edgekd.training.evaluate import outputs
 from edgekd.values.result import NormalisationTrial, TriedNormalisation
 
@@ -75,13 +75,13 @@ def require_normalisation(found: NormalisationTrial, model: str, data: str) -> N
     raise EdgekdError(what, hint)
 
 
-def try_normalisations(job: Job, model: nn.Module) -> NormalisationTrial:
+def try_normalisations(data: Dataset, model: nn.Module) -> NormalisationTrial:
     """How many of some hundred images `model`, with its weights, classifies as the data set normalises them, and as
     networks are usually fed: validation images, and training images where those are few. The others are left out where
     the default leaves too little to be gained.
     """
-    shown = _some(job)
-    default, *others = _ways(job)
+    shown = _some(data)
+    default, *others = _ways(data)
     right = {default: _right(model, shown, default)}
     if not _perfected(right[default]):
         for way in others:
@@ -91,13 +91,13 @@ def try_normalisations(job: Job, model: nn.Module) -> NormalisationTrial:
     return NormalisationTrial(tried=tuple(_tried(way, found, right[default]) for way, found in right.items()))
 
 
-def _some(job: Job) -> Shown:
-    images, labels = labelled(job.data.val, _IMAGES)
+def _some(data: Dataset) -> Shown:
+    images, labels = labelled(data.val, _IMAGES)
     if len(images) < _IMAGES:
         # a few wouldn't tell anything apart; those that weights were trained on tell the more
-        more, theirs = labelled(job.data.train, _IMAGES - len(images))
+        more, theirs = labelled(data.train, _IMAGES - len(images))
         images, labels = np.concatenate([images, more]), np.concatenate([labels, theirs])
-    return brightness(images, job.data.preprocessing), labels
+    return brightness(images, data.preprocessing), labels
 
 
 def _perfected(right: Right) -> bool:
@@ -155,19 +155,19 @@ def _tried(way: Way, right: Right, default: Right) -> TriedNormalisation:
     )
 
 
-def _ways(job: Job) -> list[Way]:
+def _ways(data: Dataset) -> list[Way]:
     """The default, then the others."""
-    how = job.data.preprocessing
-    usual = _usual(job)
+    how = data.preprocessing
+    usual = _usual(data)
     near = [way for way in usual if np.allclose([way.mean, way.std], [how.mean, how.std], atol=_SAME)]
     own = Way("the data set's own mean and deviation", "state mean and std in the recipe's [data].", (), ())
     return [replace((near or [own])[0], mean=how.mean, std=how.std), *(way for way in usual if way not in near)]
 
 
-def _usual(job: Job) -> list[Way]:
-    how = job.data.preprocessing
+def _usual(data: Dataset) -> list[Way]:
+    how = data.preprocessing
     channels = len(how.mean)
-    mean, deviation = _moments(brightness(labelled(job.data.train, _IMAGES)[0], how))
+    mean, deviation = _moments(brightness(labelled(data.train, _IMAGES)[0], how))
     # images of one brightness have nothing to scale
     own = mean, tuple(std if std > _LEAST_DEVIATION else 1.0 for std in deviation)
     ways = [Way("the training images' mean and deviation", "give --normalize data.", *own)]

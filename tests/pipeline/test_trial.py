@@ -88,8 +88,8 @@ def trained(data, mean, std, swapped=False):
 
 
 @pytest.mark.parametrize("word", ["imagenet", "0.5", "0-1", "0-255"])
-def test_weights_that_were_trained_otherwise_are_found_out(job, word):
-    found = try_normalisations(job, trained(job.data, *WORDS[word]))
+def test_weights_that_were_trained_otherwise_are_found_out(photos, word):
+    found = try_normalisations(photos, trained(photos, *WORDS[word]))
     with pytest.raises(EdgekdError) as caught:
         require_normalisation(found, "net", "photos")
     default, best = found.tried[0].top1, max(t.top1 for t in found.tried)
@@ -101,43 +101,43 @@ def test_weights_that_were_trained_otherwise_are_found_out(job, word):
     assert caught.value.hint.endswith("To keep the default: give --normalize data.")
 
 
-def test_few_validation_images_are_helped_out_by_training_images(job):
-    few = dataclasses.replace(job.data.val, pixels=job.data.val.pixels[:12], labels=job.data.val.labels[:12])
-    poor = dataclasses.replace(job, data=dataclasses.replace(job.data, val=few))
-    found = try_normalisations(poor, trained(job.data, *IMAGENET))
+def test_few_validation_images_are_helped_out_by_training_images(photos):
+    few = dataclasses.replace(photos.val, pixels=photos.val.pixels[:12], labels=photos.val.labels[:12])
+    poor = dataclasses.replace(photos, val=few)
+    found = try_normalisations(poor, trained(photos, *IMAGENET))
     assert found.tried[0].images == 500
     with pytest.raises(EdgekdError, match="normalised otherwise"):
         require_normalisation(found, "net", "photos")
 
 
-def test_what_names_the_remedy_makes_the_trial_pass(job):
-    model = trained(job.data, *IMAGENET)
-    right = job.__class__(**{**vars(job), "data": normalised(job.data, *IMAGENET)})
+def test_what_names_the_remedy_makes_the_trial_pass(photos):
+    model = trained(photos, *IMAGENET)
+    right = normalised(photos, *IMAGENET)
     found = try_normalisations(right, model)
     require_normalisation(found, "net", "photos")
     assert "ImageNet" in found.tried[0].name
     assert found.tried[0].top1 > 0.9
 
 
-def test_bgr_is_found_out_with_what_to_do(job):
-    model = trained(job.data, *IMAGENET, swapped=True)
+def test_bgr_is_found_out_with_what_to_do(photos):
+    model = trained(photos, *IMAGENET, swapped=True)
     with pytest.raises(EdgekdError, match="as BGR") as caught:
-        require_normalisation(try_normalisations(job, model), "net", "photos")
+        require_normalisation(try_normalisations(photos, model), "net", "photos")
     assert "state['0.weight'] = state['0.weight'].flip(1)" in caught.value.hint
     assert "--normalize imagenet" in caught.value.hint
     model[0].weight.data = model[0].weight.data.flip(1)
-    right = job.__class__(**{**vars(job), "data": normalised(job.data, *IMAGENET)})
+    right = normalised(photos, *IMAGENET)
     require_normalisation(try_normalisations(right, model), "net", "photos")
 
 
-def test_weights_that_are_fed_rightly_go_on_after_one_pass(job):
+def test_weights_that_are_fed_rightly_go_on_after_one_pass(photos):
     seen = []
-    model = trained(job.data, job.data.mean, job.data.std)
+    model = trained(photos, photos.mean, photos.std)
     model.register_forward_hook(lambda _, given, __: seen.append(len(given[0])))
-    found = try_normalisations(job, model)
+    found = try_normalisations(photos, model)
     require_normalisation(found, "net", "photos")
     assert found.tried[0].top1 > 0.9
-    assert sum(seen) <= len(job.data.val) + 100 * 7
+    assert sum(seen) <= len(photos.val) + 100 * 7
 
 
 def tried(gained, lost):
@@ -163,12 +163,12 @@ def test_noise_alone_stops_fewer_than_one_in_a_thousand():
     assert np.mean([chance(g, 60 - g) < 0.001 for g in gained]) < 0.001
 
 
-def test_four_channels_are_tried_without_what_is_for_three(job):
-    splits = {name: (np.repeat(getattr(job.data, name).pixels[:, :1], 4, 1), getattr(job.data, name).labels)
+def test_four_channels_are_tried_without_what_is_for_three(photos):
+    splits = {name: (np.repeat(getattr(photos, name).pixels[:, :1], 4, 1), getattr(photos, name).labels)
               for name in ("train", "val", "test")}  # fmt: skip
-    data = dataset_in_memory("four", job.data.classes, splits, Augmentation(pad=0, flip=False))
+    data = dataset_in_memory("four", photos.classes, splits, Augmentation(pad=0, flip=False))
     model = nn.Sequential(nn.Flatten(), nn.Linear(data.train.pixels[0].size, 10))
-    found = try_normalisations(job.__class__(**{**vars(job), "data": data}), model)
+    found = try_normalisations(data, model)
     assert not any("ImageNet" in t.name or "BGR" in t.name for t in found.tried)
 
 

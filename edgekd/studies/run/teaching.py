@@ -65,7 +65,7 @@ class Teaching:
 
 def teaching(job: Job) -> Teaching:
     """The teacher of a job of seed 0; raises as `pipeline.classifier` and `pipeline.teacher`."""
-    require_classifier(job)
+    require_classifier(job.recipe, job.data)
     network = teacher(job).network
     model, own = networks.load(network), network.training.execution if network.training else None
     return Teaching(
