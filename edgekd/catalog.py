@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import ValidationError
 
 import edgekd
-from edgekd import files
+from edgekd import files, folders
 from edgekd.errors import EdgekdError
 from edgekd.values import Budget, Target, Value
 
@@ -140,15 +140,9 @@ def folder(kind: str) -> Path:
     return inside if inside.is_dir() else package.parent / kind
 
 
-def user_folder(kind: str) -> Path:
-    """Where a user's own "targets" or "profiles" are kept."""
-    import typer
-
-    return Path(typer.get_app_dir("edgekd", force_posix=True)) / kind
-
-
 def _files(kind: str) -> dict[str, Path]:
-    return {f.stem: f for d in (folder(kind), user_folder(kind)) if d.is_dir() for f in sorted(d.glob("*.toml"))}
+    places = (folder(kind), *(config / kind for config in folders.configs()))
+    return {f.stem: f for d in places if d.is_dir() for f in sorted(d.glob("*.toml"))}
 
 
 def targets() -> list[Target]:

@@ -23,6 +23,7 @@ import filelock
 from pydantic import ValidationError
 
 import edgekd
+from edgekd import folders
 from edgekd.errors import StorageError
 from edgekd.files import writable, write_text, writing
 from edgekd.values import Value, document
@@ -48,21 +49,13 @@ def cache_folder(note: Callable[[str], None] = lambda _: None) -> Path:
             hint = "Name a folder in it that can be written, or unset it."
             raise StorageError(f"$EDGEKD_CACHE: {given} can't be written", hint)
         return Path(given)
-    usual = user_cache()
+    usual = folders.cache()
     if usual and writable(usual):
         return usual
     why = f"{usual} can't be written" if usual else "there is no home folder"
     folder = _temporary_cache()
     note(f"{why}: results to share are kept in {folder}; $EDGEKD_CACHE names another folder")
     return folder
-
-
-def user_cache() -> Path | None:
-    """The user's cache folder for edgekd; None where there is no home, as for a container's odd user."""
-    try:
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgekd"
-    except RuntimeError:
-        return None
 
 
 def _temporary_cache() -> Path:

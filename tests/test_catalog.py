@@ -1,12 +1,12 @@
 import pytest
 
-from edgekd import catalog
+from edgekd import catalog, folders
 from edgekd.errors import EdgekdError, StorageError
 
 
 @pytest.fixture(autouse=True)
 def no_user_folder(monkeypatch, tmp_path):
-    monkeypatch.setattr(catalog, "user_folder", lambda kind: tmp_path / "user" / kind)
+    monkeypatch.setattr(folders, "configs", lambda: (tmp_path / "earlier", tmp_path / "user"))
 
 
 def test_shipped_targets_and_budgets_are_valid():
@@ -38,6 +38,14 @@ def test_a_users_own_target_is_found_by_name_and_by_path(tmp_path):
     (own / "mine.toml").write_text(text)
     assert catalog.target("mine").title == "Mine"
     assert catalog.target(str(own / "mine.toml")).title == "Mine"
+
+
+def test_targets_where_earlier_versions_kept_them_are_found_and_newer_ones_count_more(tmp_path):
+    text = 'name = "mine"\ntitle = "{}"\narch = "x86_64"\nruntimes = ["onnxruntime"]\nprecisions = ["fp32"]\n'
+    for place in ("earlier", "user"):
+        (tmp_path / place / "targets").mkdir(parents=True)
+        (tmp_path / place / "targets" / "mine.toml").write_text(text.format(place))
+        assert catalog.target("mine").title == place
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,14 @@
 import os
 from pathlib import Path
 
-from edgekd.store import cache_folder, user_cache
+from edgekd import folders
+from edgekd.store import cache_folder
 
 
 def bases(root: Path | None) -> list[Path]:
     """Folders that may hold data sets, the first to be searched first."""
     named = os.environ.get("EDGEKD_DATA")
-    return [*([root] if root else []), *([Path(named)] if named else []), (user_cache() or cache_folder()) / "data"]
+    return [*([root] if root else []), *([Path(named)] if named else []), (folders.cache() or cache_folder()) / "data"]
 
 
 def download_base(root: Path | None) -> Path:
