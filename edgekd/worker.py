@@ -1,9 +1,10 @@
 """A child process that answers JSON lines, under a time limit and, if asked, a memory limit.
 
 Work that can hang, crash or eat the machine runs in one: the agent that measures, the step that prunes.
-The child reads one JSON object a line on stdin and answers each with one JSON object a line on stdout;
-it ends when its stdin does, whatever it computes (`devices.agent.host`): no parent leaves one behind, however it ends.
-An answer with the key "error" is a failure it saw itself, whose remedy may stand under "hint".
+The child reads one JSON object a line on stdin and answers each with one JSON object a line on stdout; a line `#N`
+before one says that N bytes follow, its frame, and then the object. The child ends when its stdin does, whatever it
+computes (`devices.agent.host`): no parent leaves one behind, however it ends. An answer with the key "error" is a
+failure it saw itself, whose remedy may stand under "hint".
 """
 
 import contextlib
@@ -19,6 +20,11 @@ from types import TracebackType
 from typing import Any, Self
 
 _LAST_WORDS = 2_000
+_LONGEST_LINE = 1 << 28  # bytes
+_LARGEST_FRAME = 1 << 30
+_SENDING_S = 300.0  # a large frame may go over a slow connection
+
+Frame = bytes | memoryview
 
 
 class WorkerError(Exception):
@@ -50,15 +56,12 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
             env=dict(env) if env is not None else None,
             # Ctrl-C reaches the parent alone, which then closes the child in order
             start_new_session=True,
         )
         self._memory_bytes = memory_bytes
-        self._lines: queue.Queue[str | None] = queue.Queue()
+        self._answers: queue.Queue[tuple[bytes, bytes] | None] = queue.Queue()
         self._stderr = ""
         self._threads = [
             threading.Thread(target=self._read_stdout, daemon=True),
@@ -87,41 +90,59 @@ class Worker:
         self.send(request)
         return self.receive(timeout_s)
 
-    def send(self, request: Mapping[str, Any]) -> None:
-        """Send one request without waiting."""
-        assert self._process.stdin is not None
+    def send(self, request: Mapping[str, Any], frame: Frame = b"", timeout_s: float = _SENDING_S) -> None:
+        """Send one request, with its frame if it has one, without waiting for the answer.
+
+        Raises:
+            WorkerError: the child ended, or did not take all of it in time.
+        """
+        stdin = self._process.stdin
+        assert stdin is not None
+        # writing to a child that has stopped reading would never end
+        late = threading.Timer(timeout_s, self._kill_group)
         try:
-            self._process.stdin.write(json.dumps(request) + "\n")
-            self._process.stdin.flush()
+            if len(frame):
+                late.start()
+                stdin.write(b"#%d\n" % len(frame))
+                stdin.write(frame)
+            stdin.write(json.dumps(request).encode() + b"\n")
+            stdin.flush()
         except (BrokenPipeError, ValueError) as e:
             raise self._crashed() from e
+        finally:
+            late.cancel()
 
     def receive(self, timeout_s: float) -> dict[str, Any]:
         """Wait for the next answer; raises as `ask`."""
-        line = self._next_line(time.monotonic() + timeout_s, timeout_s)
+        return self.receive_framed(timeout_s)[0]
+
+    def receive_framed(self, timeout_s: float) -> tuple[dict[str, Any], bytes]:
+        """Wait for the next answer and its frame, empty if it has none; raises as `ask`."""
+        line, frame = self._next(time.monotonic() + timeout_s, timeout_s)
         try:
             answer = json.loads(line)
-        except (ValueError, RecursionError) as e:  # a number of too many digits, and what is nested too deeply, as well
-            raise WorkerError("garbled", f"answered {line[:200]!r}") from e
+        # a number of too many digits, and what is nested too deeply, as well
+        except (ValueError, RecursionError) as e:
+            raise _garbled(line) from e
         if not isinstance(answer, dict):
-            raise WorkerError("garbled", f"answered {line[:200]!r}")
+            raise _garbled(line)
         if "error" in answer:
             raise WorkerError("error", str(answer["error"]), str(answer.get("hint", "")))
-        return answer
+        return answer, frame
 
-    def _next_line(self, deadline: float, timeout_s: float) -> str:
+    def _next(self, deadline: float, timeout_s: float) -> tuple[bytes, bytes]:
         while True:
             try:
-                line = self._lines.get(timeout=min(0.2, max(0.0, deadline - time.monotonic())))
+                answer = self._answers.get(timeout=min(0.2, max(0.0, deadline - time.monotonic())))
             except queue.Empty:
                 self._watch_memory()
                 if time.monotonic() >= deadline:
                     self._kill()
                     raise WorkerError("timeout", f"no answer within {timeout_s:.0f} s{self._last_words()}") from None
                 continue
-            if line is None:
+            if answer is None:
                 raise self._crashed()
-            return line
+            return answer
 
     def _watch_memory(self) -> None:
         if self._memory_bytes is None:
@@ -176,11 +197,29 @@ class Worker:
 
     def _read_stdout(self) -> None:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self._lines.put(line)
-        self._lines.put(None)
+        frame = b""
+        # from whom nothing is trusted, nothing is read without end
+        while line := self._process.stdout.readline(_LONGEST_LINE):
+            size = _frame_size(line)
+            if size is not None:
+                frame = self._process.stdout.read(size)
+                continue
+            self._answers.put((line, frame))
+            frame = b""
+        self._answers.put(None)
 
     def _read_stderr(self) -> None:
         assert self._process.stderr is not None
         for line in self._process.stderr:
-            self._stderr = (self._stderr + line)[-2 * _LAST_WORDS :]
+            self._stderr = (self._stderr + line.decode("utf-8", "replace"))[-2 * _LAST_WORDS :]
+
+
+def _frame_size(line: bytes) -> int | None:
+    """The size that a line announces, if it announces one that is taken."""
+    digits = line[1:-1]
+    announces = line[:1] == b"#" and digits.isdigit() and len(digits) <= len(str(_LARGEST_FRAME))
+    return int(digits) if announces and int(digits) <= _LARGEST_FRAME else None
+
+
+def _garbled(line: bytes) -> WorkerError:
+    return WorkerError("garbled", f"answered {line[:200].decode('utf-8', 'replace')!r}")

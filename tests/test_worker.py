@@ -52,3 +52,33 @@ def test_a_child_never_outlives_the_block():
         with pytest.raises(WorkerError):
             child.ask({}, 0.5)
     assert not psutil.pid_exists(pid)
+
+
+FRAMES = """
+import sys
+for line in iter(sys.stdin.buffer.readline, b""):
+    frame = sys.stdin.buffer.read(int(line[1:])) if line.startswith(b"#") else b""
+    line = sys.stdin.buffer.readline() if frame else line
+    sys.stdout.buffer.write(b"#%d\\n" % len(frame) + frame[::-1] if frame else b"")
+    print('{"bytes": %d}' % len(frame), flush=True)
+"""
+
+
+def test_a_frame_goes_before_its_message_in_both_directions():
+    with worker(FRAMES) as child:
+        for frame in (b"one\n#3\n{}", bytes(range(256)) * 4_000):  # more than a pipe holds
+            child.send({}, frame)
+            assert child.receive_framed(20) == ({"bytes": len(frame)}, frame[::-1])
+        assert child.ask({}, 20) == {"bytes": 0}
+
+
+@pytest.mark.parametrize("claims", ["#99999999999999999999", "#-3", "#x"])
+def test_a_frame_of_no_size_or_of_more_than_memory_is_garbled(claims):
+    with worker(f"print({claims!r}, flush=True); input()") as child, pytest.raises(WorkerError, match="#") as e:
+        child.receive(20)
+    assert e.value.kind == "garbled"
+
+
+def test_a_child_that_stops_reading_is_killed():
+    with worker("import time; time.sleep(60)") as child, pytest.raises(WorkerError, match="signal 9"):
+        child.send({}, bytes(10_000_000), timeout_s=0.5)

@@ -4,17 +4,26 @@ What the agent itself reports as a failure is raised as `worker.WorkerError` of 
 was to be done. An answer that isn't what `agent.protocol` says raises MeasurementError.
 """
 
-from collections.abc import Mapping
+import math
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
+import numpy as np
+
 from edgekd.devices.agent import protocol
 from edgekd.errors import MeasurementError
-from edgekd.worker import WorkerError
+from edgekd.worker import Frame, WorkerError
+
+Array = np.ndarray[Any, np.dtype[Any]]
 
 T = TypeVar("T")
 
 _SLACK_S = 30.0
+_AHEAD = 2  # batches that are sent before the first is answered
+_OUTPUT_TYPES = ("float16", "float32", "float64", "int8", "uint8", "int32", "int64", "bool")
 _TIMES_LONGER = 10  # a shared device may be this much slower for a while without having hung
 
 PATIENCE_S = 300.0
@@ -26,6 +35,12 @@ class Process(Protocol):
 
     def ask(self, request: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
         """Send one request and wait for its answer. Raises worker.WorkerError."""
+
+    def send(self, request: Mapping[str, Any], frame: Frame = ..., timeout_s: float = ...) -> None:
+        """Send one request with its frame. Raises worker.WorkerError."""
+
+    def receive_framed(self, timeout_s: float) -> tuple[dict[str, Any], bytes]:
+        """Wait for the next answer and its frame. Raises worker.WorkerError."""
 
     def close(self) -> None:
         """End the process."""
@@ -105,11 +120,53 @@ class Agent:
         """Open an artifact and time its nodes for about so many seconds."""
         return self._ask(protocol.Trace(opening, seconds), protocol.Traced, timeout_s)
 
+    def evaluate(self, path: str, options: Mapping[str, Any], batches: Iterable[Array]) -> Iterator[Array]:
+        """The first output of an artifact for each input.
+
+        Args:
+            path: of the artifact on the device; it takes one input at a time.
+            options: of the runtime's `open`.
+            batches: arrays (N, ...) of N inputs each. One is read ahead while the device is at work.
+
+        Yields:
+            The outputs of each batch, (N, ...).
+        """
+        sent: deque[int] = deque()
+        for batch in batches:
+            self._send_batch(path, options, batch)
+            sent.append(len(batch))
+            if len(sent) == _AHEAD:
+                yield self._outputs(sent.popleft())
+        while sent:
+            yield self._outputs(sent.popleft())
+
+    def _send_batch(self, path: str, options: Mapping[str, Any], batch: Array) -> None:
+        batch = np.ascontiguousarray(batch, batch.dtype.newbyteorder("<"))
+        request = protocol.Evaluate(path, dict(options), protocol.Array(batch.dtype.name, batch.shape))
+        self.process.send(protocol.request_document(request), batch.reshape(-1).view(np.uint8).data)
+
+    def _outputs(self, count: int) -> Array:
+        """The outputs of the next batch, which has so many inputs."""
+        with self._answering("evaluate"):
+            answer, frame = self.process.receive_framed(PATIENCE_S)
+            array = protocol.read(protocol.Evaluated, answer).outputs
+            if array.dtype not in _OUTPUT_TYPES or min(array.shape, default=0) < 0:
+                raise protocol.ProtocolError(f"outputs are {array.dtype} of shape {array.shape}")
+            expected = math.prod(array.shape) * np.dtype(array.dtype).itemsize
+            if array.shape[:1] != (count,) or len(frame) != expected:
+                got = f"{len(frame)} bytes as {array.dtype} of shape {array.shape}"
+                raise protocol.ProtocolError(f"{got} for {count} inputs")
+            return np.frombuffer(frame, np.dtype(array.dtype).newbyteorder("<")).reshape(array.shape)
+
     def _ask(self, request: protocol.Request, answer: type[T], timeout_s: float) -> T:
         name = protocol.name_of(request)
+        with self._answering(name):
+            return protocol.read(answer, self.process.ask(protocol.request_document(request), timeout_s))
+
+    @contextmanager
+    def _answering(self, name: str) -> Iterator[None]:
         try:
-            given = self.process.ask(protocol.request_document(request), timeout_s)
-            return protocol.read(answer, given)
+            yield
         except protocol.ProtocolError as e:
             raise _wrong_answer(self.url, name, str(e)) from e
         except WorkerError as e:

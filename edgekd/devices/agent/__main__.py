@@ -19,9 +19,10 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edgekd.devices.agent import energy, fitting, host, inputs, protocol, state, stored, system
+    from edgekd.devices.agent import energy, evaluation, fitting, host, inputs, protocol, state, stored, system
 else:  # on a device this folder is all there is
     import energy
+    import evaluation
     import fitting
     import host
     import inputs
@@ -40,6 +41,7 @@ class Agent:
 
     def __init__(self, runtime: str) -> None:
         self._runtime_path = runtime
+        self._evaluation: evaluation.Evaluation | None = None
 
     def describe(self, _: protocol.Describe) -> protocol.Described:
         """What the device is, and its runtime, which is imported."""
@@ -136,6 +138,15 @@ class Agent:
             timed = count - _COLD_INFERENCES
             return protocol.read(protocol.Traced, {"inferences": timed, "nodes": session.nodes(_COLD_INFERENCES)})
 
+    def evaluate(self, request: protocol.Evaluate, frame: bytes) -> tuple[protocol.Evaluated, memoryview]:
+        """The outputs of an artifact for the inputs in the frame."""
+        if self._evaluation is None or self._evaluation.opened != (request.path, request.options):
+            if self._evaluation is not None:
+                self._evaluation.close()
+            self._evaluation = None  # never two at once in the device's memory
+            self._evaluation = evaluation.Evaluation(self._runtime, request)
+        return self._evaluation.outputs(request, frame)
+
     def _timed(self, seconds: float, period_s: float | None = None) -> list[float]:
         """Milliseconds of each inference, for so long but at least one.
 
@@ -188,14 +199,18 @@ def _module(path: str) -> Any:
     return module
 
 
-def _answer(agent: Agent, line: str) -> dict[str, Any]:
+def _answer(agent: Agent, line: str, frame: bytes) -> tuple[dict[str, Any], bytes | memoryview]:
+    """The answer to a request, and its frame."""
     try:
         request = protocol.read_request(json.loads(line))
-        return protocol.document(getattr(agent, protocol.name_of(request))(request))
+        if isinstance(request, protocol.Evaluate):
+            evaluated, outputs = agent.evaluate(request, frame)
+            return protocol.document(evaluated), outputs
+        return protocol.document(getattr(agent, protocol.name_of(request))(request)), b""
     except Exception as e:  # whatever it is, the host must hear of it, and in words
         text = str(e).strip()
         words = text if isinstance(e, ValueError) and text else f"{type(e).__name__}: {text}"
-        return {"error": words, "hint": getattr(e, "hint", "")}
+        return {"error": words, "hint": getattr(e, "hint", "")}, b""
 
 
 def main() -> None:
@@ -204,11 +219,15 @@ def main() -> None:
     parser.add_argument("--runtime", required=True)
     agent = Agent(parser.parse_args().runtime)
     # what a native library prints mustn't get into the answers
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     gc.disable()  # a collection within a timing would count; what piles up here is little
-    for line in host.requests():
-        answers.write(json.dumps(_answer(agent, line)) + "\n")
+    for line, frame in host.framed():
+        answer, attached = _answer(agent, line, frame)
+        if len(attached):
+            answers.write(b"#%d\n" % len(attached))
+            answers.write(attached)
+        answers.write(json.dumps(answer).encode() + b"\n")
         answers.flush()
 
 

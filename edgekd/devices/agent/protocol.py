@@ -1,7 +1,8 @@
 """What the host and the agent on a device say to each other: requests and answers, each one JSON object on a line.
 
 Both ends import this file, so it runs on Python 3.8 with the standard library alone. A request names itself under "do";
-a failure is answered with the keys "error" and "hint". Both ends are strict: a field that is missing, unknown or of
+a failure is answered with the keys "error" and "hint". An array goes before the line that describes it, as raw bytes
+after a line `#` with their number: its frame. Both ends are strict: a field that is missing, unknown or of
 another type raises ProtocolError, and so does a number that isn't finite.
 """
 
@@ -76,6 +77,14 @@ class Node:
     """As in `values.Node`, and so are the others: of runtimes whose nodes are not called as ONNX's operators."""
     precision: Optional[str] = None
     kernel: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class Array:
+    """What the frame of a message holds: an array in C order, little-endian."""
+
+    dtype: str
+    shape: Tuple[int, ...]
 
 
 # Answers
@@ -160,6 +169,14 @@ class Traced:
 
     inferences: int
     nodes: Tuple[Node, ...]
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """The first output of each input, one after the other: (N, ...). Its frame is the array."""
+
+    outputs: Array
+    provider: str
 
 
 # Requests
@@ -253,7 +270,20 @@ class Trace:
     seconds: float
 
 
-Request = Union[Describe, Exists, ReadState, Cpus, Load, First, Warmup, Block, Finish, Trace]
+@dataclass(frozen=True)
+class Evaluate:
+    """Run an artifact that takes one input at a time over the inputs in the frame, as fast as the device can.
+
+    The artifact stays open for the next request that names it. Answered by Evaluated.
+    """
+
+    path: str
+    options: Dict[str, Any]
+    inputs: Array
+    """(N, ...): N inputs, each without the artifact's first axis."""
+
+
+Request = Union[Describe, Exists, ReadState, Cpus, Load, First, Warmup, Block, Finish, Trace, Evaluate]
 
 REQUESTS: Dict[str, Type[Any]] = {
     "describe": Describe,
@@ -266,6 +296,7 @@ REQUESTS: Dict[str, Type[Any]] = {
     "block": Block,
     "finish": Finish,
     "trace": Trace,
+    "evaluate": Evaluate,
 }
 """By what stands under "do"; the agent's method of that name answers it."""
 

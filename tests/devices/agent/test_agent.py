@@ -204,7 +204,7 @@ def test_a_paced_loop_starts_as_often_as_asked_and_counts_waiting_in_a_queue(tmp
         closed = block(agent, 0.3)
         late = block(agent, 0.1, 0.001)
     assert 10 <= len(paced) <= 17
-    assert len(closed) > 3 * len(paced)
+    assert sum(closed) > 0.9 * 300  # one right after the other fills the block
     assert sorted(paced)[len(paced) // 2] < 15  # the pause isn't counted
     # each waits for all before it, 3 ms longer than the last one did
     assert list(late) == sorted(late)
