@@ -1,6 +1,7 @@
 """The user's own folders for edgekd, in the places that the system has for them."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import platformdirs
@@ -12,7 +13,8 @@ def configs() -> tuple[Path, ...]:
     """Where a user's own targets and budgets may be: the place of earlier versions, `~/.edgekd`, then that of this
     system, such as `~/.config/edgekd`, which counts more. Empty where there is no home.
     """
-    return _absolute(Path("~/.edgekd"), platformdirs.user_config_path(_APP, appauthor=False))
+    earlier = _found(lambda: Path("~/.edgekd").expanduser())
+    return earlier + _found(lambda: platformdirs.user_config_path(_APP, appauthor=False))
 
 
 def cache() -> Path | None:
@@ -20,18 +22,17 @@ def cache() -> Path | None:
 
     Earlier versions used `~/.cache/edgekd` on every system: one that exists stays in use.
     """
-    places = _absolute(platformdirs.user_cache_path(_APP, appauthor=False))
-    earlier = () if os.environ.get("XDG_CACHE_HOME") else _absolute(Path("~/.cache") / _APP)
+    places = _found(lambda: platformdirs.user_cache_path(_APP, appauthor=False))
+    xdg = os.environ.get("XDG_CACHE_HOME")
+    earlier = () if xdg else _found(lambda: Path("~/.cache").expanduser() / _APP)
     return next((place for place in (*places, *earlier) if place.is_dir()), next(iter(places), None))
 
 
-def _absolute(*places: Path) -> tuple[Path, ...]:
-    """The places, expanded, but for those in a home that isn't there."""
-    return tuple(place for place in map(_expanded, places) if place.is_absolute())
-
-
-def _expanded(place: Path) -> Path:
+def _found(place: Callable[[], Path]) -> tuple[Path, ...]:
+    """The place, unless it is in a home that isn't there."""
     try:
-        return place.expanduser()
-    except RuntimeError:  # no home
-        return place
+        found = place()
+    except RuntimeError:
+        return ()
+    # what earlier versions of platformdirs say where there is no home begins with ~
+    return (found,) if found.is_absolute() else ()
