@@ -12,6 +12,7 @@ import torch
 
 from edgekd import catalog
 from edgekd.data.load import load_dataset
+from edgekd.deploy.writers._base import WRITERS
 from edgekd.errors import EdgekdError
 from edgekd.pruning._base import Subject
 from edgekd.pruning.options import method_of
@@ -98,6 +99,13 @@ def study_of_a_paper(folder):
     assert [recipe.recover.losses.get("kd", {}).get("temperature") for recipe in recipes] == [None, 1, 4, 16]
 
 
+def writer(folder):
+    found = catalog.load(WRITERS, "shown")
+    exported = folder / "exported.onnx"
+    assert found.write(exported, "fp32", folder / "own.onnx", lambda: None) == exported
+    assert set(found.tolerances) == {"fp32"}
+
+
 USED = {
     "pruning.methods": pruning_method,
     "training.losses": loss,
@@ -106,6 +114,7 @@ USED = {
     "data.sources": data_source,
     "training.trackers": tracker,
     "studies": study_of_a_paper,
+    "deploy.writers": writer,
 }
 
 
@@ -124,7 +133,7 @@ def test_the_example_works_as_one_new_file(package, tmp_path, monkeypatch):
 
 def test_every_kind_of_plug_in_has_an_example():
     without = {kind.package for kind in tool().kinds()} - set(EXAMPLES)
-    assert without <= {"runtimes", "deploy.writers", "devices.transports"}
+    assert without <= {"runtimes", "devices.transports"}
 
 
 @pytest.mark.parametrize("package", EXAMPLES)
