@@ -18,7 +18,7 @@ from pydantic import ValidationError
 import edgekd
 from edgekd import files, folders
 from edgekd.errors import EdgekdError
-from edgekd.values import Budget, Target, Value
+from edgekd.values import Target, Value
 
 V = TypeVar("V", bound=Value)
 P = TypeVar("P")
@@ -140,26 +140,22 @@ def folder(kind: str) -> Path:
     return inside if inside.is_dir() else package.parent / kind
 
 
-def _files(kind: str) -> dict[str, Path]:
+def toml_files(kind: str) -> dict[str, Path]:
+    """The shipped "targets" or "profiles" and the user's own, by name: the user's replace the shipped ones."""
     places = (folder(kind), *(config / kind for config in folders.configs()))
     return {f.stem: f for d in places if d.is_dir() for f in sorted(d.glob("*.toml"))}
 
 
 def targets() -> list[Target]:
     """All targets, shipped and the user's own, by name."""
-    return [read_toml(path, Target) for _, path in sorted(_files("targets").items())]
-
-
-def budgets() -> list[Budget]:
-    """All budgets, shipped and the user's own, by name."""
-    return [read_toml(path, Budget) for _, path in sorted(_files("profiles").items())]
+    return [read_toml(path, Target) for _, path in sorted(toml_files("targets").items())]
 
 
 def target(name: str) -> Target:
     """The target of that name, of that family (its most common member), or in that file."""
-    if path := _as_path(name):
+    if path := as_path(name):
         return read_toml(path, Target)
-    files = _files("targets")
+    files = toml_files("targets")
     if name in files:
         return read_toml(files[name], Target)
     known = targets()
@@ -170,17 +166,8 @@ def target(name: str) -> Target:
     raise EdgekdError(f"no target {name!r}", nearest(name, families | set(files)))
 
 
-def budget(name: str) -> Budget:
-    """The budget of that name, or in that file."""
-    if path := _as_path(name):
-        return read_toml(path, Budget)
-    files = _files("profiles")
-    if name not in files:
-        raise EdgekdError(f"no budget {name!r}", nearest(name, files))
-    return read_toml(files[name], Budget)
-
-
-def _as_path(name: str) -> Path | None:
+def as_path(name: str) -> Path | None:
+    """The path that a user gave in place of a name, if it is one."""
     if not (name.endswith(".toml") or "/" in name or "\\" in name):
         return None
     return Path(name)

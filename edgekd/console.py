@@ -17,10 +17,11 @@ from edgekd.visible import visible
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
+    from edgekd.gate.budget import Budget
     from edgekd.measuring.explain import Explanation
     from edgekd.pipeline.doctor import Diagnosis
     from edgekd.studies._results import Outline, StudyResult
-    from edgekd.values import Budget, Measurement, Target, Value, Verdict
+    from edgekd.values import Measurement, Target, Value, Verdict
     from edgekd.values.result import Result
 
 _ANSI_COLOURS = {"pass": 32, "fail": 31, "inconclusive": 33, "not measured": 33, "invalid": 35}

@@ -2,6 +2,7 @@ import pytest
 
 from edgekd import catalog, folders
 from edgekd.errors import EdgekdError, StorageError
+from edgekd.gate import budget as budgets
 
 
 @pytest.fixture(autouse=True)
@@ -12,8 +13,8 @@ def no_user_folder(monkeypatch, tmp_path):
 def test_shipped_targets_and_budgets_are_valid():
     names = [t.name for t in catalog.targets()]
     assert {"x86-cpu", "jetson-orin-nano", "android-phone"} <= set(names)
-    budgets = {b.name for b in catalog.budgets()}
-    assert {t.default_budget for t in catalog.targets()} <= budgets
+    known = {b.name for b in budgets.known()}
+    assert {t.default_budget for t in catalog.targets()} <= known
 
 
 @pytest.mark.parametrize(("family", "member"), [("jetson", "jetson-orin-nano"), ("mobile", "android-phone")])
@@ -27,7 +28,7 @@ def test_a_wrong_name_is_answered_with_the_nearest():
         catalog.target("jetsen")
     assert "'jetson'" in e.value.hint
     with pytest.raises(EdgekdError) as e:
-        catalog.budget("half-latancy")
+        budgets.load("half-latancy")
     assert "'half-latency'" in e.value.hint
 
 
@@ -84,7 +85,7 @@ def test_a_bad_budget_is_an_error_with_file_key_and_remedy(tmp_path, text, where
     path = tmp_path / "b.toml"
     path.write_text(text)
     with pytest.raises(EdgekdError) as e:
-        catalog.budget(str(path))
+        budgets.load(str(path))
     assert str(path) in e.value.message
     assert where in e.value.message
     assert remedy in e.value.hint
@@ -102,22 +103,22 @@ def test_what_is_no_text_is_told(tmp_path, data):
     path = tmp_path / "b.toml"
     path.write_bytes(data)
     with pytest.raises(EdgekdError, match=r"b\.toml: (isn't UTF-8 text|not valid TOML)"):
-        catalog.budget(str(path))
+        budgets.load(str(path))
 
 
 def test_a_folder_is_no_budget(tmp_path):
     with pytest.raises(StorageError, match=r"is a folder, not a file"):
-        catalog.budget(f"{tmp_path}/")
+        budgets.load(f"{tmp_path}/")
 
 
 def test_a_byte_order_mark_is_read_over(tmp_path):
     path = tmp_path / "b.toml"
     path.write_bytes(b'\xef\xbb\xbfname = "b"\r\n[latency]\r\nlimit_ms = 5\r\n')
-    assert catalog.budget(str(path)).latency.limit_ms == 5
+    assert budgets.load(str(path)).latency.limit_ms == 5
 
 
 def test_published_figures_say_where_from_when_and_how():
-    references = [r for b in catalog.budgets() for r in b.references]
+    references = [r for b in budgets.known() for r in b.references]
     assert references
     for reference in references:
         assert all(reference.model_dump().values()), reference
@@ -125,7 +126,7 @@ def test_published_figures_say_where_from_when_and_how():
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(StorageError, match=r"none\.toml"):
-        catalog.budget(str(tmp_path / "none.toml"))
+        budgets.load(str(tmp_path / "none.toml"))
 
 
 def test_a_missing_library_names_the_extra(monkeypatch):

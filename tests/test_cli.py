@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgekd import catalog
+from edgekd.gate import budget as budgets
 from edgekd.measuring.document import read_measurement, write
 from edgekd.values import Measurement, Measurements, Verdict
 
@@ -446,7 +446,7 @@ def test_a_budget_is_made_from_a_measurement(stored, tmp_path):
     out = tmp_path / "mine.toml"
     found = edgekd("budgets", "init", "--from", stored(), "--headroom", 2, "--out", out)
     assert (found.returncode, found.stdout, found.stderr) == (0, "", f"wrote {out}\n")
-    made = catalog.budget(str(out))
+    made = budgets.load(str(out))
     assert (made.name, made.latency.limit_ms, made.size.disk_bytes) == ("mine", 2.0, 2_000_000)
     assert edgekd("budgets", "validate", out).returncode == 0
     shown = edgekd("budgets", "init", "--from", stored(), "--name", "other").stdout

@@ -3,10 +3,11 @@
 import json
 from pathlib import Path
 
+from edgekd.gate.budget import Budgets
 from edgekd.measuring.explain import Explanation
 from edgekd.pipeline.doctor import Diagnosis
 from edgekd.studies._results import Outlines, StudyResult
-from edgekd.values import Budgets, Manifest, Measurement, Measurements, Targets, Value, Verdict
+from edgekd.values import Manifest, Measurement, Measurements, Targets, Value, Verdict
 from edgekd.values.result import Result
 
 FOLDER = Path(__file__).parent.parent / "edgekd" / "schemas"

@@ -1,14 +1,12 @@
 """`edgekd check`: gate."""
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from edgekd import console
+from edgekd.cli.formats import announced, with_formats, write
 from edgekd.cli.options import (
     Affinity,
     Baseline,
@@ -27,14 +25,12 @@ from edgekd.cli.options import (
 )
 from edgekd.cli.panels import BUDGET, DEVICE, MEASURING
 from edgekd.cli.protocol import measuring
-from edgekd.errors import EdgekdError, ExitCode
-
-if TYPE_CHECKING:
-    from edgekd.pipeline.check import Checked
+from edgekd.errors import ExitCode
 
 OnInconclusive = Literal["fail", "warn", "pass"]
 
 
+@with_formats
 def check(
     subject: Annotated[Path, typer.Argument(metavar="MEASUREMENT_OR_ARTIFACT", help="What to judge: .json or .onnx.")],
     *,
@@ -71,17 +67,8 @@ def check(
     launches: Launches = None,
     seconds: Seconds = None,
     out: Out = None,
-    junit: Annotated[Path | None, typer.Option(help="Write JUnit XML, a case for each limit.")] = None,
-    markdown: Annotated[Path | None, typer.Option(help="Write a summary in Markdown.")] = None,
-    github: Annotated[
-        bool, typer.Option("--github", help="Annotate on stderr, and add the summary to $GITHUB_STEP_SUMMARY.")
-    ] = False,
-    badge: Annotated[Path | None, typer.Option(help="Write the JSON of a shields.io badge.")] = None,
-    bencher: Annotated[Path | None, typer.Option(help="Write Bencher Metric Format.")] = None,
-    benchmark_action: Annotated[
-        Path | None, typer.Option(help="Write what github-action-benchmark reads as customSmallerIsBetter.")
-    ] = None,
     json: Json = False,
+    **formats: Path | bool | None,
 ) -> int:
     """Check a model or a measurement against a budget.
 
@@ -90,11 +77,13 @@ def check(
     Exit codes: 0 pass, 1 over budget, 3 inconclusive or not measured, 4 invalid measurement.
     """
     from edgekd import catalog
+    from edgekd.files import write_text
+    from edgekd.gate.budget import load
     from edgekd.gate.judge import exit_code
     from edgekd.pipeline import check as verb
 
-    with console.ConsoleProgress() as progress, _told_github(on=github):
-        limits, kind = catalog.budget(budget), catalog.target(target) if target else None
+    with console.ConsoleProgress() as progress, announced(formats):
+        limits, kind = load(budget), catalog.target(target) if target else None
         given = {
             "batch": batch,
             "shapes": shape,
@@ -113,10 +102,9 @@ def check(
             on_device = verb.OnDevice(kind, device, settings, inputs, time_limit)
         found = verb.check(subject, limits, baseline=baseline, on_device=on_device, progress=progress)
     tolerate = on_inconclusive != "fail"
-    files = {"out": out, "junit": junit, "markdown": markdown, "badge": badge, "bencher": bencher}
-    _write_reports(found, {**files, "benchmark_action": benchmark_action}, tolerate=tolerate)
-    if github:
-        _tell_github(found, tolerate=tolerate)
+    if out:
+        write_text(out, found.verdict.model_dump_json(indent=1) + "\n")
+    write(found, formats, tolerate=tolerate)
     console.json(found.verdict) if json else console.verdict(found.verdict)
     code = exit_code(found.verdict)
     if code != ExitCode.INCONCLUSIVE or not tolerate:
@@ -124,55 +112,3 @@ def check(
     if on_inconclusive == "warn":
         console.note(f"warning: {found.verdict.status}, and passed by --on-inconclusive warn")
     return ExitCode.PASS
-
-
-def _write_reports(found: "Checked", files: dict[str, Path | None], *, tolerate: bool) -> None:
-    from edgekd.files import write_text
-
-    for kind, path in files.items():
-        if path:
-            write_text(path, _report(kind, found, tolerate=tolerate))
-
-
-def _report(kind: str, found: "Checked", *, tolerate: bool) -> str:
-    if kind == "out":
-        return found.verdict.model_dump_json(indent=1) + "\n"
-    if kind == "junit":
-        from edgekd.gate.junit import junit
-
-        return junit(found.verdict, tolerate=tolerate)
-    if kind == "markdown":
-        from edgekd.gate.markdown import markdown
-
-        return markdown(found.verdict, found.measurement, found.baseline)
-    if kind == "badge":
-        from edgekd.gate.badge import badge
-
-        return badge(found.verdict, found.measurement)
-    from edgekd.gate import trackers
-
-    of_kind = {"bencher": trackers.bencher, "benchmark_action": trackers.benchmark_action}
-    return of_kind[kind](found.verdict, found.measurement)
-
-
-@contextmanager
-def _told_github(*, on: bool) -> Iterator[None]:
-    """Annotates what went wrong before there was a verdict."""
-    try:
-        yield
-    except EdgekdError as e:
-        if on:
-            from edgekd.gate.github import failure
-
-            console.note(failure(e.message, e.hint))
-        raise
-
-
-def _tell_github(found: "Checked", *, tolerate: bool) -> None:
-    """Annotations on stderr, where the runner reads them too; the summary where it says."""
-    from edgekd.files import append_text
-    from edgekd.gate.github import annotations
-
-    console.note(annotations(found.verdict, tolerate=tolerate).rstrip())
-    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-        append_text(Path(summary), _report("markdown", found, tolerate=tolerate))

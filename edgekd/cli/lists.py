@@ -12,7 +12,8 @@ from edgekd.cli.panels import Command
 from edgekd.errors import EdgekdError, ExitCode
 
 if TYPE_CHECKING:
-    from edgekd.values import Budget, Target
+    from edgekd.gate.budget import Budget
+    from edgekd.values import Target
 
 targets = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 budgets = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
@@ -52,17 +53,17 @@ def validate_targets(files: Files) -> int:
 @budgets.callback()
 def list_budgets(context: typer.Context, json: Json = False) -> int:
     """List the budgets; show one; validate your own files; make one from a measurement."""
-    from edgekd import catalog
+    from edgekd.gate import budget
 
-    return ExitCode.PASS if _has_command(context, json) else _budgets(catalog.budgets(), console.budgets, json)
+    return ExitCode.PASS if _has_command(context, json) else _budgets(budget.known(), console.budgets, json)
 
 
 @budgets.command("show", cls=Command)
 def show_budget(name: Name, json: Json = False) -> int:
     """Show everything a budget states."""
-    from edgekd import catalog
+    from edgekd.gate import budget
 
-    return _budgets([catalog.budget(name)], lambda found: console.settings(found[0]), json)
+    return _budgets([budget.load(name)], lambda found: console.settings(found[0]), json)
 
 
 @budgets.command("validate", cls=Command)
@@ -71,11 +72,9 @@ def validate_budgets(files: Files) -> int:
 
     Exit codes: 0 all are valid, 2 one isn't.
     """
-    from edgekd import catalog
-    from edgekd.gate.judge import require_limits
-    from edgekd.values import Budget
+    from edgekd.gate import budget
 
-    return _validate(files, lambda file: require_limits(catalog.read_toml(file, Budget)))
+    return _validate(files, lambda file: budget.require_limits(budget.read(file)))
 
 
 @budgets.command("init", cls=Command)
@@ -122,7 +121,7 @@ def _targets(found: "list[Target]", show: "Callable[[list[Target]], None]", json
 
 
 def _budgets(found: "list[Budget]", show: "Callable[[list[Budget]], None]", json: bool) -> int:
-    from edgekd.values import Budgets
+    from edgekd.gate.budget import Budgets
 
     console.json(Budgets(budgets=tuple(found))) if json else show(found)
     return ExitCode.PASS

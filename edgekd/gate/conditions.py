@@ -1,7 +1,9 @@
 """Whether a measurement was made as the budget says that it must be."""
 
 from edgekd.errors import MeasurementError
-from edgekd.values import Budget, LatencyLimit, Measurement, Measuring
+from edgekd.gate.budget import Budget
+from edgekd.gate.limits._base import CLOSED_LOOP_HZ
+from edgekd.values import Measurement, Measuring
 
 
 def require_conditions(budget: Budget, measurement: Measurement) -> None:
@@ -20,18 +22,29 @@ def require_conditions(budget: Budget, measurement: Measurement) -> None:
         if name in found and found[name] != wanted
     ]
     hints = ["Measure as the budget's [conditions] say, or make a budget with `edgekd budgets init`."] if unlike else []
-    if budget.latency and measurement.launches and measurement.protocol.cadence_hz != budget.latency.cadence_hz:
-        unlike.append(f"the latency was measured {_loop(measurement.protocol)}, not {_loop(budget.latency)}")
-        hints.append(_cadence_hint(budget.latency.cadence_hz))
+    measured_hz = measurement.protocol.cadence_hz or CLOSED_LOOP_HZ
+    for table, wanted_hz in _cadences(budget) if measurement.launches else ():
+        if measured_hz != wanted_hz:
+            unlike.append(f"the {table} was measured {_loop(measured_hz)}, not {_loop(wanted_hz)}")
+            hints.append(_cadence_hint(table, wanted_hz))
     if unlike:
         message = f"budget {budget.name!r} isn't for this measurement of {measurement.artifact.name!r}"
         raise MeasurementError(f"{message}: {'; '.join(unlike)}", " ".join(hints))
 
 
 def protocol_for(budget: Budget, settings: Measuring) -> Measuring:
-    """The protocol that the budget judges: paced, if its latency is."""
-    cadence_hz = budget.latency.cadence_hz if budget.latency else None
-    return settings.model_copy(update={"loop": "paced", "cadence_hz": cadence_hz}) if cadence_hz else settings
+    """The protocol that the budget judges: paced, if one of its limits is for a cadence."""
+    paced = [wanted_hz for _, wanted_hz in _cadences(budget) if wanted_hz != CLOSED_LOOP_HZ]
+    return settings.model_copy(update={"loop": "paced", "cadence_hz": paced[0]}) if paced else settings
+
+
+def _cadences(budget: Budget) -> list[tuple[str, float]]:
+    """The limits for which the cadence matters, by their tables in words, and the inferences a second they are for."""
+    return [
+        (limit.table.replace("_", " "), limit.needs.cadence_hz)
+        for limit in budget.limits()
+        if limit.needs.cadence_hz is not None
+    ]
 
 
 def _found(measurement: Measurement) -> dict[str, str | int]:
@@ -44,11 +57,11 @@ def _found(measurement: Measurement) -> dict[str, str | int]:
     return found
 
 
-def _loop(protocol: Measuring | LatencyLimit) -> str:
-    return f"paced at {protocol.cadence_hz:g} Hz" if protocol.cadence_hz else "in a closed loop"
+def _loop(cadence_hz: float) -> str:
+    return "in a closed loop" if cadence_hz == CLOSED_LOOP_HZ else f"paced at {cadence_hz:g} Hz"
 
 
-def _cadence_hint(wanted_hz: float | None) -> str:
-    if wanted_hz:
-        return f"Measure with --cadence-hz {wanted_hz:g}: an inference after a pause takes longer."
-    return "Measure without --cadence-hz, or add cadence_hz to the budget's [latency]."
+def _cadence_hint(table: str, wanted_hz: float) -> str:
+    if wanted_hz == CLOSED_LOOP_HZ:
+        return f"Measure without --cadence-hz, or add cadence_hz to the budget's [{table}]."
+    return f"Measure with --cadence-hz {wanted_hz:g}: an inference after a pause takes longer."

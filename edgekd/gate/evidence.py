@@ -13,13 +13,15 @@ from edgekd.values import LimitVerdict, Measurement, Status
 
 
 @dataclass(frozen=True)
-class Limit:
-    """A limit: where it stands in the budget, what it limits, to how much."""
+class Threshold:
+    """Where a limit stands in the budget, what it limits, to how much."""
 
     name: str
     what: str
     value: float
     unit: str = ""
+    paired: bool = False
+    """Whether it is judged by the ratio to a baseline that took turns with what is judged."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +36,13 @@ class Bounds:
 
 
 def percentile_verdict(
-    limit: Limit, measurement: Measurement, samples: Sequence[float], p: float, confidence: float
+    threshold: Threshold, measurement: Measurement, samples: Sequence[float], p: float, confidence: float
 ) -> LimitVerdict:
     """A limit on the p-th percentile of what the device showed, with one-sided bounds."""
-    if unjudged := unjudged_on(limit, measurement, spoiled(measurement)):
+    if unjudged := unjudged_on(threshold, measurement, spoiled(measurement)):
         return unjudged
     if not samples:
-        return unmeasured(limit, f"n = 0, {launches(measurement)}")
+        return unmeasured(threshold, f"n = 0, {launches(measurement)}")
     ordered = sorted(samples)  # once: what is in order already costs the bounds next to nothing
     bounds = Bounds(
         observed=percentile(ordered, p),
@@ -49,59 +51,63 @@ def percentile_verdict(
         confidence=confidence,
         needed=max(samples_needed(p, confidence), samples_needed(100 - p, confidence)),
     )
-    return ranged(limit, bounds, f"n = {len(samples):,}, {launches(measurement)}")
+    return ranged(threshold, bounds, f"n = {len(samples):,}, {launches(measurement)}")
 
 
-def ranged(limit: Limit, bounds: Bounds, basis: str) -> LimitVerdict:
+def ranged(threshold: Threshold, bounds: Bounds, basis: str) -> LimitVerdict:
     """A limit on what has confidence bounds; `basis` says what they rest on."""
     low, high, level = bounds.low, bounds.high, f"at {100 * bounds.confidence:.5g} %"
     status: Status = "inconclusive"
-    if high is not None and high <= limit.value:
-        status, found = "pass", f"{limit.what} ≤ {_number(high, limit)} {level}"
-    elif low is not None and low > limit.value:
-        status, found = "fail", f"{limit.what} ≥ {_number(low, limit)} {level}"
+    if high is not None and high <= threshold.value:
+        status, found = "pass", f"{threshold.what} ≤ {_number(high, threshold)} {level}"
+    elif low is not None and low > threshold.value:
+        status, found = "fail", f"{threshold.what} ≥ {_number(low, threshold)} {level}"
     elif low is None or high is None:
-        found = f"{limit.what} {_number(bounds.observed, limit)} needs {bounds.needed} samples"
+        found = f"{threshold.what} {_number(bounds.observed, threshold)} needs {bounds.needed} samples"
     else:
-        found = f"{limit.what} between {low:.4g} and {_number(high, limit)} {level}"
-    return verdict(limit, status, bounds.observed, f"{found}, {basis}", low=low, high=high)
+        found = f"{threshold.what} between {low:.4g} and {_number(high, threshold)} {level}"
+    return verdict(threshold, status, bounds.observed, f"{found}, {basis}", low=low, high=high)
 
 
-def counted(limit: Limit, observed: float, evidence: str, *, within: bool | None = None) -> LimitVerdict:
+def counted(threshold: Threshold, observed: float, evidence: str, *, within: bool | None = None) -> LimitVerdict:
     """A limit on what has no bounds; within it means not more than it, unless `within` says otherwise."""
-    kept = observed <= limit.value if within is None else within
-    return verdict(limit, "pass" if kept else "fail", observed, evidence)
+    kept = observed <= threshold.value if within is None else within
+    return verdict(threshold, "pass" if kept else "fail", observed, evidence)
 
 
-def unmeasured(limit: Limit, why: str) -> LimitVerdict:
-    """A limit on what the measurement doesn't tell."""
-    return verdict(limit, "not measured", None, f"{limit.what}: {why}")
+def unmeasured(threshold: Threshold, why: str) -> LimitVerdict:
+    """A limit on what the measurement says nothing about."""
+    return verdict(threshold, "not measured", None, f"{threshold.what}: {why}")
 
 
-def unjudged_on(limit: Limit, measurement: Measurement, reasons: Sequence[str] | None = None) -> LimitVerdict | None:
+def unjudged_on(
+    threshold: Threshold, measurement: Measurement, reasons: Sequence[str] | None = None
+) -> LimitVerdict | None:
     """Why a limit on what the device shows can't be judged, if so: another device, or reasons why the measurement says
     nothing (by default those why all of it is invalid).
     """
-    if elsewhere := elsewhere_than(limit, measurement):
+    if elsewhere := elsewhere_than(threshold, measurement):
         return elsewhere
     if reasons := measurement.invalid if reasons is None else reasons:
         why = "; ".join(reasons)
-        return verdict(limit, "invalid", None, f"{limit.what}: {measurement.artifact.name}: {why}")
+        return verdict(threshold, "invalid", None, f"{threshold.what}: {measurement.artifact.name}: {why}")
     return None
 
 
-def elsewhere_than(limit: Limit, measurement: Measurement) -> LimitVerdict | None:
+def elsewhere_than(threshold: Threshold, measurement: Measurement) -> LimitVerdict | None:
     """Why a limit on what depends on the kind of device can't be judged, if so."""
     if measurement.on_target:
         return None
     if not measurement.launches:
-        return unmeasured(limit, f"there was no {measurement.target} to measure on")
+        return unmeasured(threshold, f"there was no {measurement.target} to measure on")
     environment = measurement.environment
-    return unmeasured(limit, f"{measurement.device} ({environment.arch} {environment.os}) is no {measurement.target}")
+    return unmeasured(
+        threshold, f"{measurement.device} ({environment.arch} {environment.os}) is no {measurement.target}"
+    )
 
 
 def verdict(
-    limit: Limit,
+    threshold: Threshold,
     status: Status,
     observed: float | None,
     evidence: str,
@@ -110,15 +116,16 @@ def verdict(
     high: float | None = None,
 ) -> LimitVerdict:
     """A limit's verdict; the budget and the status are added to the evidence."""
-    value = f"{limit.value:,}" if limit.unit == "bytes" else f"{limit.value:g}"
+    value = f"{threshold.value:,}" if threshold.unit == "bytes" else f"{threshold.value:g}"
     return LimitVerdict(
-        name=limit.name,
+        name=threshold.name,
         status=status,
-        limit=limit.value,
+        limit=threshold.value,
         observed=observed,
         low=low,
         high=high,
-        unit=limit.unit,
+        unit=threshold.unit,
+        paired=threshold.paired,
         evidence=f"{evidence}, budget {value} → {status}",
     )
 
@@ -129,5 +136,5 @@ def launches(measurement: Measurement) -> str:
     return f"{count} launch{'es' if count != 1 else ''}"
 
 
-def _number(value: float, limit: Limit) -> str:
-    return f"{value:.4g} {limit.unit}".rstrip()
+def _number(value: float, threshold: Threshold) -> str:
+    return f"{value:.4g} {threshold.unit}".rstrip()

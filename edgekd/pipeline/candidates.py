@@ -4,14 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgekd.deploy.outputs import sample_images
-from edgekd.gate.judge import judge, latency_status
+from edgekd.gate.budget import Budget
+from edgekd.gate.judge import judge
+from edgekd.gate.limits import accuracy
 from edgekd.measuring.statistics import percentile, ratio, samples_ms
 from edgekd.pipeline.baseline import Baseline
 from edgekd.pipeline.job import Job, made_with
 from edgekd.pipeline.ladder import Written, write_rungs, written_for
 from edgekd.pipeline.measuring import QUICK, measured
 from edgekd.pipeline.students import Students
-from edgekd.values import Artifact, Budget, Measurement, Value
+from edgekd.values import Artifact, Measurement, Value
 from edgekd.values.network import Network
 from edgekd.values.result import Candidate, Rung, RungLatency
 
@@ -102,29 +104,17 @@ def _fits(measurement: Measurement, baseline: Measurement, budget: Budget, margi
     Training a student that then turns out too slow costs far more than one step of the staircase more, so a latency
     that is still open isn't taken for one that fits.
     """
-    limits = judge(tightened(budget, margin), measurement, baseline).limits
-    # what the device doesn't tell, no candidate can miss
-    if any(limit.observed is not None and limit.observed > limit.limit for limit in limits):
+    latency = judge(budget.only(lambda needs: needs.guides_search), measurement, baseline)
+    others = judge(budget.only(lambda needs: not (needs.guides_search or needs.trained)), measurement, baseline)
+    allowed = [*((limit, 1 - margin) for limit in latency.limits), *((limit, 1.0) for limit in others.limits)]
+    # what the device doesn't report, no candidate can miss
+    if any(limit.observed is not None and limit.observed > limit.limit * part for limit, part in allowed):
         return False
-    status = latency_status(budget, measurement, baseline)
-    return None if status == "inconclusive" else status == "pass"
+    return None if latency.status == "inconclusive" else latency.status == "pass"
 
 
 def keeps_accuracy(budget: Budget, reference: Rung, rung: Rung) -> bool:
     """Whether a rung of a trained network loses no more validation accuracy than the budget allows."""
-    allowed = budget.accuracy.max_drop_pp if budget.accuracy else None
+    stated = budget.of(accuracy.Settings)
+    allowed = stated.max_drop_pp if stated else None
     return allowed is None or 100 * (reference.val.top1 - rung.val.top1) <= allowed
-
-
-def tightened(budget: Budget, margin: float) -> Budget:
-    """The budget that an untrained candidate is held to: no accuracy, and the latency limit less the margin."""
-    latency = budget.latency
-    if latency:
-        factor = 1 - margin
-        latency = latency.model_copy(
-            update={
-                "limit_ms": latency.limit_ms and latency.limit_ms * factor,
-                "max_ratio": latency.max_ratio and latency.max_ratio * factor,
-            }
-        )
-    return budget.model_copy(update={"latency": latency, "accuracy": None})

@@ -6,25 +6,17 @@ from pathlib import Path
 
 from edgekd import catalog
 from edgekd.errors import EdgekdError, NoDeviceError
+from edgekd.gate.budget import Budget, for_given_device, require_baseline, require_limits, traced
 from edgekd.gate.conditions import protocol_for
 from edgekd.gate.control import controlled
-from edgekd.gate.judge import is_absolute, judge, require_baseline, require_limits
+from edgekd.gate.judge import Judged, judge
 from edgekd.measuring.document import read_measurement
 from edgekd.measuring.statistics import confidence_of_look
 from edgekd.progress import Progress
-from edgekd.values import Budget, Measurement, Measuring, Target, Verdict
+from edgekd.values import Measurement, Measuring, Target, Verdict
 
 _SHORT = {"seconds": 0.3, "block_seconds": 0.03, "warmup_seconds": 1.0}
 """For two models side by side: what is left open by short launches is decided by more of them."""
-
-
-@dataclass(frozen=True)
-class Checked:
-    """A verdict with the measurements that it was judged on."""
-
-    verdict: Verdict
-    measurement: Measurement
-    baseline: Measurement | None = None
 
 
 @dataclass(frozen=True)
@@ -49,7 +41,7 @@ def check(
     baseline: Path | None = None,
     on_device: OnDevice | None = None,
     progress: Progress,
-) -> Checked:
+) -> Judged:
     """The verdict on `subject`: a measurement (.json) or a model (.onnx), and its baseline of the same kind.
 
     A model is measured on the device, interleaved with its baseline and with the baseline once more, as a control,
@@ -68,7 +60,7 @@ def check(
     kinds = {file.suffix.lower() for file in files}
     if kinds == {".json"}:
         stored = [read_measurement(file) for file in files]
-        return Checked(judge(budget, *stored), *stored)
+        return Judged(judge(budget, *stored), *stored)
     if kinds == {".onnx"}:
         if on_device is None:
             hint = "Give --target; `edgekd targets` lists them."
@@ -85,7 +77,7 @@ def check(
 def _refuse_milliseconds_on_shared(budget: Budget, url: str | None, baseline: Path | None) -> None:
     """Raises EdgekdError where milliseconds would be judged on a machine that isn't said to be the given device."""
     hosted = os.environ.get("RUNNER_ENVIRONMENT") == "github-hosted"
-    if url is None and (baseline or hosted) and is_absolute(budget):
+    if url is None and (baseline or hosted) and for_given_device(budget):
         why = "this is a GitHub-hosted runner" if hosted else "a baseline is measured because the machine is shared"
         raise EdgekdError(
             f"budget {budget.name}: milliseconds are for one given device, but {why}",
@@ -97,12 +89,12 @@ def defaults(target: Target, budget: Budget, *, compared: bool) -> Measuring:
     """How a model is measured unless said otherwise: as the target wants it, paced if the budget is, and in short
     launches where only ratios to a baseline count.
     """
-    short = _SHORT if compared and not is_absolute(budget) else {}
+    short = _SHORT if compared and not for_given_device(budget) else {}
     settings = Measuring.model_validate({"threads": target.threads, **short})
     return protocol_for(budget, settings)
 
 
-def _measured(files: list[Path], budget: Budget, on_device: OnDevice, progress: Progress) -> Checked:
+def _measured(files: list[Path], budget: Budget, on_device: OnDevice, progress: Progress) -> Judged:
     # here, not above: what measures imports onnx, and a stored measurement is to be judged at once
     measuring = catalog.require("edgekd.pipeline.profile")
     session = catalog.require("edgekd.measuring.session")
@@ -127,13 +119,13 @@ def _measured(files: list[Path], budget: Budget, on_device: OnDevice, progress: 
             device_url=on_device.url,
             settings=settings,
             inputs=on_device.inputs,
-            traced=budget.fallback is not None,
-            steady=is_absolute(budget),
+            traced=traced(budget),
+            steady=for_given_device(budget),
             enough=session.Enough(decided, on_device.time_limit_s),
             progress=progress,
         )
     except NoDeviceError as e:
         progress.note(e.message)
         found = measuring.unmeasured(files, target=on_device.target, settings=settings)
-        return Checked(judge(budget, *found), *found)
-    return Checked(judged(found, looks[-1]), *found[:2])
+        return Judged(judge(budget, *found), *found)
+    return Judged(judged(found, looks[-1]), *found[:2])

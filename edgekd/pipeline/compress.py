@@ -9,6 +9,8 @@ from pathlib import Path
 from edgekd import catalog
 from edgekd.data.dataset import Dataset
 from edgekd.data.load import load_dataset
+from edgekd.gate import budget as budgets
+from edgekd.gate.budget import Budget
 from edgekd.gate.conditions import protocol_for
 from edgekd.pipeline.again import dropped_out, further, gone
 from edgekd.pipeline.baseline import Baseline, baseline, require_reference
@@ -31,7 +33,7 @@ from edgekd.recipe import settle
 from edgekd.store import Store, cache_folder
 from edgekd.training import processes
 from edgekd.training.trackers._base import TRACKERS
-from edgekd.values import Budget, Data, Recipe, Target
+from edgekd.values import Data, Recipe, Target
 from edgekd.values.network import Network
 from edgekd.values.result import Plan, Result
 
@@ -64,7 +66,7 @@ def compress(
         EdgekdError: a name, setting, file or model that doesn't work, with the remedy; what was finished is kept.
     """
     started = time.monotonic()
-    target, budget = catalog.target(recipe.target), catalog.budget(recipe.budget)
+    target, budget = catalog.target(recipe.target), budgets.load(recipe.budget)
     if track:
         catalog.load(TRACKERS, track)
     with processes.together():

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgekd.gate.budget import Budget
 from edgekd.gate.judge import judge, latency_status
 from edgekd.measuring.session import unmeasured
 from edgekd.pipeline.baseline import Baseline
@@ -11,7 +12,7 @@ from edgekd.pipeline.candidates import keeps_accuracy
 from edgekd.pipeline.job import Job
 from edgekd.pipeline.measuring import measured
 from edgekd.pipeline.select import select
-from edgekd.values import Budget, Measurement, Status
+from edgekd.values import Measurement, Status
 from edgekd.values.network import Network
 from edgekd.values.result import Choice, Ladder, Plan, Rung
 
@@ -79,12 +80,12 @@ def finish(
 
 
 def _meets(budget: Budget, measurement: Measurement, reference: Measurement) -> bool:
-    limits = judge(budget.model_copy(update={"accuracy": None}), measurement, reference).limits
+    limits = judge(budget.only(lambda needs: not needs.trained), measurement, reference).limits
     return all(limit.status in ("pass", "not measured") for limit in limits)
 
 
 def _beyond(budget: Budget, measurement: Measurement, reference: Measurement) -> float:
-    limits = judge(Budget(name=budget.name, latency=budget.latency), measurement, reference).limits
+    limits = judge(budget.only(lambda needs: needs.guides_search), measurement, reference).limits
     return max((limit.observed / limit.limit - 1 for limit in limits if limit.observed is not None), default=0.0)
 
 

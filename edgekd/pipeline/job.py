@@ -10,10 +10,11 @@ from torch import Tensor, nn
 from edgekd.data import identity as data_identity
 from edgekd.data.dataset import Dataset
 from edgekd.devices._base import Device
+from edgekd.gate.budget import Budget
 from edgekd.progress import Progress
 from edgekd.run import Run
 from edgekd.store import Store
-from edgekd.values import Architecture, Budget, Feeding, Recipe, Target
+from edgekd.values import Architecture, Feeding, Recipe, Target
 from edgekd.values.result import Mirrored
 from edgekd.zoo import networks
 

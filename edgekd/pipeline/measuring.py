@@ -9,7 +9,7 @@ from pathlib import Path
 from edgekd.devices._base import Device
 from edgekd.devices.connect import connect_target
 from edgekd.errors import MeasurementError, NoDeviceError
-from edgekd.gate.judge import is_absolute
+from edgekd.gate.budget import for_given_device
 from edgekd.measuring.disturbance import spoiled
 from edgekd.measuring.session import environment, measure
 from edgekd.pipeline.job import Job
@@ -48,7 +48,7 @@ def measured(job: Job, artifacts: Sequence[tuple[Artifact, Path]], settings: Mea
         DeviceError, UnsupportedModelError: as `session.measure`.
     """
     assert job.device is not None, "nothing is measured without a device"
-    target, steady = job.target, is_absolute(job.budget)
+    target, steady = job.target, for_given_device(job.budget)
     inputs = {
         "artifacts": [[artifact.sha256, artifact.runtime] for artifact, _ in artifacts],
         "settings": settings,

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from edgekd.gate.budget import Budget
 from edgekd.gate.judge import judge
+from edgekd.gate.limits import accuracy
 from edgekd.measuring.statistics import ratio
-from edgekd.values import Budget, Interval, Measurement
+from edgekd.values import Interval, Measurement
 from edgekd.values.result import Choice, Dropped, Ladder, Rung
 
 
@@ -54,15 +56,15 @@ def select(budget: Budget, reference: Rung, student: Ladder, measurements: Seque
 def _option(
     budget: Budget, reference: Rung, rung: Rung, measurement: Measurement | None, baseline: Measurement | None
 ) -> _Option:
-    speed, misses = None, 0
+    speed, misses, stated = None, 0, budget.of(accuracy.Settings)
     if measurement and baseline:
         speed = ratio(measurement, baseline)
-        limits = judge(budget.model_copy(update={"accuracy": None}), measurement, baseline).limits
+        limits = judge(budget.only(lambda needs: not needs.trained), measurement, baseline).limits
         misses = sum(limit.status == "fail" for limit in limits)
     return _Option(
         name=rung.artifact.name,
         drop=100 * (reference.val.top1 - rung.val.top1),
-        allowed=budget.accuracy.max_drop_pp if budget.accuracy else None,
+        allowed=stated.max_drop_pp if stated else None,
         speed=speed,
         misses=misses,
     )

@@ -1,12 +1,16 @@
 """The Markdown report of a run."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from edgekd.report import usage
 from edgekd.report.cells import code, interval, table
 from edgekd.report.training import training, trainings
-from edgekd.values import Budget, Data, Environment, Manifest, Target
+from edgekd.values import Data, Environment, Manifest, Target
 from edgekd.values.result import Candidate, Plan, Result, Tried
+
+if TYPE_CHECKING:
+    from edgekd.gate.budget import Budget
 
 _REPRODUCE = (
     "`recipe.toml` beside this report holds every setting, those found by measuring among them. "
@@ -14,7 +18,7 @@ _REPRODUCE = (
 )
 
 
-def markdown(result: Result, target: Target, budget: Budget, environment: Environment | None) -> str:
+def markdown(result: Result, target: Target, budget: "Budget", environment: Environment | None) -> str:
     """The whole report; every number in it is in the run's JSON documents too."""
     parts = [
         f"# {result.recipe.model} on {target.title}: {result.verdict.status}",
@@ -40,7 +44,7 @@ def markdown(result: Result, target: Target, budget: Budget, environment: Enviro
     return "\n\n".join(parts) + "\n"
 
 
-def _summary(result: Result, budget: Budget) -> str:
+def _summary(result: Result, budget: "Budget") -> str:
     baseline, chosen = result.tried[0], _chosen(result)
     drop = 100 * (baseline.test.top1 - chosen.test.top1)
     return (

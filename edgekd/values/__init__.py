@@ -3,18 +3,6 @@
 Percentiles, ratios and other statistics are computed on reading (`measuring.statistics`), never stored.
 """
 
-from edgekd.values.budget import (
-    AccuracyLimit,
-    Budget,
-    Budgets,
-    Conditions,
-    EnergyLimit,
-    FallbackLimit,
-    LatencyLimit,
-    MemoryLimit,
-    SizeLimit,
-    TimeLimit,
-)
 from edgekd.values.data import Data, Jitter, Preprocessing
 from edgekd.values.manifest import Feeding, Manifest, Port
 from edgekd.values.measurement import (
@@ -37,25 +25,18 @@ from edgekd.values.verdict import LimitVerdict, Status, Verdict
 
 __all__ = [
     "Accuracy",
-    "AccuracyLimit",
     "Architecture",
     "Artifact",
-    "Budget",
-    "Budgets",
-    "Conditions",
     "Cost",
     "Data",
-    "EnergyLimit",
     "Environment",
     "Export",
-    "FallbackLimit",
     "Feeding",
     "File",
     "Fraction",
     "Interval",
     "Jitter",
     "Keep",
-    "LatencyLimit",
     "Launch",
     "LimitVerdict",
     "Losses",
@@ -63,7 +44,6 @@ __all__ = [
     "Measurement",
     "Measurements",
     "Measuring",
-    "MemoryLimit",
     "Node",
     "Port",
     "PositiveInt",
@@ -73,14 +53,12 @@ __all__ = [
     "Recipe",
     "Recovery",
     "Reference",
-    "SizeLimit",
     "State",
     "Status",
     "Step",
     "Structure",
     "Target",
     "Targets",
-    "TimeLimit",
     "Trace",
     "Training",
     "Tutor",

@@ -19,6 +19,8 @@ class LimitVerdict(Value):
     """Confidence bounds of what was observed, where it has any."""
     unit: str
     evidence: str
+    paired: bool = False
+    """Judged by the ratio to the baseline that took turns with the artifact: the control holds for it."""
 
 
 class Verdict(Value):

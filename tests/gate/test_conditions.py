@@ -1,9 +1,10 @@
 import pytest
 
 from edgekd.errors import EdgekdError, ExitCode, MeasurementError
+from edgekd.gate.budget import Budget, Conditions
 from edgekd.gate.conditions import require_conditions
 from edgekd.gate.judge import judge
-from edgekd.values import Budget, Conditions, Measuring
+from edgekd.values import Measuring
 
 # what the `measurement` fixture makes
 MET = {

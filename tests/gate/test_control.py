@@ -1,8 +1,8 @@
 import pytest
 
+from edgekd.gate.budget import Budget
 from edgekd.gate.control import controlled
 from edgekd.gate.judge import judge
-from edgekd.values import Budget
 
 BUDGET = Budget.model_validate({"name": "b", "latency": {"max_ratio": 1.05}})
 

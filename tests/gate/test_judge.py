@@ -4,8 +4,9 @@ import random
 import pytest
 
 from edgekd.errors import EdgekdError, ExitCode, MeasurementError
-from edgekd.gate.judge import exit_code, judge, latency_status, require_limits
-from edgekd.values import Accuracy, Budget, Node, Trace, Verdict
+from edgekd.gate.budget import Budget, require_limits
+from edgekd.gate.judge import exit_code, judge, latency_status
+from edgekd.values import Accuracy, Node, Trace, Verdict
 
 
 def budget(**limits):
@@ -164,7 +165,7 @@ def test_another_machine_says_nothing_of_the_targets_time_and_memory(measurement
     off = measurement(on_target=False, target="jetson-orin-nano")
     verdict = judge(limits, off, off)
     assert verdict.status == "not measured"
-    assert [limit.status for limit in verdict.limits] == [*["not measured"] * 4, "pass", "not measured"]
+    assert [limit.status for limit in verdict.limits] == ["not measured"] * 5 + ["pass"]
     assert "local: (x86_64 linux) is no jetson-orin-nano" in verdict.limits[0].evidence
     nothing = off.model_copy(update={"launches": ()})
     assert "there was no jetson-orin-nano to measure on" in judge(limits, nothing, nothing).limits[0].evidence
@@ -272,10 +273,10 @@ def test_energy_is_judged_over_launches(measurement, limit, status, says):
 @pytest.mark.parametrize(
     ("limits", "says"),
     [
-        ({"energy": {"limit_mj": 1}}, "median energy: the device doesn't tell"),
-        ({"memory": {"peak_bytes": 1}}, "median peak memory: the device doesn't tell"),
+        ({"energy": {"limit_mj": 1}}, "median energy: not reported by the device"),
+        ({"memory": {"peak_bytes": 1}}, "median peak memory: not reported by the device"),
         ({"fallback": {"max_nodes": 0}}, "fallback: the nodes weren't traced"),
-        ({"size": {"engine_bytes": 1}}, "engine: none was built or seen"),
+        ({"size": {"engine_bytes": 1}}, "engine: the device built none"),
     ],
 )
 def test_what_the_device_does_not_tell_is_not_measured(measurement, limits, says):

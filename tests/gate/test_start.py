@@ -6,9 +6,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edgekd.errors import EdgekdError, ExitCode, MeasurementError
+from edgekd.gate.budget import Budget
 from edgekd.gate.judge import judge
 from edgekd.gate.start import start_budget
-from edgekd.values import Accuracy, Budget, Launch, Measuring, Node, Trace
+from edgekd.values import Accuracy, Launch, Measuring, Node, Trace
 from edgekd.visible import visible_name
 
 times = st.floats(0, 1e9)
@@ -114,7 +115,7 @@ def test_the_percentile_is_the_highest_that_the_samples_tell(measurement, count,
     latency = budget(text).latency
     assert (latency and latency.percentile) == percentile
     if not latency:
-        assert "# [latency] limit_ms: 4 samples tell no percentile" in text
+        assert "# [latency] limit_ms: 4 samples support no percentile" in text
 
 
 def test_what_too_few_launches_tell_is_left_out_and_said(measurement):

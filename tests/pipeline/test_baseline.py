@@ -8,6 +8,7 @@ from edgekd import catalog
 from edgekd.data.load import load_dataset
 from edgekd.deploy.writers.onnxruntime import tolerances
 from edgekd.errors import EdgekdError, UnsupportedModelError
+from edgekd.gate import budget as budgets
 from edgekd.pipeline import ladder
 from edgekd.pipeline.baseline import baseline, require_reference
 from edgekd.pipeline.candidates import candidate
@@ -36,7 +37,7 @@ def net(run, simulated):
         job = Job(
             recipe=Recipe(model="resnet8", data="digits", target="x86-cpu", budget="half-latency"),
             target=TARGET.model_copy(update=target),
-            budget=catalog.budget("half-latency"),
+            budget=budgets.load("half-latency"),
             data=load_dataset("digits"),
             device=simulated(int8=0.5),
             run=run,

@@ -8,6 +8,7 @@ from edgekd import catalog
 from edgekd.data.load import load_dataset
 from edgekd.devices.connect import connect_target
 from edgekd.errors import NoDeviceError, UnsupportedModelError
+from edgekd.gate import budget as budgets
 from edgekd.pipeline import blocks
 from edgekd.pipeline.blocks import savings_ms
 from edgekd.pipeline.job import Job
@@ -32,7 +33,7 @@ def job(tmp_path: Path) -> Job:
     return Job(
         recipe=Recipe(model="vgg8", data="digits", target=target.name, budget="half-latency", prune=pruning),
         target=target,
-        budget=catalog.budget("half-latency"),
+        budget=budgets.load("half-latency"),
         data=load_dataset("digits"),
         device=connect_target("local:", target),
         run=Store(tmp_path / "run"),

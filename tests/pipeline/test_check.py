@@ -2,10 +2,11 @@ import pytest
 
 from edgekd import catalog
 from edgekd.errors import EdgekdError
+from edgekd.gate.budget import Budget
 from edgekd.measuring.document import write
 from edgekd.pipeline.check import OnDevice, check, defaults
 from edgekd.progress import Silent
-from edgekd.values import Budget, Measuring
+from edgekd.values import Measuring
 
 pytestmark = pytest.mark.alone
 

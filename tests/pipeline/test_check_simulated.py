@@ -8,11 +8,12 @@ from simulated import INFERENCES
 
 from edgekd import catalog
 from edgekd.devices.agent import protocol
+from edgekd.gate.budget import Budget
 from edgekd.measuring import session
 from edgekd.pipeline import profile as profiling
 from edgekd.pipeline.check import OnDevice, check
 from edgekd.progress import Silent
-from edgekd.values import Budget, Measuring
+from edgekd.values import Measuring
 
 
 class Shared:

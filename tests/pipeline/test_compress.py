@@ -18,13 +18,13 @@ from edgekd.catalog import target
 from edgekd.data.load import load_dataset
 from edgekd.deploy.outputs import Runner
 from edgekd.errors import UnsupportedModelError
+from edgekd.gate.budget import Budget
 from edgekd.gate.judge import exit_code, judge
 from edgekd.measuring.document import read_measurement
 from edgekd.pipeline import compress as pipeline
 from edgekd.pipeline import ladder
-from edgekd.pipeline.candidates import tightened
 from edgekd.progress import Silent
-from edgekd.values import Budget, Feeding, Manifest, Recipe
+from edgekd.values import Feeding, Manifest, Recipe
 from edgekd.values.result import Plan, Result
 from edgekd.zoo.build import build
 from edgekd.zoo.definition import Definition, load_pruned
@@ -516,17 +516,6 @@ def test_a_loss_that_cannot_be_is_told_before_anything_is_trained(compress, tmp_
     assert ended.code == 2
     assert says in ended.err
     assert "training" not in ended.err
-
-
-def test_the_margin_tightens_latency_alone():
-    budget = Budget.model_validate(
-        {"name": "b", "latency": {"limit_ms": 10.0, "max_ratio": 0.5}, "accuracy": {"max_drop_pp": 1.0}}
-    )
-    tight = tightened(budget, 0.1)
-    assert tight.latency.limit_ms == pytest.approx(9)
-    assert tight.latency.max_ratio == pytest.approx(0.45)
-    assert tight.accuracy is None
-    assert json.loads(budget.model_dump_json())["latency"]["limit_ms"] == 10.0
 
 
 def test_a_training_that_diverges_twice_ends_in_2_with_step_rate_and_setting(compress, tmp_path):

@@ -13,6 +13,7 @@ from edgekd.deploy.check import compare, failure
 from edgekd.deploy.outputs import Runner, sample_images
 from edgekd.deploy.writers.onnxruntime import tolerances
 from edgekd.errors import UnsupportedModelError
+from edgekd.gate import budget as budgets
 from edgekd.measuring.artifact import describe
 from edgekd.pipeline.job import Job
 from edgekd.pipeline.ladder import Written, ladder, write_rungs
@@ -29,7 +30,7 @@ def job(tmp_path):
     return Job(
         recipe=Recipe(model="resnet8", data="digits", target="x86-cpu", budget="half-latency"),
         target=catalog.target("x86-cpu"),
-        budget=catalog.budget("half-latency"),
+        budget=budgets.load("half-latency"),
         data=load_dataset("digits"),
         device=None,
         run=Store(tmp_path / "run"),

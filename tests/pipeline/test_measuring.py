@@ -11,13 +11,14 @@ from edgekd import catalog
 from edgekd.data.load import load_dataset
 from edgekd.devices.agent.protocol import Timed
 from edgekd.errors import MeasurementError
+from edgekd.gate.budget import Budget
 from edgekd.measuring.artifact import describe
 from edgekd.measuring.statistics import ratio
 from edgekd.pipeline.job import Job
 from edgekd.pipeline.measuring import measured
 from edgekd.progress import Silent
 from edgekd.store import Store
-from edgekd.values import Budget, Measuring, Recipe
+from edgekd.values import Measuring, Recipe
 
 ONCE = Measuring(launches=1, seconds=0.1, block_seconds=0.02, warmup_seconds=0.1)
 RELATIVE = {"max_ratio": 0.5}

@@ -7,6 +7,7 @@ import torch
 
 from edgekd import catalog
 from edgekd.data.load import load_dataset
+from edgekd.gate import budget as budgets
 from edgekd.pipeline.job import Job
 from edgekd.pipeline.learn import Lessons
 from edgekd.pipeline.line import walk
@@ -26,7 +27,7 @@ def walked(tmp_path):
         job = Job(
             recipe=recipe(None, given),
             target=catalog.target("x86-cpu"),
-            budget=catalog.budget("half-latency"),
+            budget=budgets.load("half-latency"),
             data=load_dataset("digits"),
             device=None,
             run=store,

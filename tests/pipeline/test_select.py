@@ -1,7 +1,8 @@
 import pytest
 
+from edgekd.gate.budget import Budget
 from edgekd.pipeline.select import select
-from edgekd.values import Accuracy, Artifact, Budget
+from edgekd.values import Accuracy, Artifact
 from edgekd.values.result import Dropped, Ladder, Parity, Rung
 
 PARITY = Parity(images=1, max_difference=0, sqnr_db=100, top1_agreement=1)

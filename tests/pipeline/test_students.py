@@ -7,6 +7,7 @@ import torch
 from edgekd import catalog
 from edgekd.data.load import load_dataset
 from edgekd.errors import EdgekdError
+from edgekd.gate import budget as budgets
 from edgekd.pipeline.job import Job
 from edgekd.pipeline.students import Students
 from edgekd.progress import Silent
@@ -24,7 +25,7 @@ def job(tmp_path):
     return Job(
         recipe=recipe,
         target=catalog.target(recipe.target),
-        budget=catalog.budget(recipe.budget),
+        budget=budgets.load(recipe.budget),
         data=load_dataset(recipe.data.source),
         device=None,
         run=Store(tmp_path / "run"),

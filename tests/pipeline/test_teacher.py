@@ -7,6 +7,7 @@ import pytest
 
 from edgekd import catalog
 from edgekd.data.load import load_dataset
+from edgekd.gate import budget as budgets
 from edgekd.pipeline.job import Job
 from edgekd.pipeline.learn import Lessons
 from edgekd.pipeline.line import fresh
@@ -43,7 +44,7 @@ def job(tmp_path, monkeypatch):
         return Job(
             recipe=Recipe(**{**stated, **recipe}),
             target=catalog.target("x86-cpu"),
-            budget=catalog.budget("half-latency"),
+            budget=budgets.load("half-latency"),
             data=load_dataset("digits"),
             device=None,
             run=Store(tmp_path / "run"),

@@ -12,6 +12,7 @@ from edgekd.data.load import load_dataset
 from edgekd.data.memory_images import dataset_in_memory
 from edgekd.data.normalisation import normalised
 from edgekd.errors import EdgekdError
+from edgekd.gate import budget as budgets
 from edgekd.pipeline.job import Job
 from edgekd.pipeline.teacher import teacher
 from edgekd.pipeline.trial import chance, require_normalisation, try_normalisations
@@ -53,7 +54,7 @@ def job(photos, tmp_path):
     return Job(
         recipe=recipe,
         target=catalog.target(recipe.target),
-        budget=catalog.budget(recipe.budget),
+        budget=budgets.load(recipe.budget),
         data=photos,
         device=None,
         run=Store(tmp_path / "run"),

@@ -19,9 +19,9 @@ from rich.console import Console
 from rich.table import Table
 
 from edgekd import catalog
+from edgekd.gate.budget import Budget
 from edgekd.pipeline.check import OnDevice, check
 from edgekd.progress import Silent
-from edgekd.values import Budget
 
 CHANNELS, SIZE, LAYERS = 16, 28, 14
 

@@ -8,6 +8,7 @@ from edgekd import catalog
 from edgekd.data.identity import identity
 from edgekd.data.load import load_dataset
 from edgekd.data.subset import subset
+from edgekd.gate import budget as budgets
 from edgekd.pipeline.job import Job
 from edgekd.pipeline.measuring import device_of_target
 from edgekd.progress import Progress
@@ -69,7 +70,7 @@ def run_study(
         job = Job(
             recipe=recipes[0],
             target=kind,
-            budget=catalog.budget(recipes[0].budget),
+            budget=budgets.load(recipes[0].budget),
             data=images,
             device=device_of_target(device_url, kind, progress),
             run=store,

@@ -4,8 +4,13 @@ import re
 
 import pytest
 
-from edgekd.gate.findings import plain
-from edgekd.gate.github import annotations, failure
+from edgekd.gate.ci import github, markdown
+from edgekd.gate.ci._findings import plain
+from edgekd.gate.judge import Judged
+
+
+def annotations(verdict, *, tolerate):
+    return github.text(Judged(verdict, None), tolerate=tolerate)
 
 
 def parse(text):
@@ -87,6 +92,12 @@ def test_hostile_names_make_no_commands_of_their_own(verdict, limit, hostile, st
 
 
 def test_what_went_wrong_before_there_was_a_verdict_is_an_error_too():
-    assert failure("no such file\n::warning::x", "Give 100 % of it.") == (
+    assert github.failure("no such file\n::warning::x", "Give 100 % of it.") == (
         "::error title=edgekd check::no such file ::warning::x%0AGive 100 %25 of it."
     )
+
+
+def test_the_summary_is_added_to_the_file_that_the_runner_names(measurement, verdict, limit):
+    judged = Judged(verdict("fail", limit()), measurement())
+    variable, added = github.appended(judged, tolerate=False)
+    assert (variable, added) == ("GITHUB_STEP_SUMMARY", markdown.text(judged, tolerate=False))

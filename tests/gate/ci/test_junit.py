@@ -6,10 +6,16 @@ import pytest
 import xmlschema
 from junitparser import Error, Failure, JUnitXml, Skipped
 
-from edgekd.gate.findings import plain
-from edgekd.gate.judge import exit_code, judge
-from edgekd.gate.junit import junit
-from edgekd.values import Artifact, Budget
+from edgekd.gate.budget import Budget
+from edgekd.gate.ci import junit as format_
+from edgekd.gate.ci._findings import plain
+from edgekd.gate.judge import Judged, exit_code, judge
+from edgekd.values import Artifact
+
+
+def junit(verdict, *, tolerate=False):
+    return format_.text(Judged(verdict, None), tolerate=tolerate)
+
 
 STATUSES = ["pass", "fail", "inconclusive", "not measured", "invalid"]
 

@@ -4,24 +4,29 @@ The form is that of Jenkins (junit-10.xsd of its xunit plug-in), which GitLab an
 """
 
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from edgekd.gate.findings import UNDECIDED, Finding, findings, plain
+from edgekd.gate.ci._findings import UNDECIDED, Finding, findings, plain
+from edgekd.gate.judge import Judged
 from edgekd.values import Verdict
+
+HELP = "Write JUnit XML, a case for each limit."
+OPTION: Final = "file"
 
 if TYPE_CHECKING:
     from junitparser import TestCase
 
 
-def junit(verdict: Verdict, *, tolerate: bool = False) -> str:
+def text(judged: Judged, *, tolerate: bool) -> str:
     """The XML document of a verdict, with a failed or broken case exactly where the command doesn't end in 0.
 
     Args:
-        verdict: a broken limit is a failure, an invalid one an error.
+        judged: a broken limit is a failure, an invalid one an error.
         tolerate: a limit that isn't decided, or wasn't measured, is skipped instead of failed.
     """
     from junitparser import JUnitXml, TestSuite
 
+    verdict = judged.verdict
     suite = TestSuite(plain(f"edgekd {verdict.budget} {verdict.artifact}"))
     suite.add_testcases([_case(finding, verdict, tolerate) for finding in findings(verdict)])
     document, written = JUnitXml(), BytesIO()

@@ -2,12 +2,17 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import Final
 
+from edgekd.gate.ci._findings import figure, plain
 from edgekd.gate.evidence import launches
-from edgekd.gate.findings import figure, plain
+from edgekd.gate.judge import Judged
 from edgekd.measuring import summary
 from edgekd.measuring.disturbance import spoiled
 from edgekd.values import Interval, LimitVerdict, Measurement, Status, Verdict
+
+HELP = "Write a summary in Markdown."
+OPTION: Final = "file"
 
 _MARKS: dict[Status, str] = {"pass": "✅", "fail": "❌", "inconclusive": "❔", "not measured": "➖", "invalid": "⚠️"}
 
@@ -19,21 +24,20 @@ _MARKUP = re.compile(r"[\\`*_~\[\]|$<>&@#!]|:(?=//)")
 _REFERENCES = "@#!&:"
 
 
-def markdown(verdict: Verdict, measurement: Measurement | None, baseline: Measurement | None = None) -> str:
+def text(judged: Judged, *, tolerate: bool) -> str:
     """The verdict with its limits and their evidence, and folded away what was measured and how.
 
-    Args:
-        verdict: what is told; at most 30 limits and 30 reasons of it.
-        measurement: the one that was judged; its figures are left out if they aren't the target's, or are invalid.
-        baseline: the one beside it.
+    At most 30 limits and 30 reasons are shown. The figures of a measurement are left out if they aren't the target's,
+    or are invalid.
     """
+    verdict = judged.verdict
     parts = [
         f"### {_MARKS[verdict.status]} {verdict.status}: {_text(verdict.artifact)} on budget {_text(verdict.budget)}",
         _limits(verdict.limits[:_MOST_LINES]),
         _list(f"**{limit.status}** {_text(limit.evidence)}" for limit in verdict.limits[:_MOST_LINES]),
         _list(f"**invalid** {_text(reason)}" for reason in verdict.reasons[:_MOST_LINES]),
         _control(verdict.control),
-        _details(verdict, measurement, baseline) if measurement else "",
+        _details(verdict, judged.measurement, judged.baseline),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 

@@ -3,11 +3,22 @@ import random
 
 import pytest
 
-from edgekd.gate.findings import plain
-from edgekd.gate.judge import judge
-from edgekd.gate.trackers import bencher, benchmark_action
+from edgekd.gate.budget import Budget
+from edgekd.gate.ci import bencher as bencher_format
+from edgekd.gate.ci import benchmark_action as benchmark_action_format
+from edgekd.gate.ci._findings import plain
+from edgekd.gate.judge import Judged, judge
 from edgekd.measuring.statistics import lower_bound, percentile, upper_bound
-from edgekd.values import Artifact, Budget
+from edgekd.values import Artifact
+
+
+def bencher(verdict, measurement):
+    return bencher_format.text(Judged(verdict, measurement), tolerate=False)
+
+
+def benchmark_action(verdict, measurement):
+    return benchmark_action_format.text(Judged(verdict, measurement), tolerate=False)
+
 
 TIMES = {"latency", "load-time", "first-inference", "latency-ratio"}
 

@@ -2,11 +2,16 @@
 
 import json
 import re
+from typing import Final
 
-from edgekd.gate.findings import UNDECIDED, figure, plain
+from edgekd.gate.ci._findings import UNDECIDED, figure, plain
+from edgekd.gate.judge import Judged
 from edgekd.measuring.disturbance import spoiled
 from edgekd.measuring.statistics import percentile, samples_ms
 from edgekd.values import LimitVerdict, Measurement, Verdict
+
+HELP = "Write the JSON of a shields.io badge."
+OPTION: Final = "file"
 
 _COLOURS = {
     "pass": "brightgreen",
@@ -17,14 +22,15 @@ _COLOURS = {
 }
 
 
-def badge(verdict: Verdict, measurement: Measurement | None) -> str:
+def text(judged: Judged, *, tolerate: bool) -> str:
     """The badge's JSON: the budget, the status, and the figure that decided it."""
-    message = " · ".join([verdict.status, *_figures(verdict, measurement)])
+    verdict = judged.verdict
+    message = " · ".join([verdict.status, *_figures(verdict, judged.measurement)])
     label = plain(f"edgekd {verdict.budget}")
     return json.dumps({"schemaVersion": 1, "label": label, "message": message, "color": _COLOURS[verdict.status]})
 
 
-def _figures(verdict: Verdict, measurement: Measurement | None) -> list[str]:
+def _figures(verdict: Verdict, measurement: Measurement) -> list[str]:
     if verdict.status == "pass":
         latencies = [limit for limit in verdict.limits if limit.name.startswith("latency.")]
         return [_passed(limit) for limit in latencies if limit.observed is not None][:1] or _median(measurement)
@@ -36,11 +42,11 @@ def _figures(verdict: Verdict, measurement: Measurement | None) -> list[str]:
 
 def _passed(limit: LimitVerdict) -> str:
     found = figure(limit.observed or 0, limit.unit)
-    return f"{found} × baseline" if limit.name.endswith("ratio") else f"{_what(limit)} {found}"
+    return f"{found} × baseline" if limit.paired else f"{_what(limit)} {found}"
 
 
-def _median(measurement: Measurement | None) -> list[str]:
-    if measurement is None or not measurement.on_target or spoiled(measurement):
+def _median(measurement: Measurement) -> list[str]:
+    if not measurement.on_target or spoiled(measurement):
         return []
     samples = samples_ms(measurement)
     return [figure(percentile(samples, 50), "ms")] if samples else []

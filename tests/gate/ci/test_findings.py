@@ -1,6 +1,6 @@
 import pytest
 
-from edgekd.gate.findings import figure, findings, plain
+from edgekd.gate.ci._findings import figure, findings, plain
 
 
 @pytest.mark.parametrize(

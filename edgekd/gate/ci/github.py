@@ -3,19 +3,24 @@
 Escaped as in actions/toolkit, packages/core/src/command.ts. GitHub shows ten annotations of a kind for a step.
 """
 
-from edgekd.gate.findings import UNDECIDED, Finding, findings, plain
-from edgekd.values import Verdict
+from typing import Final
+
+from edgekd.gate.ci import markdown
+from edgekd.gate.ci._findings import UNDECIDED, Finding, findings, plain
+from edgekd.gate.judge import Judged
+
+HELP = "Annotate on stderr, and add the summary to $GITHUB_STEP_SUMMARY."
+OPTION: Final = "switch"
 
 _SHOWN = 10
 
 
-def annotations(verdict: Verdict, *, tolerate: bool) -> str:
+def text(judged: Judged, *, tolerate: bool) -> str:
     """Workflow commands, one a line: an error for each limit that makes the command fail, or else a notice.
 
-    Args:
-        verdict: what is told.
-        tolerate: a limit that isn't decided, or wasn't measured, is a warning instead of an error.
+    A limit that isn't decided, or wasn't measured, is a warning instead of an error where that is tolerated.
     """
+    verdict = judged.verdict
     about = f"{verdict.artifact} on {verdict.budget}"
     errors: list[tuple[str, str]] = []
     warnings: list[tuple[str, str]] = []
@@ -28,6 +33,11 @@ def annotations(verdict: Verdict, *, tolerate: bool) -> str:
         evidence = [plain(limit.evidence) for limit in verdict.limits]
         lines = _commands("notice", [(f"{about}: pass", "\n".join(evidence) or "no limits")])
     return "\n".join(lines)
+
+
+def appended(judged: Judged, *, tolerate: bool) -> tuple[str, str]:
+    """The Markdown summary, for the file that the runner names in $GITHUB_STEP_SUMMARY."""
+    return "GITHUB_STEP_SUMMARY", markdown.text(judged, tolerate=tolerate)
 
 
 def failure(message: str, hint: str) -> str:

@@ -1,0 +1,1 @@
+"""What a CI system reads of a verdict: one format a module."""

@@ -1,0 +1,40 @@
+"""The energy that an inference takes, of the whole processor or module: the median over launches."""
+
+from collections.abc import Iterator
+
+from edgekd.gate.evidence import Threshold, percentile_verdict, unjudged_on, unmeasured
+from edgekd.gate.headroom import once_a_launch
+from edgekd.gate.limits._base import Given, Needs
+from edgekd.values import LimitVerdict, Measurement, Value
+from edgekd.values.value import Positive
+
+
+class Settings(Value):
+    """Millijoules that an inference takes, with what the device takes while idle."""
+
+    limit_mj: Positive
+
+
+def needs(_: Settings) -> Needs:
+    """One given device."""
+    return Needs(given_device=True)
+
+
+def judge(settings: Settings, given: Given) -> Iterator[LimitVerdict]:
+    """Of the mean over the blocks of each launch."""
+    threshold = Threshold("energy.limit_mj", "median energy", settings.limit_mj, "mJ")
+    measurement, found = given.measurement, _energies(given.measurement)
+    if not found and measurement.launches:
+        yield unjudged_on(threshold, measurement) or unmeasured(threshold, "not reported by the device")
+    else:
+        yield percentile_verdict(threshold, measurement, found, 50, given.confidence)
+
+
+def start(measurement: Measurement, headroom: float) -> Iterator[str]:
+    """Above the upper bound of the median, where the device reports any."""
+    if found := _energies(measurement):
+        yield from once_a_launch("energy", "limit_mj", "millijoules that an inference takes", found, headroom)
+
+
+def _energies(measurement: Measurement) -> list[float]:
+    return [launch.energy_mj for launch in measurement.launches if launch.energy_mj is not None]
