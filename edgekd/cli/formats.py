@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from edgekd import console
+from edgekd.cli.panels import OUTPUT
 from edgekd.errors import EdgekdError
 from edgekd.gate import ci
 
@@ -92,8 +93,9 @@ def _annotation(source: Path) -> tuple[Any, Path | bool | None]:
     literals = _literals(source)
     option = "--" + source.stem.replace("_", "-")
     if literals["OPTION"] == "switch":
-        return Annotated[bool, typer.Option(option, help=literals["HELP"])], False
-    return Annotated[Path | None, typer.Option(option, help=literals["HELP"])], None
+        return Annotated[bool, typer.Option(option, help=literals["HELP"], rich_help_panel=OUTPUT)], False
+    file = typer.Option(option, metavar="FILE", help=literals["HELP"], rich_help_panel=OUTPUT)
+    return Annotated[Path | None, file], None
 
 
 def _literals(source: Path) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -11,9 +12,13 @@ import pytest
 import torch
 
 from edgekd import catalog
+from edgekd.cli.formats import with_formats, write
 from edgekd.data.load import load_dataset
 from edgekd.deploy.writers._base import WRITERS
 from edgekd.errors import EdgekdError
+from edgekd.gate import budget
+from edgekd.gate.judge import Judged, judge
+from edgekd.gate.start import start_budget
 from edgekd.pruning._base import Subject
 from edgekd.pruning.options import method_of
 from edgekd.studies._outline import outline, scaled, study
@@ -22,6 +27,7 @@ from edgekd.studies.run.job import recipe_of
 from edgekd.training.forward import forward
 from edgekd.training.objective import build_objective
 from edgekd.training.trackers._base import TRACKERS
+from edgekd.values import Launch, Verdict
 from edgekd.zoo.build import build
 
 ROOT = Path(__file__).parents[2]
@@ -106,6 +112,24 @@ def writer(folder):
     assert set(found.tolerances) == {"fp32"}
 
 
+def limit(measurement):
+    launches = tuple(Launch(load_ms=1, first_ms=1, warmup_ms=(1.0, 1.5), blocks_ms=((1.0,),)) for _ in range(5))
+    measured = measurement().model_copy(update={"launches": launches})
+    stated = budget._with_limits(budget.Budget).model_validate({"name": "b", "shown": {"limit_ms": 5}})
+    assert stated.limits()[0].needs.given_device
+    (found,) = judge(stated, measured).limits
+    assert (found.name, found.status, found.observed) == ("shown.limit_ms", "pass", 2.5)
+    assert "[shown]" in start_budget(measured, name="b", headroom=2)
+
+
+def ci_format(folder, measurement):
+    command = with_formats(lambda subject, **formats: 0)
+    assert "shown" in inspect.signature(command).parameters
+    verdict = Verdict(status="fail", budget="b", artifact="a", limits=(), reasons=("it's off",))
+    write(Judged(verdict, measurement()), {"shown": folder / "v.csv"}, tolerate=False)
+    assert (folder / "v.csv").read_text() == "measurement,fail,it's off\n"
+
+
 USED = {
     "pruning.methods": pruning_method,
     "training.losses": loss,
@@ -115,18 +139,21 @@ USED = {
     "training.trackers": tracker,
     "studies": study_of_a_paper,
     "deploy.writers": writer,
+    "gate.limits": limit,
+    "gate.ci": ci_format,
 }
 
 
 @pytest.mark.parametrize("package", EXAMPLES)
-def test_the_example_works_as_one_new_file(package, tmp_path, monkeypatch):
+def test_the_example_works_as_one_new_file(package, tmp_path, monkeypatch, measurement):
     place = tmp_path / "package"
     place.mkdir()
     (place / "shown.py").write_text(EXAMPLES[package], encoding="utf-8")
     found = importlib.import_module(f"edgekd.{package}")
     monkeypatch.setattr(found, "__path__", [*found.__path__, str(place)])
     try:
-        USED[package](tmp_path)
+        given = {"folder": tmp_path, "measurement": measurement}
+        USED[package](**{name: given[name] for name in inspect.signature(USED[package]).parameters})
     finally:
         sys.modules.pop(f"edgekd.{package}.shown", None)
 
