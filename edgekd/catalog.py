@@ -1,4 +1,4 @@
-"""Finds a target, budget or plug-in by name or path; the only place that turns a name into a module."""
+"""Finds a target, budget or plug-in by name or path; the only module that turns a name into a module."""
 
 import difflib
 import importlib
@@ -107,7 +107,7 @@ def function(spec: str, otherwise: str = "") -> Callable[..., Any]:
 
     Args:
         spec: which.
-        otherwise: what else could have been meant, told where there is no such module.
+        otherwise: what else could be meant, for the hint where there is no such module.
 
     Raises:
         EdgekdError: there is no such module or function, or importing the module fails.
@@ -122,7 +122,7 @@ def function(spec: str, otherwise: str = "") -> Callable[..., Any]:
     except ModuleNotFoundError as e:
         if e.name != name and not name.startswith(f"{e.name}."):
             raise EdgekdError(f"importing {name} failed: {e}", f"Install {e.name}, or correct {name}.") from e
-        hint = f"It is looked for among the installed ones and in {here}. {otherwise}".rstrip()
+        hint = f"It is neither installed nor in {here}. {otherwise}".rstrip()
         raise EdgekdError(f"no module {name!r}", hint) from e
     except (Exception, SystemExit) as e:  # the user's own code may raise anything
         raise EdgekdError(f"importing {name} failed: {type(e).__name__}: {e}", f"Correct {name}.") from e
@@ -187,32 +187,32 @@ def read_toml(path: Path, kind: type[V]) -> V:
 
 
 def toml_keys(path: Path, hint: str) -> dict[str, Any]:
-    """What a TOML file of a user's states.
+    """The keys of a user's TOML file.
 
     Raises:
-        StorageError: it can't be read as text; the hint says what to give.
-        EdgekdError: it isn't TOML, or none that is read in reasonable time and memory.
+        StorageError: it can't be read as text; `hint` is the remedy.
+        EdgekdError: it isn't TOML, or can't be parsed in reasonable time and memory.
     """
     text = files.read_text(path, hint=hint, at_most=_LONGEST_TOML)
     for number, line in enumerate(text.splitlines(), 1):
         # each part of a key costs as much as all before it
         if line.count(".") > _MOST_PARTS and _DECIMAL.sub("", _QUOTED.sub("", line)).count(".") > _MOST_PARTS:
             message = f"{path}: line {number} has a key of more than {_MOST_PARTS} parts"
-            raise EdgekdError(message, "Correct the file: it seems damaged.")
+            raise EdgekdError(message, "The file seems damaged: correct it.")
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as e:
-        raise EdgekdError(f"{path}: not valid TOML: {e}", "Correct the line it names.") from e
+        raise EdgekdError(f"{path}: not valid TOML: {e}", "Correct that line.") from e
     except RecursionError as e:
-        raise EdgekdError(f"{path}: not read: nested too deeply", "Correct the file: it seems damaged.") from e
+        raise EdgekdError(f"{path}: nested too deeply", "The file seems damaged: correct it.") from e
     except ValueError as e:  # Python reads no number of thousands of digits
-        raise EdgekdError(f"{path}: not read: {str(e).partition(';')[0]}", "Correct the file: it seems damaged.") from e
+        raise EdgekdError(f"{path}: {str(e).partition(';')[0]}", "The file seems damaged: correct it.") from e
 
 
 def explain(error: ValidationError, where: str, kind: type[Value]) -> tuple[str, str]:
     """The first problem of a validation error as (message, hint)."""
     problems = error.errors()
-    # a key that is there but misspelt tells more than one that is missing
+    # a misspelt key explains more than a missing one
     problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
     location = [str(part) for part in problem["loc"]]
     key = ".".join(location)

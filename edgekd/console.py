@@ -1,4 +1,4 @@
-"""The only place that prints: results on stdout, everything else on stderr."""
+"""The only module that prints: results on stdout, everything else on stderr."""
 
 import contextlib
 import os
@@ -30,31 +30,31 @@ _WIDTH_OF_A_FILE = 400  # lines in a log aren't wrapped
 
 
 def error(e: EdgekdError) -> None:
-    """What went wrong and what to do."""
+    """An error and its remedy."""
     note(f"error: {e.message}")
     if e.hint:
         note(f"hint: {e.hint}")
 
 
 def bug(e: Exception, log: Path | None) -> None:
-    """An error of edgekd's own, and the file with its details; None if they were shown."""
+    """A bug in edgekd, and the log file with its details; None if they were printed."""
     note(f"error: this is a bug in edgekd: {type(e).__name__}: {e}")
     note(f"hint: please report it with {log or 'the lines above'}")
 
 
 def note(text: str) -> None:
     """One line on stderr."""
-    with contextlib.suppress(OSError):  # nobody reads it, or its disk is full: the exit code still tells
+    with contextlib.suppress(OSError):  # nobody reads it, or its disk is full: the exit code remains
         print(visible(text), file=sys.stderr)
 
 
 def text(found: str) -> None:
-    """A text on stdout, without a line's end of its own."""
+    """A text on stdout, as it is."""
     print(visible(found), end="")
 
 
 def json(value: "Value") -> None:
-    """The JSON document of a value on stdout, with escapes where its encoding lacks a character."""
+    """The JSON document of a value on stdout, with escapes for characters that stdout can't encode."""
     found = value.model_dump_json(indent=1)
     print(found if can_say(found) else _escaped(found))
 
@@ -66,7 +66,7 @@ def _escaped(document: str) -> str:
 
 
 def _say(found: str = "", *, first: str = "") -> None:
-    """One text on stdout; `first` is edgekd's own and may have colours, the rest can't do anything to a terminal."""
+    """One text on stdout, made safe for a terminal; `first` is edgekd's own and may have colours."""
     print(f"{first}{visible(found)}")
 
 
@@ -80,7 +80,7 @@ def verdict(found: "Verdict") -> None:
 
 
 def result(found: "Result") -> None:
-    """What a compression came to: its files side by side, the verdict, and where all of it is."""
+    """The result of a compression: its files side by side, the verdict, and their places."""
     from edgekd.report.markdown import artifact_rows
 
     _table(artifact_rows(found))
@@ -122,21 +122,21 @@ def explanation(found: "Explanation") -> None:
         rows.append([p.name, p.op, f"{p.ms:.4g} ms", p.other_op, f"{p.other_ms:.4g} ms", ratio])
     rows.append(["all nodes", "", f"{found.nodes_ms:.4g} ms", "", f"{found.other_nodes_ms:.4g} ms", ""])
     _table(rows)
-    _say(f"\nWhat {found.other} spends time on:" if found.causes else f"\nNothing slows {found.other} down.")
+    _say(f"\nWhy {found.other} is slow:" if found.causes else f"\nNo cause found: {found.other} isn't slowed down.")
     for cause in found.causes:
         _say(f"- {cause}")
 
 
 def diagnosis(found: "Diagnosis") -> None:
-    """What a machine and a device can do."""
+    """The capabilities of a machine and a device."""
     e = found.environment
     _say(f"edgekd {found.edgekd}, Python {found.python}")
     _say("libraries: " + ", ".join(f"{name} {version or 'missing'}" for name, version in found.libraries.items()))
     _say(f"device: {found.device} {e.cpu}, {e.cores} cores ({e.arch} {e.os} {e.os_version})")
-    _say(f"runtime there: {e.runtime} {e.runtime_version}, Python {e.python}")
-    _say(f"instructions: {', '.join(e.cpu_features) or 'not told'}")
-    _say(f"targets of its kind: {', '.join(found.targets) or 'none'}")
-    _say(f"energy: {'told' if found.energy else 'not told'}")
+    _say(f"runtime: {e.runtime} {e.runtime_version}, Python {e.python}")
+    _say(f"instructions: {', '.join(e.cpu_features) or 'not reported'}")
+    _say(f"matching targets: {', '.join(found.targets) or 'none'}")
+    _say(f"energy: {'reported' if found.energy else 'not reported'} by the device")
     for remark in found.remarks:
         _say(f"- {remark}")
     if found.noise:
@@ -145,12 +145,12 @@ def diagnosis(found: "Diagnosis") -> None:
         for r in n.ratios:
             _say(f"  {r.estimate:.4f} ({r.low:.4f} to {r.high:.4f} at {r.confidence:.1%})")
         _say(f"noise floor: a ratio is off by up to {n.floor:.2%}")
-        _say(f"resolution: what is slower than allowed by more than {n.resolution:.2%} is failed at the first look")
+        _say(f"resolution: a model that is too slow by more than {n.resolution:.2%} fails at the first look")
         _say(f"absolute times: medians of two fresh processes differ by up to {n.launches:.1%}")
 
 
 def targets(known: "Sequence[Target]") -> None:
-    """The targets, one a line."""
+    """The targets, one per line."""
     rows = [["name", "what", "arch", "os", "runtimes", "precisions", "budget"]]
     for t in known:
         name = f"{t.name} ({t.family})" if t.family and t.family_default else t.name
@@ -159,12 +159,12 @@ def targets(known: "Sequence[Target]") -> None:
 
 
 def budgets(known: "Sequence[Budget]") -> None:
-    """The budgets, one a line."""
+    """The budgets, one per line."""
     _table([["name", "what"], *([b.name, b.title] for b in known)])
 
 
 def studies(known: "Sequence[Outline]") -> None:
-    """The studies, one a line."""
+    """The studies, one per line."""
     rows = [["name", "what", "arms", "cells", "about"]]
     for s in known:
         rows.append([s.name, s.title, str(len(s.arms)), str(s.cells), _about(s.minutes)])
@@ -191,7 +191,7 @@ def _about(minutes: float) -> str:
 
 
 def study_result(found: "StudyResult") -> None:
-    """What a study came to, and where all of it is."""
+    """The result of a study, and the place of its report."""
     from edgekd.studies.run.report import arm_rows, intervals
 
     _table(arm_rows(found))
@@ -204,7 +204,7 @@ def study_result(found: "StudyResult") -> None:
 
 
 def settings(value: "Value") -> None:
-    """All that a target or a budget states, a key a line."""
+    """Everything a target or a budget states, one key per line."""
     for key, text in _keys(value.model_dump(exclude_none=True)):
         _say(f"{key} = {text}")
 
@@ -247,10 +247,9 @@ def _table(rows: Sequence[Sequence[str]]) -> None:
 
 
 class ConsoleProgress:
-    """Shows a running command on stderr: a bar with rate and time left on a terminal, else a line now and then.
+    """Shows a running command on stderr: on a terminal a bar with rate and time left, else a line now and then.
 
-    Use as a context manager, so that the terminal is left as it was. Within it stdout is closed to all: what anybody
-    prints there goes to stderr.
+    A context manager, which restores the terminal. Within it, whatever is printed to stdout goes to stderr.
     """
 
     def __init__(self) -> None:
@@ -298,7 +297,7 @@ class ConsoleProgress:
             self._say(f"  {pace}")
 
     def note(self, text: str) -> None:
-        """One line worth reading now."""
+        """One line to read now."""
         self._say(f"  {text}")
 
     def _say(self, text: str) -> None:
@@ -309,7 +308,7 @@ class ConsoleProgress:
 
 
 def _pace(seconds: float, done: int, left: int) -> str:
-    """Rate and time left, once there is something to tell them from."""
+    """Rate and time left, once they can be computed."""
     if done <= 0 or seconds <= 0:
         return ""
     rate, remaining = done / seconds, round(left * seconds / done)

@@ -1,4 +1,4 @@
-"""What edgekd raises, and the exit code each ends in.
+"""The errors that edgekd raises, and their exit codes.
 
 EdgekdError                  2   wrong usage or configuration, with the remedy as `hint`
 ├── UnsupportedModelError    2   this model can't be loaded, pruned, exported or run
@@ -7,7 +7,7 @@ EdgekdError                  2   wrong usage or configuration, with the remedy a
 ├── MeasurementError         4   the measurement is invalid
 └── DeviceError              5   the device can't be reached
 
-A budget that isn't met is a verdict, not an error.
+A missed budget is a verdict, not an error.
 """
 
 from enum import IntEnum
@@ -26,7 +26,7 @@ class ExitCode(IntEnum):
 
 
 class EdgekdError(Exception):
-    """A failure that the user can do something about: what happened, and what to do."""
+    """A failure that the user can fix: what happened, and the remedy."""
 
     exit_code = ExitCode.USAGE
 
@@ -45,13 +45,13 @@ class StorageError(EdgekdError):
 
 
 class NoDeviceError(EdgekdError):
-    """There is no device of the target's kind: nothing can be measured."""
+    """No device of the target's kind is there to measure on."""
 
     exit_code = ExitCode.INCONCLUSIVE
 
 
 class MeasurementError(EdgekdError):
-    """The measurement says nothing about the device."""
+    """The measurement is invalid: it doesn't describe the device."""
 
     exit_code = ExitCode.INVALID
 

@@ -1,4 +1,4 @@
-"""What a command raises, told on stderr, and the exit code that it ends in."""
+"""From what a command raises to a message on stderr and its exit code."""
 
 import errno
 import os
@@ -23,11 +23,11 @@ _INTERRUPTED = _SIGNALLED + 2
 _NOBODY_READS = _SIGNALLED + 13
 _UNWRITABLE = (errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EROFS, errno.EDQUOT, errno.EFBIG)
 _REMEDIES = {
-    **dict.fromkeys(_UNWRITABLE, "Free some space, or give another folder."),
-    **dict.fromkeys((errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR), "Give another path."),
+    **dict.fromkeys(_UNWRITABLE, "Free some space, or use another folder."),
+    **dict.fromkeys((errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR), "Use another path."),
     **dict.fromkeys(
         (errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENOMEM),
-        "The system refused it: look at its disk, its memory and its limits (ulimit -a).",
+        "The system refused it: check its disk, its memory and its limits (ulimit -a).",
     ),
 }
 
@@ -36,7 +36,7 @@ _UsageError: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ 
 
 
 def run(command: Callable[[], Any]) -> int:
-    """The exit code of a command; what it raises is told on stderr, and a signal to end unwinds it."""
+    """The exit code of a command; what it raises is reported on stderr, and a terminating signal unwinds it."""
     with unwinding() as received:
         code = _run(command)
     if code == _INTERRUPTED:
@@ -64,12 +64,12 @@ def _failed(e: Exception) -> int:
         console.error(e)
         return e.exit_code
     if isinstance(e, MemoryError):
-        console.error(StorageError("not enough memory", "Free some, or give fewer or smaller images or models."))
+        console.error(StorageError("not enough memory", "Free some, or use fewer or smaller images or models."))
         return ExitCode.USAGE
     if isinstance(e, _UsageError):
         e.show()  # type: ignore[attr-defined]
         return ExitCode.USAGE
-    # the last resort: what nobody foresaw is a bug, and never a verdict
+    # the last resort: an unforeseen error is a bug, never a verdict
     console.bug(e, _log(e))
     return ExitCode.BUG
 
@@ -95,12 +95,12 @@ def _system_refused(e: OSError) -> int:
 
 
 def _drop_output() -> None:
-    """What stdout still holds can't be written: without this, Python would try again at exit and end in 120."""
+    """Drop what stdout still holds: Python would try to write it at exit, and exit with 120."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _log(e: Exception) -> Path | None:
-    """Write what a bug report needs to a file of its own, or to stderr if no file can be written."""
+    """Write what a bug report needs to a new file, or to stderr if no file can be written."""
     lines = [
         f"edgekd {edgekd.__version__}, Python {platform.python_version()}, {platform.platform()}",
         f"{time.strftime('%Y-%m-%d %H:%M:%S')}: {sys.argv}",

@@ -152,7 +152,7 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except (FileExistsError, NotADirectoryError) as e:
-        raise StorageError(f"{path}: a file is where its folder should be", "Give another place.") from e
+        raise StorageError(f"{path}: a file is where its folder should be", "Use another folder.") from e
     except OSError as e:
-        hint = "Free some space, or give another folder. What was finished is kept; the same command goes on there."
+        hint = "Free some space, or use another folder. Finished work is kept: run the same command again to resume."
         raise StorageError(f"{path}: {e.strerror or e}", hint) from e
