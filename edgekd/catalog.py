@@ -223,7 +223,7 @@ def explain(error: ValidationError, where: str, kind: type[Value]) -> tuple[str,
     text = "should be a table" if problem["type"] == "model_type" else problem["msg"].removeprefix("Value error, ")
     given = f", not {reprlib.repr(problem['input'])}" if not isinstance(problem["input"], dict) else ""
     named = next((part for part in reversed(location) if not part.isdigit()), "the file")
-    return f"{where}: {key}: {text}{given}", f"Correct {named}."
+    return f"{where}: {f'{key}: ' if key else ''}{text}{given}", f"Correct {named}."
 
 
 def _keys(kind: type[Value], path: list[str]) -> list[str]:

@@ -129,11 +129,11 @@ def explanation(found: "Explanation") -> None:
 
 def diagnosis(found: "Diagnosis") -> None:
     """The capabilities of a machine and a device."""
-    e = found.environment
+    e, runtime = found.host, found.runtime
     _say(f"edgekd {found.edgekd}, Python {found.python}")
     _say("libraries: " + ", ".join(f"{name} {version or 'missing'}" for name, version in found.libraries.items()))
     _say(f"device: {found.device} {e.cpu}, {e.cores} cores ({e.arch} {e.os} {e.os_version})")
-    _say(f"runtime: {e.runtime} {e.runtime_version}, Python {e.python}")
+    _say(f"runtime: {runtime.name} {runtime.version}, Python {e.python}")
     _say(f"instructions: {', '.join(e.cpu_features) or 'not reported'}")
     _say(f"matching targets: {', '.join(found.targets) or 'none'}")
     _say(f"energy: {'reported' if found.energy else 'not reported'} by the device")
@@ -151,10 +151,10 @@ def diagnosis(found: "Diagnosis") -> None:
 
 def targets(known: "Sequence[Target]") -> None:
     """The targets, one per line."""
-    rows = [["name", "what", "arch", "os", "runtimes", "precisions", "budget"]]
+    rows = [["name", "what", "arch", "os", "variants", "budget"]]
     for t in known:
         name = f"{t.name} ({t.family})" if t.family and t.family_default else t.name
-        rows.append([name, t.title, t.arch, t.os, ", ".join(t.runtimes), ", ".join(t.precisions), t.default_budget])
+        rows.append([name, t.title, t.arch, t.os, ", ".join(v.name for v in t.variants), t.default_budget])
     _table(rows)
 
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from edgekd import catalog
 from edgekd.errors import EdgekdError
 from edgekd.files import require_utf8
-from edgekd.values import Recipe, Recovery, Step, Target, Training, Value, document
+from edgekd.values import Recipe, Recovery, Step, Training, Value, document
 
 DEFAULTS = {"model": "mobilenet_v1:width=0.5", "data": "digits"}
 _PIXELS, _FEWEST = 32 * 224 * 224, 8
@@ -82,14 +82,12 @@ def training_for(settings: T, train_images: Shape) -> T:
     return settings.model_copy(update=chosen)
 
 
-def settle(stated: Recipe, train_images: Shape, target: Target) -> Recipe:
-    """The recipe with every number filled in that was left to the training images (N, C, H, W), or to the target."""
+def settle(stated: Recipe, train_images: Shape) -> Recipe:
+    """The recipe with every number filled in that was left to the training images (N, C, H, W)."""
     settled: dict[str, Value] = {
         part: training_for(settings, train_images)
         for part, settings in (("teacher", stated.teacher), ("recover", stated.recover))
     }
-    if "threads" not in stated.measure.model_fields_set:
-        settled["measure"] = stated.measure.model_copy(update={"threads": target.threads})
     return stated.model_copy(update=settled)
 
 

@@ -8,7 +8,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from edgekd.values import Artifact, Environment, Launch, Measurement, Measuring
+from edgekd.values import Artifact, File, Host, Launch, Measurement, MeasuringProtocol, RuntimeInfo, Variant
 
 
 def pytest_configure(config):
@@ -91,27 +91,28 @@ def measurement():
             "session": "one",
             "artifact": Artifact(
                 name="net",
-                file="net.onnx",
-                precision="fp32",
-                runtime="onnxruntime",
-                sha256="0" * 64,
+                variant=Variant(runtime="onnxruntime", precision="fp32"),
+                files=(File(path=Path("net.onnx"), sha256="0" * 64),),
                 disk_bytes=1_000_000,
                 transfer_bytes=900_000,
             ),
             "device": "local:",
             "target": "x86-cpu",
             "on_target": True,
-            "protocol": Measuring(),
-            "environment": Environment(
+            "protocol": MeasuringProtocol(),
+            "host": Host(
                 machine="abc",
                 arch="x86_64",
                 os="linux",
                 cpu="some",
                 cores=2,
                 python="3.11.7",
-                runtime="onnxruntime",
-                runtime_version="1.31.1",
+            ),
+            "runtime": RuntimeInfo(
+                name="onnxruntime",
+                version="1.31.1",
                 provider="CPUExecutionProvider",
+                settings={"threads": 1, "spinning": True, "provider": None, "provider_options": {}},
             ),
             "launches": tuple(
                 Launch(load_ms=load_ms, first_ms=first_ms, peak_bytes=peak_bytes, blocks_ms=tuple(map(tuple, blocks)))

@@ -4,6 +4,8 @@ from edgekd import catalog, folders
 from edgekd.errors import EdgekdError, StorageError
 from edgekd.gate import budget as budgets
 
+VARIANT = 'runtime = "onnxruntime"\nprecision = "fp32"\n'
+
 
 @pytest.fixture(autouse=True)
 def no_user_folder(monkeypatch, tmp_path):
@@ -33,7 +35,7 @@ def test_a_wrong_name_is_answered_with_the_nearest():
 
 
 def test_a_users_own_target_is_found_by_name_and_by_path(tmp_path):
-    text = 'name = "mine"\ntitle = "Mine"\narch = "x86_64"\nruntimes = ["onnxruntime"]\nprecisions = ["fp32"]\n'
+    text = f'name = "mine"\ntitle = "Mine"\narch = "x86_64"\n[reference]\n{VARIANT}[[variants]]\n{VARIANT}'
     own = tmp_path / "user" / "targets"
     own.mkdir(parents=True)
     (own / "mine.toml").write_text(text)
@@ -42,7 +44,7 @@ def test_a_users_own_target_is_found_by_name_and_by_path(tmp_path):
 
 
 def test_targets_where_earlier_versions_kept_them_are_found_and_newer_ones_count_more(tmp_path):
-    text = 'name = "mine"\ntitle = "{}"\narch = "x86_64"\nruntimes = ["onnxruntime"]\nprecisions = ["fp32"]\n'
+    text = 'name = "mine"\ntitle = "{}"\narch = "x86_64"\n[reference]\n' + f"{VARIANT}[[variants]]\n{VARIANT}"
     for place in ("earlier", "user"):
         (tmp_path / place / "targets").mkdir(parents=True)
         (tmp_path / place / "targets" / "mine.toml").write_text(text.format(place))
@@ -143,3 +145,27 @@ def test_dots_in_texts_are_no_parts_of_a_key(tmp_path):
     path = tmp_path / "r.toml"
     path.write_text(f"remove = \"{' '.join(['features.denseblock1.denselayer1'] * 99)}\"\nother = '{'.' * 999}'\n")
     assert set(catalog.toml_keys(path, "")) == {"remove", "other"}
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        ('runtimes = ["onnxruntime"]\nprecisions = ["fp32"]\nthreads = 2', "runtimes and precisions and threads are"),
+        (f"threads = 2\n[reference]\n{VARIANT}[[variants]]\n{VARIANT}", "threads is"),
+    ],
+)
+def test_a_target_with_the_keys_of_old_is_told_what_to_write(tmp_path, keys, says):
+    path = tmp_path / "mine.toml"
+    path.write_text(f'name = "mine"\ntitle = "Mine"\narch = "x86_64"\n{keys}\n')
+    with pytest.raises(EdgekdError) as e:
+        catalog.target(str(path))
+    assert f"{path}: {says} no longer read: write a [reference] table and a [[variants]] table" in e.value.message
+    assert "settings = {threads = 2}" in e.value.message
+
+
+def test_a_variant_that_is_listed_twice_is_told(tmp_path):
+    path = tmp_path / "mine.toml"
+    head = 'name = "m"\ntitle = "M"\narch = "x86_64"'
+    path.write_text(f"{head}\n[reference]\n{VARIANT}[[variants]]\n{VARIANT}[[variants]]\n{VARIANT}")
+    with pytest.raises(EdgekdError, match="the variant onnxruntime-fp32 is listed twice"):
+        catalog.target(str(path))

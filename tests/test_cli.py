@@ -250,7 +250,16 @@ def test_a_profile_is_written_shown_and_checked(tmp_path, model):
         *("profile", small, "--baseline", large, "--target", "x86-cpu", "--out", out, "--launches", 2, "--seconds", 0.2)
     )
     assert found.returncode in MEASURED, found.stderr
-    for says in ("p50", "(≤ ", "throughput", "first inference", "peak memory", "zstd", "1 thread", "small ÷ large: 0."):
+    for says in (
+        "p50",
+        "(≤ ",
+        "throughput",
+        "first inference",
+        "peak memory",
+        "zstd",
+        "threads 1",
+        "small ÷ large: 0.",
+    ):
         assert says in found.stdout
     assert "of 12 convolutions and matrix products in integers" in found.stdout
     assert read_measurement(out).session == read_measurement(tmp_path / "small.baseline.json").session
@@ -327,7 +336,7 @@ def test_the_protocol_is_as_asked(model, tmp_path):
     protocol = read_measurement(out).protocol
     assert (protocol.loop, protocol.cadence_hz, protocol.spinning, protocol.affinity) == ("paced", 200, False, (cpu,))
     assert protocol.inputs.startswith("sha256:")
-    assert "paced at 200 Hz, sha256 inputs, threads sleep while they wait" in found.stdout
+    assert "spinning off; batch 1, paced at 200 Hz, sha256 inputs" in found.stdout
 
 
 def test_what_ci_reads_is_written_whatever_the_verdict(stored, budget, tmp_path):
@@ -363,7 +372,7 @@ def test_doctor_says_what_is_here():
     assert found.returncode == 0, found.stderr
     for says in ("onnxruntime", "matching targets:", "x86-cpu", "instructions:"):
         assert says in found.stdout
-    assert json.loads(edgekd("doctor", "--json").stdout)["schema_version"] == "edgekd.doctor/1"
+    assert json.loads(edgekd("doctor", "--json").stdout)["schema_version"] == "edgekd.doctor/2"
 
 
 def test_an_unwritable_file_ends_in_2(stored, budget):

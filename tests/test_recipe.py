@@ -1,6 +1,5 @@
 import pytest
 
-from edgekd.catalog import target
 from edgekd.errors import EdgekdError
 from edgekd.recipe import default_epochs, recipe, settings_of, settle, to_toml
 from edgekd.values import Data, Recipe, Step
@@ -57,7 +56,7 @@ def test_data_is_short_for_its_source_and_the_command_line_changes_that_alone(tm
 
 @pytest.mark.parametrize("more", [{}, {"recover.losses": {"dist": {"beta": 2.0}}, "steps": ["finetune"]}])
 def test_a_written_recipe_reads_as_the_same(tmp_path, more):
-    made = settle(recipe(None, {"target": "x86-cpu", "prune.ratio": 0.4, **more}), (1000, 1, 8, 8), target("x86-cpu"))
+    made = settle(recipe(None, {"target": "x86-cpu", "prune.ratio": 0.4, **more}), (1000, 1, 8, 8))
     path = tmp_path / "recipe.toml"
     path.write_text(to_toml(made))
     assert recipe(path, {}) == made
@@ -129,26 +128,17 @@ def test_a_missing_recipe_is_named(tmp_path):
 
 def test_epochs_follow_the_size_of_the_data():
     assert [default_epochs(n) for n in (1_258, 54_000, 1_200_000)] == [30, 11, 3]
-    made = settle(recipe(None, {"target": "x86-cpu", "teacher.epochs": 2}), (54_000, 1, 28, 28), target("x86-cpu"))
+    made = settle(recipe(None, {"target": "x86-cpu", "teacher.epochs": 2}), (54_000, 1, 28, 28))
     assert (made.teacher.epochs, made.recover.epochs) == (2, 11)
 
 
 def test_batches_follow_the_size_of_the_images():
     sizes = (8, 112, 160, 224, 384, 1024)
-    found = [settle(recipe(None, {"target": "x86-cpu"}), (100, 3, n, n), target("x86-cpu")) for n in sizes]
+    found = [settle(recipe(None, {"target": "x86-cpu"}), (100, 3, n, n)) for n in sizes]
     assert [made.teacher.batch_size for made in found] == [128, 128, 32, 32, 8, 8]
     stated = recipe(None, {"target": "x86-cpu", "recover.batch_size": 64})
-    assert settle(stated, (100, 3, 224, 224), target("x86-cpu")).recover.batch_size == 64
+    assert settle(stated, (100, 3, 224, 224)).recover.batch_size == 64
     assert "batch_size = 32" in to_toml(found[3])
-
-
-def test_it_is_measured_with_the_targets_threads_unless_it_says_otherwise():
-    four = target("x86-cpu").model_copy(update={"threads": 4})
-    assert settle(recipe(None, {"target": "x86-cpu"}), (1000, 1, 8, 8), four).measure.threads == 4
-    assert (
-        settle(recipe(None, {"target": "x86-cpu", "measure.launches": 3}), (1000, 1, 8, 8), four).measure.threads == 4
-    )
-    assert settle(recipe(None, {"target": "x86-cpu", "measure.threads": 1}), (1000, 1, 8, 8), four).measure.threads == 1
 
 
 def test_a_step_states_what_differs_from_the_recipe():

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from edgekd import console
+from edgekd.cli import protocol as stated
 from edgekd.cli.formats import announced, with_formats, write
 from edgekd.cli.options import (
     Affinity,
@@ -24,7 +25,6 @@ from edgekd.cli.options import (
     Threads,
 )
 from edgekd.cli.panels import BUDGET, DEVICE, MEASURING
-from edgekd.cli.protocol import measuring
 from edgekd.errors import ExitCode
 
 OnInconclusive = Literal["fail", "warn", "pass"]
@@ -84,22 +84,20 @@ def check(
 
     with console.ConsoleProgress() as progress, announced(formats):
         limits, kind = load(budget), catalog.target(target) if target else None
-        given = {
-            "batch": batch,
-            "shapes": shape,
-            "threads": threads,
-            "spinning": spinning,
-            "affinity": affinity,
-            "provider": provider,
-            "provider_options": provider_option,
-            "launches": launches,
-            "seconds": seconds,
-        }
+        settings = stated.settings(
+            threads=threads, spinning=spinning, provider=provider, provider_options=provider_option
+        )
         on_device = None
         if kind:
-            stated = verb.defaults(kind, limits, compared=baseline is not None)
-            settings = measuring(kind, stated=stated, **given)
-            on_device = verb.OnDevice(kind, device, settings, inputs, time_limit)
+            protocol = stated.protocol(
+                verb.defaults(limits, compared=baseline is not None),
+                batch=batch,
+                shapes=shape,
+                affinity=affinity,
+                launches=launches,
+                seconds=seconds,
+            )
+            on_device = verb.OnDevice(kind, device, protocol, settings, inputs, time_limit)
         found = verb.check(subject, limits, baseline=baseline, on_device=on_device, progress=progress)
     tolerate = on_inconclusive != "fail"
     if out:

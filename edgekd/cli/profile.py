@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgekd import console
+from edgekd.cli import protocol as stated
 from edgekd.cli.options import (
     Affinity,
     Batch,
@@ -25,7 +26,6 @@ from edgekd.cli.options import (
     Threads,
 )
 from edgekd.cli.panels import MEASURING, OUTPUT
-from edgekd.cli.protocol import measuring
 from edgekd.errors import EdgekdError, ExitCode
 
 if TYPE_CHECKING:
@@ -75,22 +75,21 @@ def profile(
     if explain and len(files) != 2:
         raise EdgekdError("--explain compares two models", "Give two, such as fp32.onnx int8.onnx.")
     kind = catalog.target(target)
-    settings = measuring(
-        kind,
-        cadence_hz=cadence_hz,
-        batch=batch,
-        shapes=shape,
-        threads=threads,
-        spinning=spinning,
-        affinity=affinity,
-        provider=provider,
-        provider_options=provider_option,
-        launches=launches,
-        seconds=seconds,
+    protocol = stated.protocol(
+        cadence_hz=cadence_hz, batch=batch, shapes=shape, affinity=affinity, launches=launches, seconds=seconds
     )
+    settings = stated.settings(threads=threads, spinning=spinning, provider=provider, provider_options=provider_option)
     verb = catalog.require("edgekd.pipeline.profile")
     with console.ConsoleProgress() as progress:
-        found = verb.profile(files, target=kind, device_url=device, settings=settings, inputs=inputs, progress=progress)
+        found = verb.profile(
+            files,
+            target=kind,
+            device_url=device,
+            protocol=protocol,
+            settings=settings,
+            inputs=inputs,
+            progress=progress,
+        )
     if out:
         _write_all(out, found, baseline=baseline is not None)
     if explain:

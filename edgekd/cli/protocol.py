@@ -1,24 +1,38 @@
-"""The measuring protocol as the command line states it."""
+"""The measuring protocol and the settings of the runtime as the command line states them."""
 
 from typing import TYPE_CHECKING, Any
 
 from edgekd.errors import EdgekdError
 
 if TYPE_CHECKING:
-    from edgekd.values import Measuring, Target
+    from edgekd.values import MeasuringProtocol, Setting
 
 
-def measuring(target: "Target", stated: "Measuring | None" = None, **given: Any) -> "Measuring":
-    """The measuring protocol: the stated one, or the target's, with what was given on the command line.
+def settings(**given: Any) -> "dict[str, Setting]":
+    """The settings of the runtime that were given on the command line.
+
+    Raises:
+        EdgekdError: the value of an option is wrong.
+    """
+    found = {key: value for key, value in given.items() if value is not None}
+    if "provider_options" in found:
+        if "provider" not in found:
+            raise EdgekdError("--provider-option without --provider", "Name the provider with --provider.")
+        found["provider_options"] = dict(_pair("--provider-option", text) for text in found["provider_options"])
+    return found
+
+
+def protocol(stated: "MeasuringProtocol | None" = None, **given: Any) -> "MeasuringProtocol":
+    """The measuring protocol: the stated one, or the usual one, with what was given on the command line.
 
     Raises:
         EdgekdError: the value of an option is wrong.
     """
     from pydantic import ValidationError
 
-    from edgekd.values import Measuring, document
+    from edgekd.values import MeasuringProtocol, document
 
-    stated = stated or Measuring(threads=target.threads)
+    stated = stated or MeasuringProtocol()
     given = {key: value for key, value in given.items() if value is not None}
     if "cadence_hz" in given:
         given["loop"] = "paced"
@@ -26,12 +40,8 @@ def measuring(target: "Target", stated: "Measuring | None" = None, **given: Any)
         given["affinity"] = _numbers("--affinity", given["affinity"], ",")
     if "shapes" in given:
         given["shapes"] = dict(_shape(text) for text in given["shapes"])
-    if "provider_options" in given:
-        if "provider" not in given:
-            raise EdgekdError("--provider-option without --provider", "Name the provider with --provider.")
-        given["provider_options"] = dict(_pair("--provider-option", text) for text in given["provider_options"])
     try:
-        return Measuring.model_validate({**document(stated), **given})
+        return MeasuringProtocol.model_validate({**document(stated), **given})
     except ValidationError as e:
         problem = e.errors()[0]
         option = "--" + "-".join(map(str, problem["loc"])).replace("_", "-")

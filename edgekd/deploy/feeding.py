@@ -141,7 +141,7 @@ def manifest(artifact: Artifact, path: Path, feeding: Feeding) -> Manifest:
     return Manifest(
         **dict(feeding),
         file=artifact.file,
-        sha256=artifact.sha256,
+        sha256=artifact.files[0].sha256,
         precision=artifact.precision,
         runtime=artifact.runtime,
         input=_port(given, tuple(axis.dim_value for axis in given.type.tensor_type.shape.dim), taken),

@@ -47,12 +47,6 @@ def connect_target(url: str, target: Target) -> Device:
     )
 
 
-def runtime_of(target: Target) -> str:
-    """The target's preferred runtime among those that edgekd has; if it has none, its preferred one."""
-    known = catalog.names(RUNTIMES)
-    return next((name for name in target.runtimes if name in known), target.runtimes[0])
-
-
 def is_of_target(agent: Agent, target: Target) -> bool:
     """Whether the device on which `agent` runs is one of the target's kind: architecture, system, marker.
 

@@ -26,7 +26,7 @@ class Conditions(Value):
 
     target: str | None = None
     machine: str | None = None
-    """One given device, by the hash in a measurement's environment."""
+    """One given device, by the hash in a measurement's `host`."""
     cpu: str | None = None
     runtime: str | None = None
     runtime_version: str | None = None

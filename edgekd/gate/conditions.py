@@ -3,7 +3,7 @@
 from edgekd.errors import MeasurementError
 from edgekd.gate.budget import Budget
 from edgekd.gate.limits._base import CLOSED_LOOP_HZ
-from edgekd.values import Measurement, Measuring
+from edgekd.values import Measurement, MeasuringProtocol
 
 
 def require_conditions(budget: Budget, measurement: Measurement) -> None:
@@ -32,10 +32,10 @@ def require_conditions(budget: Budget, measurement: Measurement) -> None:
         raise MeasurementError(f"{message}: {'; '.join(unlike)}", " ".join(hints))
 
 
-def protocol_for(budget: Budget, settings: Measuring) -> Measuring:
+def protocol_for(budget: Budget, protocol: MeasuringProtocol) -> MeasuringProtocol:
     """The protocol that the budget judges: paced, if one of its limits is for a cadence."""
     paced = [wanted_hz for _, wanted_hz in _cadences(budget) if wanted_hz != CLOSED_LOOP_HZ]
-    return settings.model_copy(update={"loop": "paced", "cadence_hz": paced[0]}) if paced else settings
+    return protocol.model_copy(update={"loop": "paced", "cadence_hz": paced[0]}) if paced else protocol
 
 
 def _cadences(budget: Budget) -> list[tuple[str, float]]:
@@ -47,13 +47,14 @@ def _cadences(budget: Budget) -> list[tuple[str, float]]:
     ]
 
 
-def _found(measurement: Measurement) -> dict[str, str | int]:
+def _found(measurement: Measurement) -> dict[str, object]:
     """What of a measurement each of the conditions speaks of."""
-    found: dict[str, str | int] = {"target": measurement.target, "artifact": measurement.artifact.name}
+    found: dict[str, object] = {"target": measurement.target, "artifact": measurement.artifact.name}
     if measurement.launches:
-        environment, protocol = measurement.environment, measurement.protocol
-        found |= environment.model_dump(include={"machine", "cpu", "runtime", "runtime_version", "provider"})
-        found |= protocol.model_dump(include={"threads", "batch"})
+        runtime = measurement.runtime
+        found |= {"machine": measurement.host.machine, "cpu": measurement.host.cpu}
+        found |= {"runtime": runtime.name, "runtime_version": runtime.version, "provider": runtime.provider}
+        found |= {"threads": runtime.settings.get("threads"), "batch": measurement.protocol.batch}
     return found
 
 

@@ -100,10 +100,8 @@ def elsewhere_than(threshold: Threshold, measurement: Measurement) -> LimitVerdi
         return None
     if not measurement.launches:
         return unmeasured(threshold, f"there was no {measurement.target} to measure on")
-    environment = measurement.environment
-    return unmeasured(
-        threshold, f"{measurement.device} ({environment.arch} {environment.os}) is no {measurement.target}"
-    )
+    host = measurement.host
+    return unmeasured(threshold, f"{measurement.device} ({host.arch} {host.os}) is no {measurement.target}")
 
 
 def verdict(

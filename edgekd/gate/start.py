@@ -51,11 +51,14 @@ def _head(measurement: Measurement, name: str, headroom: float) -> Iterator[str]
 
 
 def _conditions(measurement: Measurement) -> Iterator[str]:
-    environment, protocol = measurement.environment, measurement.protocol
+    runtime, protocol = measurement.runtime, measurement.protocol
     yield "\n[conditions] # a measurement made otherwise is refused; delete the lines that don't matter"
     yield f"target = {toml_string(measurement.target)}"
-    yield f"machine = {toml_string(environment.machine)} # this one device"
-    for key in ("cpu", "runtime", "runtime_version", "provider"):
-        yield f"{key} = {toml_string(getattr(environment, key))}"
-    yield f"threads = {protocol.threads}"
+    yield f"machine = {toml_string(measurement.host.machine)} # this one device"
+    yield f"cpu = {toml_string(measurement.host.cpu)}"
+    yield f"runtime = {toml_string(runtime.name)}"
+    yield f"runtime_version = {toml_string(runtime.version)}"
+    yield f"provider = {toml_string(runtime.provider)}"
+    if threads := runtime.settings.get("threads"):
+        yield f"threads = {threads}"
     yield f"batch = {protocol.batch}"

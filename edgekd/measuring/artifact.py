@@ -4,6 +4,7 @@ import hashlib
 import math
 import zlib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import onnx
@@ -12,7 +13,7 @@ from zstandard import ZstdCompressor
 
 from edgekd.errors import StorageError, UnsupportedModelError
 from edgekd.files import require_file
-from edgekd.values import Artifact
+from edgekd.values import Artifact, File, Setting, Variant
 
 _GZIP_LEVEL = 6  # gzip's own default
 _ZSTD_LEVEL = 9  # weights hardly get smaller above it, and it takes far longer
@@ -29,7 +30,13 @@ _FLOATS: dict[int, str] = {
 
 
 def describe(
-    path: Path, *, name: str, runtime: str, precision: str | None = None, lineage: Mapping[str, str] | None = None
+    path: Path,
+    *,
+    name: str,
+    runtime: str,
+    precision: str | None = None,
+    settings: Mapping[str, Setting] | None = None,
+    lineage: Mapping[str, str] | None = None,
 ) -> Artifact:
     """The artifact in an ONNX file, with the files of its external data.
 
@@ -38,6 +45,7 @@ def describe(
         name: what reports call it.
         runtime: which runtime runs it.
         precision: what it computes in; read from its graph if None.
+        settings: of the runtime, those that differ from its defaults.
         lineage: what it was made from.
 
     Raises:
@@ -45,18 +53,16 @@ def describe(
         UnsupportedModelError: it isn't an ONNX model, or refers to data outside its folder.
     """
     model = _read(path)
-    files = [path, *_external_files(model, path)]
-    sha256, transfer_bytes, zstd_bytes = _digest(files)
+    paths = [path, *_external_files(model, path)]
+    weighed = [_weigh(file) for file in paths]
     return Artifact(
         name=name,
-        file=path.name,
         format="onnx",
-        precision=precision or _precision(model),
-        runtime=runtime,
-        sha256=sha256,
-        disk_bytes=sum(file.stat().st_size for file in files),
-        transfer_bytes=transfer_bytes,
-        zstd_bytes=zstd_bytes,
+        variant=Variant(runtime=runtime, precision=precision or _precision(model), settings=dict(settings or {})),
+        files=tuple(File(path=file, sha256=one.sha256) for file, one in zip(paths, weighed, strict=True)),
+        disk_bytes=sum(one.disk_bytes for one in weighed),
+        transfer_bytes=sum(one.gzip_bytes for one in weighed),
+        zstd_bytes=sum(one.zstd_bytes for one in weighed),
         lineage=dict(lineage or {}),
     )
 
@@ -131,20 +137,28 @@ def _graphs(model: onnx.ModelProto) -> Iterator[onnx.GraphProto]:
         nodes = []
 
 
-def _digest(files: list[Path]) -> tuple[str, int, int]:
-    """SHA-256 over the files and their size after gzip and after zstd, piece by piece."""
-    sha256, gzipped, zstd = hashlib.sha256(), 0, 0
-    for path in files:
-        gzip = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_HEADER)
-        zstandard = ZstdCompressor(level=_ZSTD_LEVEL).compressobj()
-        with path.open("rb") as file:
-            while piece := file.read(_PIECE):
-                sha256.update(piece)
-                gzipped += len(gzip.compress(piece))
-                zstd += len(zstandard.compress(piece))
-        gzipped += len(gzip.flush())
-        zstd += len(zstandard.flush())
-    return sha256.hexdigest(), gzipped, zstd
+@dataclass(frozen=True)
+class _Weighed:
+    sha256: str
+    disk_bytes: int
+    gzip_bytes: int
+    zstd_bytes: int
+
+
+def _weigh(path: Path) -> _Weighed:
+    """A file's SHA-256, its size, and that after gzip and after zstd, piece by piece."""
+    sha256, on_disk, gzipped, zstd = hashlib.sha256(), 0, 0, 0
+    gzip = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_HEADER)
+    zstandard = ZstdCompressor(level=_ZSTD_LEVEL).compressobj()
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE):
+            sha256.update(piece)
+            on_disk += len(piece)
+            gzipped += len(gzip.compress(piece))
+            zstd += len(zstandard.compress(piece))
+    gzipped += len(gzip.flush())
+    zstd += len(zstandard.flush())
+    return _Weighed(sha256.hexdigest(), on_disk, gzipped, zstd)
 
 
 def _precision(model: onnx.ModelProto) -> str:

@@ -1,16 +1,26 @@
-"""Measurements as JSON files: read with every field checked, written all or nothing."""
+"""Measurements as JSON files: read with every field checked, written all or nothing.
+
+Documents of version 1 are converted when they are read.
+"""
 
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from edgekd import catalog
 from edgekd.errors import EdgekdError
 from edgekd.files import read_text, write_text
+from edgekd.measuring import version1
 from edgekd.values import Measurement, Value
 
 _LONGEST_MESSAGE = 400
 _LONGEST_DOCUMENT = 1_000_000_000
+
+
+class _Head(BaseModel):
+    """Of a document of any version."""
+
+    schema_version: object = None
 
 
 def read_measurement(path: Path) -> Measurement:
@@ -23,6 +33,8 @@ def read_measurement(path: Path) -> Measurement:
     text = read_text(path, hint="Give the path of a measurement or of an .onnx file.", at_most=_LONGEST_DOCUMENT)
     try:
         # strict: a number in quotes, or true for 1, is a damaged file and no number
+        if _Head.model_validate_json(text).schema_version == version1.NAME:
+            return version1.Measurement.model_validate_json(text, strict=True).converted()
         measurement = Measurement.model_validate_json(text, strict=True)
     except ValidationError as e:
         raise EdgekdError(*_explained(e, path)) from e

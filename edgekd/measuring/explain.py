@@ -1,7 +1,7 @@
 """Why one artifact isn't faster than another: causes that were measured, the most expensive first.
 
-The usual question is why INT8 isn't faster than fp32. Each cause is read off the traces and the environment; none is
-guessed from the files.
+The usual question is why INT8 isn't faster than fp32. Each cause is read off the traces, the host and the runtime; none
+is guessed from the files.
 """
 
 from collections.abc import Iterator
@@ -99,18 +99,18 @@ def _causes(measurement: Measurement, trace: Trace, pairs: list[Pair]) -> Iterat
         "nodes quantise dynamically: ranges are computed again in every inference; quantise statically instead",
     )
     yield from _share(of_kind(trace, "layout"), whole, "nodes only change the layout of a tensor")
-    provider = measurement.environment.provider
+    provider = measurement.runtime.provider
     yield from _share(fallen_back(trace, provider), whole, f"nodes fell back from {provider} to another provider")
     yield from _slower(pairs)
 
 
 def _missing_instructions(measurement: Measurement, trace: Trace) -> Iterator[tuple[float, str]]:
-    environment = measurement.environment
-    wanted = _DOT_PRODUCTS.get(environment.arch, ())
+    host = measurement.host
+    wanted = _DOT_PRODUCTS.get(host.arch, ())
     integers = [node for node in products(trace) if in_integers(node)]
-    on_cpu = environment.provider.startswith("CPU")
-    if integers and on_cpu and wanted and not set(wanted) & set(environment.cpu_features):
-        lacks = f"{environment.cpu} has none of {', '.join(wanted)}"
+    on_cpu = measurement.runtime.provider.startswith("CPU")
+    if integers and on_cpu and wanted and not set(wanted) & set(host.cpu_features):
+        lacks = f"{host.cpu} has none of {', '.join(wanted)}"
         yield total_ms(trace.nodes), f"{lacks}: without them 8-bit integers are multiplied no faster than floats"
 
 

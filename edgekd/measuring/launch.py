@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from edgekd.devices.agent.protocol import Described, Feeds, Loaded, Opening
 from edgekd.devices.client import PATIENCE_S, Agent
 from edgekd.errors import EdgekdError, MeasurementError, UnsupportedModelError
-from edgekd.values import Artifact, Environment, Launch, Measuring, State, Trace
+from edgekd.values import Artifact, Host, Launch, MeasuringProtocol, RuntimeInfo, State, Trace, Variant
+from edgekd.variants import complete
 from edgekd.worker import WorkerError
 
 _WARMUP_WINDOW_MS = 100.0
@@ -17,10 +17,10 @@ _TRACE_S = 0.5
 
 
 @dataclass(frozen=True)
-class Protocol:
-    """How artifacts are measured, and the file on the device that feeds them, if one does."""
+class Setup:
+    """The protocol, the file on the device that feeds the artifacts, if one does, and what a launch adds."""
 
-    settings: Measuring
+    protocol: MeasuringProtocol
     inputs: str | None = None
     patience_s: float = PATIENCE_S
     cpus: tuple[int, ...] = ()
@@ -29,16 +29,13 @@ class Protocol:
     @property
     def period_s(self) -> float | None:
         """Seconds between the starts of two inferences; None in a closed loop."""
-        return 1 / self.settings.cadence_hz if self.settings.cadence_hz else None
+        return 1 / self.protocol.cadence_hz if self.protocol.cadence_hz else None
 
-    def opening(self, path: str) -> Opening:
+    def opening(self, variant: Variant, path: str) -> Opening:
         """What the agent must know to open an artifact and to feed it."""
-        s = self.settings
-        options: dict[str, Any] = {"threads": s.threads, "spinning": s.spinning}
-        if s.provider:
-            options |= {"provider": s.provider, "provider_options": s.provider_options}
-        feeds = Feeds(batch=s.batch, shapes=s.shapes, file=self.inputs)
-        return Opening(path, options, feeds, affinity=self.cpus or s.affinity)
+        p = self.protocol
+        feeds = Feeds(batch=p.batch, shapes=p.shapes, file=self.inputs)
+        return Opening(path, complete(variant), feeds, affinity=self.cpus or p.affinity)
 
 
 @dataclass(frozen=True)
@@ -47,7 +44,8 @@ class Opened:
 
     agent: Agent
     artifact: Artifact
-    environment: Environment
+    host: Host
+    runtime: RuntimeInfo
     loaded: Loaded
     first_ms: float
     warmup_ms: Sequence[float]
@@ -65,28 +63,36 @@ class Block:
     canary_ms: float
 
 
-def environment_of(described: Described, runtime: str) -> Environment:
-    """What measurements with that runtime depend on."""
-    version, provider = described.runtime.version, described.runtime.provider
-    return Environment(**asdict(described.host), runtime=runtime, runtime_version=version, provider=provider)
+def host_of(described: Described) -> Host:
+    """The device."""
+    return Host(**asdict(described.host))
 
 
-def cpus_of_launch(agent: Agent, artifact: Artifact, number: int, settings: Measuring) -> tuple[int, ...]:
-    """The CPUs on which all artifacts of a launch run, as many as threads; none to leave it to the system.
+def threads_of(variant: Variant) -> int:
+    """How many CPU threads a variant keeps busy; 1 where its runtime has no such setting."""
+    threads = complete(variant).get("threads")
+    return threads if isinstance(threads, int) else 1
+
+
+def cpus_of_launch(agent: Agent, artifacts: Sequence[Artifact], number: int) -> tuple[int, ...]:
+    """The CPUs on which all artifacts of a launch run; none to leave it to the system.
+
+    They are as many as the most threads that one of the artifacts has: all of them share the same CPUs, and what they
+    are slowed down by, and one with fewer threads leaves some of them idle.
 
     Raises:
         MeasurementError: the agent does not answer.
     """
-    with _of(artifact, "cpus"):
+    with _of(artifacts[0], "cpus"):
         known = agent.cpus()
-    usable, threads = known.cpus, settings.threads
+    usable, threads = known.cpus, max(threads_of(artifact.variant) for artifact in artifacts)
     if not known.alike or len(usable) < threads:
         return ()
     first = number * threads
     return tuple(sorted(usable[(first + i) % len(usable)] for i in range(threads)))
 
 
-def open_artifact(agent: Agent, artifact: Artifact, path: str, protocol: Protocol) -> Opened:
+def open_artifact(agent: Agent, artifact: Artifact, path: str, setup: Setup) -> Opened:
     """Load the artifact at `path` on the device, run it for the first time and warm it up.
 
     Raises:
@@ -95,23 +101,30 @@ def open_artifact(agent: Agent, artifact: Artifact, path: str, protocol: Protoco
         MeasurementError: the runtime crashed or hung.
     """
     with _of(artifact, "describe"):
-        environment = environment_of(agent.describe(), artifact.runtime)
-    if protocol.settings.threads > environment.cores:
+        described = agent.describe()
+    host, threads = host_of(described), threads_of(artifact.variant)
+    if threads > host.cores:
         # threads that wait awake for each other on too few CPUs take minutes for what takes milliseconds
-        asked = f"{protocol.settings.threads} threads are asked for, and the device has {environment.cores} CPUs"
-        raise EdgekdError(f"{artifact.file}: {asked}", f"Give --threads {environment.cores} or fewer.")
+        asked = f"{threads} threads are asked for, and the device has {host.cores} CPUs"
+        raise EdgekdError(f"{artifact.file}: {asked}", f"Give --threads {host.cores} or fewer.")
     with _of(artifact, "load"):
-        loaded = agent.load(protocol.opening(path), protocol.patience_s)
+        loaded = agent.load(setup.opening(artifact.variant, path), setup.patience_s)
     with _of(artifact, "first"):
-        first_ms = agent.first(protocol.patience_s).first_ms
-    period_s, longest_s = protocol.period_s, protocol.settings.warmup_seconds
+        first_ms = agent.first(setup.patience_s).first_ms
+    period_s, longest_s = setup.period_s, setup.protocol.warmup_seconds
     window_ms = max(_WARMUP_WINDOW_MS, _WARMUP_PERIODS * 1e3 * (period_s or 0))
     with _of(artifact, "warmup"):
         warm = agent.warmup(window_ms, longest_s, period_s, first_ms)
     return Opened(
         agent,
         artifact,
-        environment.model_copy(update={"provider": loaded.provider}),
+        host,
+        RuntimeInfo(
+            name=artifact.variant.runtime,
+            version=described.runtime.version,
+            provider=loaded.provider,
+            settings=complete(artifact.variant),
+        ),
         loaded,
         first_ms=first_ms,
         warmup_ms=warm.samples_ms,
@@ -150,10 +163,11 @@ def finish(opened: Opened, blocks: Sequence[Block]) -> Launch:
     )
 
 
-def trace(agent: Agent, artifact: Artifact, path: str, protocol: Protocol) -> Trace:
+def trace(agent: Agent, artifact: Artifact, path: str, setup: Setup) -> Trace:
     """Where its nodes run, and for how long, in a fresh process. Raises as `open_artifact`."""
     with _of(artifact, "trace"):
-        return Trace(**asdict(agent.trace(protocol.opening(path), _TRACE_S, protocol.patience_s)))
+        opening = setup.opening(artifact.variant, path)
+        return Trace(**asdict(agent.trace(opening, _TRACE_S, setup.patience_s)))
 
 
 def _energy_of_one(blocks: Sequence[Block]) -> float | None:

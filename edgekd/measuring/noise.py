@@ -11,13 +11,14 @@ from edgekd.measuring.reference import write_reference
 from edgekd.measuring.session import measure
 from edgekd.measuring.statistics import confidence_of_look, percentile, ratio
 from edgekd.progress import Progress
-from edgekd.values import Interval, Measurement, Measuring, Target, Value
+from edgekd.values import Interval, Measurement, MeasuringProtocol, Target, Value, Variant
 
 _COMPARISONS = 5
-_SETTINGS = Measuring(seconds=0.3, block_seconds=0.03, warmup_seconds=1.0)
+_PROTOCOL = MeasuringProtocol(seconds=0.3, block_seconds=0.03, warmup_seconds=1.0)
 """As `check` compares two models."""
 
-_ANY_TARGET = Target(name="any", title="any", arch="any", runtimes=("any",), precisions=("fp32",))
+_ANY_VARIANT = Variant(runtime="any", precision="fp32")
+_ANY_TARGET = Target(name="any", title="any", arch="any", reference=_ANY_VARIANT, variants=(_ANY_VARIANT,))
 """What kind of device it is doesn't matter to its noise."""
 
 
@@ -50,11 +51,11 @@ def self_comparison(device: Device, runtime: str, model: Path | None, progress: 
         path = model or Path(folder) / "reference.onnx"
         if model is None:
             write_reference(path)
-        twice = [(describe(path, name=path.stem, runtime=runtime), path)] * 2
+        twice = [describe(path, name=path.stem, runtime=runtime)] * 2
         pairs = []
         for number in range(1, _COMPARISONS + 1):
             progress.stage("noise", f"comparing {path.stem} with itself, {number} of {_COMPARISONS}")
-            pairs.append(measure(twice, device=device, target=_ANY_TARGET, settings=_SETTINGS, progress=progress))
+            pairs.append(measure(twice, device=device, target=_ANY_TARGET, protocol=_PROTOCOL, progress=progress))
     return noise_of(path.stem, pairs)
 
 

@@ -13,15 +13,13 @@ from pydantic import ValidationError
 
 from edgekd.devices._base import Device
 from edgekd.errors import DeviceError, MeasurementError
-from edgekd.measuring.launch import Protocol, environment_of, trace
+from edgekd.measuring.launch import Setup, host_of, trace
 from edgekd.measuring.side_by_side import Record, Session, launch
 from edgekd.progress import Progress
-from edgekd.values import Artifact, Environment, Measurement, Measuring, Target, Trace
+from edgekd.values import Artifact, Host, Measurement, MeasuringProtocol, RuntimeInfo, Target, Trace
 from edgekd.worker import WorkerError
 
-_NOWHERE = Environment(
-    machine="", arch="", os="", cpu="", cores=0, python="", runtime="", runtime_version="", provider=""
-)
+_NOWHERE = Host(machine="", arch="", os="", cpu="", cores=0, python="")
 
 Measurements = tuple[Measurement, ...]
 
@@ -35,21 +33,23 @@ class Enough:
     time_limit_s: float
 
 
-def environment(device: Device, runtime: str) -> Environment:
-    """What measurements with that runtime on the device depend on. Raises DeviceError."""
+def facts(device: Device, runtime: str) -> tuple[Host, RuntimeInfo]:
+    """The device and that runtime there, with its default provider. Raises DeviceError."""
     with device.start(runtime) as agent:
         try:
-            return environment_of(agent.describe(), runtime)
+            said = agent.describe()
+            version, provider = said.runtime.version, said.runtime.provider
+            return host_of(said), RuntimeInfo(name=runtime, version=version, provider=provider)
         except WorkerError as e:
             raise DeviceError(f"{device.url}: {e}", "Try again.") from e
 
 
 def measure(
-    artifacts: Sequence[tuple[Artifact, Path]],
+    artifacts: Sequence[Artifact],
     *,
     device: Device,
     target: Target,
-    settings: Measuring,
+    protocol: MeasuringProtocol,
     progress: Progress,
     inputs: Path | None = None,
     traced: bool = False,
@@ -59,10 +59,10 @@ def measure(
     """Measure all artifacts in one session; one measurement each, in their order.
 
     Args:
-        artifacts: with the files they are in.
+        artifacts: with the paths of their files.
         device: where.
         target: what the device is meant to be.
-        settings: how, and in how many launches.
+        protocol: how, and in how many launches.
         progress: told about each round.
         inputs: an .npz file that feeds them; random values if None.
         traced: whether the time of every node is measured as well, in further processes.
@@ -76,16 +76,16 @@ def measure(
     """
     session = Session(
         name=uuid.uuid4().hex,
-        placed=[(artifact, device.put(path)) for artifact, path in artifacts],
+        placed=[(artifact, device.put(artifact.path)) for artifact in artifacts],
         device=device,
         target=target,
-        protocol=Protocol(settings, inputs=device.put(inputs) if inputs else None),
+        setup=Setup(protocol, inputs=device.put(inputs) if inputs else None),
         progress=progress,
         steady=steady,
     )
-    launches, retaken = _launches(session, enough)
+    launches, retried = _launches(session, enough)
     traces = [_trace(session, artifact, path) if traced else None for artifact, path in session.placed]
-    return _measurements(session, launches, retaken, traces)
+    return _measurements(session, launches, retried, traces)
 
 
 def _launches(session: Session, enough: Enough | None) -> tuple[list[list[Record]], list[str]]:
@@ -96,30 +96,30 @@ def _launches(session: Session, enough: Enough | None) -> tuple[list[list[Record
     """
     started = time.monotonic()
     launches: list[list[Record]] = []
-    retaken: list[str] = []
-    wanted, look = session.protocol.settings.launches, 1
+    retried: list[str] = []
+    wanted, look = session.setup.protocol.launches, 1
     while True:
         while len(launches) < wanted:
             records = launch(session, len(launches), wanted)
             reasons = _reasons(records, steady=session.steady)
-            if reasons and len(retaken) < wanted:
-                retaken.append("; ".join(reasons))
-                session.progress.note(f"launch {len(launches) + 1} is made again: {retaken[-1]}")
+            if reasons and len(retried) < wanted:
+                retried.append("; ".join(reasons))
+                session.progress.note(f"launch {len(launches) + 1} is made again: {retried[-1]}")
             else:
                 launches.append(records)
-        if enough is None or enough.decided(_measurements(session, launches, retaken), look):
-            return launches, retaken
+        if enough is None or enough.decided(_measurements(session, launches, retried), look):
+            return launches, retried
         left_s = enough.time_limit_s - (time.monotonic() - started)
-        more = _affordable(len(launches), len(retaken), left_s=left_s, limit_s=enough.time_limit_s)
+        more = _affordable(len(launches), len(retried), left_s=left_s, limit_s=enough.time_limit_s)
         if more < 1:
-            return launches, retaken
+            return launches, retried
         session.progress.note(f"not decided after {len(launches)} launches: {more} more")
         wanted, look = wanted + more, look + 1
 
 
-def _affordable(done: int, retaken: int, *, left_s: float, limit_s: float) -> int:
+def _affordable(done: int, retried: int, *, left_s: float, limit_s: float) -> int:
     """As many launches again as are done, or as many as the time left allows; those made again took time as well."""
-    each_s = (limit_s - left_s) / (done + retaken)
+    each_s = (limit_s - left_s) / (done + retried)
     return max(0, min(done, int(left_s / each_s))) if each_s else done
 
 
@@ -129,16 +129,17 @@ def _reasons(records: Sequence[Record], *, steady: bool) -> dict[str, None]:
     return dict.fromkeys([*found, *(record.drift for record in records if steady and record.drift)])
 
 
-def unmeasured(artifact: Artifact, *, target: Target, settings: Measuring) -> Measurement:
+def unmeasured(artifact: Artifact, *, target: Target, protocol: MeasuringProtocol) -> Measurement:
     """As `measure`, but without samples: of such a measurement only what needs no device can be judged."""
     return Measurement(
         session="",
-        artifact=artifact,
+        artifact=artifact.without_folder(),
         device="none",
         target=target.name,
         on_target=False,
-        protocol=settings,
-        environment=_NOWHERE,
+        protocol=protocol,
+        host=_NOWHERE,
+        runtime=RuntimeInfo(name=artifact.variant.runtime, version="", provider=""),
         launches=(),
     )
 
@@ -147,7 +148,7 @@ def _trace(session: Session, artifact: Artifact, path: str) -> Trace:
     session.progress.stage("trace", f"timing the nodes of {artifact.name}")
     with session.device.start(artifact.runtime) as agent:
         try:
-            return trace(agent, artifact, path, session.protocol)
+            return trace(agent, artifact, path, session.setup)
         except ValidationError as e:
             raise MeasurementError(f"{session.device.url}: the agent answered wrongly: {e!r}", "Measure again.") from e
 
@@ -155,11 +156,11 @@ def _trace(session: Session, artifact: Artifact, path: str) -> Trace:
 def _measurements(
     session: Session,
     launches: Sequence[Sequence[Record]],
-    retaken: Sequence[str],
+    retried: Sequence[str],
     traces: Sequence[Trace | None] | None = None,
 ) -> Measurements:
     return tuple(
-        _measurement(session, artifact, records, retaken, trace)
+        _measurement(session, artifact, records, retried, trace)
         for (artifact, _), records, trace in zip(
             session.placed, zip(*launches, strict=True), traces or [None] * len(session.placed), strict=True
         )
@@ -170,30 +171,31 @@ def _measurement(
     session: Session,
     artifact: Artifact,
     records: Sequence[Record],
-    retaken: Sequence[str],
+    retried: Sequence[str],
     trace: Trace | None,
 ) -> Measurement:
-    first, settings = records[0], session.protocol.settings
+    first, protocol = records[0], session.setup.protocol
     invalid = [reason for record in records for reason in record.invalid]
-    if any(record.environment != first.environment for record in records):
+    if any((record.host, record.runtime) != (first.host, first.runtime) for record in records):
         invalid.append("the device's system or settings changed between launches")
     return Measurement(
         session=session.name,
-        artifact=artifact,
+        artifact=artifact.without_folder(),
         device=session.device.url,
         target=session.target.name,
         on_target=all(record.on_target for record in records),
         # a model whose batch is fixed is measured with that one
-        protocol=settings.model_copy(
+        protocol=protocol.model_copy(
             update={
-                "batch": first.batch or settings.batch,
+                "batch": first.batch or protocol.batch,
                 "launches": len(records),
                 "same_cpus": all(record.same_cpus for record in records),
             }
         ),
-        environment=first.environment,
+        host=first.host,
+        runtime=first.runtime,
         invalid=tuple(dict.fromkeys(invalid)),
-        retaken=tuple(retaken),
+        retried=tuple(retried),
         launches=tuple(record.launch for record in records),
         trace=trace,
     )

@@ -19,10 +19,10 @@ from edgekd.devices.client import Agent
 from edgekd.devices.connect import is_of_target
 from edgekd.errors import MeasurementError
 from edgekd.measuring.disturbance import disturbances, drift
-from edgekd.measuring.launch import Block, Opened, Protocol, batch_of, cpus_of_launch, finish, open_artifact, run_block
+from edgekd.measuring.launch import Block, Opened, Setup, batch_of, cpus_of_launch, finish, open_artifact, run_block
 from edgekd.measuring.statistics import PAIRS_NEEDED
 from edgekd.progress import Progress
-from edgekd.values import Artifact, Environment, Launch, Target
+from edgekd.values import Artifact, Host, Launch, RuntimeInfo, Target
 from edgekd.worker import WorkerError
 
 _ROUNDS_NEEDED = 3
@@ -37,7 +37,7 @@ class Session:
     placed: Sequence[tuple[Artifact, str]]
     device: Device
     target: Target
-    protocol: Protocol
+    setup: Setup
     progress: Progress
     steady: bool
     """Whether a launch that drifted is made again: where milliseconds matter."""
@@ -48,7 +48,8 @@ class Record:
     """What one launch of one artifact gave."""
 
     launch: Launch
-    environment: Environment
+    host: Host
+    runtime: RuntimeInfo
     on_target: bool
     batch: int | None
     same_cpus: bool
@@ -68,9 +69,9 @@ def launch(session: Session, number: int, of: int) -> list[Record]:
         try:
             agents = _start(session, processes)
             cpus = _cpus(session, agents[0], number)
-            protocol = replace(session.protocol, cpus=cpus)
+            setup = replace(session.setup, cpus=cpus)
             opened = [
-                open_artifact(agent, artifact, path, protocol)
+                open_artifact(agent, artifact, path, setup)
                 for agent, (artifact, path) in zip(agents, session.placed, strict=True)
             ]
             blocks = _take_turns(session, number, of, opened)
@@ -86,9 +87,9 @@ def _take_turns(session: Session, number: int, of: int, opened: Sequence[Opened]
     A turn lasts as long as the slowest artifact's inference if that is more than a block, and some periods of a paced
     loop: all get equally long.
     """
-    settings, period_s = session.protocol.settings, session.protocol.period_s
-    turn_s = max(settings.block_seconds, _PERIODS_A_TURN * (period_s or 0), *(one.latency_ms / 1e3 for one in opened))
-    rounds = max(math.ceil(settings.seconds / turn_s), _ROUNDS_NEEDED, math.ceil(PAIRS_NEEDED / settings.launches))
+    protocol, period_s = session.setup.protocol, session.setup.period_s
+    turn_s = max(protocol.block_seconds, _PERIODS_A_TURN * (period_s or 0), *(one.latency_ms / 1e3 for one in opened))
+    rounds = max(math.ceil(protocol.seconds / turn_s), _ROUNDS_NEEDED, math.ceil(PAIRS_NEEDED / protocol.launches))
     blocks: list[list[Block]] = [[] for _ in opened]
     order = list(range(len(opened)))
     shuffle = random.Random(number).shuffle
@@ -115,10 +116,10 @@ def _start(session: Session, processes: ExitStack) -> list[Agent]:
 
 def _cpus(session: Session, agent: Agent, number: int) -> tuple[int, ...]:
     """Those that all artifacts of a launch share, if they are to."""
-    settings = session.protocol.settings
-    if len(session.placed) < 2 or settings.affinity is not None or not settings.same_cpus:
+    protocol = session.setup.protocol
+    if len(session.placed) < 2 or protocol.affinity is not None or not protocol.same_cpus:
         return ()
-    return cpus_of_launch(agent, session.placed[0][0], number, settings)
+    return cpus_of_launch(agent, [artifact for artifact, _ in session.placed], number)
 
 
 def _record(opened: Opened, blocks: Sequence[Block], on_target: bool, same_cpus: bool) -> Record:
@@ -126,7 +127,8 @@ def _record(opened: Opened, blocks: Sequence[Block], on_target: bool, same_cpus:
     before, after = opened.before, launch.after or opened.before
     return Record(
         launch,
-        opened.environment,
+        opened.host,
+        opened.runtime,
         on_target,
         batch_of(opened),
         same_cpus,

@@ -136,9 +136,12 @@ def _ratio_of_medians(block: Sequence[float], other: Sequence[float]) -> float:
 
 
 def _differences(a: Measurement, b: Measurement) -> list[str]:
-    """In words, what of two measurements must be equal and isn't."""
+    """In words, what of two measurements must be equal and isn't: all but what is compared, the artifact with its
+    runtime, precision and settings.
+    """
     found = [] if a.session == b.session else ["they are of different sessions"]
-    for part in ("environment", "protocol"):
+    found += [] if a.device == b.device else [f"the device is {a.device} and {b.device}"]
+    for part in ("host", "protocol"):
         ours, theirs = getattr(a, part), getattr(b, part)
         for field in type(ours).model_fields:
             mine, other = getattr(ours, field), getattr(theirs, field)

@@ -7,7 +7,7 @@ from edgekd.errors import MeasurementError
 from edgekd.measuring.disturbance import wavering
 from edgekd.measuring.nodes import by_operator, by_provider, integer_coverage, total_ms
 from edgekd.measuring.statistics import percentile, ratio, samples_ms, samples_needed, upper_bound
-from edgekd.values import Measurement
+from edgekd.values import Measurement, Setting
 
 BOUNDS = "(≤ …) is the upper bound of the percentile, at 95 % confidence"
 
@@ -28,8 +28,15 @@ def rows(found: Sequence[Measurement]) -> list[list[str]]:
     if any(launch.energy_mj is not None for m in found for launch in m.launches):
         table.append(["energy", *(_energy(m) for m in found)])
     table.append(["precision", *(m.artifact.precision for m in found)])
+    table += _run_rows(found)
     table.append(["samples", *(_counts(m) for m in found)])
     return table
+
+
+def _run_rows(found: Sequence[Measurement]) -> list[list[str]]:
+    """How each was run, where they weren't run alike."""
+    ways = [how_run(m) for m in found]
+    return [["run by", *ways]] if len(set(ways)) > 1 else []
 
 
 def _counts(m: Measurement) -> str:
@@ -83,17 +90,29 @@ def comparison(m: Measurement, baseline: Measurement) -> str:
 
 def conditions(m: Measurement) -> list[str]:
     """On what and how it was measured, and what the device's state was."""
-    e, p = m.environment, m.protocol
-    threads = f"{p.threads} thread{'s' if p.threads > 1 else ''}"
-    where = f"{m.device} {e.cpu}, {e.cores} cores ({e.arch} {e.os} {e.os_version})"
+    h, p = m.host, m.protocol
+    where = f"{m.device} {h.cpu}, {h.cores} cores ({h.arch} {h.os} {h.os_version})"
     loop = f"paced at {p.cadence_hz:g} Hz" if p.cadence_hz else "closed loop"
-    details = [threads, f"batch {p.batch}", loop, f"{p.inputs.partition(':')[0]} inputs"]
-    details += [] if p.spinning else ["threads sleep while they wait"]
-    details += [f"on CPUs {', '.join(map(str, p.affinity))}"] if p.affinity else []
-    details += ["on the same CPUs in turns"] if p.same_cpus else []
-    lines = [f"on {where}; {e.runtime} {e.runtime_version} {e.provider}, {', '.join(details)}"]
-    lines += [f"made again: {reason}" for reason in m.retaken]
+    details = [f"batch {p.batch}", loop, f"{p.inputs.partition(':')[0]} inputs"]
+    details += [f"CPUs {', '.join(map(str, p.affinity))}"] if p.affinity else []
+    details += ["in turns on the same CPUs"] if p.same_cpus else []
+    lines = [f"measured on {where}; {how_run(m)}; {', '.join(details)}"]
+    lines += [f"launch repeated: {reason}" for reason in m.retried]
     return [*lines, *_states(m)]
+
+
+def how_run(m: Measurement) -> str:
+    """The runtime and its settings."""
+    r = m.runtime
+    stated = {name: value for name, value in r.settings.items() if value not in (None, {}) and name != "provider"}
+    settings = ", ".join(f"{name} {_setting(value)}" for name, value in stated.items())
+    return f"{r.name} {r.version} {r.provider}" + (f", {settings}" if settings else "")
+
+
+def _setting(value: Setting | None) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return ", ".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
 
 
 def _states(m: Measurement) -> list[str]:

@@ -21,9 +21,9 @@ class Baseline:
     folder: Path
     reference: Rung
 
-    def placed(self, rung: Rung) -> tuple[Artifact, Path]:
-        """One of its files, and where it is."""
-        return rung.artifact, self.folder / rung.artifact.file
+    def placed(self, rung: Rung) -> Artifact:
+        """One of its artifacts, where it is."""
+        return rung.artifact.below(self.folder)
 
     @property
     def precisions(self) -> frozenset[str]:

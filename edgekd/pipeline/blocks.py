@@ -68,7 +68,7 @@ def savings_ms(
 
 
 def _medians_ms(job: Job, artifacts: Sequence[Artifact], folder: Path) -> list[float]:
-    placed = [(artifact, folder / artifact.file) for artifact in artifacts]
+    placed = [artifact.below(folder) for artifact in artifacts]
     measurements = measured(job, placed, job.recipe.measure.model_copy(update=QUICK))
     return [percentile(samples_ms(measurement), 50) for measurement in measurements]
 

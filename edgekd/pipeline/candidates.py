@@ -39,7 +39,7 @@ def candidate(job: Job, made: Students, pruned: float, baseline: Baseline) -> Ca
     reference = baseline.reference
     if pruned:
         sketch, where = _sketch(job, network, pruned)
-        files = [(a, where / a.file) for a in sketch.artifacts if a.precision in baseline.precisions]
+        files = [a.below(where) for a in sketch.artifacts if a.precision in baseline.precisions]
         usable = [True] * len(files)  # what it will lose isn't known before it has learned
     else:
         others = [rung for rung in baseline.ladder.rungs if rung != reference]
@@ -56,7 +56,7 @@ def candidate(job: Job, made: Students, pruned: float, baseline: Baseline) -> Ca
 
 
 def _rungs(
-    job: Job, files: Sequence[tuple[Artifact, Path]], usable: Sequence[bool], how: dict[str, float]
+    job: Job, files: Sequence[Artifact], usable: Sequence[bool], how: dict[str, float]
 ) -> tuple[RungLatency, ...]:
     """Every file beside the first, which is the reference."""
     measurements = measured(job, files, job.recipe.measure.model_copy(update=how))

@@ -1,6 +1,7 @@
 """`check`: judge a budget on a stored measurement, or on ONNX files that are measured until the verdict is decided."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from edgekd.gate.judge import Judged, judge
 from edgekd.measuring.document import read_measurement
 from edgekd.measuring.statistics import confidence_of_look
 from edgekd.progress import Progress
-from edgekd.values import Measurement, Measuring, Target, Verdict
+from edgekd.values import Measurement, MeasuringProtocol, Setting, Target, Verdict
 
 _SHORT = {"seconds": 0.3, "block_seconds": 0.03, "warmup_seconds": 1.0}
 """For two models side by side: what is left open by short launches is decided by more of them."""
@@ -26,8 +27,10 @@ class OnDevice:
     target: Target
     url: str | None = None
     """The one device that milliseconds are meant for; this machine, which may be shared, if None."""
-    settings: Measuring | None = None
-    """Chosen from the target and the budget if None."""
+    protocol: MeasuringProtocol | None = None
+    """Chosen by the budget if None."""
+    settings: Mapping[str, Setting] | None = None
+    """Of the runtime, in place of those of the target's variant."""
     inputs: Path | None = None
     """An .npz file that feeds it."""
     time_limit_s: float = 120
@@ -85,20 +88,19 @@ def _refuse_milliseconds_on_shared(budget: Budget, url: str | None, baseline: Pa
         )
 
 
-def defaults(target: Target, budget: Budget, *, compared: bool) -> Measuring:
-    """How a model is measured unless said otherwise: as the target wants it, paced if the budget is, and in short
-    launches where only ratios to a baseline count.
+def defaults(budget: Budget, *, compared: bool) -> MeasuringProtocol:
+    """How a model is measured unless said otherwise: paced if the budget is, and in short launches where only ratios
+    to a baseline count.
     """
     short = _SHORT if compared and not for_given_device(budget) else {}
-    settings = Measuring.model_validate({"threads": target.threads, **short})
-    return protocol_for(budget, settings)
+    return protocol_for(budget, MeasuringProtocol.model_validate(short))
 
 
 def _measured(files: list[Path], budget: Budget, on_device: OnDevice, progress: Progress) -> Judged:
     # here, not above: what measures imports onnx, and a stored measurement is to be judged at once
     measuring = catalog.require("edgekd.pipeline.profile")
     session = catalog.require("edgekd.measuring.session")
-    settings = on_device.settings or defaults(on_device.target, budget, compared=len(files) > 1)
+    protocol = on_device.protocol or defaults(budget, compared=len(files) > 1)
     looks = []
 
     def judged(found: tuple[Measurement, ...], look: int) -> Verdict:
@@ -117,7 +119,8 @@ def _measured(files: list[Path], budget: Budget, on_device: OnDevice, progress: 
             [*files, *files[1:]],
             target=on_device.target,
             device_url=on_device.url,
-            settings=settings,
+            protocol=protocol,
+            settings=on_device.settings,
             inputs=on_device.inputs,
             traced=traced(budget),
             steady=for_given_device(budget),
@@ -126,6 +129,6 @@ def _measured(files: list[Path], budget: Budget, on_device: OnDevice, progress: 
         )
     except NoDeviceError as e:
         progress.note(e.message)
-        found = measuring.unmeasured(files, target=on_device.target, settings=settings)
+        found = measuring.unmeasured(files, target=on_device.target, protocol=protocol, settings=on_device.settings)
         return Judged(judge(budget, *found), *found)
     return Judged(judged(found, looks[-1]), *found[:2])

@@ -134,7 +134,7 @@ def _compressed(job: Job) -> tuple[Job, Teacher, Finished]:
 
 def _settled(stated: Recipe, data: Dataset, target: Target, budget: Budget) -> Recipe:
     """The recipe with nothing left open, measured as the budget wants it."""
-    recipe = settle(stated, (len(data.train), *data.train.shape), target)
+    recipe = settle(stated, (len(data.train), *data.train.shape))
     return recipe.model_copy(update={"measure": protocol_for(budget, recipe.measure)})
 
 

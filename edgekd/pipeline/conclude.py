@@ -59,7 +59,7 @@ def conclude(job: Job, teacher: Teacher, finished: Finished, seconds: float) -> 
     root = job.run.root
     files.write_text(root / "recipe.toml", to_toml(result.recipe))
     files.write_text(root / "verdict.json", verdict.model_dump_json(indent=1))
-    report = markdown(result, job.target, job.budget, measurements[0].environment)
+    report = markdown(result, job.target, job.budget, measurements[0])
     files.write_text(root / "report.md", visible(report))
     files.write_text(root / "result.json", result.model_dump_json(indent=1, context={"folder": root}))
     return result
@@ -73,7 +73,7 @@ def _tested(job: Job, finished: Finished) -> Tested:
         return Tested(accuracies=tuple(accuracy(runner, job.data, "test") for runner in runners))
 
     inputs = {
-        "files": [[rung.artifact.sha256, rung.artifact.runtime] for rung, _ in finished.files],
+        "files": [rung.artifact.id for rung, _ in finished.files],
         "data": [job.data.name, job.images],
         "feeding": job.feeding,
         "made with": made_with(),
@@ -86,7 +86,7 @@ def _tried(rung: Rung, measurement: Measurement, baseline: Measurement) -> Tried
     samples = [ms for launch in measurement.launches for block in launch.blocks_ms for ms in block]
     return Tried(
         name=rung.artifact.name,
-        artifact=rung.artifact,
+        artifact=rung.artifact.without_folder(),
         parity=rung.parity,
         val=rung.val,
         test=measurement.accuracy,

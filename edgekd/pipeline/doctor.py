@@ -11,11 +11,11 @@ import edgekd
 from edgekd import catalog
 from edgekd.devices.connect import connect, is_of_target
 from edgekd.errors import DeviceError
-from edgekd.measuring.launch import environment_of
+from edgekd.measuring.launch import host_of
 from edgekd.measuring.noise import Noise, self_comparison
 from edgekd.progress import Progress
 from edgekd.runtimes._base import RUNTIMES
-from edgekd.values import Environment, State, Value
+from edgekd.values import Host, RuntimeInfo, State, Value
 from edgekd.worker import WorkerError
 
 _LIBRARIES = ("onnxruntime", "onnx", "numpy", "torch", "torchvision", "timm", "torch-pruning", "safetensors")
@@ -24,12 +24,13 @@ _LIBRARIES = ("onnxruntime", "onnx", "numpy", "torch", "torchvision", "timm", "t
 class Diagnosis(Value):
     """What `edgekd doctor --json` prints."""
 
-    schema_version: Literal["edgekd.doctor/1"] = "edgekd.doctor/1"
+    schema_version: Literal["edgekd.doctor/2"] = "edgekd.doctor/2"
     edgekd: str
     python: str
     libraries: dict[str, str | None]
     device: str
-    environment: Environment
+    host: Host
+    runtime: RuntimeInfo
     state: State
     energy: bool
     """Whether the device tells what energy it takes."""
@@ -57,22 +58,23 @@ def doctor(url: str | None, *, noise: bool, model: Path | None = None, progress:
     runtime = catalog.names(RUNTIMES)[0]
     with device.start(runtime) as agent:
         try:
-            environment = environment_of(agent.describe(), runtime)
+            described = agent.describe()
             answer = agent.state()
             matching = tuple(target.name for target in catalog.targets() if is_of_target(agent, target))
         except WorkerError as e:
             raise DeviceError(f"{device.url}: the agent doesn't answer: {e}", "Try again.") from e
-    state = State(**asdict(answer.state))
+    host, state = host_of(described), State(**asdict(answer.state))
     return Diagnosis(
         edgekd=edgekd.__version__,
         python=platform.python_version(),
         libraries={name: _version(name) for name in _LIBRARIES},
         device=device.url,
-        environment=environment,
+        host=host,
+        runtime=RuntimeInfo(name=runtime, version=described.runtime.version, provider=described.runtime.provider),
         state=state,
         energy=answer.energy,
         targets=matching,
-        remarks=tuple(_remarks(environment, state, matching)),
+        remarks=tuple(_remarks(host, state, matching)),
         noise=self_comparison(device, runtime, model, progress) if noise else None,
     )
 
@@ -84,10 +86,10 @@ def _version(library: str) -> str | None:
         return None
 
 
-def _remarks(environment: Environment, state: State, targets: Sequence[str]) -> list[str]:
+def _remarks(host: Host, state: State, targets: Sequence[str]) -> list[str]:
     found = []
     if not targets:
-        kind = f"{environment.arch} {environment.os}"
+        kind = f"{host.arch} {host.os}"
         found.append(f"no target is of this kind ({kind}): write one, see `edgekd targets show x86-cpu`")
     if state.governor and state.governor != "performance":
         found.append(

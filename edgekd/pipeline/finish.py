@@ -57,7 +57,7 @@ def finish(
 ) -> Finished:
     """Measure the reference and every rung of the student, interleaved, and choose a rung."""
     reference = baseline.reference
-    files = [(reference, baseline.placed(reference)[1])]
+    files = [(reference, baseline.placed(reference).path)]
     # where nothing was pruned, the student's reference file is the reference itself
     files += [(rung, student[1] / rung.artifact.file) for rung in student[0].rungs if rung != reference]
     measurements, choice = _measured(job, files, student[0])
@@ -94,12 +94,12 @@ def _measured(job: Job, files: Sequence[tuple[Rung, Path]], student: Ladder) -> 
     how, reference = job.recipe.measure, files[0][0]
     names = [rung.artifact.name for rung, _ in files]
     if job.device is None:
-        nothing = tuple(unmeasured(rung.artifact, target=job.target, settings=how) for rung, _ in files)
+        nothing = tuple(unmeasured(rung.artifact, target=job.target, protocol=how) for rung, _ in files)
         return nothing, select(job.budget, reference, student, ())
     job.progress.stage("measure", f"measuring {len(files)} files in turns")
     for launches in (how.launches, _LONGER * how.launches):
         settings = how.model_copy(update={"launches": launches})
-        measurements = measured(job, [(rung.artifact, path) for rung, path in files], settings)
+        measurements = measured(job, [rung.artifact.below(path.parent) for rung, path in files], settings)
         by_file = dict(zip(names, measurements, strict=True))
         rungs = [by_file[rung.artifact.name] for rung in student.rungs]
         choice = select(job.budget, reference, student, [measurements[0], *rungs])

@@ -20,6 +20,7 @@ from edgekd.training.evaluate import outputs
 from edgekd.values import Artifact
 from edgekd.values.network import Network
 from edgekd.values.result import Dropped, Ladder, Parity, Rung
+from edgekd.variants import settle
 from edgekd.zoo import networks
 
 _PARITY_IMAGES = 256
@@ -124,8 +125,9 @@ def write_rungs(
     stamp(fp32, job.feeding)
     for runtime in runtimes(job):
         writer = catalog.load(WRITERS, runtime)
-        for precision in job.target.precisions:
-            if precision not in writer.tolerances:
+        for variant in job.target.variants:
+            precision = variant.precision
+            if variant.runtime != runtime or precision not in writer.tolerances:
                 continue
             path = folder / f"{name}-{precision}.onnx"
             try:
@@ -136,6 +138,7 @@ def write_rungs(
             if found != fp32:
                 stamp(path, job.feeding)
             artifact = describe(path, name=path.stem, precision=precision, runtime=runtime, lineage=lineage)
+            artifact = artifact.model_copy(update={"variant": settle(variant)}).without_folder()
             yield Written(artifact, path, exporter)
 
 
@@ -146,7 +149,7 @@ def require_feeding(job: Job) -> None:
 
 def written_for(job: Job) -> list[object]:
     """What of the target, and of how they are fed, decides the files of a network."""
-    return [job.target.runtimes, job.target.precisions, job.target.max_opset, job.target.reference, job.feeding]
+    return [job.target.variants, job.target.max_opset, job.target.reference, job.feeding]
 
 
 def runtimes(job: Job) -> list[str]:

@@ -9,12 +9,14 @@ from pathlib import Path
 from edgekd.devices._base import Device
 from edgekd.devices.connect import connect_target
 from edgekd.errors import MeasurementError, NoDeviceError
+from edgekd.files import sha256
 from edgekd.gate.budget import for_given_device
 from edgekd.measuring.disturbance import spoiled
-from edgekd.measuring.session import environment, measure
+from edgekd.measuring.document import read_measurement, write
+from edgekd.measuring.session import facts, measure
 from edgekd.pipeline.job import Job
 from edgekd.progress import Progress
-from edgekd.values import Artifact, Measurement, Measuring, Target, Value
+from edgekd.values import Artifact, File, Measurement, MeasuringProtocol, Target, Value
 
 QUICK = {"launches": 3, "seconds": 0.4, "block_seconds": 0.03, "warmup_seconds": 0.5}
 """Enough to tell apart networks that differ by a step of the staircase; the verdict is measured in full."""
@@ -35,12 +37,12 @@ def device_of_target(url: str | None, target: Target, progress: Progress) -> Dev
 
 
 class Measured(Value):
-    """Measurements of one session, in the order of the artifacts."""
+    """Measurements of one session as documents, in the order of the artifacts."""
 
-    measurements: tuple[Measurement, ...]
+    documents: tuple[File, ...]
 
 
-def measured(job: Job, artifacts: Sequence[tuple[Artifact, Path]], settings: Measuring) -> tuple[Measurement, ...]:
+def measured(job: Job, artifacts: Sequence[Artifact], protocol: MeasuringProtocol) -> tuple[Measurement, ...]:
     """All artifacts on the job's device, interleaved; the first is the baseline of the others.
 
     Raises:
@@ -50,30 +52,35 @@ def measured(job: Job, artifacts: Sequence[tuple[Artifact, Path]], settings: Mea
     assert job.device is not None, "nothing is measured without a device"
     target, steady = job.target, for_given_device(job.budget)
     inputs = {
-        "artifacts": [[artifact.sha256, artifact.runtime] for artifact, _ in artifacts],
-        "settings": settings,
+        "artifacts": [artifact.id for artifact in artifacts],
+        "protocol": protocol,
         "target": [target.name, target.arch, target.os, target.marker],
         "device": job.device.url,
-        "environment": environment(job.device, artifacts[0][0].runtime),
+        "facts": [facts(job.device, runtime) for runtime in sorted({artifact.runtime for artifact in artifacts})],
         "steady": steady,
     }
 
-    def build(_: Path) -> Measured:
-        return Measured(measurements=_valid(job, artifacts, settings, steady=steady))
+    def build(folder: Path) -> Measured:
+        found = _valid(job, artifacts, protocol, steady=steady)
+        paths = [folder / f"{number}.json" for number in range(len(found))]
+        for path, measurement in zip(paths, found, strict=True):
+            write(path, measurement)
+        return Measured(documents=tuple(File(path=path, sha256=sha256(path)) for path in paths))
 
-    found = job.run.stage("measured", inputs, Measured, build)[0].measurements
+    documents = job.run.stage("measured", inputs, Measured, build)[0].documents
+    found = [read_measurement(document.path) for document in documents]
     # the same file may be called otherwise than when it was measured
-    return tuple(m.model_copy(update={"artifact": a}) for m, (a, _) in zip(found, artifacts, strict=True))
+    return tuple(m.model_copy(update={"artifact": a.without_folder()}) for m, a in zip(found, artifacts, strict=True))
 
 
 def _valid(
-    job: Job, artifacts: Sequence[tuple[Artifact, Path]], settings: Measuring, *, steady: bool
+    job: Job, artifacts: Sequence[Artifact], protocol: MeasuringProtocol, *, steady: bool
 ) -> tuple[Measurement, ...]:
     """What is measured undisturbed, at the first or the second try."""
     assert job.device is not None
     for last in (False, True):
         found = measure(
-            artifacts, device=job.device, target=job.target, settings=settings, progress=job.progress, steady=steady
+            artifacts, device=job.device, target=job.target, protocol=protocol, progress=job.progress, steady=steady
         )
         why = "; ".join(dict.fromkeys(reason for m in found for reason in (spoiled(m) if steady else m.invalid)))
         if not why:

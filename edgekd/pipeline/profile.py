@@ -1,15 +1,16 @@
 """`profile`: measure ONNX files side by side on a device of a target's kind."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from edgekd.devices.connect import connect_target, runtime_of
+from edgekd.devices.connect import connect_target
 from edgekd.errors import StorageError
 from edgekd.files import require_file, sha256
 from edgekd.measuring import session
 from edgekd.measuring.artifact import describe
 from edgekd.progress import Progress
-from edgekd.values import Artifact, Measurement, Measuring, Target
+from edgekd.values import Artifact, Measurement, MeasuringProtocol, Setting, Target
+from edgekd.variants import preferred, settle
 
 LOCAL = "local:"
 
@@ -21,7 +22,8 @@ def profile(
     *,
     target: Target,
     device_url: str | None = None,
-    settings: Measuring | None = None,
+    protocol: MeasuringProtocol | None = None,
+    settings: Mapping[str, Setting] | None = None,
     inputs: Path | None = None,
     traced: bool = True,
     steady: bool = True,
@@ -36,7 +38,8 @@ def profile(
         files: the models.
         target: what kind of device it is for.
         device_url: where; this machine if None.
-        settings: how; the target's defaults if None.
+        protocol: how; as usual if None.
+        settings: of the runtime, in place of those of the target's variant.
         inputs: an .npz file with a value for each input; random ones if None.
         traced: whether each node is timed as well.
         steady: whether launches that drifted are made again.
@@ -49,17 +52,17 @@ def profile(
         EdgekdError: a file can't be read, or not run by the target's runtime.
         MeasurementError: the runtime crashed or hung.
     """
-    artifacts = _described(files, target)
-    settings = settings or Measuring(threads=target.threads)
+    artifacts = _described(files, target, settings or {})
+    protocol = protocol or MeasuringProtocol()
     if inputs:
-        settings = settings.model_copy(update={"inputs": f"sha256:{_sha256(inputs)}"})
+        protocol = protocol.model_copy(update={"inputs": f"sha256:{_sha256(inputs)}"})
     device = connect_target(device_url or LOCAL, target)
-    progress.stage("measure", f"measuring {', '.join(dict.fromkeys(a.name for a, _ in artifacts))} on {device.url}")
+    progress.stage("measure", f"measuring {', '.join(dict.fromkeys(a.name for a in artifacts))} on {device.url}")
     return session.measure(
         artifacts,
         device=device,
         target=target,
-        settings=settings,
+        protocol=protocol,
         progress=progress,
         inputs=inputs,
         traced=traced,
@@ -68,22 +71,31 @@ def profile(
     )
 
 
-def unmeasured(files: Sequence[Path], *, target: Target, settings: Measuring) -> tuple[Measurement, ...]:
+def unmeasured(
+    files: Sequence[Path], *, target: Target, protocol: MeasuringProtocol, settings: Mapping[str, Setting] | None = None
+) -> tuple[Measurement, ...]:
     """As `profile`, but without samples, for a device that isn't there."""
-    artifacts = _described(files, target)
-    return tuple(session.unmeasured(artifact, target=target, settings=settings) for artifact, _ in artifacts)
+    artifacts = _described(files, target, settings or {})
+    return tuple(session.unmeasured(artifact, target=target, protocol=protocol) for artifact in artifacts)
 
 
-def _described(files: Sequence[Path], target: Target) -> list[tuple[Artifact, Path]]:
+def _described(files: Sequence[Path], target: Target, settings: Mapping[str, Setting]) -> list[Artifact]:
     """Each file's artifact, named by its stem, or by its path where two have the same."""
-    runtime = runtime_of(target)
     paths = list(dict.fromkeys(files))
     stems = [path.stem for path in paths]
     known = {
-        path: describe(path, name=path.stem if stems.count(path.stem) == 1 else str(path), runtime=runtime)
+        path: _artifact(path, path.stem if stems.count(path.stem) == 1 else str(path), target, settings)
         for path in paths
     }
-    return [(known[path], path) for path in files]
+    return [known[path] for path in files]
+
+
+def _artifact(path: Path, name: str, target: Target, settings: Mapping[str, Setting]) -> Artifact:
+    """A file as the target's variant of its precision, with these settings in place of the variant's."""
+    found = describe(path, name=name, runtime="")
+    variant = preferred(target, found.precision)
+    variant = settle(variant.model_copy(update={"settings": {**variant.settings, **settings}}))
+    return found.model_copy(update={"variant": variant})
 
 
 def _sha256(path: Path) -> str:

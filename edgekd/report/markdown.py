@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from edgekd.report import usage
 from edgekd.report.cells import code, interval, table
 from edgekd.report.training import training, trainings
-from edgekd.values import Data, Environment, Manifest, Target
+from edgekd.values import Data, Manifest, Measurement, Target
 from edgekd.values.result import Candidate, Plan, Result, Tried
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ _REPRODUCE = (
 )
 
 
-def markdown(result: Result, target: Target, budget: "Budget", environment: Environment | None) -> str:
+def markdown(result: Result, target: Target, budget: "Budget", reference: Measurement | None) -> str:
     """The whole report; every number in it is in the run's JSON documents too."""
     parts = [
         f"# {result.recipe.model} on {target.title}: {result.verdict.status}",
@@ -36,7 +36,7 @@ def markdown(result: Result, target: Target, budget: "Budget", environment: Envi
         "## Training",
         training(result),
         "## Where and how it was measured",
-        _environment(result, environment),
+        _environment(result, reference),
         "## Reproduce",
         "```\nedgekd compress --recipe recipe.toml\n```",
         _REPRODUCE,
@@ -160,13 +160,13 @@ def _candidate(candidate: Candidate, plan: Plan, precisions: Sequence[str]) -> l
     ]
 
 
-def _environment(result: Result, environment: Environment | None) -> str:
-    if result.device is None or environment is None:
+def _environment(result: Result, reference: Measurement | None) -> str:
+    if result.device is None or reference is None:
         return f"Nothing was measured: no device of target `{result.recipe.target}` was given."
-    measuring = result.recipe.measure
+    measuring, host, threads = result.recipe.measure, reference.host, reference.runtime.settings.get("threads")
     return (
-        f"`{result.device}`: {environment.cpu}, {environment.cores} cores, {environment.os} {environment.arch}; "
-        f"{environment.runtime} {environment.runtime_version}, {environment.provider}; {measuring.threads} thread(s), "
+        f"`{result.device}`: {host.cpu}, {host.cores} cores, {host.os} {host.arch}; "
+        f"{reference.runtime.name} {reference.runtime.version}, {reference.runtime.provider}; {threads} thread(s), "
         f"batch {measuring.batch}, {measuring.loop} loop. {measuring.launches} launches, each a fresh process a file; "
         f"{measuring.seconds:g} s timed a launch in turns of {measuring.block_seconds:g} s in random order, after "
         "warm-up. Ratios are medians over block pairs, with a bootstrap interval over launches and blocks. "

@@ -5,7 +5,7 @@ library, numpy and its own runtime, and nothing of edgekd at run time.
 """
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, TypedDict
 
 from edgekd.catalog import Kind
 
@@ -30,6 +30,17 @@ class Session(Protocol):
         """
 
 
+class Setting(TypedDict):
+    """One setting of a runtime: what a variant's `settings` may hold under its name."""
+
+    kind: Literal["count", "switch", "text", "options"]
+    """A whole number from 1, true or false, text, or a table of texts that the runtime hands on."""
+    default: Any
+    """None where the runtime decides."""
+    help: str
+    """What it sets, in a few words."""
+
+
 class Runtime(Protocol):
     """The members of a runtime module."""
 
@@ -37,20 +48,20 @@ class Runtime(Protocol):
     def formats(self) -> tuple[str, ...]:
         """Suffixes of the files it opens, without the dot."""
 
+    SETTINGS: Mapping[str, Setting]
+    """What `open` takes beside the path. `threads`, where a runtime has it, is how many CPU threads it keeps busy."""
+
     def describe(self) -> dict[str, str]:
         """The fields of `devices.agent.protocol.Runtime`."""
 
-    def open(
-        self,
-        path: str,
-        *,
-        threads: int = 1,
-        spinning: bool = True,
-        provider: str | None = None,
-        provider_options: Mapping[str, str] | None = None,
-        trace_in: str | None = None,
-    ) -> Session:
-        """Load the artifact, to be traced into a folder if asked. Raises ValueError in plain words if it can't."""
+    # to mypy `*_: Any, **settings: Any` are any parameters: each runtime names its own, and gives them their defaults
+    def open(self, path: str, *_: Any, **settings: Any) -> Session:
+        """Load the artifact with the given settings, each a keyword of its own; `trace_in: str | None = None` is
+        another one, a folder to trace into, for `Session.nodes`.
+
+        Raises:
+            ValueError: it can't; the text is plain words.
+        """
 
 
 RUNTIMES = Kind[Runtime]("runtimes", "runtime")

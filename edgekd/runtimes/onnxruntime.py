@@ -1,6 +1,7 @@
 """ONNX Runtime on the CPU.
 
-Loaded by path on devices (see `_base`): nothing of edgekd is imported here, and Python 3.8 is enough.
+Loaded by path on devices (see `_base`): nothing of edgekd is imported here, and Python 3.8 is enough. The library is
+imported where it is used, so that the host knows the settings of a runtime that only a device has.
 """
 
 from __future__ import annotations
@@ -9,12 +10,21 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import onnxruntime
-
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import onnxruntime
+
+    from edgekd.runtimes._base import Setting
+
 formats = ("onnx", "ort")
+
+SETTINGS: Mapping[str, Setting] = {
+    "threads": {"kind": "count", "default": 1, "help": "CPU threads of each operator"},
+    "spinning": {"kind": "switch", "default": True, "help": "whether waiting threads stay awake"},
+    "provider": {"kind": "text", "default": None, "help": "the execution provider; the CPU's by default"},
+    "provider_options": {"kind": "options", "default": {}, "help": "options of the execution provider"},
+}
 
 _PROVIDER = "CPUExecutionProvider"
 
@@ -25,6 +35,8 @@ _NUMPY_NAMES = {"float": "float32", "double": "float64"}  # the others are calle
 
 def describe() -> dict[str, str]:
     """Its version, and the provider that runs models if nothing else is asked for."""
+    import onnxruntime
+
     return {"version": onnxruntime.__version__, "provider": _PROVIDER}
 
 
@@ -80,6 +92,8 @@ def open(
     Raises:
         ValueError: it can't be loaded; the text is the runtime's own, without its prefixes.
     """
+    import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -133,6 +147,8 @@ def _own_times(events: Sequence[Mapping[str, Any]]) -> list[tuple[Mapping[str, A
 
 
 def _providers(first: str | None, options: Mapping[str, str]) -> list[Any]:
+    import onnxruntime
+
     known = onnxruntime.get_available_providers()
     if first is None or first == _PROVIDER:
         return [(_PROVIDER, dict(options))]

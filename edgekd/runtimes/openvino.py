@@ -1,27 +1,28 @@
 """OpenVINO on the CPU.
 
-Loaded by path on devices (see `_base`): nothing of edgekd is imported here, and Python 3.8 is enough.
+Loaded by path on devices (see `_base`): nothing of edgekd is imported here, and Python 3.8 is enough. The library is
+imported where it is used, so that the host knows the settings of a runtime that only a device has.
 """
 
 from __future__ import annotations
 
 import sys
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-# Importing openvino imports its model converter, which reports each import over the network. Nothing here needs it.
-_CONVERTER, _TELEMETRY = "openvino.tools.ovc", "openvino_telemetry"
-_hidden = [name for name in (_CONVERTER, _TELEMETRY) if name not in sys.modules]
-sys.modules.update(dict.fromkeys(_hidden))  # type: ignore[arg-type]  # None is Python's mark for "not importable"
-
-import openvino  # noqa: E402
-
-if _CONVERTER in _hidden:
-    del sys.modules[_CONVERTER]  # whoever wants it can still have it, but without telemetry
+    from edgekd.runtimes._base import Setting
 
 formats = ("onnx",)
+
+SETTINGS: Mapping[str, Setting] = {
+    "threads": {"kind": "count", "default": 1, "help": "CPU threads of an inference"},
+    "spinning": {"kind": "switch", "default": True, "help": "whether waiting threads stay awake"},
+    "provider": {"kind": "text", "default": None, "help": "one of OpenVINO's devices; the CPU by default"},
+    "provider_options": {"kind": "options", "default": {}, "help": "properties of that device"},
+}
 
 _DEVICE = "CPU"
 
@@ -36,9 +37,24 @@ _NOISE = ("Exception from ", "Check '", "FrontEnd API failed", "Summary:")  # ho
 _PRECISIONS = {"f32": "fp32", "f16": "fp16", "i8": "int8", "u8": "int8"}  # the others are called as in edgekd
 
 
+_CONVERTER, _TELEMETRY = "openvino.tools.ovc", "openvino_telemetry"
+
+
+@cache
+def _library() -> Any:
+    """OpenVINO without its model converter, which reports each import over the network: nothing here needs it."""
+    hidden = [name for name in (_CONVERTER, _TELEMETRY) if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None is Python's mark for "not importable"
+    import openvino
+
+    if _CONVERTER in hidden:
+        del sys.modules[_CONVERTER]  # whoever wants it can still have it, but without telemetry
+    return openvino
+
+
 def describe() -> dict[str, str]:
     """Its version, and the device that runs models if nothing else is asked for."""
-    return {"version": openvino.__version__.partition("-")[0], "provider": _DEVICE}
+    return {"version": _library().__version__.partition("-")[0], "provider": _DEVICE}
 
 
 class Session:
@@ -92,7 +108,7 @@ class Session:
                 "kernel": node.exec_type,
             }
             for node in self._request.profiling_info
-            if node.status == openvino.ProfilingInfo.Status.EXECUTED
+            if node.status == _library().ProfilingInfo.Status.EXECUTED
         ]
 
 
@@ -120,7 +136,7 @@ def open(
     """
     if threads > 1 and not spinning:
         raise ValueError("OpenVINO has no setting that lets waiting threads sleep")
-    core, device = openvino.Core(), provider or _DEVICE
+    core, device = _library().Core(), provider or _DEVICE
     if device.partition(".")[0] not in {name.partition(".")[0] for name in core.available_devices}:
         raise ValueError(f"it has no device {device!r} here; it has {', '.join(core.available_devices)}")
     on_cpu = device == _DEVICE

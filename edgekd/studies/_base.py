@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, Protocol
 
 from edgekd.catalog import Kind
-from edgekd.values import Measuring, PositiveInt, Value
+from edgekd.values import MeasuringProtocol, PositiveInt, Value
 from edgekd.values.value import Positive
 
 
@@ -40,7 +40,7 @@ class Scale(Value):
     """Of inherited weights."""
     learning_rate_from_scratch: Positive = 0.1
     """Of random weights, the teacher's among them."""
-    measure: Measuring = Measuring()
+    measure: MeasuringProtocol = MeasuringProtocol()
 
 
 Settings = dict[str, Any]
@@ -99,7 +99,7 @@ class Study(Protocol):
 STUDIES = Kind[Study]("studies", "study")
 
 
-QUICK = Measuring(launches=3, seconds=0.4, block_seconds=0.03, warmup_seconds=0.5)
+QUICK = MeasuringProtocol(launches=3, seconds=0.4, block_seconds=0.03, warmup_seconds=0.5)
 
 SMOKE = Scale(name="smoke", data="digits", train_images=1257, epochs=6, teacher_epochs=10, batch_size=64, measure=QUICK)
 """The embedded digits, seconds a cell: shows that the study runs, and little of how its arms differ."""
@@ -112,7 +112,7 @@ SMALL = Scale(
     train_images=5000,
     epochs=10,
     teacher_epochs=20,
-    measure=Measuring(launches=5, seconds=1.0, block_seconds=0.03, warmup_seconds=1.0),
+    measure=MeasuringProtocol(launches=5, seconds=1.0, block_seconds=0.03, warmup_seconds=1.0),
 )
 """A part of Fashion-MNIST, an hour on two cores."""
 

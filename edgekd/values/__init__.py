@@ -4,20 +4,22 @@ Percentiles, ratios and other statistics are computed on reading (`measuring.sta
 """
 
 from edgekd.values.data import Data, Jitter, Preprocessing
+from edgekd.values.deployment import Artifact, Setting, Variant
+from edgekd.values.file import File
 from edgekd.values.manifest import Feeding, Manifest, Port
 from edgekd.values.measurement import (
     Accuracy,
-    Artifact,
-    Environment,
+    Host,
     Launch,
     Measurement,
     Measurements,
-    Measuring,
+    MeasuringProtocol,
     Node,
+    RuntimeInfo,
     State,
     Trace,
 )
-from edgekd.values.network import Architecture, Cost, File, Structure
+from edgekd.values.network import Architecture, Cost, Structure
 from edgekd.values.recipe import Export, Keep, Losses, Pruning, Quantisation, Recipe, Recovery, Step, Training, Tutor
 from edgekd.values.target import Target, Targets
 from edgekd.values.value import Fraction, Interval, PositiveInt, Reference, Value, document
@@ -29,11 +31,11 @@ __all__ = [
     "Artifact",
     "Cost",
     "Data",
-    "Environment",
     "Export",
     "Feeding",
     "File",
     "Fraction",
+    "Host",
     "Interval",
     "Jitter",
     "Keep",
@@ -43,7 +45,7 @@ __all__ = [
     "Manifest",
     "Measurement",
     "Measurements",
-    "Measuring",
+    "MeasuringProtocol",
     "Node",
     "Port",
     "PositiveInt",
@@ -53,6 +55,8 @@ __all__ = [
     "Recipe",
     "Recovery",
     "Reference",
+    "RuntimeInfo",
+    "Setting",
     "State",
     "Status",
     "Step",
@@ -63,6 +67,7 @@ __all__ = [
     "Training",
     "Tutor",
     "Value",
+    "Variant",
     "Verdict",
     "document",
 ]

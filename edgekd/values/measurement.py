@@ -1,17 +1,22 @@
 """Raw samples of an artifact on a device, with all they depend on."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import FailFast, Field, model_validator
 
+from edgekd.values.deployment import Artifact, Setting
 from edgekd.values.value import Milliseconds, Name, NonNegative, NonNegativeInt, Positive, PositiveInt, Value
 
 # the first wrong sample is told: of a damaged file with millions, all of them would fill the memory
 _Samples = Annotated[tuple[Milliseconds, ...], FailFast()]
 
 
-class Measuring(Value):
-    """How latency is measured; every measurement declares it."""
+_SETTINGS = ("threads", "spinning", "provider", "provider_options")
+"""Of ONNX Runtime; they were part of the protocol before they belonged to each artifact's variant."""
+
+
+class MeasuringProtocol(Value):
+    """How latency is measured, whatever runs the artifact; every measurement declares it."""
 
     loop: Literal["closed", "paced"] = "closed"
     """Closed: an inference starts when the last has ended. Paced: as often as `cadence_hz` says."""
@@ -21,17 +26,11 @@ class Measuring(Value):
     """Where the inputs' values came from: "random", or "sha256:…" of the file that held them."""
     shapes: dict[str, tuple[PositiveInt, ...]] = {}
     """Of inputs whose axes the model leaves open."""
-    threads: PositiveInt = 1
-    spinning: bool = True
-    """Whether waiting threads stay awake."""
     affinity: tuple[NonNegativeInt, ...] | None = None
     """The CPUs that it may run on; None: all."""
     same_cpus: bool = True
     """Artifacts that take turns run on the same CPUs, on others in each launch: a shared machine's CPUs are slowed by
     different neighbours. Only where no affinity is given, and all CPUs are of one kind."""
-    provider: str | None = None
-    """What of the runtime runs it; None: what the runtime does by itself."""
-    provider_options: dict[str, str] = {}
     transfers: Literal["included"] = "included"
     """Inputs and outputs are in the host's memory: copying them to and from an accelerator counts."""
     launches: PositiveInt = 5
@@ -42,28 +41,21 @@ class Measuring(Value):
     warmup_seconds: Positive = 3.0
     """Warm-up ends when two windows' medians differ by less than 2 %, or after this long."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _without_settings(cls, stated: Any) -> Any:
+        if isinstance(stated, dict) and (moved := [key for key in _SETTINGS if key in stated]):
+            raise ValueError(
+                f"{' and '.join(moved)} {'is' if len(moved) == 1 else 'are'} no longer read here: write it into the "
+                "settings of the target's [reference] and [[variants]]"
+            )
+        return stated
+
     @model_validator(mode="after")
     def _paced_or_closed(self) -> Self:
         if (self.loop == "paced") != (self.cadence_hz is not None):
             raise ValueError("a paced loop has a cadence_hz, a closed one has none")
         return self
-
-
-class Artifact(Value):
-    """A deployable file."""
-
-    name: Name
-    file: Name
-    format: str = "onnx"
-    precision: str
-    runtime: str
-    sha256: str
-    disk_bytes: NonNegativeInt
-    transfer_bytes: NonNegativeInt
-    """After gzip."""
-    zstd_bytes: NonNegativeInt | None = None
-    """After zstd."""
-    lineage: dict[str, str] = {}
 
 
 class Accuracy(Value):
@@ -86,10 +78,11 @@ class Accuracy(Value):
         return self.correct / self.images
 
 
-class Environment(Value):
-    """What the samples depend on. Two measurements compare only where these are equal."""
+class Host(Value):
+    """The machine that ran an artifact."""
 
     machine: str
+    """A hash of what this one device has and no other."""
     arch: str
     os: str
     os_version: str = ""
@@ -100,13 +93,21 @@ class Environment(Value):
     memory_bytes: NonNegativeInt | None = None
     governor: str | None = None
     python: str
-    runtime: str
-    runtime_version: str
+
+
+class RuntimeInfo(Value):
+    """The runtime that ran an artifact."""
+
+    name: str
+    version: str
     provider: str
+    """What of the runtime ran it, such as "CPUExecutionProvider"."""
+    settings: dict[str, Setting | None] = {}
+    """All of its settings, those that were left at their defaults included."""
 
 
 class State(Value):
-    """What a device says of itself at one moment: None or nothing where it doesn't tell."""
+    """What a device reports of itself at one moment: None or nothing where it reports nothing."""
 
     clocks_mhz: tuple[NonNegative, ...] = ()
     clock_limit_mhz: NonNegative | None = None
@@ -162,19 +163,20 @@ class Trace(Value):
 class Measurement(Value):
     """Raw samples of one artifact on one device. Those with the same `session` were interleaved block by block."""
 
-    schema_version: Literal["edgekd.measurement/1"] = "edgekd.measurement/1"
+    schema_version: Literal["edgekd.measurement/2"] = "edgekd.measurement/2"
     session: str
     artifact: Artifact
     device: str
     target: str
     on_target: bool
     """Whether the device is one of the target's kind; a latency of another machine isn't the target's."""
-    protocol: Measuring
-    environment: Environment
+    protocol: MeasuringProtocol
+    host: Host
+    runtime: RuntimeInfo
     invalid: tuple[str, ...] = ()
     """Reasons why the samples say nothing: throttling, a changed clock …"""
-    retaken: tuple[str, ...] = ()
-    """Why launches were thrown away and made again."""
+    retried: tuple[str, ...] = ()
+    """Why launches were discarded and repeated."""
     launches: Annotated[tuple[Launch, ...], FailFast()]
     trace: Trace | None = None
     engine_bytes: NonNegativeInt | None = None
@@ -185,5 +187,5 @@ class Measurement(Value):
 class Measurements(Value):
     """What `edgekd profile --json` prints of several artifacts: those of one session."""
 
-    schema_version: Literal["edgekd.measurements/1"] = "edgekd.measurements/1"
+    schema_version: Literal["edgekd.measurements/2"] = "edgekd.measurements/2"
     measurements: tuple[Measurement, ...]

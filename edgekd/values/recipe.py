@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from edgekd.values.data import Source
-from edgekd.values.measurement import Measuring
+from edgekd.values.measurement import MeasuringProtocol
 from edgekd.values.training import Convolutions
 from edgekd.values.value import Fraction, NonNegative, NonNegativeInt, Positive, PositiveInt, Value
 
@@ -150,4 +150,4 @@ class Recipe(Value):
     recover: Recovery = Recovery()
     quantize: Quantisation = Quantisation()
     export: Export = Export()
-    measure: Measuring = Measuring(block_seconds=0.03)
+    measure: MeasuringProtocol = MeasuringProtocol(block_seconds=0.03)

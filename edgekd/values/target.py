@@ -1,14 +1,17 @@
 """A kind of device."""
 
-from typing import Literal
+from typing import Annotated, Any, Literal, Self
 
+from pydantic import Field, model_validator
+
+from edgekd.values.deployment import Variant
 from edgekd.values.value import Name, PositiveInt, Reference, Value
 
-
-class ReferenceVariant(Value):
-    """How the original network is deployed as what drops and ratios refer to."""
-
-    precision: str = "fp32"
+_REPLACED = ("runtimes", "precisions", "threads")
+_INSTEAD = (
+    'write a [reference] table and a [[variants]] table for each way to deploy, with runtime = "onnxruntime", '
+    'precision = "fp32" and, where it should differ from the runtime\'s defaults, settings = {threads = 2}'
+)
 
 
 class Target(Value):
@@ -22,21 +25,45 @@ class Target(Value):
     os: str = "linux"
     marker: str | None = None
     """A path that exists on such devices only; a machine without it isn't one."""
-    runtimes: tuple[str, ...]
-    precisions: tuple[str, ...]
-    reference: ReferenceVariant = ReferenceVariant()
+    reference: Variant
+    """The variant of the original network that drops and ratios refer to."""
+    variants: Annotated[tuple[Variant, ...], Field(min_length=1)]
+    """In which networks are deployed, the preferred ones first."""
     channel_block: PositiveInt = 8
     """Channels that the runtime's kernels process together; pruned widths are multiples of it."""
-    threads: PositiveInt = 1
     compute_capability: str | None = None
     max_opset: dict[str, int] = {}
     dla: int = 0
     default_budget: str = "half-latency"
     references: tuple[Reference, ...] = ()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_today(cls, stated: Any) -> Any:
+        if isinstance(stated, dict) and (old := [key for key in _REPLACED if key in stated]):
+            raise ValueError(f"{' and '.join(old)} {'is' if len(old) == 1 else 'are'} no longer read: {_INSTEAD}")
+        return stated
+
+    @model_validator(mode="after")
+    def _each_variant_once(self) -> Self:
+        names = [variant.name for variant in self.variants]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"the variant {twice} is listed twice")
+        return self
+
+    @property
+    def runtimes(self) -> tuple[str, ...]:
+        """Those of its variants, the preferred one first."""
+        return tuple(dict.fromkeys(variant.runtime for variant in self.variants))
+
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        """Those of its variants, the preferred one first."""
+        return tuple(dict.fromkeys(variant.precision for variant in self.variants))
+
 
 class Targets(Value):
     """What `edgekd targets --json` prints."""
 
-    schema_version: Literal["edgekd.targets/1"] = "edgekd.targets/1"
+    schema_version: Literal["edgekd.targets/2"] = "edgekd.targets/2"
     targets: tuple[Target, ...]

@@ -6,7 +6,8 @@ import torch
 from torch import nn
 
 from edgekd import files
-from edgekd.values.network import Architecture, Cost, File, Network, Origin
+from edgekd.values.file import File
+from edgekd.values.network import Architecture, Cost, Network, Origin
 from edgekd.zoo import cost
 from edgekd.zoo.build import build
 from edgekd.zoo.definition import Definition, load_pruned

@@ -135,7 +135,7 @@ def test_the_manifest_names_the_ports(tmp_path):
     found = manifest(artifact, tmp_path / "int8.onnx", feeding(RGB, "graph"))
     assert (found.input.name, found.input.dtype, found.input.layout) == ("input", "uint8", "NHWC")
     assert (found.input.shape, found.output.shape) == ((1, 12, 16, 3), (1, 5))
-    assert (found.sha256, found.classes, found.normalised_by) == (artifact.sha256, CLASSES, "graph")
+    assert (found.sha256, found.classes, found.normalised_by) == (artifact.files[0].sha256, CLASSES, "graph")
     assert Manifest.model_validate_json(found.model_dump_json()) == found
 
 

@@ -8,14 +8,15 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
-from edgekd.devices.connect import connect, connect_target, is_of_target, runtime_of
+from edgekd.devices.connect import connect, connect_target, is_of_target
 from edgekd.errors import DeviceError, EdgekdError, ExitCode, NoDeviceError
 from edgekd.measuring.artifact import describe
-from edgekd.values import Target
+from edgekd.values import Target, Variant
 
 
 def target(**changes):
-    here = {"arch": platform.machine(), "os": "linux", "runtimes": ("tensorrt", "onnxruntime"), "precisions": ("fp32",)}
+    variants = tuple(Variant(runtime=runtime, precision="fp32") for runtime in ("tensorrt", "onnxruntime"))
+    here = {"arch": platform.machine(), "os": "linux", "reference": variants[0], "variants": variants}
     return Target(name="t", title="Some Board", **here | changes)
 
 
@@ -84,11 +85,6 @@ def test_a_device_is_of_a_target_by_architecture_system_and_marker(changes, expe
     assert e.value.exit_code == ExitCode.INCONCLUSIVE
 
 
-def test_the_runtime_is_the_first_that_edgekd_has():
-    assert runtime_of(target()) == "onnxruntime"
-    assert runtime_of(target(runtimes=("tensorrt",))) == "tensorrt"
-
-
 def matrix(folder, value):
     """A model that multiplies ones by a matrix of one value, which is beside it in a file of its own."""
     folder.mkdir(parents=True)
@@ -112,7 +108,7 @@ def test_a_linked_models_data_is_that_beside_the_link(tmp_path):
     second.symlink_to(first)
     assert given_by(first) == 256
     assert given_by(second) == 512
-    assert describe(first, name="n", runtime="r").sha256 != describe(second, name="n", runtime="r").sha256
+    assert describe(first, name="n", runtime="r").id != describe(second, name="n", runtime="r").id
 
 
 def test_a_model_whose_files_are_all_links_elsewhere_is_read(tmp_path):

@@ -4,7 +4,7 @@ from edgekd.errors import EdgekdError, ExitCode, MeasurementError
 from edgekd.gate.budget import Budget, Conditions
 from edgekd.gate.conditions import require_conditions
 from edgekd.gate.judge import judge
-from edgekd.values import Measuring
+from edgekd.values import MeasuringProtocol
 
 # what the `measurement` fixture makes
 MET = {
@@ -25,7 +25,7 @@ def budget(**limits):
 
 
 def paced(cadence_hz):
-    return Measuring(loop="paced", cadence_hz=cadence_hz)
+    return MeasuringProtocol(loop="paced", cadence_hz=cadence_hz)
 
 
 def test_a_measurement_that_meets_every_condition_is_judged(measurement):
@@ -56,7 +56,7 @@ def test_all_differences_are_listed(measurement):
 @pytest.mark.parametrize(
     ("wanted", "found", "says", "remedy"),
     [
-        (30, Measuring(), "in a closed loop, not paced at 30 Hz", "Measure with --cadence-hz 30"),
+        (30, MeasuringProtocol(), "in a closed loop, not paced at 30 Hz", "Measure with --cadence-hz 30"),
         (30, paced(15.0), "paced at 15 Hz, not paced at 30 Hz", "Measure with --cadence-hz 30"),
         (None, paced(29.97), "paced at 29.97 Hz, not in a closed loop", "Measure without --cadence-hz"),
     ],

@@ -9,7 +9,7 @@ from edgekd.errors import EdgekdError, ExitCode, MeasurementError
 from edgekd.gate.budget import Budget
 from edgekd.gate.judge import judge
 from edgekd.gate.start import start_budget
-from edgekd.values import Accuracy, Launch, Measuring, Node, Trace
+from edgekd.values import Accuracy, Launch, MeasuringProtocol, Node, Trace
 from edgekd.visible import visible_name
 
 times = st.floats(0, 1e9)
@@ -48,14 +48,14 @@ def measured(draw, base):
     accuracy = Accuracy(correct=correct, images=draw(st.integers(max(1, correct), 1000)), dataset="d", split="test")
     node = st.builds(Node, name=names, op=names, provider=st.sampled_from(["A", "CPUExecutionProvider"]), ms=times)
     trace = st.builds(Trace, inferences=st.just(1), nodes=st.lists(node, max_size=3).map(tuple))
-    paced = st.builds(Measuring, loop=st.just("paced"), cadence_hz=st.floats(1e-3, 1e6))
+    paced = st.builds(MeasuringProtocol, loop=st.just("paced"), cadence_hz=st.floats(1e-3, 1e6))
     changed = {
         "launches": draw(launches()),
         "accuracy": draw(st.sampled_from([None, accuracy])),
         "engine_bytes": draw(st.none() | st.integers(0, 2**40)),
-        "protocol": draw(st.sampled_from([Measuring(), Measuring(threads=4, batch=8)]) | paced),
+        "protocol": draw(st.sampled_from([MeasuringProtocol(), MeasuringProtocol(batch=8)]) | paced),
         "target": draw(names),
-        "environment": base.environment.model_copy(update={"cpu": draw(names)}),
+        "host": base.host.model_copy(update={"cpu": draw(names)}),
         "artifact": base.artifact.model_copy(update={"name": draw(names), "disk_bytes": draw(st.integers(1, 2**40))}),
         "trace": draw(st.none() | trace),
     }
@@ -68,7 +68,7 @@ def test_what_a_budget_was_made_from_passes_it(measurement, data, name, headroom
     m = data.draw(measured(measurement()))
     found = budget(start_budget(m, name=name, headroom=headroom))
     assert found.name == visible_name(name)
-    assert (found.conditions.target, found.conditions.cpu) == (m.target, m.environment.cpu)
+    assert (found.conditions.target, found.conditions.cpu) == (m.target, m.host.cpu)
     verdict = judge(found, m)
     assert verdict.status == "pass"
     assert {"size.disk_bytes", "size.transfer_bytes"} <= {limit.name for limit in verdict.limits}
@@ -80,7 +80,8 @@ def test_limits_are_what_was_measured_times_the_headroom(measurement):
     m = measurement(
         accuracy=Accuracy(correct=950, images=1000, dataset="digits", split="test"),
         engine_bytes=2_000_000,
-        protocol=Measuring(loop="paced", cadence_hz=30.0, threads=2),
+        protocol=MeasuringProtocol(loop="paced", cadence_hz=30.0),
+        runtime=measurement().runtime.model_copy(update={"settings": {"threads": 2}}),
         trace=Trace(inferences=1, nodes=(Node(name="n", op="Cast", provider="Other", ms=1.0),)),
     ).model_copy(update={"launches": (*[one] * 4, one.model_copy(update={"load_ms": 24.0}))})
     found = budget(start_budget(m, name="mine", headroom=1.25))
@@ -141,7 +142,7 @@ def test_names_are_escaped(measurement, hostile):
         update={
             "target": hostile,
             "artifact": base.artifact.model_copy(update={"name": hostile}),
-            "environment": base.environment.model_copy(update={"provider": hostile}),
+            "runtime": base.runtime.model_copy(update={"provider": hostile}),
             "trace": Trace(inferences=1, nodes=()),
         }
     )

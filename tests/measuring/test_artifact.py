@@ -18,7 +18,7 @@ def test_a_file_has_its_hash_and_sizes(model):
     path = model(channels=64)
     found = described(path, precision="fp32", lineage={"model": "resnet8"})
     content = path.read_bytes()
-    assert found.sha256 == hashlib.sha256(content).hexdigest()
+    assert found.files[0].sha256 == hashlib.sha256(content).hexdigest()
     assert found.disk_bytes == len(content)
     # gzip writes the time and name of the file too: a few bytes
     assert found.transfer_bytes == pytest.approx(len(gzip.compress(content, 6)), abs=30)
@@ -31,7 +31,8 @@ def test_external_data_counts(model):
     found = described(path)
     assert found.disk_bytes == path.stat().st_size + data.stat().st_size > data.stat().st_size > 0
     data.write_bytes(data.read_bytes()[:-1] + b"x")
-    assert described(path).sha256 != found.sha256
+    assert [file.path for file in found.files] == [path, data]
+    assert described(path).id != found.id
 
 
 def test_missing_external_data_is_told(model):

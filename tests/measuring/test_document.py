@@ -1,9 +1,14 @@
 import json
+from pathlib import Path
 
 import pytest
 
 from edgekd.errors import EdgekdError, StorageError
+from edgekd.gate.budget import Budget
+from edgekd.gate.judge import judge
 from edgekd.measuring.document import read_measurement, write
+from edgekd.measuring.statistics import ratio
+from edgekd.values import RuntimeInfo, Variant
 
 
 @pytest.fixture
@@ -49,8 +54,8 @@ def at(path, value):
         (at(["launches", 0, "blocks_ms", 0, 0], "1.0"), "launches.0.blocks_ms.0.0"),
         (at(["launches", 0, "blocks_ms", 0], []), "launches.0.blocks_ms.0"),
         (at(["launches", 0, "lod_ms"], 1.0), "unknown key 'launches.0.lod_ms'"),
-        (at(["environment", "cores"], True), "environment.cores"),
-        (at(["artifact", "sha256"], 12), "artifact.sha256"),
+        (at(["host", "cores"], True), "host.cores"),
+        (at(["artifact", "files", 0, "sha256"], 12), "artifact.files.0.sha256"),
         (at(["launches"], "x" * 10_000), "launches"),
         (at(["artifact", "disk_bytes"], -1), "artifact.disk_bytes"),
         (at(["artifact", "transfer_bytes"], 10**400), "artifact.transfer_bytes"),
@@ -107,3 +112,51 @@ def test_a_missing_file_and_a_folder_are_told(tmp_path):
     for path in (tmp_path / "missing.json", tmp_path):
         with pytest.raises(StorageError, match=path.name):
             read_measurement(path)
+
+
+VERSION_1 = Path(__file__).parent / "version1"
+"""What `edgekd profile` wrote of two models, on two threads without spinning, before there was a version 2."""
+
+
+def test_a_document_of_version_1_is_converted():
+    old = json.loads((VERSION_1 / "net.json").read_text())
+    found = read_measurement(VERSION_1 / "net.json")
+    options = {"arena_extend_strategy": "kSameAsRequested"}
+    stated = {"threads": 2, "spinning": False, "provider": "CPUExecutionProvider", "provider_options": options}
+    assert found.schema_version == "edgekd.measurement/2"
+    assert found.artifact.variant == Variant(runtime="onnxruntime", precision="fp32", settings=stated)
+    assert found.runtime == RuntimeInfo(
+        name="onnxruntime", version="1.32.0", provider="CPUExecutionProvider", settings=stated
+    )
+    assert [file.model_dump() for file in found.artifact.files] == [
+        {"path": "net.onnx", "sha256": old["artifact"]["sha256"]}
+    ]
+    assert found.host.model_dump(mode="json") == {
+        key: value for key, value in old["environment"].items() if key not in ("runtime", "runtime_version", "provider")
+    }
+    assert found.protocol.batch == 2
+    assert [launch.model_dump(mode="json") for launch in found.launches] == old["launches"]
+    assert found.trace is not None
+    assert len(found.trace.nodes) == len(old["trace"]["nodes"])
+
+
+def test_documents_of_version_1_compare_and_are_judged_as_ever():
+    small, net = (read_measurement(VERSION_1 / f"{name}.json") for name in ("small", "net"))
+    assert 0.2 < ratio(small, net).estimate < 0.7
+    budget = Budget.model_validate({"name": "b", "conditions": {"threads": 2}, "latency": {"limit_ms": 1000}})
+    assert judge(budget, small, net).status == "pass"
+
+
+def test_a_damaged_document_of_version_1_is_told(tmp_path):
+    document = json.loads((VERSION_1 / "net.json").read_text())
+    document["environment"]["cores"] = True
+    (tmp_path / "m.json").write_text(json.dumps(document))
+    with pytest.raises(EdgekdError, match=r"environment\.cores"):
+        read_measurement(tmp_path / "m.json")
+
+
+def test_version_1_knows_no_key_of_version_2(tmp_path):
+    document = json.loads((VERSION_1 / "net.json").read_text()) | {"retried": []}
+    (tmp_path / "m.json").write_text(json.dumps(document))
+    with pytest.raises(EdgekdError, match="unknown key 'retried'"):
+        read_measurement(tmp_path / "m.json")

@@ -14,11 +14,11 @@ from edgekd.errors import MeasurementError
 from edgekd.measuring.explain import explain
 from edgekd.pipeline.profile import profile
 from edgekd.progress import Silent
-from edgekd.values import Measuring, Node, Trace
+from edgekd.values import MeasuringProtocol, Node, Trace, Variant
 
 pytestmark = pytest.mark.alone
 
-QUICK = Measuring(launches=1, seconds=0.03, block_seconds=0.01, warmup_seconds=0.02)
+QUICK = MeasuringProtocol(launches=1, seconds=0.03, block_seconds=0.01, warmup_seconds=0.02)
 VNNI = ("avx2", "avx512_vnni")
 
 
@@ -35,8 +35,11 @@ def traced(measurement):
         plain = measurement()
         return plain.model_copy(
             update={
-                "artifact": plain.artifact.model_copy(update={"precision": precision, "name": name}),
-                "environment": plain.environment.model_copy(update={"cpu_features": features, "provider": cpu}),
+                "artifact": plain.artifact.model_copy(
+                    update={"variant": Variant(runtime="onnxruntime", precision=precision), "name": name}
+                ),
+                "host": plain.host.model_copy(update={"cpu_features": features}),
+                "runtime": plain.runtime.model_copy(update={"provider": cpu}),
                 "trace": Trace(inferences=9, nodes=tuple(nodes)),
             }
         )
@@ -115,7 +118,7 @@ class Noise(CalibrationDataReader):
 
 
 def profiled(*files):
-    return profile(files, target=catalog.target("x86-cpu"), settings=QUICK, progress=Silent())
+    return profile(files, target=catalog.target("x86-cpu"), protocol=QUICK, progress=Silent())
 
 
 def test_a_really_quantised_model_is_read_right(model, tmp_path):

@@ -11,14 +11,14 @@ from edgekd.devices.connect import connect
 from edgekd.errors import DeviceError, EdgekdError, MeasurementError, UnsupportedModelError
 from edgekd.measuring.artifact import describe
 from edgekd.measuring.disturbance import spoiled
-from edgekd.measuring.session import Enough, _affordable, environment, measure
+from edgekd.measuring.session import Enough, _affordable, facts, measure
 from edgekd.measuring.statistics import paired_ratios, ratio
 from edgekd.progress import Silent
-from edgekd.values import Measuring
+from edgekd.values import MeasuringProtocol
 
 pytestmark = pytest.mark.alone
 
-QUICK = Measuring(launches=2, seconds=0.06, block_seconds=0.01, warmup_seconds=0.05)
+QUICK = MeasuringProtocol(launches=2, seconds=0.06, block_seconds=0.01, warmup_seconds=0.05)
 
 
 class Watched:
@@ -62,13 +62,13 @@ class Meddling(Silent):
             self.meddle()
 
 
-def measured(*paths, device=None, settings=QUICK, target="x86-cpu", progress=None, **more):
-    artifacts = [(describe(path, name=path.stem, runtime="onnxruntime"), path) for path in paths]
+def measured(*paths, device=None, protocol=QUICK, settings=None, target="x86-cpu", progress=None, **more):
+    artifacts = [describe(path, name=path.stem, runtime="onnxruntime", settings=settings) for path in paths]
     return measure(
         artifacts,
         device=device or Watched(),
         target=catalog.target(target),
-        settings=settings,
+        protocol=protocol,
         progress=progress or Silent(),
         **more,
     )
@@ -84,7 +84,7 @@ def test_artifacts_are_measured_side_by_side_in_fresh_processes(model):
         assert found.on_target
         assert found.invalid == ()
         assert found.protocol == QUICK.model_copy(update={"same_cpus": True})
-        assert found.environment == environment(device.device, "onnxruntime")
+        assert found.host == facts(device.device, "onnxruntime")[0]
         assert len(found.launches) == 2
         for one in found.launches:
             assert len(one.blocks_ms) >= 3
@@ -112,7 +112,7 @@ def test_turns_are_shuffled_every_round(model):
             return agent
 
     measured(
-        model("a"), model("b"), device=Listening(), settings=QUICK.model_copy(update={"launches": 1, "seconds": 0.2})
+        model("a"), model("b"), device=Listening(), protocol=QUICK.model_copy(update={"launches": 1, "seconds": 0.2})
     )
     rounds = [tuple(turns[i : i + 2]) for i in range(0, len(turns), 2)]
     assert len(rounds) >= 5
@@ -146,7 +146,7 @@ class Listening(Watched):
 
 def test_those_side_by_side_share_their_cpus_and_change_them_with_each_launch(model):
     device, cpus = Listening(), sorted(os.sched_getaffinity(0))
-    found = measured(model("a"), model("b"), device=device, settings=QUICK.model_copy(update={"launches": 3}))
+    found = measured(model("a"), model("b"), device=device, protocol=QUICK.model_copy(update={"launches": 3}))
     wanted = [(cpus[launch % len(cpus)],) for launch in range(3)]
     assert device.affinities == [cpu for cpu in wanted for _ in range(2)]
     assert all(m.protocol.same_cpus and m.protocol.affinity is None for m in found)
@@ -159,27 +159,27 @@ def test_those_side_by_side_share_their_cpus_and_change_them_with_each_launch(mo
 def test_cpus_are_left_to_the_system_where_sharing_makes_no_sense(model, files, changes, alike):
     device = Listening(alike)
     paths = [model(name) for name in ("a", "b")[:files]]
-    found = measured(*paths, device=device, settings=QUICK.model_copy(update=changes))
+    found = measured(*paths, device=device, protocol=QUICK.model_copy(update=changes))
     assert set(device.affinities) == {None}
     assert not any(m.protocol.same_cpus for m in found)
 
 
 def test_more_threads_than_cpus_are_refused(model):
     with pytest.raises(EdgekdError, match="999 threads are asked for, and the device has") as e:
-        measured(model(), settings=QUICK.model_copy(update={"threads": 999}))
+        measured(model(), settings={"threads": 999})
     assert "--threads" in e.value.hint
 
 
 def test_given_cpus_are_kept(model):
     device, cpu = Listening(), min(os.sched_getaffinity(0))
-    (found, _) = measured(model("a"), model("b"), device=device, settings=QUICK.model_copy(update={"affinity": (cpu,)}))
+    (found, _) = measured(model("a"), model("b"), device=device, protocol=QUICK.model_copy(update={"affinity": (cpu,)}))
     assert set(device.affinities) == {(cpu,)}
     assert found.protocol.affinity == (cpu,)
 
 
 def test_sessions_are_told_apart(model):
     quick = QUICK.model_copy(update={"launches": 1})
-    (one,), (two,) = (measured(model(), settings=quick) for _ in range(2))
+    (one,), (two,) = (measured(model(), protocol=quick) for _ in range(2))
     assert one.session != two.session
 
 
@@ -193,17 +193,17 @@ def test_a_slow_model_beside_a_fast_one_gets_equally_long_turns(model):
 
 def test_even_one_launch_has_enough_blocks_to_compare(model):
     settings = QUICK.model_copy(update={"launches": 1, "seconds": 0.01})
-    a, b = measured(model("a"), model("b"), settings=settings)
+    a, b = measured(model("a"), model("b"), protocol=settings)
     assert len(paired_ratios(a, b)[0]) == 5
 
 
 def test_a_fixed_batch_is_declared(model):
-    (found,) = measured(model(batch=4), settings=QUICK.model_copy(update={"launches": 1}))
+    (found,) = measured(model(batch=4), protocol=QUICK.model_copy(update={"launches": 1}))
     assert found.protocol.batch == 4
 
 
 def test_another_kind_of_device_is_not_the_target(model):
-    (found,) = measured(model(), target="jetson-orin-nano", settings=QUICK.model_copy(update={"launches": 1}))
+    (found,) = measured(model(), target="jetson-orin-nano", protocol=QUICK.model_copy(update={"launches": 1}))
     assert not found.on_target
 
 
@@ -279,15 +279,15 @@ def test_a_disturbed_launch_is_made_again(model):
     assert len(device.agents) == 3
     assert found.invalid == ()
     assert len(found.launches) == 2
-    assert "throttled 1000000 times" in found.retaken[0]
-    assert notes == [f"launch 2 is made again: {found.retaken[0]}"]
+    assert "throttled 1000000 times" in found.retried[0]
+    assert notes == [f"launch 2 is made again: {found.retried[0]}"]
 
 
 def test_what_stays_disturbed_is_invalid(model):
     device = Throttling(set(range(10)))
     (found,) = measured(model(), device=device)
     assert len(device.agents) == 4  # two launches, each made again once
-    assert len(found.launches) == len(found.retaken) == 2
+    assert len(found.launches) == len(found.retried) == 2
     assert found.invalid == ("the device throttled 1000000 times while it was measured",)
 
 
@@ -310,7 +310,7 @@ def test_a_drift_makes_a_launch_again_only_where_milliseconds_matter(model, stea
 
     device = Drifting()
     settings = QUICK.model_copy(update={"seconds": 0.1})
-    (found,) = measured(model(), device=device, settings=settings, steady=steady)
+    (found,) = measured(model(), device=device, protocol=settings, steady=steady)
     assert len(device.agents) == processes
     assert found.invalid == ()
     assert "towards the end" in spoiled(found)[0]
@@ -334,11 +334,11 @@ def test_it_stops_at_the_time_limit(model):
 
 
 @pytest.mark.parametrize(
-    ("retaken", "left_s", "launches"), [(0, 30, 5), (0, 6, 3), (5, 20, 5), (5, 2.5, 2), (0, 0, 0), (0, -1, 0)]
+    ("retried", "left_s", "launches"), [(0, 30, 5), (0, 6, 3), (5, 20, 5), (5, 2.5, 2), (0, 0, 0), (0, -1, 0)]
 )
-def test_launches_made_again_use_up_the_time_too(retaken, left_s, launches):
+def test_launches_made_again_use_up_the_time_too(retried, left_s, launches):
     # each took 2 s without any made again, 1 s with as many
-    assert _affordable(5, retaken, left_s=left_s, limit_s=left_s + 10) == launches
+    assert _affordable(5, retried, left_s=left_s, limit_s=left_s + 10) == launches
 
 
 def test_nodes_are_timed_in_a_process_of_their_own(model):
@@ -402,4 +402,4 @@ def test_an_unreachable_device_is_told(model):
     with pytest.raises(DeviceError):
         measured(model(), device=connect("local:/no/such/python"))
     with pytest.raises(DeviceError):
-        environment(connect("local:/no/such/python"), "onnxruntime")
+        facts(connect("local:/no/such/python"), "onnxruntime")

@@ -8,7 +8,7 @@ import pytest
 
 from edgekd.errors import MeasurementError
 from edgekd.measuring.statistics import lower_bound, paired_ratios, percentile, ratio, samples_needed, upper_bound
-from edgekd.values import Measuring
+from edgekd.values import MeasuringProtocol, RuntimeInfo, Variant
 
 
 def exactly(n, p):
@@ -110,11 +110,12 @@ def test_pairs_are_the_blocks_of_one_round(measurement):
 
 def test_what_was_measured_otherwise_does_not_compare(measurement):
     base = measurement()
-    elsewhere = base.environment.model_copy(update={"cpu": "other", "runtime_version": "1.30"})
+    elsewhere = base.host.model_copy(update={"cpu": "other", "governor": "powersave"})
     for unlike, says in (
         (measurement(session="two"), "different sessions"),
-        (measurement(environment=elsewhere), "cpu is 'other' and 'some'; environment: runtime_version is '1.30'"),
-        (measurement(protocol=Measuring(threads=2)), "protocol: threads is 2 and 1"),
+        (measurement(host=elsewhere), "cpu is 'other' and 'some'; host: governor is 'powersave'"),
+        (measurement(device="ssh://board"), "the device is ssh://board and local:"),
+        (measurement(protocol=MeasuringProtocol(batch=2)), "protocol: batch is 2 and 1"),
         (measurement([[[1.0]] * 3] * 5), "aren't in pairs"),
     ):
         with pytest.raises(MeasurementError, match=says):
@@ -127,3 +128,12 @@ def test_too_few_pairs_and_blocks_of_no_time_are_refused(measurement):
         ratio(few, few)
     with pytest.raises(MeasurementError, match="0 ms"):
         ratio(measurement(), measurement([[[0.0] * 20] * 4] * 5))
+
+
+def test_what_is_compared_may_differ(measurement):
+    """Runtime, precision and settings: an OpenVINO file on two threads beside ONNX Runtime's on one."""
+    base, other = measurement(), measurement([[[0.5] * 20] * 4] * 5)
+    variant = Variant(runtime="openvino", precision="bf16", settings={"threads": 2})
+    run_by = RuntimeInfo(name="openvino", version="2026.1", provider="CPU", settings={"threads": 2})
+    changes = {"artifact": other.artifact.model_copy(update={"variant": variant}), "runtime": run_by}
+    assert ratio(other.model_copy(update=changes), base).estimate == 0.5

@@ -16,12 +16,19 @@ from edgekd.pipeline.job import Job
 from edgekd.pipeline.students import Students
 from edgekd.progress import Silent
 from edgekd.store import Store
-from edgekd.values import Recipe
+from edgekd.values import Recipe, Variant
 from edgekd.values.result import Dropped, Ladder
-from edgekd.values.target import ReferenceVariant
 from edgekd.zoo import networks
 
 TARGET = catalog.target("x86-cpu")
+
+
+def variant(precision, runtime="onnxruntime"):
+    return Variant(runtime=runtime, precision=precision)
+
+
+def variants(*precisions):
+    return tuple(map(variant, precisions))
 
 
 @pytest.fixture(scope="module")
@@ -64,22 +71,23 @@ def failing(monkeypatch):
 @pytest.mark.parametrize("precisions", [("fp32", "int8"), ("int8", "fp32")])
 def test_fp32_is_the_reference_wherever_it_stands(net, failing, precisions):
     failing("none")
-    found = baseline(*net(precisions=precisions))
+    found = baseline(*net(variants=variants(*precisions)))
     assert found.reference.artifact.name == "baseline-fp32"
     assert found.precisions == {"fp32", "int8"}
-    assert found.placed(found.reference)[1].is_file()
+    assert found.placed(found.reference).path.is_file()
 
 
 def test_the_target_may_name_another_one(net, failing):
     failing("none")
-    assert baseline(*net(reference=ReferenceVariant(precision="int8"))).reference.artifact.precision == "int8"
+    assert baseline(*net(reference=variant("int8"))).reference.artifact.precision == "int8"
 
 
 def test_a_reference_that_fails_its_check_ends_the_run_though_int8_passes(net, failing):
     failing("fp32")
     says = r"baseline-fp32, which all drops and ratios refer to, didn't pass its check: it differs"
     with pytest.raises(UnsupportedModelError, match=says) as e:
-        baseline(*net(runtimes=("onnxruntime", "another")))  # what was found above isn't found for it
+        # what was found above isn't found for it
+        baseline(*net(variants=(*variants("fp32", "int8"), variant("fp32", "another"))))
     assert e.value.exit_code == 2
     assert "[reference]" in e.value.hint
 
@@ -87,9 +95,9 @@ def test_a_reference_that_fails_its_check_ends_the_run_though_int8_passes(net, f
 @pytest.mark.parametrize(
     ("target", "says"),
     [
-        ({"precisions": ("int8",)}, "its reference is fp32, and it is written in int8"),
-        ({"reference": ReferenceVariant(precision="fp16")}, "its reference is fp16, and it is written in fp32, int8"),
-        ({"runtimes": ("tensorrt",)}, "written in none"),
+        ({"variants": variants("int8")}, "its reference is fp32, and it is written in int8"),
+        ({"reference": variant("fp16")}, "its reference is fp16, and it is written in fp32, int8"),
+        ({"variants": (variant("fp32", "tensorrt"),)}, "written in none"),
     ],
 )
 def test_a_reference_that_is_not_written_is_told_before_anything_is_trained(net, target, says):

@@ -6,11 +6,11 @@ from edgekd.gate.budget import Budget
 from edgekd.measuring.document import write
 from edgekd.pipeline.check import OnDevice, check, defaults
 from edgekd.progress import Silent
-from edgekd.values import Measuring
+from edgekd.values import MeasuringProtocol
 
 pytestmark = pytest.mark.alone
 
-QUICK = Measuring(launches=2, seconds=0.05, block_seconds=0.01, warmup_seconds=0.02)
+QUICK = MeasuringProtocol(launches=2, seconds=0.05, block_seconds=0.01, warmup_seconds=0.02)
 
 
 def budget(**limits):
@@ -22,7 +22,7 @@ def checked(subject, limits, **settings):
 
 
 def here(**changes):
-    return OnDevice(**{"target": catalog.target("x86-cpu"), "settings": QUICK} | changes)
+    return OnDevice(**{"target": catalog.target("x86-cpu"), "protocol": QUICK} | changes)
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ P99 = budget(latency={"percentile": 99, "limit_ms": 1000})
 
 
 def test_it_measures_on_until_the_verdict_is_decided(model):
-    found = check(model("net", layers=6, channels=32, size=32), P99, on_device=here(settings=SHORT), progress=Silent())
+    found = check(model("net", layers=6, channels=32, size=32), P99, on_device=here(protocol=SHORT), progress=Silent())
     assert found.verdict.status == "pass"
     assert found.verdict.looks > 1
     assert len(found.measurement.launches) >= 2 ** (found.verdict.looks - 1)
@@ -104,7 +104,7 @@ def test_it_measures_on_until_the_verdict_is_decided(model):
 
 def test_at_the_time_limit_it_is_inconclusive(model):
     large = model("net", layers=6, channels=32, size=32)
-    verdict = checked(large, P99, on_device=here(settings=SHORT, time_limit_s=0.01))
+    verdict = checked(large, P99, on_device=here(protocol=SHORT, time_limit_s=0.01))
     assert verdict.status == "inconclusive"
     assert verdict.looks == 1
 
@@ -114,7 +114,7 @@ def test_milliseconds_beside_a_baseline_are_refused_unless_the_device_is_given(m
     with pytest.raises(EdgekdError, match="milliseconds are for one given device") as e:
         checked(model(), budget(**limits), baseline=model(), on_device=here())
     assert "max_ratio" in e.value.hint
-    given = here(url="local:", settings=QUICK.model_copy(update={"launches": 5}))
+    given = here(url="local:", protocol=QUICK.model_copy(update={"launches": 5}))
     assert checked(model(), budget(**limits), baseline=model(), on_device=given).limits[0].status != "not measured"
     monkeypatch.setenv("RUNNER_ENVIRONMENT", "github-hosted")
     with pytest.raises(EdgekdError, match="GitHub-hosted"):
@@ -122,11 +122,10 @@ def test_milliseconds_beside_a_baseline_are_refused_unless_the_device_is_given(m
 
 
 def test_a_paced_budget_is_measured_paced_and_a_comparison_in_short_launches():
-    target = catalog.target("x86-cpu")
-    paced = defaults(target, budget(latency={"limit_ms": 5, "cadence_hz": 30}), compared=False)
+    paced = defaults(budget(latency={"limit_ms": 5, "cadence_hz": 30}), compared=False)
     assert (paced.loop, paced.cadence_hz, paced.seconds) == ("paced", 30, 2)
-    assert defaults(target, budget(latency={"max_ratio": 1.05}), compared=True).seconds == 0.3
-    assert defaults(target, budget(latency={"max_ratio": 1.05}, load={"limit_ms": 5}), compared=True).seconds == 2
+    assert defaults(budget(latency={"max_ratio": 1.05}), compared=True).seconds == 0.3
+    assert defaults(budget(latency={"max_ratio": 1.05}, load={"limit_ms": 5}), compared=True).seconds == 2
 
 
 def test_nodes_are_counted_where_the_budget_asks(model):

@@ -13,7 +13,7 @@ from edgekd.measuring import session
 from edgekd.pipeline import profile as profiling
 from edgekd.pipeline.check import OnDevice, check
 from edgekd.progress import Silent
-from edgekd.values import Measuring
+from edgekd.values import MeasuringProtocol
 
 
 class Shared:
@@ -53,14 +53,14 @@ def verdicts(model, monkeypatch, simulated):
     def count(ratio, max_ratio, checks=60, **how):
         base, other = model("base"), model("other")
         budget = Budget.model_validate({"name": "b", "latency": {"max_ratio": max_ratio}})
-        settings = Measuring(launches=5, seconds=0.5, block_seconds=0.1)
+        protocol = MeasuringProtocol(launches=5, seconds=0.5, block_seconds=0.1)
         found = []
         for seed in range(checks):
             machine = Shared(seed, **how)
             device = simulated(lambda path: {"base": 1.0, "other": ratio}[path.stem], timing=machine.launch)
             monkeypatch.setattr(profiling, "connect_target", lambda url, target, device=device: device)
             monkeypatch.setattr(session, "time", SimpleNamespace(monotonic=lambda machine=machine: machine.now))
-            on_device = OnDevice(catalog.target("x86-cpu"), settings=settings, time_limit_s=30)
+            on_device = OnDevice(catalog.target("x86-cpu"), protocol=protocol, time_limit_s=30)
             found.append(check(other, budget, baseline=base, on_device=on_device, progress=Silent()).verdict.status)
         return {status: found.count(status) for status in ("pass", "fail", "inconclusive", "invalid")}
 

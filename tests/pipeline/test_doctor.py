@@ -12,7 +12,7 @@ pytestmark = pytest.mark.alone
 def test_it_says_what_is_here_and_which_targets_it_is():
     found = doctor(None, noise=False, progress=Silent())
     assert found.python == ".".join(map(str, sys.version_info[:3]))
-    assert found.libraries["onnxruntime"] == found.environment.runtime_version
+    assert found.libraries["onnxruntime"] == found.runtime.version
     assert found.libraries["onnx"]
     assert "x86-cpu" in found.targets
     assert not any(name.startswith("jetson") for name in found.targets)

@@ -69,7 +69,7 @@ def test_every_rung_says_how_it_is_fed_whatever_the_classes_are_called(job, tmp_
     for rung in rungs:
         told = {entry.key: entry.value for entry in onnx.load(rung.path).metadata_props}
         assert json.loads(told["edgekd.classes"])[7:] == ["7", "caf\\udce9", "日本 | `x`"]
-        assert describe(rung.path, name="net", runtime="onnxruntime").sha256 == rung.artifact.sha256
+        assert describe(rung.path, name="net", runtime="onnxruntime").files[0].sha256 == rung.artifact.files[0].sha256
         found = compare(expected, Runner(rung.path, "onnxruntime", job.feeding)(images))
         assert failure(found, tolerances[rung.artifact.precision]) is None
 

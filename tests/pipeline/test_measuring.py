@@ -18,9 +18,9 @@ from edgekd.pipeline.job import Job
 from edgekd.pipeline.measuring import measured
 from edgekd.progress import Silent
 from edgekd.store import Store
-from edgekd.values import Measuring, Recipe
+from edgekd.values import MeasuringProtocol, Recipe
 
-ONCE = Measuring(launches=1, seconds=0.1, block_seconds=0.02, warmup_seconds=0.1)
+ONCE = MeasuringProtocol(launches=1, seconds=0.1, block_seconds=0.02, warmup_seconds=0.1)
 RELATIVE = {"max_ratio": 0.5}
 
 
@@ -55,7 +55,7 @@ def job(tmp_path):
 def files(model):
     """Two networks, the second of half the latency."""
     paths = [model("base"), model("half")]
-    return [(describe(path, name=path.stem, runtime="onnxruntime"), path) for path in paths]
+    return [describe(path, name=path.stem, runtime="onnxruntime") for path in paths]
 
 
 def latency_ms(path: Path) -> float:
@@ -120,6 +120,6 @@ def test_a_file_that_is_called_otherwise_keeps_its_name(job, simulated, files):
     device = simulated(latency_ms)
     measured(job(device), files, ONCE)
     once = device.finished
-    renamed = [(artifact.model_copy(update={"name": f"my-{artifact.name}"}), path) for artifact, path in files]
+    renamed = [artifact.model_copy(update={"name": f"my-{artifact.name}"}) for artifact in files]
     assert [m.artifact.name for m in measured(job(device), renamed, ONCE)] == ["my-base", "my-half"]
     assert device.finished == once

@@ -7,15 +7,15 @@ from edgekd import catalog
 from edgekd.errors import EdgekdError, NoDeviceError, StorageError
 from edgekd.pipeline.profile import profile, unmeasured
 from edgekd.progress import Silent
-from edgekd.values import Measuring
+from edgekd.values import MeasuringProtocol, Variant
 
 pytestmark = pytest.mark.alone
 
-QUICK = Measuring(launches=1, seconds=0.03, block_seconds=0.01, warmup_seconds=0.02)
+QUICK = MeasuringProtocol(launches=1, seconds=0.03, block_seconds=0.01, warmup_seconds=0.02)
 
 
 def profiled(*files, target="x86-cpu", **changes):
-    given = {"settings": QUICK, "traced": False} | changes
+    given = {"protocol": QUICK, "traced": False} | changes
     return profile(files, target=catalog.target(target), progress=Silent(), **given)
 
 
@@ -35,13 +35,13 @@ def test_on_a_machine_of_another_kind_nothing_is_measured(model):
 
 
 def test_a_target_none_of_whose_runtimes_is_here_is_told(model):
-    target = catalog.target("x86-cpu").model_copy(update={"runtimes": ("abacus",)})
+    target = catalog.target("x86-cpu").model_copy(update={"variants": (Variant(runtime="abacus", precision="fp32"),)})
     with pytest.raises(EdgekdError, match="abacus"):
-        profile([model()], target=target, settings=QUICK, progress=Silent())
+        profile([model()], target=target, protocol=QUICK, progress=Silent())
 
 
 def test_what_was_not_measured_still_has_its_size(model):
-    (found,) = unmeasured([model()], target=catalog.target("jetson"), settings=QUICK)
+    (found,) = unmeasured([model()], target=catalog.target("jetson"), protocol=QUICK)
     assert found.launches == ()
     assert not found.on_target
     assert found.artifact.disk_bytes == model().stat().st_size
@@ -69,14 +69,13 @@ def test_what_fed_a_model_is_declared(model, tmp_path):
 
 
 def test_a_provider_that_is_not_there_is_told(model):
-    settings = QUICK.model_copy(update={"provider": "CUDAExecutionProvider"})
     with pytest.raises(EdgekdError, match="it has no provider 'CUDAExecutionProvider' here; it has"):
-        profiled(model(), settings=settings)
+        profiled(model(), settings={"provider": "CUDAExecutionProvider"})
 
 
 def test_a_paced_loop_is_declared_and_slower_paced_than_closed(model):
     paced = QUICK.model_copy(update={"loop": "paced", "cadence_hz": 100.0})
-    (found,) = profiled(model(), settings=paced)
+    (found,) = profiled(model(), protocol=paced)
     assert (found.protocol.loop, found.protocol.cadence_hz) == ("paced", 100)
     # ten periods a turn
     assert all(8 <= len(block) <= 11 for block in found.launches[0].blocks_ms)

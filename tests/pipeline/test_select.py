@@ -2,7 +2,7 @@ import pytest
 
 from edgekd.gate.budget import Budget
 from edgekd.pipeline.select import select
-from edgekd.values import Accuracy, Artifact
+from edgekd.values import Accuracy, Artifact, File, Variant
 from edgekd.values.result import Dropped, Ladder, Parity, Rung
 
 PARITY = Parity(images=1, max_difference=0, sqnr_db=100, top1_agreement=1)
@@ -11,10 +11,8 @@ PARITY = Parity(images=1, max_difference=0, sqnr_db=100, top1_agreement=1)
 def rung(name, correct):
     artifact = Artifact(
         name=name,
-        file=f"{name}.onnx",
-        precision=name.rpartition("-")[2],
-        runtime="onnxruntime",
-        sha256=name,
+        variant=Variant(runtime="onnxruntime", precision=name.rpartition("-")[2]),
+        files=(File(path=f"{name}.onnx", sha256=name),),
         disk_bytes=10,
         transfer_bytes=9,
     )

@@ -1,6 +1,7 @@
 """What holds for every runtime."""
 
 import importlib.util
+import inspect
 import subprocess
 import sys
 import time
@@ -12,7 +13,8 @@ from onnx import TensorProto, helper
 
 from edgekd import catalog
 from edgekd.runtimes._base import RUNTIMES
-from edgekd.values import Node
+from edgekd.values import Node, Variant
+from edgekd.variants import settle
 
 
 @pytest.fixture(params=catalog.names(RUNTIMES))
@@ -94,6 +96,14 @@ def test_nodes_are_timed_without_the_cold_inferences(runtime, tmp_path):
     nodes = [Node(**fields) for fields in session.nodes(3)]
     assert 0.2 * whole_ms < sum(node.ms for node in nodes) < whole_ms
     assert {node.provider for node in nodes} == {session.provider}
+
+
+def test_its_settings_are_what_open_takes_with_the_same_defaults(runtime):
+    taken = inspect.signature(runtime.open).parameters
+    assert set(taken) == {"path", "trace_in", *runtime.SETTINGS}
+    for name, setting in runtime.SETTINGS.items():
+        assert (taken[name].default or None) == (setting["default"] or None)
+        assert settle(Variant(runtime=runtime.__name__.rpartition(".")[2], precision="fp32"))
 
 
 def test_it_can_be_loaded_by_path_without_edgekd(runtime):

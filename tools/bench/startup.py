@@ -15,14 +15,14 @@ MEASUREMENT_OF = """
 import sys
 from pathlib import Path
 from edgekd.measuring.document import write
-from edgekd.values import Artifact, Environment, Launch, Measurement, Measuring
-environment = Environment(machine="m", arch="x86_64", os="linux", cpu="c", cores=2, python="3",
-    runtime="onnxruntime", runtime_version="1", provider="CPUExecutionProvider")
-artifact = Artifact(name="net", file="net.onnx", precision="fp32", runtime="onnxruntime", sha256="0",
-    disk_bytes=1, transfer_bytes=1)
+from edgekd.values import Artifact, File, Host, Launch, Measurement, MeasuringProtocol, RuntimeInfo, Variant
+host = Host(machine="m", arch="x86_64", os="linux", cpu="c", cores=2, python="3")
+runtime = RuntimeInfo(name="onnxruntime", version="1", provider="CPUExecutionProvider")
+artifact = Artifact(name="net", variant=Variant(runtime="onnxruntime", precision="fp32"),
+    files=(File(path="net.onnx", sha256="0"),), disk_bytes=1, transfer_bytes=1)
 launch = Launch(load_ms=1, first_ms=1, blocks_ms=tuple((1.0 + i / 1e4,) * 100 for i in range(20)))
 write(Path(sys.argv[1]), Measurement(session="s", artifact=artifact, device="local:", target="x86-cpu",
-    on_target=True, protocol=Measuring(), environment=environment, launches=(launch,) * 5))
+    on_target=True, protocol=MeasuringProtocol(), host=host, runtime=runtime, launches=(launch,) * 5))
 """
 
 

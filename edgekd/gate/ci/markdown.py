@@ -78,8 +78,12 @@ def _details(verdict: Verdict, measurement: Measurement, baseline: Measurement |
     if all(m.on_target and m.launches and not spoiled(m) for m in found):
         rows = [[_text(cell) for cell in row] for row in summary.rows(found)[1:]]
         how += [_table([["", *names], *rows]), summary.BOUNDS]
-    how.append(_list(f"{name}: SHA-256 {_text(m.artifact.sha256)}" for name, m in zip(names, found, strict=True)))
+    how.append(_list(f"{name}: {_text(_hashes(m))}" for name, m in zip(names, found, strict=True)))
     return "\n\n".join(["<details><summary>What was measured, and how</summary>", *how, "</details>"])
+
+
+def _hashes(m: Measurement) -> str:
+    return "SHA-256 " + ", ".join(file.sha256 for file in m.artifact.files)
 
 
 def _protocol(verdict: Verdict, m: Measurement) -> str:

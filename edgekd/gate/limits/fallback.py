@@ -33,7 +33,7 @@ def judge(settings: Settings, given: Given) -> Iterator[LimitVerdict]:
     if measurement.trace is None:
         yield unmeasured(threshold, "the nodes weren't traced")
         return
-    first, nodes = measurement.environment.provider, measurement.trace.nodes
+    first, nodes = measurement.runtime.provider, measurement.trace.nodes
     fallen = Counter(node.op for node in fallen_back(measurement.trace, first))
     evidence = f"{fallen.total():,} of {len(nodes):,} nodes not on {first}{_operators(fallen)}"
     yield counted(threshold, fallen.total(), evidence)
@@ -42,7 +42,7 @@ def judge(settings: Settings, given: Given) -> Iterator[LimitVerdict]:
 def start(measurement: Measurement, headroom: float) -> Iterator[str]:
     """As many as fell back."""
     if measurement.trace:
-        first = measurement.environment.provider
+        first = measurement.runtime.provider
         fallen = len(fallen_back(measurement.trace, first))
         yield f"\n[fallback] # nodes that another provider than {toml_string(first)} runs"
         yield f"max_nodes = {fallen} # as measured, without headroom"

@@ -48,4 +48,4 @@ def recipe_of(plan: Plan, settings: Mapping[str, Any], seed: int, train_images: 
         # what the scale leaves open is the target's
         "measure": scale.measure.model_dump(mode="json", exclude_unset=True),
     }
-    return settle(recipe(None, {**given, **settings}), train_images, target)
+    return settle(recipe(None, {**given, **settings}), train_images)

@@ -53,7 +53,7 @@ def export(job: Job, network: Network, name: str) -> File:
         found = describe(
             path, name=name, precision="fp32", runtime=runtimes(job)[0], lineage={"weights": network.weights.sha256}
         )
-        return Exported(artifact=found)
+        return Exported(artifact=found.without_folder())
 
     inputs = {
         "network": network.key(),
@@ -78,7 +78,7 @@ def latencies(job: Job, teacher: File, others: Mapping[str, File]) -> dict[str, 
         job.progress.stage("measure", f"measuring {len(now)} networks beside {teacher.artifact.name}")
         files = [teacher, *(others[key] for key in now)]
         try:
-            measurements = measured(job, [(f.artifact, f.path) for f in files], job.recipe.measure)
+            measurements = measured(job, [f.artifact.below(f.path.parent) for f in files], job.recipe.measure)
             found.update(_latencies(dict(zip([TEACHER, *now], measurements, strict=True))))
         except (DeviceError, MeasurementError, UnsupportedModelError) as e:
             job.progress.note(f"not measured: {e.message}")

@@ -85,7 +85,7 @@ def test_benchmark_action_gets_milliseconds_with_their_range(spread):
     p99 = found["net: p99"]
     assert (p99["unit"], p99["value"]) == ("ms", pytest.approx(percentile(samples, 99)))
     assert p99["range"] == f"{lower_bound(samples, 99):.4g} to {upper_bound(samples, 99):.4g} at 95 %"
-    assert "budget camera: pass; on local: some, 2 cores" in p99["extra"]
+    assert "budget camera: pass; measured on local: some, 2 cores" in p99["extra"]
     assert found["net: size on disk"] == {
         "name": "net: size on disk",
         "unit": "bytes",
@@ -124,8 +124,8 @@ def test_energy_and_engine_are_told_where_they_were_measured(measurement):
 
 def test_hostile_names_stay_text(measurement, verdict, hostile):
     fields = measurement().artifact.model_dump() | {"name": hostile}
-    environment = measurement().environment.model_copy(update={"cpu": hostile})
-    m = measurement(artifact=Artifact(**fields), environment=environment)
+    host = measurement().host.model_copy(update={"cpu": hostile})
+    m = measurement(artifact=Artifact(**fields), host=host)
     judged = verdict("pass", budget=hostile, artifact=hostile)
     assert list(json.loads(bencher(judged, m))) == [plain(m.artifact.name)]
     for entry in json.loads(benchmark_action(judged, m)):

@@ -9,7 +9,7 @@ from edgekd.gate.budget import Budget
 from edgekd.gate.ci import markdown as format_
 from edgekd.gate.ci._findings import plain
 from edgekd.gate.judge import Judged, judge
-from edgekd.values import Artifact, Interval
+from edgekd.values import Artifact, File, Interval
 
 SUMMARY_LIMIT = 1024 * 1024
 NO_WIDTH = "\u200b"
@@ -96,15 +96,20 @@ def test_the_details_tell_how_it_was_measured(measurement):
 @pytest.mark.parametrize("changes", [{"invalid": ("it throttled",)}, {"on_target": False}, {"launches": ()}])
 def test_figures_that_say_nothing_are_left_out(measurement, verdict, changes):
     page = shown(markdown(verdict("pass"), measurement(), measurement(**changes)))
-    assert "on local: some" in page.text
+    assert "measured on local: some" in page.text
     assert page.rows == []
+
+
+def called(artifact, text):
+    files = (File(path="n", sha256=text),)
+    return Artifact(**dict(artifact) | {"name": text, "files": files})
 
 
 def test_hostile_names_stay_text(measurement, verdict, limit, hostile):
     def of(name):
-        environment = measurement().environment.model_copy(update={"cpu": name})
-        artifact = Artifact(**measurement().artifact.model_dump() | {"name": name, "sha256": name})
-        m = measurement(artifact=artifact, environment=environment, target=name, device=name)
+        host = measurement().host.model_copy(update={"cpu": name})
+        artifact = called(measurement().artifact, name)
+        m = measurement(artifact=artifact, host=host, target=name, device=name)
         judged = limit("invalid", name, evidence=name, unit=name)
         return shown(markdown(verdict("invalid", judged, budget=name, artifact=name, reasons=(name,)), m, m))
 
@@ -119,7 +124,7 @@ def test_hostile_names_stay_text(measurement, verdict, limit, hostile):
 
 @pytest.mark.parametrize("text", ["@" * 10**4, "名" * 10**4, "a`b" * 10**4])
 def test_it_fits_a_step_summary_whatever_it_is_given(measurement, verdict, limit, text):
-    artifact = Artifact(**measurement().artifact.model_dump() | {"name": text, "sha256": text})
+    artifact = called(measurement().artifact, text)
     m = measurement(artifact=artifact, target=text, device=text)
     limits = [limit("fail", text, evidence=text, unit=text)] * 200
     page = markdown(verdict("fail", *limits, budget=text, artifact=text, reasons=(text,) * 200), m, m)

@@ -17,9 +17,9 @@ from edgekd.studies._base import SMOKE, Arm, Published, structure_controls
 from edgekd.studies._results import StudyResult
 from edgekd.studies.run.report import markdown
 from edgekd.studies.run.write import write
-from edgekd.values import Measuring
+from edgekd.values import MeasuringProtocol
 
-QUICK = Measuring(launches=3, seconds=0.2, block_seconds=0.02, warmup_seconds=0.2)
+QUICK = MeasuringProtocol(launches=3, seconds=0.2, block_seconds=0.02, warmup_seconds=0.2)
 TINY = SMOKE.model_copy(update={"epochs": 1, "teacher_epochs": 1, "batch_size": 128, "measure": QUICK})
 TRAINED = {"do": "distil"}
 RESNET = {"model": "resnet8", "prune.method": "widthwise", "prune.ratio": 0.5}

@@ -1,0 +1,61 @@
+"""The settings of a variant, held against those that its runtime declares; which variants of a target edgekd has."""
+
+from collections.abc import Mapping
+
+from edgekd import catalog
+from edgekd.errors import EdgekdError
+from edgekd.runtimes._base import RUNTIMES
+from edgekd.runtimes._base import Setting as RuntimeSetting
+from edgekd.values import Setting, Target, Variant
+
+_KINDS: dict[str, type] = {"count": int, "switch": bool, "text": str, "options": dict}
+_SHOULD_BE = {
+    "count": "a whole number from 1",
+    "switch": "true or false",
+    "text": "text",
+    "options": "a table of texts",
+}
+
+
+def settle(variant: Variant) -> Variant:
+    """The same variant, without settings that are the runtime's defaults: two that run alike are equal.
+
+    Raises:
+        EdgekdError: edgekd has no such runtime, or the runtime has no such setting, or it doesn't hold such a value.
+    """
+    known = _declared(variant.runtime)
+    for name, value in variant.settings.items():
+        if name not in known:
+            raise EdgekdError(f"{variant.runtime} has no setting {name!r}", catalog.nearest(name, known))
+        kind = known[name]["kind"]
+        if type(value) is not _KINDS[kind] or (kind == "count" and value < 1):  # type: ignore[operator]  # an int then
+            what = f"{variant.runtime}'s setting {name} should be {_SHOULD_BE[kind]}, not {value!r}"
+            raise EdgekdError(what, "Correct it.")
+    differing = {name: value for name, value in variant.settings.items() if value != known[name]["default"]}
+    return variant.model_copy(update={"settings": dict(sorted(differing.items()))})
+
+
+def complete(variant: Variant) -> dict[str, Setting | None]:
+    """All settings of the variant's runtime by name, the defaults included. Raises as `settle`."""
+    defaults = {name: setting["default"] for name, setting in _declared(variant.runtime).items()}
+    return {**defaults, **settle(variant).settings}
+
+
+def preferred(target: Target, precision: str | None = None) -> Variant:
+    """The target's first variant that edgekd has a runtime for, of that precision where there is one.
+
+    Raises:
+        EdgekdError: edgekd has none of the target's runtimes, or not such settings.
+    """
+    known = catalog.names(RUNTIMES)
+    able = [variant for variant in target.variants if variant.runtime in known]
+    if not able:
+        lacking = ", ".join(target.runtimes)
+        hint = catalog.nearest(target.runtimes[0], known)
+        raise EdgekdError(f"target {target.name}: edgekd has none of its runtimes: {lacking}", hint)
+    first = next((variant for variant in able if variant.precision == precision), able[0])
+    return settle(first.model_copy(update={"precision": precision or first.precision}))
+
+
+def _declared(runtime: str) -> Mapping[str, RuntimeSetting]:
+    return catalog.load(RUNTIMES, runtime).SETTINGS

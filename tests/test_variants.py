@@ -1,0 +1,97 @@
+import pytest
+
+from edgekd import catalog
+from edgekd.errors import EdgekdError
+from edgekd.values import Artifact, File, Variant
+from edgekd.variants import complete, preferred, settle
+
+
+def variant(runtime="onnxruntime", precision="int8", **settings):
+    return Variant(runtime=runtime, precision=precision, settings=settings)
+
+
+def test_settings_at_their_defaults_make_no_other_variant():
+    assert settle(variant(threads=1, spinning=True, provider_options={})) == variant()
+    assert settle(variant(threads=2, spinning=True)) == variant(threads=2)
+
+
+def test_all_settings_are_known_where_it_is_opened():
+    usual = {"threads": 1, "spinning": True, "provider": None, "provider_options": {}}
+    assert complete(variant()) == usual
+    assert complete(variant(threads=4, spinning=False)) == usual | {"threads": 4, "spinning": False}
+
+
+def test_an_unknown_setting_is_told_with_the_nearest():
+    with pytest.raises(EdgekdError, match="onnxruntime has no setting 'thread'") as e:
+        settle(variant(thread=2))
+    assert "Did you mean 'threads'?" in e.value.hint
+
+
+@pytest.mark.parametrize(
+    ("settings", "should_be"),
+    [
+        ({"threads": True}, "a whole number from 1"),
+        ({"threads": 0}, "a whole number from 1"),
+        ({"threads": "2"}, "a whole number from 1"),
+        ({"spinning": 1}, "true or false"),
+        ({"provider": {"a": "b"}}, "text"),
+        ({"provider_options": "a=b"}, "a table of texts"),
+    ],
+)
+def test_a_setting_that_holds_something_else_is_told(settings, should_be):
+    with pytest.raises(EdgekdError, match=f"should be {should_be}"):
+        settle(variant(**settings))
+
+
+def test_a_runtime_that_edgekd_does_not_have_is_told():
+    with pytest.raises(EdgekdError, match="no runtime 'abacus'"):
+        settle(variant("abacus"))
+
+
+def test_names_tell_variants_apart():
+    assert variant().name == "onnxruntime-int8"
+    assert variant("tensorrt", "int8+fp16").name == "tensorrt-int8+fp16"
+    assert variant(threads=2, spinning=False, provider="X Y").name == "onnxruntime-int8-X-Y-no-spinning-threads2"
+
+
+def artifact(name="net", sha256="0", path="net.onnx", **changes):
+    files = (File(path=path, sha256=sha256),)
+    fields = {"variant": variant(), "files": files, "disk_bytes": 1, "transfer_bytes": 1}
+    return Artifact(name=name, **fields | changes)
+
+
+def test_what_an_artifact_is_does_not_depend_on_its_name_or_place():
+    assert artifact().id == artifact(name="other", path="/elsewhere/other.onnx").id
+    others = [
+        artifact(sha256="1"),
+        artifact(variant=variant(threads=2)),
+        artifact(variant=variant(precision="fp32")),
+        artifact(variant=variant("openvino")),
+        artifact(files=(File(path="net.onnx", sha256="0"), File(path="net.data", sha256="0"))),
+    ]
+    assert len({artifact().id, *(other.id for other in others)}) == 6
+
+
+def test_documents_name_files_without_their_folder(tmp_path):
+    data = File(path=tmp_path / "weights" / "net.data", sha256="1")
+    found = artifact(files=(File(path=tmp_path / "net.onnx", sha256="0"), data))
+    bare = found.without_folder()
+    assert [str(file.path) for file in bare.files] == ["net.onnx", "weights/net.data"]
+    assert bare.below(tmp_path) == found
+
+
+def test_the_preferred_variant_is_the_first_that_edgekd_can_run():
+    jetson = catalog.target("jetson")
+    assert preferred(jetson) == variant(precision="fp32")
+    assert preferred(jetson, "int8") == variant(precision="int8")
+    assert preferred(jetson, "bf16") == variant(precision="bf16")  # a user's own file
+    only = jetson.model_copy(update={"variants": jetson.variants[:2]})
+    with pytest.raises(EdgekdError, match="edgekd has none of its runtimes: tensorrt"):
+        preferred(only)
+
+
+@pytest.mark.parametrize("target", catalog.targets(), ids=lambda target: target.name)
+def test_every_shipped_targets_settings_are_known(target):
+    known = [v for v in (target.reference, *target.variants) if v.runtime != "tensorrt"]
+    assert [settle(v) for v in known] == known
+    assert target.reference in target.variants
