@@ -35,6 +35,18 @@ def settle(variant: Variant) -> Variant:
     return variant.model_copy(update={"settings": dict(sorted(differing.items()))})
 
 
+def require_settings(target: Target) -> None:
+    """Raises EdgekdError where a variant of the target states a setting that its runtime does not have; what the
+    settings of a runtime are that edgekd does not have isn't known.
+    """
+    for variant in (target.reference, *target.variants):
+        if variant.settings and variant.runtime in catalog.names(RUNTIMES):
+            try:
+                settle(variant)
+            except EdgekdError as e:
+                raise EdgekdError(f"target {target.name}: {e.message}", e.hint) from e
+
+
 def complete(variant: Variant) -> dict[str, Setting | None]:
     """All settings of the variant's runtime by name, the defaults included. Raises as `settle`."""
     defaults = {name: setting["default"] for name, setting in _declared(variant.runtime).items()}

@@ -3,7 +3,7 @@ import pytest
 from edgekd import catalog
 from edgekd.errors import EdgekdError
 from edgekd.values import Artifact, File, Variant
-from edgekd.variants import complete, preferred, settle
+from edgekd.variants import complete, preferred, require_settings, settle
 
 
 def variant(runtime="onnxruntime", precision="int8", **settings):
@@ -95,3 +95,13 @@ def test_every_shipped_targets_settings_are_known(target):
     known = [v for v in (target.reference, *target.variants) if v.runtime != "tensorrt"]
     assert [settle(v) for v in known] == known
     assert target.reference in target.variants
+
+
+def test_a_target_with_an_unknown_setting_is_told(tmp_path):
+    target = catalog.target("x86-cpu")
+    require_settings(target)
+    for changes in ({"reference": variant(thread=2)}, {"variants": (*target.variants, variant(thread=2))}):
+        with pytest.raises(EdgekdError, match="target x86-cpu: onnxruntime has no setting 'thread'") as e:
+            require_settings(target.model_copy(update=changes))
+        assert "'threads'" in e.value.hint
+    require_settings(target.model_copy(update={"variants": (variant("tensorrt", tactics="all"),)}))  # not known here

@@ -46,8 +46,9 @@ def validate_targets(files: Files) -> int:
     """
     from edgekd import catalog
     from edgekd.values import Target
+    from edgekd.variants import require_settings
 
-    return _validate(files, lambda file: catalog.read_toml(file, Target))
+    return _validate(files, lambda file: require_settings(catalog.read_toml(file, Target)))
 
 
 @budgets.callback()

@@ -11,6 +11,7 @@ from edgekd.pipeline.ladder import ladder, runtimes
 from edgekd.values import Artifact
 from edgekd.values.network import Network
 from edgekd.values.result import Ladder, Rung
+from edgekd.variants import require_settings
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,10 @@ _HINT = "Rewrite what can't be exported with plain layers, or name another preci
 
 
 def require_reference(job: Job) -> None:
-    """Raises EdgekdError if the target's reference isn't among the precisions that would be written."""
+    """Raises EdgekdError if the target's reference isn't among the precisions that would be written, or a variant has
+    a setting that its runtime doesn't have.
+    """
+    require_settings(job.target)
     writable = {p for runtime in runtimes(job) for p in catalog.load(WRITERS, runtime).tolerances}
     precision, own = job.target.reference.precision, [p for p in job.target.precisions if p in writable]
     if precision not in own:
