@@ -57,7 +57,7 @@ def examples() -> dict[str, str]:
     """The modules that CONTRIBUTING.md shows, by the package that each belongs to."""
     found = {}
     for section in re.split(r"^## ", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), flags=re.M):
-        place = re.match(r".*`edgekd/([\w/]+)/NAME\.py`", section)
+        place = re.match(r".*`edgekd/([\w/]+)/[A-Z]+\.py`", section)
         code = re.search(r"^```python\n(.*?)^```", section, flags=re.M | re.S)
         if place and code:
             found[place[1].replace("/", ".")] = code[1]

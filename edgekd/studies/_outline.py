@@ -1,24 +1,16 @@
 """What a study will do, before it does: its arms, its cells, and about how long they take."""
 
+from collections.abc import Mapping
+
 from edgekd import catalog
 from edgekd.errors import EdgekdError
 from edgekd.studies._base import STUDIES, Arm, Scale, Study
 from edgekd.studies._results import Outline
 
-# of 28×28 pixels in one channel, trained in batches of 128 on two cores of an x86 server; what isn't known trains as
-# slowly as most
-_IMAGES_PER_SECOND = {
-    "resnet8": 3000,
-    "resnet20": 1300,
-    "resnet32": 850,
-    "vgg6": 1600,
-    "vgg11": 450,
-    "mobilenet_v1:width=0.5": 750,
-    "mobilenet_v1:blocks128=0,blocks256=0,blocks512=0,width=0.5": 1600,
-}
 _OTHERS = 200
+"""Images a second that a network trains whose study doesn't say."""
 _ASKED = 3.5
-"""Times as many images a second as it trains, a teacher is asked about."""
+"""Times as many images a second as it trains, a network computes outputs for."""
 _DIGITS = 1.5
 """Times as many images of the digits' 16×16 pixels a second, in smaller batches."""
 
@@ -64,17 +56,17 @@ def outline(name: str, scale: Scale, seeds: int) -> Outline:
         seeds=seeds,
         arms=tuple(arm.factors for arm in arms),
         cells=len(arms) * seeds,
-        minutes=round(_seconds(arms, scale, seeds) / 60, 1),
+        minutes=round(_seconds(arms, scale, seeds, found.IMAGES_PER_SECOND) / 60, 1),
     )
 
 
-def _seconds(arms: tuple[Arm, ...], scale: Scale, seeds: int) -> float:
+def _seconds(arms: tuple[Arm, ...], scale: Scale, seeds: int, speeds: Mapping[str, float]) -> float:
     faster = _DIGITS if scale.data == "digits" else 1.0
     images = scale.train_images / faster
-    cells = sum(scale.epochs * images * _seconds_an_image(arm) for arm in arms if _is_trained(arm))
+    cells = sum(scale.epochs * images * _seconds_an_image(arm, speeds) for arm in arms if _is_trained(arm))
     teachers = {(str(arm.settings["model"]), 0) for arm in arms}
     teachers |= {(tutor["model"], tutor["seed"]) for arm in arms for tutor in arm.settings.get("tutors", ())}
-    taught = sum(scale.teacher_epochs * images / _rate(model) for model, _ in teachers)
+    taught = sum(scale.teacher_epochs * images / speeds.get(model, _OTHERS) for model, _ in teachers)
     structures = {
         repr({k: v for k, v in a.settings.items() if "prune." in k or k in ("model", "student")}) for a in arms
     }
@@ -82,16 +74,13 @@ def _seconds(arms: tuple[Arm, ...], scale: Scale, seeds: int) -> float:
     return seeds * (cells + _CELL_SECONDS * len(arms)) + taught + _STRUCTURE_SECONDS * measured
 
 
-def _seconds_an_image(arm: Arm) -> float:
-    """To train on it, and to ask each teacher what it sees in it."""
+def _seconds_an_image(arm: Arm, speeds: Mapping[str, float]) -> float:
+    """To train on it, and to compute the outputs of each teacher for it."""
     student = arm.settings.get("student") or arm.settings["model"]
     teachers = [arm.settings["model"], *(tutor["model"] for tutor in arm.settings.get("tutors", ()))]
     asked = teachers if set(arm.settings["recover.losses"]) != {"ce"} else []
-    return 1 / _rate(student) + sum(1 / (_ASKED * _rate(teacher)) for teacher in asked)
-
-
-def _rate(model: str) -> float:
-    return _IMAGES_PER_SECOND.get(model, _OTHERS)
+    own = 1 / speeds.get(student, _OTHERS)
+    return own + sum(1 / (_ASKED * speeds.get(teacher, _OTHERS)) for teacher in asked)
 
 
 def _is_trained(arm: Arm) -> bool:

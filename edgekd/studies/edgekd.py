@@ -25,6 +25,7 @@ DIFFERS = (
     "Without a device of the target, the multiply-accumulates are made equal instead.",
 )
 REPRESENTATIONS = False
+IMAGES_PER_SECOND: Mapping[str, float] = {"mobilenet_v1:width=0.5": 750}
 SCALES: Mapping[str, Scale] = {
     "smoke": SMOKE.model_copy(update={"epochs": 3}),
     "small": SMALL.model_copy(

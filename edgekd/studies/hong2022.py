@@ -25,6 +25,7 @@ DIFFERS = (
     "The teacher is the uncompressed network; the paper's isn't known, nor its loss and its training.",
 )
 REPRESENTATIONS = True
+IMAGES_PER_SECOND: Mapping[str, float] = {"mobilenet_v1:width=0.5": 750}
 SCALES: Mapping[str, Scale] = {
     "smoke": SMOKE,
     "small": SMALL.model_copy(update={"train_per_class": 1000, "val_per_class": 200, "train_images": 10_000}),

@@ -36,6 +36,7 @@ DIFFERS = (
     ),
 )
 REPRESENTATIONS = False
+IMAGES_PER_SECOND: Mapping[str, float] = {"resnet20": 1300, "mobilenet_v1:width=0.5": 750}
 SCALES: Mapping[str, Scale] = {
     "smoke": SMOKE.model_copy(update={"epochs": 2}),
     "small": SMALL.model_copy(update={"epochs": 6}),

@@ -23,6 +23,7 @@ DIFFERS = (
     ),
 )
 REPRESENTATIONS = False
+IMAGES_PER_SECOND: Mapping[str, float] = {"mobilenet_v1:width=0.5": 750}
 SCALES: Mapping[str, Scale] = {
     "smoke": SMOKE.model_copy(update={"epochs": 3}),
     "small": SMALL,
