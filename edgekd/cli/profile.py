@@ -85,6 +85,7 @@ def profile(
             files,
             target=kind,
             device_url=device,
+            reference=len(files) - 1 if baseline else 0,
             protocol=protocol,
             settings=settings,
             inputs=inputs,

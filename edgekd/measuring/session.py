@@ -55,6 +55,7 @@ def measure(
     traced: bool = False,
     steady: bool = True,
     enough: Enough | None = None,
+    reference: int = 0,
 ) -> Measurements:
     """Measure all artifacts in one session; one measurement each, in their order.
 
@@ -68,6 +69,8 @@ def measure(
         traced: whether the time of every node is measured as well, in further processes.
         steady: whether launches that drifted are made again; ratios don't need it.
         enough: go on with twice as many launches until this says so, or its time is up; None is the launches alone.
+        reference: which of the artifacts the others are compared with. Of many artifacts only those that take turns
+            with it compare with it and with each other.
 
     Raises:
         DeviceError: the device can't be reached, or doesn't have a runtime.
@@ -82,20 +85,21 @@ def measure(
         setup=Setup(protocol, inputs=device.put(inputs) if inputs else None),
         progress=progress,
         steady=steady,
+        reference=reference,
     )
     launches, retried = _launches(session, enough)
     traces = [_trace(session, artifact, path) if traced else None for artifact, path in session.placed]
     return _measurements(session, launches, retried, traces)
 
 
-def _launches(session: Session, enough: Enough | None) -> tuple[list[list[Record]], list[str]]:
-    """Launch after launch, each with a record per artifact, and why some were made again.
+def _launches(session: Session, enough: Enough | None) -> tuple[list[list[list[Record]]], list[str]]:
+    """Launch after launch, each with the records of each artifact, and why some were repeated.
 
-    A disturbed launch is thrown away and made again, but at most as often as launches are wanted. Whether it was
+    A disturbed launch is discarded and repeated, but at most as often as launches are wanted. Whether it was
     disturbed is read off the device's state, never off the samples: that would favour some.
     """
     started = time.monotonic()
-    launches: list[list[Record]] = []
+    launches: list[list[list[Record]]] = []
     retried: list[str] = []
     wanted, look = session.setup.protocol.launches, 1
     while True:
@@ -104,7 +108,7 @@ def _launches(session: Session, enough: Enough | None) -> tuple[list[list[Record
             reasons = _reasons(records, steady=session.steady)
             if reasons and len(retried) < wanted:
                 retried.append("; ".join(reasons))
-                session.progress.note(f"launch {len(launches) + 1} is made again: {retried[-1]}")
+                session.progress.note(f"launch {len(launches) + 1} is repeated: {retried[-1]}")
             else:
                 launches.append(records)
         if enough is None or enough.decided(_measurements(session, launches, retried), look):
@@ -123,10 +127,11 @@ def _affordable(done: int, retried: int, *, left_s: float, limit_s: float) -> in
     return max(0, min(done, int(left_s / each_s))) if each_s else done
 
 
-def _reasons(records: Sequence[Record], *, steady: bool) -> dict[str, None]:
-    """Why a launch is made again, each reason once."""
-    found = [reason for record in records for reason in record.invalid]
-    return dict.fromkeys([*found, *(record.drift for record in records if steady and record.drift)])
+def _reasons(records: Sequence[Sequence[Record]], *, steady: bool) -> dict[str, None]:
+    """Why a launch is repeated, each reason once."""
+    flat = [record for of_one in records for record in of_one]
+    found = [reason for record in flat for reason in record.invalid]
+    return dict.fromkeys([*found, *(record.drift for record in flat if steady and record.drift)])
 
 
 def unmeasured(artifact: Artifact, *, target: Target, protocol: MeasuringProtocol) -> Measurement:
@@ -155,7 +160,7 @@ def _trace(session: Session, artifact: Artifact, path: str) -> Trace:
 
 def _measurements(
     session: Session,
-    launches: Sequence[Sequence[Record]],
+    launches: Sequence[Sequence[Sequence[Record]]],
     retried: Sequence[str],
     traces: Sequence[Trace | None] | None = None,
 ) -> Measurements:
@@ -170,10 +175,11 @@ def _measurements(
 def _measurement(
     session: Session,
     artifact: Artifact,
-    records: Sequence[Record],
+    launches: Sequence[Sequence[Record]],
     retried: Sequence[str],
     trace: Trace | None,
 ) -> Measurement:
+    records = [record for of_one in launches for record in of_one]
     first, protocol = records[0], session.setup.protocol
     invalid = [reason for record in records for reason in record.invalid]
     if any((record.host, record.runtime) != (first.host, first.runtime) for record in records):
@@ -188,7 +194,7 @@ def _measurement(
         protocol=protocol.model_copy(
             update={
                 "batch": first.batch or protocol.batch,
-                "launches": len(records),
+                "launches": len(launches),
                 "same_cpus": all(record.same_cpus for record in records),
             }
         ),

@@ -7,11 +7,11 @@ distribution but that samples are independent.
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import chain
 
 from edgekd.errors import MeasurementError
-from edgekd.values import Interval, Measurement
+from edgekd.values import Interval, Launch, Measurement
 
 PAIRS_NEEDED = 5
 """Block pairs without which a ratio has no interval."""
@@ -124,8 +124,23 @@ def paired_ratios(measurement: Measurement, baseline: Measurement) -> list[list[
         )
     return [
         [_ratio_of_medians(a, b) for a, b in zip(ours.blocks_ms, theirs.blocks_ms, strict=True)]
-        for ours, theirs in zip(measurement.launches, baseline.launches, strict=True)
+        for ours, theirs in _side_by_side(measurement, baseline)
     ]
+
+
+def _side_by_side(a: Measurement, b: Measurement) -> list[tuple[Launch, Launch]]:
+    """The launches in which both took turns, in their order: those of the groups that they share."""
+    theirs = {group: [launch for launch in b.launches if launch.group == group] for group in _groups(b)}
+    return [
+        pair
+        for group in _groups(a)
+        if group in theirs
+        for pair in zip([one for one in a.launches if one.group == group], theirs[group], strict=True)
+    ]
+
+
+def _groups(measurement: Measurement) -> list[int]:
+    return sorted({launch.group for launch in measurement.launches})
 
 
 def _ratio_of_medians(block: Sequence[float], other: Sequence[float]) -> float:
@@ -147,13 +162,17 @@ def _differences(a: Measurement, b: Measurement) -> list[str]:
             mine, other = getattr(ours, field), getattr(theirs, field)
             if mine != other:
                 found.append(f"{part}: {field} is {mine!r} and {other!r}")
-    if not found and _block_counts(a) != _block_counts(b):
+    shared = set(_groups(a)) & set(_groups(b))
+    if not found and not shared and a.launches and b.launches:
+        found.append("they took no turns with each other, but each with the reference of their session")
+    if not found and _block_counts(a, shared) != _block_counts(b, shared):
         found.append("their blocks aren't in pairs")
     return found
 
 
-def _block_counts(measurement: Measurement) -> list[int]:
-    return [len(launch.blocks_ms) for launch in measurement.launches]
+def _block_counts(measurement: Measurement, groups: Collection[int]) -> list[tuple[int, int]]:
+    counts = [(launch.group, len(launch.blocks_ms)) for launch in measurement.launches if launch.group in groups]
+    return sorted(counts, key=lambda count: count[0])
 
 
 def _resampled_median(launches: Sequence[Sequence[float]], generator: random.Random) -> float:

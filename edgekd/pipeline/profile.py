@@ -22,6 +22,7 @@ def profile(
     *,
     target: Target,
     device_url: str | None = None,
+    reference: int = 0,
     protocol: MeasuringProtocol | None = None,
     settings: Mapping[str, Setting] | None = None,
     inputs: Path | None = None,
@@ -38,6 +39,7 @@ def profile(
         files: the models.
         target: what kind of device it is for.
         device_url: where; this machine if None.
+        reference: which of the files the others are compared with.
         protocol: how; as usual if None.
         settings: of the runtime, in place of those of the target's variant.
         inputs: an .npz file with a value for each input; random ones if None.
@@ -68,6 +70,7 @@ def profile(
         traced=traced,
         steady=steady,
         enough=enough,
+        reference=reference,
     )
 
 

@@ -123,6 +123,8 @@ class State(Value):
 class Launch(Value):
     """One fresh process: load, first inference, warm-up, then blocks of timed inferences in the order they ran."""
 
+    group: NonNegativeInt = 0
+    """Which artifacts took turns: those whose launches have the same group. The reference has a launch in each."""
     load_ms: Milliseconds
     first_ms: Milliseconds
     warmup_ms: _Samples = ()

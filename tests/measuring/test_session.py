@@ -280,7 +280,7 @@ def test_a_disturbed_launch_is_made_again(model):
     assert found.invalid == ()
     assert len(found.launches) == 2
     assert "throttled 1000000 times" in found.retried[0]
-    assert notes == [f"launch 2 is made again: {found.retried[0]}"]
+    assert notes == [f"launch 2 is repeated: {found.retried[0]}"]
 
 
 def test_what_stays_disturbed_is_invalid(model):
