@@ -48,8 +48,9 @@ class Runtime(Protocol):
     def formats(self) -> tuple[str, ...]:
         """Suffixes of the files it opens, without the dot."""
 
-    SETTINGS: Mapping[str, Setting]
-    """What `open` takes beside the path. `threads`, where a runtime has it, is how many CPU threads it keeps busy."""
+    @property
+    def SETTINGS(self) -> Mapping[str, Setting]:
+        """What `open` takes beside the path. `threads`, where a runtime has it, is how many CPU threads it uses."""
 
     def describe(self) -> dict[str, str]:
         """The fields of `devices.agent.protocol.Runtime`."""

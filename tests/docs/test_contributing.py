@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from onnx import TensorProto, helper
 
 from edgekd import catalog
 from edgekd.cli.formats import with_formats, write
@@ -21,13 +22,14 @@ from edgekd.gate.judge import Judged, judge
 from edgekd.gate.start import start_budget
 from edgekd.pruning._base import Subject
 from edgekd.pruning.options import method_of
+from edgekd.runtimes._base import RUNTIMES
 from edgekd.studies._outline import outline, scaled, study
 from edgekd.studies._results import Plan
 from edgekd.studies.run.job import recipe_of
 from edgekd.training.forward import forward
 from edgekd.training.objective import build_objective
 from edgekd.training.trackers._base import TRACKERS
-from edgekd.values import Launch, Verdict
+from edgekd.values import Launch, Node, Verdict
 from edgekd.zoo.build import build
 
 ROOT = Path(__file__).parents[2]
@@ -112,6 +114,19 @@ def writer(folder):
     assert set(found.tolerances) == {"fp32"}
 
 
+def runtime(one_node):
+    found = catalog.load(RUNTIMES, "shown")
+    path = one_node("neg", "Neg", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 2])])
+    session = found.open(str(path))
+    assert session.inputs() == [{"name": "x", "shape": ["N", 2], "dtype": "float32"}]
+    (negated,) = session.run({"x": np.array([[1, -2]], np.float32)})
+    np.testing.assert_array_equal(negated, [[-1, 2]])
+    (node,) = session.nodes(0)
+    assert Node(**node).ms > 0
+    with pytest.raises(ValueError, match="not read"):
+        found.open(__file__)
+
+
 def limit(measurement):
     launches = tuple(Launch(load_ms=1, first_ms=1, warmup_ms=(1.0, 1.5), blocks_ms=((1.0,),)) for _ in range(5))
     measured = measurement().model_copy(update={"launches": launches})
@@ -139,20 +154,21 @@ USED = {
     "training.trackers": tracker,
     "studies": study_of_a_paper,
     "deploy.writers": writer,
+    "runtimes": runtime,
     "gate.limits": limit,
     "gate.ci": ci_format,
 }
 
 
 @pytest.mark.parametrize("package", EXAMPLES)
-def test_the_example_works_as_one_new_file(package, tmp_path, monkeypatch, measurement):
+def test_the_example_works_as_one_new_file(package, tmp_path, monkeypatch, measurement, one_node):
     place = tmp_path / "package"
     place.mkdir()
     (place / "shown.py").write_text(EXAMPLES[package], encoding="utf-8")
     found = importlib.import_module(f"edgekd.{package}")
     monkeypatch.setattr(found, "__path__", [*found.__path__, str(place)])
     try:
-        given = {"folder": tmp_path, "measurement": measurement}
+        given = {"folder": tmp_path, "measurement": measurement, "one_node": one_node}
         USED[package](**{name: given[name] for name in inspect.signature(USED[package]).parameters})
     finally:
         sys.modules.pop(f"edgekd.{package}.shown", None)
@@ -160,7 +176,7 @@ def test_the_example_works_as_one_new_file(package, tmp_path, monkeypatch, measu
 
 def test_every_kind_of_plug_in_has_an_example():
     without = {kind.package for kind in tool().kinds()} - set(EXAMPLES)
-    assert without <= {"runtimes", "devices.transports"}
+    assert without <= {"devices.transports"}
 
 
 @pytest.mark.parametrize("package", EXAMPLES)
