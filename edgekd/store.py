@@ -199,7 +199,9 @@ class Store:
         Returns:
             The result, the folder with its files, and whether it was found.
         """
-        folder = self.root / "stages" / self.crew.agree(f"{name}-{fingerprint(inputs)[:_SHOWN_DIGITS]}")
+        # absolute, because stages name each other's files
+        stages = self.root.absolute() / "stages"
+        folder = stages / self.crew.agree(f"{name}-{fingerprint(inputs)[:_SHOWN_DIGITS]}")
         if not self.crew.leads:
             return self._followed(folder, kind, build, together)
         with _only_here(folder):

@@ -1,4 +1,5 @@
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import torch
@@ -26,6 +27,10 @@ def write(inputs: Inputs, at: Workspace) -> Written:
     path = at.folder / "text"
     path.write_text(inputs.source.path.read_text() * inputs.n)
     return Written(n=inputs.n, file=File(path=path, sha256=files.sha256(path)))
+
+
+def pass_on(inputs: Inputs, at: Workspace) -> Written:
+    return Written(n=inputs.n, file=inputs.source)
 
 
 def fail(inputs: Inputs, at: Workspace) -> Written:
@@ -56,6 +61,25 @@ def test_a_run_directory_can_be_moved(tmp_path, source):
     (tmp_path / "run").rename(tmp_path / "moved")
     moved = Run(store=Store(tmp_path / "moved"), shared=Store(tmp_path / "shared"), progress=Silent())
     assert moved.stage("text", Inputs(2, source), fail).file.path.read_text() == "abab"
+
+
+def test_a_result_may_hold_another_stages_file(tmp_path, source, monkeypatch):
+    """Also where the run's folder is given relative to where the command is started, and where it is moved to."""
+    monkeypatch.chdir(tmp_path)
+    run = run_in(Path("here"))
+    first = run.stage("text", Inputs(2, source), write)
+    then = run.stage("then", Inputs(2, first.file), pass_on)
+    assert then.file.path.read_text() == "abab"
+    assert run_in(Path("here")).stage("then", Inputs(2, first.file), fail) == then
+    Path("here").rename("there")
+    assert run_in(Path("there")).stage("then", Inputs(2, first.file), fail).file.path.read_text() == "abab"
+
+
+def test_a_result_may_hold_a_file_from_outside(tmp_path, source, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run_in(Path("here")).stage("then", Inputs(2, source), pass_on)
+    Path("here").rename("there")
+    assert run_in(Path("there")).stage("then", Inputs(2, source), fail).file == source
 
 
 def test_a_file_counts_by_its_content_and_not_by_its_place(tmp_path, source):

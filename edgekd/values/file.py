@@ -1,5 +1,6 @@
 """A file with its content's hash."""
 
+import os
 from pathlib import Path
 
 from pydantic import SerializationInfo, ValidationInfo, field_serializer, field_validator
@@ -10,7 +11,8 @@ from edgekd.values.value import Value
 class File(Value):
     """A file and its content. What depends on it depends on its content alone, wherever it lies.
 
-    A stage's result names the files of the stage's own folder relative to it, so that a run directory can be moved.
+    A stage's result names the files of its own folder and of those beside it relative to its own, so that a run
+    directory can be moved, and others by their whole path. A path that is relative already is taken to be so.
     """
 
     path: Path
@@ -22,15 +24,16 @@ class File(Value):
 
     @field_validator("path")
     @classmethod
-    def _below_the_stage(cls, path: Path, info: ValidationInfo) -> Path:
+    def _from_the_stage(cls, path: Path, info: ValidationInfo) -> Path:
         folder: Path | None = (info.context or {}).get("folder")
         if folder is None:
             return path
-        if not (folder / path).exists():
+        found = Path(os.path.normpath(folder / path))
+        if not found.exists():
             raise ValueError("it isn't there")
-        return folder / path
+        return found
 
     @field_serializer("path")
     def _relative_to_the_stage(self, path: Path, info: SerializationInfo) -> str:
         folder: Path | None = (info.context or {}).get("folder")
-        return str(path.relative_to(folder) if folder and path.is_relative_to(folder) else path)
+        return os.path.relpath(path, folder) if folder and path.is_relative_to(folder.parent) else str(path)
