@@ -37,7 +37,7 @@ def test_percentiles_come_with_a_bound_or_the_samples_they_need(capsys, measurem
 
 def test_measurements_are_compared_with_the_last(capsys, measurement):
     console.measurements([measurement([[[0.5] * 20] * 4] * 5), measurement()])
-    assert "net ÷ net: 0.500 of the latency (0.500 to 0.500 at 95 %)" in capsys.readouterr().out
+    assert "net ÷ net: latency ratio 0.500 (0.500 to 0.500 at 95 %)" in capsys.readouterr().out
     console.measurements([measurement(session="two"), measurement()])
     assert "different sessions" in capsys.readouterr().out
 

@@ -1,4 +1,4 @@
-"""What happened to a device while it was measured, so that its times say nothing.
+"""What happened to a device while it was measured that makes its times invalid.
 
 Throttling and changed clocks spoil all that was measured. A drift, which the canary shows, spoils milliseconds, but not
 the ratio of artifacts that took turns: it hit all of them alike.
@@ -41,7 +41,7 @@ def drift(launch: Launch) -> str | None:
     if late_low <= (1 + _DRIFT) * early_high and early_low <= (1 + _DRIFT) * late_high:
         return None
     change = percentile(late, 50) / percentile(early, 50) - 1
-    return f"the same piece of work took {change:+.0%} time towards the end: the clock or a neighbour changed"
+    return f"the canary changed by {change:+.0%} during a launch: the clock or another load changed"
 
 
 def spoiled(measurement: Measurement) -> tuple[str, ...]:

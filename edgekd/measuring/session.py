@@ -26,7 +26,7 @@ Measurements = tuple[Measurement, ...]
 
 @dataclass(frozen=True)
 class Enough:
-    """When a session may end that goes on until a verdict is decided."""
+    """When a session ends that continues until a verdict is decided."""
 
     decided: Callable[[Measurements, int], bool]
     """Asked at the first look, the second …: is what has been measured enough?"""
@@ -67,7 +67,7 @@ def measure(
         progress: told about each round.
         inputs: an .npz file that feeds them; random values if None.
         traced: whether the time of every node is measured as well, in further processes.
-        steady: whether launches that drifted are made again; ratios don't need it.
+        steady: whether launches that drifted are repeated; ratios do not need it.
         enough: go on with twice as many launches until this says so, or its time is up; None is the launches alone.
         reference: which of the artifacts the others are compared with. Of many artifacts only those that take turns
             with it compare with it and with each other.
@@ -122,7 +122,7 @@ def _launches(session: Session, enough: Enough | None) -> tuple[list[list[list[R
 
 
 def _affordable(done: int, retried: int, *, left_s: float, limit_s: float) -> int:
-    """As many launches again as are done, or as many as the time left allows; those made again took time as well."""
+    """As many launches again as are done, or as many as the time left allows; repeated ones took time as well."""
     each_s = (limit_s - left_s) / (done + retried)
     return max(0, min(done, int(left_s / each_s))) if each_s else done
 

@@ -45,7 +45,7 @@ class Session:
     setup: Setup
     progress: Progress
     steady: bool
-    """Whether a launch that drifted is made again: where milliseconds matter."""
+    """Whether a launch that drifted is repeated: where milliseconds matter."""
     reference: int = 0
     """Which of the artifacts is in every group."""
 

@@ -1,4 +1,4 @@
-"""Measurements in words and figures, for people."""
+"""Measurements as tables and sentences."""
 
 from collections.abc import Sequence
 from statistics import median
@@ -9,7 +9,7 @@ from edgekd.measuring.nodes import by_operator, by_provider, integer_coverage, t
 from edgekd.measuring.statistics import percentile, ratio, samples_ms, samples_needed, upper_bound
 from edgekd.values import Measurement, Setting
 
-BOUNDS = "(≤ …) is the upper bound of the percentile, at 95 % confidence"
+BOUNDS = "(≤ …): upper bound of the percentile at 95 % confidence"
 
 _PERCENTILES = (50, 90, 95, 99)
 
@@ -79,13 +79,13 @@ def _megabytes(count: float | None) -> str:
 
 
 def comparison(m: Measurement, baseline: Measurement) -> str:
-    """How the latencies of two measurements relate, or why they don't."""
+    """The ratio of two latencies, or why there is none."""
     names = f"{m.artifact.name} ÷ {baseline.artifact.name}"
     try:
         found = ratio(m, baseline)
     except MeasurementError as e:
         return f"{names}: {e.message}"
-    return f"{names}: {found.estimate:.3f} of the latency ({found.low:.3f} to {found.high:.3f} at 95 %)"
+    return f"{names}: latency ratio {found.estimate:.3f} ({found.low:.3f} to {found.high:.3f} at 95 %)"
 
 
 def conditions(m: Measurement) -> list[str]:
@@ -129,7 +129,7 @@ def _states(m: Measurement) -> list[str]:
     if before.throttle_count is not None and after.throttle_count is not None:
         told.append(f"throttled {after.throttle_count - before.throttle_count} times")
     if (apart := wavering(m)) is not None:
-        told.append(f"the same piece of work took up to {apart:.0%} longer in one launch than in another")
+        told.append(f"the canary differed by up to {apart:.0%} between launches")
     return [f"state: {', '.join(told)}"] if told else []
 
 

@@ -96,9 +96,9 @@ def _remarks(host: Host, state: State, targets: Sequence[str]) -> list[str]:
             f"the clock governor is {state.governor}: set performance, so that the clock doesn't follow the load"
         )
     if state.throttled_by:
-        found.append(f"it is slowed down now by {', '.join(state.throttled_by)}: mend that before measuring")
+        found.append(f"it is throttled by {', '.join(state.throttled_by)}: fix this before measuring")
     if state.governor is None:
-        found.append("the system doesn't tell its clocks, as in most virtual machines: prefer relative limits")
+        found.append("clocks are not reported, as in most virtual machines: prefer relative limits")
     if state.throttle_count is None:
-        found.append("the system doesn't tell whether it throttles: only the canary would show it")
+        found.append("throttling is not reported: only the canary can show it")
     return found

@@ -86,6 +86,6 @@ def _valid(
         if not why:
             return found
         if not last:
-            job.progress.note(f"the measurement is invalid and made again: {why}")
-    hint = "Let the device cool down, end what else runs there, and start again: what was finished is kept."
-    raise MeasurementError(f"{job.device.url}: the measurement is invalid, twice: {why}", hint)
+            job.progress.note(f"the measurement is invalid and is repeated: {why}")
+    hint = "Let the device cool down, stop other programs on it, and run the command again: finished stages are kept."
+    raise MeasurementError(f"{job.device.url}: the repeated measurement is invalid too: {why}", hint)

@@ -44,7 +44,7 @@ def profile(
         settings: of the runtime, in place of those of the target's variant.
         inputs: an .npz file with a value for each input; random ones if None.
         traced: whether each node is timed as well.
-        steady: whether launches that drifted are made again.
+        steady: whether launches that drifted are repeated.
         enough: when to stop, see `session.measure`.
         progress: told about each step.
 

@@ -286,7 +286,7 @@ def test_a_disturbed_launch_is_made_again(model):
 def test_what_stays_disturbed_is_invalid(model):
     device = Throttling(set(range(10)))
     (found,) = measured(model(), device=device)
-    assert len(device.agents) == 4  # two launches, each made again once
+    assert len(device.agents) == 4  # two launches, each repeated once
     assert len(found.launches) == len(found.retried) == 2
     assert found.invalid == ("the device throttled 1000000 times while it was measured",)
 
@@ -313,7 +313,7 @@ def test_a_drift_makes_a_launch_again_only_where_milliseconds_matter(model, stea
     (found,) = measured(model(), device=device, protocol=settings, steady=steady)
     assert len(device.agents) == processes
     assert found.invalid == ()
-    assert "towards the end" in spoiled(found)[0]
+    assert "the canary changed by" in spoiled(found)[0]
 
 
 def test_it_goes_on_with_twice_as_many_launches_until_that_is_enough(model):
@@ -337,7 +337,7 @@ def test_it_stops_at_the_time_limit(model):
     ("retried", "left_s", "launches"), [(0, 30, 5), (0, 6, 3), (5, 20, 5), (5, 2.5, 2), (0, 0, 0), (0, -1, 0)]
 )
 def test_launches_made_again_use_up_the_time_too(retried, left_s, launches):
-    # each took 2 s without any made again, 1 s with as many
+    # each took 2 s without any repeated, 1 s with as many
     assert _affordable(5, retried, left_s=left_s, limit_s=left_s + 10) == launches
 
 

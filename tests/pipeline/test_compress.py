@@ -113,7 +113,7 @@ def test_a_device_that_throttles_ends_in_4_and_is_measured_anew_at_the_next_star
     with on_device(simulated(throttled=lambda _: True, machine="hot")):
         hot = compress(ended.folder, *line)
     assert hot.code == 4
-    assert "the measurement is invalid, twice: the device throttled" in hot.err
+    assert "the repeated measurement is invalid too: the device throttled" in hot.err
     with on_device(simulated(machine="hot")):
         cooled = compress(ended.folder, *line)
     assert cooled.code == 0

@@ -73,13 +73,13 @@ def test_one_throttled_session_is_made_again_and_the_candidate_is_as_fast_as_it_
     assert base.invalid == half.invalid == ()
     assert ratio(half, base).estimate == pytest.approx(0.5)
     assert len(ours.progress.notes) == 2  # of the launch, of the session
-    assert "is invalid and made again: the device throttled 1 times" in ours.progress.notes[1]
+    assert "is invalid and is repeated: the device throttled 1 times" in ours.progress.notes[1]
     assert ours.device.finished == 6
 
 
 def test_a_device_that_goes_on_throttling_ends_in_4_and_nothing_is_kept(job, simulated, files):
     hot = job(simulated(latency_ms, throttled=lambda _: True))
-    with pytest.raises(MeasurementError, match="invalid, twice: the device throttled") as e:
+    with pytest.raises(MeasurementError, match="the repeated measurement is invalid too: the device throttled") as e:
         measured(hot, files, ONCE)
     assert e.value.exit_code == 4
     assert kept(hot) == []
@@ -100,7 +100,7 @@ def drifting():
 
 def test_a_drift_spoils_milliseconds_but_not_ratios(job, simulated, files):
     longer = ONCE.model_copy(update={"seconds": 0.5})
-    with pytest.raises(MeasurementError, match="towards the end"):
+    with pytest.raises(MeasurementError, match="the canary changed by"):
         measured(job(simulated(latency_ms, timing=drifting), limit_ms=10.0), files, longer)
     assert measured(job(simulated(latency_ms, timing=drifting)), files, longer)
 
