@@ -43,7 +43,7 @@ _MOST_PARTS = 100
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|\'[^\']*\'')
 _DECIMAL = re.compile(r"(?<![\w.-])[+-]?\d+\.\d+(?:[eE][+-]?\d+)?(?![\w.])")
 
-# pip's name for what an import needs, where the two differ or an extra brings it
+# the extra that brings a library, by the name of its import
 _EXTRAS = {
     "torch": "compress",
     "torchvision": "compress",
@@ -56,6 +56,7 @@ _EXTRAS = {
     "tomli_w": "compress",
     "filelock": "compress",
     "matplotlib": "report",
+    "openvino": "openvino",
     "tensorboard": "track",
     "mlflow": "track",
 }

@@ -1,3 +1,6 @@
+import tomllib
+from pathlib import Path
+
 import pytest
 
 from edgekd import catalog, folders
@@ -129,6 +132,11 @@ def test_published_figures_say_where_from_when_and_how():
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(StorageError, match=r"none\.toml"):
         budgets.load(str(tmp_path / "none.toml"))
+
+
+def test_every_extra_is_named_for_a_library_of_its_own():
+    pyproject = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
+    assert set(catalog._EXTRAS.values()) == set(pyproject["project"]["optional-dependencies"]) - {"dev"}
 
 
 def test_a_missing_library_names_the_extra(monkeypatch):
