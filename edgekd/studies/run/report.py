@@ -33,23 +33,23 @@ def markdown(result: StudyResult) -> str:
 _TRADEOFFS = (
     "Against the teacher. Drop: test accuracy lost, in points. Pareto rank 1: no other student of that teacher is at "
     "least as good in accuracy, transfer size and latency and better in one; rank 2: the same without those of rank 1. "
-    "Score, edgekd's own: halvings of the latency less points of accuracy lost, log2(1 ÷ latency ratio) − drop."
+    "Score, edgekd's own: halvings of the latency minus points of accuracy lost, log2(1 ÷ latency ratio) − drop."
 )
 
 
 def how(result: StudyResult) -> str:
-    """What was trained on what, and measured where."""
+    """The data, the training and the device."""
     plan, scale = result.plan, result.plan.scale
     images = (
         f"{scale.train_per_class} training images of each class" if scale.train_per_class else "all training images"
     )
     where = f"measured on `{result.device}`" if result.device else f"not measured: no device of target {plan.target}"
     return (
-        f"Study `{plan.study}` at scale {scale.name}: {plan.data}, {images}; {scale.epochs} epochs an arm unless its "
-        f"row says otherwise, teachers {scale.teacher_epochs}; seeds 0 to {plan.seeds - 1}. The epoch was chosen on "
-        f"the validation split; accuracy is that of the network on the whole test split, in fp32. Latency: fp32 files, "
-        f"{where}. What was trained from scratch learned at a rate of {scale.learning_rate_from_scratch:g}, the rest "
-        f"at {scale.learning_rate:g}."
+        f"Study `{plan.study}` at scale {scale.name}: {plan.data}, {images}; {scale.epochs} epochs for each arm "
+        f"unless its row says otherwise, {scale.teacher_epochs} for teachers; seeds 0 to {plan.seeds - 1}. The epoch was "
+        f"selected on the validation split; accuracy is that of the network on the whole test split, in fp32. Latency: "
+        f"fp32 files, {where}. Networks trained from scratch used a learning rate of "
+        f"{scale.learning_rate_from_scratch:g}, the others {scale.learning_rate:g}."
     )
 
 
@@ -97,22 +97,22 @@ def _gain(gain: Gain | None) -> str:
 
 
 def intervals(result: StudyResult) -> str:
-    """What the gains are, and what so many intervals mean together."""
+    """How to read the gains, and all their intervals together."""
     gains = [arm.gain for arm in result.arms if arm.gain]
     if not gains:
         return ""
     found = [gain.interval for gain in gains if gain.interval]
     text = (
         "± is the standard deviation over the seeds, whose number is in brackets. A gain is the mean of the "
-        "differences to its control, seed by seed, with Student's interval: that of `distilled` is against the same "
-        "network from `labels`, that of `inherited` from labels against `scratch`; where it is another, see "
-        "`gain.control` in result.json."
+        "differences to its control, seed by seed, with Student's interval. The control of `distilled` is the same "
+        "network trained on `labels`, that of `inherited` with labels is `scratch`; `gain.control` in result.json names "
+        "each."
     )
     if not found:
         return f"{text} One seed has no interval."
     clear = sum(not _holds_zero(one) for one in found)
     return (
-        f"{text} Of {len(found)} intervals, each at 95 %, {clear} leave 0 out; if no gain were real, about "
+        f"{text} Of {len(found)} intervals, each at 95 %, {clear} exclude 0; if no gain were real, about "
         f"{0.05 * len(found):.1f} would by chance."
     )
 
@@ -158,11 +158,11 @@ def _representations(result: StudyResult) -> list[str]:
 
 def _published(result: StudyResult) -> list[str]:
     rows = [[one.what, one.value, one.data, one.epochs] for one in result.published]
-    numbers = table(["what", "the paper", "its data", "its epochs"], rows) if rows else "There is no other paper."
-    plan = result.plan
-    ours = (
-        f"Here: {plan.data}, {plan.scale.epochs} epochs. The numbers above don't compare with the table, but in kind."
+    numbers = (
+        table(["what", "the paper", "its data", "its epochs"], rows) if rows else "This study has no paper of its own."
     )
+    plan = result.plan
+    ours = f"Here: {plan.data}, {plan.scale.epochs} epochs. The paper's numbers compare with the table in kind only."
     return [numbers, ours if rows else "", "\n".join(f"- {text}" for text in result.differs)]
 
 
