@@ -46,9 +46,9 @@ def how(result: StudyResult) -> str:
     where = f"measured on `{result.device}`" if result.device else f"not measured: no device of target {plan.target}"
     return (
         f"Study `{plan.study}` at scale {scale.name}: {plan.data}, {images}; {scale.epochs} epochs for each arm "
-        f"unless its row says otherwise, {scale.teacher_epochs} for teachers; seeds 0 to {plan.seeds - 1}. The epoch was "
-        f"selected on the validation split; accuracy is that of the network on the whole test split, in fp32. Latency: "
-        f"fp32 files, {where}. Networks trained from scratch used a learning rate of "
+        f"unless its row says otherwise, {scale.teacher_epochs} for teachers; seeds 0 to {plan.seeds - 1}. The epoch "
+        f"was selected on the validation split; accuracy is that of the network on the whole test split, in fp32. "
+        f"Latency: fp32 files, {where}. Networks trained from scratch used a learning rate of "
         f"{scale.learning_rate_from_scratch:g}, the others {scale.learning_rate:g}."
     )
 
@@ -105,8 +105,8 @@ def intervals(result: StudyResult) -> str:
     text = (
         "± is the standard deviation over the seeds, whose number is in brackets. A gain is the mean of the "
         "differences to its control, seed by seed, with Student's interval. The control of `distilled` is the same "
-        "network trained on `labels`, that of `inherited` with labels is `scratch`; `gain.control` in result.json names "
-        "each."
+        "network trained on `labels`, that of `inherited` with labels is `scratch`; `gain.control` in result.json "
+        "names each."
     )
     if not found:
         return f"{text} One seed has no interval."

@@ -63,7 +63,7 @@ def test_an_arms_row_has_mean_deviation_and_paired_interval():
 
 
 def test_the_intervals_are_counted():
-    assert "Of 1 intervals, each at 95 %, 1 leave 0 out" in intervals(result())
+    assert "Of 1 intervals, each at 95 %, 1 exclude 0" in intervals(result())
     assert "One seed has no interval" in intervals(result(seeds=1))
 
 
@@ -86,9 +86,9 @@ def test_the_report_has_the_papers_numbers_and_what_failed():
 @pytest.fixture
 def plots():
     pytest.importorskip("matplotlib")
-    from edgekd.report import study_plots
+    from edgekd.studies.run import plots
 
-    return study_plots
+    return plots
 
 
 def test_plots_are_drawn_where_there_is_something_to_show(plots):
