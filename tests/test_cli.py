@@ -258,7 +258,7 @@ def test_a_profile_is_written_shown_and_checked(tmp_path, model):
         "peak memory",
         "zstd",
         "threads 1",
-        "small ÷ large: 0.",
+        "small ÷ large: latency ratio 0.",
     ):
         assert says in found.stdout
     assert "of 12 convolutions and matrix products in integers" in found.stdout
@@ -333,8 +333,10 @@ def test_the_protocol_is_as_asked(model, tmp_path):
         *("--cadence-hz", 200, "--threads", 1, "--no-spinning", "--affinity", cpu, *QUICK),
     )
     assert found.returncode in MEASURED, found.stderr
-    protocol = read_measurement(out).protocol
-    assert (protocol.loop, protocol.cadence_hz, protocol.spinning, protocol.affinity) == ("paced", 200, False, (cpu,))
+    measured = read_measurement(out)
+    protocol = measured.protocol
+    assert (protocol.loop, protocol.cadence_hz, protocol.affinity) == ("paced", 200, (cpu,))
+    assert measured.artifact.variant.settings == {"spinning": False}
     assert protocol.inputs.startswith("sha256:")
     assert "spinning off; batch 1, paced at 200 Hz, sha256 inputs" in found.stdout
 

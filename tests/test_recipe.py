@@ -121,6 +121,12 @@ def test_a_path_that_is_not_utf_8_is_told(tmp_path):
     assert "Rename it" in e.value.hint
 
 
+def test_a_recipe_that_states_threads_is_told_where_they_belong(tmp_path):
+    (tmp_path / "r.toml").write_text('target = "x86-cpu"\n[measure]\nthreads = 4\nspinning = false\n')
+    with pytest.raises(EdgekdError, match="threads and spinning are no longer read here: write it into the settings"):
+        recipe(tmp_path / "r.toml", {})
+
+
 def test_a_missing_recipe_is_named(tmp_path):
     with pytest.raises(EdgekdError, match=r"none\.toml"):
         recipe(tmp_path / "none.toml", {})

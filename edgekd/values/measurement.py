@@ -1,6 +1,6 @@
 """Raw samples of an artifact on a device, with all they depend on."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import FailFast, Field, model_validator
 
@@ -9,10 +9,6 @@ from edgekd.values.value import Milliseconds, Name, NonNegative, NonNegativeInt,
 
 # the first wrong sample is told: of a damaged file with millions, all of them would fill the memory
 _Samples = Annotated[tuple[Milliseconds, ...], FailFast()]
-
-
-_SETTINGS = ("threads", "spinning", "provider", "provider_options")
-"""Of ONNX Runtime; they were part of the protocol before they belonged to each artifact's variant."""
 
 
 class MeasuringProtocol(Value):
@@ -40,16 +36,6 @@ class MeasuringProtocol(Value):
     """Artifacts measured together take turns of this length."""
     warmup_seconds: Positive = 3.0
     """Warm-up ends when two windows' medians differ by less than 2 %, or after this long."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_settings(cls, stated: Any) -> Any:
-        if isinstance(stated, dict) and (moved := [key for key in _SETTINGS if key in stated]):
-            raise ValueError(
-                f"{' and '.join(moved)} {'is' if len(moved) == 1 else 'are'} no longer read here: write it into the "
-                "settings of the target's [reference] and [[variants]]"
-            )
-        return stated
 
     @model_validator(mode="after")
     def _paced_or_closed(self) -> Self:

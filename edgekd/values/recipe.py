@@ -131,6 +131,19 @@ class Export(Value):
     """Whether their graphs normalise: they then take pixels, uint8 (1, H, W, C)."""
 
 
+_SETTINGS = ("threads", "spinning", "provider", "provider_options")
+"""Of ONNX Runtime; they were part of [measure] before they belonged to each artifact's variant."""
+
+
+def _without_settings(stated: Any) -> Any:
+    if isinstance(stated, dict) and (moved := [key for key in _SETTINGS if key in stated]):
+        raise ValueError(
+            f"{' and '.join(moved)} {'is' if len(moved) == 1 else 'are'} no longer read here: write it into the "
+            "settings of the target's [reference] and [[variants]]"
+        )
+    return stated
+
+
 class Recipe(Value):
     """Everything that decides what `compress` does; the run writes the one that reproduces it."""
 
@@ -150,4 +163,4 @@ class Recipe(Value):
     recover: Recovery = Recovery()
     quantize: Quantisation = Quantisation()
     export: Export = Export()
-    measure: MeasuringProtocol = MeasuringProtocol(block_seconds=0.03)
+    measure: Annotated[MeasuringProtocol, BeforeValidator(_without_settings)] = MeasuringProtocol(block_seconds=0.03)

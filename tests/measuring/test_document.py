@@ -8,7 +8,7 @@ from edgekd.gate.budget import Budget
 from edgekd.gate.judge import judge
 from edgekd.measuring.document import read_measurement, write
 from edgekd.measuring.statistics import ratio
-from edgekd.values import RuntimeInfo, Variant
+from edgekd.values import MeasuringProtocol, RuntimeInfo, Variant
 
 
 @pytest.fixture
@@ -29,6 +29,14 @@ def test_what_is_written_is_read_again(tmp_path, measurement):
     write(tmp_path / "folder" / "m.json", measurement())
     assert read_measurement(tmp_path / "folder" / "m.json") == measurement()
     assert [file.name for file in (tmp_path / "folder").iterdir()] == ["m.json"]
+
+
+def test_lists_and_tables_of_the_protocol_are_read_again(tmp_path, measurement):
+    protocol = MeasuringProtocol(affinity=(0, 1), shapes={"image": (1, 3, 8, 8)})
+    options = {"provider_options": {"device_id": "0"}}
+    found = measurement(protocol=protocol, runtime=measurement().runtime.model_copy(update={"settings": options}))
+    write(tmp_path / "m.json", found)
+    assert read_measurement(tmp_path / "m.json") == found
 
 
 def at(path, value):
@@ -135,7 +143,9 @@ def test_a_document_of_version_1_is_converted():
         key: value for key, value in old["environment"].items() if key not in ("runtime", "runtime_version", "provider")
     }
     assert found.protocol.batch == 2
-    assert [launch.model_dump(mode="json") for launch in found.launches] == old["launches"]
+    assert [launch.model_dump(mode="json") for launch in found.launches] == [
+        {"group": 0, **launch} for launch in old["launches"]
+    ]
     assert found.trace is not None
     assert len(found.trace.nodes) == len(old["trace"]["nodes"])
 
