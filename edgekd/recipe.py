@@ -2,22 +2,18 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import ValidationError
 
 from edgekd import catalog
 from edgekd.errors import EdgekdError
 from edgekd.files import require_utf8
-from edgekd.values import Recipe, Recovery, Step, Training, Value, document
+from edgekd.steps._read import read_steps
+from edgekd.values import Recipe, Value, document
+from edgekd.values.defaults import Shape, training_for
 
 DEFAULTS = {"model": "mobilenet_v1:width=0.5", "data": "digits"}
-_PIXELS, _FEWEST = 32 * 224 * 224, 8
-"""Of images that go through a network at once. A training step of torchvision:mobilenet_v3_small takes 0.6 GB for so
-many; four times as many don't fit into a container of 2 GB.
-"""
-Shape = tuple[int, ...]
-T = TypeVar("T", bound=Training)
 
 
 def recipe(path: Path | None, given: Mapping[str, Any]) -> Recipe:
@@ -42,10 +38,15 @@ def recipe(path: Path | None, given: Mapping[str, Any]) -> Recipe:
     if "target" not in stated:
         raise EdgekdError("no target", "Give --target; `edgekd targets` lists them.")
     stated.setdefault("budget", catalog.target(stated["target"]).default_budget)
+    where = str(path or "command line")
+    if "tutors" in stated:
+        raise EdgekdError(f"{where}: 'tutors' is now called 'teachers'", "Write teachers = …; its tables are the same.")
     try:
-        return Recipe.model_validate(stated)
+        made = Recipe.model_validate(stated)
     except ValidationError as e:
-        raise EdgekdError(*catalog.explain(e, str(path or "command line"), Recipe)) from e
+        raise EdgekdError(*catalog.explain(e, where, Recipe)) from e
+    read_steps(made.steps, where)
+    return made
 
 
 def _put(stated: dict[str, Any], key: str, value: Any) -> None:
@@ -59,29 +60,6 @@ def _put(stated: dict[str, Any], key: str, value: Any) -> None:
     stated[last] = value
 
 
-def default_epochs(train_images: int) -> int:
-    """Epochs for a data set of this size: about 600,000 images seen, but 3 to 30 epochs."""
-    return min(30, max(3, round(600_000 / max(1, train_images))))
-
-
-def images_at_once(shape: Shape, most: int) -> int:
-    """How many images of a shape that ends in (H, W) go through a network at once: `most` where they are small, else a
-    power of two, 8 or more, that keeps memory within bounds.
-    """
-    *_, height, width = shape
-    fitting = max(_FEWEST, _PIXELS // (height * width))
-    return min(most, 1 << (fitting.bit_length() - 1))
-
-
-def training_for(settings: T, train_images: Shape) -> T:
-    """The settings with the numbers filled in that were left to the training images (N, C, H, W)."""
-    chosen = {
-        "epochs": settings.epochs or default_epochs(train_images[0]),
-        "batch_size": settings.batch_size or images_at_once(train_images, 128),
-    }
-    return settings.model_copy(update=chosen)
-
-
 def settle(stated: Recipe, train_images: Shape) -> Recipe:
     """The recipe with every number filled in that was left to the training images (N, C, H, W)."""
     settled: dict[str, Value] = {
@@ -89,13 +67,6 @@ def settle(stated: Recipe, train_images: Shape) -> Recipe:
         for part, settings in (("teacher", stated.teacher), ("recover", stated.recover))
     }
     return stated.model_copy(update=settled)
-
-
-def settings_of(recipe: Recipe, step: Step) -> Recovery:
-    """How a step trains."""
-    stated = {name: getattr(step, name) for name in ("epochs", "learning_rate", "losses")}
-    labels = {"losses": {"ce": {"weight": 1.0}}} if step.do == "finetune" else {}
-    return recipe.recover.model_copy(update={**labels, **{k: v for k, v in stated.items() if v is not None}})
 
 
 def to_toml(settled: Recipe) -> str:

@@ -56,6 +56,8 @@ class Workspace:
     """A folder that all runs share, for what is only faster when it is found."""
     tracker: str | None
     """The tracker that trainings report their epochs to; see `edgekd.training.trackers`."""
+    tracked: Path
+    """The folder that trackers write to."""
     resources: Resources
 
 
@@ -77,7 +79,6 @@ class Run:
         build: Callable[[I, Workspace], V],
         *,
         shared: bool = False,
-        together: bool = False,
         if_found: str = "",
     ) -> V:
         """The result of a stage: found if these inputs were built before, else built now.
@@ -88,7 +89,6 @@ class Run:
             build: a function of a module, which sees the inputs and its workspace alone; what it is annotated to return
                 is what is stored. Files that it writes are named in the result as `File`s.
             shared: whether other runs find the result too.
-            together: whether all processes of `torchrun` build it.
             if_found: a note for when it is found.
 
         Raises:
@@ -97,14 +97,14 @@ class Run:
         kind = _stored_type(build)
         store = self.shared if shared else self.store
         key = {"inputs": key_of(inputs)}
-        result, _, found = store.stage(name, key, kind, partial(self._build, build, inputs), together=together)
+        result, _, found = store.stage(name, key, kind, partial(self._build, build, inputs))
         if found and if_found:
             self.progress.note(if_found)
         return result
 
     def _build(self, build: Callable[[I, Workspace], V], inputs: I, folder: Path) -> V:
-        cache, resources = self.shared.root, self.resources
-        return build(inputs, Workspace(folder, self.progress, cache, self.tracker, resources))
+        cache, tracked = self.shared.root, self.store.root / "track"
+        return build(inputs, Workspace(folder, self.progress, cache, self.tracker, tracked, self.resources))
 
 
 def _stored_type(build: Callable[[I, Workspace], V]) -> type[V]:

@@ -14,10 +14,9 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, TypeVar
 
 import filelock
 from pydantic import ValidationError
@@ -113,58 +112,23 @@ def _jsonable(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} can't be part of a stage's inputs")
 
 
-class Crew(Protocol):
-    """The processes that work on one run, all of them going the same way."""
-
-    @property
-    def leads(self) -> bool:
-        """Whether this is the one that writes."""
-
-    def agree(self, value: T) -> T:
-        """The leading process's value, in all of them; each waits for it."""
-
-    def alone(self) -> AbstractContextManager[None]:
-        """Within this context the leading process goes on while the others wait at their next `agree`."""
-
-
-class Alone:
-    """One process; satisfies `Crew`."""
-
-    leads = True
-
-    def agree(self, value: T) -> T:
-        """The value itself."""
-        return value
-
-    def alone(self) -> AbstractContextManager[None]:
-        """It always is."""
-        return nullcontext()
-
-
 class Store:
     """Stages' results below one folder.
 
     Args:
         root: the folder.
-        crew: the processes that share it.
     """
 
-    def __init__(self, root: Path, crew: Crew | None = None) -> None:
+    def __init__(self, root: Path) -> None:
         self.root = root
-        self.crew = crew or Alone()
 
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Keep a second edgekd out of this folder.
 
-        The leading process holds the lock for its crew.
-
         Raises:
             StorageError: another one is at work here, or the folder can't be written.
         """
-        if not self.crew.leads:
-            yield
-            return
         with writing(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
             lock = filelock.FileLock(self.root / ".lock")
@@ -184,8 +148,6 @@ class Store:
         inputs: Mapping[str, Any],
         kind: type[V],
         build: Callable[[Path], V],
-        *,
-        together: bool = False,
     ) -> tuple[V, Path, bool]:
         """The result of a stage: found if these inputs were built before, else built now.
 
@@ -194,42 +156,16 @@ class Store:
             inputs: everything that the result depends on, JSON-able.
             kind: the result's type.
             build: makes the result, given the folder for its files.
-            together: whether the whole crew builds; what the others than the leading process write is thrown away.
 
         Returns:
             The result, the folder with its files, and whether it was found.
         """
         # absolute, because stages name each other's files
-        stages = self.root.absolute() / "stages"
-        folder = stages / self.crew.agree(f"{name}-{fingerprint(inputs)[:_SHOWN_DIGITS]}")
-        if not self.crew.leads:
-            return self._followed(folder, kind, build, together)
+        folder = self.root.absolute() / "stages" / f"{name}-{fingerprint(inputs)[:_SHOWN_DIGITS]}"
         with _only_here(folder):
-            found = _read(folder / _RESULT, kind)
-            if self.crew.agree(found) is not None:
-                assert found is not None
+            if (found := _read(folder / _RESULT, kind)) is not None:
                 return found, folder, True
-            with nullcontext() if together else self.crew.alone():
-                result = _built(folder, build)
-            self.crew.agree(True)
-            return result, folder, False
-
-    def _followed(
-        self, folder: Path, kind: type[V], build: Callable[[Path], V], together: bool
-    ) -> tuple[V, Path, bool]:
-        """The result that the leading process finds or builds."""
-        found = self.crew.agree(cast(V | None, None))
-        if found is not None:
-            return found, folder, True
-        if together:
-            with TemporaryDirectory() as own:
-                build(Path(own))
-        self.crew.agree(True)
-        result = _read(folder / _RESULT, kind)
-        if result is None:
-            hint = "All processes need the same --out and cache folder: train on one machine, or on a shared disk."
-            raise StorageError(f"{folder}: this process doesn't see what the first one wrote", hint)
-        return result, folder, False
+            return _built(folder, build), folder, False
 
 
 @contextmanager

@@ -1,8 +1,9 @@
 import pytest
 
 from edgekd.errors import EdgekdError
-from edgekd.recipe import default_epochs, recipe, settings_of, settle, to_toml
-from edgekd.values import Data, Recipe, Step
+from edgekd.recipe import recipe, settle, to_toml
+from edgekd.values import Data
+from edgekd.values.defaults import default_epochs
 
 
 def test_defaults_make_a_whole_recipe():
@@ -28,12 +29,12 @@ def test_a_loss_is_short_for_its_weight_and_a_step_for_its_name(tmp_path):
     )
     made = recipe(path, {})
     assert made.recover.losses == {"ce": {"weight": 1}, "dkd": {"weight": 2, "beta": 4}}
-    assert [(step.do, step.share, step.epochs) for step in made.steps] == [
-        ("distil", 1, None),
-        ("prune", 0.5, None),
-        ("finetune", 1, None),
-        ("prune", 1, None),
-        ("distil", 1, 2),
+    assert [(step.do, step.settings) for step in made.steps] == [
+        ("distil", {}),
+        ("prune", {"share": 0.5}),
+        ("finetune", {}),
+        ("prune", {}),
+        ("distil", {"epochs": 2}),
     ]
 
 
@@ -54,7 +55,10 @@ def test_data_is_short_for_its_source_and_the_command_line_changes_that_alone(tm
     assert made.data == Data(source="folder:b", size=(32, 48), mean="imagenet", std="imagenet")
 
 
-@pytest.mark.parametrize("more", [{}, {"recover.losses": {"dist": {"beta": 2.0}}, "steps": ["finetune"]}])
+@pytest.mark.parametrize(
+    "more",
+    [{}, {"recover.losses": {"dist": {"beta": 2.0}}, "steps": [{"do": "finetune", "epochs": 3}, "qat", "distil"]}],
+)
 def test_a_written_recipe_reads_as_the_same(tmp_path, more):
     made = settle(recipe(None, {"target": "x86-cpu", "prune.ratio": 0.4, **more}), (1000, 1, 8, 8))
     path = tmp_path / "recipe.toml"
@@ -71,7 +75,15 @@ def test_a_written_recipe_reads_as_the_same(tmp_path, more):
         ('target = "x86-cpu"\n[recover.losses.dkd]\nbeta = "8"\n', "recover.losses.dkd.beta"),
         ('target = "x86-cpu"\n[recover.losses.dkd]\nbeta = nan\n', "recover.losses.dkd.beta"),
         ('target = "x86-cpu"\n[recover.losses]\nkd = -1\n', "recover.losses.kd"),
-        ('target = "x86-cpu"\nsteps = ["purne"]\n', "steps"),
+        ('target = "x86-cpu"\nsteps = ["purne"]\n', "steps.0: no step 'purne'"),
+        ('target = "x86-cpu"\nsteps = [{epochs = 1}]\n', "steps.0.do"),
+        (
+            'target = "x86-cpu"\nsteps = [{do = "prune", epochs = 5}]\n',
+            "steps.0: the step 'prune' has no setting 'epochs'",
+        ),
+        ('target = "x86-cpu"\nsteps = ["prune", "qat"]\n', "steps.1: nothing is trained after 'qat'"),
+        ('target = "x86-cpu"\nsteps = ["int8", "distil"]\n', "steps.0: the step 'int8' is now called 'qat'"),
+        ('target = "x86-cpu"\ntutors = [{model = "resnet8"}]\n', "'tutors' is now called 'teachers'"),
         ('target = "x86-cpu"\nsteps = []\n', "one step at least"),
         ('target = "x86-cpu"\nsteps = [{do = "prune", share = 0.5}, "distil"]\n', "rise to 1"),
         ('target = "x86-cpu"\nsteps = ["prune", {do = "prune", share = 0.5}]\n', "rise to 1"),
@@ -145,11 +157,3 @@ def test_batches_follow_the_size_of_the_images():
     stated = recipe(None, {"target": "x86-cpu", "recover.batch_size": 64})
     assert settle(stated, (100, 3, 224, 224)).recover.batch_size == 64
     assert "batch_size = 32" in to_toml(found[3])
-
-
-def test_a_step_states_what_differs_from_the_recipe():
-    recipe = Recipe(model="resnet8", data="digits", target="x86-cpu", budget="half-latency")
-    assert settings_of(recipe, Step(do="distil")) == recipe.recover
-    assert settings_of(recipe, Step(do="finetune")).losses == {"ce": {"weight": 1.0}}
-    changed = settings_of(recipe, Step(do="distil", epochs=3, learning_rate=0.5, losses={"kd": {"weight": 1.0}}))
-    assert (changed.epochs, changed.learning_rate, changed.losses) == (3, 0.5, {"kd": {"weight": 1.0}})

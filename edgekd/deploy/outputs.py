@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgekd import catalog
-from edgekd.data.dataset import Augmentation, Dataset, Images, View
+from edgekd.data.dataset import Dataset, Images
 from edgekd.deploy.feeding import Array, Pixels, fed
 from edgekd.errors import UnsupportedModelError
-from edgekd.recipe import images_at_once
 from edgekd.runtimes._base import RUNTIMES
 from edgekd.values import Accuracy, Feeding
+from edgekd.values.defaults import images_at_once
 from edgekd.zoo.forward import reason
 
 
@@ -59,24 +58,3 @@ def accuracy(runner: Runner, data: Dataset, split: str) -> Accuracy:
     size = images_at_once(images.shape, 256)
     correct = sum(int((runner(x.numpy()).argmax(1) == y.numpy()).sum()) for x, y in images.batches(size))
     return Accuracy(correct=correct, images=len(images), dataset=data.name, split=split)
-
-
-def sample_images(images: Images, count: int) -> Array:
-    """Up to `count` images (N, C, H, W) of all classes, always the same ones, not augmented."""
-    return labelled(images, count)[0]
-
-
-def labelled(images: Images, count: int) -> tuple[Array, NDArray[np.int64]]:
-    """The images of `some` with their labels (N,)."""
-    # shuffled, since folders are sorted by class; a view leaves out the last batch, which counts in a small split
-    view = View(Augmentation(pad=0, flip=False), seed=0, epoch=0) if len(images) > count else None
-    count, kept = min(count, len(images)), 0
-    # filled in place: joining batches would take the memory of photos twice
-    pixels, labels = np.empty((count, *images.shape), np.float32), np.empty(count, np.int64)
-    for x, y in images.batches(min(64, count), view):
-        more = min(len(x), count - kept)
-        pixels[kept : kept + more], labels[kept : kept + more] = x[:more], y[:more]
-        kept += more
-        if kept == count:
-            break
-    return pixels[:kept], labels[:kept]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgekd.deploy.outputs import sample_images
+from edgekd.data.fixed_images import sample_images
 from edgekd.errors import NoDeviceError, UnsupportedModelError
 from edgekd.measuring.statistics import percentile, samples_ms
 from edgekd.pipeline.job import Job, made_with

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgekd.deploy.outputs import sample_images
+from edgekd.data.fixed_images import sample_images
 from edgekd.gate.budget import Budget
 from edgekd.gate.judge import judge
 from edgekd.gate.limits import accuracy

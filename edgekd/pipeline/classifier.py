@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from edgekd.data.dataset import Dataset
 from edgekd.errors import UnsupportedModelError
+from edgekd.steps._read import trainings
 from edgekd.values import Recipe
 from edgekd.zoo.build import build
 from edgekd.zoo.forward import own_words, run
@@ -19,8 +20,8 @@ def require_classifier(recipe: Recipe, data: Dataset) -> None:
         UnsupportedModelError: one can't take the data's images, alone, in a batch, or in training where something
             trains, gives anything else than one logit a class, or can't be copied.
     """
-    others = (recipe.student, *(tutor.model for tutor in recipe.tutors))
-    trains = not recipe.weights or any(step.do in ("distil", "finetune") for step in recipe.steps)
+    others = (recipe.student, *(teacher.model for teacher in recipe.teachers))
+    trains = not recipe.weights or bool(trainings(recipe))
     for model in dict.fromkeys((recipe.model, *(other for other in others if other))):
         _try(model, data, trains=trains)
 

@@ -19,19 +19,19 @@ from edgekd.pipeline.conclude import conclude
 from edgekd.pipeline.finish import Finished, finish
 from edgekd.pipeline.job import Job
 from edgekd.pipeline.ladder import ladder, require_feeding
-from edgekd.pipeline.learn import Lessons
-from edgekd.pipeline.line import fresh, require_losses, walk
 from edgekd.pipeline.measuring import device_of_target
 from edgekd.pipeline.mirrored import with_flip_decided
 from edgekd.pipeline.planning import learns_unpruned, planned, planned_again, require_plan
 from edgekd.pipeline.prunable import require_prunable
+from edgekd.pipeline.recover import random_student, recovered, require_losses
 from edgekd.pipeline.students import Students
-from edgekd.pipeline.teacher import Teacher, lessons, teacher
+from edgekd.pipeline.teacher import Teacher, supervision, teacher
 from edgekd.pipeline.wanted import believed, states_normalisation, wanted
 from edgekd.progress import Progress, Silent
 from edgekd.recipe import settle
 from edgekd.store import Store, cache_folder
-from edgekd.training import processes
+from edgekd.training import ranks
+from edgekd.training.supervision import Supervision
 from edgekd.training.trackers._base import TRACKERS
 from edgekd.values import Data, Recipe, Target
 from edgekd.values.network import Network
@@ -44,7 +44,7 @@ class Original:
 
     network: Network
     baseline: Baseline
-    lessons: Lessons
+    supervision: Supervision
 
 
 def compress(
@@ -60,7 +60,7 @@ def compress(
 ) -> Result | None:
     """Run, or go on with, the compression that `recipe` describes, in the run directory `out`.
 
-    Under `torchrun` all processes train; the result is the first one's, the others get None.
+    Under `torchrun` all ranks train; rank 0 gives the result, the others None.
 
     Raises:
         EdgekdError: a name, setting, file or model that doesn't work, with the remedy; what was finished is kept.
@@ -69,14 +69,17 @@ def compress(
     target, budget = catalog.target(recipe.target), budgets.load(recipe.budget)
     if track:
         catalog.load(TRACKERS, track)
-    with processes.together():
-        crew = processes.Crew()
-        progress = progress if crew.leads else Silent()
+    with ranks.joined() as rank:
+        progress = progress if rank.is_main else Silent()
         progress.stage("start", f"{recipe.model} on {recipe.data.source} for {recipe.target}")
-        store = Store(out, crew)
+        load = partial(load_dataset, root=data_root, download=download)
+        if not rank.is_main:
+            ranks.serve(_loaded(recipe, load, progress))
+            return None
+        store = Store(out)
         with store.lock():
             progress.stage("data", f"loading {recipe.data.source}")
-            data = _loaded(recipe, partial(load_dataset, root=data_root, download=download), progress)
+            data = _loaded(recipe, load, progress)
             job = Job(
                 recipe=_settled(recipe, data, target, budget),
                 target=target,
@@ -84,17 +87,14 @@ def compress(
                 data=data,
                 device=device_of_target(device_url, target, progress),
                 run=store,
-                shared=Store(cache_folder(progress.note), crew),
+                shared=Store(cache_folder(progress.note)),
                 progress=progress,
                 trust_checkpoint=trust_checkpoint,
                 normalisation_stated=states_normalisation(recipe.data),
                 track=track,
             )
             job, original, finished = _compressed(job)
-            if not crew.leads:
-                return None
-            with crew.alone():
-                return conclude(job, original, finished, time.monotonic() - started)
+            return conclude(job, original, finished, time.monotonic() - started)
 
 
 def _loaded(recipe: Recipe, load: Callable[[Data], Dataset], progress: Progress) -> Dataset:
@@ -125,8 +125,8 @@ def _compressed(job: Job) -> tuple[Job, Teacher, Finished]:
     network = found.network
     data, mirrored = with_flip_decided(job.means, job.recipe.data, job.data, network)
     job = replace(job, data=data, mirrored=mirrored)
-    original = Original(network, baseline(job, network), lessons(job, network))
-    start = fresh(job) if job.recipe.student else network
+    original = Original(network, baseline(job, network), supervision(job, network))
+    start = random_student(job) if job.recipe.student else network
     with Students(job, start.architecture, start.weights) as students:
         plan = planned(job, students, network, original.baseline)
     return job, found, _finish(job, start, original, plan)
@@ -180,5 +180,5 @@ def _train(job: Job, start: Network, original: Original, plan: Plan) -> Finished
             baseline=files,
             student=(files.ladder, files.folder),
         )
-    network = walk(job, start, plan.ratio, original.lessons)
+    network = recovered(job, start, plan.ratio, original.supervision)
     return finish(job, plan, network=network, baseline=files, student=ladder(job, network, "student"))

@@ -7,7 +7,7 @@ import numpy as np
 from torch import nn
 
 from edgekd.data.dataset import Dataset, Images
-from edgekd.deploy.outputs import labelled
+from edgekd.data.fixed_images import labelled
 from edgekd.run import Run, Workspace
 from edgekd.training.evaluate import outputs
 from edgekd.values.network import Network

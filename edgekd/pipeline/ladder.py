@@ -8,10 +8,11 @@ import numpy as np
 from torch import nn
 
 from edgekd import catalog
+from edgekd.data.fixed_images import sample_images
 from edgekd.deploy.check import compare, failure
 from edgekd.deploy.export import OPSET, export_onnx
 from edgekd.deploy.feeding import Array, fed, graph, stamp
-from edgekd.deploy.outputs import Runner, accuracy, sample_images
+from edgekd.deploy.outputs import Runner, accuracy
 from edgekd.deploy.writers._base import WRITERS
 from edgekd.errors import EdgekdError, UnsupportedModelError
 from edgekd.measuring.artifact import describe

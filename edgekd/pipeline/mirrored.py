@@ -13,10 +13,10 @@ from torch import nn
 from edgekd import catalog
 from edgekd.data.dataset import Dataset, Images, fingerprinted
 from edgekd.data.sources._base import SOURCES
-from edgekd.recipe import images_at_once
 from edgekd.run import Run, Workspace
 from edgekd.training.forward import logits
 from edgekd.values import Data
+from edgekd.values.defaults import images_at_once
 from edgekd.values.network import Network
 from edgekd.values.result import Mirrored
 from edgekd.zoo import networks

@@ -13,6 +13,7 @@ from edgekd.pipeline.job import Job
 from edgekd.pipeline.plan import least_pruned, search
 from edgekd.pipeline.students import Students
 from edgekd.pruning.options import method_of
+from edgekd.steps._read import has_pruning
 from edgekd.values import Keep, Recipe
 from edgekd.values.network import Network
 from edgekd.values.result import Candidate, Plan
@@ -20,7 +21,7 @@ from edgekd.values.result import Candidate, Plan
 
 def learns_unpruned(recipe: Recipe) -> bool:
     """Whether the recipe has a student that differs from the teacher even where nothing is pruned."""
-    return recipe.student is not None or not any(step.do == "prune" for step in recipe.steps)
+    return recipe.student is not None or not has_pruning(recipe)
 
 
 def require_plan(job: Job) -> None:

@@ -3,6 +3,7 @@
 from edgekd.pipeline.job import Job
 from edgekd.pipeline.planning import learns_unpruned
 from edgekd.pipeline.students import Students
+from edgekd.steps._read import has_pruning
 from edgekd.values import Keep, Recipe
 from edgekd.zoo import networks
 
@@ -13,7 +14,7 @@ _TIMEOUT_S = 60
 def prunes(recipe: Recipe, *, has_device: bool) -> bool:
     """Whether anything may be pruned at all."""
     if recipe.prune.ratio is not None:
-        return recipe.prune.ratio > 0 and any(step.do == "prune" for step in recipe.steps)
+        return recipe.prune.ratio > 0 and has_pruning(recipe)
     return not learns_unpruned(recipe) and (has_device or recipe.prune.keep != Keep())
 
 

@@ -3,20 +3,18 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from torch import nn
-
 from edgekd.pipeline.doubts import doubts
-from edgekd.pipeline.given import WEIGHTS, Given, given_weights, load_given, try_given
+from edgekd.pipeline.given import Given, given_weights, load_given, try_given
 from edgekd.pipeline.job import Job
-from edgekd.pipeline.learn import Lessons, learn, named
-from edgekd.store import fingerprint
-from edgekd.training import processes
-from edgekd.training.ensemble import Ensemble
+from edgekd.training import ranks
+from edgekd.training.initial import initial
+from edgekd.training.stage import TrainingInputs, as_named, train_network
+from edgekd.training.supervision import Supervision
+from edgekd.training.supervision import Teacher as Member
 from edgekd.values.network import Network
 from edgekd.values.result import NormalisationTrial
 from edgekd.zoo import networks
-from edgekd.zoo.frozen import frozen, frozen_at_random, unfreeze
-from edgekd.zoo.identity import digest
+from edgekd.zoo.frozen import frozen, frozen_at_random
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,7 @@ def teacher(job: Job) -> Teacher:
         network, trial = _given(job, Path(job.recipe.weights))
     else:
         network, trial = _trained(job), None
-    network = named(network, job.data.name)
+    network = as_named(network, job.data)
     assert network.accuracy is not None
     told = f"validation accuracy {network.accuracy.top1:.2%}, {network.cost.parameters:,} parameters"
     job.progress.note(f"teacher: {told}")
@@ -44,19 +42,14 @@ def teacher(job: Job) -> Teacher:
     return Teacher(network, trial, found)
 
 
-def lessons(job: Job, network: Network) -> Lessons:
-    """What students learn from: the teacher, and the recipe's tutors beside it."""
-    model = networks.load(network)
-    if not job.recipe.tutors:
-        return Lessons(model, fingerprint({"network": network.key()}))
-    members, weights, keys = [model], [1.0], [network.key()]
-    for tutor in job.recipe.tutors:
-        own = {"model": tutor.model, "weights": tutor.weights, "seed": tutor.seed}
+def supervision(job: Job, network: Network) -> Supervision:
+    """Who teaches the students: the teacher, and the recipe's further ones beside it."""
+    others = []
+    for further in job.recipe.teachers:
+        own = {"model": further.model, "weights": further.weights, "seed": further.seed}
         trained = teacher(replace(job, recipe=job.recipe.model_copy(update=own))).network
-        members.append(networks.load(trained))
-        weights.append(tutor.weight)
-        keys.append(trained.key())
-    return Lessons(Ensemble(members, weights), fingerprint({"teachers": keys, "weights": weights}))
+        others.append(Member(trained, further.weight))
+    return Supervision((Member(network), *others))
 
 
 def _given(job: Job, weights: Path) -> tuple[Network, NormalisationTrial | None]:
@@ -67,36 +60,27 @@ def _given(job: Job, weights: Path) -> tuple[Network, NormalisationTrial | None]
 
 
 def _trained(job: Job) -> Network:
-    settings, model = job.recipe.teacher, job.network()
     job.progress.stage("teacher", f"training {job.recipe.model} on {job.data.name}")
-    _unfreeze_random(job, model)
-    inputs = {
-        "network": job.architecture.identity,
-        "weights": digest(model),
-        "data": job.images,
-        "seed": job.recipe.seed,
-        "settings": settings,
-        "frozen": frozen(model),
-        "processes": processes.count(),
-    }
-
-    def build(folder: Path) -> Network:
-        initial = networks.save(model, folder / WEIGHTS, job.architecture, origin="random")
-        return learn(job, model, settings, initial, folder=folder, weights=WEIGHTS)
-
-    network, _, found = job.shared.stage("teacher", inputs, Network, build, together=True)
-    if found:
-        job.progress.note("teacher: trained before, found again")
-    return network
+    inputs = TrainingInputs(
+        network=initial(job.means, job.architecture, job.recipe.seed, shared=True),
+        settings=job.recipe.teacher,
+        data=job.data,
+        seed=job.recipe.seed,
+        frozen=_stays_frozen(job),
+        ranks=ranks.count(),
+    )
+    return job.means.stage(
+        "teacher", inputs, train_network, shared=True, if_found="teacher: trained before, found again"
+    )
 
 
-def _unfreeze_random(job: Job, model: nn.Module) -> None:
-    """Let all parameters train where the model froze random ones; what it loaded and froze stays as it is."""
+def _stays_frozen(job: Job) -> int:
+    """How many parameters stay as the model loaded and froze them: all train where it froze random ones."""
+    model = job.network()
     if not (count := frozen(model)):
-        return
-    again = replace(job, recipe=job.recipe.model_copy(update={"seed": job.recipe.seed + 1}))
-    if frozen_at_random(model, again.network()):
-        unfreeze(model)
+        return 0
+    if frozen_at_random(model, networks.untrained(job.architecture, job.recipe.seed + 1)):
         job.progress.note(f"teacher: trains all its parameters: the model froze {count:,} at random values")
-    else:
-        job.progress.note(f"teacher: {count:,} parameters stay as the model loaded and froze them")
+        return 0
+    job.progress.note(f"teacher: {count:,} parameters stay as the model loaded and froze them")
+    return count

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from edgekd.data.dataset import Dataset
+from edgekd.data.fixed_images import labelled
 from edgekd.data.normalisation import NORMALISATIONS, of_channels
 from edgekd.deploy.feeding import Array, brightness
-from edgekd.deploy.outputs import labelled
 from edgekd.errors import EdgekdError
 from edgekd.training.evaluate import outputs
 from edgekd.values.result import NormalisationTrial, TriedNormalisation

@@ -4,8 +4,8 @@ from dataclasses import replace
 from typing import Any
 
 from edgekd.data.dataset import Dataset
+from edgekd.data.fixed_images import sample_images
 from edgekd.deploy.feeding import believable
-from edgekd.deploy.outputs import sample_images
 from edgekd.values import Data, Recipe
 from edgekd.zoo.build import preprocessing
 

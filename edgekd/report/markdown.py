@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from edgekd.report import usage
 from edgekd.report.cells import code, interval, table
-from edgekd.report.training import training, trainings
+from edgekd.report.training import students_trainings, training
 from edgekd.values import Data, Manifest, Measurement, Target
 from edgekd.values.result import Candidate, Plan, Result, Tried
 
@@ -113,7 +113,7 @@ def _use(manifest: Manifest) -> str:
 
 def _data(result: Result) -> str:
     """Which images, how training varied them, and what was found in them."""
-    stated, trained = result.recipe.data, result.teacher.training or trainings(result)
+    stated, trained = result.recipe.data, result.teacher.training or students_trainings(result)
     lines = [f"`{stated.source}`, seen as *Use the model* says.{_variation(stated) if trained else ''}"]
     if result.mirrored and trained:
         told = result.mirrored.told()

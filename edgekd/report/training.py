@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from edgekd.recipe import settings_of
 from edgekd.report.cells import table
-from edgekd.values import Recipe, Recovery, Step
+from edgekd.steps._read import trainings
+from edgekd.values import Recovery
 from edgekd.values.network import Network
 from edgekd.values.result import NormalisationTrial, Result
 
@@ -16,7 +16,7 @@ def training(result: Result) -> str:
         rows.append(_network("student", result.student))
     header = ["network", "origin", "parameters", "MACs", "epochs (best)", "validation", "trained in"]
     told = _trial(result.trial) + "".join(f"\n\n**The teacher is {doubt}.**" for doubt in result.doubts)
-    return f"{table(header, rows)}{told}\n\n{learned(result.recipe, trainings(result))}"
+    return f"{table(header, rows)}{told}\n\n{learned(students_trainings(result))}"
 
 
 def _trial(trial: NormalisationTrial | None) -> str:
@@ -31,15 +31,14 @@ def _trial(trial: NormalisationTrial | None) -> str:
 _FORMULAS = {"ce": "cross entropy", "kd": "T² × KL(teacher ‖ student)"}
 
 
-def trainings(result: Result) -> list[Step]:
-    """The steps in which the student was trained; none where it is the original itself."""
-    steps = result.recipe.steps if result.student.weights != result.teacher.weights else ()
-    return [step for step in steps if step.do in ("distil", "finetune")]
+def students_trainings(result: Result) -> list[Recovery]:
+    """How the student was trained, training by training; not at all where it is the original itself."""
+    return trainings(result.recipe) if result.student.weights != result.teacher.weights else []
 
 
-def learned(recipe: Recipe, trainings: Sequence[Step]) -> str:
+def learned(trainings: Sequence[Recovery]) -> str:
     """What the student minimised in its trainings, if there were any, and which images decided."""
-    told = [loss(settings_of(recipe, step)) for step in trainings]
+    told = [loss(settings) for settings in trainings]
     alike = len(set(told)) == 1
     told = told[:1] if alike else [f"Training {number}: {text}" for number, text in enumerate(told, 1)]
     chosen = ["The epochs were chosen on the validation split."] if trainings else []

@@ -65,7 +65,7 @@ def _seconds(arms: tuple[Arm, ...], scale: Scale, seeds: int, speeds: Mapping[st
     images = scale.train_images / faster
     cells = sum(scale.epochs * images * _seconds_an_image(arm, speeds) for arm in arms if _is_trained(arm))
     teachers = {(str(arm.settings["model"]), 0) for arm in arms}
-    teachers |= {(tutor["model"], tutor["seed"]) for arm in arms for tutor in arm.settings.get("tutors", ())}
+    teachers |= {(further["model"], further["seed"]) for arm in arms for further in arm.settings.get("teachers", ())}
     taught = sum(scale.teacher_epochs * images / speeds.get(model, _OTHERS) for model, _ in teachers)
     structures = {
         repr({k: v for k, v in a.settings.items() if "prune." in k or k in ("model", "student")}) for a in arms
@@ -77,7 +77,7 @@ def _seconds(arms: tuple[Arm, ...], scale: Scale, seeds: int, speeds: Mapping[st
 def _seconds_an_image(arm: Arm, speeds: Mapping[str, float]) -> float:
     """To train on it, and to compute the outputs of each teacher for it."""
     student = arm.settings.get("student") or arm.settings["model"]
-    teachers = [arm.settings["model"], *(tutor["model"] for tutor in arm.settings.get("tutors", ()))]
+    teachers = [arm.settings["model"], *(further["model"] for further in arm.settings.get("teachers", ()))]
     asked = teachers if set(arm.settings["recover.losses"]) != {"ce"} else []
     own = 1 / speeds.get(student, _OTHERS)
     return own + sum(1 / (_ASKED * speeds.get(teacher, _OTHERS)) for teacher in asked)

@@ -62,7 +62,7 @@ def arms(scale: Scale) -> tuple[Arm, ...]:
 
 
 def ensemble(model: str, scale: Scale) -> list[dict[str, str | int]]:
-    """One tutor beside the teacher, two at the paper's scale: the same architecture from other seeds."""
+    """One further teacher beside the first, two at the paper's scale: the same architecture from other seeds."""
     return [{"model": model, "seed": seed} for seed in ((1, 2) if scale.name == "paper" else (1,))]
 
 
@@ -90,13 +90,13 @@ def _of_pair(pair: str, scale: Scale) -> list[Arm]:
         "recover.losses": dict(KD),
     }
     two_stages: Settings = {"steps": cross_layer_first(scale)}
-    tutors: Settings = {"tutors": ensemble(teacher, scale)}
+    several: Settings = {"teachers": ensemble(teacher, scale)}
     ways: dict[str, Settings] = {
         "labels": {"recover.losses": dict(CE)},
         "distilled": {},
         "cross-layer, then distilled": two_stages,
-        "distilled from an ensemble": tutors,
-        "cross-layer, then distilled, from an ensemble": {**two_stages, **tutors},
+        "distilled from an ensemble": several,
+        "cross-layer, then distilled, from an ensemble": {**two_stages, **several},
     }
     return [_arm(pair, way, {**common, **settings}) for way, settings in ways.items()]
 

@@ -78,7 +78,7 @@ def arms(scale: Scale) -> tuple[Arm, ...]:
                 "steps": cross_layer_first(scale),
                 "recover.losses": dict(KD),
                 "recover.learning_rate": scale.learning_rate_from_scratch,
-                "tutors": ensemble(model, scale),
+                "teachers": ensemble(model, scale),
             },
             tuple({"student": f"{_NINE},width={share * whole:g}"} for share in widths),
         ),

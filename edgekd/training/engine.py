@@ -11,9 +11,8 @@ from edgekd.data.dataset import Dataset
 from edgekd.data.identity import identity as data_identity
 from edgekd.errors import EdgekdError, UnsupportedModelError
 from edgekd.progress import Progress
-from edgekd.recipe import training_for
 from edgekd.store import fingerprint
-from edgekd.training import processes
+from edgekd.training import ranks
 from edgekd.training.cache import MOST_BYTES, TeacherCache, open_cache
 from edgekd.training.checkpoint import State, read_state, write_state
 from edgekd.training.epoch import DivergedError, Epoch, Run, train_epoch
@@ -24,6 +23,7 @@ from edgekd.training.step import learner, on_threads, place, place_images
 from edgekd.training.teacher import frozen
 from edgekd.training.trackers._base import Tracker
 from edgekd.values import Training, Value, document
+from edgekd.values.defaults import training_for
 from edgekd.values.training import Execution
 from edgekd.zoo.identity import digest, identity
 
@@ -93,7 +93,7 @@ def train(
 
     A training that diverges begins once more, at a tenth of the learning rate and with clipped gradients, and says so.
 
-    Processes that `processes.together` joined each learn from their part of every batch; the first one writes.
+    Processes that `ranks.joined` joined each learn from their part of every batch; the first one writes.
 
     After every epoch the file `checkpoint` is replaced. Called again with the same arguments, a training that was
     stopped goes on after its last whole epoch and, on the same machine, ends with the same weights bit by bit; one
@@ -103,7 +103,7 @@ def train(
     Args:
         model: gives logits (B, classes) for images (B, C, H, W).
         data: its images are normalised; each epoch sees its own augmented view, the teacher the same as the model.
-        settings: what they leave open is filled in by `recipe.training_for`.
+        settings: what they leave open is filled in by `values.defaults.training_for`.
         seed: of the views and of dropout; the model's own initial weights are the caller's.
         execution: as `execution.choose_execution` found.
         objective: what to minimise, built for these networks; its projections learn too.
@@ -127,7 +127,7 @@ def train(
     _require_classes(model, place_images(images, execution, student.device), data)
     run = Run(student, None, data, settings, seed, checkpoint, progress, tracker=tracker)
     key = _key(run, teacher)
-    run = replace(run, learner=replace(student, loss=processes.joined(student.loss)))
+    run = replace(run, learner=replace(student, loss=ranks.parallel(student.loss)))
     if teacher is not None:
         features = objective.teacher_taps is not None
         prepared = frozen(teacher, images, execution, student.device, whole=features)
@@ -147,14 +147,14 @@ def _learn(run: Run, key: str) -> tuple[list[Epoch], float | None]:
     slower = run.settings.model_copy(update={"learning_rate": rate})
     careful = replace(run, settings=slower, learner=replace(run.learner, clip=_CLIP))
     careful_key = f"{key}, at {rate:g}"
-    if processes.agreed(read_state(run.checkpoint, careful_key) is not None):
+    if ranks.broadcast(read_state(run.checkpoint, careful_key) is not None):
         return _finish(careful, _begin(careful, careful_key)), rate
     try:
         return _finish(run, _begin(run, key)), None
     except DivergedError as e:
         again = f"it begins again at a tenth of that, at most {rate:g}, with gradients clipped to a norm of {_CLIP:g}"
         run.progress.note(f"{e.message}: {again}")
-    if processes.rank() == 0:
+    if ranks.is_main():
         run.checkpoint.unlink(missing_ok=True)
     _restore(run, first)
     return _finish(careful, replace(first, key=careful_key)), rate
@@ -174,7 +174,7 @@ def _key(run: Run, teacher: nn.Module | None) -> str:
             "objective": [repr(learner.objective), digest(learner.objective)],
             "device": learner.device.type,
             "keep_zeros": len(learner.zeros),
-            "processes": processes.count(),
+            "processes": ranks.count(),
         }
     )
 
@@ -185,8 +185,8 @@ def _network(run: Run, model: nn.Module) -> list[str]:
 
 
 def _require_equal_parts(batch_size: int) -> None:
-    if batch_size % processes.count():
-        what = f"a batch of {batch_size} images can't be shared equally by {processes.count()} processes"
+    if batch_size % ranks.count():
+        what = f"a batch of {batch_size} images can't be shared equally by {ranks.count()} processes"
         raise EdgekdError(what, "Set batch_size to a multiple of --nproc-per-node.")
 
 
@@ -199,7 +199,7 @@ def _cache(folder: Path, run: Run, teacher: nn.Module) -> TeacherCache | None:
         "teacher": _network(run, teacher),
         "data": data_identity(run.data),
         "seed": run.seed,
-        "images": [run.images, processes.rank(), processes.count()],
+        "images": [run.images, ranks.number(), ranks.count()],
         "precision": run.learner.execution.teacher_precision,
         "device": run.learner.device.type,
     }
@@ -217,7 +217,7 @@ def _require_classes(model: nn.Module, images: Tensor, data: Dataset) -> None:
 
 def _begin(run: Run, key: str) -> State:
     """The state to go on from: the checkpoint's, or that before the first epoch."""
-    state = processes.agreed(read_state(run.checkpoint, key))
+    state = ranks.broadcast(read_state(run.checkpoint, key))
     if state is None:
         if run.checkpoint.exists():
             run.progress.note(f"{run.checkpoint} is of another training; starting again")
@@ -250,7 +250,7 @@ def _finish(run: Run, state: State) -> list[Epoch]:
             best = copy.deepcopy(learner.model.state_dict())  # with the modules' versions
         documents = [document(e) for e in history]
         states = [part.state_dict() for part in (learner.optimizer, learner.objective)]
-        if processes.rank() == 0:
+        if ranks.is_main():
             write_state(run.checkpoint, State(state.key, documents, learner.model.state_dict(), best, *states))
             _tell(run, epoch, history[-1])
     learner.model.load_state_dict(best)

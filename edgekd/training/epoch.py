@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from edgekd.data.dataset import Dataset, View
 from edgekd.errors import EdgekdError
 from edgekd.progress import Progress
-from edgekd.training import processes
+from edgekd.training import ranks
 from edgekd.training.cache import TeacherCache
 from edgekd.training.evaluate import Score, evaluate
 from edgekd.training.forward import teacher_outputs
@@ -94,7 +94,7 @@ def train_epoch(run: Run, epoch: int, history: Sequence[Epoch]) -> Epoch:
     losses: list[Tensor] = []
     start = time.perf_counter()
     learner.model.train()
-    part, parts = processes.rank(), processes.count()
+    part, parts = ranks.number(), ranks.count()
     with seeded((run.seed * 1_000_003 + epoch + part * 2**40) % 2**63):
         view = View(run.data.augmentation, run.seed, epoch, part, parts)
         for images, labels in run.data.train.batches(run.batch_size, view):
@@ -105,8 +105,8 @@ def train_epoch(run: Run, epoch: int, history: Sequence[Epoch]) -> Epoch:
             placed = place_images(mixed.images(images) if mixed else images, learner.execution, learner.device)
             losses.append(run_step(learner, placed, labels, teacher(placed), mixed))
             report(losses)
-    loss = _mean_loss(run, epoch, processes.mean(torch.stack(losses)))
-    processes.same_buffers(learner.model)
+    loss = _mean_loss(run, epoch, ranks.mean(torch.stack(losses)))
+    ranks.broadcast_buffers(learner.model)
     teacher.keep()
     seconds = time.perf_counter() - start
     _require_finite_weights(run, epoch)
@@ -204,7 +204,7 @@ def _reporter(run: Run, epoch: int, history: Sequence[Epoch]) -> Callable[[Seque
         seen = min(len(losses) * run.batch_size, run.images)
         seen_losses = torch.stack(list(losses))
         # several processes must go the same way, and see the same only at the end of an epoch
-        loss = _mean_loss(run, epoch, seen_losses) if processes.count() == 1 else float(seen_losses.mean())
+        loss = _mean_loss(run, epoch, seen_losses) if ranks.count() == 1 else float(seen_losses.mean())
         speed = f"{seen / max(1e-9, now - start):,.0f} images/s"
         detail = f"epoch {epoch}/{run.epochs}  loss {loss:.2f}{validated}  {speed}"
         run.progress.advance((epoch - 1) * run.images + seen, run.epochs * run.images, detail)

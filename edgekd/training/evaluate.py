@@ -7,10 +7,10 @@ from pydantic import NonNegativeInt
 from torch import nn
 
 from edgekd.data.dataset import Images
-from edgekd.recipe import images_at_once
 from edgekd.training.forward import logits
 from edgekd.training.step import place_images
 from edgekd.values import PositiveInt, Value
+from edgekd.values.defaults import images_at_once
 from edgekd.values.training import Execution
 
 

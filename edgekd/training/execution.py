@@ -17,8 +17,7 @@ from torch import Tensor, nn
 
 from edgekd.data.dataset import Dataset, View
 from edgekd.errors import UnsupportedModelError
-from edgekd.recipe import training_for
-from edgekd.training import processes
+from edgekd.training import ranks
 from edgekd.training.forward import Precision, teacher_outputs
 from edgekd.training.objective import Objective
 from edgekd.training.outputs import Outputs
@@ -34,6 +33,7 @@ from edgekd.training.step import (
 from edgekd.training.taps import Taps
 from edgekd.training.teacher import frozen
 from edgekd.values import Recovery, Training
+from edgekd.values.defaults import training_for
 from edgekd.values.training import Convolutions, Execution
 
 _ROUNDS = 3
@@ -106,7 +106,7 @@ def _perhaps_compiled(
     if settings.compiled is not None:
         return fast if settings.compiled else way
     rate = rates.get(f"{way.precision} {way.memory_format}")
-    if rate is None or processes.count() > 1 or images / rate < _LONG_SECONDS:
+    if rate is None or ranks.count() > 1 or images / rate < _LONG_SECONDS:
         return way
     return _fastest({"not compiled": way, "compiled": fast}, learning, timed, rates)
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from edgekd.errors import UnsupportedModelError
-from edgekd.recipe import images_at_once
+from edgekd.values.defaults import images_at_once
 from edgekd.zoo.forward import run
 
 _MOMENTUM = 0.01
@@ -110,7 +110,7 @@ def _begin(model: nn.Module, readers: Sequence[RoundedInput], images: Tensor) ->
 def _require_weights(model: nn.Module) -> None:
     for name, layer in model.named_modules():
         if isinstance(layer, _LAYERS) and "weight" not in layer._parameters and not _is_parametrised(layer):
-            what = f"the step int8 can't round {name!r}: a hook computes its weight"
+            what = f"the step 'qat' can't round {name!r}: a hook computes its weight"
             hint = "Use torch.nn.utils.parametrizations in place of torch.nn.utils.weight_norm and spectral_norm."
             raise UnsupportedModelError(what, hint)
 

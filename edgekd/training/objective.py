@@ -114,6 +114,15 @@ def build_objective(
     )
 
 
+def require_losses(
+    losses: Losses, network: nn.Module, images: Tensor, kept: Mapping[str, tuple[int, ...]] | None
+) -> None:
+    """Raises EdgekdError if a loss doesn't exist, has no such option, or can't compare this network with itself."""
+    objective = build_objective(losses, network, network, images, kept=kept)
+    outputs = forward(network.eval(), images, "fp32", objective.student_taps)
+    objective(outputs, outputs, torch.zeros(len(images), dtype=torch.int64))
+
+
 def _require_options(name: str, given: Mapping[str, float], known: Mapping[str, float]) -> None:
     for option in given:
         if option != "weight" and option not in known:

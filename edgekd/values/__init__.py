@@ -20,7 +20,18 @@ from edgekd.values.measurement import (
     Trace,
 )
 from edgekd.values.network import Architecture, Cost, Structure
-from edgekd.values.recipe import Export, Keep, Losses, Pruning, Quantisation, Recipe, Recovery, Step, Training, Tutor
+from edgekd.values.recipe import (
+    Export,
+    FurtherTeacher,
+    Keep,
+    Losses,
+    Pruning,
+    Quantisation,
+    Recipe,
+    Recovery,
+    Step,
+    Training,
+)
 from edgekd.values.target import Target, Targets
 from edgekd.values.value import Fraction, Interval, PositiveInt, Reference, Value, document
 from edgekd.values.verdict import LimitVerdict, Status, Verdict
@@ -35,6 +46,7 @@ __all__ = [
     "Feeding",
     "File",
     "Fraction",
+    "FurtherTeacher",
     "Host",
     "Interval",
     "Jitter",
@@ -65,7 +77,6 @@ __all__ = [
     "Targets",
     "Trace",
     "Training",
-    "Tutor",
     "Value",
     "Variant",
     "Verdict",

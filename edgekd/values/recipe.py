@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_serializer, model_validator
 
 from edgekd.values.data import Source
 from edgekd.values.measurement import MeasuringProtocol
@@ -11,7 +11,7 @@ from edgekd.values.value import Fraction, NonNegative, NonNegativeInt, Positive,
 
 
 class Training(Value):
-    """How long and how fast a network learns; `None` means chosen from the data (see `recipe.training_for`)."""
+    """How long and how fast a network learns; `None` means chosen from the data (see `defaults.training_for`)."""
 
     epochs: PositiveInt | None = None
     batch_size: PositiveInt | None = None
@@ -79,37 +79,30 @@ class Pruning(Value):
 
 
 class Step(Value):
-    """One step of a compression; what it doesn't state is that of the recipe's [prune] or [recover]."""
+    """One step of a compression as a recipe states it: `{do = "distil", epochs = 3}`, and `"distil"` is short for
+    `{do = "distil"}`. Which settings a step has says its module in `edgekd.steps`, by which `recipe.recipe` reads it.
+    """
 
-    do: Literal["prune", "distil", "finetune", "int8", "reset"]
-    """`finetune` is `distil` with the labels alone. `int8`: what is trained from here on is rounded to INT8 on the way,
-    so that its INT8 export loses less. `reset` gives what is left of the network new random weights."""
-    share: Annotated[float, Field(gt=0, le=1, strict=True)] = 1.0
-    """Of `prune`: how much of the ratio is gone after this step, for pruning in several."""
-    epochs: PositiveInt | None = None
-    learning_rate: Positive | None = None
-    losses: Losses | None = None
+    do: str
+    settings: dict[str, Any] = {}
+    """What else its table states."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _from_table(cls, stated: Any) -> Any:
+        if isinstance(stated, str):
+            return {"do": stated}
+        if isinstance(stated, dict) and set(stated) != {"do", "settings"}:
+            return {"do": stated.get("do"), "settings": {key: value for key, value in stated.items() if key != "do"}}
+        return stated
 
-def _named(stated: Any) -> Any:
-    """`"prune"` is short for `{do = "prune"}`."""
-    return {"do": stated} if isinstance(stated, str) else stated
-
-
-def _in_order(steps: tuple[Step, ...]) -> tuple[Step, ...]:
-    shares = [step.share for step in steps if step.do == "prune"]
-    if shares and (shares != sorted(set(shares)) or shares[-1] != 1):
-        raise ValueError("the shares of the prune steps should rise to 1, which is the whole ratio")
-    if not steps:
-        raise ValueError("there should be one step at least")
-    return steps
+    @model_serializer
+    def _table(self) -> dict[str, Any]:
+        return {"do": self.do, **self.settings}
 
 
-Steps = Annotated[tuple[Annotated[Step, BeforeValidator(_named)], ...], AfterValidator(_in_order)]
-
-
-class Tutor(Value):
-    """A further teacher beside the original; it is trained like that one where it has no weights."""
+class FurtherTeacher(Value):
+    """A teacher beside the original; it is trained like that one where it has no weights."""
 
     model: str
     weights: str | None = None
@@ -155,10 +148,12 @@ class Recipe(Value):
     student: str | None = None
     """Another architecture that learns from the model, from random weights; None means what is left of the model."""
     seed: NonNegativeInt = 0
-    steps: Steps = (Step(do="prune"), Step(do="distil"))
+    steps: tuple[Step, ...] = (Step(do="prune"), Step(do="distil"))
+    """Each a module of `edgekd.steps`."""
     teacher: Training = Training()
-    tutors: tuple[Tutor, ...] = ()
-    """Further teachers: the student learns from the mean of all."""
+    """How the original is trained where it has no weights."""
+    teachers: tuple[FurtherTeacher, ...] = ()
+    """Further ones beside the original: the student learns from the weighted mean of all logits."""
     prune: Pruning = Pruning()
     recover: Recovery = Recovery()
     quantize: Quantisation = Quantisation()

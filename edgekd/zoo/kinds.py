@@ -77,7 +77,7 @@ def _scripted(model: nn.Module) -> Refusal:
 
 
 def _quantised(model: nn.Module) -> Refusal:
-    hint = "Return the float network: edgekd writes INT8 itself, and the recipe's step 'int8' trains for it."
+    hint = "Return the float network: edgekd writes INT8 itself, and the recipe's step 'qat' trains for it."
     where = _first(model, (FakeQuantizeBase, ObserverBase))
     if where:
         return f"{where} quantises or observes: the network went through prepare_qat or prepare", hint

@@ -63,7 +63,7 @@ def save(
         path: of the safetensors file.
         architecture: what builds the whole network.
         origin: where the weights come from.
-        definition: what it is rebuilt from, where it was pruned.
+        definition: what it is rebuilt from, where it was pruned; it is copied beside the weights.
         sparse: whether single weights were pruned.
 
     Raises:
@@ -72,7 +72,7 @@ def save(
     save_weights(module, path)
     return Network(
         architecture=architecture,
-        definition=definition,
+        definition=_beside(path, definition) if definition else None,
         weights=file_of(path),
         sparse=sparse,
         origin=origin,
@@ -87,6 +87,14 @@ def save(
 def file_of(path: Path) -> File:
     """A file with its hash. Raises OSError."""
     return File(path=path, sha256=files.sha256(path))
+
+
+def _beside(weights: Path, definition: File) -> File:
+    """A copy of the definition in the weights' folder, so that a stage's folder holds all of its network."""
+    path = weights.with_name(definition.path.name)
+    if path != definition.path:
+        files.write_bytes(path, definition.path.read_bytes())
+    return File(path=path, sha256=definition.sha256)
 
 
 def _built(model: str, *, classes: int, shape: tuple[int, int, int], seed: int) -> nn.Module:

@@ -20,16 +20,24 @@ from edgekd.errors import EdgekdError
 from edgekd.gate import budget
 from edgekd.gate.judge import Judged, judge
 from edgekd.gate.start import start_budget
+from edgekd.progress import Silent
 from edgekd.pruning._base import Subject
 from edgekd.pruning.options import method_of
+from edgekd.run import Run
 from edgekd.runtimes._base import RUNTIMES
+from edgekd.steps._read import read_steps
+from edgekd.steps._sequence import run_steps
+from edgekd.steps._task import Task
+from edgekd.store import Store
 from edgekd.studies._outline import outline, scaled, study
 from edgekd.studies._results import Plan
 from edgekd.studies.run.job import recipe_of
 from edgekd.training.forward import forward
 from edgekd.training.objective import build_objective
+from edgekd.training.supervision import Supervision, Teacher
 from edgekd.training.trackers._base import TRACKERS
-from edgekd.values import Launch, Node, Verdict
+from edgekd.values import Launch, Node, Recovery, Step, Verdict
+from edgekd.zoo import networks
 from edgekd.zoo.build import build
 
 ROOT = Path(__file__).parents[2]
@@ -145,7 +153,24 @@ def ci_format(folder, measurement):
     assert (folder / "v.csv").read_text() == "measurement,fail,it's off\n"
 
 
+def step(folder):
+    (last,) = read_steps([Step(do="shown")])
+    with pytest.raises(EdgekdError, match="put it last"):
+        read_steps([Step(do="shown"), Step(do="distil")])
+    known = networks.architecture("resnet8", classes=10, shape=(1, 16, 16))
+    begun = networks.save(networks.untrained(known, 0), folder / "w.safetensors", known, origin="random")
+    run = Run(store=Store(folder / "run"), shared=Store(folder / "shared"), progress=Silent())
+    supervision = Supervision((Teacher(begun),))
+    task = Task(run, load_dataset("digits"), supervision, Recovery(), 0, 16, lambda network, share: network)
+    taken = run_steps([last], begun, task)
+    before, after = (networks.load(network).state_dict() for network in (begun, taken))
+    assert all(torch.equal(value, before[name].half().to(value.dtype)) for name, value in after.items())
+    assert taken.weights.sha256 != begun.weights.sha256
+    assert taken.accuracy is not None
+
+
 USED = {
+    "steps": step,
     "pruning.methods": pruning_method,
     "training.losses": loss,
     "zoo.architectures": architecture,

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from edgekd import catalog
+from edgekd.data.fixed_images import sample_images
 from edgekd.data.load import load_dataset
 from edgekd.deploy.check import compare, failure
-from edgekd.deploy.outputs import Runner, sample_images
+from edgekd.deploy.outputs import Runner
 from edgekd.deploy.writers.onnxruntime import tolerances
 from edgekd.errors import UnsupportedModelError
 from edgekd.gate import budget as budgets

@@ -9,12 +9,11 @@ from edgekd import catalog
 from edgekd.data.load import load_dataset
 from edgekd.gate import budget as budgets
 from edgekd.pipeline.job import Job
-from edgekd.pipeline.learn import Lessons
-from edgekd.pipeline.line import fresh
-from edgekd.pipeline.teacher import lessons, teacher
+from edgekd.pipeline.recover import random_student
+from edgekd.pipeline.teacher import supervision, teacher
 from edgekd.progress import Silent
-from edgekd.store import Store
-from edgekd.values import Recipe, Training, Tutor
+from edgekd.store import Store, key_of
+from edgekd.values import FurtherTeacher, Recipe, Training
 from edgekd.zoo import networks
 from edgekd.zoo.weights import save_weights
 
@@ -90,24 +89,24 @@ def test_images_that_are_called_otherwise_are_named_as_they_are_called_now(job, 
 
 def test_other_weights_to_begin_with_are_another_student(job):
     own = {"student": "nets:make", "model": "resnet8"}
-    first = fresh(job(NETS, **own))
-    assert fresh(job(NETS, **own)).weights.sha256 == first.weights.sha256
+    first = random_student(job(NETS, **own))
+    assert random_student(job(NETS, **own)).weights.sha256 == first.weights.sha256
     wider = NETS.replace("nn.Flatten()", "nn.Flatten(), nn.Dropout(0.1)").replace("(8, classes)", "(8, classes)")
-    assert fresh(job(wider, **own)).key() != first.key()
-    assert fresh(job(NETS, **own, seed=1)).weights.sha256 != first.weights.sha256
+    assert random_student(job(wider, **own)).key() != first.key()
+    assert random_student(job(NETS, **own, seed=1)).weights.sha256 != first.weights.sha256
 
 
-def test_students_of_edited_teachers_or_tutors_learn_anew(job):
+def test_students_of_edited_or_other_teachers_are_others(job):
     def key(code, **recipe):
         ours = job(code, **recipe)
-        told = lessons(ours, teacher(ours).network)
-        assert isinstance(told, Lessons)
-        return told.key
+        return str(key_of(supervision(ours, teacher(ours).network)))
 
-    tutored = {"tutors": (Tutor(model="nets:make", seed=1),)}
-    keys = {key(NETS), key(EDITED), key(NETS, **tutored), key(EDITED, **tutored)}
+    further = {"teachers": (FurtherTeacher(model="nets:make", seed=1),)}
+    keys = {key(NETS), key(EDITED), key(NETS, **further), key(EDITED, **further)}
     assert len(keys) == 4
-    assert key(NETS, **tutored) in keys
+    assert key(NETS, **further) in keys
+    heavier = {"teachers": (FurtherTeacher(model="nets:make", seed=1, weight=2.0),)}
+    assert key(NETS, **heavier) not in keys
 
 
 def test_images_seen_otherwise_are_another_teacher(job):

@@ -10,6 +10,7 @@ from edgekd import catalog
 from edgekd.catalog import target
 from edgekd.errors import EdgekdError
 from edgekd.pruning.options import method_of
+from edgekd.steps._read import has_pruning, trainings
 from edgekd.studies._base import STUDIES
 from edgekd.studies._outline import outline, scaled, study
 from edgekd.studies._results import Plan
@@ -50,13 +51,12 @@ def test_every_arm_is_a_recipe_of_losses_and_methods_that_exist(name, scale):
         for choice in arm.choices or ({},):
             recipe = recipe_of(plan, {**arm.settings, **choice}, 3, (1000, 1, 8, 8), target("x86-cpu"))
             assert recipe.seed == 3
-            prunes = any(step.do == "prune" for step in recipe.steps)
+            prunes = has_pruning(recipe)
             assert prunes == (recipe.prune.ratio is not None)
             assert prunes != (recipe.student is not None)
             method_of(recipe.prune.method, recipe.prune.options)
-            losses = [recipe.recover.losses, *(step.losses for step in recipe.steps if step.losses)]
-            for names in losses:
-                assert set(names) <= set(catalog.names(LOSSES))
+            for settings in (recipe.recover, *trainings(recipe)):
+                assert set(settings.losses) <= set(catalog.names(LOSSES))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -64,7 +64,7 @@ def test_every_arm_is_a_recipe_of_losses_and_methods_that_exist(name, scale):
 def test_every_network_can_be_built(name, scale):
     models = {arm.settings["model"] for arm in arms(name, scale)}
     for arm in arms(name, scale):
-        options = [arm.settings, *arm.choices, *arm.settings.get("tutors", ())]
+        options = [arm.settings, *arm.choices, *arm.settings.get("teachers", ())]
         models |= {o[key] for o in options for key in ("model", "student") if key in o}
     for model in models:
         assert build(model, classes=10, channels=1).eval()(torch.zeros(1, 1, 16, 16)).shape == (1, 10), model

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, replace
 
 from edgekd.pipeline.job import Job
-from edgekd.pipeline.line import fresh, walk
+from edgekd.pipeline.recover import random_student, recovered
+from edgekd.steps._read import read_steps
 from edgekd.store import fingerprint
 from edgekd.studies._results import Cell
 from edgekd.studies.run.pictures import Picture, picture
@@ -28,7 +29,7 @@ class Made:
 def make(job: Job, taught: Teaching, *, representations: bool) -> Made:
     """Take every step of the job's recipe with its seed; raises whatever a step raises."""
     own = replace(job, recipe=taught.recipe(job.recipe))
-    network = walk(own, beginning(own, taught), own.recipe.prune.ratio or 0.0, taught.lessons)
+    network = recovered(own, beginning(own, taught), own.recipe.prune.ratio or 0.0, taught.supervision)
     model = networks.load(network)
     with on_threads(taught.execution.threads):
         found = tested(own, network, model)
@@ -46,14 +47,15 @@ def make(job: Job, taught: Teaching, *, representations: bool) -> Made:
 
 def untrained(job: Job, taught: Teaching) -> Network:
     """The student of the job's recipe as it is before any training."""
-    steps = tuple(step for step in job.recipe.steps if step.do == "prune")
+    stated = zip(job.recipe.steps, read_steps(job.recipe.steps), strict=True)
+    steps = tuple(step for step, found in stated if found.module.PRUNES)
     own = replace(job, recipe=taught.recipe(job.recipe).model_copy(update={"steps": steps}))
-    return walk(own, beginning(own, taught), own.recipe.prune.ratio or 0.0, taught.lessons)
+    return recovered(own, beginning(own, taught), own.recipe.prune.ratio or 0.0, taught.supervision)
 
 
 def beginning(job: Job, taught: Teaching) -> Network:
     """The network before the first step: the recipe's student with random weights, else the teacher."""
-    return fresh(job) if job.recipe.student else taught.network
+    return random_student(job) if job.recipe.student else taught.network
 
 
 def seconds_of(network: Network, taught: Teaching) -> float:

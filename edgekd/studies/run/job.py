@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from edgekd.pipeline.job import Job
-from edgekd.recipe import Shape, recipe, settle
+from edgekd.recipe import recipe, settle
 from edgekd.studies._results import Plan
 from edgekd.values import Recipe, Target
+from edgekd.values.defaults import Shape
 
 
 @dataclass(frozen=True)

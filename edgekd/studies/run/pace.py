@@ -7,8 +7,8 @@ from pathlib import Path
 
 from edgekd.data.subset import subset
 from edgekd.errors import EdgekdError
-from edgekd.pipeline.line import walk
-from edgekd.store import Store, fingerprint, remembered
+from edgekd.pipeline.recover import recovered
+from edgekd.store import Store, fingerprint, key_of, remembered
 from edgekd.studies._base import Arm, Settings, Study
 from edgekd.studies.run.cells import beginning, seconds_of
 from edgekd.studies.run.teaching import School
@@ -32,7 +32,8 @@ def for_as_long(school: School, found: Study, arm: Arm, other: Arm) -> Settings:
     Both ask their teacher anew for it, as a single training would. The teacher's own training isn't counted.
     """
     bench = school.bench
-    key = fingerprint({"arm": arm, "other": other, "teacher": school.teaching(arm.settings).lessons.key})[:12]
+    supervision = key_of(school.teaching(arm.settings).supervision)
+    key = fingerprint({"arm": arm, "other": other, "supervision": supervision})[:12]
     path = bench.job.run.root / "matched" / f"epochs-{key}.json"
     pace = remembered(path, Pace, lambda: _pace(school, found, arm, other))
     bench.job.progress.note(f"{arm.name}: {pace.why}")
@@ -65,5 +66,5 @@ def _seconds(school: School, settings: Settings) -> float:
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))
         own = replace(job, recipe=taught.recipe(job.recipe), run=store, shared=store)
-        network = walk(own, beginning(own, taught), own.recipe.prune.ratio or 0.0, taught.lessons)
+        network = recovered(own, beginning(own, taught), own.recipe.prune.ratio or 0.0, taught.supervision)
     return seconds_of(network, taught)

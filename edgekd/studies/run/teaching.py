@@ -11,9 +11,8 @@ from torch import Tensor, nn
 from edgekd.data.dataset import Images
 from edgekd.pipeline.classifier import require_classifier
 from edgekd.pipeline.job import Job
-from edgekd.pipeline.learn import Lessons, two_images
-from edgekd.pipeline.line import fresh
-from edgekd.pipeline.teacher import lessons, teacher
+from edgekd.pipeline.recover import random_student
+from edgekd.pipeline.teacher import supervision, teacher
 from edgekd.store import fingerprint, remembered
 from edgekd.studies.run.attempts import attempt, made
 from edgekd.studies.run.features import embeddings
@@ -21,6 +20,8 @@ from edgekd.studies.run.job import Bench
 from edgekd.training.evaluate import evaluate
 from edgekd.training.execution import choose_execution
 from edgekd.training.objective import build_objective
+from edgekd.training.stage import two_images
+from edgekd.training.supervision import Supervision
 from edgekd.values import Accuracy, Recipe, Recovery, Value, document
 from edgekd.values.network import Network
 from edgekd.values.training import Execution
@@ -47,8 +48,8 @@ class Teaching:
     model: nn.Module
     network: Network
     tested: Tested
-    lessons: Lessons
-    """Its own, or those of the ensemble that it is in."""
+    supervision: Supervision
+    """By itself, or by the ensemble that it is in."""
     execution: Execution
     test: Images
 
@@ -72,7 +73,7 @@ def teaching(job: Job) -> Teaching:
         model=model,
         network=network,
         tested=tested(job, network, model),
-        lessons=lessons(_alike(job, own), network),
+        supervision=supervision(_alike(job, own), network),
         execution=_execution(job, model, own),
         test=job.data.test,
     )
@@ -109,8 +110,8 @@ def _execution(job: Job, model: nn.Module, own: Execution | None) -> Execution:
     key = fingerprint({"teacher": job.architecture.identity, "student": recipe.student, "settings": settings})
 
     def timed() -> Execution:
-        student = networks.load(fresh(job)) if recipe.student else job.network()
-        objective = build_objective(Recovery().losses, student, model, two_images(job))
+        student = networks.load(random_student(job)) if recipe.student else job.network()
+        objective = build_objective(Recovery().losses, student, model, two_images(job.data.train.shape))
         return choose_execution(student, job.data, settings, objective, model)
 
     return remembered(job.run.root / "execution" / f"{key[:12]}.json", Execution, timed)
@@ -127,7 +128,7 @@ class School:
         """The teacher of the arms with these settings; raises as `teaching`, and the same error again."""
         job = self.bench.job_of(settings, 0)
         own = {key: getattr(job.recipe, key) for key in ("model", "student", "weights", "teacher")}
-        key = fingerprint({**own, "tutors": [document(tutor) for tutor in job.recipe.tutors]})
+        key = fingerprint({**own, "teachers": [document(teacher) for teacher in job.recipe.teachers]})
         if key not in self._known:
             self._known[key] = attempt(lambda: teaching(job))
         return made(self._known[key])

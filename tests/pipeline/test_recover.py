@@ -60,7 +60,7 @@ def test_a_network_that_ends_pruned_is_not_trained(run):
 
 def test_another_architecture_learns_from_several_teachers_in_two_stages(run):
     lines = (
-        'model = "resnet14"\nstudent = "resnet8"\ntutors = [{model = "resnet8", seed = 1, weight = 2}]\n'
+        'model = "resnet14"\nstudent = "resnet8"\nteachers = [{model = "resnet8", seed = 1, weight = 2}]\n'
         'steps = [{do = "distil", losses = {crosslayer = 1}}, "distil"]\n'
     )
     ended = run(lines, "--model", "resnet14")
@@ -73,7 +73,7 @@ def test_another_architecture_learns_from_several_teachers_in_two_stages(run):
     assert (ended.folder / "student.safetensors").exists()
     report = (ended.folder / "report.md").read_text()
     assert "student" in report
-    (fresh,) = (ended.folder / "stages").glob("fresh-*/student.safetensors")
+    (fresh,) = (ended.folder / "stages").glob("initial-*/initial.safetensors")
     torch.manual_seed(0)
     same_seed = build("resnet8", classes=10, channels=1)
     assert not (load_file(fresh)["stem.0.weight"] == same_seed.state_dict()["stem.0.weight"]).any()
@@ -123,8 +123,8 @@ def test_kept_channels_are_followed(run):
     assert ended.document["recipe"]["recover"]["losses"]["kept_channels"] == {"weight": 1.0}
 
 
-def test_prune_int8_distil(run):
-    ended = run('steps = ["prune", "int8", "distil"]', *PRUNED, target="android-phone")
+def test_prune_qat_distil(run):
+    ended = run('steps = ["prune", "qat", "distil"]', *PRUNED, target="android-phone")
     assert ended.document["student"]["origin"] == "distilled"
     tried = {tried["name"]: tried for tried in ended.document["tried"]}
     assert "student-int8" in tried

@@ -1,0 +1,30 @@
+"""The network learns from the teachers, by the recipe's losses or its own."""
+
+from collections.abc import Sequence
+
+from edgekd.steps._base import Stated
+from edgekd.steps._task import State, Task
+from edgekd.steps._training import TrainingSettings, stated_over, train
+from edgekd.values import Losses, Recovery
+
+PRUNES = False
+
+
+class Settings(TrainingSettings):
+    """What differs from the recipe's [recover]."""
+
+    losses: Losses | None = None
+
+
+def training(settings: Settings, recover: Recovery) -> Recovery:
+    """As [recover], with what is stated here in its place."""
+    return stated_over(recover, settings)
+
+
+def misplaced(settings: Settings, before: Sequence[Stated], after: Sequence[Stated]) -> None:
+    """It may stand anywhere."""
+
+
+def run(settings: Settings, state: State, task: Task) -> State:
+    """Train."""
+    return train(training(settings, task.recover), state, task)

@@ -1,0 +1,29 @@
+"""The network learns from the labels alone."""
+
+from collections.abc import Sequence
+
+from edgekd.steps._base import Stated
+from edgekd.steps._task import State, Task
+from edgekd.steps._training import TrainingSettings, stated_over, train
+from edgekd.training.objective import LABELS_ALONE
+from edgekd.values import Recovery
+
+PRUNES = False
+
+
+class Settings(TrainingSettings):
+    """What differs from the recipe's [recover]."""
+
+
+def training(settings: Settings, recover: Recovery) -> Recovery:
+    """As [recover], with what is stated here in its place, and the labels alone."""
+    return stated_over(recover, settings).model_copy(update={"losses": LABELS_ALONE})
+
+
+def misplaced(settings: Settings, before: Sequence[Stated], after: Sequence[Stated]) -> None:
+    """It may stand anywhere."""
+
+
+def run(settings: Settings, state: State, task: Task) -> State:
+    """Train."""
+    return train(training(settings, task.recover), state, task)

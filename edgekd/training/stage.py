@@ -1,0 +1,154 @@
+"""A training as a stage: a network on disk becomes one that learned from labels, or from teachers."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from edgekd import catalog
+from edgekd.data.dataset import Dataset
+from edgekd.data.fixed_images import sample_images
+from edgekd.run import Workspace
+from edgekd.store import remembered
+from edgekd.training import ranks
+from edgekd.training.engine import Trained, train
+from edgekd.training.execution import choose_execution
+from edgekd.training.int8 import rounded
+from edgekd.training.objective import LABELS_ALONE, Objective, build_objective
+from edgekd.training.supervision import Supervision
+from edgekd.training.trackers._base import TRACKERS, Tracker
+from edgekd.values import Accuracy, Recovery, Training, document
+from edgekd.values.network import Network
+from edgekd.values.training import Execution, TrainingRecord
+from edgekd.zoo import networks
+from edgekd.zoo.frozen import unfreeze
+
+
+@dataclass(frozen=True)
+class TrainingInputs:
+    """All that decides what a training comes to."""
+
+    network: Network
+    """Where it begins; single weights that were pruned stay zero."""
+    settings: Training
+    """With `losses` where it is a `Recovery`; else it learns from the labels alone."""
+    data: Dataset
+    seed: int
+    """Of views, dropout, and the losses' projections."""
+    supervision: Supervision | None = None
+    rounds_on: int | None = None
+    """Training images by which it begins to round to INT8 on the way; None: it doesn't round."""
+    frozen: int = 0
+    """How many parameters stay as the model's factory froze them; 0: it froze none, or they train too."""
+    ranks: int = 1
+    """Processes that share each batch."""
+
+
+def train_network(inputs: TrainingInputs, at: Workspace) -> Network:
+    """The network with the weights of its best epoch; resumes from a checkpoint that is there.
+
+    Raises:
+        EdgekdError: as `engine.train`, and `build_objective` where the losses can't take these networks.
+    """
+    ranks.summon(train_network, inputs, at.cache)
+    network, model = inputs.network, networks.load(inputs.network)
+    if not inputs.frozen and (count := unfreeze(model)) and inputs.supervision:
+        at.progress.note(f"student: trains all its parameters, {count:,} of which the model froze")
+    teacher = inputs.supervision.load() if inputs.supervision else None
+    objective = _objective(inputs, model, teacher)
+    teacher = teacher if objective.needs_teacher else None
+    with _rounding(inputs, model), _tracked(inputs, at) as tracker:
+        execution = _execution(inputs, at, model, objective, teacher)
+        at.progress.note(f"training in {execution.precision}, {execution.memory_format}: the fastest timed here")
+        trained = train(
+            model,
+            inputs.data,
+            inputs.settings,
+            seed=inputs.seed,
+            execution=execution,
+            objective=objective,
+            teacher=teacher,
+            cache=at.cache / "teacher-outputs",
+            keep_zeros=network.sparse,
+            checkpoint=at.folder / "checkpoint.pt",
+            progress=at.progress,
+            tracker=tracker,
+        )
+    (at.folder / "checkpoint.pt").unlink(missing_ok=True)
+    saved = networks.save(
+        model,
+        at.folder / "weights.safetensors",
+        network.architecture,
+        origin="trained" if teacher is None else "distilled",
+        definition=network.definition,
+        sparse=network.sparse,
+    )
+    return _with_record(saved, inputs.data, trained, execution)
+
+
+def as_named(network: Network, data: Dataset) -> Network:
+    """The same network: the same images may have been called otherwise when it was evaluated."""
+    assert network.accuracy is not None
+    return network.model_copy(update={"accuracy": network.accuracy.model_copy(update={"dataset": data.name})})
+
+
+def two_images(shape: tuple[int, int, int]) -> Tensor:
+    """What losses are built with: two images (2, C, H, W)."""
+    return torch.zeros(2, *shape)
+
+
+def _objective(inputs: TrainingInputs, model: nn.Module, teacher: nn.Module | None) -> Objective:
+    losses = inputs.settings.losses if isinstance(inputs.settings, Recovery) else LABELS_ALONE
+    kept = inputs.supervision.kept if inputs.supervision else None
+    images = two_images(inputs.data.train.shape)
+    return build_objective(losses, model, teacher, images, kept=kept, seed=inputs.seed)
+
+
+def _rounding(inputs: TrainingInputs, model: nn.Module) -> AbstractContextManager[None]:
+    if inputs.rounds_on is None:
+        return nullcontext()
+    return rounded(model, torch.from_numpy(sample_images(inputs.data.train, inputs.rounds_on)))
+
+
+@contextmanager
+def _tracked(inputs: TrainingInputs, at: Workspace) -> Iterator[Tracker | None]:
+    """The tracker of this training, if one was asked for."""
+    if at.tracker is None:
+        yield None
+        return
+    name = at.folder.name.strip(".").removesuffix(".partial")
+    model = inputs.network.architecture.model
+    stated = {**document(inputs.settings), "model": model, "data": inputs.data.name, "seed": inputs.seed}
+    tracker = catalog.load(TRACKERS, at.tracker).begin(at.tracked, name, stated)
+    try:
+        yield tracker
+    finally:
+        tracker.close()
+
+
+def _execution(
+    inputs: TrainingInputs, at: Workspace, model: nn.Module, objective: Objective, teacher: nn.Module | None
+) -> Execution:
+    """How to train: as it was decided when this training began, by rank 0."""
+
+    def choose() -> Execution:
+        return choose_execution(model, inputs.data, inputs.settings, objective, teacher)
+
+    decided = remembered(at.folder / "execution.json", Execution, choose) if ranks.is_main() else Execution()
+    return ranks.broadcast(decided)
+
+
+def _with_record(network: Network, data: Dataset, trained: Trained, execution: Execution) -> Network:
+    best = trained.validation
+    record = TrainingRecord(
+        epochs=trained.epochs,
+        best_epoch=trained.best_epoch,
+        seconds=trained.seconds,
+        images_per_second=trained.images_per_second,
+        learning_rate=trained.learning_rate,
+        execution=execution,
+    )
+    accuracy = Accuracy(correct=best.correct, images=best.images, dataset=data.name, split="val")
+    return network.model_copy(update={"accuracy": accuracy, "training": record})

@@ -1,0 +1,35 @@
+"""What is chosen of a training where a recipe leaves it open."""
+
+from typing import TypeVar
+
+from edgekd.values.recipe import Training
+
+_PIXELS, _FEWEST = 32 * 224 * 224, 8
+"""Of images that go through a network at once. A training step of torchvision:mobilenet_v3_small takes 0.6 GB for so
+many; four times as many don't fit into a container of 2 GB.
+"""
+Shape = tuple[int, ...]
+T = TypeVar("T", bound=Training)
+
+
+def default_epochs(train_images: int) -> int:
+    """Epochs for a data set of this size: about 600,000 images seen, but 3 to 30 epochs."""
+    return min(30, max(3, round(600_000 / max(1, train_images))))
+
+
+def images_at_once(shape: Shape, most: int) -> int:
+    """How many images of a shape that ends in (H, W) go through a network at once: `most` where they are small, else a
+    power of two, 8 or more, that keeps memory within bounds.
+    """
+    *_, height, width = shape
+    fitting = max(_FEWEST, _PIXELS // (height * width))
+    return min(most, 1 << (fitting.bit_length() - 1))
+
+
+def training_for(settings: T, train_images: Shape) -> T:
+    """The settings with the numbers filled in that were left to the training images (N, C, H, W)."""
+    chosen = {
+        "epochs": settings.epochs or default_epochs(train_images[0]),
+        "batch_size": settings.batch_size or images_at_once(train_images, 128),
+    }
+    return settings.model_copy(update=chosen)

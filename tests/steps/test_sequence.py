@@ -1,0 +1,67 @@
+"""The steps of a recipe, taken: what each hands to the next."""
+
+from dataclasses import replace
+
+import torch
+
+from edgekd.training.supervision import Supervision, Teacher
+from edgekd.zoo import networks
+
+
+def weights(network):
+    return torch.cat([value.flatten() for value in networks.load(network).state_dict().values()])
+
+
+def test_a_network_that_ends_untrained_is_evaluated(take, network):
+    ended = take("prune")
+    assert ended.weights == network().weights
+    assert ended.accuracy.images == 179
+    assert ended.training is None
+
+
+def test_pruning_gets_the_network_of_the_step_before_and_its_share(take, network):
+    asked = []
+
+    def pruned(given, share):
+        asked.append((given.weights.sha256, share))
+        return network(len(asked))
+
+    ended = take({"do": "prune", "share": 0.25}, {"do": "prune", "share": 0.5}, "prune", pruned=pruned)
+    assert asked == [(network(n).weights.sha256, share) for n, share in ((0, 0.25), (1, 0.5), (2, 1.0))]
+    assert ended.weights.sha256 == network(3).weights.sha256
+
+
+def test_the_record_of_the_last_training_counts_the_seconds_of_all(take):
+    once = take("finetune").training.seconds
+    twice = take("finetune", {"do": "finetune", "epochs": 2}).training
+    assert twice.seconds > once
+    assert twice.epochs == 2
+
+
+def test_distillation_learns_from_the_teachers_and_finetuning_from_the_labels(take, network):
+    ours, others = (Supervision((Teacher(network(seed)),)) for seed in (7, 8))
+    assert take("distil", supervision=ours).origin == "distilled"
+    assert not torch.equal(weights(take("distil", supervision=ours)), weights(take("distil", supervision=others)))
+    assert take("finetune", supervision=ours).origin == "trained"
+    assert torch.equal(weights(take("finetune", supervision=ours)), weights(take("finetune", supervision=others)))
+
+
+def test_what_follows_qat_is_rounded_on_the_way_and_what_is_before_it_is_not(take):
+    plain, rounded, before = take("finetune"), take("qat", "finetune"), take("finetune", "qat", "finetune")
+    assert not torch.equal(weights(plain), weights(rounded))
+    assert plain.weights != before.weights
+    first = take("finetune", "finetune")
+    assert not torch.equal(weights(first), weights(before))
+
+
+def test_other_calibration_images_are_another_training(take):
+    few, more = (take("qat", "finetune", calibration_images=count) for count in (16, 32))
+    assert few.weights.path != more.weights.path
+
+
+def test_a_training_that_was_done_is_found_again_and_another_one_is_not(take, few_digits):
+    first = take("finetune")
+    assert take("finetune") == first
+    for changes in ({"seed": 1}, {"data": replace(few_digits, fingerprint="other")}):
+        assert take("finetune", **changes).weights.path != first.weights.path
+    assert take({"do": "finetune", "learning_rate": 0.01}).weights.path != first.weights.path

@@ -1,0 +1,121 @@
+"""A training as a stage: what it comes to is decided by its inputs, all of which are in its key."""
+
+from dataclasses import fields, replace
+
+import pytest
+import torch
+
+from edgekd.data.fixed_images import sample_images
+from edgekd.progress import Silent
+from edgekd.run import Run
+from edgekd.store import Store, key_of
+from edgekd.training.engine import train
+from edgekd.training.int8 import rounded
+from edgekd.training.objective import LABELS_ALONE, build_objective
+from edgekd.training.stage import TrainingInputs, as_named, train_network, two_images
+from edgekd.training.supervision import Supervision, Teacher
+from edgekd.values import Recovery, Training
+from edgekd.values.training import Execution
+from edgekd.zoo import networks
+
+SHAPE = (1, 16, 16)
+PINNED = {"epochs": 1, "batch_size": 50, "precision": "fp32", "memory_format": "contiguous", "threads": 1}
+LABELS = Training(**PINNED, compiled=False)
+KD = Recovery(**PINNED, compiled=False, teacher_precision="fp32", losses={"kd": {"weight": 1.0}})
+
+
+@pytest.fixture
+def run(tmp_path):
+    return Run(store=Store(tmp_path / "run"), shared=Store(tmp_path / "shared"), progress=Silent())
+
+
+@pytest.fixture
+def network(tmp_path):
+    def make(seed=0):
+        known = networks.architecture("resnet8", classes=10, shape=SHAPE)
+        path = tmp_path / f"{seed}.safetensors"
+        return networks.save(networks.untrained(known, seed), path, known, origin="random")
+
+    return make
+
+
+def weights(network):
+    return flat(networks.load(network))
+
+
+def flat(model):
+    """All its numbers, in the order of their names: rounding a layer puts its weight behind its bias."""
+    return torch.cat([value.flatten() for _, value in sorted(model.state_dict().items())])
+
+
+def by_hand(inputs, folder):
+    """What the engine makes of the inputs without a stage."""
+    model = networks.load(inputs.network)
+    train(
+        model,
+        inputs.data,
+        inputs.settings,
+        seed=inputs.seed,
+        execution=Execution(threads=1),
+        objective=build_objective(LABELS_ALONE, model, None, two_images(SHAPE), seed=inputs.seed),
+        checkpoint=folder / "by-hand.pt",
+        progress=Silent(),
+    )
+    return flat(model)
+
+
+def test_it_is_the_engines_training_with_its_record(run, network, few_digits, tmp_path):
+    inputs = TrainingInputs(network(), LABELS, few_digits, seed=3)
+    trained = run.stage("recover", inputs, train_network)
+    assert torch.equal(weights(trained), by_hand(inputs, tmp_path))
+    assert (trained.origin, trained.training.epochs, trained.training.best_epoch) == ("trained", 1, 1)
+    assert trained.accuracy.split == "val"
+    assert trained.accuracy.dataset == "digits"
+    assert not list(trained.weights.path.parent.glob("*.pt"))
+
+
+def test_images_that_are_called_otherwise_now_are_named_so(run, network, few_digits):
+    inputs = TrainingInputs(network(), LABELS, few_digits, seed=3)
+    trained = run.stage("recover", inputs, train_network)
+    renamed = replace(few_digits, name="other")
+    found = run.stage("recover", replace(inputs, data=renamed), train_network)
+    assert found == trained
+    assert as_named(found, renamed).accuracy.dataset == "other"
+
+
+def test_all_its_inputs_are_in_the_key(network, few_digits):
+    inputs = TrainingInputs(network(), KD, few_digits, seed=3, supervision=Supervision((Teacher(network(1)),)))
+    changed = {
+        "network": network(2),
+        "settings": KD.model_copy(update={"losses": {"dkd": {}}}),
+        "data": replace(few_digits, fingerprint="other"),
+        "seed": 4,
+        "supervision": Supervision((Teacher(network(1)), Teacher(network(2), 2.0))),
+        "rounds_on": 16,
+        "frozen": 7,
+        "ranks": 2,
+    }
+    assert set(changed) == {field.name for field in fields(TrainingInputs)}
+    keys = [str(key_of(replace(inputs, **{name: value}))) for name, value in changed.items()]
+    assert len({str(key_of(inputs)), *keys}) == 1 + len(changed)
+
+
+def test_the_weights_of_the_teachers_decide_what_is_learned(run, network, few_digits):
+    def learned(*weight):
+        teachers = tuple(Teacher(network(seed), each) for seed, each in zip((1, 2), weight, strict=True))
+        inputs = TrainingInputs(network(), KD, few_digits, seed=3, supervision=Supervision(teachers))
+        return weights(run.stage("recover", inputs, train_network))
+
+    assert not torch.equal(learned(9.0, 1.0), learned(1.0, 9.0))
+
+
+def test_a_training_that_rounds_sees_what_int8_does(run, network, few_digits, tmp_path):
+    inputs = TrainingInputs(network(), LABELS, few_digits, seed=3, rounds_on=16)
+    trained = run.stage("recover", inputs, train_network)
+    model = networks.load(inputs.network)
+    with rounded(model, torch.from_numpy(sample_images(few_digits.train, 16))):
+        objective = build_objective(LABELS_ALONE, model, None, two_images(SHAPE), seed=3)
+        given = {"seed": 3, "execution": Execution(threads=1), "objective": objective, "progress": Silent()}
+        train(model, few_digits, LABELS, **given, checkpoint=tmp_path / "by-hand.pt")
+    assert torch.equal(weights(trained), flat(model))
+    assert not torch.equal(weights(trained), by_hand(inputs, tmp_path))
