@@ -1,6 +1,6 @@
 """Holds every plug-in to its protocol: a mypy plugin that writes a file in which each module is assigned to it.
 
-A kind of plug-in is a line `NAME = Kind[Protocol]("package", "noun")` in a `_base.py`; its modules are the public files
+A kind of plug-in is a line `NAME = Kind[Protocol]("package", "noun")`; its modules are the public files
 of that package. Both are found by looking, so a new plug-in, or a new kind, is held without an edit. Run as a script,
 it has mypy check the examples in CONTRIBUTING.md in the same way.
 """
@@ -34,9 +34,9 @@ class Found:
 
 def kinds(root: Path = ROOT) -> Iterator[Found]:
     """All kinds, by place."""
-    for path in sorted((root / "edgekd").rglob("_base.py")):
-        base = ".".join(path.relative_to(root).with_suffix("").parts)
-        for line in ast.parse(path.read_text(encoding="utf-8")).body:
+    for path in sorted((root / "edgekd").rglob("*.py")):
+        base, text = ".".join(path.relative_to(root).with_suffix("").parts), path.read_text(encoding="utf-8")
+        for line in ast.parse(text).body if "Kind[" in text else ():
             match line:
                 case ast.Assign(
                     targets=[ast.Name(id=name)],
