@@ -7,14 +7,12 @@ from pathlib import Path
 
 from edgekd import catalog
 from edgekd.errors import EdgekdError, NoDeviceError
-from edgekd.gate.budget import Budget, for_given_device, require_baseline, require_limits, traced
+from edgekd.gate.budget import Budget, for_given_device, require_baseline, require_limits
 from edgekd.gate.conditions import protocol_for
-from edgekd.gate.control import controlled
 from edgekd.gate.judge import Judged, judge
 from edgekd.measuring.document import read_measurement
-from edgekd.measuring.statistics import confidence_of_look
 from edgekd.progress import Progress
-from edgekd.values import Measurement, MeasuringProtocol, Setting, Target, Verdict
+from edgekd.values import MeasuringProtocol, Setting, Target
 
 _SHORT = {"seconds": 0.3, "block_seconds": 0.03, "warmup_seconds": 1.0}
 """For two models side by side: what is left open by short launches is decided by more of them."""
@@ -97,38 +95,27 @@ def defaults(budget: Budget, *, compared: bool) -> MeasuringProtocol:
 
 
 def _measured(files: list[Path], budget: Budget, on_device: OnDevice, progress: Progress) -> Judged:
-    # here, not above: what measures imports onnx, and a stored measurement is to be judged at once
+    # here, not above: what measures imports onnx and numpy, and a stored measurement is to be judged at once
     measuring = catalog.require("edgekd.pipeline.profile")
-    session = catalog.require("edgekd.measuring.session")
+    gating = catalog.require("edgekd.gate.gate")
+    target = on_device.target
     protocol = on_device.protocol or defaults(budget, compared=len(files) > 1)
-    looks = []
-
-    def judged(found: tuple[Measurement, ...], look: int) -> Verdict:
-        verdict = judge(budget, *found[:2], confidence=confidence_of_look(look))
-        verdict = verdict.model_copy(update={"looks": look})
-        return controlled(verdict, found[2], found[1]) if len(found) > 2 else verdict
-
-    def decided(found: tuple[Measurement, ...], look: int) -> bool:
-        looks.append(look)
-        verdict = judged(found, look)
-        return verdict.status != "invalid" and all(limit.status != "inconclusive" for limit in verdict.limits)
-
+    artifacts = measuring.described(files, target, on_device.settings)
     try:
-        found = measuring.profile(
-            # the baseline once more: what it is off itself is the session's own error
-            [*files, *files[1:]],
-            target=on_device.target,
-            device_url=on_device.url,
-            protocol=protocol,
-            settings=on_device.settings,
-            inputs=on_device.inputs,
-            traced=traced(budget),
-            steady=for_given_device(budget),
-            enough=session.Enough(decided, on_device.time_limit_s),
-            progress=progress,
-        )
+        device = catalog.require("edgekd.devices.connect").connect_target(on_device.url or measuring.LOCAL, target)
+        progress.stage("measure", f"measuring {' and '.join(a.name for a in artifacts)} on {device.url}")
     except NoDeviceError as e:
         progress.note(e.message)
-        found = measuring.unmeasured(files, target=on_device.target, protocol=protocol, settings=on_device.settings)
-        return Judged(judge(budget, *found), *found)
-    return Judged(judged(found, looks[-1]), *found[:2])
+        device = None
+    judged: Judged = gating.gate(
+        budget,
+        artifacts[0],
+        artifacts[1] if len(artifacts) > 1 else None,
+        device,
+        target=target,
+        protocol=measuring.fed(protocol, on_device.inputs),
+        inputs=on_device.inputs,
+        time_limit_s=on_device.time_limit_s,
+        progress=progress,
+    )
+    return judged

@@ -26,9 +26,6 @@ def profile(
     protocol: MeasuringProtocol | None = None,
     settings: Mapping[str, Setting] | None = None,
     inputs: Path | None = None,
-    traced: bool = True,
-    steady: bool = True,
-    enough: session.Enough | None = None,
     progress: Progress,
 ) -> tuple[Measurement, ...]:
     """Measure the models in the files, interleaved, one measurement each in their order.
@@ -43,9 +40,6 @@ def profile(
         protocol: how; as usual if None.
         settings: of the runtime, in place of those of the target's variant.
         inputs: an .npz file with a value for each input; random ones if None.
-        traced: whether each node is timed as well.
-        steady: whether launches that drifted are repeated.
-        enough: when to stop, see `session.measure`.
         progress: told about each step.
 
     Raises:
@@ -54,10 +48,8 @@ def profile(
         EdgekdError: a file can't be read, or not run by the target's runtime.
         MeasurementError: the runtime crashed or hung.
     """
-    artifacts = _described(files, target, settings or {})
-    protocol = protocol or MeasuringProtocol()
-    if inputs:
-        protocol = protocol.model_copy(update={"inputs": f"sha256:{_sha256(inputs)}"})
+    artifacts = described(files, target, settings)
+    protocol = fed(protocol or MeasuringProtocol(), inputs)
     device = connect_target(device_url or LOCAL, target)
     progress.stage("measure", f"measuring {', '.join(dict.fromkeys(a.name for a in artifacts))} on {device.url}")
     return session.measure(
@@ -67,27 +59,26 @@ def profile(
         protocol=protocol,
         progress=progress,
         inputs=inputs,
-        traced=traced,
-        steady=steady,
-        enough=enough,
+        traced=True,
         reference=reference,
     )
 
 
-def unmeasured(
-    files: Sequence[Path], *, target: Target, protocol: MeasuringProtocol, settings: Mapping[str, Setting] | None = None
-) -> tuple[Measurement, ...]:
-    """As `profile`, but without samples, for a device that isn't there."""
-    artifacts = _described(files, target, settings or {})
-    return tuple(session.unmeasured(artifact, target=target, protocol=protocol) for artifact in artifacts)
+def fed(protocol: MeasuringProtocol, inputs: Path | None) -> MeasuringProtocol:
+    """The protocol with the name of what feeds the models: the hash of an .npz file, if one is given."""
+    return protocol.model_copy(update={"inputs": f"sha256:{_sha256(inputs)}"}) if inputs else protocol
 
 
-def _described(files: Sequence[Path], target: Target, settings: Mapping[str, Setting]) -> list[Artifact]:
-    """Each file's artifact, named by its stem, or by its path where two have the same."""
+def described(files: Sequence[Path], target: Target, settings: Mapping[str, Setting] | None = None) -> list[Artifact]:
+    """Each file's artifact, named by its stem, or by its path where two have the same.
+
+    Raises:
+        EdgekdError: a file can't be read, or isn't a model.
+    """
     paths = list(dict.fromkeys(files))
     stems = [path.stem for path in paths]
     known = {
-        path: _artifact(path, path.stem if stems.count(path.stem) == 1 else str(path), target, settings)
+        path: _artifact(path, path.stem if stems.count(path.stem) == 1 else str(path), target, settings or {})
         for path in paths
     }
     return [known[path] for path in files]

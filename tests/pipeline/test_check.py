@@ -89,26 +89,6 @@ def test_what_cannot_be_checked_is_told_before_anything_is_measured(tmp_path, su
     assert e.value.hint
 
 
-# of one launch with few blocks neither can be said of it: p99 needs 299 samples
-SHORT = QUICK.model_copy(update={"launches": 1, "seconds": 0.01, "block_seconds": 0.005})
-P99 = budget(latency={"percentile": 99, "limit_ms": 1000})
-
-
-def test_it_measures_on_until_the_verdict_is_decided(model):
-    found = check(model("net", layers=6, channels=32, size=32), P99, on_device=here(protocol=SHORT), progress=Silent())
-    assert found.verdict.status == "pass"
-    assert found.verdict.looks > 1
-    assert len(found.measurement.launches) >= 2 ** (found.verdict.looks - 1)
-    assert f"{found.verdict.confidence:.4g}"[2:4] in found.verdict.limits[0].evidence
-
-
-def test_at_the_time_limit_it_is_inconclusive(model):
-    large = model("net", layers=6, channels=32, size=32)
-    verdict = checked(large, P99, on_device=here(protocol=SHORT, time_limit_s=0.01))
-    assert verdict.status == "inconclusive"
-    assert verdict.looks == 1
-
-
 @pytest.mark.parametrize("limits", [{"latency": {"limit_ms": 9}}, {"load": {"limit_ms": 9}}])
 def test_milliseconds_beside_a_baseline_are_refused_unless_the_device_is_given(model, monkeypatch, limits):
     with pytest.raises(EdgekdError, match="milliseconds are for one given device") as e:

@@ -5,7 +5,7 @@ import pytest
 
 from edgekd import catalog
 from edgekd.errors import EdgekdError, NoDeviceError, StorageError
-from edgekd.pipeline.profile import profile, unmeasured
+from edgekd.pipeline.profile import profile
 from edgekd.progress import Silent
 from edgekd.values import MeasuringProtocol, Variant
 
@@ -15,7 +15,7 @@ QUICK = MeasuringProtocol(launches=1, seconds=0.03, block_seconds=0.01, warmup_s
 
 
 def profiled(*files, target="x86-cpu", **changes):
-    given = {"protocol": QUICK, "traced": False} | changes
+    given = {"protocol": QUICK} | changes
     return profile(files, target=catalog.target(target), progress=Silent(), **given)
 
 
@@ -38,13 +38,6 @@ def test_a_target_none_of_whose_runtimes_is_here_is_told(model):
     target = catalog.target("x86-cpu").model_copy(update={"variants": (Variant(runtime="abacus", precision="fp32"),)})
     with pytest.raises(EdgekdError, match="abacus"):
         profile([model()], target=target, protocol=QUICK, progress=Silent())
-
-
-def test_what_was_not_measured_still_has_its_size(model):
-    (found,) = unmeasured([model()], target=catalog.target("jetson"), protocol=QUICK)
-    assert found.launches == ()
-    assert not found.on_target
-    assert found.artifact.disk_bytes == model().stat().st_size
 
 
 def test_a_file_given_twice_is_measured_twice(model):

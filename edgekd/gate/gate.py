@@ -1,0 +1,107 @@
+"""The one way from artifacts to a verdict, for `check` and for the end of `compress`.
+
+What is judged is measured here, for this verdict alone: samples that an artifact was chosen by favour it, since among
+artifacts that are equally fast the one with the luckiest samples is chosen.
+
+The artifact takes turns with the reference and, as a control (`control.py`), with the reference once more. After some
+launches the limits are looked at; while one is open, there are twice as many. Looking again and again makes wrong
+verdicts likelier, so the error that is allowed is spent look by look (`statistics.confidence_of_look`): half of it at
+the first, a quarter at the second. A limit is open while its bounds hold its value, and while the control says that the
+session's own error may explain it or is proven. It is given up when the time is up.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgekd.devices._base import Device
+from edgekd.gate.budget import Budget, for_given_device, paired, require_baseline, require_limits, traced
+from edgekd.gate.control import controlled
+from edgekd.gate.judge import Judged, judge
+from edgekd.measuring.session import Enough, measure, unmeasured
+from edgekd.measuring.statistics import confidence_of_look
+from edgekd.progress import Progress
+from edgekd.values import Accuracy, Artifact, Measurement, MeasuringProtocol, Target
+
+TIME_LIMIT_S = 120.0
+
+Accuracies = tuple[Accuracy | None, Accuracy | None]
+
+
+def gate(
+    budget: Budget,
+    choice: Artifact,
+    reference: Artifact | None,
+    device: Device | None,
+    *,
+    target: Target,
+    protocol: MeasuringProtocol,
+    accuracies: Accuracies = (None, None),
+    inputs: Path | None = None,
+    time_limit_s: float = TIME_LIMIT_S,
+    progress: Progress,
+) -> Judged:
+    """Measure an artifact until every limit of the budget is decided, and judge it.
+
+    Args:
+        budget: the limits.
+        choice: what is judged.
+        reference: what relative limits refer to.
+        device: one of the target's kind; None where there is none: only what needs no device is judged.
+        target: what the device is meant to be.
+        protocol: how it is measured, and in how many launches up to the first look.
+        accuracies: the choice's and the reference's, on the images that the budget is about.
+        inputs: an .npz file that feeds the models; random values if None.
+        time_limit_s: no further launches after about so many seconds.
+        progress: told about each launch.
+
+    Raises:
+        EdgekdError: the budget has no limits, or a relative one and there is no reference.
+        DeviceError, UnsupportedModelError: as `session.measure`.
+        MeasurementError: the runtime crashed or hung, or the measurement isn't the budget's.
+    """
+    require_limits(budget)
+    require_baseline(budget, given=reference is not None)
+    artifacts = [choice, reference] if reference else [choice]
+    if device is None:
+        nothing = [unmeasured(artifact, target=target, protocol=protocol) for artifact in artifacts]
+        return _judged(budget, nothing, accuracies, look=1)
+    control = [reference] if reference and paired(budget) else []
+    looks: list[int] = []
+
+    def decided(found: tuple[Measurement, ...], look: int) -> bool:
+        looks.append(look)
+        return not _open(_judged(budget, found, accuracies, look=look))
+
+    found = measure(
+        [*artifacts, *control],
+        device=device,
+        target=target,
+        protocol=protocol,
+        inputs=inputs,
+        traced=traced(budget),
+        steady=for_given_device(budget),
+        reference=len(artifacts) - 1,
+        enough=Enough(decided, time_limit_s),
+        progress=progress,
+    )
+    # once more, since nodes are traced after the last look
+    return _judged(budget, found, accuracies, look=looks[-1])
+
+
+def _judged(budget: Budget, found: Sequence[Measurement], accuracies: Accuracies, *, look: int) -> Judged:
+    """The verdict on the first, with the second as its baseline and the third as the control, if they are there."""
+    known = [m.model_copy(update={"accuracy": a}) for m, a in zip(found, accuracies, strict=False)]
+    verdict = judge(budget, *known, confidence=confidence_of_look(look))
+    verdict = verdict.model_copy(update={"looks": look})
+    return Judged(controlled(verdict, found[2], found[1]) if len(found) > 2 else verdict, *known)
+
+
+def _open(judged: Judged) -> bool:
+    """Whether more launches may decide what isn't decided."""
+    measured = [judged.measurement, *([judged.baseline] if judged.baseline else [])]
+    if any(m.invalid for m in measured):  # it stays so, however many launches follow
+        return False
+    return any(
+        limit.status == "inconclusive" or (limit.status == "invalid" and limit.paired)
+        for limit in judged.verdict.limits
+    )
