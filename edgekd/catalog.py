@@ -70,6 +70,14 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"Did you mean {close[0]!r}? Known: {listing}" if close else f"Known: {listing}"
 
 
+def closest(name: str, known: Iterable[str], otherwise: str) -> str:
+    """A hint that names those of very many known names that are close to a wrong one, or where there are none,
+    `otherwise`.
+    """
+    close = difflib.get_close_matches(name, known, n=5)
+    return f"Did you mean {', '.join(close)}?" if close else otherwise
+
+
 def names(kind: Kind[Any]) -> list[str]:
     """The plug-ins of a kind, in alphabetical order: the public modules of its package."""
     found = importlib.import_module(f"edgekd.{kind.package}")

@@ -10,8 +10,12 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-import skimage
 from PIL import Image
+
+try:
+    import skimage
+except ModuleNotFoundError:
+    raise SystemExit("photos.py: the photographs are scikit-image's: pip install scikit-image") from None
 
 CLASSES = {
     "astronaut": "astronaut.png",

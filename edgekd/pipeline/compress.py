@@ -9,6 +9,7 @@ from pathlib import Path
 from edgekd import catalog
 from edgekd.data.dataset import Dataset
 from edgekd.data.load import load_dataset
+from edgekd.files import require_file
 from edgekd.gate import budget as budgets
 from edgekd.gate.budget import Budget
 from edgekd.gate.conditions import protocol_for
@@ -66,6 +67,9 @@ def compress(
         EdgekdError: a name, setting, file or model that doesn't work, with the remedy; what was finished is kept.
     """
     started = time.monotonic()
+    for weights in (recipe.weights, *(tutor.weights for tutor in recipe.tutors)):
+        if weights:
+            require_file(Path(weights), "Give the path of the model's weights.")
     target, budget = catalog.target(recipe.target), budgets.load(recipe.budget)
     if track:
         catalog.load(TRACKERS, track)

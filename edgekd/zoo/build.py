@@ -3,6 +3,7 @@
 Names: `resnet32`, `mobilenet_v1:width=0.5,blocks512=1`, `torchvision:resnet18`, `timm:NAME`, `package.module:factory`.
 """
 
+import difflib
 import inspect
 from collections.abc import Callable
 
@@ -17,6 +18,8 @@ from edgekd.zoo.kinds import plain
 from edgekd.zoo.libraries._base import LIBRARIES
 
 _GIVEN = ("classes", "channels")
+_MISSPELLED = 0.8
+"""How like a known name, of 1, the module of a factory is for that one to be meant."""
 
 
 def models() -> dict[str, Callable[..., nn.Module]]:
@@ -53,11 +56,12 @@ def _made(spec: str, *, classes: int, channels: int) -> nn.Module:
     known = models()
     if name in known:
         return _built_in(name, known[name], rest, classes=classes, channels=channels)
-    hint = catalog.nearest(name, [*known, *(f"{library}:NAME" for library in libraries), "package.module:factory"])
     if not rest or "=" in rest:
+        hint = catalog.nearest(name, [*known, *(f"{library}:NAME" for library in libraries), "package.module:factory"])
         raise EdgekdError(f"no model {name!r}", hint)
+    meant = difflib.get_close_matches(name, [*libraries, *known], n=1, cutoff=_MISSPELLED)
     try:
-        factory = catalog.function(spec, hint)
+        factory = catalog.function(spec, f"Did you mean {meant[0]!r}?" if meant else "")
     except EdgekdError as e:
         raise EdgekdError(f"model {spec!r}: {e.message}", e.hint) from e
     return _from_factory(spec, factory, classes=classes, channels=channels)

@@ -375,6 +375,13 @@ def test_a_device_that_cannot_be_reached_ends_in_5(compress, tmp_path):
     assert "/no/such/python" in ended.err
 
 
+def test_missing_weights_are_told_before_anything_is_done(compress, tmp_path):
+    run = compress(tmp_path / "run", "--weights", tmp_path / "none.pt")
+    assert run.code == 2
+    assert "none.pt: No such file" in run.err
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_checkpoint_of_another_network_names_the_keys(compress, tmp_path):
     save_weights(build("vgg6", classes=10, channels=1), tmp_path / "other.safetensors")
     ended = compress(tmp_path / "run", "--weights", tmp_path / "other.safetensors")

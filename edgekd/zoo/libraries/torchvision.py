@@ -7,7 +7,7 @@ from typing import Any
 import torchvision
 from torch import nn
 
-from edgekd.catalog import nearest
+from edgekd import catalog
 from edgekd.errors import EdgekdError, UnsupportedModelError
 from edgekd.values import Preprocessing
 
@@ -20,7 +20,8 @@ def build(name: str, *, classes: int, channels: int) -> nn.Module:
     """The model of that name; unless images have 3 channels its first convolution is one of as many as they have."""
     known = torchvision.models.list_models(module=torchvision.models)
     if name not in known:
-        raise EdgekdError(f"torchvision has no model {name!r}", nearest(name, known))
+        lister = "`torchvision.models.list_models(module=torchvision.models)` in Python lists them."
+        raise EdgekdError(f"torchvision has no model {name!r}", catalog.closest(name, known, lister))
     builder = torchvision.models.get_model_builder(name)
     takes = inspect.signature(typing.get_type_hints(builder)["return"]).parameters
     settings = {key: value for key, value in _SETTINGS.items() if key in takes}
