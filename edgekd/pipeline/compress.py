@@ -67,7 +67,7 @@ def compress(
         EdgekdError: a name, setting, file or model that doesn't work, with the remedy; what was finished is kept.
     """
     started = time.monotonic()
-    for weights in (recipe.weights, *(teacher.weights for teacher in recipe.teachers)):
+    for weights in (recipe.weights, *(other.weights for other in recipe.teachers)):
         if weights:
             require_file(Path(weights), "Give the path of the model's weights.")
     target, budget = catalog.target(recipe.target), budgets.load(recipe.budget)

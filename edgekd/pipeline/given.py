@@ -65,6 +65,8 @@ def try_given(run: Run, given: Given) -> NormalisationTrial:
 
 
 def _try(given: Given, at: Workspace) -> NormalisationTrial:
+    # of photos it takes minutes
+    at.progress.stage("teacher", "trying the usual normalisations with its weights")
     model = networks.untrained(given.architecture, 0)
     load_weights(model, given.weights.path, trust_checkpoint=given.trust_checkpoint, spec=given.architecture.model)
     return try_normalisations(given.data, model)
