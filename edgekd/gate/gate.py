@@ -52,7 +52,7 @@ def gate(
         accuracies: the choice's and the reference's, on the images that the budget is about.
         inputs: an .npz file that feeds the models; random values if None.
         time_limit_s: no further launches after about so many seconds.
-        progress: told about each launch.
+        progress: gets each launch.
 
     Raises:
         EdgekdError: the budget has no limits, or a relative one and there is no reference.

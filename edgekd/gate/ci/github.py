@@ -50,11 +50,11 @@ def _message(finding: Finding) -> str:
     return "\n".join([finding.evidence, *finding.reasons])
 
 
-def _commands(kind: str, told: list[tuple[str, str]]) -> list[str]:
-    if len(told) > _SHOWN:
-        left_out = len(told) - (_SHOWN - 1)
-        told = [*told[: _SHOWN - 1], ("edgekd", f"and {left_out} more that GitHub wouldn't show")]
-    return [f"::{kind} title={_property(title)}::{_data(message)}" for title, message in told]
+def _commands(kind: str, shown: list[tuple[str, str]]) -> list[str]:
+    if len(shown) > _SHOWN:
+        left_out = len(shown) - (_SHOWN - 1)
+        shown = [*shown[: _SHOWN - 1], ("edgekd", f"and {left_out} more that GitHub wouldn't show")]
+    return [f"::{kind} title={_property(title)}::{_data(message)}" for title, message in shown]
 
 
 def _data(text: str) -> str:
