@@ -1,73 +1,79 @@
-"""What a device transport provides."""
+"""What a device is to the rest of edgekd, however it is reached."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from types import TracebackType
+from typing import Any, Protocol, Self
 
-import edgekd
-from edgekd import catalog
-from edgekd.catalog import Kind
+import numpy as np
+
 from edgekd.devices.client import Agent
-from edgekd.errors import DeviceError, EdgekdError, MeasurementError
-from edgekd.runtimes._base import RUNTIMES
-from edgekd.worker import Worker, WorkerError
+from edgekd.values import Artifact, DeviceFacts, Target
 
-AGENT = Path(edgekd.__file__).parent / "devices" / "agent"
-"""The folder that is started on a device."""
+Array = np.ndarray[Any, np.dtype[Any]]
 
-_START_S = 120  # a small board imports numpy and a runtime from an SD card
+
+@dataclass(frozen=True)
+class Engine:
+    """What a device runs of an artifact: what it built from it, or the artifact itself."""
+
+    path: str
+    """On the device."""
+    bytes: int | None = None
+    """None where nothing was built."""
+    build_seconds: float | None = None
+    """None where nothing was built, or where it was built before."""
 
 
 class Device(Protocol):
-    """One real unit and how to reach it."""
+    """One real unit. Nothing is opened before it is needed; use it as a context manager."""
 
     @property
     def url(self) -> str:
         """The device as the user writes it."""
 
-    def put(self, path: Path) -> str:
-        """Make a file readable on the device; its path there. Raises DeviceError."""
+    @property
+    def title(self) -> str:
+        """What messages call it, such as "this machine"."""
+
+    @property
+    def facts(self) -> DeviceFacts:
+        """What it is and which runtimes it has, asked once. Raises DeviceError if it can't be reached."""
+
+    def is_of(self, target: Target) -> bool:
+        """Whether it is one of the target's kind. Raises DeviceError."""
+
+    def push(self, paths: Sequence[Path]) -> str:
+        """Make files readable on the device, beside each other; the path of the first there.
+
+        What it has by its content is not sent again. Raises DeviceError.
+        """
+
+    def build(self, artifact: Artifact) -> Engine:
+        """What the device runs of an artifact, built by its runtime where the runtime builds something.
+
+        Raises:
+            UnsupportedModelError: it can't be built.
+            DeviceError: the device can't be reached, or doesn't have the runtime.
+        """
+
+    def evaluate(self, artifact: Artifact, batches: Iterable[Array]) -> Iterator[Array]:
+        """The first output (N, …) of each batch of N inputs, for an artifact that takes one at a time.
+
+        Raises:
+            UnsupportedModelError: its runtime can't open or run it.
+            DeviceError, MeasurementError: the device can't be reached, or fails.
+        """
 
     def start(self, runtime: str) -> Agent:
-        """A fresh agent process with that runtime, ready for requests. Raises DeviceError."""
+        """A fresh agent with that runtime, ready for requests. Raises DeviceError."""
 
+    def close(self) -> None:
+        """End all that was opened."""
 
-class Transport(Protocol):
-    """The members of a transport module."""
+    def __enter__(self) -> Self: ...
 
-    def connect(self, where: str) -> Device:
-        """The device at `where`: what follows `transport:` or `transport://`. Raises DeviceError."""
-
-
-TRANSPORTS = Kind[Transport]("devices.transports", "transport")
-
-
-def runtime_file(name: str) -> Path:
-    """The module of a runtime, which the agent loads by path. Raises EdgekdError if there is none."""
-    known = catalog.names(RUNTIMES)
-    if name not in known:
-        raise EdgekdError(f"edgekd has no runtime {name!r}", catalog.nearest(name, known))
-    return Path(edgekd.__file__).parent / "runtimes" / f"{name}.py"
-
-
-def start_agent(command: Sequence[str], url: str) -> Agent:
-    """Start the agent by `command` and wait until it has its runtime.
-
-    Raises:
-        DeviceError: it can't be started, or the runtime isn't there.
-    """
-    try:
-        agent = Agent(Worker(command), url)
-    except OSError as e:
-        raise DeviceError(f"{url}: can't start {command[0]}: {e.strerror}", "Give the path of a Python there.") from e
-    try:
-        agent.describe(_START_S)
-    except (WorkerError, MeasurementError) as e:
-        agent.close()
-        python = command[0]
-        hint = f"Install what is missing for it, such as: {python} -m pip install onnxruntime"
-        raise DeviceError(f"{url}: the agent does not start: {e}", hint) from e
-    except BaseException:
-        agent.close()
-        raise
-    return agent
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None: ...

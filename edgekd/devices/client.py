@@ -6,7 +6,7 @@ was to be done. An answer that isn't what `agent.protocol` says raises Measureme
 
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
@@ -28,6 +28,9 @@ _TIMES_LONGER = 10  # a shared device may be this much slower for a while withou
 
 PATIENCE_S = 300.0
 """How long the device may take for what has no stated length: loading, the first inference."""
+
+BUILD_S = 3_600.0
+"""How long the device may take to build an engine."""
 
 
 class Process(Protocol):
@@ -74,6 +77,14 @@ class Agent:
     def describe(self, timeout_s: float = _SLACK_S) -> protocol.Described:
         """The host, and the runtime, which is imported at the first time."""
         return self._ask(protocol.Describe(), protocol.Described, timeout_s)
+
+    def survey(self, runtimes: Mapping[str, str], paths: Sequence[str]) -> protocol.Surveyed:
+        """The host, and which of the runtimes (paths of modules by name) and of the paths it has."""
+        return self._ask(protocol.Survey(dict(runtimes), tuple(paths)), protocol.Surveyed, PATIENCE_S)
+
+    def build(self, path: str, options: Mapping[str, Any], key: str, timeout_s: float = BUILD_S) -> protocol.Built:
+        """Build an engine from an artifact, unless the device has one under this key."""
+        return self._ask(protocol.Build(path, dict(options), key), protocol.Built, timeout_s)
 
     def exists(self, path: str) -> bool:
         """Whether there is such a file or folder on the device."""

@@ -11,13 +11,12 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from edgekd.devices._base import Device
-from edgekd.errors import DeviceError, MeasurementError
-from edgekd.measuring.launch import Setup, host_of, trace
+from edgekd.devices._base import Device, Engine
+from edgekd.errors import MeasurementError
+from edgekd.measuring.launch import Setup, trace
 from edgekd.measuring.side_by_side import Record, Session, launch
 from edgekd.progress import Progress
 from edgekd.values import Artifact, Host, Measurement, MeasuringProtocol, RuntimeInfo, Target, Trace
-from edgekd.worker import WorkerError
 
 _NOWHERE = Host(machine="", arch="", os="", cpu="", cores=0, python="")
 
@@ -31,17 +30,6 @@ class Enough:
     decided: Callable[[Measurements, int], bool]
     """Asked at the first look, the second …: is what has been measured enough?"""
     time_limit_s: float
-
-
-def facts(device: Device, runtime: str) -> tuple[Host, RuntimeInfo]:
-    """The device and that runtime there, with its default provider. Raises DeviceError."""
-    with device.start(runtime) as agent:
-        try:
-            said = agent.describe()
-            version, provider = said.runtime.version, said.runtime.provider
-            return host_of(said), RuntimeInfo(name=runtime, version=version, provider=provider)
-        except WorkerError as e:
-            raise DeviceError(f"{device.url}: {e}", "Try again.") from e
 
 
 def measure(
@@ -79,16 +67,16 @@ def measure(
     """
     session = Session(
         name=uuid.uuid4().hex,
-        placed=[(artifact, device.put(artifact.path)) for artifact in artifacts],
+        placed=[(artifact, device.build(artifact)) for artifact in artifacts],
         device=device,
         target=target,
-        setup=Setup(protocol, inputs=device.put(inputs) if inputs else None),
+        setup=Setup(protocol, inputs=device.push([inputs]) if inputs else None),
         progress=progress,
         steady=steady,
         reference=reference,
     )
     launches, retried = _launches(session, enough)
-    traces = [_trace(session, artifact, path) if traced else None for artifact, path in session.placed]
+    traces = [_trace(session, artifact, engine.path) if traced else None for artifact, engine in session.placed]
     return _measurements(session, launches, retried, traces)
 
 
@@ -165,8 +153,8 @@ def _measurements(
     traces: Sequence[Trace | None] | None = None,
 ) -> Measurements:
     return tuple(
-        _measurement(session, artifact, records, retried, trace)
-        for (artifact, _), records, trace in zip(
+        _measurement(session, placed, records, retried, trace)
+        for placed, records, trace in zip(
             session.placed, zip(*launches, strict=True), traces or [None] * len(session.placed), strict=True
         )
     )
@@ -174,13 +162,13 @@ def _measurements(
 
 def _measurement(
     session: Session,
-    artifact: Artifact,
+    placed: tuple[Artifact, Engine],
     launches: Sequence[Sequence[Record]],
     retried: Sequence[str],
     trace: Trace | None,
 ) -> Measurement:
     records = [record for of_one in launches for record in of_one]
-    first, protocol = records[0], session.setup.protocol
+    (artifact, engine), first, protocol = placed, records[0], session.setup.protocol
     invalid = [reason for record in records for reason in record.invalid]
     if any((record.host, record.runtime) != (first.host, first.runtime) for record in records):
         invalid.append("the device's system or settings changed between launches")
@@ -189,7 +177,7 @@ def _measurement(
         artifact=artifact.without_folder(),
         device=session.device.url,
         target=session.target.name,
-        on_target=all(record.on_target for record in records),
+        on_target=session.device.is_of(session.target),
         # a model whose batch is fixed is measured with that one
         protocol=protocol.model_copy(
             update={
@@ -204,4 +192,5 @@ def _measurement(
         retried=tuple(retried),
         launches=tuple(record.launch for record in records),
         trace=trace,
+        engine_bytes=engine.bytes,
     )

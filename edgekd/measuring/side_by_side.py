@@ -17,9 +17,8 @@ from dataclasses import dataclass, replace
 
 from pydantic import ValidationError
 
-from edgekd.devices._base import Device
+from edgekd.devices._base import Device, Engine
 from edgekd.devices.client import Agent
-from edgekd.devices.connect import is_of_target
 from edgekd.errors import MeasurementError
 from edgekd.measuring.disturbance import disturbances, drift
 from edgekd.measuring.launch import Block, Opened, Setup, batch_of, cpus_of_launch, finish, open_artifact, run_block
@@ -39,7 +38,7 @@ class Session:
     """What all launches of a session share."""
 
     name: str
-    placed: Sequence[tuple[Artifact, str]]
+    placed: Sequence[tuple[Artifact, Engine]]
     device: Device
     target: Target
     setup: Setup
@@ -63,7 +62,6 @@ class Record:
     launch: Launch
     host: Host
     runtime: RuntimeInfo
-    on_target: bool
     batch: int | None
     same_cpus: bool
     invalid: tuple[str, ...]
@@ -106,15 +104,11 @@ def _together(session: Session, members: Sequence[int], part: Part) -> list[Reco
             cpus = _cpus(session, agents[0], part.launch)
             setup = replace(session.setup, cpus=cpus)
             opened = [
-                open_artifact(agent, artifact, path, setup)
-                for agent, (artifact, path) in zip(agents, placed, strict=True)
+                open_artifact(agent, artifact, engine.path, setup)
+                for agent, (artifact, engine) in zip(agents, placed, strict=True)
             ]
             blocks = _take_turns(session, part, opened)
-            on_target = is_of_target(opened[0].agent, session.target)
-            return [
-                _record(one, taken, on_target, bool(cpus), part.group)
-                for one, taken in zip(opened, blocks, strict=True)
-            ]
+            return [_record(one, taken, bool(cpus), part.group) for one, taken in zip(opened, blocks, strict=True)]
         except (ValidationError, WorkerError) as e:
             raise MeasurementError(f"{session.device.url}: the agent answered wrongly: {e!r}", "Measure again.") from e
 
@@ -140,7 +134,7 @@ def _take_turns(session: Session, part: Part, opened: Sequence[Opened]) -> list[
     return blocks
 
 
-def _start(session: Session, placed: Sequence[tuple[Artifact, str]], processes: ExitStack) -> list[Agent]:
+def _start(session: Session, placed: Sequence[tuple[Artifact, Engine]], processes: ExitStack) -> list[Agent]:
     """An agent for each artifact, started at once: most of what a launch costs is importing runtimes."""
     with ThreadPoolExecutor(len(placed)) as pool:
         started = [pool.submit(session.device.start, artifact.runtime) for artifact, _ in placed]
@@ -160,14 +154,13 @@ def _cpus(session: Session, agent: Agent, number: int) -> tuple[int, ...]:
     return cpus_of_launch(agent, [artifact for artifact, _ in session.placed], number)
 
 
-def _record(opened: Opened, blocks: Sequence[Block], on_target: bool, same_cpus: bool, group: int) -> Record:
+def _record(opened: Opened, blocks: Sequence[Block], same_cpus: bool, group: int) -> Record:
     launch = finish(opened, blocks).model_copy(update={"group": group})
     before, after = opened.before, launch.after or opened.before
     return Record(
         launch,
         opened.host,
         opened.runtime,
-        on_target,
         batch_of(opened),
         same_cpus,
         invalid=disturbances(before, after),

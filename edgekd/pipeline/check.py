@@ -97,25 +97,27 @@ def defaults(budget: Budget, *, compared: bool) -> MeasuringProtocol:
 def _measured(files: list[Path], budget: Budget, on_device: OnDevice, progress: Progress) -> Judged:
     # here, not above: what measures imports onnx and numpy, and a stored measurement is to be judged at once
     measuring = catalog.require("edgekd.pipeline.profile")
-    gating = catalog.require("edgekd.gate.gate")
+    gating, devices = catalog.require("edgekd.gate.gate"), catalog.require("edgekd.devices.device")
     target = on_device.target
     protocol = on_device.protocol or defaults(budget, compared=len(files) > 1)
     artifacts = measuring.described(files, target, on_device.settings)
-    try:
-        device = catalog.require("edgekd.devices.connect").connect_target(on_device.url or measuring.LOCAL, target)
-        progress.stage("measure", f"measuring {' and '.join(a.name for a in artifacts)} on {device.url}")
-    except NoDeviceError as e:
-        progress.note(e.message)
-        device = None
-    judged: Judged = gating.gate(
-        budget,
-        artifacts[0],
-        artifacts[1] if len(artifacts) > 1 else None,
-        device,
-        target=target,
-        protocol=measuring.fed(protocol, on_device.inputs),
-        inputs=on_device.inputs,
-        time_limit_s=on_device.time_limit_s,
-        progress=progress,
-    )
+    with devices.connect(on_device.url or devices.LOCAL, target) as device:
+        try:
+            devices.require_target(device, target)
+            progress.stage("measure", f"measuring {' and '.join(a.name for a in artifacts)} on {device.url}")
+            used = device
+        except NoDeviceError as e:
+            progress.note(e.message)
+            used = None
+        judged: Judged = gating.gate(
+            budget,
+            artifacts[0],
+            artifacts[1] if len(artifacts) > 1 else None,
+            used,
+            target=target,
+            protocol=measuring.fed(protocol, on_device.inputs),
+            inputs=on_device.inputs,
+            time_limit_s=on_device.time_limit_s,
+            progress=progress,
+        )
     return judged

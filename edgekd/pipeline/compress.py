@@ -81,7 +81,7 @@ def compress(
             ranks.serve(_loaded(recipe, load, progress))
             return None
         store = Store(out)
-        with store.lock():
+        with store.lock(), device_of_target(device_url, target, store, progress) as device:
             progress.stage("data", f"loading {recipe.data.source}")
             data = _loaded(recipe, load, progress)
             job = Job(
@@ -89,7 +89,7 @@ def compress(
                 target=target,
                 budget=budget,
                 data=data,
-                device=device_of_target(device_url, target, progress),
+                device=device,
                 run=store,
                 shared=Store(cache_folder(progress.note)),
                 progress=progress,

@@ -9,9 +9,8 @@ from typing import Literal
 
 import edgekd
 from edgekd import catalog
-from edgekd.devices.connect import connect, is_of_target
+from edgekd.devices.device import LOCAL, connect
 from edgekd.errors import DeviceError
-from edgekd.measuring.launch import host_of
 from edgekd.measuring.noise import Noise, self_comparison
 from edgekd.progress import Progress
 from edgekd.runtimes._base import RUNTIMES
@@ -54,29 +53,29 @@ def doctor(url: str | None, *, noise: bool, model: Path | None = None, progress:
         DeviceError: the device can't be reached, or has no runtime.
         EdgekdError: the model can't be read or run.
     """
-    device = connect(url or "local:")
     runtime = catalog.names(RUNTIMES)[0]
-    with device.start(runtime) as agent:
-        try:
-            described = agent.describe()
-            answer = agent.state()
-            matching = tuple(target.name for target in catalog.targets() if is_of_target(agent, target))
-        except WorkerError as e:
-            raise DeviceError(f"{device.url}: the agent doesn't answer: {e}", "Try again.") from e
-    host, state = host_of(described), State(**asdict(answer.state))
-    return Diagnosis(
-        edgekd=edgekd.__version__,
-        python=platform.python_version(),
-        libraries={name: _version(name) for name in _LIBRARIES},
-        device=device.url,
-        host=host,
-        runtime=RuntimeInfo(name=runtime, version=described.runtime.version, provider=described.runtime.provider),
-        state=state,
-        energy=answer.energy,
-        targets=matching,
-        remarks=tuple(_remarks(host, state, matching)),
-        noise=self_comparison(device, runtime, model, progress) if noise else None,
-    )
+    with connect(url or LOCAL) as device:
+        with device.start(runtime) as agent:
+            try:
+                answer = agent.state()
+            except WorkerError as e:
+                raise DeviceError(f"{device.url}: the agent does not answer: {e}", "Try again.") from e
+        facts, state = device.facts, State(**asdict(answer.state))
+        matching = tuple(target.name for target in catalog.targets() if device.is_of(target))
+        found = facts.runtimes[runtime]
+        return Diagnosis(
+            edgekd=edgekd.__version__,
+            python=platform.python_version(),
+            libraries={name: _version(name) for name in _LIBRARIES},
+            device=device.url,
+            host=facts.host,
+            runtime=RuntimeInfo(name=runtime, version=found.version, provider=found.provider),
+            state=state,
+            energy=answer.energy,
+            targets=matching,
+            remarks=tuple(_remarks(facts.host, state, matching)),
+            noise=self_comparison(device, runtime, model, progress) if noise else None,
+        )
 
 
 def _version(library: str) -> str | None:

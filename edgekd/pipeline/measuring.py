@@ -3,37 +3,81 @@
 An invalid measurement isn't a slow one: it is neither kept nor read, so that nothing is concluded from it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Literal
 
+from pydantic import ValidationError
+
+from edgekd import files
 from edgekd.devices._base import Device
-from edgekd.devices.connect import connect_target
-from edgekd.errors import MeasurementError, NoDeviceError
-from edgekd.files import sha256
+from edgekd.devices.device import LOCAL, connect, require_target
+from edgekd.errors import DeviceError, MeasurementError, NoDeviceError
 from edgekd.gate.budget import for_given_device
 from edgekd.measuring.disturbance import spoiled
 from edgekd.measuring.document import read_measurement, write
-from edgekd.measuring.session import facts, measure
+from edgekd.measuring.session import measure
 from edgekd.pipeline.job import Job
 from edgekd.progress import Progress
-from edgekd.values import Artifact, File, Measurement, MeasuringProtocol, Target, Value
+from edgekd.store import Store
+from edgekd.values import Artifact, DeviceFacts, File, Measurement, MeasuringProtocol, Target, Value
 
 QUICK = {"launches": 3, "seconds": 0.4, "block_seconds": 0.03, "warmup_seconds": 0.5}
 """Enough to tell apart networks that differ by a step of the staircase; the verdict is measured in full."""
 
 
-def device_of_target(url: str | None, target: Target, progress: Progress) -> Device | None:
-    """The device at `url` (this machine if None) if it is one of the target's kind, else None.
+_KNOWN = "device.json"
+
+
+class KnownDevice(Value):
+    """The device of a run and its facts, as the run keeps them."""
+
+    schema_version: Literal["edgekd.device/1"] = "edgekd.device/1"
+    url: str
+    facts: DeviceFacts
+
+
+@contextmanager
+def device_of_target(url: str | None, target: Target, store: Store, progress: Progress) -> Iterator[Device | None]:
+    """The device at `url` (this machine if None) if it is one of the target's kind, else None; closed at the end.
+
+    The run keeps its facts. Where the device can't be reached, a run that knows it continues with what was measured on
+    it before; only what is not measured yet fails.
 
     Raises:
         EdgekdError: there is no such transport.
-        DeviceError: the device can't be reached.
+        DeviceError: the device can't be reached, and the run doesn't know it.
     """
+    with connect(url or LOCAL, target) as reached, ExitStack() as stack:
+        device: Device = reached
+        file = store.root / _KNOWN
+        try:
+            known = KnownDevice(url=device.url, facts=device.facts)
+        except DeviceError as e:
+            kept = _kept(file, device.url)
+            if kept is None:
+                raise
+            progress.note(f"{e.message}: continuing with what was measured on it before")
+            device = stack.enter_context(connect(url or LOCAL, target, kept.facts))
+        else:
+            files.write_text(file, known.model_dump_json(indent=1))
+        try:
+            require_target(device, target)
+        except NoDeviceError as e:
+            progress.note(e.message)
+            yield None
+        else:
+            yield device
+
+
+def _kept(file: Path, url: str) -> KnownDevice | None:
+    """What the run keeps of the device at that URL; a damaged file counts as not there."""
     try:
-        return connect_target(url or "local:", target)
-    except NoDeviceError as e:
-        progress.note(e.message)
+        kept = KnownDevice.model_validate_json(file.read_bytes())
+    except (OSError, ValidationError):
         return None
+    return kept if kept.url == url else None
 
 
 class Measured(Value):
@@ -56,7 +100,8 @@ def measured(job: Job, artifacts: Sequence[Artifact], protocol: MeasuringProtoco
         "protocol": protocol,
         "target": [target.name, target.arch, target.os, target.marker],
         "device": job.device.url,
-        "facts": [facts(job.device, runtime) for runtime in sorted({artifact.runtime for artifact in artifacts})],
+        "host": job.device.facts.host,
+        "runtimes": {one.runtime: job.device.facts.runtimes.get(one.runtime) for one in artifacts},
         "steady": steady,
     }
 
@@ -65,7 +110,7 @@ def measured(job: Job, artifacts: Sequence[Artifact], protocol: MeasuringProtoco
         paths = [folder / f"{number}.json" for number in range(len(found))]
         for path, measurement in zip(paths, found, strict=True):
             write(path, measurement)
-        return Measured(documents=tuple(File(path=path, sha256=sha256(path)) for path in paths))
+        return Measured(documents=tuple(File(path=path, sha256=files.sha256(path)) for path in paths))
 
     documents = job.run.stage("measured", inputs, Measured, build)[0].documents
     found = [read_measurement(document.path) for document in documents]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from edgekd.devices.connect import connect_target
+from edgekd.devices.device import LOCAL, connect, require_target
 from edgekd.errors import StorageError
 from edgekd.files import require_file, sha256
 from edgekd.measuring import session
@@ -11,8 +11,6 @@ from edgekd.measuring.artifact import describe
 from edgekd.progress import Progress
 from edgekd.values import Artifact, Measurement, MeasuringProtocol, Setting, Target
 from edgekd.variants import preferred, settle
-
-LOCAL = "local:"
 
 _AN_NPZ = "Give the path of an .npz file, as numpy.savez writes it."
 
@@ -50,18 +48,19 @@ def profile(
     """
     artifacts = described(files, target, settings)
     protocol = fed(protocol or MeasuringProtocol(), inputs)
-    device = connect_target(device_url or LOCAL, target)
-    progress.stage("measure", f"measuring {', '.join(dict.fromkeys(a.name for a in artifacts))} on {device.url}")
-    return session.measure(
-        artifacts,
-        device=device,
-        target=target,
-        protocol=protocol,
-        progress=progress,
-        inputs=inputs,
-        traced=True,
-        reference=reference,
-    )
+    with connect(device_url or LOCAL, target) as device:
+        require_target(device, target)
+        progress.stage("measure", f"measuring {', '.join(dict.fromkeys(a.name for a in artifacts))} on {device.url}")
+        return session.measure(
+            artifacts,
+            device=device,
+            target=target,
+            protocol=protocol,
+            progress=progress,
+            inputs=inputs,
+            traced=True,
+            reference=reference,
+        )
 
 
 def fed(protocol: MeasuringProtocol, inputs: Path | None) -> MeasuringProtocol:

@@ -52,6 +52,14 @@ class Runtime(Protocol):
     def SETTINGS(self) -> Mapping[str, Setting]:
         """What `open` takes beside the path. `threads`, where a runtime has it, is how many CPU threads it uses."""
 
+    @property
+    def builds(self) -> bool:
+        """Whether it opens engines, which it builds from artifacts on the device.
+
+        Then it also has `build(path, engine, **settings)`, which writes the engine to the path `engine`, and raises
+        ValueError in plain words if it can't.
+        """
+
     def describe(self) -> dict[str, str]:
         """The fields of `devices.agent.protocol.Runtime`."""
 

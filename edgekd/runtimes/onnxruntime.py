@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from edgekd.runtimes._base import Setting
 
 formats = ("onnx", "ort")
+builds = False
 
 SETTINGS: Mapping[str, Setting] = {
     "threads": {"kind": "count", "default": 1, "help": "CPU threads of each operator"},

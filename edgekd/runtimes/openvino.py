@@ -7,7 +7,7 @@ imported where it is used, so that the host knows the settings of a runtime that
 from __future__ import annotations
 
 import sys
-from functools import cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from edgekd.runtimes._base import Setting
 
 formats = ("onnx",)
+builds = False
 
 SETTINGS: Mapping[str, Setting] = {
     "threads": {"kind": "count", "default": 1, "help": "CPU threads of an inference"},
@@ -40,7 +41,7 @@ _PRECISIONS = {"f32": "fp32", "f16": "fp16", "i8": "int8", "u8": "int8"}  # the 
 _CONVERTER, _TELEMETRY = "openvino.tools.ovc", "openvino_telemetry"
 
 
-@cache
+@lru_cache(maxsize=None)
 def _library() -> Any:
     """OpenVINO without its model converter, which reports each import over the network: nothing here needs it."""
     hidden = [name for name in (_CONVERTER, _TELEMETRY) if name not in sys.modules]

@@ -5,6 +5,7 @@ Percentiles, ratios and other statistics are computed on reading (`measuring.sta
 
 from edgekd.values.data import Data, Jitter, Preprocessing
 from edgekd.values.deployment import Artifact, Setting, Variant
+from edgekd.values.device import DeviceFacts, DeviceRuntime
 from edgekd.values.file import File
 from edgekd.values.manifest import Feeding, Manifest, Port
 from edgekd.values.measurement import (
@@ -42,6 +43,8 @@ __all__ = [
     "Artifact",
     "Cost",
     "Data",
+    "DeviceFacts",
+    "DeviceRuntime",
     "Export",
     "Feeding",
     "File",

@@ -4,17 +4,23 @@ Requests and answers go through the same checks as a real agent's. `simulated` (
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+import numpy as np
 import onnx
 
+from edgekd.devices._base import Array, Engine
 from edgekd.devices.agent import protocol
 from edgekd.devices.client import Agent
+from edgekd.values import Artifact, DeviceFacts, DeviceRuntime, Host, Target
 
 INFERENCES = 15
 """Of each block."""
+
+Outputs = Callable[[Array], Array]
+"""From a batch of N inputs to N outputs."""
 
 Timing = Callable[[float, float], protocol.Timed]
 """From an artifact's true milliseconds and the seconds of a block to what is reported of the block."""
@@ -32,6 +38,15 @@ def by_weights(path: Path, *, int8: float = 1.2) -> float:
     return weights / 50_000 * (int8 if any(node.op_type == "QuantizeLinear" for node in graph.node) else 1.0)
 
 
+def by_onnxruntime(path: Path) -> Outputs:
+    """The real outputs of a file that takes one image at a time."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda batch: np.concatenate([session.run(None, {name: one[None]})[0] for one in batch])
+
+
 class SimulatedDevice:
     """See above.
 
@@ -40,6 +55,8 @@ class SimulatedDevice:
         throttled: whether the device has throttled at the end of its n-th process, from 1.
         machine: tells it apart from others.
         timing: called for each process: how it times blocks.
+        outputs: from a file to what gives its outputs for a batch; ONNX Runtime in this process, if nothing is given.
+        runtimes: that it has.
     """
 
     url = "local:"
@@ -51,13 +68,43 @@ class SimulatedDevice:
         throttled: Callable[[int], bool] = lambda process: False,
         machine: str = "simulated",
         timing: Callable[[], Timing] = lambda: exactly,
+        outputs: Callable[[Path], Outputs] = by_onnxruntime,
+        runtimes: Sequence[str] = ("onnxruntime",),
     ) -> None:
         self.latency_ms, self.throttled, self.machine, self.timing = latency_ms, throttled, machine, timing
+        self.outputs, self.runtimes = outputs, runtimes
         self.finished = 0
         self.threads: set[int] = set()
 
-    def put(self, path: Path) -> str:
-        return str(path)
+    title = "the simulated device"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        pass
+
+    @property
+    def facts(self) -> DeviceFacts:
+        runtimes = {name: DeviceRuntime(version="1", provider="CPUExecutionProvider") for name in self.runtimes}
+        return DeviceFacts(host=Host(**protocol.document(self.host)), runtimes=runtimes)
+
+    def is_of(self, target: Target) -> bool:
+        return (target.arch, target.os, target.marker) == ("x86_64", "linux", None)
+
+    def push(self, paths: Sequence[Path]) -> str:
+        return str(paths[0])
+
+    def build(self, artifact: Artifact) -> Engine:
+        return Engine(str(artifact.path))
+
+    def evaluate(self, artifact: Artifact, batches: Iterable[Array]) -> Iterator[Array]:
+        run = self.outputs(artifact.path)
+        for batch in batches:
+            yield run(batch)
 
     def start(self, runtime: str) -> Agent:
         return Agent(SimulatedProcess(self), self.url)

@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from edgekd.devices.connect import connect
+from edgekd.devices.device import connect
 from edgekd.measuring import noise
 from edgekd.progress import Silent
 from edgekd.values import MeasuringProtocol
@@ -27,7 +27,7 @@ def test_the_floor_and_the_resolution_follow_the_noise(measurement, sd, below):
 
 def test_a_real_device_is_compared_with_itself(monkeypatch):
     quick = MeasuringProtocol(launches=2, seconds=0.05, block_seconds=0.01, warmup_seconds=0.05)
-    monkeypatch.setattr(noise, "_SETTINGS", quick)
+    monkeypatch.setattr(noise, "_PROTOCOL", quick)
     monkeypatch.setattr(noise, "_COMPARISONS", 2)
     found = noise.self_comparison(connect("local:"), "onnxruntime", None, Silent())
     assert found.model == "reference"

@@ -7,11 +7,11 @@ from onnx import TensorProto, helper
 
 from edgekd import catalog
 from edgekd.devices import client
-from edgekd.devices.connect import connect
+from edgekd.devices.device import connect
 from edgekd.errors import DeviceError, EdgekdError, MeasurementError, UnsupportedModelError
 from edgekd.measuring.artifact import describe
 from edgekd.measuring.disturbance import spoiled
-from edgekd.measuring.session import Enough, _affordable, facts, measure
+from edgekd.measuring.session import Enough, _affordable, measure
 from edgekd.measuring.statistics import paired_ratios, ratio
 from edgekd.progress import Silent
 from edgekd.values import MeasuringProtocol
@@ -31,8 +31,8 @@ class Watched:
 
     url = "local:"
 
-    def put(self, path):
-        return self.device.put(path)
+    def __getattr__(self, name):
+        return getattr(self.device, name)
 
     def start(self, runtime):
         with self.lock:
@@ -84,7 +84,7 @@ def test_artifacts_are_measured_side_by_side_in_fresh_processes(model):
         assert found.on_target
         assert found.invalid == ()
         assert found.protocol == QUICK.model_copy(update={"same_cpus": True})
-        assert found.host == facts(device.device, "onnxruntime")[0]
+        assert found.host == device.facts.host
         assert len(found.launches) == 2
         for one in found.launches:
             assert len(one.blocks_ms) >= 3
@@ -401,5 +401,3 @@ def test_where_one_agent_does_not_start_the_others_are_closed(model):
 def test_an_unreachable_device_is_told(model):
     with pytest.raises(DeviceError):
         measured(model(), device=connect("local:/no/such/python"))
-    with pytest.raises(DeviceError):
-        facts(connect("local:/no/such/python"), "onnxruntime")

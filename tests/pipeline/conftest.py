@@ -111,15 +111,15 @@ def budget(tmp_path):
 @pytest.fixture(scope="session")
 def on_device():
     """Within this context `edgekd compress` finds that device as `local:` for x86-cpu, whatever the machine."""
-    real = measuring.connect_target
+    real = measuring.connect
 
     @contextmanager
     def use(device):
-        def connect_target(url, target):
-            return device if (url, target.arch) == ("local:", "x86_64") else real(url, target)
+        def connect(url, target, known=None):
+            return device if (url, target.arch) == ("local:", "x86_64") else real(url, target, known)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(measuring, "connect_target", connect_target)
+            patch.setattr(measuring, "connect", connect)
             yield device
 
     return use

@@ -6,7 +6,7 @@ import pytest
 
 from edgekd import catalog
 from edgekd.data.load import load_dataset
-from edgekd.devices.connect import connect_target
+from edgekd.devices.device import connect
 from edgekd.errors import NoDeviceError, UnsupportedModelError
 from edgekd.gate import budget as budgets
 from edgekd.pipeline import blocks
@@ -35,7 +35,7 @@ def job(tmp_path: Path) -> Job:
         target=target,
         budget=budgets.load("half-latency"),
         data=load_dataset("digits"),
-        device=connect_target("local:", target),
+        device=connect("local:", target),
         run=Store(tmp_path / "run"),
         shared=Store(tmp_path / "shared"),
         progress=Silent(),

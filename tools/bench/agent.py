@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from edgekd.devices.agent.protocol import Opening
-from edgekd.devices.connect import connect
+from edgekd.devices.device import connect
 from edgekd.measuring.reference import write_reference
 from edgekd.measuring.statistics import percentile
 from edgekd.worker import Worker

@@ -1,6 +1,7 @@
 """The agent: opens one artifact on a device, runs it and reports how long it took.
 
-Started as `python <this folder> --runtime <a module of edgekd's runtimes>`; answers each request on stdin with a line
+Started as `python <this folder> --runtime <a module of edgekd's runtimes>`, or without one to say what the device is;
+answers each request on stdin with a line
 on stdout, as `protocol` says (`edgekd.devices.client` is the other end). One process is one launch of one artifact. It
 sends raw samples: the host computes every statistic. It runs on the device, with Python ≥ 3.8, the standard library
 and that runtime only.
@@ -19,9 +20,10 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edgekd.devices.agent import energy, evaluation, fitting, host, inputs, protocol, state, stored, system
+    from edgekd.devices.agent import energy, engines, evaluation, fitting, host, inputs, protocol, state, stored, system
 else:  # on a device this folder is all there is
     import energy
+    import engines
     import evaluation
     import fitting
     import host
@@ -39,15 +41,29 @@ _COLD_INFERENCES = 3  # of a trace, which aren't counted
 class Agent:
     """One launch of one artifact; each public method answers the request of its name in `protocol.REQUESTS`."""
 
-    def __init__(self, runtime: str) -> None:
-        self._runtime_path = runtime
+    def __init__(self, runtime: str, cache: str | None) -> None:
+        self._runtime_path, self._cache = runtime, cache
         self._evaluation: evaluation.Evaluation | None = None
 
     def describe(self, _: protocol.Describe) -> protocol.Described:
         """What the device is, and its runtime, which is imported."""
         self._runtime = _module(self._runtime_path)
-        facts = self._runtime.describe()
-        return protocol.Described(system.describe(), protocol.read(protocol.Runtime, facts, "describe()"))
+        return protocol.Described(system.describe(), _described(self._runtime))
+
+    def survey(self, request: protocol.Survey) -> protocol.Surveyed:
+        """What the device is, and which of the runtimes and of the paths it has."""
+        found = {}
+        for name, path in request.runtimes.items():
+            try:
+                found[name] = _described(_module(path))
+            except Exception:  # whatever keeps a runtime from being imported, the device doesn't have it
+                continue
+        exist = tuple(path for path in request.paths if os.path.exists(path))  # noqa: PTH110 - as in `exists`
+        return protocol.Surveyed(system.describe(), found, exist)
+
+    def build(self, request: protocol.Build) -> protocol.Built:
+        """An engine for the artifact, built if the device has none."""
+        return engines.build(self._runtime, request, self._cache)
 
     def exists(self, request: protocol.Exists) -> protocol.Found:
         """Whether there is such a file or folder on the device."""
@@ -190,6 +206,11 @@ def _pin(cpus: tuple[int, ...]) -> None:
         raise ValueError(f"it can't run on CPUs {list(cpus)}: {e.strerror}; there are {known}") from e
 
 
+def _described(runtime: Any) -> protocol.Runtime:
+    facts = {**runtime.describe(), "builds": runtime.builds}
+    return protocol.read(protocol.Runtime, facts, "describe()")
+
+
 def _module(path: str) -> Any:
     spec = importlib.util.spec_from_file_location("edgekd_runtime", path)
     assert spec is not None
@@ -216,8 +237,10 @@ def _answer(agent: Agent, line: str, frame: bytes) -> tuple[dict[str, Any], byte
 def main() -> None:
     """Answer until stdin ends."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--runtime", required=True)
-    agent = Agent(parser.parse_args().runtime)
+    parser.add_argument("--runtime", default="")
+    parser.add_argument("--cache")
+    options = parser.parse_args()
+    agent = Agent(options.runtime, options.cache)
     # what a native library prints mustn't get into the answers
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)

@@ -29,9 +29,11 @@ def random_feeds(
     Raises:
         fitting.WrongInputsError: an axis has no size, a given shape doesn't fit, or the values aren't numbers.
     """
-    import numpy as np  # here: a missing runtime, which would bring it, is told in plain words
-
     known = fitting.complete(inputs, batch, shapes or {})
+    if not known:
+        return {}
+    import numpy as np  # here: a missing runtime, which would bring it, is reported in plain words
+
     random = np.random.default_rng(seed)
     return {i["name"]: _values(i, known[i["name"]], random) for i in inputs}
 

@@ -51,6 +51,8 @@ class Runtime:
     version: str
     provider: str
     """What runs artifacts if nothing else is asked for."""
+    builds: bool = False
+    """Whether it builds an engine from an artifact."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,24 @@ class Described:
 
     host: Host
     runtime: Runtime
+
+
+@dataclass(frozen=True)
+class Surveyed:
+    """The host, those of the runtimes that the device has, and those of the paths that exist there."""
+
+    host: Host
+    runtimes: Dict[str, Runtime]
+    exist: Tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Built:
+    """An engine on the device. The seconds are those of building it: None if it was there."""
+
+    path: str
+    bytes: int
+    seconds: Optional[float]
 
 
 @dataclass(frozen=True)
@@ -211,6 +231,26 @@ class Describe:
 
 
 @dataclass(frozen=True)
+class Survey:
+    """Which of these runtimes, given by the paths of their modules, and which paths the device has.
+
+    Answered by Surveyed.
+    """
+
+    runtimes: Dict[str, str]
+    paths: Tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Build:
+    """Build an engine from an artifact, unless the device has one under this key; answered by Built."""
+
+    path: str
+    options: Dict[str, Any]
+    key: str
+
+
+@dataclass(frozen=True)
 class Exists:
     """Whether there is such a file or folder on the device; answered by Found."""
 
@@ -283,10 +323,12 @@ class Evaluate:
     """(N, ...): N inputs, each without the artifact's first axis."""
 
 
-Request = Union[Describe, Exists, ReadState, Cpus, Load, First, Warmup, Block, Finish, Trace, Evaluate]
+Request = Union[Describe, Survey, Build, Exists, ReadState, Cpus, Load, First, Warmup, Block, Finish, Trace, Evaluate]
 
 REQUESTS: Dict[str, Type[Any]] = {
     "describe": Describe,
+    "survey": Survey,
+    "build": Build,
     "exists": Exists,
     "state": ReadState,
     "cpus": Cpus,

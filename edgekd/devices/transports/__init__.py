@@ -1,1 +1,1 @@
-"""Device transports, one a module: `connect(where)` gives a device as `devices._base.Device` says."""
+"""Device transports, one a module: `connect(where)` gives a connection as `_base.Connection` says."""

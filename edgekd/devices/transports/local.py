@@ -1,36 +1,55 @@
 """This machine. `local:` runs the agent in edgekd's own Python, `local:/path/to/python` in another one."""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgekd.devices._base import AGENT, runtime_file, start_agent
-from edgekd.devices.client import Agent
-from edgekd.files import require_utf8
+from edgekd import files
+from edgekd.errors import DeviceError
 from edgekd.visible import visible
+from edgekd.worker import Worker
 
 
 @dataclass(frozen=True)
 class Local:
-    """This machine as a device; see `_base.Device`."""
+    """This machine; see `_base.Connection`."""
 
     url: str
-    python: str
+    interpreter: str
+    title: str = "this machine"
+    cache: None = None
 
-    def put(self, path: Path) -> str:
+    def python(self) -> Sequence[str]:
+        """The Python that the URL names."""
+        return [self.interpreter]
+
+    def start(self, command: Sequence[str]) -> Worker:
+        """Start a command."""
+        try:
+            return Worker(command)
+        except OSError as e:
+            hint = "Give the path of a Python there."
+            raise DeviceError(f"{self.url}: can't start {command[0]}: {e.strerror}", hint) from e
+
+    def push(self, folder: Path, names: Sequence[str], key: str) -> str:
         """Files are readable where they are.
 
         A link isn't followed: a runtime looks for a model's data beside the link, and so do its hash and its size.
         """
-        there = str(path.absolute())
-        require_utf8("a runtime can't open it", there)
+        there = str(folder.absolute())
+        for name in names:
+            files.require_utf8("a runtime can't open it", str(Path(there, name)))
         return there
 
-    def start(self, runtime: str) -> Agent:
-        """A fresh agent process with that runtime, ready for requests."""
-        return start_agent([self.python, str(AGENT), "--runtime", str(runtime_file(runtime))], self.url)
+    def fetch(self, path: str, to: Path) -> None:
+        """Copy a file."""
+        files.copy(Path(path), to)
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 def connect(where: str) -> Local:
     """This machine, with the Python at `where` or, if that is empty, edgekd's own."""
-    return Local(url=visible(f"local:{where}"), python=where or sys.executable)
+    return Local(url=visible(f"local:{where}"), interpreter=where or sys.executable)

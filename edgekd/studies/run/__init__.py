@@ -47,7 +47,7 @@ def run_study(
         EdgekdError: there is no such study, data or target, or `out` holds one with other settings.
     """
     found, store, kind = study(name), Store(out), catalog.target(target)
-    with store.lock():
+    with store.lock(), device_of_target(device_url, kind, store, progress) as device:
         progress.stage("data", f"loading {data or scale.data}")
         images = load_dataset(data or scale.data, root=data_root, download=download)
         images = subset(images, train_per_class=scale.train_per_class, val_per_class=scale.val_per_class)
@@ -72,7 +72,7 @@ def run_study(
             target=kind,
             budget=budgets.load(recipes[0].budget),
             data=images,
-            device=device_of_target(device_url, kind, progress),
+            device=device,
             run=store,
             shared=Store(cache_folder(progress.note)),
             progress=progress,

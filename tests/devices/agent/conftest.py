@@ -2,7 +2,7 @@ import sys
 
 import pytest
 
-from edgekd.devices._base import AGENT
+from edgekd.devices.device import AGENT
 
 # its modules import each other by their own names, as on a device
 sys.path.append(str(AGENT))

@@ -7,8 +7,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from edgekd.devices._base import AGENT, runtime_file
 from edgekd.devices.client import Agent
+from edgekd.devices.device import AGENT, runtime_file
 from edgekd.errors import MeasurementError
 from edgekd.worker import Worker, WorkerError
 
@@ -78,6 +78,7 @@ def test_what_the_runtime_refuses_is_reported_and_the_agent_lives(agent, scaling
 ONE_BUFFER = """
 import numpy
 formats = ()
+builds = False
 def describe():
     return {"version": "1", "provider": "none"}
 class open:

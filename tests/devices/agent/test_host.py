@@ -1,7 +1,7 @@
 import subprocess
 import sys
 
-from edgekd.devices._base import AGENT
+from edgekd.devices.device import AGENT
 
 BUSY = """
 import sys, time

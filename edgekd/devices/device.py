@@ -1,0 +1,256 @@
+"""A device at a URL: opened when it is first needed, asked once what it is, closed in one place."""
+
+import hashlib
+import importlib.util
+import json
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from edgekd import catalog, files
+from edgekd.devices import agent as agent_package
+from edgekd.devices._base import Array, Device, Engine
+from edgekd.devices.agent import protocol
+from edgekd.devices.client import Agent
+from edgekd.devices.transports._base import TRANSPORTS, Connection
+from edgekd.errors import DeviceError, EdgekdError, MeasurementError, NoDeviceError, UnsupportedModelError
+from edgekd.runtimes._base import RUNTIMES
+from edgekd.values import Artifact, DeviceFacts, DeviceRuntime, Host, Target
+from edgekd.variants import complete
+from edgekd.worker import WorkerError
+
+LOCAL = "local:"
+"""The device that is meant where none is named."""
+
+AGENT = Path(agent_package.__file__).parent
+"""The folder that is started on a device."""
+
+_START_S = 120.0  # a small board imports numpy and a runtime from an SD card
+
+
+def connect(url: str, target: Target | None = None, known: DeviceFacts | None = None) -> "Reached":
+    """The device at a URL such as `local:` or `local:/usr/bin/python3`. It is not opened yet.
+
+    Args:
+        url: where.
+        target: what it is meant to be: of which runtimes it is asked. None: of all that edgekd has.
+        known: its facts, where they were kept: it isn't opened to ask for them.
+
+    Raises:
+        EdgekdError: there is no such transport.
+    """
+    transport, colon, where = url.partition(":")
+    names = catalog.names(TRANSPORTS)
+    if not colon or transport not in names:
+        what = f"no transport {transport!r}" if colon else "a device is written transport:where"
+        raise EdgekdError(f"device {url!r}: {what}", catalog.nearest(transport, names))
+    connection = catalog.load(TRANSPORTS, transport).connect(where.removeprefix("//"))
+    return Reached(connection, target, known)
+
+
+def require_target(device: Device, target: Target) -> None:
+    """Raises NoDeviceError where the device isn't one of the target's kind, and DeviceError if it can't be reached."""
+    if not device.is_of(target):
+        host = device.facts.host
+        message = f"not measured: {device.title} ({host.arch} {host.os}) is not a {target.title}"
+        raise NoDeviceError(message, "Give one with --device.")
+
+
+class Reached:
+    """A device over a connection; see `_base.Device`.
+
+    Args:
+        connection: how it is reached.
+        target: of whose runtimes and marker it is asked; None: of all that edgekd knows.
+        known: its facts, if they were kept.
+    """
+
+    def __init__(self, connection: Connection, target: Target | None = None, known: DeviceFacts | None = None) -> None:
+        self._connection = connection
+        self._targets = catalog.targets() if target is None else [target]
+        self._runtimes = runtimes_of(target)
+        self._facts = known
+        self._evaluating: tuple[str, Agent] | None = None
+        self._lock = threading.RLock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End all that was opened."""
+        self._end_evaluation()
+        self._connection.close()
+
+    @property
+    def url(self) -> str:
+        """The device as the user writes it."""
+        return self._connection.url
+
+    @property
+    def title(self) -> str:
+        """What messages call it."""
+        return self._connection.title
+
+    @property
+    def facts(self) -> DeviceFacts:
+        """What it is and which runtimes it has, asked once."""
+        with self._lock:
+            if self._facts is None:
+                self._facts = self._survey()
+            return self._facts
+
+    def is_of(self, target: Target) -> bool:
+        """Whether it is one of the target's kind."""
+        try:
+            return self.facts.are_of(target)
+        except KeyError:  # a marker that it was not asked about
+            with self._agent([]) as agent, self._answering():
+                found = agent.survey({}, [target.marker or ""]).exist
+            return bool(found)
+
+    def push(self, paths: Sequence[Path]) -> str:
+        """Make files readable on the device, beside each other; the path of the first there."""
+        folder = paths[0].parent
+        names = [path.relative_to(folder).as_posix() for path in paths]
+        return f"{self._connection.push(folder, names, content_key(folder, names))}/{names[0]}"
+
+    def build(self, artifact: Artifact) -> Engine:
+        """What the device runs of an artifact."""
+        path, runtime = self.push([file.path for file in artifact.files]), self._runtime(artifact.runtime)
+        if not runtime.builds:
+            return Engine(path)
+        decides = [artifact.id, runtime.model_dump(mode="json"), self.facts.host.machine]
+        key = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+        with self.start(artifact.runtime) as agent, self._running(artifact, "build"):
+            built = agent.build(path, complete(artifact.variant), key)
+        return Engine(built.path, built.bytes, built.seconds)
+
+    def evaluate(self, artifact: Artifact, batches: Iterable[Array]) -> Iterator[Array]:
+        """The first output (N, …) of each batch of N inputs, for an artifact that takes one at a time."""
+        path = self.build(artifact).path
+        options = complete(artifact.variant)
+        if "threads" in options:
+            options["threads"] = 1  # each CPU works on an input of its own
+        agent = self._evaluator(artifact.runtime)
+        try:
+            with self._running(artifact, "run"):
+                yield from agent.evaluate(path, options, batches)
+        except BaseException:  # also where the caller takes no more: batches are on their way
+            self._end_evaluation()
+            raise
+
+    def start(self, runtime: str) -> Agent:
+        """A fresh agent with that runtime. What evaluates is ended first: nothing runs beside what is measured."""
+        self._end_evaluation()
+        return self._agent([runtime])
+
+    def fetch(self, path: str, to: Path) -> None:
+        """Copy a file of the device here. Raises DeviceError, and StorageError where it can't be written."""
+        self._connection.fetch(path, to)
+
+    def _runtime(self, name: str) -> DeviceRuntime:
+        """The runtime as the device has it. Raises DeviceError if it has none."""
+        if name not in self.facts.runtimes:
+            self.start(name).close()  # it says why
+        return self.facts.runtimes[name]
+
+    def _survey(self) -> DeviceFacts:
+        paths = {name: self._push_runtime(name) for name in self._runtimes}
+        markers = sorted({target.marker for target in self._targets if target.marker})
+        with self._agent([]) as agent, self._answering():
+            found = agent.survey(paths, markers)
+        return DeviceFacts(
+            host=Host(**protocol.document(found.host)),
+            runtimes={name: DeviceRuntime(**protocol.document(one)) for name, one in found.runtimes.items()},
+            markers={marker: marker in found.exist for marker in markers},
+        )
+
+    def _evaluator(self, runtime: str) -> Agent:
+        """The agent that evaluates with that runtime: one at a time, kept for the next artifact."""
+        with self._lock:
+            if self._evaluating and self._evaluating[0] == runtime:
+                return self._evaluating[1]
+            self._end_evaluation()
+            self._evaluating = (runtime, self._agent([runtime]))
+            return self._evaluating[1]
+
+    def _end_evaluation(self) -> None:
+        with self._lock:
+            ended, self._evaluating = self._evaluating, None
+        if ended:
+            ended[1].close()
+
+    def _agent(self, runtimes: Sequence[str]) -> Agent:
+        """A fresh agent, with a runtime if one is given. Raises DeviceError."""
+        python = list(self._connection.python())
+        names = sorted(file.name for file in AGENT.glob("*.py"))
+        command = [*python, self._connection.push(AGENT, names, content_key(AGENT, names))]
+        for runtime in runtimes:
+            command += ["--runtime", self._push_runtime(runtime)]
+        if self._connection.cache:
+            command += ["--cache", self._connection.cache]
+        agent = Agent(self._connection.start(command), self.url)
+        try:
+            agent.describe(_START_S) if runtimes else agent.state()
+        except (WorkerError, MeasurementError) as e:
+            agent.close()
+            install = f"{' '.join(python)} -m pip install {' '.join(runtimes)}"
+            hint = f"Install what is missing for it, such as: {install}" if runtimes else ""
+            raise DeviceError(f"{self.url}: the agent does not start: {e}", hint) from e
+        except BaseException:
+            agent.close()
+            raise
+        return agent
+
+    def _push_runtime(self, name: str) -> str:
+        file = runtime_file(name)
+        return f"{self._connection.push(file.parent, [file.name], content_key(file.parent, [file.name]))}/{file.name}"
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        try:
+            yield
+        except WorkerError as e:
+            raise DeviceError(f"{self.url}: the agent does not answer: {e}", "Try again.") from e
+
+    @contextmanager
+    def _running(self, artifact: Artifact, what: str) -> Iterator[None]:
+        """Names the artifact where its runtime refuses it, crashes or hangs."""
+        try:
+            yield
+        except WorkerError as e:
+            if e.kind == "error":
+                hint = f"Export it with operators that {artifact.runtime} has, and copy it whole."
+                message = f"{artifact.file}: {artifact.runtime} can't {what} it: {e}"
+                raise UnsupportedModelError(message, e.hint or hint) from e
+            hint = "Look for the cause on the device (memory, temperature), then try again."
+            raise MeasurementError(f"{artifact.file}: {artifact.runtime} failed to {what} it: {e}", hint) from e
+
+
+def runtimes_of(target: Target | None) -> list[str]:
+    """The names of a target's runtimes that edgekd has, in the target's order; of all that it has for None."""
+    known = catalog.names(RUNTIMES)
+    return known if target is None else [name for name in dict.fromkeys(target.runtimes) if name in known]
+
+
+def runtime_file(name: str) -> Path:
+    """The module of a runtime, which the agent loads by path. Raises EdgekdError if there is none."""
+    known = catalog.names(RUNTIMES)
+    if name not in known:
+        raise EdgekdError(f"edgekd has no runtime {name!r}", catalog.nearest(name, known))
+    found = importlib.util.find_spec(f"edgekd.{RUNTIMES.package}.{name}")
+    assert found is not None
+    assert found.origin is not None
+    return Path(found.origin)
+
+
+def content_key(folder: Path, names: Sequence[str]) -> str:
+    """A hash of the names and contents of files below a folder. Raises StorageError where one can't be read."""
+    named = [[name, files.sha256(folder / name)] for name in sorted(names)]
+    return hashlib.sha256(json.dumps(named).encode()).hexdigest()
