@@ -26,7 +26,7 @@ from edgekd.pipeline.planning import learns_unpruned, planned, planned_again, re
 from edgekd.pipeline.prunable import require_prunable
 from edgekd.pipeline.recover import random_student, recovered, require_losses
 from edgekd.pipeline.students import Students
-from edgekd.pipeline.teacher import Teacher, supervision, teacher
+from edgekd.pipeline.teacher import Teacher, TeacherImages, supervision, teacher
 from edgekd.pipeline.wanted import believed, states_normalisation, wanted
 from edgekd.progress import Progress, Silent
 from edgekd.recipe import settle
@@ -125,11 +125,13 @@ def _compressed(job: Job) -> tuple[Job, Teacher, Finished]:
     require_reference(job)
     require_plan(job)
     require_prunable(job)
-    found = teacher(job)
+    images = TeacherImages(job.data, job.normalisation_stated, job.trust_checkpoint)
+    found = teacher(job.means, job.recipe, job.recipe.teacher, images)
     network = found.network
     data, mirrored = with_flip_decided(job.means, job.recipe.data, job.data, network)
     job = replace(job, data=data, mirrored=mirrored)
-    original = Original(network, baseline(job, network), supervision(job, network))
+    taught_by = supervision(job.means, job.recipe, network, replace(images, data=data))
+    original = Original(network, baseline(job, network), taught_by)
     start = random_student(job) if job.recipe.student else network
     with Students(job, start.architecture, start.weights) as students:
         plan = planned(job, students, network, original.baseline)

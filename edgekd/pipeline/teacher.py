@@ -1,16 +1,18 @@
-"""Teacher: the original network, loaded, or trained once and found again by the hash of what made it; and its like."""
+"""Teachers: the original network, loaded, or trained once and found again by the hash of what made it; and its like."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
+from edgekd.data.dataset import Dataset
 from edgekd.pipeline.doubts import doubts
 from edgekd.pipeline.given import Given, given_weights, load_given, try_given
-from edgekd.pipeline.job import Job
+from edgekd.run import Run
 from edgekd.training import ranks
 from edgekd.training.initial import initial
 from edgekd.training.stage import TrainingInputs, as_named, train_network
 from edgekd.training.supervision import Supervision
 from edgekd.training.supervision import Teacher as Member
+from edgekd.values import Architecture, FurtherTeacher, Recipe, Training
 from edgekd.values.network import Network
 from edgekd.values.result import NormalisationTrial
 from edgekd.zoo import networks
@@ -19,68 +21,84 @@ from edgekd.zoo.frozen import frozen, frozen_at_random
 
 @dataclass(frozen=True)
 class Teacher:
-    """The original network, and what is known of it as a teacher."""
+    """A teacher, and what is known of it as one."""
 
     network: Network
     trial: NormalisationTrial | None
+    """Of given weights, where nothing says how their images were normalised."""
     doubts: tuple[str, ...]
 
 
-def teacher(job: Job) -> Teacher:
-    """The teacher, loaded or trained."""
-    if job.recipe.weights:
-        network, trial = _given(job, Path(job.recipe.weights))
+@dataclass(frozen=True)
+class TeacherImages:
+    """The images that teachers are loaded or trained for."""
+
+    data: Dataset
+    normalisation_stated: bool = True
+    """Whether somebody said how they are normalised; else given weights are tried with the usual ways."""
+    trust_checkpoint: bool = False
+    """Whether given weights may be a pickle, whose code is run."""
+
+
+def teacher(run: Run, asked: Recipe | FurtherTeacher, training: Training, images: TeacherImages) -> Teacher:
+    """The network that the students come from, or learn from besides.
+
+    Args:
+        run: keeps it; one that is trained is found by other runs too.
+        asked: says which model, with which weights or seed.
+        training: how it is trained where there are no weights.
+        images: for which.
+
+    Raises:
+        EdgekdError: the weights don't fit the model, or seem to be for images that are normalised otherwise.
+    """
+    data, trial = images.data, None
+    architecture = networks.architecture(asked.model, classes=len(data.classes), shape=data.train.shape)
+    if asked.weights:
+        run.progress.stage("teacher", f"loading {asked.weights}")
+        given = Given(architecture, given_weights(Path(asked.weights)), data, images.trust_checkpoint)
+        trial = None if images.normalisation_stated else try_given(run, given)
+        network = load_given(run, given)
     else:
-        network, trial = _trained(job), None
-    network = as_named(network, job.data)
+        run.progress.stage("teacher", f"training {asked.model} on {data.name}")
+        network = _trained(run, architecture, asked.seed, training, data)
+    network = as_named(network, data)
     assert network.accuracy is not None
     told = f"validation accuracy {network.accuracy.top1:.2%}, {network.cost.parameters:,} parameters"
-    job.progress.note(f"teacher: {told}")
-    found = doubts(job.means, network, job.data)
+    run.progress.note(f"teacher: {told}")
+    found = doubts(run, network, data)
     for doubt in found:
-        job.progress.note(f"teacher: {doubt}")
+        run.progress.note(f"teacher: {doubt}")
     return Teacher(network, trial, found)
 
 
-def supervision(job: Job, network: Network) -> Supervision:
-    """Who teaches the students: the teacher, and the recipe's further ones beside it."""
-    others = []
-    for further in job.recipe.teachers:
-        own = {"model": further.model, "weights": further.weights, "seed": further.seed}
-        trained = teacher(replace(job, recipe=job.recipe.model_copy(update=own))).network
-        others.append(Member(trained, further.weight))
+def supervision(run: Run, recipe: Recipe, network: Network, images: TeacherImages) -> Supervision:
+    """Who teaches the students: this network, and the recipe's further teachers."""
+    others = (
+        Member(teacher(run, further, recipe.teacher, images).network, further.weight) for further in recipe.teachers
+    )
     return Supervision((Member(network), *others))
 
 
-def _given(job: Job, weights: Path) -> tuple[Network, NormalisationTrial | None]:
-    job.progress.stage("teacher", f"loading {weights}")
-    given = Given(job.architecture, given_weights(weights), job.data, job.trust_checkpoint)
-    trial = None if job.normalisation_stated else try_given(job.means, given)
-    return load_given(job.means, given), trial
-
-
-def _trained(job: Job) -> Network:
-    job.progress.stage("teacher", f"training {job.recipe.model} on {job.data.name}")
+def _trained(run: Run, architecture: Architecture, seed: int, settings: Training, data: Dataset) -> Network:
     inputs = TrainingInputs(
-        network=initial(job.means, job.architecture, job.recipe.seed, shared=True),
-        settings=job.recipe.teacher,
-        data=job.data,
-        seed=job.recipe.seed,
-        frozen=_stays_frozen(job),
+        network=initial(run, architecture, seed, shared=True),
+        settings=settings,
+        data=data,
+        seed=seed,
+        frozen=_stays_frozen(run, architecture, seed),
         ranks=ranks.count(),
     )
-    return job.means.stage(
-        "teacher", inputs, train_network, shared=True, if_found="teacher: trained before, found again"
-    )
+    return run.stage("teacher", inputs, train_network, shared=True, if_found="teacher: trained before, found again")
 
 
-def _stays_frozen(job: Job) -> int:
+def _stays_frozen(run: Run, architecture: Architecture, seed: int) -> int:
     """How many parameters stay as the model loaded and froze them: all train where it froze random ones."""
-    model = job.network()
+    model = networks.untrained(architecture, seed)
     if not (count := frozen(model)):
         return 0
-    if frozen_at_random(model, networks.untrained(job.architecture, job.recipe.seed + 1)):
-        job.progress.note(f"teacher: trains all its parameters: the model froze {count:,} at random values")
+    if frozen_at_random(model, networks.untrained(architecture, seed + 1)):
+        run.progress.note(f"teacher: trains all its parameters: the model froze {count:,} at random values")
         return 0
-    job.progress.note(f"teacher: {count:,} parameters stay as the model loaded and froze them")
+    run.progress.note(f"teacher: {count:,} parameters stay as the model loaded and froze them")
     return count

@@ -10,7 +10,8 @@ from edgekd.data.load import load_dataset
 from edgekd.gate import budget as budgets
 from edgekd.pipeline.job import Job
 from edgekd.pipeline.recover import random_student
-from edgekd.pipeline.teacher import supervision, teacher
+from edgekd.pipeline.teacher import TeacherImages, supervision
+from edgekd.pipeline.teacher import teacher as make
 from edgekd.progress import Silent
 from edgekd.store import Store, key_of
 from edgekd.values import FurtherTeacher, Recipe, Training
@@ -53,6 +54,14 @@ def job(tmp_path, monkeypatch):
 
     yield start
     sys.modules.pop("nets", None)
+
+
+def images(job):
+    return TeacherImages(job.data, job.normalisation_stated, job.trust_checkpoint)
+
+
+def teacher(job):
+    return make(job.means, job.recipe, job.recipe.teacher, images(job))
 
 
 def test_edited_code_is_another_teacher_and_the_same_code_is_found(job):
@@ -99,7 +108,7 @@ def test_other_weights_to_begin_with_are_another_student(job):
 def test_students_of_edited_or_other_teachers_are_others(job):
     def key(code, **recipe):
         ours = job(code, **recipe)
-        return str(key_of(supervision(ours, teacher(ours).network)))
+        return str(key_of(supervision(ours.means, ours.recipe, teacher(ours).network, images(ours))))
 
     further = {"teachers": (FurtherTeacher(model="nets:make", seed=1),)}
     keys = {key(NETS), key(EDITED), key(NETS, **further), key(EDITED, **further)}

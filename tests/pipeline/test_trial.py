@@ -14,7 +14,8 @@ from edgekd.data.normalisation import normalised
 from edgekd.errors import EdgekdError
 from edgekd.gate import budget as budgets
 from edgekd.pipeline.job import Job
-from edgekd.pipeline.teacher import teacher
+from edgekd.pipeline.teacher import TeacherImages
+from edgekd.pipeline.teacher import teacher as make
 from edgekd.pipeline.trial import chance, require_normalisation, try_normalisations
 from edgekd.progress import Progress, Silent
 from edgekd.store import Store
@@ -196,6 +197,11 @@ def given(job, tmp_path, monkeypatch):
         return job.__class__(**{**vars(job), "recipe": recipe, "progress": notes, **changes}), notes
 
     return make
+
+
+def teacher(job):
+    images = TeacherImages(job.data, job.normalisation_stated, job.trust_checkpoint)
+    return make(job.means, job.recipe, job.recipe.teacher, images)
 
 
 def test_given_weights_are_tried_where_nothing_is_said(given, photos):

@@ -1,7 +1,7 @@
 """The teacher of an arm: trained once for a study, with the arithmetic that all of its students train in."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from edgekd.data.dataset import Images
 from edgekd.pipeline.classifier import require_classifier
 from edgekd.pipeline.job import Job
 from edgekd.pipeline.recover import random_student
-from edgekd.pipeline.teacher import supervision, teacher
+from edgekd.pipeline.teacher import TeacherImages, supervision, teacher
 from edgekd.store import fingerprint, remembered
 from edgekd.studies.run.attempts import attempt, made
 from edgekd.studies.run.features import embeddings
@@ -67,24 +67,24 @@ class Teaching:
 def teaching(job: Job) -> Teaching:
     """The teacher of a job of seed 0; raises as `pipeline.classifier` and `pipeline.teacher`."""
     require_classifier(job.recipe, job.data)
-    network = teacher(job).network
+    network = teacher(job.means, job.recipe, job.recipe.teacher, TeacherImages(job.data)).network
     model, own = networks.load(network), network.training.execution if network.training else None
     return Teaching(
         model=model,
         network=network,
         tested=tested(job, network, model),
-        supervision=supervision(_alike(job, own), network),
+        supervision=supervision(job.means, _alike(job.recipe, own), network, TeacherImages(job.data)),
         execution=_execution(job, model, own),
         test=job.data.test,
     )
 
 
-def _alike(job: Job, execution: Execution | None) -> Job:
-    """The job whose further teachers train in the first one's arithmetic: they have its architecture."""
+def _alike(recipe: Recipe, execution: Execution | None) -> Recipe:
+    """The recipe whose further teachers train in the first one's arithmetic: they have its architecture."""
     if execution is None:
-        return job
-    settings = job.recipe.teacher.model_copy(update=execution.model_dump(include=_WAYS))
-    return replace(job, recipe=job.recipe.model_copy(update={"teacher": settings}))
+        return recipe
+    settings = recipe.teacher.model_copy(update=execution.model_dump(include=_WAYS))
+    return recipe.model_copy(update={"teacher": settings})
 
 
 def tested(job: Job, network: Network, model: nn.Module) -> Tested:
