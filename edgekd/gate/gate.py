@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgekd.devices._base import Device
-from edgekd.gate.budget import Budget, for_given_device, paired, require_baseline, require_limits, traced
+from edgekd.gate.budget import Budget, for_given_device, paired, require_baseline, traced
 from edgekd.gate.control import controlled
 from edgekd.gate.judge import Judged, judge
 from edgekd.measuring.session import Enough, measure, unmeasured
@@ -55,11 +55,10 @@ def gate(
         progress: gets each launch.
 
     Raises:
-        EdgekdError: the budget has no limits, or a relative one and there is no reference.
+        EdgekdError: a limit is relative and there is no reference.
         DeviceError, UnsupportedModelError: as `session.measure`.
         MeasurementError: the runtime crashed or hung, or the measurement isn't the budget's.
     """
-    require_limits(budget)
     require_baseline(budget, given=reference is not None)
     artifacts = [choice, reference] if reference else [choice]
     if device is None:

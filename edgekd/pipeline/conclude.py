@@ -7,11 +7,11 @@ from edgekd import files
 from edgekd.data.chosen import settled
 from edgekd.deploy.feeding import manifest
 from edgekd.deploy.outputs import Runner, accuracy
-from edgekd.gate.judge import judge
 from edgekd.measuring.statistics import percentile, ratio
 from edgekd.pipeline.finish import Finished
 from edgekd.pipeline.job import Job, made_with
 from edgekd.pipeline.teacher import Teacher
+from edgekd.pipeline.verdict import judged, take_away
 from edgekd.recipe import to_toml
 from edgekd.report.markdown import markdown
 from edgekd.values import Accuracy, Manifest, Measurement, Recipe, Value
@@ -32,8 +32,11 @@ def conclude(job: Job, teacher: Teacher, finished: Finished, seconds: float) -> 
     measurements = tuple(
         m.model_copy(update={"accuracy": a}) for m, a in zip(finished.measurements, tested.accuracies, strict=True)
     )
-    verdict = judge(job.budget, measurements[finished.chosen], measurements[0])
-    taken = _take_away(job, finished, teacher.network, measurements)
+    choice, reference = (
+        rung.artifact.below(path.parent) for rung, path in (finished.files[finished.chosen], finished.files[0])
+    )
+    found = judged(job, choice, reference, (tested.accuracies[finished.chosen], tested.accuracies[0]))
+    taken = _take_away(job, finished, teacher.network, measurements) | take_away(found, job.run.root)
     result = Result(
         recipe=_reproducing(job, teacher.network, finished),
         data_notes=job.data.notes,
@@ -52,13 +55,13 @@ def conclude(job: Job, teacher: Teacher, finished: Finished, seconds: float) -> 
         ),
         choice=finished.choice,
         manifest=_manifests(job, finished)["model.json"],
-        verdict=verdict,
+        verdict=found.verdict,
         files=taken,
         seconds=round(seconds, 1),
     )
     root = job.run.root
     files.write_text(root / "recipe.toml", to_toml(result.recipe))
-    files.write_text(root / "verdict.json", verdict.model_dump_json(indent=1))
+    files.write_text(root / "verdict.json", found.verdict.model_dump_json(indent=1))
     report = markdown(result, job.target, job.budget, measurements[0])
     files.write_text(root / "report.md", visible(report))
     files.write_text(root / "result.json", result.model_dump_json(indent=1, context={"folder": root}))

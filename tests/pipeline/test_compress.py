@@ -130,12 +130,21 @@ def test_accuracies_are_those_of_the_files_run_by_their_runtime(ended):
 
 def test_the_stored_measurements_give_the_same_verdict_again(ended):
     result = Result.model_validate(ended.document)
-    folder = ended.folder / "measurements"
-    chosen, baseline = (read_measurement(folder / f"{n}.json") for n in (result.choice.artifact, "baseline-fp32"))
+    chosen, baseline = (read_measurement(ended.folder / "verdict" / f"{n}.json") for n in ("model", "reference"))
     budget = Budget(name="easy", **tomllib.loads(EASY))
-    assert judge(budget, chosen, baseline) == result.verdict
-    assert chosen.artifact.id == result.tried[0].artifact.id or chosen.session == baseline.session
-    assert len(chosen.launches) == 3
+    assert judge(budget, chosen, baseline, confidence=result.verdict.confidence).limits == result.verdict.limits
+    assert (chosen.artifact.name, baseline.artifact.name) == (result.choice.artifact, result.reference)
+    assert chosen.session == baseline.session
+
+
+def test_the_samples_that_selected_do_not_judge(ended):
+    result = Result.model_validate(ended.document)
+    selected = read_measurement(ended.folder / "measurements" / f"{result.choice.artifact}.json")
+    judged = read_measurement(ended.folder / "verdict" / "model.json")
+    assert selected.artifact.id == judged.artifact.id
+    assert selected.session != judged.session
+    assert result.verdict.control is not None
+    assert result.verdict.confidence == 1 - 0.05 / 2**result.verdict.looks
 
 
 def test_the_report_holds_the_verdict_the_curve_and_what_was_dropped(ended):
