@@ -3,8 +3,9 @@
 An invalid measurement isn't a slow one: it is neither kept nor read, so that nothing is concluded from it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -20,8 +21,9 @@ from edgekd.measuring.document import read_measurement, write
 from edgekd.measuring.session import measure
 from edgekd.pipeline.job import Job
 from edgekd.progress import Progress
-from edgekd.store import Store
-from edgekd.values import Artifact, DeviceFacts, File, Measurement, MeasuringProtocol, Target, Value
+from edgekd.run import Run, Workspace
+from edgekd.store import Store, key_of
+from edgekd.values import Artifact, DeviceFacts, DeviceRuntime, File, Measurement, MeasuringProtocol, Target, Value
 
 QUICK = {"launches": 3, "seconds": 0.4, "block_seconds": 0.03, "warmup_seconds": 0.5}
 """Enough to tell apart networks that differ by a step of the staircase; the verdict is measured in full."""
@@ -80,6 +82,31 @@ def _kept(file: Path, url: str) -> KnownDevice | None:
     return kept if kept.url == url else None
 
 
+@dataclass(frozen=True)
+class Bench:
+    """A device, as one of a target's kind. The connection to it decides no result; what it is does."""
+
+    device: Device
+    target: Target
+
+    def key(self) -> list[object]:
+        """What decides the result of a stage that measures there."""
+        target, device = self.target, self.device
+        return [device.url, key_of(device.facts.host), target.name, target.arch, target.os, target.marker]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """All that decides what measuring gives."""
+
+    artifacts: tuple[Artifact, ...]
+    bench: Bench
+    runtimes: Mapping[str, DeviceRuntime | None]
+    """Those of the artifacts, as the device has them; None: it has none of that name."""
+    protocol: MeasuringProtocol
+    steady: bool
+
+
 class Measured(Value):
     """Measurements of one session as documents, in the order of the artifacts."""
 
@@ -87,50 +114,60 @@ class Measured(Value):
 
 
 def measured(job: Job, artifacts: Sequence[Artifact], protocol: MeasuringProtocol) -> tuple[Measurement, ...]:
-    """All artifacts on the job's device, interleaved; the first is the baseline of the others.
+    """As `measured_on`, on the job's device and as its budget wants it."""
+    assert job.device is not None, "nothing is measured without a device"
+    bench = Bench(job.device, job.target)
+    return measured_on(job.means, bench, artifacts, protocol, steady=for_given_device(job.budget))
+
+
+def measured_on(
+    run: Run, bench: Bench, artifacts: Sequence[Artifact], protocol: MeasuringProtocol, *, steady: bool
+) -> tuple[Measurement, ...]:
+    """All artifacts, interleaved; the first is the reference of the others.
+
+    Args:
+        run: where the measurements are kept.
+        bench: where they are measured.
+        artifacts: with the paths of their files.
+        protocol: how.
+        steady: whether milliseconds matter: launches that drifted are repeated then.
 
     Raises:
         MeasurementError: the device was disturbed, and again when they were measured once more; nothing is kept.
         DeviceError, UnsupportedModelError: as `session.measure`.
     """
-    assert job.device is not None, "nothing is measured without a device"
-    target, steady = job.target, for_given_device(job.budget)
-    inputs = {
-        "artifacts": [artifact.id for artifact in artifacts],
-        "protocol": protocol,
-        "target": [target.name, target.arch, target.os, target.marker],
-        "device": job.device.url,
-        "host": job.device.facts.host,
-        "runtimes": {one.runtime: job.device.facts.runtimes.get(one.runtime) for one in artifacts},
-        "steady": steady,
-    }
-
-    def build(folder: Path) -> Measured:
-        found = _valid(job, artifacts, protocol, steady=steady)
-        paths = [folder / f"{number}.json" for number in range(len(found))]
-        for path, measurement in zip(paths, found, strict=True):
-            write(path, measurement)
-        return Measured(documents=tuple(File(path=path, sha256=files.sha256(path)) for path in paths))
-
-    documents = job.run.stage("measured", inputs, Measured, build)[0].documents
-    found = [read_measurement(document.path) for document in documents]
+    runtimes = {one.runtime: bench.device.facts.runtimes.get(one.runtime) for one in artifacts}
+    documents = run.stage("measured", Inputs(tuple(artifacts), bench, runtimes, protocol, steady), measure_stage)
+    found = [read_measurement(document.path) for document in documents.documents]
     # the same file may be called otherwise than when it was measured
     return tuple(m.model_copy(update={"artifact": a.without_folder()}) for m, a in zip(found, artifacts, strict=True))
 
 
-def _valid(
-    job: Job, artifacts: Sequence[Artifact], protocol: MeasuringProtocol, *, steady: bool
-) -> tuple[Measurement, ...]:
+def measure_stage(inputs: Inputs, at: Workspace) -> Measured:
+    """Measure, and write a document for each artifact. Raises as `measured_on`."""
+    found = _valid(inputs, at.progress)
+    paths = [at.folder / f"{number}.json" for number in range(len(found))]
+    for path, measurement in zip(paths, found, strict=True):
+        write(path, measurement)
+    return Measured(documents=tuple(File(path=path, sha256=files.sha256(path)) for path in paths))
+
+
+def _valid(inputs: Inputs, progress: Progress) -> tuple[Measurement, ...]:
     """What is measured undisturbed, at the first or the second try."""
-    assert job.device is not None
+    device, steady = inputs.bench.device, inputs.steady
     for last in (False, True):
         found = measure(
-            artifacts, device=job.device, target=job.target, protocol=protocol, progress=job.progress, steady=steady
+            inputs.artifacts,
+            device=device,
+            target=inputs.bench.target,
+            protocol=inputs.protocol,
+            progress=progress,
+            steady=steady,
         )
         why = "; ".join(dict.fromkeys(reason for m in found for reason in (spoiled(m) if steady else m.invalid)))
         if not why:
             return found
         if not last:
-            job.progress.note(f"the measurement is invalid and is repeated: {why}")
+            progress.note(f"the measurement is invalid and is repeated: {why}")
     hint = "Let the device cool down, stop other programs on it, and run the command again: finished stages are kept."
-    raise MeasurementError(f"{job.device.url}: the repeated measurement is invalid too: {why}", hint)
+    raise MeasurementError(f"{device.url}: the repeated measurement is invalid too: {why}", hint)

@@ -1,27 +1,25 @@
-"""Invalid measurements inside a run: made again, never kept, never read as a number."""
+"""Measuring inside a run: invalid measurements are repeated, never kept; what decides a measurement is its key."""
 
 import itertools
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from simulated import exactly
 
 from edgekd import catalog
-from edgekd.data.load import load_dataset
 from edgekd.devices.agent.protocol import Timed
 from edgekd.errors import MeasurementError
-from edgekd.gate.budget import Budget
 from edgekd.measuring.artifact import describe
 from edgekd.measuring.statistics import ratio
-from edgekd.pipeline.job import Job
-from edgekd.pipeline.measuring import measured
+from edgekd.pipeline.measuring import Bench, measured_on
 from edgekd.progress import Silent
+from edgekd.run import Run
 from edgekd.store import Store
-from edgekd.values import MeasuringProtocol, Recipe
+from edgekd.values import Host, MeasuringProtocol
 
 ONCE = MeasuringProtocol(launches=1, seconds=0.1, block_seconds=0.02, warmup_seconds=0.1)
-RELATIVE = {"max_ratio": 0.5}
+TARGET = catalog.target("x86-cpu")
 
 
 class Listening(Silent):
@@ -32,23 +30,27 @@ class Listening(Silent):
         self.notes.append(text)
 
 
+@dataclass(frozen=True)
+class Measurer:
+    """Measures in one run directory."""
+
+    run: Run
+
+    def __call__(self, device, files, protocol=None, *, steady=False, target=TARGET):
+        return measured_on(self.run, Bench(device, target), files, protocol or ONCE, steady=steady)
+
+    @property
+    def notes(self):
+        return self.run.progress.notes
+
+    @property
+    def kept(self) -> list[Path]:
+        return list((self.run.store.root / "stages").glob("measured-*/result.json"))
+
+
 @pytest.fixture
-def job(tmp_path):
-    """Of a device that is simulated."""
-
-    def make(device, **latency):
-        return Job(
-            recipe=Recipe(model="resnet8", data="digits", target="x86-cpu", budget="b"),
-            target=catalog.target("x86-cpu"),
-            budget=Budget.model_validate({"name": "b", "latency": latency or RELATIVE}),
-            data=load_dataset("digits"),
-            device=device,
-            run=Store(tmp_path / "run"),
-            shared=Store(tmp_path / "shared"),
-            progress=Listening(),
-        )
-
-    return make
+def measured(tmp_path):
+    return Measurer(Run(store=Store(tmp_path / "run"), shared=Store(tmp_path / "shared"), progress=Listening()))
 
 
 @pytest.fixture
@@ -62,30 +64,24 @@ def latency_ms(path: Path) -> float:
     return {"base": 1.0, "half": 0.5}[path.stem]
 
 
-def kept(job: Job) -> list[Path]:
-    return list((job.run.root / "stages").glob("measured-*/result.json"))
-
-
-def test_one_throttled_session_is_made_again_and_the_candidate_is_as_fast_as_it_is(job, simulated, files):
-    # one launch of two files, made again once within the session: four processes
-    ours = job(simulated(latency_ms, throttled=lambda process: process <= 4))
-    base, half = measured(ours, files, ONCE)
+def test_one_throttled_session_is_repeated_and_the_candidate_is_as_fast_as_it_is(measured, simulated, files):
+    # one launch of two files, repeated once within the session: four processes
+    device = simulated(latency_ms, throttled=lambda process: process <= 4)
+    base, half = measured(device, files)
     assert base.invalid == half.invalid == ()
     assert ratio(half, base).estimate == pytest.approx(0.5)
-    assert len(ours.progress.notes) == 2  # of the launch, of the session
-    assert "is invalid and is repeated: the device throttled 1 times" in ours.progress.notes[1]
-    assert ours.device.finished == 6
+    assert len(measured.notes) == 2  # of the launch, of the session
+    assert "is invalid and is repeated: the device throttled 1 times" in measured.notes[1]
+    assert device.finished == 6
 
 
-def test_a_device_that_goes_on_throttling_ends_in_4_and_nothing_is_kept(job, simulated, files):
-    hot = job(simulated(latency_ms, throttled=lambda _: True))
+def test_a_device_that_goes_on_throttling_ends_in_4_and_nothing_is_kept(measured, simulated, files):
     with pytest.raises(MeasurementError, match="the repeated measurement is invalid too: the device throttled") as e:
-        measured(hot, files, ONCE)
+        measured(simulated(latency_ms, throttled=lambda _: True), files)
     assert e.value.exit_code == 4
-    assert kept(hot) == []
-    cooled = job(simulated(latency_ms))
-    assert measured(cooled, files, ONCE)[1].invalid == ()
-    assert len(kept(cooled)) == 1
+    assert measured.kept == []
+    assert measured(simulated(latency_ms), files)[1].invalid == ()
+    assert len(measured.kept) == 1
 
 
 def drifting():
@@ -98,28 +94,125 @@ def drifting():
     return timed
 
 
-def test_a_drift_spoils_milliseconds_but_not_ratios(job, simulated, files):
+def test_a_drift_spoils_milliseconds_but_not_ratios(measured, simulated, files):
     longer = ONCE.model_copy(update={"seconds": 0.5})
     with pytest.raises(MeasurementError, match="the canary changed by"):
-        measured(job(simulated(latency_ms, timing=drifting), limit_ms=10.0), files, longer)
-    assert measured(job(simulated(latency_ms, timing=drifting)), files, longer)
+        measured(simulated(latency_ms, timing=drifting), files, longer, steady=True)
+    assert measured(simulated(latency_ms, timing=drifting), files, longer)
 
 
-def test_what_was_measured_for_ratios_is_not_taken_for_milliseconds(job, simulated, files):
-    """Launches that drift are made again for the one and kept for the other."""
+def test_what_was_measured_for_ratios_is_not_taken_for_milliseconds(measured, simulated, files):
+    """Launches that drift are repeated for the one and kept for the other."""
     device = simulated(latency_ms)
-    measured(job(device), files, ONCE)
+    measured(device, files)
     once = device.finished
-    measured(job(device), files, ONCE)
+    measured(device, files)
     assert device.finished == once
-    measured(job(device, limit_ms=10.0), files, ONCE)
+    measured(device, files, steady=True)
     assert device.finished == 2 * once
 
 
-def test_a_file_that_is_called_otherwise_keeps_its_name(job, simulated, files):
+def test_a_file_that_is_called_otherwise_keeps_its_name(measured, simulated, files):
     device = simulated(latency_ms)
-    measured(job(device), files, ONCE)
+    measured(device, files)
     once = device.finished
     renamed = [artifact.model_copy(update={"name": f"my-{artifact.name}"}) for artifact in files]
-    assert [m.artifact.name for m in measured(job(device), renamed, ONCE)] == ["my-base", "my-half"]
+    assert [m.artifact.name for m in measured(device, renamed)] == ["my-base", "my-half"]
     assert device.finished == once
+
+
+def with_facts(device, **changes):
+    """The same device after something on it changed."""
+
+    class Changed(type(device)):
+        facts = device.facts.model_copy(update=changes)
+
+    device.__class__ = Changed
+    return device
+
+
+OTHER = {
+    "machine": "another",
+    "arch": "x86_64 v2",
+    "os": "linux 2",
+    "os_version": "2",
+    "cpu": "another",
+    "cpu_features": ("avx2",),
+    "cores": 8,
+    "memory_bytes": 1,
+    "governor": "powersave",
+    "python": "4",
+}
+
+
+@pytest.mark.parametrize("fact", Host.model_fields)
+def test_it_is_measured_again_where_the_host_has_changed(measured, simulated, files, fact):
+    """Each fact of it, those that are added later too."""
+    measured(simulated(latency_ms), files)
+    device = simulated(latency_ms)
+    with_facts(device, host=device.facts.host.model_copy(update={fact: OTHER[fact]}))
+    measured(device, files)
+    assert device.finished == 2
+
+
+@pytest.mark.parametrize("changes", [{"version": "2"}, {"provider": "Another"}, {"builds": True}])
+def test_it_is_measured_again_where_the_runtime_has_changed(measured, simulated, files, changes):
+    measured(simulated(latency_ms), files)
+    device = simulated(latency_ms)
+    runtime = device.facts.runtimes["onnxruntime"].model_copy(update=changes)
+    measured(with_facts(device, runtimes={"onnxruntime": runtime}), files)
+    assert device.finished == 2
+
+
+def test_a_runtime_that_runs_none_of_the_artifacts_decides_nothing(measured, simulated, files):
+    measured(simulated(latency_ms), files)
+    device = simulated(latency_ms, runtimes=("onnxruntime", "openvino"))
+    measured(device, files)
+    assert device.finished == 0
+
+
+@pytest.mark.parametrize(
+    "changes", [{"name": "another"}, {"marker": "/marker"}, {"os": "android"}, {"arch": "aarch64"}]
+)
+def test_it_is_measured_again_as_another_target(measured, simulated, files, changes):
+    measured(simulated(latency_ms), files)
+    device = simulated(latency_ms)
+    measured(device, files, target=TARGET.model_copy(update=changes))
+    assert device.finished == 2
+
+
+def test_what_else_a_target_states_decides_nothing(measured, simulated, files):
+    measured(simulated(latency_ms), files)
+    device = simulated(latency_ms)
+    measured(device, files, target=TARGET.model_copy(update={"channel_block": 16, "title": "Another"}))
+    assert device.finished == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda files: files[::-1],
+        lambda files: files[:1],
+        lambda files: [files[0], in_settings(files[1], threads=2)],
+        lambda files: [files[0], files[1].model_copy(update={"format": "ort"})],
+    ],
+    ids=["order", "number", "settings", "format"],
+)
+def test_other_artifacts_are_measured(measured, simulated, files, change):
+    measured(simulated(latency_ms), files)
+    device, changed = simulated(latency_ms), change(files)
+    measured(device, changed)
+    assert device.finished == len(changed)
+
+
+def in_settings(artifact, **settings):
+    return artifact.model_copy(update={"variant": artifact.variant.model_copy(update={"settings": settings})})
+
+
+def test_each_artifact_is_opened_with_the_settings_of_its_variant(measured, simulated, files):
+    """Two threads beside one: both on as many CPUs as the most threads, so that they compare."""
+    device = simulated(latency_ms)
+    base, half = measured(device, [files[0], in_settings(files[1], threads=2)])
+    assert device.threads == {1, 2}
+    assert (base.runtime.settings["threads"], half.runtime.settings["threads"]) == (1, 2)
+    assert ratio(half, base).estimate == pytest.approx(0.5)
