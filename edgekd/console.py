@@ -81,7 +81,8 @@ def verdict(found: "Verdict") -> None:
 
 def result(found: "Result") -> None:
     """The result of a compression: its files side by side, the verdict, and their places."""
-    from edgekd.report.markdown import artifact_rows
+    from edgekd.report.content import artifact_rows
+    from edgekd.report.write import names as report_files
 
     _table(artifact_rows(found))
     for gone in found.choice.dropped:
@@ -90,7 +91,9 @@ def result(found: "Result") -> None:
     _say(f"plan: pruned by {found.plan.ratio:.0%}: {found.plan.why}\n")
     verdict(found.verdict)
     folder = Path(found.folder)
-    _say(f"\nmodel:  {folder / found.files['model']}\nreport: {folder / found.files['report']}")
+    _say(f"\nmodel:  {folder / found.files['model']}")
+    for file in report_files().values():
+        _say(f"report: {folder / file}")
 
 
 def measurements(found: "Sequence[Measurement]", reference: int = -1) -> None:

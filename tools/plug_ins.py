@@ -70,7 +70,7 @@ def source(root: Path = ROOT) -> str:
     for number, kind in enumerate(kinds(root)):
         lines += [f"from {kind.base} import {kind.protocol} as Kind{number}"]
         lines += [f"import edgekd.{kind.package}.{module}" for module in kind.modules]
-        lines += [f"{kind.name}_{module}: Kind{number} = edgekd.{kind.package}.{module}" for module in kind.modules]
+        lines += [f"held{number}_{module}: Kind{number} = edgekd.{kind.package}.{module}" for module in kind.modules]
     return "\n".join(lines) + "\n"
 
 

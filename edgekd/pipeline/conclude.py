@@ -13,11 +13,12 @@ from edgekd.pipeline.job import Job, made_with
 from edgekd.pipeline.teacher import Teacher
 from edgekd.pipeline.verdict import judged, take_away
 from edgekd.recipe import to_toml
-from edgekd.report.markdown import markdown
+from edgekd.report.formats._base import Report
+from edgekd.report.write import names as report_files
+from edgekd.report.write import write as write_report
 from edgekd.values import Accuracy, Manifest, Measurement, Recipe, Value
 from edgekd.values.network import Network
 from edgekd.values.result import Result, Rung, Tried
-from edgekd.visible import visible
 
 
 class Tested(Value):
@@ -62,8 +63,7 @@ def conclude(job: Job, teacher: Teacher, finished: Finished, seconds: float) -> 
     root = job.run.root
     files.write_text(root / "recipe.toml", to_toml(result.recipe))
     files.write_text(root / "verdict.json", found.verdict.model_dump_json(indent=1))
-    report = markdown(result, job.target, job.budget, measurements[0])
-    files.write_text(root / "report.md", visible(report))
+    write_report(Report(result, job.target, job.budget, measurements[0]), root)
     files.write_text(root / "result.json", result.model_dump_json(indent=1, context={"folder": root}))
     return result
 
@@ -137,7 +137,7 @@ def _take_away(job: Job, finished: Finished, teacher: Network, measurements: Seq
         name = f"measurements/{measurement.artifact.name}.json"
         files.write_text(root / name, measurement.model_dump_json())
         taken[f"measurement of {measurement.artifact.name}"] = name
-    return {**taken, "recipe": "recipe.toml", "verdict": "verdict.json", "report": "report.md", "result": "result.json"}
+    return {**taken, **report_files(), "recipe": "recipe.toml", "verdict": "verdict.json", "result": "result.json"}
 
 
 def _manifests(job: Job, finished: Finished) -> dict[str, Manifest]:

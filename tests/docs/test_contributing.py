@@ -23,6 +23,9 @@ from edgekd.gate.start import start_budget
 from edgekd.progress import Silent
 from edgekd.pruning._base import Subject
 from edgekd.pruning.options import method_of
+from edgekd.report.formats._base import FORMATS as REPORT_FORMATS
+from edgekd.report.formats._base import Report
+from edgekd.report.write import names as report_files
 from edgekd.run import Run
 from edgekd.runtimes._base import RUNTIMES
 from edgekd.steps._read import read_steps
@@ -37,6 +40,7 @@ from edgekd.training.objective import build_objective
 from edgekd.training.supervision import Supervision, Teacher
 from edgekd.training.trackers._base import TRACKERS
 from edgekd.values import Launch, Node, Recovery, Step, Verdict
+from edgekd.values.result import Choice, Result
 from edgekd.zoo import networks
 from edgekd.zoo.build import build
 
@@ -169,7 +173,17 @@ def step(folder):
     assert taken.accuracy is not None
 
 
+def report_format(folder):
+    verdict = Verdict(status="pass", budget="mine", artifact="student-int8", limits=(), reasons=())
+    choice = Choice(artifact="student-int8", why="it is the fastest", dropped=())
+    result = Result.model_construct(verdict=verdict, choice=choice)
+    report = Report(result, catalog.target("x86-cpu"), budget.Budget(name="mine"), None)
+    assert catalog.load(REPORT_FORMATS, "shown").text(report) == "pass: student-int8 on x86-cpu, budget mine\n"
+    assert report_files()["report in shown"] == "report.txt"
+
+
 USED = {
+    "report.formats": report_format,
     "steps": step,
     "pruning.methods": pruning_method,
     "training.losses": loss,

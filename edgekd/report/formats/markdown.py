@@ -1,12 +1,14 @@
-"""The Markdown report of a run."""
+"""Markdown: report.md."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from edgekd.report import usage
 from edgekd.report.cells import code, interval, table
+from edgekd.report.content import artifact_rows
+from edgekd.report.formats._base import Report
 from edgekd.report.training import students_trainings, training
-from edgekd.values import Data, Manifest, Measurement, Target
+from edgekd.values import Data, Manifest, Measurement
 from edgekd.values.result import Candidate, Plan, Result, Tried
 
 if TYPE_CHECKING:
@@ -18,11 +20,15 @@ _REPRODUCE = (
 )
 
 
-def markdown(result: Result, target: Target, budget: "Budget", reference: Measurement | None) -> str:
-    """The whole report; every number in it is in the run's JSON documents too."""
+SUFFIX = "md"
+
+
+def text(report: Report) -> str:
+    """The whole report."""
+    result = report.result
     parts = [
-        f"# {result.recipe.model} on {target.title}: {result.verdict.status}",
-        _summary(result, budget),
+        f"# {result.recipe.model} on {report.target.title}: {result.verdict.status}",
+        _summary(result, report.budget),
         "## Verdict",
         _verdict(result),
         "## Artifacts",
@@ -36,7 +42,7 @@ def markdown(result: Result, target: Target, budget: "Budget", reference: Measur
         "## Training",
         training(result),
         "## Where and how it was measured",
-        _environment(result, reference),
+        _environment(result, report.reference),
         "## Reproduce",
         "```\nedgekd compress --recipe recipe.toml\n```",
         _REPRODUCE,
@@ -70,25 +76,6 @@ def _artifacts(result: Result) -> str:
     dropped = "".join(f"\n- {gone.name}: {gone.why}" for gone in result.choice.dropped)
     reference = f"Drops and ratios refer to `{result.reference}`."
     return f"{table(header, rows)}\n\n{reference}" + (f"\n\nNot kept:\n{dropped}" if dropped else "")
-
-
-def artifact_rows(result: Result) -> list[list[str]]:
-    """The reference and the student's rungs, a row each below the headings."""
-    rows = [
-        [
-            t.name,
-            f"{t.median_ms:.3f} ms" if t.median_ms is not None else "not measured",
-            interval(t.ratio),
-            f"{t.val.top1:.2%}",
-            f"{t.test.top1:.2%}",
-            f"{t.artifact.disk_bytes:,}",
-            f"{t.artifact.transfer_bytes:,}",
-            f"{t.parity.sqnr_db:.0f} dB, {t.parity.top1_agreement:.1%}",
-        ]
-        for t in result.tried
-    ]
-    header = ["file", "median", "ratio (95 %)", "validation", "test", "bytes", "gzip bytes", "against the network"]
-    return [header, *rows]
 
 
 _SHOWN_CLASSES = 10
