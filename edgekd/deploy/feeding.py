@@ -144,6 +144,7 @@ def manifest(artifact: Artifact, path: Path, feeding: Feeding) -> Manifest:
         sha256=artifact.files[0].sha256,
         precision=artifact.precision,
         runtime=artifact.runtime,
+        settings=artifact.variant.settings,
         input=_port(given, tuple(axis.dim_value for axis in given.type.tensor_type.shape.dim), taken),
         # a file may leave its output's axes open; its check has shown that there is a logit for each class
         output=_port(proto.graph.output[0], (1, len(feeding.classes)), "NC"),

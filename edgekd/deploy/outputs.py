@@ -1,6 +1,7 @@
 """Runs an exported file over images on this machine, through its runtime: for parity and accuracy, not for time."""
 
 import os
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,29 +13,43 @@ from edgekd.data.dataset import Dataset, Images
 from edgekd.deploy.feeding import Array, Pixels, fed
 from edgekd.errors import UnsupportedModelError
 from edgekd.runtimes._base import RUNTIMES
-from edgekd.values import Accuracy, Feeding
+from edgekd.values import Accuracy, Artifact, Feeding
 from edgekd.values.defaults import images_at_once
+from edgekd.variants import complete
 from edgekd.zoo.forward import reason
+
+_ONE_CORE = {"threads": 1, "spinning": False}
+"""Settings of a runtime that has them, where every core has a session of its own."""
+
+
+def runner_of(artifact: Artifact, feeding: Feeding) -> "Runner":
+    """An artifact as its variant runs it. Raises as `Runner`."""
+    return Runner(artifact.path, artifact.runtime, feeding, settings=complete(artifact.variant))
 
 
 class Runner:
-    """An artifact that takes one image a batch, opened once for each core.
+    """A model that takes one image a batch, opened once for each core.
 
     Args:
         path: its file.
         runtime: what runs it.
         feeding: what it takes; None: normalised images.
+        settings: of the runtime, but for those that share the cores out.
 
     Raises:
         UnsupportedModelError: the runtime can't open the file.
     """
 
-    def __init__(self, path: Path, runtime: str, feeding: Feeding | None = None) -> None:
+    def __init__(
+        self, path: Path, runtime: str, feeding: Feeding | None = None, *, settings: Mapping[str, Any] | None = None
+    ) -> None:
         self._feeding = feeding
         self._what = f"{path.name}: {runtime} can't run it"
         module = catalog.load(RUNTIMES, runtime)
+        shared = {name: value for name, value in _ONE_CORE.items() if name in module.SETTINGS}
+        used = {**(settings or {}), **shared}
         try:
-            self._sessions = [module.open(str(path), threads=1, spinning=False) for _ in range(os.cpu_count() or 1)]
+            self._sessions = [module.open(str(path), **used) for _ in range(os.cpu_count() or 1)]
         except ValueError as e:
             raise UnsupportedModelError(f"{self._what}: {e}") from e
         self._input = self._sessions[0].inputs()[0]["name"]

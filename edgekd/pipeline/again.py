@@ -1,33 +1,33 @@
 """Again: what a trained student says about the plan, and whether another one is trained."""
 
-from edgekd.pipeline.finish import Finished
+from edgekd.pipeline.finish import Selection
 from edgekd.values.result import Plan
 
 _LITTLE = 0.1
 """Beyond the limit, as a fraction of it: one step of the staircase brings some percent, and no more."""
 
 
-def gone(plan: Plan, finished: Finished) -> tuple[str, ...]:
-    """The precisions that the plan counted on and that dropped out, if what the student is left with doesn't meet the
-    budget.
+def gone(plan: Plan, selection: Selection) -> tuple[str, ...]:
+    """The variants, by name, that the plan counted on and that dropped out, if what the student is left with does not
+    meet the budget.
     """
-    if not plan.feasible or finished.meets or finished.precision in plan.precisions:
+    if not plan.feasible or selection.meets or selection.variant in plan.precisions:
         return ()
-    return tuple(precision for precision in plan.precisions if precision not in finished.usable)
+    return tuple(variant for variant in plan.precisions if variant not in selection.usable)
 
 
-def dropped_out(precisions: tuple[str, ...]) -> str:
+def dropped_out(variants: tuple[str, ...]) -> str:
     """That they did, in words."""
-    return f"trained, {' and '.join(precisions)} failed its check or lost too much accuracy"
+    return f"trained, {' and '.join(variants)} failed its check or lost too much accuracy"
 
 
-def further(plan: Plan, finished: Finished) -> Plan | None:
+def further(plan: Plan, selection: Selection) -> Plan | None:
     """The plan one step further, where the student misses the latency by so little that one step may do."""
     ratio = plan.further()
-    if not plan.feasible or ratio is None or finished.latency == "pass" or finished.beyond > _LITTLE:
+    if not plan.feasible or ratio is None or selection.latency == "pass" or selection.beyond > _LITTLE:
         return None
-    if finished.latency == "fail":
-        missed = f"it missed the latency by {finished.beyond:.1%}"
+    if selection.latency == "fail":
+        missed = f"it missed the latency by {selection.beyond:.1%}"
     else:
         missed = "its latency is too close to the limit to tell"
     return plan.model_copy(update={"ratio": ratio, "why": f"{plan.why}; trained, {missed}, so one step further"})

@@ -9,17 +9,17 @@ from pathlib import Path
 from edgekd import catalog
 from edgekd.data.dataset import Dataset
 from edgekd.data.load import load_dataset
+from edgekd.deploy.variants import deployable, require_reference
 from edgekd.files import require_file
 from edgekd.gate import budget as budgets
 from edgekd.gate.budget import Budget
 from edgekd.gate.conditions import protocol_for
 from edgekd.pipeline.again import dropped_out, further, gone
-from edgekd.pipeline.baseline import Baseline, baseline, require_reference
 from edgekd.pipeline.classifier import require_classifier
-from edgekd.pipeline.conclude import conclude
-from edgekd.pipeline.finish import Finished, finish
+from edgekd.pipeline.conclude import Finished, conclude
+from edgekd.pipeline.deploy import Baseline, baseline, deploy, require_feeding
+from edgekd.pipeline.finish import finish
 from edgekd.pipeline.job import Job
-from edgekd.pipeline.ladder import ladder, require_feeding
 from edgekd.pipeline.measuring import device_of_target
 from edgekd.pipeline.mirrored import with_flip_decided
 from edgekd.pipeline.planning import learns_unpruned, planned, planned_again, require_plan
@@ -121,8 +121,10 @@ def _compressed(job: Job) -> tuple[Job, Teacher, Finished]:
     # before anything is trained, not after the teacher
     require_classifier(job.recipe, job.data)
     require_losses(job)
-    require_feeding(job)
-    require_reference(job)
+    require_feeding(job.data, job.feeding)
+    require_reference(job.target)
+    for left_out in deployable(job.target).left_out:
+        job.progress.note(f"{left_out.name} is left out: {left_out.why}")
     require_plan(job)
     require_prunable(job)
     images = TeacherImages(job.data, job.normalisation_stated, job.trust_checkpoint)
@@ -131,7 +133,7 @@ def _compressed(job: Job) -> tuple[Job, Teacher, Finished]:
     data, mirrored = with_flip_decided(job.means, job.recipe.data, job.data, network)
     job = replace(job, data=data, mirrored=mirrored)
     taught_by = supervision(job.means, job.recipe, network, replace(images, data=data))
-    original = Original(network, baseline(job, network), taught_by)
+    original = Original(network, baseline(job.means, network, job.deployment), taught_by)
     start = random_student(job) if job.recipe.student else network
     with Students(job, start.architecture, start.weights) as students:
         plan = planned(job, students, network, original.baseline)
@@ -145,14 +147,14 @@ def _settled(stated: Recipe, data: Dataset, target: Target, budget: Budget) -> R
 
 
 def _finish(job: Job, start: Network, original: Original, plan: Plan) -> Finished:
-    """Train what was planned; and what is planned again where a precision that the plan counted on drops out, or where
+    """Train what was planned; and what is planned again where a variant that the plan counted on drops out, or where
     the student misses the latency by a little.
     """
-    left, stepped = original.baseline.precisions, False
+    left, stepped = original.baseline.deployed.variants, False
     while True:
         finished = _train(job, start, original, plan)
         again: Plan | None = None
-        if out := gone(plan, finished):
+        if out := gone(plan, finished.selection):
             left = left - {*out}
             again = _without(job, start, original, plan, out=out, left=left)
             if not again.feasible:
@@ -160,7 +162,7 @@ def _finish(job: Job, start: Network, original: Original, plan: Plan) -> Finishe
                 job.progress.note(f"plan: {again.why}")
                 return replace(finished, plan=again.model_copy(update={"ratio": plan.ratio}))
         elif not stepped:
-            again, stepped = further(plan, finished), True
+            again, stepped = further(plan, finished.selection), True
         if again is None:
             return finished
         job.progress.note(f"plan: prune {again.ratio:.0%}: {again.why}")
@@ -170,21 +172,16 @@ def _finish(job: Job, start: Network, original: Original, plan: Plan) -> Finishe
 def _without(
     job: Job, start: Network, original: Original, plan: Plan, *, out: tuple[str, ...], left: frozenset[str]
 ) -> Plan:
-    """How much to prune where these precisions dropped out and those are left."""
+    """How much to prune where these variants dropped out and those are left."""
     with Students(job, start.architecture, start.weights) as students:
         return planned_again(job, students, original.baseline, plan, precisions=left, why=dropped_out(out))
 
 
 def _train(job: Job, start: Network, original: Original, plan: Plan) -> Finished:
-    """The student of the plan's ratio: every step taken, exported, measured, one rung chosen."""
-    files = original.baseline
+    """The student of the plan's ratio: every step taken, deployed, measured, one artifact chosen."""
+    reference = original.baseline.reference
     if plan.ratio == 0 and not learns_unpruned(job.recipe):
-        return finish(
-            job,
-            plan,
-            network=original.network,
-            baseline=files,
-            student=(files.ladder, files.folder),
-        )
+        return Finished(plan, original.network, finish(job, reference, original.baseline.deployed))
     network = recovered(job, start, plan.ratio, original.supervision)
-    return finish(job, plan, network=network, baseline=files, student=ladder(job, network, "student"))
+    student = deploy(job.means, "student", network, job.deployment)
+    return Finished(plan, network, finish(job, reference, student))

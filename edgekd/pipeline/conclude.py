@@ -1,15 +1,16 @@
 """Conclude: the test set is read, once; the verdict is given; what the user takes away is written."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from edgekd import files
 from edgekd.data.chosen import settled
 from edgekd.deploy.feeding import manifest
-from edgekd.deploy.outputs import Runner, accuracy
+from edgekd.deploy.outputs import accuracy, runner_of
 from edgekd.measuring.statistics import percentile, ratio
-from edgekd.pipeline.finish import Finished
-from edgekd.pipeline.job import Job, made_with
+from edgekd.pipeline.finish import Selection
+from edgekd.pipeline.job import Job
 from edgekd.pipeline.teacher import Teacher
 from edgekd.pipeline.verdict import judged, take_away
 from edgekd.recipe import to_toml
@@ -18,7 +19,16 @@ from edgekd.report.write import names as report_files
 from edgekd.report.write import write as write_report
 from edgekd.values import Accuracy, Manifest, Measurement, Recipe, Value
 from edgekd.values.network import Network
-from edgekd.values.result import Result, Rung, Tried
+from edgekd.values.result import Checked, Plan, Result, Tried
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A trained student, and what was chosen of it."""
+
+    plan: Plan
+    network: Network
+    selection: Selection
 
 
 class Tested(Value):
@@ -29,14 +39,13 @@ class Tested(Value):
 
 def conclude(job: Job, teacher: Teacher, finished: Finished, seconds: float) -> Result:
     """Judge the chosen artifact on the test set and write the run's documents and files."""
-    tested = _tested(job, finished)
+    selection = finished.selection
+    tested = _tested(job, selection)
     measurements = tuple(
-        m.model_copy(update={"accuracy": a}) for m, a in zip(finished.measurements, tested.accuracies, strict=True)
+        m.model_copy(update={"accuracy": a}) for m, a in zip(selection.measurements, tested.accuracies, strict=True)
     )
-    choice, reference = (
-        rung.artifact.below(path.parent) for rung, path in (finished.files[finished.chosen], finished.files[0])
-    )
-    found = judged(job, choice, reference, (tested.accuracies[finished.chosen], tested.accuracies[0]))
+    choice, reference = (selection.options[at].artifact for at in (selection.chosen, 0))
+    found = judged(job, choice, reference, (tested.accuracies[selection.chosen], tested.accuracies[0]))
     taken = _take_away(job, finished, teacher.network, measurements) | take_away(found, job.run.root)
     result = Result(
         recipe=_reproducing(job, teacher.network, finished),
@@ -49,13 +58,13 @@ def conclude(job: Job, teacher: Teacher, finished: Finished, seconds: float) -> 
         doubts=teacher.doubts,
         student=finished.network,
         plan=finished.plan,
-        reference=finished.files[0][0].artifact.name,
+        reference=selection.options[0].artifact.name,
         tried=tuple(
-            _tried(rung, measurement, measurements[0])
-            for (rung, _), measurement in zip(finished.files, measurements, strict=True)
+            _tried(checked, measurement, measurements[0])
+            for checked, measurement in zip(selection.options, measurements, strict=True)
         ),
-        choice=finished.choice,
-        manifest=_manifests(job, finished)["model.json"],
+        choice=selection.choice,
+        manifest=_manifests(job, selection)["model.json"],
         verdict=found.verdict,
         files=taken,
         seconds=round(seconds, 1),
@@ -68,30 +77,30 @@ def conclude(job: Job, teacher: Teacher, finished: Finished, seconds: float) -> 
     return result
 
 
-def _tested(job: Job, finished: Finished) -> Tested:
-    job.progress.stage("test", "reading the test set through every exported file")
+def _tested(job: Job, selection: Selection) -> Tested:
+    job.progress.stage("test", "reading the test set through every artifact")
 
     def build(_: Path) -> Tested:
-        runners = [Runner(path, rung.artifact.runtime, job.feeding) for rung, path in finished.files]
+        runners = [runner_of(checked.artifact, job.feeding) for checked in selection.options]
         return Tested(accuracies=tuple(accuracy(runner, job.data, "test") for runner in runners))
 
     inputs = {
-        "files": [rung.artifact.id for rung, _ in finished.files],
+        "artifacts": [checked.artifact.id for checked in selection.options],
         "data": [job.data.name, job.images],
         "feeding": job.feeding,
-        "made with": made_with(),
+        "made with": job.deployment.made_with(),
     }
     return job.run.stage("tested", inputs, Tested, build)[0]
 
 
-def _tried(rung: Rung, measurement: Measurement, baseline: Measurement) -> Tried:
+def _tried(checked: Checked, measurement: Measurement, baseline: Measurement) -> Tried:
     assert measurement.accuracy is not None
     samples = [ms for launch in measurement.launches for block in launch.blocks_ms for ms in block]
     return Tried(
-        name=rung.artifact.name,
-        artifact=rung.artifact.without_folder(),
-        parity=rung.parity,
-        val=rung.val,
+        name=checked.artifact.name,
+        artifact=checked.artifact.without_folder(),
+        parity=checked.parity,
+        val=checked.accuracy,
         test=measurement.accuracy,
         median_ms=percentile(samples, 50) if samples else None,
         ratio=ratio(measurement, baseline) if samples else None,
@@ -117,20 +126,19 @@ def _reproducing(job: Job, teacher: Network, finished: Finished) -> Recipe:
 
 def _take_away(job: Job, finished: Finished, teacher: Network, measurements: Sequence[Measurement]) -> dict[str, str]:
     """Copy what the user wants out of the stages; returns the paths below the run directory, by what they are."""
-    root = job.run.root
-    _, chosen = finished.files[finished.chosen]
-    student = finished.network
-    sources = {"model": (chosen, "model.onnx"), "teacher": (teacher.weights.path, "teacher.safetensors")}
+    root, selection, student = job.run.root, finished.selection, finished.network
+    chosen = selection.options[selection.chosen].artifact
+    sources = {"model": (chosen.path, "model.onnx"), "teacher": (teacher.weights.path, "teacher.safetensors")}
     if student.weights != teacher.weights:
         sources["student"] = (student.weights.path, "student.safetensors")
     if student.definition:
         sources["structure"] = (student.definition.path, "student.json")
-    for rung, path in finished.files:
-        sources[rung.artifact.name] = (path, f"artifacts/{path.name}")
+    for checked in selection.options:
+        sources[checked.artifact.name] = (checked.artifact.path, f"artifacts/{checked.artifact.file}")
     taken = {name: name_in_run for name, (_, name_in_run) in sources.items()}
     for source, name_in_run in sources.values():
         files.copy(source, root / name_in_run)
-    for name, beside in _manifests(job, finished).items():
+    for name, beside in _manifests(job, selection).items():
         files.write_text(root / name, beside.model_dump_json(indent=1))
         taken["manifest" if name == "model.json" else f"manifest of {Path(name).stem}"] = name
     for measurement in measurements:
@@ -140,11 +148,14 @@ def _take_away(job: Job, finished: Finished, teacher: Network, measurements: Seq
     return {**taken, **report_files(), "recipe": "recipe.toml", "verdict": "verdict.json", "result": "result.json"}
 
 
-def _manifests(job: Job, finished: Finished) -> dict[str, Manifest]:
-    """What lies beside each ONNX file of the run directory, by its path there."""
+def _manifests(job: Job, selection: Selection) -> dict[str, Manifest]:
+    """What lies beside the artifacts of the run directory, by its path there: artifacts may share a file, and are then
+    opened with other settings.
+    """
     beside = {
-        f"artifacts/{path.stem}.json": manifest(rung.artifact, path, job.feeding) for rung, path in finished.files
+        f"artifacts/{checked.artifact.name}.json": manifest(checked.artifact, checked.artifact.path, job.feeding)
+        for checked in selection.options
     }
-    chosen = finished.files[finished.chosen][1]
-    named = beside[f"artifacts/{chosen.stem}.json"].model_copy(update={"file": "model.onnx"})
+    chosen = selection.options[selection.chosen].artifact
+    named = beside[f"artifacts/{chosen.name}.json"].model_copy(update={"file": "model.onnx"})
     return {"model.json": named, **beside}

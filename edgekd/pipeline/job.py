@@ -1,8 +1,7 @@
 """What every stage of `compress` works on."""
 
-import importlib.metadata
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +10,7 @@ from edgekd.data import identity as data_identity
 from edgekd.data.dataset import Dataset
 from edgekd.devices._base import Device
 from edgekd.gate.budget import Budget
+from edgekd.pipeline.deploy import Deployment, deployment
 from edgekd.progress import Progress
 from edgekd.run import Run
 from edgekd.store import Store
@@ -41,6 +41,12 @@ class Job:
 
     mirrored: Mirrored | None = None
     """Why training flips images or doesn't, where a given teacher was asked."""
+
+    @cached_property
+    def deployment(self) -> Deployment:
+        """How its networks become artifacts."""
+        calibration = self.recipe.quantize.images
+        return deployment(self.target, self.data, self.feeding, calibration_images=calibration)
 
     @property
     def means(self) -> Run:
@@ -75,19 +81,3 @@ class Job:
     def images(self) -> str:
         """What decides the images, and how a network sees them."""
         return data_identity.identity(self.data)
-
-
-_LIBRARIES = ("torch", "onnx", "onnxscript", "onnxruntime")
-
-
-@cache
-def made_with() -> dict[str, str | None]:
-    """The versions of what exports networks, quantises them and runs the files: another one makes other files."""
-    return {name: _version(name) for name in _LIBRARIES}
-
-
-def _version(library: str) -> str | None:
-    try:
-        return importlib.metadata.version(library)
-    except importlib.metadata.PackageNotFoundError:
-        return None

@@ -7,8 +7,8 @@ from pathlib import Path
 import zstandard
 
 from edgekd.errors import EdgekdError
-from edgekd.pipeline.baseline import Baseline
 from edgekd.pipeline.candidates import candidate
+from edgekd.pipeline.deploy import Baseline
 from edgekd.pipeline.job import Job
 from edgekd.pipeline.plan import least_pruned, search
 from edgekd.pipeline.students import Students
@@ -54,7 +54,7 @@ def planned(job: Job, students: Students, teacher: Network, baseline: Baseline) 
         return Plan(levels=(0.0,), candidates=(), ratio=0.0, feasible=None, why=why)
     else:
         levels, measure = students.levels(), partial(_candidate, job, students, baseline)
-        plan = search(levels, measure, baseline.precisions)
+        plan = search(levels, measure, baseline.deployed.variants)
     job.progress.note(f"plan: prune {plan.ratio:.0%}: {plan.why}")
     return plan
 

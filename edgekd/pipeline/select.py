@@ -8,14 +8,14 @@ from edgekd.gate.judge import judge
 from edgekd.gate.limits import accuracy
 from edgekd.measuring.statistics import ratio
 from edgekd.values import Interval, Measurement
-from edgekd.values.result import Choice, Dropped, Ladder, Rung
+from edgekd.values.result import Checked, Choice, Deployed, Dropped
 
 
 @dataclass(frozen=True)
 class _Option:
-    """A rung of the student with what speaks for and against it."""
+    """An artifact of the student with what speaks for and against it."""
 
-    name: str
+    checked: Checked
     drop: float
     """Points of validation accuracy lost."""
     allowed: float | None
@@ -34,27 +34,33 @@ class _Option:
         return self.allowed is not None and self.drop > self.allowed
 
 
-def select(budget: Budget, reference: Rung, student: Ladder, measurements: Sequence[Measurement]) -> Choice:
-    """Choose among the student's rungs on validation accuracy and on the measurements.
+def select(budget: Budget, reference: Checked, student: Deployed, measurements: Sequence[Measurement]) -> Choice:
+    """Choose among the student's artifacts on validation accuracy and on the measurements.
 
     Args:
         budget: what is to be met; its accuracy limit is read as allowed validation drop.
         reference: what the drop of accuracy refers to.
-        student: the rungs to choose from.
-        measurements: the reference's first, then one for each of the student's rungs; empty if nothing was measured.
+        student: the artifacts to choose from.
+        measurements: the reference's first, then one for each of the student's artifacts; empty if none was made.
     """
-    measured: Sequence[Measurement | None] = measurements[1:] or [None] * len(student.rungs)
+    measured: Sequence[Measurement | None] = measurements[1:] or [None] * len(student.artifacts)
     options = [
-        _option(budget, reference, rung, m, measurements[0] if m else None)
-        for rung, m in zip(student.rungs, measured, strict=True)
+        _option(budget, reference, checked, m, measurements[0] if m else None)
+        for checked, m in zip(student.artifacts, measured, strict=True)
     ]
     best, *others = sorted(options, key=lambda option: option.rank)
-    dropped = [Dropped(name=other.name, why=_why_not(other, best)) for other in others]
-    return Choice(artifact=best.name, why=_why(best), dropped=(*dropped, *student.dropped))
+    dropped = [Dropped(name=other.checked.artifact.name, why=_why_not(other, best)) for other in others]
+    chosen = best.checked.artifact
+    return Choice(artifact=chosen.name, variant=chosen.variant, why=_why(best), dropped=(*dropped, *student.dropped))
+
+
+def keeps_accuracy(budget: Budget, reference: Checked, checked: Checked) -> bool:
+    """Whether an artifact of a trained network loses no more validation accuracy than the budget allows."""
+    return not _option(budget, reference, checked, None, None).loses_too_much
 
 
 def _option(
-    budget: Budget, reference: Rung, rung: Rung, measurement: Measurement | None, baseline: Measurement | None
+    budget: Budget, reference: Checked, checked: Checked, measurement: Measurement | None, baseline: Measurement | None
 ) -> _Option:
     speed, misses, stated = None, 0, budget.of(accuracy.Settings)
     if measurement and baseline:
@@ -62,8 +68,8 @@ def _option(
         limits = judge(budget.only(lambda needs: not needs.trained), measurement, baseline).limits
         misses = sum(limit.status == "fail" for limit in limits)
     return _Option(
-        name=rung.artifact.name,
-        drop=100 * (reference.val.top1 - rung.val.top1),
+        checked=checked,
+        drop=100 * (reference.accuracy.top1 - checked.accuracy.top1),
         allowed=stated.max_drop_pp if stated else None,
         speed=speed,
         misses=misses,
@@ -71,7 +77,7 @@ def _option(
 
 
 def _why(best: _Option) -> str:
-    speed = f"{best.speed.estimate:.2f} of the baseline's latency" if best.speed else "not measured"
+    speed = f"{best.speed.estimate:.2f} of the reference's latency" if best.speed else "not measured"
     return f"{speed}, validation accuracy {0 - best.drop:+.2f} points"
 
 
@@ -81,10 +87,7 @@ def _why_not(other: _Option, best: _Option) -> str:
     if other.speed is None or best.speed is None:
         more = f"{other.drop - best.drop:.2f}"
         if float(more) == 0:
-            return "is as accurate on the validation images, and its latency wasn't measured"
+            return "is as accurate on the validation images, and its latency was not measured"
         return f"loses {more} points more of validation accuracy; nothing was measured"
-    if other.misses > best.misses:
-        return (
-            f"misses the budget, at {other.speed.estimate / best.speed.estimate:.2f} times the latency of the one kept"
-        )
-    return f"brings nothing: {other.speed.estimate / best.speed.estimate:.2f} times the latency of the one kept"
+    times = f"{other.speed.estimate / best.speed.estimate:.2f} times the latency of the one kept"
+    return f"misses the budget, at {times}" if other.misses > best.misses else f"is slower: {times}"

@@ -1,7 +1,12 @@
-"""The few lines of Python that classify one photo with an artifact: ONNX Runtime, numpy and Pillow alone."""
+"""The few lines of Python that classify one photo with an artifact: its runtime, numpy and Pillow alone."""
 
+from typing import TYPE_CHECKING
+
+from edgekd import catalog
 from edgekd.values import Manifest, Preprocessing
-from edgekd.values.manifest import CLASSES
+
+if TYPE_CHECKING:
+    from edgekd.deploy.writers._base import Usage
 
 _MODES = {"grey": "L", "rgb": "RGB"}
 
@@ -11,13 +16,21 @@ def lines(manifest: Manifest, photo: str = "photo.jpg") -> str:
 
     Where channels are of the user's own kind, `values.npy` holds what the input takes.
     """
-    how = manifest.preprocessing
-    imports, made = ["import json, numpy, onnxruntime"], ['values = numpy.load("values.npy")']
+    how, runtime = manifest.preprocessing, usage(manifest)
+    imports, made = [f"import json, numpy, {runtime.library}"], ['values = numpy.load("values.npy")']
     if how.colour:
         imports.append("from PIL import Image, ImageOps")
         made = [*_photo(how, photo, _MODES[how.colour]), _values(manifest)]
-    opened = f'model = onnxruntime.InferenceSession("{manifest.file}")'
-    return "\n".join([*imports, "", opened, *made, *_classified(manifest)])
+    classified = [f"logits = {runtime.logits}", f"print({runtime.classes}[logits.argmax()])"]
+    return "\n".join([*imports, "", f"model = {runtime.model}", *made, *classified])
+
+
+def usage(manifest: Manifest) -> "Usage":
+    """How the artifact's runtime opens and runs it."""
+    # here, not above: writers import the libraries that they write with
+    writers = catalog.require("edgekd.deploy.writers._base").WRITERS
+    found: Usage = catalog.load(writers, manifest.runtime).usage(manifest)
+    return found
 
 
 def size(how: Preprocessing) -> str:
@@ -59,11 +72,3 @@ def _values(manifest: Manifest) -> str:
     if grey:
         return f"values = ((numpy.asarray(photo) - {mean[0]}) / {std[0]})[None, None]"
     return f"values = ((numpy.asarray(photo) - {mean}) / {std}).transpose(2, 0, 1)[None]"
-
-
-def _classified(manifest: Manifest) -> list[str]:
-    given = manifest.input
-    return [
-        f'logits = model.run(None, {{"{given.name}": values.astype("{given.dtype}")}})[0][0]',
-        f'print(json.loads(model.get_modelmeta().custom_metadata_map["{CLASSES}"])[logits.argmax()])',
-    ]

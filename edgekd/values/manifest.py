@@ -3,6 +3,7 @@
 from typing import Literal
 
 from edgekd.values.data import Preprocessing
+from edgekd.values.deployment import Setting
 from edgekd.values.value import PositiveInt, Value
 
 PREPROCESSING, CLASSES = "edgekd.preprocessing", "edgekd.classes"
@@ -33,12 +34,14 @@ class Port(Value):
 
 
 class Manifest(Feeding):
-    """What lies beside an artifact, as NAME.json beside NAME.onnx: how to feed it, and what its outputs mean."""
+    """What lies beside an artifact's file, as NAME.json: how to feed it, and what its outputs mean."""
 
     schema_version: Literal["edgekd.manifest/1"] = "edgekd.manifest/1"
     file: str
     sha256: str
     precision: str
     runtime: str
+    settings: dict[str, Setting] = {}
+    """Of the runtime, those that differ from its defaults."""
     input: Port
     output: Port

@@ -4,7 +4,7 @@ import math
 from collections.abc import Collection
 from typing import Literal
 
-from edgekd.values import Accuracy, Artifact, Interval, Manifest, PositiveInt, Recipe, Value, Verdict
+from edgekd.values import Accuracy, Artifact, Interval, Manifest, PositiveInt, Recipe, Value, Variant, Verdict
 from edgekd.values.network import Network
 from edgekd.values.value import NonNegativeInt
 
@@ -68,13 +68,15 @@ class Mirrored(Value):
         return f"{what}: the teacher gets {rates} the originals right ({self.images:,} images)"
 
 
-class Rung(Value):
-    """One precision of a network as a file, checked against the network."""
+class Checked(Value):
+    """An artifact that was proven to be the network, by the runtime that runs it."""
 
     artifact: Artifact
     exporter: str
+    """What wrote the ONNX file that it was made from: "dynamo" or "torchscript"."""
     parity: Parity
-    val: Accuracy
+    accuracy: Accuracy
+    """On the validation images."""
 
 
 class Dropped(Value):
@@ -84,15 +86,21 @@ class Dropped(Value):
     why: str
 
 
-class Ladder(Value):
-    """The precisions of a network that passed their check, and those that didn't."""
+class Deployed(Value):
+    """A network's artifacts that passed their check, and the variants that are missing."""
 
-    rungs: tuple[Rung, ...]
+    artifacts: tuple[Checked, ...]
+    """In the order of the target's variants."""
     dropped: tuple[Dropped, ...] = ()
 
-    def of(self, precision: str) -> Rung | None:
-        """The rung of that precision, if it passed."""
-        return next((rung for rung in self.rungs if rung.artifact.precision == precision), None)
+    def of(self, variant: Variant) -> Checked | None:
+        """The artifact of a variant, if it passed."""
+        return next((checked for checked in self.artifacts if checked.artifact.variant == variant), None)
+
+    @property
+    def variants(self) -> frozenset[str]:
+        """Those that can be counted on, by name."""
+        return frozenset(checked.artifact.variant.name for checked in self.artifacts)
 
 
 class RungLatency(Value):
@@ -145,6 +153,8 @@ class Choice(Value):
     """Which artifact is kept, and why the others aren't."""
 
     artifact: str
+    """Its name."""
+    variant: Variant
     why: str
     dropped: tuple[Dropped, ...]
 

@@ -8,10 +8,8 @@ from edgekd.values.result import Plan
 PLAN = Plan(levels=(0.0, 0.4, 0.45, 0.6), candidates=(), ratio=0.4, feasible=True, precisions=("int8",), why="measured")
 
 
-def finished(precision="int8", usable=("fp32", "int8"), latency="fail", beyond=0.03, meets=False):
-    return SimpleNamespace(
-        precision=precision, usable=frozenset(usable), latency=latency, beyond=beyond, meets=meets, plan=PLAN
-    )
+def finished(variant="int8", usable=("fp32", "int8"), latency="fail", beyond=0.03, meets=False):
+    return SimpleNamespace(variant=variant, usable=frozenset(usable), latency=latency, beyond=beyond, meets=meets)
 
 
 def test_what_was_counted_on_and_dropped_out_is_gone():

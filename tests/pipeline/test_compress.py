@@ -22,13 +22,16 @@ from edgekd.gate.budget import Budget
 from edgekd.gate.judge import exit_code, judge
 from edgekd.measuring.document import read_measurement
 from edgekd.pipeline import compress as pipeline
-from edgekd.pipeline import ladder
+from edgekd.pipeline import deploy
+from edgekd.pipeline.conclude import Finished
 from edgekd.progress import Silent
 from edgekd.values import Feeding, Manifest, Recipe
 from edgekd.values.result import Plan, Result
 from edgekd.zoo.build import build
 from edgekd.zoo.definition import Definition, load_pruned
 from edgekd.zoo.weights import save_weights
+
+FP32, INT8 = "onnxruntime-fp32", "onnxruntime-int8"
 
 EASY = "[latency]\nmax_ratio = 0.9\n[accuracy]\nmax_drop_pp = 100\n"
 
@@ -53,42 +56,42 @@ def test_a_run_ends_in_its_verdicts_exit_code(ended):
     assert ended.code == exit_code(result.verdict)
     assert result.verdict.status == "pass", ended.out
     assert 0 < result.plan.ratio < 1
-    assert result.plan.precisions == ("fp32",)
-    assert result.reference == result.tried[0].name == "baseline-fp32"
+    assert result.plan.precisions == (FP32,)
+    assert result.reference == result.tried[0].name == "baseline-onnxruntime-fp32"
 
 
 @pytest.mark.slow
-def test_a_precision_that_drops_out_once_trained_is_planned_without(ended, compress, budget, simulated, on_device):
+def test_a_variant_that_drops_out_once_trained_is_planned_without(ended, compress, budget, simulated, on_device):
     """INT8 takes 0.7 of fp32's time, so that the plan counts on it; then the student's fails its check."""
-    check, failed = ladder._check, []
+    check, failed = deploy._checked, []
 
-    def checked(job, rung, *images):
-        if rung.artifact.name == "student-int8":
-            failed.append(rung)
+    def checked(artifact, *more):
+        if artifact.name == "student-onnxruntime-int8":
+            failed.append(artifact)
             raise UnsupportedModelError("differs from the network")
-        return check(job, rung, *images)
+        return check(artifact, *more)
 
     fast = simulated(int8=0.7, machine="fast in INT8")
     limit = budget("[latency]\nmax_ratio = 0.6\n[accuracy]\nmax_drop_pp = 100\n")
     with on_device(fast), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ladder, "_check", checked)
+        patch.setattr(deploy, "_checked", checked)
         again = compress(ended.folder.parent / "dropped", "--budget", limit, "--json")
     result = Result.model_validate(again.document)
     assert len(failed) == 2  # of two students
     assert result.verdict.status == "pass", again.err
-    assert result.choice.artifact == "student-fp32"
-    assert result.plan.precisions == ("fp32",)
-    assert "trained, int8 failed its check or lost too much accuracy; pruning" in result.plan.why
-    by_int8 = min(c.ratio for c in result.plan.candidates if c.fits({"int8"}))
+    assert result.choice.artifact == "student-onnxruntime-fp32"
+    assert result.plan.precisions == (FP32,)
+    assert f"trained, {INT8} failed its check or lost too much accuracy; pruning" in result.plan.why
+    by_int8 = min(c.ratio for c in result.plan.candidates if c.fits({INT8}))
     assert 0 < by_int8 < result.plan.ratio
 
 
 def test_the_plan_is_the_least_pruned_that_was_measured_to_fit(ended):
     plan = Result.model_validate(ended.document).plan
-    fitting = [c.ratio for c in plan.candidates if c.fits({"fp32", "int8"})]
+    fitting = [c.ratio for c in plan.candidates if c.fits({FP32, INT8})]
     assert plan.ratio == min(fitting)
     assert plan.candidates[0].ratio == 0
-    assert [r.precision for r in plan.candidates[0].rungs] == ["fp32", "int8"]
+    assert [r.precision for r in plan.candidates[0].rungs] == [FP32, INT8]
     for rung in (rung for candidate in plan.candidates[1:] for rung in candidate.rungs):
         assert rung.fits == (rung.ratio.estimate <= 0.9 * (1 - 0.06) and rung.ratio.high <= 0.9)
 
@@ -98,7 +101,7 @@ def test_the_student_is_rebuilt_without_pickle_and_is_the_model_that_is_given(en
     images, _ = next(load_dataset("digits").test.batches(64))
     with torch.inference_mode():
         expected = student(images).numpy()
-    fp32 = Runner(ended.folder / "artifacts" / "student-fp32.onnx", "onnxruntime")(images.numpy())
+    fp32 = Runner(ended.folder / "artifacts" / "student.onnx", "onnxruntime")(images.numpy())
     np.testing.assert_allclose(fp32, expected, atol=1e-4)
     widths = [layer.out_channels for layer in student.modules() if isinstance(layer, torch.nn.Conv2d)]
     assert all(width % 8 == 0 for width in widths)
@@ -162,8 +165,9 @@ def test_every_file_that_the_result_names_is_there_and_models_are_sound(ended):
     for path in ended.document["files"].values():
         assert (ended.folder / path).is_file()
     onnx.checker.check_model(onnx.load(ended.folder / "model.onnx"))
-    chosen = ended.document["choice"]["artifact"]
-    assert (ended.folder / "model.onnx").read_bytes() == (ended.folder / f"artifacts/{chosen}.onnx").read_bytes()
+    result = Result.model_validate(ended.document)
+    (chosen,) = (tried.artifact.file for tried in result.tried if tried.name == result.choice.artifact)
+    assert (ended.folder / "model.onnx").read_bytes() == (ended.folder / "artifacts" / chosen).read_bytes()
 
 
 def test_every_file_and_the_manifest_beside_it_say_how_it_is_fed(ended):
@@ -173,7 +177,7 @@ def test_every_file_and_the_manifest_beside_it_say_how_it_is_fed(ended):
     assert result.manifest.sha256 == files.sha256(ended.folder / "model.onnx")
     for tried in result.tried:
         path = ended.folder / "artifacts" / tried.artifact.file
-        beside = Manifest.model_validate_json(path.with_suffix(".json").read_text())
+        beside = Manifest.model_validate_json(path.with_name(f"{tried.name}.json").read_text())
         assert (
             (beside.file, beside.sha256)
             == (path.name, tried.artifact.files[0].sha256)
@@ -204,12 +208,13 @@ def test_with_the_preprocessing_included_all_files_take_pixels(compress, tmp_pat
     assert ended.code == 0, ended.err
     result = Result.model_validate(ended.document)
     assert result.recipe.export.include_preprocessing
-    assert [t.name for t in result.tried][:2] == ["baseline-fp32", "student-fp32"]
+    assert [t.name for t in result.tried][:2] == ["baseline-onnxruntime-fp32", "student-onnxruntime-fp32"]
     images, labels = next(load_dataset("digits").test.batches(1000))
     for tried in result.tried:
         path = ended.folder / "artifacts" / tried.artifact.file
         assert tried.parity.sqnr_db > (90 if tried.artifact.precision == "fp32" else 8)
-        assert Manifest.model_validate_json(path.with_suffix(".json").read_text()).input.dtype == "uint8"
+        beside = Manifest.model_validate_json(path.with_name(f"{tried.name}.json").read_text())
+        assert beside.input.dtype == "uint8"
         measured = read_measurement(ended.folder / "measurements" / f"{tried.name}.json")
         assert len(measured.launches) == 3
         right = Runner(path, "onnxruntime", job_feeding(result))(images.numpy()).argmax(1) == labels.numpy()
@@ -490,16 +495,16 @@ def test_whatever_a_forward_raises_ends_in_2_with_its_words_before_anything_is_t
     ],
 )
 def test_a_student_that_misses_is_followed_by_what_the_plan_has_left(monkeypatch, feasible, students, trained):
-    """One step further where it misses by a little; planned again where the precision dropped out that fitted."""
+    """One step further where it misses by a little; planned again where the variant dropped out that fitted."""
     levels = (0.0, 0.4, 0.45, 0.6, 0.7)
     plan = Plan(levels=levels, candidates=(), ratio=0.4, feasible=feasible, precisions=("int8",), why="measured")
     asked = []
 
     def train(job, start, original, plan):
-        precision, latency = students[len(asked)]
+        variant, latency = students[len(asked)]
         asked.append(plan.ratio)
-        found = {"precision": precision, "usable": frozenset({precision}), "latency": latency, "plan": plan}
-        return SimpleNamespace(**found, beyond=0.02, meets=latency == "pass")
+        found = {"variant": variant, "usable": frozenset({variant}), "latency": latency}
+        return Finished(plan, None, SimpleNamespace(**found, beyond=0.02, meets=latency == "pass"))
 
     def without(job, start, original, plan, *, out, left):
         assert (out, left) == (("int8",), {"fp32"})
@@ -507,7 +512,8 @@ def test_a_student_that_misses_is_followed_by_what_the_plan_has_left(monkeypatch
 
     monkeypatch.setattr(pipeline, "_train", train)
     monkeypatch.setattr(pipeline, "_without", without)
-    original = SimpleNamespace(baseline=SimpleNamespace(precisions=frozenset({"fp32", "int8"})))
+    deployed = SimpleNamespace(variants=frozenset({"fp32", "int8"}))
+    original = SimpleNamespace(baseline=SimpleNamespace(deployed=deployed))
     finished = pipeline._finish(SimpleNamespace(progress=Silent()), None, original, plan)
     assert asked == trained
     assert finished.plan.ratio == trained[-1]
@@ -516,7 +522,7 @@ def test_a_student_that_misses_is_followed_by_what_the_plan_has_left(monkeypatch
 def test_a_paced_budget_is_measured_paced():
     budget = Budget.model_validate({"name": "b", "latency": {"limit_ms": 10.0, "cadence_hz": 30}})
     stated = Recipe(model="resnet8", data="digits", target="x86-cpu", budget="b")
-    settled = pipeline._settled(stated, 1000, target("x86-cpu"), budget)
+    settled = pipeline._settled(stated, load_dataset("digits"), target("x86-cpu"), budget)
     assert (settled.measure.loop, settled.measure.cadence_hz) == ("paced", 30)
     assert settled.recover.epochs
 

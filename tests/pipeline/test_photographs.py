@@ -73,7 +73,7 @@ def test_the_reports_own_lines_classify_a_photo_as_the_original_did(compressed, 
     lines = re.search(r"```python\n(.*?)```", report, re.DOTALL).group(1)
     photos = sorted((trained / "photos").glob("*/*.jpg"))[::16]
     expected = [original(trained, photo) for photo in photos]
-    for model, least in (("artifacts/baseline-fp32.onnx", 1.0), ("model.onnx", 0.3)):
+    for model, least in (("artifacts/baseline.onnx", 1.0), ("model.onnx", 0.3)):
         same = [answer(trained, lines, model, photo) == name for photo, name in zip(photos, expected, strict=True)]
         assert sum(same) >= least * len(photos), model
 

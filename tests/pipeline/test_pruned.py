@@ -25,7 +25,7 @@ def test_single_weights_that_were_pruned_stay_zero_in_the_trained_student(compre
     assert zeros == round(0.7 * count)
     # what is sent is smaller by more than a half, though the file isn't
     sizes = {tried.name: tried.artifact for tried in result.tried}
-    baseline, sparse = sizes["baseline-fp32"], sizes["student-fp32"]
+    baseline, sparse = sizes["baseline-onnxruntime-fp32"], sizes["student-onnxruntime-fp32"]
     assert sparse.transfer_bytes < 0.5 * baseline.transfer_bytes
     assert sparse.disk_bytes > 0.9 * baseline.disk_bytes
 

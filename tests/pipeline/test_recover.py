@@ -19,9 +19,9 @@ def run(compress, tmp_path):
     """Runs `compress` with a recipe of these lines; its document, once it didn't fail."""
     # a target that isn't here, in one precision: what the steps give is the matter, not how fast it is
     far = tmp_path / "far.toml"
-    far.write_text(
-        'name = "far"\ntitle = "Elsewhere"\narch = "aarch64"\nruntimes = ["onnxruntime"]\nprecisions = ["fp32"]\n'
-    )
+    variant = 'runtime = "onnxruntime"\nprecision = "fp32"\n'
+    tables = f"[reference]\n{variant}[[variants]]\n{variant}"
+    far.write_text(f'name = "far"\ntitle = "Elsewhere"\narch = "aarch64"\n{tables}')
 
     def with_lines(lines, *options, target=str(far)):
         recipe = tmp_path / "recipe.toml"
@@ -127,7 +127,7 @@ def test_prune_qat_distil(run):
     ended = run('steps = ["prune", "qat", "distil"]', *PRUNED, target="android-phone")
     assert ended.document["student"]["origin"] == "distilled"
     tried = {tried["name"]: tried for tried in ended.document["tried"]}
-    assert "student-int8" in tried
+    assert "student-onnxruntime-int8" in tried
 
 
 @pytest.mark.alone

@@ -1,30 +1,28 @@
 import pytest
 
 from edgekd.gate.budget import Budget
-from edgekd.pipeline.select import select
+from edgekd.pipeline.select import keeps_accuracy, select
 from edgekd.values import Accuracy, Artifact, File, Variant
-from edgekd.values.result import Dropped, Ladder, Parity, Rung
+from edgekd.values.result import Checked, Deployed, Dropped, Parity
 
 PARITY = Parity(images=1, max_difference=0, sqnr_db=100, top1_agreement=1)
 
 
-def rung(name, correct):
+def checked(name, correct):
+    """An artifact, named after its network and variant, that gets so many of 1,000 images right."""
+    _, runtime, precision = name.split("-")
     artifact = Artifact(
         name=name,
-        variant=Variant(runtime="onnxruntime", precision=name.rpartition("-")[2]),
-        files=(File(path=f"{name}.onnx", sha256=name),),
+        variant=Variant(runtime=runtime, precision=precision),
+        files=(File(path="model.onnx", sha256=name),),
         disk_bytes=10,
         transfer_bytes=9,
     )
-    return Rung(
-        artifact=artifact,
-        exporter="dynamo",
-        parity=PARITY,
-        val=Accuracy(correct=correct, images=1000, dataset="d", split="val"),
-    )
+    validation = Accuracy(correct=correct, images=1000, dataset="d", split="val")
+    return Checked(artifact=artifact, exporter="dynamo", parity=PARITY, accuracy=validation)
 
 
-REFERENCE = rung("baseline-fp32", 950)
+REFERENCE = checked("baseline-ort-fp32", 950)
 BUDGET = Budget.model_validate({"name": "b", "latency": {"max_ratio": 0.5}, "accuracy": {"max_drop_pp": 1.0}})
 
 
@@ -38,46 +36,69 @@ def timed(measurement):
     return make
 
 
-def student(fp32, int8, **more):
-    return Ladder(rungs=(rung("student-fp32", fp32), rung("student-int8", int8)), **more)
+def student(fp32, int8, other=None, **more):
+    artifacts = [checked("student-ort-fp32", fp32), checked("student-ort-int8", int8)]
+    artifacts += [checked("student-ov-fp32", other)] if other is not None else []
+    return Deployed(artifacts=tuple(artifacts), **more)
 
 
-def test_the_faster_of_two_that_keep_the_accuracy_is_chosen(timed):
-    choice = select(BUDGET, REFERENCE, student(945, 944), timed(1.0, 0.45, 0.3))
-    assert choice.artifact == "student-int8"
-    assert "0.30 of the baseline's latency" in choice.why
-    assert [d.name for d in choice.dropped] == ["student-fp32"]
-
-
-def test_int8_that_is_slower_is_dropped_with_its_number(timed):
-    choice = select(BUDGET, REFERENCE, student(945, 944), timed(1.0, 0.4, 0.8))
-    assert choice.artifact == "student-fp32"
-    assert "2.00 times the latency" in choice.dropped[0].why
+def test_the_fastest_that_keeps_the_accuracy_is_chosen_whatever_its_runtime_and_precision(timed):
+    choice = select(BUDGET, REFERENCE, student(945, 944, 945), timed(1.0, 0.45, 0.3, 0.2))
+    assert (choice.artifact, choice.variant) == ("student-ov-fp32", Variant(runtime="ov", precision="fp32"))
+    assert "0.20 of the reference's latency" in choice.why
+    assert {gone.name: gone.why for gone in choice.dropped} == {
+        "student-ort-int8": "is slower: 1.50 times the latency of the one kept",
+        "student-ort-fp32": "is slower: 2.25 times the latency of the one kept",
+    }
+    assert select(BUDGET, REFERENCE, student(945, 944, 945), timed(1.0, 0.2, 0.3, 0.3)).artifact == "student-ort-fp32"
 
 
 def test_speed_does_not_buy_lost_accuracy(timed):
     choice = select(BUDGET, REFERENCE, student(945, 900), timed(1.0, 0.45, 0.1))
-    assert choice.artifact == "student-fp32"
-    assert "loses 5.00 points" in choice.dropped[0].why
+    assert choice.artifact == "student-ort-fp32"
+    assert choice.dropped[0].why == "loses 5.00 points of validation accuracy, 1 allowed"
+
+
+def test_one_that_is_more_accurate_than_the_reference_loses_nothing(timed):
+    assert keeps_accuracy(BUDGET, REFERENCE, checked("student-ort-int8", 999))
+    assert not keeps_accuracy(BUDGET, REFERENCE, checked("student-ort-int8", 939))
+    choice = select(BUDGET, REFERENCE, student(945, 999), timed(1.0, 0.45, 0.1))
+    assert choice.artifact == "student-ort-int8"
+    assert "validation accuracy +4.90 points" in choice.why
+
+
+def test_accuracy_that_the_budget_does_not_limit_is_not_held_against_it(timed):
+    free = Budget.model_validate({"name": "b", "latency": {"max_ratio": 0.5}})
+    assert keeps_accuracy(free, REFERENCE, checked("student-ort-int8", 0))
+    assert select(free, REFERENCE, student(945, 100), timed(1.0, 0.4, 0.3)).artifact == "student-ort-int8"
+
+
+def test_one_that_meets_every_limit_goes_before_a_faster_one_that_misses_one(measurement):
+    budget = Budget.model_validate({"name": "b", "latency": {"max_ratio": 0.5}, "load": {"limit_ms": 100}})
+    blocks = {ms: (((ms,) * 20,) * 4,) * 5 for ms in (1.0, 0.4, 0.2)}
+    found = [measurement(blocks[1.0]), measurement(blocks[0.4]), measurement(blocks[0.2], load_ms=900.0)]
+    choice = select(budget, REFERENCE, student(945, 945), found)
+    assert choice.artifact == "student-ort-fp32"
+    assert choice.dropped[0].why == "misses the budget, at 0.50 times the latency of the one kept"
 
 
 def test_where_nothing_keeps_the_accuracy_the_rest_still_decides(timed):
-    assert select(BUDGET, REFERENCE, student(800, 700), timed(1.0, 0.4, 0.2)).artifact == "student-int8"
+    assert select(BUDGET, REFERENCE, student(800, 700), timed(1.0, 0.4, 0.2)).artifact == "student-ort-int8"
 
 
-def test_without_measurements_the_most_accurate_is_chosen_and_nothing_is_claimed(timed):
+def test_without_measurements_the_most_accurate_is_chosen_and_nothing_is_claimed():
     choice = select(BUDGET, REFERENCE, student(944, 945), ())
-    assert choice.artifact == "student-int8"
+    assert choice.artifact == "student-ort-int8"
     assert "not measured" in choice.why
 
 
 def test_without_measurements_equal_accuracies_are_called_equal():
     choice = select(BUDGET, REFERENCE, student(950, 950), ())
     assert choice.why == "not measured, validation accuracy +0.00 points"
-    assert choice.dropped[0].why == "is as accurate on the validation images, and its latency wasn't measured"
+    assert choice.dropped[0].why == "is as accurate on the validation images, and its latency was not measured"
 
 
 def test_what_failed_its_check_stays_in_the_list(timed):
-    gone = Dropped(name="student-int4", why="differs from the network")
+    gone = Dropped(name="student-ort-int4", why="differs from the network")
     choice = select(BUDGET, REFERENCE, student(945, 944, dropped=(gone,)), timed(1.0, 0.4, 0.8))
     assert gone in choice.dropped

@@ -4,6 +4,7 @@ One file can't serve all: TensorRT wants symmetric S8 with no Q between Conv and
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,9 +12,25 @@ import numpy as np
 
 from edgekd.catalog import Kind
 from edgekd.deploy.check import Tolerance
+from edgekd.values import Manifest
 
 Images = np.ndarray[Any, np.dtype[np.float32]] | np.ndarray[Any, np.dtype[np.uint8]]
 """Normalised images (N, C, H, W) float32, or pixels (N, H, W, C) uint8."""
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Python with which a user runs an artifact, by the runtime alone."""
+
+    library: str
+    """What is imported, and what `title` calls."""
+    title: str
+    model: str
+    """The expression that opens the file."""
+    logits: str
+    """The expression of the logits (C,) for `values`, an array as the file is fed, by `model`."""
+    classes: str
+    """The expression of the classes' names, by `model` and what lies beside it."""
 
 
 class Writer(Protocol):
@@ -39,6 +56,9 @@ class Writer(Protocol):
             UnsupportedModelError: it can't be written for this network, for whatever reason; nothing is left at `path`.
             StorageError: the folder isn't writable or the disk is full.
         """
+
+    def usage(self, manifest: Manifest) -> Usage:
+        """How a user runs one of its artifacts."""
 
 
 WRITERS = Kind[Writer]("deploy.writers", "writer")

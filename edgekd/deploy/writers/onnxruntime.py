@@ -14,9 +14,11 @@ from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, Q
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from edgekd.deploy.check import BROKEN_BELOW_DB, EXACT, Tolerance
-from edgekd.deploy.writers._base import Images
+from edgekd.deploy.writers._base import Images, Usage
 from edgekd.errors import EdgekdError, UnsupportedModelError
 from edgekd.files import writing
+from edgekd.values import Manifest
+from edgekd.values.manifest import CLASSES
 
 tolerances: Mapping[str, Tolerance] = {
     "fp32": EXACT,
@@ -39,6 +41,18 @@ def write(exported: Path, precision: str, path: Path, images: Callable[[], Image
         return exported
     _write_int8(exported, path, images())
     return path
+
+
+def usage(manifest: Manifest) -> Usage:
+    """See `_base.Writer`."""
+    given = manifest.input
+    return Usage(
+        library="onnxruntime",
+        title="ONNX Runtime",
+        model=f'onnxruntime.InferenceSession("{manifest.file}")',
+        logits=f'model.run(None, {{"{given.name}": values.astype("{given.dtype}")}})[0][0]',
+        classes=f'json.loads(model.get_modelmeta().custom_metadata_map["{CLASSES}"])',
+    )
 
 
 def _write_int8(fp32: Path, int8: Path, images: Images) -> None:

@@ -94,7 +94,7 @@ def _use(manifest: Manifest) -> str:
         ["normalisation", usage.normalisation(manifest)],
         ["output", f"`{manifest.output.name}`: logits of {len(manifest.classes)} classes: {first}{more}"],
     ]
-    text = "With ONNX Runtime, numpy and Pillow alone, here in the run directory:"
+    text = f"With {usage.usage(manifest).title}, numpy and Pillow alone, here in the run directory:"
     return f"{table(['what', ''], rows)}\n\n{text}\n\n```python\n{usage.lines(manifest)}\n```"
 
 

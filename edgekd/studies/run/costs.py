@@ -6,8 +6,9 @@ from edgekd.errors import UnsupportedModelError
 from edgekd.studies._base import Arm
 from edgekd.studies._results import Costs, Taught
 from edgekd.studies.run.cells import Made, structure_key
-from edgekd.studies.run.latency import TEACHER, File, Latency, export, latencies
+from edgekd.studies.run.latency import TEACHER, Latency, exported, latencies
 from edgekd.studies.run.teaching import School, Teaching
+from edgekd.values import Artifact
 from edgekd.values.network import Network
 
 
@@ -42,12 +43,12 @@ def costs_of(
 def _of_students(school: School, taught: Teaching, made: Mapping[str, Made]) -> dict[str, Costs]:
     """The costs of one teacher's students by their arms, and its own."""
     job = school.bench.job
-    teacher = export(job, taught.network, f"{taught.network.origin} {TEACHER}")
+    teacher = exported(job, taught.network, f"{taught.network.origin} {TEACHER}")
     keys = {name: structure_key(cell.network) for name, cell in made.items()}
-    files: dict[str, File] = {}
+    files: dict[str, Artifact] = {}
     for name, key in keys.items():
         try:
-            files[key] = files.get(key) or export(job, made[name].network, name)
+            files[key] = files.get(key) or exported(job, made[name].network, name)
         except UnsupportedModelError as e:
             job.progress.note(f"{name}: {e.message}")
     measured = latencies(job, teacher, files)
@@ -59,13 +60,13 @@ def _of_students(school: School, taught: Teaching, made: Mapping[str, Made]) -> 
     return found
 
 
-def _costs(network: Network, nonzero: int, file: File, latency: Latency | None) -> Costs:
+def _costs(network: Network, nonzero: int, artifact: Artifact, latency: Latency | None) -> Costs:
     return Costs(
         parameters=network.cost.parameters,
         nonzero=nonzero,
         macs=network.cost.macs,
-        disk_bytes=file.artifact.disk_bytes,
-        transfer_bytes=file.artifact.transfer_bytes,
+        disk_bytes=artifact.disk_bytes,
+        transfer_bytes=artifact.transfer_bytes,
         median_ms=latency.median_ms if latency else None,
         latency=latency.ratio if latency else None,
     )

@@ -10,7 +10,7 @@ from edgekd.store import fingerprint, remembered
 from edgekd.studies._base import Arm, Settings
 from edgekd.studies.run.cells import untrained
 from edgekd.studies.run.job import Bench
-from edgekd.studies.run.latency import export, latencies
+from edgekd.studies.run.latency import exported, latencies
 from edgekd.studies.run.teaching import Teaching
 from edgekd.values import Value
 
@@ -61,14 +61,14 @@ def _costs(bench: Bench, options: Mapping[str, Settings], taught: Teaching) -> d
         job = bench.job_of(settings, 0)
         try:
             network = untrained(job, taught)
-            files[key] = export(job, network, key)
+            files[key] = exported(job, network, key)
         except StorageError:
             raise
         except EdgekdError as e:
             job.progress.note(f"{settings}: left out: {e.message}")
             continue
         found[key] = (network.cost.macs / taught.network.cost.macs, "multiply-accumulates")
-    teacher = export(job, taught.network, "teacher")
+    teacher = exported(job, taught.network, "teacher")
     measured = latencies(job, teacher, files)
     return {key: (measured[key].ratio.estimate, "latency") if key in measured else found[key] for key in found}
 

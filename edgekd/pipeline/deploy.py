@@ -1,0 +1,289 @@
+"""Deploy: a network as artifacts, one for each variant, each proven to be the network by the runtime that runs it."""
+
+import importlib.metadata
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from edgekd import catalog
+from edgekd.data.dataset import Dataset
+from edgekd.data.fixed_images import sample_images
+from edgekd.deploy.check import compare, failure
+from edgekd.deploy.export import OPSET, export_onnx
+from edgekd.deploy.feeding import Array, fed, graph, stamp
+from edgekd.deploy.outputs import accuracy, runner_of
+from edgekd.deploy.variants import deployable
+from edgekd.deploy.writers._base import WRITERS, Images
+from edgekd.errors import EdgekdError, UnsupportedModelError
+from edgekd.measuring.artifact import describe
+from edgekd.run import Run, Workspace
+from edgekd.training.evaluate import outputs
+from edgekd.values import Accuracy, Artifact, Feeding, Target, Value, Variant
+from edgekd.values.network import Network
+from edgekd.values.result import Checked, Deployed, Dropped, Parity
+from edgekd.variants import settle
+from edgekd.zoo import networks
+
+_PARITY_IMAGES = 256
+
+_ROUGHLY = 32
+"""Calibration images of a network whose latency alone counts: ranges that are only roughly right don't change which
+integer kernels run."""
+
+_EXPORTERS = ("torch", "onnx", "onnxscript")
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """How the networks of a run become artifacts."""
+
+    variants: tuple[Variant, ...]
+    """One artifact each; those of the same runtime and precision share a file."""
+    reference: Variant
+    """The original network's in this one is what all drops and ratios refer to."""
+    feeding: Feeding
+    data: Dataset
+    """Its training images calibrate, its validation images check."""
+    calibration_images: int
+    opset: int = OPSET
+    """Of the ONNX files."""
+
+    def made_with(self) -> dict[str, str | None]:
+        """The versions of what exports networks, writes files and runs them: another one makes other files."""
+        libraries = (*_EXPORTERS, "onnxruntime", *(variant.runtime for variant in self.variants))
+        return {name: _version(name) for name in sorted(set(libraries))}
+
+
+def deployment(target: Target, data: Dataset, feeding: Feeding, *, calibration_images: int) -> Deployment:
+    """How networks are deployed for a target: in those of its variants that can be written and run here, and in the one
+    that drops and ratios refer to.
+    """
+    variants, reference = deployable(target).variants, settle(target.reference)
+    return Deployment(
+        variants=variants if reference in variants else (reference, *variants),
+        reference=reference,
+        feeding=feeding,
+        data=data,
+        calibration_images=calibration_images,
+        opset=min((OPSET, *target.max_opset.values())),
+    )
+
+
+def rough(how: Deployment, variants: tuple[Variant, ...]) -> Deployment:
+    """How an untrained network is deployed, of which the latency alone counts."""
+    return replace(how, variants=variants, calibration_images=_ROUGHLY)
+
+
+def require_feeding(data: Dataset, feeding: Feeding) -> None:
+    """Raises UnsupportedModelError where files are to take pixels and the data's images aren't any."""
+    fed(sample_images(data.val, 64), feeding)
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The original network's artifacts, and the one among them that drops and ratios refer to."""
+
+    deployed: Deployed
+    reference: Checked
+
+
+def baseline(run: Run, network: Network, how: Deployment) -> Baseline:
+    """The artifacts of the original network.
+
+    Raises:
+        UnsupportedModelError: the reference failed its check, so that nothing could be compared with it.
+    """
+    deployed = deploy(run, "baseline", network, how)
+    found, reference = deployed.of(how.reference), f"baseline-{how.reference.name}"
+    if found is None:
+        why = "; ".join(gone.why for gone in deployed.dropped if gone.name == reference)
+        what = f"{reference}, which all drops and ratios refer to, did not pass its check: {why}"
+        hint = "Rewrite what can't be exported with plain layers, or name another variant in the target's [reference]."
+        raise UnsupportedModelError(what, hint)
+    run.progress.note(f"reference: {found.artifact.name}")
+    return Baseline(deployed, found)
+
+
+@dataclass(frozen=True)
+class _Exporting:
+    """The inputs of the stage that writes files."""
+
+    name: str
+    network: Network
+    how: Deployment
+    made_with: dict[str, str | None]
+
+
+class Exported(Value):
+    """A network's artifacts before they are checked."""
+
+    exporter: str
+    """What wrote the ONNX file: "dynamo" or "torchscript"."""
+    artifacts: tuple[Artifact, ...]
+    dropped: tuple[Dropped, ...] = ()
+    """The variants that couldn't be written."""
+
+    def of(self, variant: Variant) -> Artifact | None:
+        """The artifact of a variant, if it could be written."""
+        return next((artifact for artifact in self.artifacts if artifact.variant == variant), None)
+
+
+def export(run: Run, name: str, network: Network, how: Deployment) -> Exported:
+    """A network in every variant, not checked: what candidates need, whose latency alone counts.
+
+    Raises:
+        UnsupportedModelError: the network can't be exported at all.
+    """
+    return run.stage(f"export-{name}", _Exporting(name, network, how, how.made_with()), _export)
+
+
+def export_one(run: Run, name: str, network: Network, how: Deployment) -> Artifact:
+    """An untrained network in the reference variant, not checked.
+
+    Raises:
+        UnsupportedModelError: it can't be exported, or not be written for that variant.
+    """
+    exported = export(run, name, network, rough(how, (how.reference,)))
+    if found := exported.of(how.reference):
+        return found
+    raise UnsupportedModelError(f"the network can't be deployed as {how.reference.name}: {exported.dropped[0].why}")
+
+
+def deploy(run: Run, name: str, network: Network, how: Deployment) -> Deployed:
+    """A network in every variant in which it passed its check.
+
+    Raises:
+        UnsupportedModelError: it can't be exported, its own outputs aren't finite, or no artifact passed its check.
+    """
+    run.progress.stage("deploy", f"writing {name} in {len(how.variants)} variants and checking each")
+    exported = export(run, name, network, how)
+    checks = run.stage(f"check-{name}", _Checking(name, network, exported.artifacts, how, how.made_with()), _check)
+    found = _deployed(exported, checks)
+    for gone in found.dropped:
+        run.progress.note(f"{gone.name}: dropped: {gone.why}")
+    if not found.artifacts:
+        why = "; ".join(f"{gone.name}: {gone.why}" for gone in found.dropped)
+        raise UnsupportedModelError(f"no export of {name} passed its check: {why}", "See the numbers above.")
+    return found
+
+
+def _export(inputs: _Exporting, at: Workspace) -> Exported:
+    how, network = inputs.how, inputs.network
+    module, example = graph(networks.load(network), torch.zeros(1, *network.architecture.shape), how.feeding)
+    path = at.folder / f"{inputs.name}.onnx"
+    exporter = export_onnx(module, example, path, opset=how.opset)
+    stamp(path, how.feeding)
+    file_of = cache(partial(_file, path, how, cache(partial(_calibration, how))))
+    weighed = cache(partial(describe, name=inputs.name, runtime="", precision=""))
+    lineage = {"model": network.architecture.model, "weights": network.weights.sha256}
+    artifacts, dropped = [], []
+    for variant in how.variants:
+        name = f"{inputs.name}-{variant.name}"
+        try:
+            found = weighed(file_of(variant.runtime, variant.precision))
+        except UnsupportedModelError as e:
+            dropped.append(Dropped(name=name, why=e.message))
+            continue
+        artifacts.append(found.model_copy(update={"name": name, "variant": variant, "lineage": lineage}))
+    return Exported(exporter=exporter, artifacts=tuple(artifacts), dropped=tuple(dropped))
+
+
+def _file(exported: Path, how: Deployment, images: Callable[[], Images], runtime: str, precision: str) -> Path:
+    """The file that a runtime opens for one precision; a name of its own, so that no writer overwrites another's."""
+    own = exported.with_name(f"{exported.stem}-{runtime}-{precision}.onnx")
+    path = catalog.load(WRITERS, runtime).write(exported, precision, own, images)
+    if path != exported:
+        stamp(path, how.feeding)
+    return path
+
+
+def _calibration(how: Deployment) -> Images:
+    return fed(sample_images(how.data.train, how.calibration_images), how.feeding)
+
+
+@dataclass(frozen=True)
+class _Checking:
+    """The inputs of the stage that checks artifacts."""
+
+    name: str
+    network: Network
+    artifacts: tuple[Artifact, ...]
+    how: Deployment
+    made_with: dict[str, str | None]
+
+
+class Check(Value):
+    """What came of an artifact's check: all of it where it passed, the reason where it failed."""
+
+    parity: Parity | None = None
+    accuracy: Accuracy | None = None
+    failed: str | None = None
+
+
+class Checks(Value):
+    """The checks of a network's artifacts, in their order."""
+
+    checks: tuple[Check, ...]
+
+
+def _check(inputs: _Checking, at: Workspace) -> Checks:
+    images = sample_images(inputs.how.data.val, _PARITY_IMAGES)
+    reference = _logits(inputs.name, networks.load(inputs.network), images)
+    checks = []
+    for done, artifact in enumerate(inputs.artifacts):
+        at.progress.advance(done, len(inputs.artifacts), f"checking {artifact.name}")
+        try:
+            checks.append(_checked(artifact, inputs.how, images, reference))
+        except EdgekdError as e:
+            checks.append(Check(failed=e.message))
+    return Checks(checks=tuple(checks))
+
+
+def _checked(artifact: Artifact, how: Deployment, images: Array, reference: Array) -> Check:
+    runner = runner_of(artifact, how.feeding)
+    parity = compare(reference, runner(images))
+    tolerance = catalog.load(WRITERS, artifact.runtime).tolerances[artifact.precision]
+    if why := failure(parity, tolerance):
+        return Check(failed=why)
+    return Check(parity=parity, accuracy=accuracy(runner, how.data, "val"))
+
+
+def _logits(name: str, model: nn.Module, images: Array) -> Array:
+    """What the network itself gives, (N, classes).
+
+    Raises:
+        UnsupportedModelError: its forward fails, or not all of it is finite.
+    """
+    given = outputs(model, images)
+    if not np.isfinite(given).all():
+        what = f"the {name} gives NaN or infinity on real images, before any export"
+        hint = (
+            "Its statistics of batches may not have settled: train longer, or raise the momentum of its batch "
+            "normalisations; or its training diverged: lower the learning rate."
+        )
+        raise UnsupportedModelError(what, hint)
+    return given
+
+
+def _deployed(exported: Exported, checks: Checks) -> Deployed:
+    passed, dropped = [], list(exported.dropped)
+    for artifact, check in zip(exported.artifacts, checks.checks, strict=True):
+        if check.parity and check.accuracy:
+            passed.append(
+                Checked(artifact=artifact, exporter=exported.exporter, parity=check.parity, accuracy=check.accuracy)
+            )
+        else:
+            dropped.append(Dropped(name=artifact.name, why=check.failed or ""))
+    return Deployed(artifacts=tuple(passed), dropped=tuple(dropped))
+
+
+def _version(library: str) -> str | None:
+    try:
+        return importlib.metadata.version(library)
+    except importlib.metadata.PackageNotFoundError:
+        return None

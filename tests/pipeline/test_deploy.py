@@ -1,0 +1,184 @@
+"""A network becomes an artifact for each variant, each proven to be the network by the runtime that runs it."""
+
+import json
+import os
+from dataclasses import replace
+
+import onnx
+import pytest
+import torch
+
+from edgekd import catalog
+from edgekd.data.fixed_images import sample_images
+from edgekd.data.load import load_dataset
+from edgekd.deploy.check import compare, failure
+from edgekd.deploy.outputs import runner_of
+from edgekd.deploy.writers import onnxruntime as writer
+from edgekd.errors import UnsupportedModelError
+from edgekd.measuring.artifact import describe
+from edgekd.pipeline import deploy as deploying
+from edgekd.pipeline.deploy import baseline, deploy, deployment, export, export_one
+from edgekd.progress import Silent
+from edgekd.run import Run
+from edgekd.store import Store
+from edgekd.training.evaluate import outputs
+from edgekd.values import Feeding, Variant
+from edgekd.zoo import networks
+
+TARGET = catalog.target("x86-cpu").model_copy(update={"max_opset": {"quick": 17}})
+FP32, INT8 = (Variant(runtime="onnxruntime", precision=precision) for precision in ("fp32", "int8"))
+TWO = FP32.model_copy(update={"settings": {"threads": 2}})
+
+
+@pytest.fixture
+def run(tmp_path):
+    return Run(store=Store(tmp_path / "run"), shared=Store(tmp_path / "shared"), progress=Silent())
+
+
+@pytest.fixture(scope="module")
+def data():
+    return load_dataset("digits")
+
+
+@pytest.fixture
+def network(data, tmp_path):
+    """Random weights, whose INT8 keeps little of them."""
+    architecture = networks.architecture("resnet8", classes=10, shape=data.train.shape)
+    return networks.save(
+        networks.untrained(architecture, 0), tmp_path / "w.safetensors", architecture, origin="trained"
+    )
+
+
+@pytest.fixture
+def how(data):
+    feeding = Feeding(preprocessing=data.preprocessing, classes=data.classes)
+    return deployment(TARGET, data, feeding, calibration_images=16)
+
+
+@pytest.fixture
+def demanding(monkeypatch):
+    """Makes the check of one precision fail, and that of the others pass."""
+
+    def make(precision=None):
+        nothing, all_of_it = ({"sqnr_db": db, "top1_agreement": part} for db, part in ((-300, 0), (300, 1)))
+        tolerances = {
+            name: tolerance.model_copy(update=all_of_it if name == precision else nothing)
+            for name, tolerance in writer.tolerances.items()
+        }
+        monkeypatch.setattr(writer, "tolerances", tolerances)
+
+    return make
+
+
+def test_each_variant_becomes_an_artifact_and_those_of_one_precision_share_a_file(run, network, how, demanding):
+    demanding()
+    found = deploy(run, "net", network, replace(how, variants=(INT8, FP32, TWO)))
+    names = {checked.artifact.name: checked.artifact for checked in found.artifacts}
+    assert list(names) == ["net-onnxruntime-int8", "net-onnxruntime-fp32", "net-onnxruntime-fp32-threads2"]
+    int8, fp32, two = names.values()
+    assert fp32.path == two.path != int8.path
+    assert len({artifact.id for artifact in names.values()}) == 3
+    for artifact in names.values():
+        assert describe(artifact.path, name="", runtime="onnxruntime").files == artifact.files
+    assert found.of(TWO).artifact == two
+    assert found.of(Variant(runtime="onnxruntime", precision="fp32", settings={"threads": 3})) is None
+
+
+def test_it_is_written_and_checked_once(run, network, how, demanding, monkeypatch):
+    demanding()
+    first = deploy(run, "net", network, how)
+    monkeypatch.setattr(deploying, "export_onnx", None)
+    monkeypatch.setattr(deploying, "runner_of", None)
+    assert deploy(run, "net", network, how) == first
+
+
+def test_a_variant_that_cannot_be_written_is_dropped_with_its_reason_and_the_others_stay(run, network, how, demanding):
+    demanding()
+    nothing = replace(how.data, train=NotANumber(how.data.train), fingerprint="nan")
+    found = deploy(run, "net", network, replace(how, data=nothing))
+    assert [checked.artifact.variant for checked in found.artifacts] == [FP32]
+    assert [gone.name for gone in found.dropped] == ["net-onnxruntime-int8"]
+    assert "quantiser failed: " in found.dropped[0].why
+    with pytest.raises(UnsupportedModelError, match=r"can't be deployed as onnxruntime-int8: .*quantiser failed"):
+        export_one(run, "net", network, replace(how, data=nothing, reference=INT8))
+
+
+class NotANumber:
+    """Images of nothing but NaN."""
+
+    def __init__(self, images):
+        self.labels, self.shape, self._images = images.labels, images.shape, images
+
+    def __len__(self):
+        return len(self._images)
+
+    def batches(self, size, view=None):
+        for images, labels in self._images.batches(size, view):
+            yield torch.full_like(images, torch.nan), labels
+
+
+def test_what_fails_its_check_is_dropped_with_its_numbers(run, network, how, demanding):
+    demanding("int8")
+    found = deploy(run, "net", network, how)
+    assert found.variants == {"onnxruntime-fp32"}
+    assert [(gone.name, "SQNR" in gone.why) for gone in found.dropped] == [("net-onnxruntime-int8", True)]
+
+
+def test_where_nothing_passes_there_is_nothing_to_go_on_with(run, network, how, demanding):
+    demanding("fp32")
+    with pytest.raises(UnsupportedModelError, match="no export of net passed its check: net-onnxruntime-fp32: differs"):
+        deploy(run, "net", network, replace(how, variants=(FP32,)))
+
+
+@pytest.mark.parametrize("reference", [FP32, INT8])
+def test_the_reference_is_the_targets_wherever_it_stands(run, network, how, demanding, reference):
+    demanding()
+    found = baseline(run, network, replace(how, variants=(INT8, FP32), reference=reference))
+    assert found.reference.artifact.name == f"baseline-{reference.name}"
+    assert found.reference.artifact.path.is_file()
+
+
+def test_a_reference_that_fails_its_check_ends_the_run_though_another_variant_passes(run, network, how, demanding):
+    demanding("fp32")
+    says = r"baseline-onnxruntime-fp32, which all drops and ratios refer to, did not pass its check: differs"
+    with pytest.raises(UnsupportedModelError, match=says) as e:
+        baseline(run, network, how)
+    assert e.value.exit_code == 2
+    assert "[reference]" in e.value.hint
+
+
+def test_the_reference_is_deployed_though_no_variant_is_it(data):
+    feeding = Feeding(preprocessing=data.preprocessing, classes=data.classes)
+    target = TARGET.model_copy(update={"variants": (INT8,), "reference": TWO})
+    assert deployment(target, data, feeding, calibration_images=16).variants == (TWO, INT8)
+
+
+@pytest.mark.parametrize("by", ["caller", "graph"])
+def test_every_artifact_says_how_it_is_fed_whatever_the_classes_are_called(run, network, how, by):
+    classes = (*map(str, range(8)), os.fsdecode(b"caf\xe9").encode(errors="backslashreplace").decode(), "日本 | `x`")
+    feeding = how.feeding.model_copy(update={"normalised_by": by, "classes": classes})
+    images = sample_images(how.data.val, 32)
+    expected = outputs(networks.load(network), images)
+    found = export(run, "net", network, replace(how, feeding=feeding))
+    assert [artifact.variant for artifact in found.artifacts] == [FP32, INT8]
+    for artifact in found.artifacts:
+        told = {entry.key: entry.value for entry in onnx.load(artifact.path).metadata_props}
+        assert json.loads(told["edgekd.classes"])[7:] == ["7", "caf\\udce9", "日本 | `x`"]
+        parity = compare(expected, runner_of(artifact, feeding)(images))
+        assert failure(parity, writer.tolerances[artifact.precision]) is None
+
+
+def test_a_network_that_gives_nan_itself_is_told_apart_from_a_bad_export(run, data, how, tmp_path):
+    architecture = networks.architecture("resnet8", classes=10, shape=data.train.shape)
+    model = networks.untrained(architecture, 0)
+    model.get_submodule("stem.1").running_var.fill_(1e-30)  # every weight is finite
+    with torch.no_grad():
+        model.get_submodule("stem.0").weight.mul_(1e38)
+    broken = networks.save(model, tmp_path / "broken.safetensors", architecture, origin="trained")
+    with pytest.raises(UnsupportedModelError, match="the net gives NaN or infinity on real images, before any export"):
+        deploy(run, "net", broken, how)
+
+
+def test_another_calibration_makes_another_file(run, network, how):
+    few, more = (export(run, "net", network, replace(how, calibration_images=n)).of(INT8) for n in (4, 64))
+    assert few.id != more.id
