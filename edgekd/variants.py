@@ -8,6 +8,9 @@ from edgekd.runtimes._base import RUNTIMES
 from edgekd.runtimes._base import Setting as RuntimeSetting
 from edgekd.values import Setting, Target, Variant
 
+PRECISION = "precision"
+"""The setting of runtimes that are told in which precision to run a file; the variant's own, never stated."""
+
 _KINDS: dict[str, type] = {"count": int, "switch": bool, "text": str, "options": dict}
 _SHOULD_BE = {
     "count": "a whole number from 1",
@@ -23,7 +26,7 @@ def settle(variant: Variant) -> Variant:
     Raises:
         EdgekdError: edgekd has no such runtime, or the runtime has no such setting, or it doesn't hold such a value.
     """
-    known = _declared(variant.runtime)
+    known = {name: setting for name, setting in _declared(variant.runtime).items() if name != PRECISION}
     for name, value in variant.settings.items():
         if name not in known:
             raise EdgekdError(f"{variant.runtime} has no setting {name!r}", catalog.nearest(name, known))
@@ -48,9 +51,13 @@ def require_settings(target: Target) -> None:
 
 
 def complete(variant: Variant) -> dict[str, Setting | None]:
-    """All settings of the variant's runtime by name, the defaults included. Raises as `settle`."""
-    defaults = {name: setting["default"] for name, setting in _declared(variant.runtime).items()}
-    return {**defaults, **settle(variant).settings}
+    """All settings of the variant's runtime by name, the defaults included. Raises as `settle`.
+
+    A runtime with a setting `precision` gets the variant's: it runs the same file in one precision or another.
+    """
+    declared = _declared(variant.runtime)
+    defaults = {name: setting["default"] for name, setting in declared.items()}
+    return {**defaults, **settle(variant).settings, **({PRECISION: variant.precision} if PRECISION in declared else {})}
 
 
 def preferred(target: Target, precision: str | None = None) -> Variant:
@@ -67,6 +74,23 @@ def preferred(target: Target, precision: str | None = None) -> Variant:
         raise EdgekdError(f"target {target.name}: edgekd has none of its runtimes: {lacking}", hint)
     first = next((variant for variant in able if variant.precision == precision), able[0])
     return settle(first.model_copy(update={"precision": precision or first.precision}))
+
+
+def of_file(target: Target, name: str, precision: str) -> Variant:
+    """The target's variant of that name, for a file that computes in `precision` by itself.
+
+    Raises:
+        EdgekdError: the target has no such variant, or its runtime can't run the file in the variant's precision.
+    """
+    found = next((variant for variant in target.variants if variant.name == name), None)
+    if found is None:
+        hint = catalog.nearest(name, [variant.name for variant in target.variants])
+        raise EdgekdError(f"target {target.name} has no variant {name!r}", hint)
+    # integers are in the file or nowhere; in which floats it computes, a runtime may be told
+    told = PRECISION in _declared(found.runtime) and precision == "fp32" and "int8" not in found.precision
+    if found.precision != precision and not told:
+        raise EdgekdError(f"the model computes in {precision}, which {name} does not run", "Give another --variant.")
+    return settle(found)
 
 
 def _declared(runtime: str) -> Mapping[str, RuntimeSetting]:

@@ -2,8 +2,9 @@ import pytest
 
 from edgekd import catalog
 from edgekd.errors import EdgekdError
+from edgekd.runtimes import onnxruntime
 from edgekd.values import Artifact, File, Variant
-from edgekd.variants import complete, preferred, require_settings, settle
+from edgekd.variants import complete, of_file, preferred, require_settings, settle
 
 
 def variant(runtime="onnxruntime", precision="int8", **settings):
@@ -105,3 +106,36 @@ def test_a_target_with_an_unknown_setting_is_told(tmp_path):
             require_settings(target.model_copy(update=changes))
         assert "'threads'" in e.value.hint
     require_settings(target.model_copy(update={"variants": (variant("tensorrt", tactics="all"),)}))  # not known here
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """ONNX Runtime as if it were told the precision."""
+    setting = {"kind": "text", "default": "fp32", "help": "what it computes in"}
+    monkeypatch.setattr(onnxruntime, "SETTINGS", {**onnxruntime.SETTINGS, "precision": setting})
+
+
+def test_a_runtime_that_runs_a_file_in_several_precisions_is_told_the_variants(told):
+    assert complete(variant(precision="bf16"))["precision"] == "bf16"
+    assert settle(variant(precision="bf16")).name == "onnxruntime-bf16"
+    with pytest.raises(EdgekdError, match="no setting 'precision'"):
+        settle(Variant(runtime="onnxruntime", precision="bf16", settings={"precision": "fp32"}))
+
+
+def test_a_file_runs_in_the_variant_of_that_name_if_it_can():
+    x86 = catalog.target("x86-cpu")
+    assert of_file(x86, "onnxruntime-int8", "int8") == variant()
+    with pytest.raises(EdgekdError, match="computes in fp32, which onnxruntime-int8 does not run"):
+        of_file(x86, "onnxruntime-int8", "fp32")
+    with pytest.raises(EdgekdError, match="x86-cpu has no variant 'onnxruntime-int4'") as e:
+        of_file(x86, "onnxruntime-int4", "fp32")
+    assert "Did you mean 'onnxruntime-" in e.value.hint
+
+
+def test_a_float_file_runs_in_another_float_precision_where_the_runtime_is_told(told):
+    x86 = catalog.target("x86-cpu")
+    x86 = x86.model_copy(update={"variants": (*x86.variants, variant(precision="bf16"))})
+    assert of_file(x86, "onnxruntime-bf16", "fp32") == variant(precision="bf16")
+    for name, precision in (("onnxruntime-int8", "fp32"), ("onnxruntime-bf16", "int8")):
+        with pytest.raises(EdgekdError, match=f"computes in {precision}, which {name} does not run"):
+            of_file(x86, name, precision)

@@ -23,6 +23,7 @@ from edgekd.cli.options import (
     Shapes,
     Spinning,
     Threads,
+    VariantName,
 )
 from edgekd.cli.panels import BUDGET, DEVICE, MEASURING
 from edgekd.errors import ExitCode
@@ -62,6 +63,7 @@ def check(
     threads: Threads = None,
     spinning: Spinning = None,
     affinity: Affinity = None,
+    variant: VariantName = None,
     provider: Provider = None,
     provider_option: ProviderOptions = None,
     launches: Launches = None,
@@ -97,7 +99,7 @@ def check(
                 launches=launches,
                 seconds=seconds,
             )
-            on_device = verb.OnDevice(kind, device, protocol, settings, inputs, time_limit)
+            on_device = verb.OnDevice(kind, device, protocol, settings, inputs, variant, time_limit)
         found = verb.check(subject, limits, baseline=baseline, on_device=on_device, progress=progress)
     tolerate = on_inconclusive != "fail"
     if out:

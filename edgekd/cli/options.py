@@ -88,6 +88,15 @@ Affinity = Annotated[
     str | None,
     typer.Option(metavar="0,1", help="CPUs to run on (default: all).", rich_help_panel=MEASURING),
 ]
+VariantName = Annotated[
+    str | None,
+    typer.Option(
+        "--variant",
+        metavar="NAME",
+        help="The target's variant to run it in, such as onnxruntime-fp32 (default: by precision).",
+        rich_help_panel=MEASURING,
+    ),
+]
 Provider = Annotated[
     str | None,
     typer.Option(

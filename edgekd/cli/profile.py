@@ -24,6 +24,7 @@ from edgekd.cli.options import (
     Spinning,
     TargetName,
     Threads,
+    VariantName,
 )
 from edgekd.cli.panels import MEASURING, OUTPUT
 from edgekd.errors import EdgekdError, ExitCode
@@ -51,6 +52,7 @@ def profile(
     threads: Threads = None,
     spinning: Spinning = None,
     affinity: Affinity = None,
+    variant: VariantName = None,
     provider: Provider = None,
     provider_option: ProviderOptions = None,
     launches: Launches = None,
@@ -88,6 +90,7 @@ def profile(
             reference=len(files) - 1 if baseline else 0,
             protocol=protocol,
             settings=settings,
+            variant=variant,
             inputs=inputs,
             progress=progress,
         )

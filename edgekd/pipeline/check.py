@@ -31,6 +31,8 @@ class OnDevice:
     """Of the runtime, in place of those of the target's variant."""
     inputs: Path | None = None
     """An .npz file that feeds it."""
+    variant: str | None = None
+    """One of the target's, by name; the first one of a model's precision if None."""
     time_limit_s: float = 120
     """No further launches after about so many seconds."""
 
@@ -100,7 +102,7 @@ def _measured(files: list[Path], budget: Budget, on_device: OnDevice, progress: 
     gating, devices = catalog.require("edgekd.gate.gate"), catalog.require("edgekd.devices.device")
     target = on_device.target
     protocol = on_device.protocol or defaults(budget, compared=len(files) > 1)
-    artifacts = measuring.described(files, target, on_device.settings)
+    artifacts = measuring.described(files, target, on_device.settings, on_device.variant)
     with devices.connect(on_device.url or devices.LOCAL, target) as device:
         try:
             devices.require_target(device, target)

@@ -10,7 +10,7 @@ from edgekd.measuring import session
 from edgekd.measuring.artifact import describe
 from edgekd.progress import Progress
 from edgekd.values import Artifact, Measurement, MeasuringProtocol, Setting, Target
-from edgekd.variants import preferred, settle
+from edgekd.variants import of_file, preferred, settle
 
 _AN_NPZ = "Give the path of an .npz file, as numpy.savez writes it."
 
@@ -23,6 +23,7 @@ def profile(
     reference: int = 0,
     protocol: MeasuringProtocol | None = None,
     settings: Mapping[str, Setting] | None = None,
+    variant: str | None = None,
     inputs: Path | None = None,
     progress: Progress,
 ) -> tuple[Measurement, ...]:
@@ -37,6 +38,7 @@ def profile(
         reference: which of the files the others are compared with.
         protocol: how; as usual if None.
         settings: of the runtime, in place of those of the target's variant.
+        variant: one of the target's, by name; the first one of a model's precision if None.
         inputs: an .npz file with a value for each input; random ones if None.
         progress: told about each step.
 
@@ -46,7 +48,7 @@ def profile(
         EdgekdError: a file can't be read, or not run by the target's runtime.
         MeasurementError: the runtime crashed or hung.
     """
-    artifacts = described(files, target, settings)
+    artifacts = described(files, target, settings, variant)
     protocol = fed(protocol or MeasuringProtocol(), inputs)
     with connect(device_url or LOCAL, target) as device:
         require_target(device, target)
@@ -68,25 +70,29 @@ def fed(protocol: MeasuringProtocol, inputs: Path | None) -> MeasuringProtocol:
     return protocol.model_copy(update={"inputs": f"sha256:{_sha256(inputs)}"}) if inputs else protocol
 
 
-def described(files: Sequence[Path], target: Target, settings: Mapping[str, Setting] | None = None) -> list[Artifact]:
+def described(
+    files: Sequence[Path], target: Target, settings: Mapping[str, Setting] | None = None, variant: str | None = None
+) -> list[Artifact]:
     """Each file's artifact, named by its stem, or by its path where two have the same.
 
     Raises:
-        EdgekdError: a file can't be read, or isn't a model.
+        EdgekdError: a file can't be read, isn't a model, or isn't one for that variant.
     """
     paths = list(dict.fromkeys(files))
     stems = [path.stem for path in paths]
     known = {
-        path: _artifact(path, path.stem if stems.count(path.stem) == 1 else str(path), target, settings or {})
+        path: _artifact(path, path.stem if stems.count(path.stem) == 1 else str(path), target, settings or {}, variant)
         for path in paths
     }
     return [known[path] for path in files]
 
 
-def _artifact(path: Path, name: str, target: Target, settings: Mapping[str, Setting]) -> Artifact:
-    """A file as the target's variant of its precision, with these settings in place of the variant's."""
+def _artifact(path: Path, name: str, target: Target, settings: Mapping[str, Setting], wanted: str | None) -> Artifact:
+    """A file as the wanted variant, or the target's first one of its precision, with these settings in place of the
+    variant's.
+    """
     found = describe(path, name=name, runtime="")
-    variant = preferred(target, found.precision)
+    variant = of_file(target, wanted, found.precision) if wanted else preferred(target, found.precision)
     variant = settle(variant.model_copy(update={"settings": {**variant.settings, **settings}}))
     return found.model_copy(update={"variant": variant})
 

@@ -50,7 +50,9 @@ class Runtime(Protocol):
 
     @property
     def SETTINGS(self) -> Mapping[str, Setting]:
-        """What `open` takes beside the path. `threads`, where a runtime has it, is how many CPU threads it uses."""
+        """What `open` takes beside the path. `threads`, where a runtime has it, is how many CPU threads it uses;
+        `precision` is the variant's, for a runtime that runs the same file in one or another: no user states it.
+        """
 
     @property
     def builds(self) -> bool:
