@@ -21,7 +21,7 @@ def recipe(path: Path | None, given: Mapping[str, Any]) -> Recipe:
 
     Args:
         path: a TOML file that may state any part of a recipe.
-        given: values by dotted key such as "prune.ratio"; None means not given.
+        given: values by dotted key such as "search.ratio"; None means not given.
 
     Raises:
         EdgekdError: the file can't be read, or a key or value isn't one of a recipe's.
@@ -30,23 +30,60 @@ def recipe(path: Path | None, given: Mapping[str, Any]) -> Recipe:
     stated: dict[str, Any] = {**DEFAULTS, **read}
     if isinstance(stated["data"], str):
         stated["data"] = {"source": stated["data"]}
-    for key, value in given.items():
-        if value is not None:
-            if isinstance(value, str):
-                require_utf8(key, value)
-            _put(stated, key, value)
+    where = str(path or "command line")
+    _refuse_old(stated, where)
+    _put_all(stated, given)
     if "target" not in stated:
         raise EdgekdError("no target", "Give --target; `edgekd targets` lists them.")
     stated.setdefault("budget", catalog.target(stated["target"]).default_budget)
-    where = str(path or "command line")
-    if "tutors" in stated:
-        raise EdgekdError(f"{where}: 'tutors' is now called 'teachers'", "Write teachers = …; its tables are the same.")
     try:
         made = Recipe.model_validate(stated)
     except ValidationError as e:
         raise EdgekdError(*catalog.explain(e, where, Recipe)) from e
     read_steps(made.steps, where)
     return made
+
+
+_CRITERIA = {
+    "widthwise": "l1",
+    "filters": "filter_l1",
+    "channels": "bn_scale, l2 or taylor",
+    "layerwise": "position, influence or latency",
+    "weights": "magnitude or two_of_four",
+}
+
+
+def _refuse_old(stated: Mapping[str, Any], where: str) -> None:
+    """Raises EdgekdError, which says what to write, where a recipe of an earlier version has another name for it."""
+    if "tutors" in stated:
+        raise EdgekdError(f"{where}: 'tutors' is now called 'teachers'", "Write teachers = …; its tables are the same.")
+    prune = stated.get("prune")
+    if not isinstance(prune, dict):
+        return
+    for key in ("ratio", "keep", "margin"):
+        if key in prune:
+            hint = f'Write it as [search] {key} = … ; see docs/recipes.md, "Pruning".'
+            raise EdgekdError(f"{where}: prune.{key} is search.{key} now", hint)
+    if "method" in prune:
+        method = prune["method"]
+        known = _CRITERIA.get(method) if isinstance(method, str) else None
+        what = f"criterion = {known}" if known else "a criterion"
+        hint = (
+            f'For {method!r}, write [prune] {what}, and scope under [search.options]; see docs/recipes.md, "Pruning".'
+        )
+        raise EdgekdError(f"{where}: prune.method is prune.criterion now", hint)
+
+
+def _put_all(stated: dict[str, Any], given: Mapping[str, Any]) -> None:
+    search = stated.get("search")
+    if given.get("search.ratio") is not None and isinstance(search, dict):
+        # it takes the place of all that the file says of how much goes
+        stated["search"] = {key: value for key, value in search.items() if key not in ("method", "structure")}
+    for key, value in given.items():
+        if value is not None:
+            if isinstance(value, str):
+                require_utf8(key, value)
+            _put(stated, key, value)
 
 
 def _put(stated: dict[str, Any], key: str, value: Any) -> None:

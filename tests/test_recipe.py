@@ -2,7 +2,7 @@ import pytest
 
 from edgekd.errors import EdgekdError
 from edgekd.recipe import recipe, settle, to_toml
-from edgekd.values import Data
+from edgekd.values import Data, SearchSettings, Structure
 from edgekd.values.defaults import default_epochs
 
 
@@ -15,9 +15,9 @@ def test_defaults_make_a_whole_recipe():
 
 def test_the_command_line_wins_over_the_file_and_the_file_over_defaults(tmp_path):
     path = tmp_path / "r.toml"
-    path.write_text('target = "x86-cpu"\nmodel = "resnet8"\nseed = 4\n[prune]\nratio = 0.3\nmargin = 0.1\n')
-    made = recipe(path, {"model": "vgg6", "prune.ratio": 0.5, "seed": None})
-    assert (made.model, made.seed, made.prune.ratio, made.prune.margin) == ("vgg6", 4, 0.5, 0.1)
+    path.write_text('target = "x86-cpu"\nmodel = "resnet8"\nseed = 4\n[search]\nratio = 0.3\nmargin = 0.1\n')
+    made = recipe(path, {"model": "vgg6", "search.ratio": 0.5, "seed": None})
+    assert (made.model, made.seed, made.search.ratio, made.search.margin) == ("vgg6", 4, 0.5, 0.1)
 
 
 def test_a_loss_is_short_for_its_weight_and_a_step_for_its_name(tmp_path):
@@ -38,12 +38,45 @@ def test_a_loss_is_short_for_its_weight_and_a_step_for_its_name(tmp_path):
     ]
 
 
-def test_a_pruning_method_has_options_of_numbers_and_words(tmp_path):
+def test_a_criterion_has_options_of_numbers_and_words(tmp_path):
     path = tmp_path / "r.toml"
-    path.write_text('target = "x86-cpu"\n[prune.options]\nweights = "scratch"\nseed = 3\n')
-    assert recipe(path, {}).prune.options == {"weights": "scratch", "seed": 3.0}
-    made = recipe(None, {"target": "x86-cpu", "prune.method": "filters"})
-    assert (made.prune.method, made.prune.options) == ("filters", {})
+    path.write_text('target = "x86-cpu"\n[prune.options]\nscope = "layer"\nseed = 3\n')
+    assert recipe(path, {}).prune.options == {"scope": "layer", "seed": 3.0}
+    made = recipe(None, {"target": "x86-cpu", "prune.criterion": "filter_l1"})
+    assert (made.prune.criterion, made.prune.options) == ("filter_l1", {})
+
+
+def test_a_ratio_on_the_command_line_takes_the_place_of_the_structure_in_the_file(tmp_path):
+    path = tmp_path / "r.toml"
+    path.write_text(
+        'target = "x86-cpu"\n[search]\nmethod = "fixed"\nmargin = 0.1\n'
+        '[search.structure]\nremoved = ["stage1.0"]\n[search.structure.widths]\n"stem.0" = 8\n'
+    )
+    stated = SearchSettings(
+        method="fixed", margin=0.1, structure=Structure(widths={"stem.0": 8}, removed=("stage1.0",))
+    )
+    assert recipe(path, {}).search == stated
+    assert recipe(path, {"search.ratio": 0.3}).search == SearchSettings(margin=0.1, ratio=0.3)
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        ("ratio = 0.4", "prune.ratio is search.ratio now", "[search] ratio ="),
+        ("keep = {macs = 0.5}", "prune.keep is search.keep now", "[search] keep ="),
+        ("margin = 0.1", "prune.margin is search.margin now", "[search] margin ="),
+        ('method = "widthwise"', "prune.method is prune.criterion now", "criterion = l1"),
+        ('method = "layerwise"', "prune.method is prune.criterion now", "position, influence or latency"),
+        ('method = "mine"', "prune.method is prune.criterion now", "a criterion"),
+    ],
+)
+def test_a_recipe_of_an_earlier_version_is_refused_with_what_to_write(tmp_path, text, message, hint):
+    path = tmp_path / "r.toml"
+    path.write_text(f'target = "x86-cpu"\n[prune]\n{text}\n')
+    with pytest.raises(EdgekdError) as e:
+        recipe(path, {})
+    assert e.value.message == f"{path}: {message}"
+    assert hint in e.value.hint
 
 
 def test_data_is_short_for_its_source_and_the_command_line_changes_that_alone(tmp_path):
@@ -60,7 +93,7 @@ def test_data_is_short_for_its_source_and_the_command_line_changes_that_alone(tm
     [{}, {"recover.losses": {"dist": {"beta": 2.0}}, "steps": [{"do": "finetune", "epochs": 3}, "qat", "distil"]}],
 )
 def test_a_written_recipe_reads_as_the_same(tmp_path, more):
-    made = settle(recipe(None, {"target": "x86-cpu", "prune.ratio": 0.4, **more}), (1000, 1, 8, 8))
+    made = settle(recipe(None, {"target": "x86-cpu", "search.ratio": 0.4, **more}), (1000, 1, 8, 8))
     path = tmp_path / "recipe.toml"
     path.write_text(to_toml(made))
     assert recipe(path, {}) == made
@@ -69,8 +102,8 @@ def test_a_written_recipe_reads_as_the_same(tmp_path, more):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ('target = "x86-cpu"\n[prune]\nrato = 0.3\n', "ratio"),
-        ('target = "x86-cpu"\n[prune]\nratio = 1.5\n', "prune.ratio"),
+        ('target = "x86-cpu"\n[search]\nrato = 0.3\n', "ratio"),
+        ('target = "x86-cpu"\n[search]\nratio = 1.5\n', "search.ratio"),
         ('target = "x86-cpu"\n[teacher]\nepochs = -1\n', "teacher.epochs"),
         ('target = "x86-cpu"\n[recover.losses.dkd]\nbeta = "8"\n', "recover.losses.dkd.beta"),
         ('target = "x86-cpu"\n[recover.losses.dkd]\nbeta = nan\n', "recover.losses.dkd.beta"),

@@ -81,8 +81,8 @@ def compress(
     prune: Annotated[
         str | None,
         typer.Option(
-            metavar="METHOD",
-            help="widthwise (default), layerwise, filters, channels or weights.",
+            metavar="CRITERION",
+            help="What goes first: l1 (default), taylor, influence, magnitude …",
             rich_help_panel=COMPRESSION,
         ),
     ] = None,
@@ -152,8 +152,8 @@ def compress(
         "data.std": normalize,
         "data.flip": flip,
         "budget": budget,
-        "prune.ratio": ratio,
-        "prune.method": prune,
+        "search.ratio": ratio,
+        "prune.criterion": prune,
         "recover.epochs": epochs,
         "teacher.epochs": teacher_epochs,
         "seed": seed,

@@ -1,7 +1,7 @@
 """Again: what a trained student says about the plan, and whether another one is trained."""
 
 from edgekd.pipeline.finish import Selection
-from edgekd.values.result import Plan
+from edgekd.values import Plan
 
 _LITTLE = 0.1
 """Beyond the limit, as a fraction of it: one step of the staircase brings some percent, and no more."""
@@ -11,9 +11,9 @@ def gone(plan: Plan, selection: Selection) -> tuple[str, ...]:
     """The variants, by name, that the plan counted on and that dropped out, if what the student is left with does not
     meet the budget.
     """
-    if not plan.feasible or selection.meets or selection.variant in plan.precisions:
+    if not plan.feasible or selection.meets or selection.variant in plan.variants:
         return ()
-    return tuple(variant for variant in plan.precisions if variant not in selection.usable)
+    return tuple(variant for variant in plan.variants if variant not in selection.usable)
 
 
 def dropped_out(variants: tuple[str, ...]) -> str:
@@ -23,11 +23,11 @@ def dropped_out(variants: tuple[str, ...]) -> str:
 
 def further(plan: Plan, selection: Selection) -> Plan | None:
     """The plan one step further, where the student misses the latency by so little that one step may do."""
-    ratio = plan.further()
-    if not plan.feasible or ratio is None or selection.latency == "pass" or selection.beyond > _LITTLE:
+    if not plan.feasible or plan.further is None or selection.latency == "pass" or selection.beyond > _LITTLE:
         return None
     if selection.latency == "fail":
         missed = f"it missed the latency by {selection.beyond:.1%}"
     else:
         missed = "its latency is too close to the limit to tell"
-    return plan.model_copy(update={"ratio": ratio, "why": f"{plan.why}; trained, {missed}, so one step further"})
+    why = f"{plan.why}; trained, {missed}, so one step further"
+    return plan.model_copy(update={"proposal": plan.further, "further": None, "why": why})

@@ -15,6 +15,7 @@ from edgekd.gate import budget as budgets
 from edgekd.gate.budget import Budget
 from edgekd.gate.conditions import protocol_for
 from edgekd.pipeline.again import dropped_out, further, gone
+from edgekd.pipeline.candidates import NetworkBench
 from edgekd.pipeline.classifier import require_classifier
 from edgekd.pipeline.conclude import Finished, conclude
 from edgekd.pipeline.deploy import Baseline, baseline, deploy, require_feeding
@@ -25,7 +26,6 @@ from edgekd.pipeline.mirrored import with_flip_decided
 from edgekd.pipeline.planning import learns_unpruned, planned, planned_again, require_plan
 from edgekd.pipeline.prunable import require_prunable
 from edgekd.pipeline.recover import random_student, recovered, require_losses
-from edgekd.pipeline.students import Students
 from edgekd.pipeline.teacher import Teacher, TeacherImages, supervision, teacher
 from edgekd.pipeline.wanted import believed, states_normalisation, wanted
 from edgekd.progress import Progress, Silent
@@ -34,9 +34,9 @@ from edgekd.store import Store, cache_folder
 from edgekd.training import ranks
 from edgekd.training.supervision import Supervision
 from edgekd.training.trackers._base import TRACKERS
-from edgekd.values import Data, Recipe, Target
+from edgekd.values import Data, Plan, Recipe, Target
 from edgekd.values.network import Network
-from edgekd.values.result import Plan, Result
+from edgekd.values.result import Result
 
 
 @dataclass(frozen=True)
@@ -135,8 +135,8 @@ def _compressed(job: Job) -> tuple[Job, Teacher, Finished]:
     taught_by = supervision(job.means, job.recipe, network, replace(images, data=data))
     original = Original(network, baseline(job.means, network, job.deployment), taught_by)
     start = random_student(job) if job.recipe.student else network
-    with Students(job, start.architecture, start.weights) as students:
-        plan = planned(job, students, network, original.baseline)
+    plan = planned(job, NetworkBench(job, start, original.baseline), original.baseline.deployed.variants)
+    job.resources.close()
     return job, found, _finish(job, start, original, plan)
 
 
@@ -158,30 +158,32 @@ def _finish(job: Job, start: Network, original: Original, plan: Plan) -> Finishe
             left = left - {*out}
             again = _without(job, start, original, plan, out=out, left=left)
             if not again.feasible:
-                # a student of another ratio wouldn't meet it either
+                # a student of another structure wouldn't meet it either
                 job.progress.note(f"plan: {again.why}")
-                return replace(finished, plan=again.model_copy(update={"ratio": plan.ratio}))
+                return replace(finished, plan=again.model_copy(update={"proposal": plan.proposal}))
         elif not stepped:
             again, stepped = further(plan, finished.selection), True
         if again is None:
             return finished
-        job.progress.note(f"plan: prune {again.ratio:.0%}: {again.why}")
+        job.progress.note(f"plan: take out {again.proposal.what}: {again.why}")
         plan = again
 
 
 def _without(
     job: Job, start: Network, original: Original, plan: Plan, *, out: tuple[str, ...], left: frozenset[str]
 ) -> Plan:
-    """How much to prune where these variants dropped out and those are left."""
-    with Students(job, start.architecture, start.weights) as students:
-        return planned_again(job, students, original.baseline, plan, precisions=left, why=dropped_out(out))
+    """What to prune where these variants dropped out and those are left."""
+    bench = NetworkBench(job, start, original.baseline)
+    found = planned_again(job, bench, plan, variants=left, why=dropped_out(out))
+    job.resources.close()
+    return found
 
 
 def _train(job: Job, start: Network, original: Original, plan: Plan) -> Finished:
-    """The student of the plan's ratio: every step taken, deployed, measured, one artifact chosen."""
+    """The student of the plan's structure: every step taken, deployed, measured, one artifact chosen."""
     reference = original.baseline.reference
-    if plan.ratio == 0 and not learns_unpruned(job.recipe):
+    if plan.structure.is_whole and not learns_unpruned(job.recipe):
         return Finished(plan, original.network, finish(job, reference, original.baseline.deployed))
-    network = recovered(job, start, plan.ratio, original.supervision)
+    network = recovered(job, start, plan.structure, original.supervision)
     student = deploy(job.means, "student", network, job.deployment)
     return Finished(plan, network, finish(job, reference, student))

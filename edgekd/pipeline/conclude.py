@@ -17,9 +17,9 @@ from edgekd.recipe import to_toml
 from edgekd.report.formats._base import Report
 from edgekd.report.write import names as report_files
 from edgekd.report.write import write as write_report
-from edgekd.values import Accuracy, Manifest, Measurement, Recipe, Value
+from edgekd.values import Accuracy, Manifest, Measurement, Plan, Recipe, SearchSettings, Value
 from edgekd.values.network import Network
-from edgekd.values.result import Checked, Plan, Result, Tried
+from edgekd.values.result import Checked, Result, Tried
 
 
 @dataclass(frozen=True)
@@ -110,9 +110,9 @@ def _tried(checked: Checked, measurement: Measurement, baseline: Measurement) ->
 def _reproducing(job: Job, teacher: Network, finished: Finished) -> Recipe:
     """The recipe with what was decided by the data, and by measuring and timing on this machine, written into it."""
     recipe = job.recipe
-    decided = {
+    decided: dict[str, Value] = {
         "data": settled(recipe.data, job.data),
-        "prune": recipe.prune.model_copy(update={"ratio": finished.plan.ratio}),
+        "search": SearchSettings(method="fixed", structure=finished.plan.structure, margin=recipe.search.margin),
         "teacher": recipe.teacher,
         "recover": recipe.recover,
     }

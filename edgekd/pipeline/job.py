@@ -1,6 +1,6 @@
 """What every stage of `compress` works on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
@@ -12,7 +12,7 @@ from edgekd.devices._base import Device
 from edgekd.gate.budget import Budget
 from edgekd.pipeline.deploy import Deployment, deployment
 from edgekd.progress import Progress
-from edgekd.run import Run
+from edgekd.run import Resources, Run
 from edgekd.store import Store
 from edgekd.values import Architecture, Feeding, Recipe, Target
 from edgekd.values.result import Mirrored
@@ -42,6 +42,9 @@ class Job:
     mirrored: Mirrored | None = None
     """Why training flips images or doesn't, where a given teacher was asked."""
 
+    resources: Resources = field(default_factory=Resources)
+    """What stays open between stages; closed before a training, which needs the memory."""
+
     @cached_property
     def deployment(self) -> Deployment:
         """How its networks become artifacts."""
@@ -51,7 +54,9 @@ class Job:
     @property
     def means(self) -> Run:
         """The run directory, and the means to work in it."""
-        return Run(store=self.run, shared=self.shared, progress=self.progress, tracker=self.track)
+        return Run(
+            store=self.run, shared=self.shared, progress=self.progress, tracker=self.track, resources=self.resources
+        )
 
     @property
     def example(self) -> Tensor:

@@ -1,22 +1,17 @@
-"""Planning: how much is pruned, as was asked for, by what may be left, or by measuring."""
+"""Planning: how much is taken out of the network, found by the recipe's search."""
 
 from collections.abc import Collection
-from functools import partial
-from pathlib import Path
+from dataclasses import replace
 
-import zstandard
+from pydantic import ValidationError
 
+from edgekd import catalog
 from edgekd.errors import EdgekdError
-from edgekd.pipeline.candidates import candidate
-from edgekd.pipeline.deploy import Baseline
 from edgekd.pipeline.job import Job
-from edgekd.pipeline.plan import least_pruned, search
-from edgekd.pipeline.students import Students
-from edgekd.pruning.options import method_of
+from edgekd.pruning.chosen import criterion_of
+from edgekd.search._base import SEARCHES, WHOLE, Bench, Question, Search
 from edgekd.steps._read import has_pruning
-from edgekd.values import Keep, Recipe
-from edgekd.values.network import Network
-from edgekd.values.result import Candidate, Plan
+from edgekd.values import Plan, Recipe
 
 
 def learns_unpruned(recipe: Recipe) -> bool:
@@ -24,77 +19,72 @@ def learns_unpruned(recipe: Recipe) -> bool:
     return recipe.student is not None or not has_pruning(recipe)
 
 
-def require_plan(job: Job) -> None:
-    """Raises EdgekdError if there is no such method or option, or nothing to plan by."""
-    settings = job.recipe.prune
-    method_of(settings.method, settings.options)
-    if settings.ratio is not None or learns_unpruned(job.recipe):
-        return
-    if settings.method == "weights" and settings.keep == Keep():
-        what = "pruning single weights doesn't make a network faster, so there is no latency to plan by"
-        raise EdgekdError(what, "Say how much goes: --ratio 0.8, or keep = {parameters = 0.2} in the recipe's [prune].")
-
-
-def planned(job: Job, students: Students, teacher: Network, baseline: Baseline) -> Plan:
-    """How much to prune: as asked, else by what may be left, else as measured, else nothing.
+def search_of(recipe: Recipe) -> Search:
+    """The recipe's search.
 
     Raises:
-        EdgekdError: the most pruned student still has more than the recipe keeps.
+        EdgekdError: there is none of that name, or it takes no ratio or structure.
     """
-    asked = job.recipe.prune.ratio
-    if asked is not None:
-        return Plan(levels=(asked,), candidates=(), ratio=asked, feasible=None, why=f"{asked:.0%} was asked for")
-    if learns_unpruned(job.recipe):
-        why = "the student is another architecture" if job.recipe.student else "no step prunes"
-        return Plan(levels=(0.0,), candidates=(), ratio=0.0, feasible=None, why=why)
-    if job.recipe.prune.keep != Keep():
-        plan = _by_what_is_left(job.recipe.prune.keep, students, teacher)
-    elif job.device is None:
-        why = "there is no device to plan by; --ratio prunes without one"
-        return Plan(levels=(0.0,), candidates=(), ratio=0.0, feasible=None, why=why)
-    else:
-        levels, measure = students.levels(), partial(_candidate, job, students, baseline)
-        plan = search(levels, measure, baseline.deployed.variants)
-    job.progress.note(f"plan: prune {plan.ratio:.0%}: {plan.why}")
+    stated = _is_stated(recipe)
+    name = recipe.search.method or ("fixed" if stated else "uniform")
+    if stated and name != "fixed":
+        what = f"search.method = {name!r} finds out how much goes, and the recipe states it"
+        raise EdgekdError(what, "Remove search.ratio and search.structure, or search.method.")
+    return catalog.load(SEARCHES, name)
+
+
+def question_of(job: Job, variants: Collection[str] = ()) -> Question:
+    """What is asked of the search; raises EdgekdError if it, or the criterion, has no such option."""
+    settings, search = job.recipe.search, search_of(job.recipe)
+    criterion, _ = criterion_of(job.recipe.prune.criterion, job.recipe.prune.options)
+    try:
+        options = search.Options.model_validate(settings.options)
+    except ValidationError as e:
+        raise EdgekdError(*catalog.explain(e, "search.options", search.Options)) from e
+    return Question(
+        granularity=criterion.SCORES,
+        settings=settings,
+        options=options,
+        fractions=getattr(criterion, "FRACTIONS", ()),
+        has_device=job.device is not None,
+        variants=frozenset(variants),
+    )
+
+
+def require_plan(job: Job) -> None:
+    """Raises EdgekdError if there is no such criterion, search or option, or nothing to plan by."""
+    question = question_of(job)
+    if _is_stated(job.recipe) or not learns_unpruned(job.recipe):
+        search_of(job.recipe).check(question)
+
+
+def _is_stated(recipe: Recipe) -> bool:
+    """Whether the recipe says how much goes."""
+    return recipe.search.ratio is not None or recipe.search.structure is not None
+
+
+def planned(job: Job, bench: Bench, variants: Collection[str]) -> Plan:
+    """The structure of the student; raises EdgekdError as the search."""
+    if not has_pruning(job.recipe):
+        return Plan(proposal=WHOLE, feasible=None, why="no step prunes")
+    if job.recipe.student and not _is_stated(job.recipe):
+        return Plan(proposal=WHOLE, feasible=None, why="the student is another architecture")
+    plan = search_of(job.recipe).find(question_of(job, variants), bench)
+    job.progress.note(f"plan: take out {plan.proposal.what}: {plan.why}")
     return plan
 
 
-def planned_again(
-    job: Job, students: Students, baseline: Baseline, plan: Plan, *, precisions: Collection[str], why: str
-) -> Plan:
-    """How much to prune where no more than these precisions are left: from what was measured for the first plan, and
-    what must be measured besides.
+def planned_again(job: Job, bench: Bench, plan: Plan, *, variants: Collection[str], why: str) -> Plan:
+    """The structure where no more than these variants are left: from what was measured for the first plan, and what
+    must be measured besides.
 
     Args:
         job: as for `planned`.
-        students: as for `planned`.
-        baseline: as for `planned`.
+        bench: as for `planned`.
         plan: the first one.
-        precisions: that are left.
+        variants: that are left.
         why: the others aren't.
     """
-    again = search(plan.levels, partial(_candidate, job, students, baseline), precisions, seen=plan.candidates)
+    question = replace(question_of(job, variants), seen=plan.candidates)
+    again = search_of(job.recipe).find(question, bench)
     return again.model_copy(update={"why": f"{why}; {again.why}"})
-
-
-def _candidate(job: Job, students: Students, baseline: Baseline, ratio: float) -> Candidate:
-    return candidate(job, students, ratio, baseline)
-
-
-def _by_what_is_left(keep: Keep, students: Students, teacher: Network) -> Plan:
-    limits = {name: limit for name, limit in keep if limit is not None}
-
-    def fits(ratio: float) -> bool:
-        student = students.at(ratio)
-        parameters = student.cost.nonzero / teacher.cost.parameters
-        left = {"parameters": parameters, "macs": student.cost.macs / teacher.cost.macs}
-        if keep.transfer_bytes is not None:
-            left["transfer_bytes"] = _compressed_bytes(student.weights.path) / _compressed_bytes(teacher.weights.path)
-        return all(left[name] <= limit for name, limit in limits.items())
-
-    what = ", ".join(f"{limit:.0%} of its {name.replace('_', ' ')}" for name, limit in limits.items())
-    return least_pruned(students.levels(), fits, what)
-
-
-def _compressed_bytes(file: Path) -> int:
-    return len(zstandard.compress(file.read_bytes()))

@@ -1,7 +1,7 @@
 """The student: where it begins, and the recipe's steps from there."""
 
 from edgekd.pipeline.job import Job
-from edgekd.pipeline.students import Students
+from edgekd.pipeline.prunable import prune
 from edgekd.steps._read import read_steps, trainings
 from edgekd.steps._sequence import run_steps
 from edgekd.steps._task import Task
@@ -9,6 +9,7 @@ from edgekd.training.initial import initial
 from edgekd.training.objective import require_losses as require
 from edgekd.training.stage import two_images
 from edgekd.training.supervision import Supervision
+from edgekd.values import Structure
 from edgekd.values.network import Network
 from edgekd.zoo import networks
 from edgekd.zoo.reinitialize import another
@@ -30,8 +31,8 @@ def require_losses(job: Job) -> None:
         require(settings.losses, network, two_images(job.data.train.shape), kept)
 
 
-def recovered(job: Job, network: Network, ratio: float, supervision: Supervision) -> Network:
-    """The network after every step of the recipe, which prune `ratio` of it in all."""
+def recovered(job: Job, start: Network, structure: Structure, supervision: Supervision) -> Network:
+    """The network after every step of the recipe, which take out of it what the structure says."""
     task = Task(
         run=job.means,
         data=job.data,
@@ -39,18 +40,6 @@ def recovered(job: Job, network: Network, ratio: float, supervision: Supervision
         recover=job.recipe.recover,
         seed=job.recipe.seed,
         calibration_images=job.recipe.quantize.images,
-        pruned=lambda network, share: _pruned(job, network, ratio * share, whole=ratio),
+        pruned=lambda network, share: prune(job, network, start, structure, share),
     )
-    return run_steps(read_steps(job.recipe.steps), network, task)
-
-
-def _pruned(job: Job, network: Network, ratio: float, *, whole: float) -> Network:
-    """The network with this ratio of the original gone, or where that is a part of the `whole`, about as much."""
-    with Students(job, network.architecture, network.weights, definition=network.definition) as students:
-        if ratio < whole:
-            # a part of the way may lie between two networks, or before the first
-            ratio = max(level for level in students.levels() if level <= ratio)
-        if ratio == 0:
-            return network
-        pruned = students.at(ratio)
-    return pruned.model_copy(update={"sparse": network.sparse or pruned.sparse})
+    return run_steps(read_steps(job.recipe.steps), start, task)

@@ -8,55 +8,39 @@ input with channels more behind it, as in DenseNet, and nothing but layers that 
 
 import copy
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from edgekd.pruning._base import Subject
 from edgekd.pruning.choose import channels_of
 from edgekd.pruning.graph import Channels, Group
+from edgekd.pruning.space import Block
 from edgekd.pruning.watching import maps
 
 
-@dataclass(frozen=True)
-class Block:
-    """A block by its path in the network, with the height and width of the maps that it gives."""
-
-    name: str
-    size: tuple[int, ...]
-    is_gone: bool
-    """It was taken out before."""
-    can_go: bool
-
-
 def block_names(network: nn.Module) -> tuple[str, ...]:
-    """The paths of all blocks of an unpruned network, in the order of its modules."""
+    """The paths of all blocks of a network, in the order of its modules; those taken out before aren't among them."""
     return tuple(_names_in("", network, in_sequence=False))
 
 
-def blocks(subject: Subject) -> tuple[Block, ...]:
-    """The blocks of the original, and what has become of them; `Graph`'s errors where a block adds channels."""
-    names = block_names(subject.original)
-    seen = maps(subject.model, subject.example, names)
-    gone = {name for name in names if isinstance(subject.model.get_submodule(name), nn.Identity)}
-    removable = {name for name, (before, after) in seen.items() if before.shape == after.shape} - gone
+def blocks(network: nn.Module, example: Tensor, names: Sequence[str] | None = None) -> tuple[Block, ...]:
+    """The blocks of a network in eval mode, and which can go; `Graph`'s errors where a block adds channels.
+
+    Args:
+        network: not changed.
+        example: one input (1, C, H, W).
+        names: the blocks to look at; all if None.
+    """
+    names = block_names(network) if names is None else names
+    seen = maps(network, example, names)
+    removable = {name for name, (before, after) in seen.items() if before.shape == after.shape}
     growing = [name for name, (before, after) in seen.items() if _grows(before, after)]
     if growing:
-        network = copy.deepcopy(subject.model)
-        graph = channels_of(subject.model, network, subject.example)
-        removable.update(name for name in growing if _new_channels(graph, network, name, *seen[name]))
-    return tuple(
-        Block(name, tuple(seen[name][1].shape[2:]) if name in seen else (), name in gone, name in removable)
-        for name in names
-    )
-
-
-def one_less(subject: Subject) -> dict[str, float]:
-    """The blocks that can go, each with the ratio of blocks that are gone once it is."""
-    found = blocks(subject)
-    gone = sum(block.is_gone for block in found)
-    return {block.name: (gone + 1) / len(found) for block in found if block.can_go}
+        copied = copy.deepcopy(network)
+        graph = channels_of(network, copied, example)
+        removable.update(name for name in growing if _new_channels(graph, copied, name, *seen[name]))
+    sizes = {name: tuple(after.shape[2:]) for name, (_, after) in seen.items()}
+    return tuple(Block(name=name, size=sizes.get(name, ()), can_go=name in removable) for name in names)
 
 
 def without(network: nn.Module, example: Tensor, names: Sequence[str]) -> nn.Module:

@@ -27,9 +27,10 @@ class Member:
 
 @dataclass(frozen=True)
 class Group:
-    """Channels that several layers share, counted at the outputs of the layer `root`.
+    """Channels that several layers share.
 
-    `parts` is the number of equal consecutive parts that must keep the same positions, because a grouped
+    `root` is the first layer, in the order of the network's modules, that makes any of them: what comes behind may be
+    left out. `parts` is the number of equal consecutive parts that must keep the same positions, because a grouped
     convolution or norm reads them side by side; 1 where none does.
     """
 
@@ -68,6 +69,11 @@ def outputs_of(layer: nn.Module) -> int:
 _LAYERS = (nn.modules.conv._ConvNd, nn.Linear)
 
 
+def _mixes(layer: nn.Module) -> bool:
+    """Whether it makes channels of its own, which depthwise convolutions and norms don't."""
+    return isinstance(layer, _LAYERS) and not getattr(layer, "groups", 1) == getattr(layer, "in_channels", 0) > 1
+
+
 class Channels(Protocol):
     """The channels of a network that can go, and a way to take them out of it, in place."""
 
@@ -100,7 +106,7 @@ class Graph:
 
     def keep(self, root: str, channels: Sequence[int]) -> None:
         """Narrow the group of layer `root` to these of its output channels, in every layer that shares them."""
-        layer = self._layers[root]
+        layer = self._layers[self._traced[root]]
         pruner = self._graph.get_pruner_of_module(layer)
         removed = sorted(set(range(pruner.get_out_channels(layer))) - set(channels))
         if removed:
@@ -108,13 +114,19 @@ class Graph:
 
     def _groups(self) -> tuple[Group, ...]:
         names = {layer: name for name, layer in self._layers.items()}
+        self._traced: dict[str, str] = {}
+        """By a group's root, the layer by which it was traced."""
         found = []
         for group in self._graph.get_all_groups():
             if any(self._decides_output(dependency) for dependency, _ in group):
                 continue
-            root = group[0].dep.target.module
+            traced = names[group[0].dep.target.module]
             members = tuple(m for item in group if (m := self._member(item)) is not None)
-            found.append(Group(names[root], len(group[0].idxs), self._parts(group), members))
+            made = {names[member.layer] for member in members if member.side == "out" and _mixes(member.layer)}
+            first = next((name for name in self._layers if name in made), traced)
+            root = traced if first in self._traced else first
+            self._traced[root] = traced
+            found.append(Group(root, len(group[0].idxs), self._parts(group), members))
         return tuple(found)
 
     def _decides_output(self, dependency: Any) -> bool:

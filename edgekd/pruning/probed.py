@@ -18,8 +18,8 @@ from edgekd.pruning.classes import Class, buckets, places, readers
 from edgekd.pruning.cut import is_depthwise, keep_channels, keep_inputs, keep_outputs
 from edgekd.pruning.graph import Group, Member, outputs_of
 from edgekd.pruning.marks import MIXING, Reached, mixer, mixing_layers, trace
+from edgekd.pruning.process import UNPRUNED
 from edgekd.pruning.proof import require_proof
-from edgekd.pruning.pruner import UNPRUNED
 
 _PARTS = (2, 3, 4)
 _MOST_PARTED = 8

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from edgekd.errors import UnsupportedModelError
-from edgekd.pruning.pruner import UNPRUNED
+from edgekd.pruning.process import UNPRUNED
 
 
 @dataclass

@@ -16,6 +16,8 @@ _DIGITS = 1.5
 
 _CELL_SECONDS = 2.0
 """Beside the epochs: loading, evaluating, storing."""
+_DECIDES = ("model", "student", "prune.", "search.")
+"""Settings that decide what a student is like before it is trained."""
 _STRUCTURE_SECONDS = 10.0
 """To prune, export and measure one."""
 
@@ -68,7 +70,8 @@ def _seconds(arms: tuple[Arm, ...], scale: Scale, seeds: int, speeds: Mapping[st
     teachers |= {(further["model"], further["seed"]) for arm in arms for further in arm.settings.get("teachers", ())}
     taught = sum(scale.teacher_epochs * images / speeds.get(model, _OTHERS) for model, _ in teachers)
     structures = {
-        repr({k: v for k, v in a.settings.items() if "prune." in k or k in ("model", "student")}) for a in arms
+        repr({k: v for k, v in a.settings.items() if k.startswith(("prune.", "search.")) or k in ("model", "student")})
+        for a in arms
     }
     measured = len(structures) + sum(len(arm.choices) for arm in arms)
     return seeds * (cells + _CELL_SECONDS * len(arms)) + taught + _STRUCTURE_SECONDS * measured

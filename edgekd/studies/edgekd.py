@@ -43,7 +43,7 @@ def arms(scale: Scale) -> tuple[Arm, ...]:
     """Ours with its controls, then the papers' methods; their gain is against ours."""
     whole = 1.0 if scale.name == "paper" else 0.5
     model = f"mobilenet_v1:width={whole:g}"
-    ours = {"model": model, "prune.method": "widthwise", "prune.ratio": 0.5}
+    ours = {"model": model, "prune.criterion": "l1", "search.ratio": 0.5}
     inherited: Settings = {"model": model, "steps": [dict(PRUNE), dict(DISTIL)], "recover.losses": dict(KD)}
     first, second = halves(scale.epochs)
     distilled_first = [{**DISTIL, "epochs": first}, dict(PRUNE), {"do": "finetune", "epochs": second}]
@@ -54,19 +54,24 @@ def arms(scale: Scale) -> tuple[Arm, ...]:
     return (
         *structure_controls("widthwise", scale, ours),
         # the same share of every layer leaves the same widths as ours
-        _other("filters", "inherited", "distilled", {**inherited, "prune.method": "filters", "prune.ratio": 0.5}),
+        _other("filters", "inherited", "distilled", {**inherited, "prune.criterion": "filter_l1", "search.ratio": 0.5}),
         _other(
             "layerwise",
             "inherited",
             "distilled",
-            {**inherited, "prune.method": "layerwise"},
+            {**inherited, "prune.criterion": "position"},
             _ratios(*(blocks / _BLOCKS for blocks in gone)),
         ),
         _other(
             "channels",
             "inherited",
             "distilled, then pruned, then labels",
-            {**inherited, "prune.method": "channels", "prune.options": {"scope": "global"}, "steps": distilled_first},
+            {
+                **inherited,
+                "prune.criterion": "bn_scale",
+                "search.options": {"scope": "global"},
+                "steps": distilled_first,
+            },
             _ratios(*channels),
         ),
         _other(
@@ -82,12 +87,14 @@ def arms(scale: Scale) -> tuple[Arm, ...]:
             },
             tuple({"student": f"{_NINE},width={share * whole:g}"} for share in widths),
         ),
-        _other("weights", "inherited", "distilled", {**inherited, "prune.method": "weights", "prune.ratio": 0.75}),
+        _other(
+            "weights", "inherited", "distilled", {**inherited, "prune.criterion": "magnitude", "search.ratio": 0.75}
+        ),
     )
 
 
 def _ratios(*ratios: float) -> tuple[Settings, ...]:
-    return tuple({"prune.ratio": ratio} for ratio in ratios)
+    return tuple({"search.ratio": ratio} for ratio in ratios)
 
 
 def _other(structure: str, weights: str, learned: str, settings: Settings, choices: tuple[Settings, ...] = ()) -> Arm:

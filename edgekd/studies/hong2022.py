@@ -32,19 +32,14 @@ SCALES: Mapping[str, Scale] = {
     "paper": PAPER_SCALE,
 }
 
-_BLOCKS = "blocks.7 blocks.8 blocks.9 blocks.10"
+_BLOCKS = ("blocks.7", "blocks.8", "blocks.9", "blocks.10")
 
 
 def arms(scale: Scale) -> tuple[Arm, ...]:
     """{layerwise, widthwise} × {from scratch, inherited} × {labels, distilled}."""
     model = {"model": "mobilenet_v1" if scale.name == "paper" else "mobilenet_v1:width=0.5"}
-    layerwise = {
-        **model,
-        "prune.method": "layerwise",
-        "prune.options": {"remove": _BLOCKS},
-        "prune.ratio": 4 / 14,  # the stem and 13 separable blocks
-    }
-    widthwise = {**model, "prune.method": "widthwise", "prune.ratio": 0.25}
+    layerwise = {**model, "search.structure": {"removed": list(_BLOCKS)}}
+    widthwise = {**model, "prune.criterion": "l1", "search.ratio": 0.25}
     return (
         *structure_controls("layerwise", scale, layerwise),
         *structure_controls("widthwise", scale, widthwise),

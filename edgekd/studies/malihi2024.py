@@ -46,6 +46,7 @@ SCALES: Mapping[str, Scale] = {
 _SOME = ("resnet20", "mobilenet_v1:width=0.5")
 _ALL = ("resnet56", "densenet_bc100", "efficientnet_b0", "mobilenet_v2")
 
+_CRITERIA = {"weights": "magnitude", "channels": "bn_scale"}
 # a share of channels c leaves (1 − c)² of the weights between two layers
 _RATES = {"half": {"weights": 0.5, "channels": 0.293}, "a quarter": {"weights": 0.75, "channels": 0.5}}
 
@@ -63,7 +64,7 @@ def arms(scale: Scale) -> tuple[Arm, ...]:
 def _of_method(family: str, method: str, scale: Scale) -> list[Arm]:
     found: list[Arm] = []
     for left, ratios in _RATES.items():
-        settings = {"model": family, "prune.method": method, "prune.ratio": ratios[method]}
+        settings = {"model": family, "prune.criterion": _CRITERIA[method], "search.ratio": ratios[method]}
         controls = structure_controls(f"{method}, {left} left", scale, settings, within={"family": family})
         if left == "half":
             found += controls

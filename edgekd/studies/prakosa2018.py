@@ -39,7 +39,7 @@ def arms(scale: Scale) -> tuple[Arm, ...]:
     found: list[Arm] = []
     for rate in _RATES:
         name = f"filters −{rate:.0%}"
-        settings = {"model": model, "prune.method": "filters", "prune.ratio": rate}
+        settings = {"model": model, "prune.criterion": "filter_l1", "search.ratio": rate}
         factors = {"structure": name, "weights": "inherited", "learns from": "nothing"}
         untrained = {**settings, "steps": [dict(PRUNE)]}
         found.append(Arm(name=", ".join(factors.values()), factors=factors, settings=untrained))

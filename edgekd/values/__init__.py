@@ -21,6 +21,7 @@ from edgekd.values.measurement import (
     Trace,
 )
 from edgekd.values.network import Architecture, Cost, Structure
+from edgekd.values.plan import Candidate, Plan, Proposal, VariantLatency
 from edgekd.values.recipe import (
     Export,
     FurtherTeacher,
@@ -30,6 +31,7 @@ from edgekd.values.recipe import (
     Quantisation,
     Recipe,
     Recovery,
+    SearchSettings,
     Step,
     Training,
 )
@@ -41,6 +43,7 @@ __all__ = [
     "Accuracy",
     "Architecture",
     "Artifact",
+    "Candidate",
     "Cost",
     "Data",
     "DeviceFacts",
@@ -62,15 +65,18 @@ __all__ = [
     "Measurements",
     "MeasuringProtocol",
     "Node",
+    "Plan",
     "Port",
     "PositiveInt",
     "Preprocessing",
+    "Proposal",
     "Pruning",
     "Quantisation",
     "Recipe",
     "Recovery",
     "Reference",
     "RuntimeInfo",
+    "SearchSettings",
     "Setting",
     "State",
     "Status",
@@ -82,6 +88,7 @@ __all__ = [
     "Training",
     "Value",
     "Variant",
+    "VariantLatency",
     "Verdict",
     "document",
 ]

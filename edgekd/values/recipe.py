@@ -6,6 +6,7 @@ from pydantic import BeforeValidator, Field, model_serializer, model_validator
 
 from edgekd.values.data import Source
 from edgekd.values.measurement import MeasuringProtocol
+from edgekd.values.network import Structure
 from edgekd.values.training import Convolutions
 from edgekd.values.value import Fraction, NonNegative, NonNegativeInt, Positive, PositiveInt, Value
 
@@ -53,7 +54,7 @@ Option = Annotated[float, Field(strict=True, allow_inf_nan=False)] | str
 
 
 class Keep(Value):
-    """How much of the unpruned network may be left, as fractions; what is stated bounds the plan without a device."""
+    """How much of the unpruned network may be left, as fractions."""
 
     parameters: Fraction | None = None
     """Those that aren't zero."""
@@ -62,18 +63,33 @@ class Keep(Value):
     """Of the weights' file, compressed by zstd."""
 
 
-class Pruning(Value):
-    """What is taken out of the network; a `ratio` of None is planned: by `keep` where that is stated, else by measuring
-    on the device.
-    """
+Ratio = Annotated[float, Field(ge=0, lt=1, strict=True)]
 
-    method: str = "widthwise"
+
+class SearchSettings(Value):
+    """How much is taken out of the network, and how that is found."""
+
+    method: str | None = None
+    """A module of `edgekd.search`; None means "fixed" where a ratio or a structure is stated, else "uniform"."""
     options: dict[str, Option] = {}
     """Further settings of the method by their names; unknown ones are refused."""
-    ratio: Annotated[float, Field(ge=0, lt=1, strict=True)] | None = None
+    ratio: Ratio | None = None
+    """How much goes, where nothing is to be found out."""
+    structure: Structure | None = None
+    """What exactly goes; each run writes it into its recipe."""
     keep: Keep = Keep()
-    margin: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.06
-    """The plan aims this fraction below the latency limit, for what the trained weights may change."""
+    """Bounds the search without a device."""
+    margin: Ratio = 0.06
+    """Candidates have to be this fraction below the latency limit, for what the trained weights may change."""
+
+
+class Pruning(Value):
+    """What goes first, and the limits of the process that prunes."""
+
+    criterion: str = "l1"
+    """A module of `edgekd.pruning.criteria`."""
+    options: dict[str, Option] = {}
+    """Further settings of the criterion by their names; unknown ones are refused."""
     timeout_s: Positive = 120
     memory_bytes: PositiveInt = 4_000_000_000
 
@@ -154,6 +170,7 @@ class Recipe(Value):
     """How the original is trained where it has no weights."""
     teachers: tuple[FurtherTeacher, ...] = ()
     """Further ones beside the original: the student learns from the weighted mean of all logits."""
+    search: SearchSettings = SearchSettings()
     prune: Pruning = Pruning()
     recover: Recovery = Recovery()
     quantize: Quantisation = Quantisation()

@@ -1,10 +1,8 @@
 """What the stages of `compress` conclude; each is stored in the run directory."""
 
-import math
-from collections.abc import Collection
 from typing import Literal
 
-from edgekd.values import Accuracy, Artifact, Interval, Manifest, PositiveInt, Recipe, Value, Variant, Verdict
+from edgekd.values import Accuracy, Artifact, Interval, Manifest, Plan, PositiveInt, Recipe, Value, Variant, Verdict
 from edgekd.values.network import Network
 from edgekd.values.value import NonNegativeInt
 
@@ -101,52 +99,6 @@ class Deployed(Value):
     def variants(self) -> frozenset[str]:
         """Those that can be counted on, by name."""
         return frozenset(checked.artifact.variant.name for checked in self.artifacts)
-
-
-class RungLatency(Value):
-    """An untrained candidate's latency in one precision, against the budget's limit less the margin."""
-
-    precision: str
-    median_ms: float
-    ratio: Interval
-    """Of the median latency to the baseline's, measured block by block beside it."""
-    fits: bool | None
-    """None: too close to tell, however long it was measured."""
-
-
-class Candidate(Value):
-    """A pruned, untrained network that was measured on the device."""
-
-    ratio: float
-    parameters: int
-    macs: int
-    rungs: tuple[RungLatency, ...] = ()
-
-    def fits(self, precisions: Collection[str]) -> tuple[str, ...]:
-        """In which of these precisions it meets the budget."""
-        return tuple(rung.precision for rung in self.rungs if rung.fits and rung.precision in precisions)
-
-    def fastest(self, precisions: Collection[str]) -> float:
-        """The least latency ratio over these precisions; infinite where it has none of them."""
-        return min((rung.ratio.estimate for rung in self.rungs if rung.precision in precisions), default=math.inf)
-
-
-class Plan(Value):
-    """How much is pruned, and the measurements that say so."""
-
-    levels: tuple[float, ...]
-    """The ratios that give different widths, least pruned first."""
-    candidates: tuple[Candidate, ...]
-    ratio: float
-    feasible: bool | None
-    """Whether the candidate met the budget; None where nothing could be measured."""
-    precisions: tuple[str, ...] = ()
-    """In which the candidate met the budget."""
-    why: str
-
-    def further(self) -> float | None:
-        """The next ratio beyond the planned one, if there is any."""
-        return next((level for level in self.levels if level > self.ratio), None)
 
 
 class Choice(Value):

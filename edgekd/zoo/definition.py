@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import ValidationError
+from pydantic import ValidationError, model_validator
 from torch import nn
 
 from edgekd.catalog import explain
@@ -23,22 +23,30 @@ _OTHER_MODEL = "Give the model, with its parameters, that the definition was mad
 class Definition(Value):
     """A pruned network without its weights."""
 
-    schema_version: Literal["edgekd.structure/1"] = "edgekd.structure/1"
+    schema_version: Literal["edgekd.structure/2"] = "edgekd.structure/2"
     model: str
     """The name of the architecture that was pruned, as `zoo.build` takes it."""
     classes: PositiveInt
     channels: PositiveInt
     height: PositiveInt
     width: PositiveInt
-    method: str
-    ratio: Fraction
-    block: PositiveInt
-    """Widths were rounded to multiples of it."""
     kept: dict[str, tuple[int, ...]]
     """Output channels of the original that are left, by each convolution and linear layer that was narrowed."""
     removed: tuple[str, ...] = ()
     """Paths of the blocks that were taken out; what comes in goes through."""
+    zeros: Fraction = 0.0
+    """How many of the single weights were made zero, as a fraction."""
     layers: Layers
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_version_1(cls, stated: Any) -> Any:
+        """It said how the network was pruned, which nothing is rebuilt from."""
+        if not isinstance(stated, dict) or stated.get("schema_version") != "edgekd.structure/1":
+            return stated
+        zeros = stated.get("ratio", 0.0) if stated.get("method") == "weights" else 0.0
+        same = {key: value for key, value in stated.items() if key not in ("method", "ratio", "block")}
+        return {**same, "schema_version": "edgekd.structure/2", "zeros": zeros}
 
     @classmethod
     def read(cls, path: Path) -> Self:

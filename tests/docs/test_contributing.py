@@ -5,7 +5,9 @@ import importlib.util
 import inspect
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,13 +23,16 @@ from edgekd.gate import budget
 from edgekd.gate.judge import Judged, judge
 from edgekd.gate.start import start_budget
 from edgekd.progress import Silent
-from edgekd.pruning._base import Subject
-from edgekd.pruning.options import method_of
+from edgekd.pruning.apply import apply
+from edgekd.pruning.chosen import criterion_of
+from edgekd.pruning.criteria._base import Subject
+from edgekd.pruning.space import ChannelGroup, Space
 from edgekd.report.formats._base import FORMATS as REPORT_FORMATS
 from edgekd.report.formats._base import Report
 from edgekd.report.write import names as report_files
 from edgekd.run import Run
 from edgekd.runtimes._base import RUNTIMES
+from edgekd.search._base import SEARCHES, Question
 from edgekd.steps._read import read_steps
 from edgekd.steps._sequence import run_steps
 from edgekd.steps._task import Task
@@ -39,7 +44,19 @@ from edgekd.training.forward import forward
 from edgekd.training.objective import build_objective
 from edgekd.training.supervision import Supervision, Teacher
 from edgekd.training.trackers._base import TRACKERS
-from edgekd.values import Launch, Node, Recovery, Step, Verdict
+from edgekd.values import (
+    Candidate,
+    Cost,
+    Interval,
+    Launch,
+    Node,
+    Recovery,
+    SearchSettings,
+    Step,
+    Structure,
+    VariantLatency,
+    Verdict,
+)
 from edgekd.values.result import Choice, Result
 from edgekd.zoo import networks
 from edgekd.zoo.build import build
@@ -57,15 +74,31 @@ def tool():
 EXAMPLES = tool().examples()
 
 
-def pruning_method(folder):
-    method, options = method_of("shown", {})
-    model = build("resnet8", classes=10, channels=1).eval()
-    nothing = torch.empty(0, 1, 16, 16), torch.empty(0, dtype=torch.int64)
-    subject = Subject(model, torch.randn(1, 1, 16, 16), 8, model, *nothing, options)
-    assert len(method.levels(subject)) > 2
-    student = method.prune(subject, 0.5)
+def criterion(folder):
+    shown, options = criterion_of("shown", {})
+    model, image = build("resnet8", classes=10, channels=1).eval(), torch.randn(1, 1, 16, 16)
+    subject = Subject(model, image, image[:0], torch.empty(0, dtype=torch.int64), options)
+    student = apply(subject, Structure(widths={"stem.0": 8}), shown)
     assert len(student.kept["stem.0"]) == 8
-    assert student.model(subject.example).shape == (1, 10)
+    assert student.model(image).shape == (1, 10)
+
+
+def search(folder):
+    shown = catalog.load(SEARCHES, "shown")
+    space = Space(channel_block=8, groups=(ChannelGroup(root="stem", width=24, allowed=(8, 16, 24)),))
+    question = Question(
+        granularity="channels", settings=SearchSettings(), options=shown.Options(), variants=frozenset({"fp32"})
+    )
+    cost = Cost(parameters=1, nonzero=1, macs=1)
+    found = Interval(estimate=0.4, low=0.4, high=0.4)
+    latency = VariantLatency(variant="fp32", median_ms=1.0, ratio=found, fits=True)
+    bench = SimpleNamespace(
+        space=space, measure=lambda proposal: Candidate(proposal=proposal, cost=cost, latencies=(latency,))
+    )
+    assert shown.trials(question, space)[0].structure.widths == {"stem": 16}
+    assert shown.find(question, bench).feasible is None
+    plan = shown.find(replace(question, has_device=True), bench)
+    assert (plan.structure.widths, plan.variants, plan.feasible) == ({"stem": 16}, ("fp32",), True)
 
 
 def loss(folder):
@@ -185,7 +218,8 @@ def report_format(folder):
 USED = {
     "report.formats": report_format,
     "steps": step,
-    "pruning.methods": pruning_method,
+    "pruning.criteria": criterion,
+    "search": search,
     "training.losses": loss,
     "zoo.architectures": architecture,
     "zoo.libraries": library,

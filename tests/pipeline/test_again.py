@@ -3,9 +3,10 @@ from types import SimpleNamespace
 import pytest
 
 from edgekd.pipeline.again import further, gone
-from edgekd.values.result import Plan
+from edgekd.values import Plan, Proposal, Structure
 
-PLAN = Plan(levels=(0.0, 0.4, 0.45, 0.6), candidates=(), ratio=0.4, feasible=True, precisions=("int8",), why="measured")
+PLANNED, NEXT = (Proposal(structure=Structure(zeros=zeros), what=f"{zeros}") for zeros in (0.4, 0.45))
+PLAN = Plan(proposal=PLANNED, further=NEXT, feasible=True, variants=("int8",), why="measured")
 
 
 def finished(variant="int8", usable=("fp32", "int8"), latency="fail", beyond=0.03, meets=False):
@@ -21,7 +22,7 @@ def test_what_was_counted_on_and_dropped_out_is_gone():
     [
         ({}, finished("int8")),  # it is there
         ({}, finished("fp32", usable={"fp32"}, meets=True)),  # without it the budget is met all the same
-        ({"precisions": ("fp32", "int8")}, finished("fp32", usable={"fp32"})),  # the other was counted on too
+        ({"variants": ("fp32", "int8")}, finished("fp32", usable={"fp32"})),  # the other was counted on too
         ({"feasible": False}, finished("fp32", usable={"fp32"})),
         ({"feasible": None}, finished("fp32", usable={"fp32"})),
     ],
@@ -39,12 +40,12 @@ def test_nothing_is_gone(plan, left):
 )
 def test_a_little_is_made_up_by_one_step(latency, beyond, says):
     again = further(PLAN, finished(latency=latency, beyond=beyond))
-    assert again.ratio == 0.45
+    assert (again.proposal, again.further) == (NEXT, None)
     assert again.why == f"measured; trained, {says}"
 
 
 def test_what_one_step_cannot_make_up_is_not_trained_again():
     assert further(PLAN, finished(beyond=0.4)) is None
     assert further(PLAN, finished(latency="pass", beyond=0.0)) is None
-    assert further(PLAN.model_copy(update={"ratio": 0.6}), finished()) is None
+    assert further(PLAN.model_copy(update={"further": None}), finished()) is None
     assert further(PLAN.model_copy(update={"feasible": False}), finished()) is None

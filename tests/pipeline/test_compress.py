@@ -25,8 +25,8 @@ from edgekd.pipeline import compress as pipeline
 from edgekd.pipeline import deploy
 from edgekd.pipeline.conclude import Finished
 from edgekd.progress import Silent
-from edgekd.values import Feeding, Manifest, Recipe
-from edgekd.values.result import Plan, Result
+from edgekd.values import Feeding, Manifest, Plan, Proposal, Recipe, Structure
+from edgekd.values.result import Result
 from edgekd.zoo.build import build
 from edgekd.zoo.definition import Definition, load_pruned
 from edgekd.zoo.weights import save_weights
@@ -55,8 +55,8 @@ def test_a_run_ends_in_its_verdicts_exit_code(ended):
     result = Result.model_validate(ended.document)
     assert ended.code == exit_code(result.verdict)
     assert result.verdict.status == "pass", ended.out
-    assert 0 < result.plan.ratio < 1
-    assert result.plan.precisions == (FP32,)
+    assert result.plan.structure.widths
+    assert result.plan.variants == (FP32,)
     assert result.reference == result.tried[0].name == "baseline-onnxruntime-fp32"
 
 
@@ -80,19 +80,22 @@ def test_a_variant_that_drops_out_once_trained_is_planned_without(ended, compres
     assert len(failed) == 2  # of two students
     assert result.verdict.status == "pass", again.err
     assert result.choice.artifact == "student-onnxruntime-fp32"
-    assert result.plan.precisions == (FP32,)
-    assert f"trained, {INT8} failed its check or lost too much accuracy; pruning" in result.plan.why
-    by_int8 = min(c.ratio for c in result.plan.candidates if c.fits({INT8}))
-    assert 0 < by_int8 < result.plan.ratio
+    assert result.plan.variants == (FP32,)
+    assert f"trained, {INT8} failed its check or lost too much accuracy; it is the least" in result.plan.why
+    sizes = {c.proposal.what: c.cost.parameters for c in result.plan.candidates}
+    by_int8 = max(c.cost.parameters for c in result.plan.candidates if c.fits({INT8}))
+    assert max(sizes.values()) > by_int8 > sizes[result.plan.proposal.what]
 
 
 def test_the_plan_is_the_least_pruned_that_was_measured_to_fit(ended):
     plan = Result.model_validate(ended.document).plan
-    fitting = [c.ratio for c in plan.candidates if c.fits({FP32, INT8})]
-    assert plan.ratio == min(fitting)
-    assert plan.candidates[0].ratio == 0
-    assert [r.precision for r in plan.candidates[0].rungs] == [FP32, INT8]
-    for rung in (rung for candidate in plan.candidates[1:] for rung in candidate.rungs):
+    fitting = [c.proposal for c in plan.candidates if c.fits({FP32, INT8})]
+    assert plan.proposal == fitting[0]
+    assert plan.candidates[0].proposal.structure.is_whole
+    sizes = [candidate.cost.parameters for candidate in plan.candidates]
+    assert sizes == sorted(set(sizes), reverse=True)
+    assert [r.variant for r in plan.candidates[0].latencies] == [FP32, INT8]
+    for rung in (rung for candidate in plan.candidates[1:] for rung in candidate.latencies):
         assert rung.fits == (rung.ratio.estimate <= 0.9 * (1 - 0.06) and rung.ratio.high <= 0.9)
 
 
@@ -120,7 +123,7 @@ def test_a_device_that_throttles_ends_in_4_and_is_measured_anew_at_the_next_star
     with on_device(simulated(machine="hot")):
         cooled = compress(ended.folder, *line)
     assert cooled.code == 0
-    assert cooled.document["plan"]["ratio"] == ended.document["plan"]["ratio"]
+    assert cooled.document["plan"]["proposal"] == ended.document["plan"]["proposal"]
 
 
 def test_accuracies_are_those_of_the_files_run_by_their_runtime(ended):
@@ -156,7 +159,7 @@ def test_the_report_holds_the_verdict_the_curve_and_what_was_dropped(ended):
     assert result.verdict.limits[0].evidence in report
     assert report.count("%") > len(result.plan.candidates)
     for candidate in result.plan.candidates:
-        assert f"{candidate.parameters:,}" in report
+        assert f"{candidate.cost.parameters:,}" in report
     for dropped in result.choice.dropped:
         assert dropped.why in report
 
@@ -229,7 +232,7 @@ def job_feeding(result):
 
 def test_the_recipe_of_a_run_makes_the_same_student(ended, compress, tmp_path):
     settings = tomllib.loads((ended.folder / "recipe.toml").read_text())
-    assert settings["prune"]["ratio"] == ended.document["plan"]["ratio"]
+    assert settings["search"]["structure"] == ended.document["plan"]["proposal"]["structure"]
     line = ["--recipe", ended.folder / "recipe.toml", "--json"]
     again = compress(tmp_path / "again", *line)
     assert again.document["student"]["weights"]["sha256"] == ended.document["student"]["weights"]["sha256"]
@@ -248,10 +251,10 @@ def test_another_budget_reuses_what_was_trained_and_measured(ended, compress, bu
     stages = set(ended.folder.glob("stages/*/result.json"))
     generous = compress(ended.folder, "--budget", budget("[latency]\nmax_ratio = 5.0\n"), "--json")
     assert generous.code == 0, generous.err
-    assert generous.document["plan"]["ratio"] == 0
+    assert generous.document["plan"]["proposal"]["what"] == "nothing"
     assert generous.document["student"]["weights"]["sha256"] == generous.document["teacher"]["weights"]["sha256"]
     made = {p.parent.name.rpartition("-")[0] for p in set(ended.folder.glob("stages/*/result.json")) - stages}
-    assert made <= {"measured", "tested"}
+    assert made <= {"measured", "tested", "verdict"}
 
 
 def test_a_budget_that_nothing_meets_ends_in_1_with_the_best_kept_and_named(ended, compress, budget):
@@ -260,9 +263,9 @@ def test_a_budget_that_nothing_meets_ends_in_1_with_the_best_kept_and_named(ende
     plan = strict.document["plan"]
     assert plan["feasible"] is False
     assert "no candidate meets the budget" in plan["why"]
-    fastest = min(r["ratio"]["estimate"] for c in plan["candidates"] for r in c["rungs"])
-    kept = next(c for c in plan["candidates"] if c["ratio"] == plan["ratio"])
-    assert min(r["ratio"]["estimate"] for r in kept["rungs"]) <= 1.02 * fastest
+    fastest = min(r["ratio"]["estimate"] for c in plan["candidates"] for r in c["latencies"])
+    kept = next(c for c in plan["candidates"] if c["proposal"] == plan["proposal"])
+    assert min(r["ratio"]["estimate"] for r in kept["latencies"]) <= 1.02 * fastest
     assert (strict.folder / "model.onnx").is_file()
     assert strict.document["verdict"]["limits"][0]["status"] == "fail"
 
@@ -496,19 +499,20 @@ def test_whatever_a_forward_raises_ends_in_2_with_its_words_before_anything_is_t
 )
 def test_a_student_that_misses_is_followed_by_what_the_plan_has_left(monkeypatch, feasible, students, trained):
     """One step further where it misses by a little; planned again where the variant dropped out that fitted."""
-    levels = (0.0, 0.4, 0.45, 0.6, 0.7)
-    plan = Plan(levels=levels, candidates=(), ratio=0.4, feasible=feasible, precisions=("int8",), why="measured")
+    levels = {z: Proposal(structure=Structure(zeros=z), what=f"{z}") for z in (0.4, 0.45, 0.6, 0.7)}
+    plan = Plan(proposal=levels[0.4], further=levels[0.45], feasible=feasible, variants=("int8",), why="measured")
     asked = []
 
     def train(job, start, original, plan):
         variant, latency = students[len(asked)]
-        asked.append(plan.ratio)
+        asked.append(plan.structure.zeros)
         found = {"variant": variant, "usable": frozenset({variant}), "latency": latency}
         return Finished(plan, None, SimpleNamespace(**found, beyond=0.02, meets=latency == "pass"))
 
     def without(job, start, original, plan, *, out, left):
         assert (out, left) == (("int8",), {"fp32"})
-        return plan.model_copy(update={"ratio": 0.6, "precisions": ("fp32",), "why": "planned again"})
+        again = {"proposal": levels[0.6], "further": levels[0.7], "variants": ("fp32",), "why": "planned again"}
+        return plan.model_copy(update=again)
 
     monkeypatch.setattr(pipeline, "_train", train)
     monkeypatch.setattr(pipeline, "_without", without)
@@ -516,7 +520,7 @@ def test_a_student_that_misses_is_followed_by_what_the_plan_has_left(monkeypatch
     original = SimpleNamespace(baseline=SimpleNamespace(deployed=deployed))
     finished = pipeline._finish(SimpleNamespace(progress=Silent()), None, original, plan)
     assert asked == trained
-    assert finished.plan.ratio == trained[-1]
+    assert finished.plan.structure.zeros == trained[-1]
 
 
 def test_a_paced_budget_is_measured_paced():

@@ -3,7 +3,7 @@
 import pytest
 
 from edgekd.pipeline.prunable import prunes
-from edgekd.values import Keep, Pruning, Recipe, Step
+from edgekd.values import Keep, Recipe, SearchSettings, Step, Structure
 
 NETS = """
 import torch
@@ -44,10 +44,12 @@ def recipe(**changed):
     [
         ({}, True, True),
         ({}, False, False),  # there is nothing to plan by
-        ({"prune": Pruning(keep=Keep(macs=0.5))}, False, True),
-        ({"prune": Pruning(ratio=0.5)}, False, True),
-        ({"prune": Pruning(ratio=0)}, True, False),
-        ({"prune": Pruning(ratio=0.5), "steps": (Step(do="distil"),)}, True, False),
+        ({"search": SearchSettings(keep=Keep(macs=0.5))}, False, True),
+        ({"search": SearchSettings(ratio=0.5)}, False, True),
+        ({"search": SearchSettings(ratio=0)}, True, False),
+        ({"search": SearchSettings(structure=Structure())}, True, False),
+        ({"search": SearchSettings(structure=Structure(zeros=0.5))}, False, True),
+        ({"search": SearchSettings(ratio=0.5), "steps": (Step(do="distil"),)}, True, False),
         ({"student": "resnet8"}, True, False),
     ],
 )

@@ -12,9 +12,9 @@ SLACK = "[latency]\nmax_ratio = 5\n[accuracy]\nmax_drop_pp = 100\n"
 
 @pytest.mark.slow
 def test_single_weights_that_were_pruned_stay_zero_in_the_trained_student(compress, budget, tmp_path):
-    ended = compress(tmp_path / "run", "--budget", budget(SLACK), "--prune", "weights", "--ratio", 0.7, "--json")
+    ended = compress(tmp_path / "run", "--budget", budget(SLACK), "--prune", "magnitude", "--ratio", 0.7, "--json")
     result = Result.model_validate(ended.document)
-    assert result.recipe.prune.method == "weights"
+    assert result.recipe.prune.criterion == "magnitude"
     assert result.student.cost.parameters == result.teacher.cost.parameters
     structure = Definition.read(tmp_path / "run" / "student.json")
     student = load_pruned(structure, tmp_path / "run" / "student.safetensors")
@@ -32,6 +32,6 @@ def test_single_weights_that_were_pruned_stay_zero_in_the_trained_student(compre
 
 @pytest.mark.slow
 def test_a_method_that_isnt_one_is_refused(compress, tmp_path):
-    ended = compress(tmp_path / "run", "--prune", "filterz", "--ratio", 0.5)
+    ended = compress(tmp_path / "run", "--prune", "filter_l", "--ratio", 0.5)
     assert ended.code == ExitCode.USAGE
-    assert "Did you mean 'filters'" in ended.err
+    assert "Did you mean 'filter_l1'" in ended.err

@@ -40,7 +40,7 @@ def test_distil_prune_finetune(run):
     student = ended.document["student"]
     assert student["origin"] == "trained"
     assert student["cost"]["parameters"] < ended.document["teacher"]["cost"]["parameters"]
-    assert Definition.read(ended.folder / "student.json").ratio == 0.5
+    assert Definition.read(ended.folder / "student.json").layers["stem.0"]["out_channels"] == 8
     assert ended.err.count("training the student") == 2
 
 

@@ -5,7 +5,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from edgekd.pruning._base import Option, Subject
+from edgekd.pruning.apply import Pruned, apply
+from edgekd.pruning.chosen import criterion_of
+from edgekd.pruning.criteria._base import Criterion, Subject
+from edgekd.pruning.explore import scores_of, space_of
+from edgekd.pruning.graph import Group
+from edgekd.search._levels import Levels, Options
 
 
 @pytest.fixture(autouse=True)
@@ -19,21 +24,65 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture
 def subject_of() -> Callable[..., Subject]:
-    """Makes what a pruning method works on from a network of one channel and 16 x 16 pixels."""
+    """Makes what a criterion judges from a network of one channel and 16 x 16 pixels."""
 
     def make(
         model: nn.Module,
+        criterion: str = "l1",
         *,
-        block: int = 8,
-        original: nn.Module | None = None,
         data: tuple[Tensor, Tensor] | None = None,
-        costs: Mapping[str, float] | None = None,
-        **options: Option,
+        saved_ms: Mapping[str, float] | None = None,
+        **options: object,
     ) -> Subject:
-        generator = torch.Generator().manual_seed(0)
-        example = torch.randn(1, 1, 16, 16, generator=generator)
+        example = torch.randn(1, 1, 16, 16, generator=torch.Generator().manual_seed(0))
         images, labels = data or (torch.empty(0, 1, 16, 16), torch.empty(0, dtype=torch.int64))
-        return Subject(model, example, block, original or model, images, labels, options, costs or {})
+        return Subject(model, example, images, labels, criterion_of(criterion, options)[1], saved_ms or {})
+
+    return make
+
+
+class Scored:
+    """A criterion that scores each group by a function."""
+
+    SCORES = "channels"
+
+    def __init__(self, score: Callable[[Group], Tensor]) -> None:
+        self.score = score
+
+    def scores(self, subject: Subject, groups: list[Group]) -> tuple[Tensor, ...]:
+        return tuple(map(self.score, groups))
+
+
+def levels_of(subject: Subject, criterion: Criterion, *, block: int = 8, scope: str = "layer") -> Levels:
+    """The structures of a network by how much goes."""
+    space = space_of(subject.model, subject.example, channel_block=block, kinds=[criterion.SCORES])
+    fractions = getattr(criterion, "FRACTIONS", ())
+    return Levels(criterion.SCORES, space, Options(scope=scope), lambda: scores_of(subject, criterion), fractions)
+
+
+@pytest.fixture
+def pruned_by(subject_of: Callable[..., Subject]) -> Callable[..., Pruned]:
+    """Prunes by a criterion of that name and a ratio."""
+
+    def prune(
+        model: nn.Module, ratio: float, name: str = "l1", *, block: int = 8, scope: str = "layer", **more: object
+    ):
+        subject, (criterion, _) = subject_of(model, name, **more), criterion_of(name, {})
+        return apply(subject, levels_of(subject, criterion, block=block, scope=scope).of(ratio).structure, criterion)
+
+    return prune
+
+
+@pytest.fixture
+def narrow(subject_of: Callable[..., Subject]) -> Callable[..., Pruned]:
+    """Narrows a network, or what was left of it before, by scores of each group."""
+
+    def make(
+        model: nn.Module, ratio: float, score: Callable[[Group], Tensor], *, block: int = 8, to: nn.Module | None = None
+    ) -> Pruned:
+        subject, criterion = subject_of(model), Scored(score)
+        structure = levels_of(subject, criterion, block=block).of(ratio).structure
+        return apply(subject_of(to or model), structure, criterion)
 
     return make
 

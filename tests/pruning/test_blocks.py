@@ -4,15 +4,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from edgekd.pruning._base import Subject
-from edgekd.pruning.blocks import blocks, one_less, without
+from edgekd.pruning.blocks import blocks, without
 from edgekd.zoo.build import build
 
 IMAGE = torch.randn(1, 1, 16, 16, generator=torch.Generator().manual_seed(1))
-
-
-def subject(model: nn.Module) -> Subject:
-    return Subject(model, IMAGE, 8, model, torch.zeros(0, 1, 16, 16), torch.zeros(0, dtype=torch.int64))
 
 
 def network(spec: str) -> nn.Module:
@@ -29,7 +24,7 @@ def network(spec: str) -> nn.Module:
 
 
 def can_go(model: nn.Module) -> list[str]:
-    return [block.name for block in blocks(subject(model)) if block.can_go]
+    return [block.name for block in blocks(model, IMAGE) if block.can_go]
 
 
 def of_stages(counts: dict[int, Sequence[int]]) -> list[str]:
@@ -54,7 +49,7 @@ FAMILIES = {
 def test_blocks_whose_input_can_take_the_place_of_their_output_can_go(spec: str) -> None:
     count, free = FAMILIES[spec]
     model = network(spec)
-    assert len(blocks(subject(model))) == count
+    assert len(blocks(model, IMAGE)) == count
     assert can_go(model) == free
     output = without(model, IMAGE, free)(IMAGE)
     assert output.shape == (1, 10)
@@ -65,7 +60,7 @@ def test_blocks_of_torchvision_are_found_too() -> None:
     model = network("torchvision:resnet18")
     assert can_go(model) == ["layer1.0", "layer1.1", "layer2.1", "layer3.1", "layer4.1"]
     # the stem isn't in a Sequential
-    assert len(blocks(subject(model))) == 8
+    assert len(blocks(model, IMAGE)) == 8
 
 
 def test_the_network_goes_on_with_what_the_block_got() -> None:
@@ -94,22 +89,11 @@ def test_later_layers_of_a_densenet_read_the_channels_that_are_left() -> None:
     assert smaller.get_submodule("head")[2].in_features == 60 + 5 * 12
 
 
-def test_blocks_that_are_gone_stay_blocks_of_the_original() -> None:
+def test_blocks_that_are_gone_are_none_any_more() -> None:
     model = network("densenet_bc40")
     smaller = without(model, IMAGE, ["block1.1"])
-    found = blocks(Subject(smaller, IMAGE, 8, model, torch.zeros(0), torch.zeros(0)))
-    assert [block.name for block in found] == [block.name for block in blocks(subject(model))]
-    assert [block.name for block in found if block.is_gone] == ["block1.1"]
-    assert [block.name for block in found if block.can_go] == [n for n in can_go(model) if n != "block1.1"]
-
-
-def test_the_ratio_without_one_block_more_counts_those_that_are_gone() -> None:
-    model = network("resnet8")
-    assert one_less(subject(model)) == {"stage1.0": 0.25}
-    larger = network("resnet20")
-    smaller = without(larger, IMAGE, ["stage1.1", "stage2.2"])
-    again = Subject(smaller, IMAGE, 8, larger, torch.zeros(0), torch.zeros(0))
-    assert one_less(again) == dict.fromkeys(["stage1.0", "stage1.2", "stage2.1", "stage3.1", "stage3.2"], 0.3)
+    left = [block for block in blocks(model, IMAGE) if block.name != "block1.1"]
+    assert list(blocks(smaller, IMAGE)) == left
 
 
 class Growing(nn.Module):
@@ -177,4 +161,4 @@ def test_norms_and_the_head_are_no_blocks() -> None:
     layers = [nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 4, 3, padding=1)]
     dense = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 10))
     model = nn.Sequential(*layers, nn.BatchNorm2d(4), nn.AdaptiveAvgPool2d(1), nn.Flatten(), dense).eval()
-    assert [block.name for block in blocks(subject(model))] == ["0", "3"]
+    assert [block.name for block in blocks(model, IMAGE)] == ["0", "3"]

@@ -1,5 +1,4 @@
-import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,71 +8,103 @@ import torch
 from torch import nn
 
 from edgekd.errors import EdgekdError, StorageError, UnsupportedModelError
-from edgekd.pruning import child
-from edgekd.pruning._base import Option, Student, Subject
-from edgekd.pruning.child import answer_to
-from edgekd.pruning.opening import Opened, open_network
+from edgekd.pruning.apply import Pruned, apply
+from edgekd.pruning.child import __main__ as child
+from edgekd.pruning.child import writing
+from edgekd.pruning.child.__main__ import answer_to
+from edgekd.pruning.child.opening import Opened, open_network
+from edgekd.pruning.child.protocol import (
+    Failure,
+    Judging,
+    Opening,
+    PrunedFiles,
+    PruneRequest,
+    ScoresRequest,
+    SpaceRequest,
+)
+from edgekd.pruning.chosen import criterion_of
+from edgekd.pruning.space import Scores, Space
+from edgekd.search._widths import widths_by_layer
+from edgekd.values import Structure
 from edgekd.zoo.build import build
 from edgekd.zoo.definition import Definition, load_pruned
 from edgekd.zoo.weights import save_weights
 
 
-def asked(model: str = "resnet8", **changed: Any) -> dict[str, Any]:
-    return {
-        "model": model,
-        "classes": 10,
-        "channels": 1,
-        "height": 16,
-        "width": 16,
-        "weights": None,
-        "structure": None,
-        "method": "widthwise",
-        "options": {},
-        "calibration": None,
-        "block": 8,
-        **changed,
-    }
+def asked(model: str = "resnet8", **changed: Any) -> Opening:
+    shape = {"classes": 10, "channels": 1, "height": 16, "width": 16}
+    return Opening(model=model, **{**shape, "channel_block": 8, "memory_bytes": 4_000_000_000, **changed})
 
 
-def prune(opened: Opened, *, ratio: float, folder: Path, **more: Any) -> dict[str, Any]:
-    return answer_to({"do": "prune", "ratio": ratio, "folder": str(folder), **more}, opened)
+def narrower(opened: Opened, ratio: float) -> Structure:
+    """All layers by the same ratio."""
+    space = answer_to(SpaceRequest(kinds=("channels",)), opened)
+    assert isinstance(space, Space)
+    return Structure(widths=widths_by_layer(space, ratio))
+
+
+def prune(opened: Opened, structure: Structure, folder: Path, criterion: str = "l1", **options: Any) -> PrunedFiles:
+    judging = Judging(criterion=criterion, options=options)
+    answer = answer_to(PruneRequest(structure=structure, judging=judging, folder=folder), opened)
+    assert isinstance(answer, PrunedFiles)
+    return answer
+
+
+def reopened(answer: PrunedFiles, model: str = "resnet14") -> Opened:
+    return open_network(asked(model, weights=answer.weights, definition=answer.definition))
 
 
 @pytest.mark.parametrize("spec", ["mobilenet_v1:width=0.25", "resnet8", "vgg6"])
-def test_the_student_is_rebuilt_from_its_files(spec: str, tmp_path: Path) -> None:
+def test_the_pruned_network_is_rebuilt_from_its_files(spec: str, tmp_path: Path) -> None:
     original = build(spec, classes=10, channels=1).eval()
     save_weights(original, tmp_path / "teacher.safetensors")
-    teacher = open_network(asked(spec, weights=str(tmp_path / "teacher.safetensors")))
-    answer = prune(teacher, ratio=0.5, folder=tmp_path / "new")
-    structure = Definition.read(Path(answer["structure"]))
-    student = load_pruned(structure, Path(answer["weights"])).eval()
-    again = teacher.method.prune(teacher.subject, 0.5)
+    teacher = open_network(asked(spec, weights=tmp_path / "teacher.safetensors"))
+    structure = narrower(teacher, 0.5)
+    answer = prune(teacher, structure, tmp_path / "new")
+    definition = Definition.read(answer.definition)
+    student = load_pruned(definition, answer.weights).eval()
+    criterion, options = criterion_of("l1", {})
+    again = apply(teacher.subject(options), structure, criterion)
     images = torch.randn(4, 1, 16, 16)
     torch.testing.assert_close(student(images), again.model(images))
-    assert structure.kept == dict(again.kept)
-    assert (structure.model, structure.method, structure.ratio, structure.block) == (spec, "widthwise", 0.5, 8)
-    assert answer["parameters"] == sum(p.numel() for p in student.parameters())
-    assert answer["parameters"] < sum(p.numel() for p in original.parameters())
+    assert definition.kept == dict(again.kept)
+    assert definition.model == spec
+    assert answer.cost.parameters == sum(p.numel() for p in student.parameters())
+    assert answer.cost.parameters < sum(p.numel() for p in original.parameters())
+    # the structure says what became of each group's first layer
+    for root, width in structure.widths.items():
+        assert definition.layers[root].get("out_channels", definition.layers[root].get("out_features")) == width
 
 
-def test_a_ratio_of_zero_stores_the_same_network(tmp_path: Path) -> None:
+def test_a_whole_structure_stores_the_same_network(tmp_path: Path) -> None:
     teacher = open_network(asked())
-    answer = prune(teacher, ratio=0, folder=tmp_path)
-    student = load_pruned(Definition.read(Path(answer["structure"])), Path(answer["weights"])).eval()
-    torch.testing.assert_close(student(teacher.subject.example), teacher.output)
+    answer = prune(teacher, Structure(), tmp_path)
+    student = load_pruned(Definition.read(answer.definition), answer.weights).eval()
+    torch.testing.assert_close(student(teacher.example), teacher.output)
 
 
-def test_a_ratio_too_small_to_matter_names_the_smallest_that_does(tmp_path: Path) -> None:
-    with pytest.raises(UnsupportedModelError, match=r"0\.01 takes nothing from resnet8") as e:
-        prune(open_network(asked()), ratio=0.01, folder=tmp_path)
-    assert "0.1" in e.value.hint
-    assert not list(tmp_path.iterdir())
+def test_the_space_has_only_what_is_asked_for() -> None:
+    opened = open_network(asked("resnet20"))
+    space = answer_to(SpaceRequest(kinds=("blocks", "weights")), opened)
+    assert isinstance(space, Space)
+    assert space.groups == ()
+    assert len(space.blocks) == 10
+    assert space.weights == sum(
+        layer.weight.numel() for layer in opened.model.modules() if isinstance(layer, nn.Conv2d | nn.Linear)
+    )
+    groups = answer_to(SpaceRequest(kinds=("channels",)), opened)
+    assert isinstance(groups, Space)
+    assert {group.root: group.allowed for group in groups.groups}["stage3.0.second.0"] == tuple(range(8, 65, 8))
 
 
-def test_a_network_without_a_layer_wider_than_a_block_has_nothing_to_prune(tmp_path: Path) -> None:
-    with pytest.raises(UnsupportedModelError, match="resnet8 has nothing to prune by 'widthwise'") as e:
-        prune(open_network(asked(block=64)), ratio=0.5, folder=tmp_path)
-    assert "blocks of 64 channels" in e.value.hint
+def test_scores_are_of_the_criterion_that_is_asked_for() -> None:
+    opened = open_network(asked("resnet20"))
+    channels = answer_to(ScoresRequest(judging=Judging(criterion="l1")), opened)
+    by_latency = ScoresRequest(judging=Judging(criterion="latency"), saved_ms={"stage1.0": 2.0})
+    assert isinstance(channels, Scores)
+    assert len(channels.channels["stem.0"]) == 16
+    with pytest.raises(EdgekdError, match=r"'stage1\.1' was not measured"):
+        answer_to(by_latency, opened)
 
 
 def test_a_network_that_is_no_classifier_of_these_classes_is_refused(
@@ -85,138 +116,116 @@ def test_a_network_that_is_no_classifier_of_these_classes_is_refused(
         open_network(asked("headless:make"))
 
 
-def test_an_unknown_method_names_the_known_ones() -> None:
-    with pytest.raises(EdgekdError, match="filterz") as e:
-        open_network(asked(method="filterz"))
-    assert "filters" in e.value.hint
-
-
 def test_broken_weights_are_told_from_broken_pruning(tmp_path: Path) -> None:
     model = build("resnet8", classes=10, channels=1)
     nn.init.constant_(model.head[2].bias, float("nan"))
     save_weights(model, tmp_path / "teacher.safetensors")
     with pytest.raises(UnsupportedModelError, match="NaN"):
-        open_network(asked(weights=str(tmp_path / "teacher.safetensors")))
-
-
-@pytest.mark.parametrize(
-    ("method", "option", "message", "hint"),
-    [
-        ("filters", {"scpe": "global"}, r"the method 'filters' has no 'scpe'", "Did you mean 'scope'"),
-        ("widthwise", {"weights": 1.0}, r"weights of the method 'widthwise' is a word, not 1\.0", "'inherited'"),
-        ("widthwise", {"weights": "scrach"}, r"weights can't be 'scrach'", "'scratch'"),
-        ("widthwise", {"seed": "one"}, r"seed of the method 'widthwise' is a number, not 'one'", "0.0"),
-    ],
-)
-def test_options_that_the_method_hasnt_are_refused(
-    method: str, option: dict[str, Option], message: str, hint: str, tmp_path: Path
-) -> None:
-    with pytest.raises(EdgekdError, match=rf"prune\.options: {message}") as e:
-        open_network(asked(method=method, options=option))
-    assert hint in e.value.hint
-    opened = open_network(asked(method=method))
-    with pytest.raises(EdgekdError, match=rf"prune\.options: {message}"):
-        prune(opened, ratio=0.5, folder=tmp_path, options=option)
-
-
-def test_a_request_has_options_in_place_of_the_recipes(tmp_path: Path) -> None:
-    opened = open_network(asked(method="filters", options={"scope": "global"}))
-    recipes = prune(opened, ratio=0.4, folder=tmp_path / "recipes")
-    own = prune(opened, ratio=0.4, folder=tmp_path / "own", options={"scope": "layer"})
-    plain = prune(open_network(asked(method="filters")), ratio=0.4, folder=tmp_path / "plain")
-    assert Path(own["weights"]).read_bytes() == Path(plain["weights"]).read_bytes()
-    assert Path(own["weights"]).read_bytes() != Path(recipes["weights"]).read_bytes()
-
-
-def pruned(method: str, ratio: float, folder: Path, before: dict[str, Any] | None = None) -> dict[str, Any]:
-    given = {"weights": before["weights"], "structure": before["structure"]} if before else {}
-    return prune(open_network(asked("resnet14", method=method, **given)), ratio=ratio, folder=folder)
+        open_network(asked(weights=tmp_path / "teacher.safetensors"))
 
 
 def test_what_was_pruned_before_is_pruned_further(tmp_path: Path) -> None:
-    once = pruned("widthwise", 0.3, tmp_path / "once")
-    twice = pruned("widthwise", 0.6, tmp_path / "twice", once)
-    at_once = pruned("widthwise", 0.6, tmp_path / "at_once")
-    structures = [Definition.read(Path(answer["structure"])) for answer in (once, twice, at_once)]
-    assert structures[1].layers == structures[2].layers
-    assert twice["parameters"] == at_once["parameters"] < once["parameters"]
-    for layer, kept in structures[1].kept.items():
-        assert set(kept) <= set(structures[0].kept.get(layer, kept))
-        assert len(kept) == structures[1].layers[layer]["out_channels"]
+    whole = open_network(asked("resnet14"))
+    once = prune(whole, narrower(whole, 0.3), tmp_path / "once")
+    twice = prune(reopened(once), narrower(whole, 0.6), tmp_path / "twice")
+    at_once = prune(whole, narrower(whole, 0.6), tmp_path / "at_once")
+    documents = [Definition.read(answer.definition) for answer in (once, twice, at_once)]
+    assert documents[1].layers == documents[2].layers
+    assert twice.cost == at_once.cost
+    for layer, kept in documents[1].kept.items():
+        assert set(kept) <= set(documents[0].kept.get(layer, kept))
+        assert len(kept) == documents[1].layers[layer]["out_channels"]
     # the weights tell that the kept channels are the original's: the stem's filters of the two are the same
     torch.manual_seed(0)
     original = build("resnet14", classes=10, channels=1)
-    student = load_pruned(structures[1], Path(twice["weights"]))
-    kept = list(structures[1].kept["stem.0"])
+    student = load_pruned(documents[1], twice.weights)
+    kept = list(documents[1].kept["stem.0"])
     assert torch.equal(student.get_submodule("stem.0").weight, original.get_submodule("stem.0").weight[kept])
 
 
 def test_zeros_and_widths_are_pruned_one_after_the_other(tmp_path: Path) -> None:
-    narrower = pruned("channels", 0.3, tmp_path / "narrower")
-    sparse = pruned("weights", 0.5, tmp_path / "sparse", narrower)
-    assert sparse["parameters"] == narrower["parameters"]
-    assert sparse["nonzero"] < 0.55 * narrower["nonzero"]
-    before, after = (Definition.read(Path(answer["structure"])) for answer in (narrower, sparse))
-    assert (after.kept, after.layers, after.method, after.ratio) == (before.kept, before.layers, "weights", 0.5)
+    whole = open_network(asked("resnet14"))
+    narrow = prune(whole, narrower(whole, 0.3), tmp_path / "narrow", "bn_scale")
+    sparse = prune(reopened(narrow), Structure(zeros=0.5), tmp_path / "sparse", "magnitude")
+    assert sparse.cost.parameters == narrow.cost.parameters
+    assert sparse.cost.nonzero < 0.55 * narrow.cost.nonzero
+    before, after = Definition.read(narrow.definition), Definition.read(sparse.definition)
+    assert (after.kept, after.layers, after.zeros) == (before.kept, before.layers, 0.5)
 
 
-def test_what_is_gone_already_cant_go_again(tmp_path: Path) -> None:
-    once = pruned("widthwise", 0.5, tmp_path / "once")
-    with pytest.raises(UnsupportedModelError, match=r"0\.4 takes nothing from resnet14 by 'widthwise'") as e:
-        pruned("widthwise", 0.4, tmp_path / "again", once)
-    assert "smallest ratio that does is 0.6" in e.value.hint
+def test_blocks_go_one_after_the_other_even_where_their_names_depend_on_those_beside_them(tmp_path: Path) -> None:
+    whole = open_network(asked("vgg11"))
+    first = prune(whole, Structure(removed=("stage5.1",)), tmp_path / "first")
+    both = Structure(removed=("stage5.1", "stage5.0"))
+    second = prune(reopened(first, "vgg11"), both, tmp_path / "second")
+    assert Definition.read(second.definition).removed == ("stage5.1", "stage5.0")
 
 
-def test_a_structure_of_another_model_is_refused(tmp_path: Path) -> None:
-    once = prune(open_network(asked("resnet8")), ratio=0.5, folder=tmp_path)
-    given = {"weights": once["weights"], "structure": once["structure"]}
+def test_what_is_gone_already_leaves_the_network_as_it_is(tmp_path: Path) -> None:
+    whole = open_network(asked("resnet14"))
+    once = prune(whole, narrower(whole, 0.5), tmp_path / "once")
+    again = prune(reopened(once), narrower(whole, 0.4), tmp_path / "again")
+    assert again.cost == once.cost
+    assert Definition.read(again.definition) == Definition.read(once.definition)
+
+
+def test_a_structure_that_takes_nothing_from_a_whole_network_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedModelError, match="resnet14 has none of what should be taken out of it"):
+        prune(open_network(asked("resnet14")), Structure(widths={"stem.0": 16}), tmp_path)
+
+
+def test_a_definition_of_another_model_is_refused(tmp_path: Path) -> None:
+    opened = open_network(asked())
+    once = prune(opened, narrower(opened, 0.5), tmp_path)
     with pytest.raises(EdgekdError, match=r"structure\.json: made from resnet8 with 10 classes, not from resnet14"):
-        open_network(asked("resnet14", **given))
+        reopened(once)
 
 
-def test_images_for_the_method_are_read_from_a_file(tmp_path: Path) -> None:
+def test_images_for_the_criterion_are_read_from_a_file(tmp_path: Path) -> None:
     images = {"images": torch.randn(8, 1, 16, 16), "labels": torch.arange(8)}
     safetensors.torch.save_file(images, tmp_path / "images.safetensors")
-    taylor = asked(method="channels", options={"criterion": "taylor"}, calibration=str(tmp_path / "images.safetensors"))
-    assert prune(open_network(taylor), ratio=0.5, folder=tmp_path / "student")["parameters"] > 0
+    opened = open_network(asked(images=tmp_path / "images.safetensors"))
+    structure = narrower(opened, 0.5)
+    assert prune(opened, structure, tmp_path / "student", "taylor").cost.parameters > 0
     with pytest.raises(EdgekdError, match="needs training images"):
-        prune(open_network({**taylor, "calibration": None}), ratio=0.5, folder=tmp_path / "none")
+        prune(open_network(asked()), structure, tmp_path / "none", "taylor")
 
 
-class Fixed:
-    """A method that gives the student it is made with."""
-
-    def __init__(self, student: nn.Module) -> None:
-        self.student = student
-
-    OPTIONS: Mapping[str, Option] = {}
-    CHOICES: Mapping[str, tuple[str, ...]] = {}
-    NEEDS_IMAGES = False
-
-    def levels(self, subject: Subject) -> tuple[float, ...]:
-        return (0.0, 0.5)
-
-    def prune(self, subject: Subject, ratio: float) -> Student:
-        return Student(self.student.eval())
+def test_options_that_the_criterion_hasnt_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(EdgekdError, match="unknown key 'scpe'"):
+        prune(open_network(asked()), Structure(zeros=0.5), tmp_path, "magnitude", scpe="layer")
 
 
-def with_student(student: nn.Module) -> Opened:
-    return dataclasses.replace(open_network(asked()), method=Fixed(student))
+@pytest.fixture
+def gives(monkeypatch: pytest.MonkeyPatch) -> Callable[[nn.Module], None]:
+    """Makes pruning give a network that it shouldn't."""
+
+    def give(student: nn.Module) -> None:
+        monkeypatch.setattr(writing, "apply", lambda *_: Pruned(student.eval()))
+
+    return give
 
 
-def test_a_student_with_fewer_classes_is_refused(tmp_path: Path) -> None:
+HALF = Structure(widths={"stem.0": 8})
+
+
+def test_a_network_with_fewer_classes_is_refused(gives: Callable[[nn.Module], None], tmp_path: Path) -> None:
+    gives(build("resnet8", classes=6, channels=1))
     with pytest.raises(UnsupportedModelError, match=r"gives \(1, 6\) where it gave \(1, 10\)"):
-        prune(with_student(build("resnet8", classes=6, channels=1)), ratio=0.5, folder=tmp_path)
+        prune(open_network(asked()), HALF, tmp_path)
 
 
-def test_a_student_that_gives_nan_is_refused(tmp_path: Path) -> None:
+def test_a_network_that_gives_nan_is_refused(gives: Callable[[nn.Module], None], tmp_path: Path) -> None:
     student = build("resnet8", classes=10, channels=1)
     nn.init.constant_(student.head[2].bias, float("nan"))
+    gives(student)
     with pytest.raises(UnsupportedModelError, match="pruned, resnet8 gives infinities or NaN"):
-        prune(with_student(student), ratio=0.5, folder=tmp_path)
+        prune(open_network(asked()), HALF, tmp_path)
 
 
-def test_a_student_that_its_files_dont_give_back_is_refused_and_not_left_behind(tmp_path: Path) -> None:
+def test_a_network_that_its_files_dont_give_back_is_refused_and_not_left_behind(
+    gives: Callable[[nn.Module], None], tmp_path: Path
+) -> None:
     class Doubled(nn.Module):
         """Computes what no stored width or weight tells."""
 
@@ -230,29 +239,47 @@ def test_a_student_that_its_files_dont_give_back_is_refused_and_not_left_behind(
                 x = layer(x)
             return 2 * x
 
-    pruned = prune(open_network(asked()), ratio=0.5, folder=tmp_path / "sound")
-    sound = load_pruned(Definition.read(Path(pruned["structure"])), Path(pruned["weights"]))
+    opened = open_network(asked())
+    found = prune(opened, narrower(opened, 0.5), tmp_path / "sound")
+    gives(Doubled(load_pruned(Definition.read(found.definition), found.weights)))
     with pytest.raises(UnsupportedModelError, match="off by"):
-        prune(with_student(Doubled(sound)), ratio=0.5, folder=tmp_path / "doubled")
+        prune(open_network(asked()), HALF, tmp_path / "doubled")
     assert not list((tmp_path / "doubled").iterdir())
+
+
+def test_a_network_that_isnt_the_original_without_what_went_is_refused(
+    gives: Callable[[nn.Module], None], tmp_path: Path
+) -> None:
+    torch.manual_seed(1)
+    opened = open_network(asked())
+    criterion, options = criterion_of("l1", {})
+    found = apply(opened.subject(options), narrower(opened, 0.5), criterion)
+    with torch.no_grad():
+        found.model.get_submodule("stem.0").weight[:1] *= 2
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(writing, "apply", lambda *_: found)
+        with pytest.raises(UnsupportedModelError, match=r"resnet8 can't be pruned: .*'stem\.0' has other weights"):
+            prune(opened, HALF, tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_that_cant_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
+    opened = open_network(asked())
     with pytest.raises(StorageError, match="file"):
-        prune(open_network(asked()), ratio=0.5, folder=tmp_path / "file")
+        prune(opened, narrower(opened, 0.5), tmp_path / "file")
 
 
 def test_what_networks_raise_becomes_a_failure_that_names_them() -> None:
     failure = child._failure(ZeroDivisionError("division by zero"), "package.module:mine")
-    assert failure["failure"] == "UnsupportedModelError"
+    assert failure.failure == "UnsupportedModelError"
     why = "what follows its channels failed at something new to it (ZeroDivisionError: division by zero)"
-    assert failure["message"] == f"package.module:mine can't be pruned: {why}"
-    assert "prune.ratio = 0" in failure["hint"]
+    assert failure.message == f"package.module:mine can't be pruned: {why}"
+    assert "search.ratio = 0" in failure.hint
 
 
 @pytest.mark.parametrize(
     "limit_reached", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: …")]
 )
 def test_running_out_of_memory_is_told_from_other_failures(limit_reached: Exception) -> None:
-    assert child._failure(limit_reached, "resnet8") == {"failure": "memory"}
+    assert child._failure(limit_reached, "resnet8") == Failure(failure="memory")

@@ -9,18 +9,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from edgekd.errors import UnsupportedModelError
-from edgekd.pruning._base import Subject
+from edgekd.pruning.apply import Pruned
 from edgekd.pruning.choose import graph_is_right
 from edgekd.pruning.classes import readers
+from edgekd.pruning.criteria._base import Subject
+from edgekd.pruning.explore import space_of
 from edgekd.pruning.graph import Group
 from edgekd.pruning.marks import trace
-from edgekd.pruning.methods import weights
-from edgekd.pruning.narrow import levels, narrow
 from edgekd.pruning.probed import Probed
 from edgekd.pruning.proof import require_proof
 from edgekd.zoo.build import build
 
 MakeSubject = Callable[..., Subject]
+Narrow = Callable[..., Pruned]
 IMAGES = torch.randn(2, 1, 16, 16, generator=torch.Generator().manual_seed(1))
 
 
@@ -128,40 +129,41 @@ def spread(group: Group) -> Tensor:
     ],
 )
 def test_what_can_be_narrowed_is_and_is_the_original_without_the_rest(
-    block: Callable[[], nn.Module], narrowed: set[str], subject_of: MakeSubject
+    block: Callable[[], nn.Module], narrowed: set[str], subject_of: MakeSubject, narrow: Narrow
 ) -> None:
     model = network(block())
     subject = subject_of(model)
     assert not graph_is_right(model, subject.example)
-    student = narrow(subject, 0.5, spread)
+    student = narrow(model, 0.5, spread)
     require_proof(model, student.model, IMAGES, kept=student.kept)
     assert student.kept.keys() >= narrowed
-    assert len(levels(subject)) > 2
+    groups = space_of(model, subject.example, channel_block=8, kinds=["channels"]).groups
+    assert any(len(group.allowed) > 1 for group in groups)
 
 
-def test_reordered_channels_are_pruned_in_their_order(reordering: nn.Module, subject_of: MakeSubject) -> None:
+def test_reordered_channels_are_pruned_in_their_order(reordering: nn.Module, narrow: Narrow) -> None:
     model = reordering
-    student = narrow(subject_of(model), 0.5, spread)
+    student = narrow(model, 0.5, spread)
     require_proof(model, student.model, IMAGES, kept=student.kept)
     assert "second" in student.kept
 
 
 @pytest.mark.parametrize("spec", ["resnet8", "mobilenet_v1:width=0.25,blocks512=1", "densenet_bc40"])
-def test_it_finds_as_many_channels_as_the_graph_does(spec: str, subject_of: MakeSubject) -> None:
+def test_it_finds_as_many_channels_as_the_graph_does(spec: str, subject_of: MakeSubject, narrow: Narrow) -> None:
     model = build(spec, classes=10, channels=1).eval()
     subject = subject_of(model)
     assert graph_is_right(model, subject.example)
-    by_graph = narrow(subject, 0.5, spread)
+    by_graph = narrow(model, 0.5, spread)
     probed = Probed(copy.deepcopy(model), subject.example)
     assert sum(group.width for group in probed.groups) >= sum(len(kept) for kept in by_graph.kept.values()) / 2
     assert {member.layer.__class__ for group in probed.groups for member in group.members} >= {nn.Conv2d, nn.Linear}
 
 
-def test_pruned_twice_it_ends_where_pruned_once(subject_of: MakeSubject) -> None:
+def test_pruned_twice_it_ends_where_pruned_once(narrow: Narrow) -> None:
     model = network(C2f())
-    once = narrow(subject_of(model), 0.25, spread)
-    twice = narrow(subject_of(once.model, original=model), 0.5, spread)
-    at_once = narrow(subject_of(model), 0.5, spread)
+    once = narrow(model, 0.25, spread)
+    twice = narrow(model, 0.5, spread, to=once.model)
+    at_once = narrow(model, 0.5, spread)
     shapes = [[p.shape for p in student.model.parameters()] for student in (twice, at_once)]
     assert shapes[0] == shapes[1]
 
@@ -194,17 +196,17 @@ def test_a_weight_that_is_computed_is_refused_by_name_where_nothing_else_can_go(
     model = network(nn.Identity())
     torch.nn.utils.parametrizations.spectral_norm(model[1][0])
     with pytest.raises(UnsupportedModelError, match=r"the weight of '1\.0' is computed from other tensors") as e:
-        levels(subject_of(model))
+        space_of(model, subject_of(model).example, channel_block=8, kinds=["channels"])
     assert "remove_parametrizations" in e.value.hint
     assert "--ratio 0" in e.value.hint
     with pytest.raises(UnsupportedModelError, match=r"the weight of '1\.0' is computed"):
-        weights.prune(subject_of(model), 0.5)
+        space_of(model, subject_of(model).example, channel_block=8, kinds=["weights"])
 
 
-def test_beside_a_weight_that_is_computed_the_rest_is_narrowed(subject_of: MakeSubject) -> None:
+def test_beside_a_weight_that_is_computed_the_rest_is_narrowed(narrow: Narrow) -> None:
     model = network(nn.Identity())
     torch.nn.utils.parametrizations.weight_norm(model[5])
-    student = narrow(subject_of(model), 0.5, spread)
+    student = narrow(model, 0.5, spread)
     require_proof(model, student.model, IMAGES, kept=student.kept)
     assert student.kept.keys() == {"0.0"}
 

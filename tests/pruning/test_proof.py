@@ -9,11 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from edgekd.errors import UnsupportedModelError
-from edgekd.pruning._base import Student, Subject
+from edgekd.pruning.apply import Pruned, most_important
+from edgekd.pruning.criteria._base import Subject
 from edgekd.pruning.graph import Graph, Group, channels_left
-from edgekd.pruning.methods import widthwise
 from edgekd.pruning.proof import require_proof
-from edgekd.pruning.rank import most_important
 from edgekd.zoo.build import build
 
 MakeSubject = Callable[..., Subject]
@@ -41,7 +40,7 @@ def spread(group: Group) -> Tensor:
     return torch.arange(group.width).mul(7).remainder(group.width).float()
 
 
-def narrowed(subject: Subject) -> Student:
+def narrowed(subject: Subject) -> Pruned:
     """As the dependency graph alone would have it."""
     model = copy.deepcopy(subject.model)
     graph = Graph(model, subject.example)
@@ -49,10 +48,10 @@ def narrowed(subject: Subject) -> Student:
     left = channels_left(model, graph.groups, kept)
     for root, channels in kept.items():
         graph.keep(root, channels)
-    return Student(model, left)
+    return Pruned(model, left)
 
 
-def prove(model: nn.Module, student: Student) -> None:
+def prove(model: nn.Module, student: Pruned) -> None:
     require_proof(model, student.model, IMAGES, kept=student.kept, removed=student.removed)
 
 
@@ -109,7 +108,7 @@ class Attending(nn.Module):
         return self.head((x * torch.sigmoid(self.second(where))).mean((2, 3)))
 
 
-def narrower_attending(model: Attending) -> Student:
+def narrower_attending(model: Attending) -> Pruned:
     kept = tuple(range(0, 32, 2))
     student = Attending(16).eval()
     student.second = copy.deepcopy(model.second)
@@ -118,7 +117,7 @@ def narrower_attending(model: Attending) -> Student:
         student.first.bias.copy_(model.first.bias[list(kept)])
         student.head.weight.copy_(model.head.weight[:, list(kept)])
         student.head.bias.copy_(model.head.bias)
-    return Student(student, {"first": kept})
+    return Pruned(student, {"first": kept})
 
 
 @pytest.mark.parametrize("make", [Norms, Attending])
@@ -177,7 +176,7 @@ def test_a_tensor_that_no_layer_holds_must_have_the_channels_that_were_kept(rows
     state = model.state_dict()
     narrow = {name: value[:16] for name, value in state.items() if name.startswith(("first", "norm")) and value.dim()}
     student.load_state_dict({**state, **narrow, "weight": state["weight"][list(rows)]})
-    wrong = Student(student, {"first": tuple(range(16))})
+    wrong = Pruned(student, {"first": tuple(range(16))})
     if rows == range(16):
         prove(model, wrong)
         return
@@ -229,15 +228,6 @@ def test_what_no_layer_computes_is_held_too(plain: nn.Module, subject_of: MakeSu
     student.model.forward = lambda x: 2 * forward(x)  # type: ignore[method-assign]
     with pytest.raises(UnsupportedModelError, match="the output isn't that of the network without"):
         prove(model, student)
-
-
-def test_weights_that_are_drawn_anew_are_proven_before_they_are(subject_of: MakeSubject) -> None:
-    model = build("resnet8", classes=10, channels=1).eval()
-    student = widthwise.prune(subject_of(model, weights="scratch"), 0.5)
-    assert student.surviving is not None
-    require_proof(model, student.surviving, IMAGES, kept=student.kept)
-    with pytest.raises(UnsupportedModelError, match=r"'stem\.0' has other weights"):
-        require_proof(model, student.model, IMAGES, kept=student.kept)
 
 
 def test_the_original_stays_as_it_is(subject_of: MakeSubject) -> None:

@@ -9,7 +9,8 @@ import torch
 from edgekd import catalog
 from edgekd.catalog import target
 from edgekd.errors import EdgekdError
-from edgekd.pruning.options import method_of
+from edgekd.pipeline.planning import search_of
+from edgekd.pruning.chosen import criterion_of
 from edgekd.steps._read import has_pruning, trainings
 from edgekd.studies._base import STUDIES
 from edgekd.studies._outline import outline, scaled, study
@@ -44,7 +45,7 @@ def test_arms_have_names_of_their_own_and_controls_that_stand_before_them(name, 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("scale", SCALES)
-def test_every_arm_is_a_recipe_of_losses_and_methods_that_exist(name, scale):
+def test_every_arm_is_a_recipe_of_losses_criteria_and_searches_that_exist(name, scale):
     found = study(name)
     plan = Plan(study=name, data="digits", data_fingerprint="", scale=found.SCALES[scale], seeds=1, target="x86-cpu")
     for arm in found.arms(found.SCALES[scale]):
@@ -52,9 +53,10 @@ def test_every_arm_is_a_recipe_of_losses_and_methods_that_exist(name, scale):
             recipe = recipe_of(plan, {**arm.settings, **choice}, 3, (1000, 1, 8, 8), target("x86-cpu"))
             assert recipe.seed == 3
             prunes = has_pruning(recipe)
-            assert prunes == (recipe.prune.ratio is not None)
+            assert prunes == (recipe.search.ratio is not None or recipe.search.structure is not None)
             assert prunes != (recipe.student is not None)
-            method_of(recipe.prune.method, recipe.prune.options)
+            criterion_of(recipe.prune.criterion, recipe.prune.options)
+            search_of(recipe).Options.model_validate(recipe.search.options)
             for settings in (recipe.recover, *trainings(recipe)):
                 assert set(settings.losses) <= set(catalog.names(LOSSES))
 

@@ -50,9 +50,6 @@ def structure_of(model: nn.Module) -> Definition:
         channels=1,
         height=16,
         width=16,
-        method="filters",
-        ratio=0.2,
-        block=1,
         kept={"stage1.0.0": KEPT},
         layers=layers_of(model),
     )
@@ -73,8 +70,8 @@ def shortened_resnet14() -> tuple[nn.Module, Definition]:
     torch.manual_seed(0)
     model, removed = build("resnet14", classes=10, channels=1).eval(), ("stage1.0", "stage3.1")
     remove_blocks(model, removed)
-    same = {"model": "resnet14", "classes": 10, "channels": 1, "height": 16, "width": 16, "block": 8}
-    how = {"method": "layerwise", "ratio": 2 / 7, "kept": {}, "removed": removed}
+    same = {"model": "resnet14", "classes": 10, "channels": 1, "height": 16, "width": 16}
+    how = {"kept": {}, "removed": removed}
     return model, Definition.model_validate({**same, **how, "layers": layers_of(model)})
 
 
@@ -88,12 +85,14 @@ def test_blocks_that_are_gone_stay_gone(tmp_path: Path) -> None:
     assert torch.equal(rebuilt(images), model(images))
 
 
-def test_a_structure_written_before_blocks_could_go_is_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("method", "zeros"), [("filters", 0.0), ("weights", 0.25)])
+def test_a_definition_of_version_1_is_read(method: str, zeros: float, tmp_path: Path) -> None:
     model = pruned_vgg6()
     document = json.loads(structure_of(model).model_dump_json())
-    del document["removed"]
-    (tmp_path / "old.json").write_text(json.dumps(document))
-    assert Definition.read(tmp_path / "old.json") == structure_of(model)
+    del document["removed"], document["zeros"]
+    old = {"schema_version": "edgekd.structure/1", "method": method, "ratio": 0.25, "block": 8}
+    (tmp_path / "old.json").write_text(json.dumps({**document, **old}))
+    assert Definition.read(tmp_path / "old.json") == structure_of(model).model_copy(update={"zeros": zeros})
 
 
 def test_a_block_that_the_model_hasnt_is_refused(tmp_path: Path) -> None:

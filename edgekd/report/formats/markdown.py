@@ -8,15 +8,15 @@ from edgekd.report.cells import code, interval, table
 from edgekd.report.content import artifact_rows
 from edgekd.report.formats._base import Report
 from edgekd.report.training import students_trainings, training
-from edgekd.values import Data, Manifest, Measurement
-from edgekd.values.result import Candidate, Plan, Result, Tried
+from edgekd.values import Candidate, Data, Manifest, Measurement, Plan
+from edgekd.values.result import Result, Tried
 
 if TYPE_CHECKING:
     from edgekd.gate.budget import Budget
 
 _REPRODUCE = (
     "`recipe.toml` beside this report holds every setting, those found by measuring among them. "
-    "Remove `ratio` from its `[prune]` to plan anew on another device."
+    "Remove its `[search]` to plan again, for example on another device."
 )
 
 
@@ -125,24 +125,24 @@ def _variation(stated: Data) -> str:
 
 
 def _plan(plan: Plan, device: str | None) -> str:
-    text = f"Pruned by {plan.ratio:.0%}: {plan.why}."
+    text = f"Taken out: {plan.proposal.what}; {plan.why}."
     if not plan.candidates:
         return text
-    precisions = list(dict.fromkeys(rung.precision for c in plan.candidates for rung in c.rungs))
-    header = ["pruned", "parameters", "MACs", *(f"{p} ÷ baseline (95 %)" for p in precisions), "meets the budget"]
-    rows = [_candidate(c, plan, precisions) for c in plan.candidates]
+    variants = list(dict.fromkeys(each.variant for c in plan.candidates for each in c.latencies))
+    header = ["taken out", "parameters", "MACs", *(f"{v} ÷ reference (95 %)" for v in variants), "meets the budget"]
+    rows = [_candidate(c, plan, variants) for c in plan.candidates]
     return f"{text} Untrained candidates, measured on `{device}`:\n\n{table(header, rows)}"
 
 
-def _candidate(candidate: Candidate, plan: Plan, precisions: Sequence[str]) -> list[str]:
-    ratios = {rung.precision: interval(rung.ratio) for rung in candidate.rungs}
-    fits = ", ".join(rung.precision for rung in candidate.rungs if rung.fits)
-    mark = " ← planned" if candidate.ratio == plan.ratio else ""
+def _candidate(candidate: Candidate, plan: Plan, variants: Sequence[str]) -> list[str]:
+    ratios = {each.variant: interval(each.ratio) for each in candidate.latencies}
+    fits = ", ".join(each.variant for each in candidate.latencies if each.fits)
+    mark = " ← planned" if candidate.proposal == plan.proposal else ""
     return [
-        f"{candidate.ratio:.0%}{mark}",
-        f"{candidate.parameters:,}",
-        f"{candidate.macs:,}",
-        *(ratios.get(precision, "–") for precision in precisions),
+        f"{candidate.proposal.what}{mark}",
+        f"{candidate.cost.parameters:,}",
+        f"{candidate.cost.macs:,}",
+        *(ratios.get(variant, "–") for variant in variants),
         f"in {fits}" if fits else "no",
     ]
 

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass, replace
 
+from edgekd.pipeline.candidates import NetworkBench
 from edgekd.pipeline.job import Job
+from edgekd.pipeline.planning import planned
 from edgekd.pipeline.recover import random_student, recovered
 from edgekd.steps._read import read_steps
 from edgekd.store import fingerprint
@@ -10,7 +12,7 @@ from edgekd.studies._results import Cell
 from edgekd.studies.run.pictures import Picture, picture
 from edgekd.studies.run.teaching import Teaching, Tested, tested
 from edgekd.training.step import on_threads
-from edgekd.values import Value
+from edgekd.values import Structure, Value
 from edgekd.values.network import Network
 from edgekd.zoo import networks
 from edgekd.zoo.definition import Definition
@@ -29,7 +31,7 @@ class Made:
 def make(job: Job, taught: Teaching, *, representations: bool) -> Made:
     """Take every step of the job's recipe with its seed; raises whatever a step raises."""
     own = replace(job, recipe=taught.recipe(job.recipe))
-    network = recovered(own, beginning(own, taught), own.recipe.prune.ratio or 0.0, taught.supervision)
+    network = pruned_and_trained(own, taught)
     model = networks.load(network)
     with on_threads(taught.execution.threads):
         found = tested(own, network, model)
@@ -50,7 +52,21 @@ def untrained(job: Job, taught: Teaching) -> Network:
     stated = zip(job.recipe.steps, read_steps(job.recipe.steps), strict=True)
     steps = tuple(step for step, found in stated if found.module.PRUNES)
     own = replace(job, recipe=taught.recipe(job.recipe).model_copy(update={"steps": steps}))
-    return recovered(own, beginning(own, taught), own.recipe.prune.ratio or 0.0, taught.supervision)
+    return pruned_and_trained(own, taught)
+
+
+def pruned_and_trained(job: Job, taught: Teaching) -> Network:
+    """What the steps of the job's recipe come to."""
+    start = beginning(job, taught)
+    return recovered(job, start, stated_structure(job, start), taught.supervision)
+
+
+def stated_structure(job: Job, start: Network) -> Structure:
+    """What the job's recipe states that is taken out of the network; nothing where it states nothing."""
+    settings = job.recipe.search
+    if settings.ratio is None and settings.structure is None:
+        return Structure()
+    return planned(job, NetworkBench(job, start, None), ()).structure
 
 
 def beginning(job: Job, taught: Teaching) -> Network:
@@ -68,7 +84,7 @@ class _Shape(Value):
     model: str
     layers: dict[str, dict[str, int]] | None = None
     removed: tuple[str, ...] = ()
-    zeros: tuple[str, float] | None = None
+    zeros: float = 0.0
 
 
 def structure_key(network: Network) -> str:
@@ -76,6 +92,5 @@ def structure_key(network: Network) -> str:
     shape = _Shape(model=network.architecture.model)
     if network.definition:
         found = Definition.read(network.definition.path)
-        zeros = (found.method, found.ratio) if network.sparse else None
-        shape = shape.model_copy(update={"layers": found.layers, "removed": found.removed, "zeros": zeros})
+        shape = shape.model_copy(update={"layers": found.layers, "removed": found.removed, "zeros": found.zeros})
     return fingerprint({"structure": shape})[:12]

@@ -5,10 +5,11 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
 from edgekd.errors import EdgekdError, StorageError, UnsupportedModelError
-from edgekd.pipeline.students import Students
+from edgekd.pipeline.prunable import prunable_of
+from edgekd.pruning.stages import pruned
 from edgekd.store import fingerprint, remembered
 from edgekd.studies._base import Arm, Settings
-from edgekd.studies.run.cells import untrained
+from edgekd.studies.run.cells import beginning, stated_structure, untrained
 from edgekd.studies.run.job import Bench
 from edgekd.studies.run.latency import exported, latencies
 from edgekd.studies.run.teaching import Teaching
@@ -74,20 +75,14 @@ def _costs(bench: Bench, options: Mapping[str, Settings], taught: Teaching) -> d
 
 
 def _prune(bench: Bench, options: Iterable[Settings], taught: Teaching) -> None:
-    """Prune to all the ratios of one method in one process, which takes longer to start than to prune; what can't be
-    is told where it is asked for.
+    """Prune to all of them in one process, which takes longer to start than to prune; what can't be is reported where
+    it is asked for.
     """
-    methods: dict[str, list[Settings]] = {}
     for settings in options:
-        if "prune.ratio" in settings:
-            methods.setdefault(repr([settings.get(f"prune.{key}") for key in ("method", "options")]), []).append(
-                settings
-            )
-    for alike in methods.values():
-        job = bench.job_of(alike[0], 0)
-        with (
-            Students(job, taught.network.architecture, taught.network.weights) as students,
-            suppress(UnsupportedModelError),
-        ):
-            for settings in alike:
-                students.at(settings["prune.ratio"])
+        job = bench.job_of(settings, 0)
+        start = beginning(job, taught)
+        with suppress(EdgekdError):
+            structure = stated_structure(job, start)
+            if not structure.is_whole:
+                pruned(job.means, prunable_of(job, start), structure)
+    bench.job.resources.close()

@@ -7,10 +7,9 @@ from pathlib import Path
 
 from edgekd.data.subset import subset
 from edgekd.errors import EdgekdError
-from edgekd.pipeline.recover import recovered
 from edgekd.store import Store, fingerprint, key_of, remembered
 from edgekd.studies._base import Arm, Settings, Study
-from edgekd.studies.run.cells import beginning, seconds_of
+from edgekd.studies.run.cells import pruned_and_trained, seconds_of
 from edgekd.studies.run.teaching import School
 from edgekd.values import PositiveInt, Value
 
@@ -66,5 +65,5 @@ def _seconds(school: School, settings: Settings) -> float:
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))
         own = replace(job, recipe=taught.recipe(job.recipe), run=store, shared=store)
-        network = recovered(own, beginning(own, taught), own.recipe.prune.ratio or 0.0, taught.supervision)
+        network = pruned_and_trained(own, taught)
     return seconds_of(network, taught)

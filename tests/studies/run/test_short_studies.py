@@ -71,7 +71,7 @@ def test_edgekd_measures_what_is_equally_fast_where_there_is_a_device(run_study)
         return arm.name.endswith("inherited, distilled") and arm.factors["structure"] in ("widthwise", "layerwise")
 
     ours, deep = run_study("edgekd", wanted, target="x86-cpu", paced=True).arms
-    assert deep.settings["prune.ratio"] > 0
+    assert deep.settings["search.ratio"] > 0
     assert deep.settings["recover.epochs"] >= 1
     assert ours.costs.latency.estimate < 1
     assert deep.costs.latency.estimate < 1

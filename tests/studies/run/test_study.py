@@ -22,7 +22,7 @@ from edgekd.values import MeasuringProtocol
 QUICK = MeasuringProtocol(launches=3, seconds=0.2, block_seconds=0.02, warmup_seconds=0.2)
 TINY = SMOKE.model_copy(update={"epochs": 1, "teacher_epochs": 1, "batch_size": 128, "measure": QUICK})
 TRAINED = {"do": "distil"}
-RESNET = {"model": "resnet8", "prune.method": "widthwise", "prune.ratio": 0.5}
+RESNET = {"model": "resnet8", "prune.criterion": "l1", "search.ratio": 0.5}
 
 
 def arms(scale):
@@ -31,7 +31,7 @@ def arms(scale):
     impossible = Arm(
         name="impossible",
         factors={"structure": "impossible"},
-        settings={**distilled.settings, "prune.method": "layerwise", "prune.options": {"remove": "stem"}},
+        settings={**distilled.settings, "search.ratio": None, "search.structure": {"removed": ["stem"]}},
         control=labels.name,
     )
     return (labels.model_copy(update={"control": None}), distilled, impossible)
@@ -168,8 +168,8 @@ def test_without_a_device_nothing_is_reported_as_measured(patched, tmp_path):
 def test_an_arm_takes_the_choice_that_is_as_fast(patched, tmp_path):
     def two(scale):
         ours = arms(scale)[0]
-        choices = tuple({"prune.ratio": ratio} for ratio in (0.25, 0.5, 0.75))
-        other = {**ours.settings, "prune.method": "filters"}
+        choices = tuple({"search.ratio": ratio} for ratio in (0.25, 0.5, 0.75))
+        other = {**ours.settings, "prune.criterion": "filter_l1"}
         return (
             ours,
             Arm(
@@ -179,7 +179,7 @@ def test_an_arm_takes_the_choice_that_is_as_fast(patched, tmp_path):
 
     result = run(patched, tmp_path, fake(two, REPRESENTATIONS=False), target="jetson")
     # without a device by the multiply-accumulates, which are the same for the same widths
-    assert result.arms[1].settings["prune.ratio"] == 0.5
+    assert result.arms[1].settings["search.ratio"] == 0.5
     assert result.arms[1].costs.macs == result.arms[0].costs.macs
     assert not result.failures
 

@@ -4,14 +4,18 @@ import torch
 from torch import nn
 
 from edgekd.errors import EdgekdError
-from edgekd.pruning._base import Student, Subject
-from edgekd.pruning.methods import filters
+from edgekd.pruning.apply import Pruned, apply
+from edgekd.pruning.chosen import criterion_of
+from edgekd.pruning.criteria._base import Subject
+from edgekd.pruning.explore import space_of
+from edgekd.search._widths import widths_by_layer
 from edgekd.training.forward import forward
 from edgekd.training.losses import kept_channels
 from edgekd.training.losses._base import Example
 from edgekd.training.losses.kept_channels import KeptChannels, kept_channels_loss
 from edgekd.training.objective import build_objective
 from edgekd.training.outputs import Outputs
+from edgekd.values import Structure
 from edgekd.zoo.build import build
 
 RANDOM = np.random.default_rng(0)
@@ -114,6 +118,8 @@ def test_student_without_filters_that_were_zero_sees_what_its_teacher_sees() -> 
     assert objective(mixed_up, taught, labels) > 0.1
 
 
-def halved(model: nn.Module, images: torch.Tensor) -> Student:
-    no_data = torch.empty(0, 1, 16, 16), torch.empty(0, dtype=torch.int64)
-    return filters.prune(Subject(model, images[:1], 1, model, *no_data), 0.5)
+def halved(model: nn.Module, images: torch.Tensor) -> Pruned:
+    criterion, options = criterion_of("filter_l1", {})
+    subject = Subject(model, images[:1], images[:0], torch.empty(0, dtype=torch.int64), options)
+    space = space_of(model, images[:1], channel_block=1, kinds=["channels"])
+    return apply(subject, Structure(widths=widths_by_layer(space, 0.5)), criterion)

@@ -7,14 +7,16 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from edgekd import catalog
 from edgekd.deploy.check import compare
 from edgekd.deploy.export import export_onnx
 from edgekd.deploy.outputs import Runner
 from edgekd.errors import EdgekdError
-from edgekd.pruning._base import METHODS, Subject
-from edgekd.pruning.opening import open_network
-from edgekd.pruning.writing import write_student
+from edgekd.pruning.child.opening import open_network
+from edgekd.pruning.child.protocol import Judging, Opening, PruneRequest
+from edgekd.pruning.child.writing import write_pruned
+from edgekd.pruning.explore import space_of
+from edgekd.search._widths import widths_by_layer
+from edgekd.values import Structure
 from edgekd.zoo.architectures._inverted_residual import InvertedResidual, SqueezeExcitation
 from edgekd.zoo.architectures.densenet import Layer
 from edgekd.zoo.architectures.resnet import Block
@@ -235,8 +237,6 @@ def test_is_rebuilt_from_its_structure_and_its_weights(spec: str, tmp_path: Path
         height=32,
         width=32,
         method="filters",
-        ratio=0,
-        block=8,
         kept={},
         layers=layers_of(model),
     )
@@ -268,23 +268,17 @@ def test_is_narrowed_by_30_percent(spec: str, tmp_path: Path) -> None:
     """
     original = build(spec, classes=10, channels=1).eval()
     save_weights(original, tmp_path / "teacher.safetensors")
-    asked = {"model": spec, "classes": 10, "channels": 1, "height": 28, "width": 28, "structure": None, "block": 8}
-    asked |= {
-        "weights": str(tmp_path / "teacher.safetensors"),
-        "method": "widthwise",
-        "options": {},
-        "calibration": None,
-    }
-    opened = open_network(asked)
-    answer = write_student(opened, opened.subject_of({}), ratio=0.3, folder=tmp_path)
-    structure, weights = Definition.read(Path(answer["structure"])), Path(answer["weights"])
-    assert parameters(load_pruned(structure, weights)) == answer["parameters"]
-    assert answer["parameters"] < 0.75 * parameters(original)
-    assert answer["macs"] < 0.75 * macs(original, (1, 28, 28))
-    images = torch.randn(2, 1, 28, 28)
-    outputs = load_pruned(structure, weights).eval()(images)
+    shape = {"classes": 10, "channels": 1, "height": 28, "width": 28}
+    weights = tmp_path / "teacher.safetensors"
+    opened = open_network(Opening(model=spec, **shape, weights=weights, channel_block=8, memory_bytes=4_000_000_000))
+    space = space_of(opened.model, opened.example, channel_block=8, kinds=["channels"])
+    structure = Structure(widths=widths_by_layer(space, 0.3))
+    answer = write_pruned(
+        opened, PruneRequest(structure=structure, judging=Judging(criterion="l1"), folder=tmp_path / "pruned")
+    )
+    pruned = load_pruned(Definition.read(answer.definition), answer.weights).eval()
+    assert parameters(pruned) == answer.cost.parameters < 0.75 * parameters(original)
+    assert answer.cost.macs < 0.75 * macs(original, (1, 28, 28))
+    outputs = pruned(torch.randn(2, 1, 28, 28))
     assert outputs.shape == (2, 10)
     assert outputs.isfinite().all()
-    nothing = torch.empty(0, 1, 28, 28), torch.empty(0, dtype=torch.int64)
-    again = catalog.load(METHODS, "widthwise").prune(Subject(original, images[:1], 8, original, *nothing), 0.3)
-    torch.testing.assert_close(outputs, again.model(images))

@@ -1,0 +1,96 @@
+"""What the process that prunes is asked, and what it answers: one JSON document a line. Imports no torch.
+
+The first line is an `Opening`, answered by `Ready`; then come requests, each from the network as it was opened. An
+expected failure is answered by `Failure`.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter
+
+from edgekd.pruning.space import Granularity, Scores, Space
+from edgekd.values import Cost, PositiveInt, Structure, Value
+
+
+class Opening(Value):
+    """Which network is pruned."""
+
+    model: str
+    """Its name, as `zoo.build` takes it."""
+    classes: PositiveInt
+    channels: PositiveInt
+    height: PositiveInt
+    width: PositiveInt
+    """Of its images, in pixels."""
+    weights: Path | None = None
+    """None for random ones, which do where only the structure matters."""
+    definition: Path | None = None
+    """What is left of the network after an earlier pruning, which the weights are then of."""
+    images: Path | None = None
+    """Training images: safetensors with "images" (N, C, H, W) float32, normalised, and "labels" (N,) int64."""
+    channel_block: PositiveInt
+    """Channels that the runtime's kernels process together."""
+    memory_bytes: PositiveInt
+    """The most that the process may take."""
+
+
+class Judging(Value):
+    """By which criterion."""
+
+    criterion: str
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class SpaceRequest(Value):
+    """What can be taken out; answered by a `Space`."""
+
+    do: Literal["space"] = "space"
+    kinds: tuple[Granularity, ...]
+
+
+class ScoresRequest(Value):
+    """How important what can go is; answered by `Scores`."""
+
+    do: Literal["scores"] = "scores"
+    judging: Judging
+    saved_ms: dict[str, float] = Field(default_factory=dict)
+    """Milliseconds that the network saves without a block, by the block's name."""
+
+
+class PruneRequest(Value):
+    """The network with this structure, written to a folder; answered by `PrunedFiles`."""
+
+    do: Literal["prune"] = "prune"
+    structure: Structure
+    judging: Judging
+    folder: Path
+
+
+class Ready(Value):
+    """The network is open."""
+
+
+class PrunedFiles(Value):
+    """A pruned network in files."""
+
+    weights: Path
+    """Safetensors."""
+    definition: Path
+    """The JSON document that it is rebuilt from."""
+    cost: Cost
+
+
+class Failure(Value):
+    """Why it can't be done."""
+
+    failure: str
+    """The class of `edgekd.errors`; "memory" where there isn't enough of it."""
+    message: str = ""
+    hint: str = ""
+
+
+Request = Annotated[SpaceRequest | ScoresRequest | PruneRequest, Field(discriminator="do")]
+Answer = Ready | Space | Scores | PrunedFiles
+
+REQUEST: TypeAdapter[Request] = TypeAdapter(Request)

@@ -1,0 +1,109 @@
+"""Prunes one network, in a child process under a time and memory limit. Imports no torch."""
+
+import os
+import sys
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from edgekd import errors
+from edgekd.errors import EdgekdError, UnsupportedModelError
+from edgekd.pruning.child.protocol import (
+    Failure,
+    Judging,
+    Opening,
+    PrunedFiles,
+    PruneRequest,
+    Ready,
+    ScoresRequest,
+    SpaceRequest,
+)
+from edgekd.pruning.space import Granularity, Scores, Space
+from edgekd.values import Structure, Value
+from edgekd.worker import Worker, WorkerError
+
+V = TypeVar("V", bound=Value)
+
+UNPRUNED = "Give --ratio 0 (in a recipe: search.ratio = 0) to continue without pruning, or take a plain CNN."
+
+
+class PruningProcess:
+    """A network that is ready to be pruned. Use as a context manager.
+
+    Args:
+        opening: which network.
+        timeout_s: the most that opening the model, or one request, may take.
+    """
+
+    def __init__(self, opening: Opening, *, timeout_s: float) -> None:
+        self._opening = opening
+        self._timeout_s = timeout_s
+
+    def __enter__(self) -> Self:
+        # -P and the path: what can be imported here can be imported there, and nothing else
+        command = [sys.executable, "-P", "-m", "edgekd.pruning.child"]
+        env = {**os.environ, "PYTHONPATH": os.pathsep.join(str(Path(p).absolute()) for p in sys.path)}
+        self._worker = Worker(command, memory_bytes=self._opening.memory_bytes, env=env)
+        try:
+            self._ask(self._opening, Ready)
+        except BaseException:
+            self._worker.close()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._worker.close()
+
+    def space(self, kinds: Collection[Granularity]) -> Space:
+        """What of these kinds can be taken out of the network; raises as `prune`."""
+        return self._ask(SpaceRequest(kinds=tuple(kinds)), Space)
+
+    def scores(self, judging: Judging, *, saved_ms: Mapping[str, float] | None = None) -> Scores:
+        """What the criterion says of what can be taken out; raises as `prune`.
+
+        Args:
+            judging: the criterion.
+            saved_ms: milliseconds that the network saves without a block, by the block's name.
+        """
+        return self._ask(ScoresRequest(judging=judging, saved_ms=dict(saved_ms or {})), Scores)
+
+    def prune(self, structure: Structure, judging: Judging, folder: Path) -> PrunedFiles:
+        """Write the network with this structure to `folder`, from the network as it was opened.
+
+        Args:
+            structure: what it should be like.
+            judging: the criterion that decides which channels stay, or which weights become zero.
+            folder: for its files.
+
+        Raises:
+            UnsupportedModelError: the network can't be pruned so, or not within the limits.
+            EdgekdError: the criterion has no such option, or as `zoo.build` and `zoo.weights` raise.
+        """
+        return self._ask(PruneRequest(structure=structure, judging=judging, folder=folder), PrunedFiles)
+
+    def _ask(self, request: Value, kind: type[V]) -> V:
+        try:
+            answer = self._worker.ask(request.model_dump(mode="json"), self._timeout_s)
+        except WorkerError as e:
+            raise self._failed(e.kind, str(e)) from e
+        if "failure" not in answer:
+            return kind.model_validate(answer)
+        raise self._raised(Failure.model_validate(answer))
+
+    def _raised(self, failure: Failure) -> EdgekdError:
+        kind: Any = getattr(errors, failure.failure, None)
+        if kind is None:
+            return self._failed(failure.failure, "")
+        found: EdgekdError = kind(failure.message, failure.hint)
+        return found
+
+    def _failed(self, how: str, detail: str) -> EdgekdError:
+        model = self._opening.model
+        if how == "memory":
+            message = f"{model} can't be pruned in {self._opening.memory_bytes / 1e9:g} GB of memory"
+            return UnsupportedModelError(message, f"{UNPRUNED} Or raise prune.memory_bytes.")
+        if how == "timeout":
+            message = f"{model} can't be pruned in {self._timeout_s:g} s"
+            return UnsupportedModelError(message, f"{UNPRUNED} Or raise prune.timeout_s.")
+        return UnsupportedModelError(f"{model} can't be pruned: the process that does it {detail}", UNPRUNED)

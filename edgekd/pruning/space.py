@@ -1,0 +1,87 @@
+"""What can be taken out of a network: channels, blocks, single weights. Values alone; `pruning.explore` finds them."""
+
+import math
+from typing import Literal
+
+from pydantic import Field
+
+from edgekd.values import PositiveInt, Structure, Value
+from edgekd.values.value import NonNegativeInt
+
+Granularity = Literal["channels", "blocks", "weights"]
+"""What goes as one."""
+
+
+class ChannelGroup(Value):
+    """Channels that several layers share, counted at the outputs of the layer `root`."""
+
+    root: str
+    width: PositiveInt
+    parts: PositiveInt = 1
+    """Equal consecutive parts that must keep the same positions, as those of a grouped convolution."""
+    allowed: tuple[PositiveInt, ...]
+    """The widths that it can have, rising; the last one is its own."""
+
+
+class Block(Value):
+    """A block by its path in the network."""
+
+    name: str
+    size: tuple[int, ...] = ()
+    """Height and width of the maps that it gives."""
+    can_go: bool
+
+
+class Space(Value):
+    """What can be taken out of a network."""
+
+    channel_block: PositiveInt
+    """Channels that the runtime's kernels process together: what allowed widths are multiples of."""
+    groups: tuple[ChannelGroup, ...] = ()
+    blocks: tuple[Block, ...] = ()
+    """All of them, in their order."""
+    weights: NonNegativeInt = 0
+    """Single weights that can become zero."""
+    zeros: NonNegativeInt = 0
+    """How many of them are zero already."""
+
+    @property
+    def removable(self) -> tuple[str, ...]:
+        """The blocks that can go."""
+        return tuple(block.name for block in self.blocks if block.can_go)
+
+
+class Scores(Value):
+    """How important what can go is, by a criterion."""
+
+    channels: dict[str, tuple[float, ...]] = Field(default_factory=dict)
+    """Of each group, by its root."""
+    blocks: dict[str, float] = Field(default_factory=dict)
+
+
+def allowed_widths(width: int, *, block: int, parts: int) -> tuple[int, ...]:
+    """The multiples of `block` and `parts` below a group's width, and the width itself."""
+    unit = math.lcm(block, parts)
+    return (*range(unit, width, unit), width)
+
+
+def part_of_the_way(space: Space, structure: Structure, share: float) -> Structure:
+    """The structure after `share` of the way from the whole network, for pruning in several steps.
+
+    Widths are the allowed ones nearest to that from above. Blocks go in their order; where layers become narrower too,
+    all of them at once, since the widths around a block tell whether it can go.
+    """
+    if share >= 1:
+        return structure
+    if share <= 0:
+        return Structure()
+    allowed = {group.root: group for group in space.groups}
+    widths = {}
+    for root, target in structure.widths.items():
+        group = allowed[root]
+        wanted = group.width - share * (group.width - target)
+        width = next(width for width in group.allowed if width >= wanted)
+        if width < group.width:
+            widths[root] = width
+    count = len(structure.removed) if structure.widths else math.floor(share * len(structure.removed))
+    return Structure(widths=widths, removed=structure.removed[:count], zeros=share * structure.zeros)

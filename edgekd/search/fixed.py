@@ -1,0 +1,51 @@
+"""Nothing is searched: the structure is what the recipe states, or one ratio for the whole network."""
+
+from edgekd.errors import EdgekdError
+from edgekd.pruning.space import Space
+from edgekd.search._base import WHOLE, Bench, Question
+from edgekd.search._levels import Levels, Options
+from edgekd.search.uniform import in_order
+from edgekd.search.uniform import trials as least_and_most
+from edgekd.values import Plan, Proposal, Structure
+
+__all__ = ["Options", "check", "find", "trials"]
+
+
+def check(question: Question) -> None:
+    """Raises EdgekdError if neither a ratio nor a structure is stated, or both are."""
+    if (question.settings.ratio is None) == (question.settings.structure is None):
+        what = 'search.method = "fixed" takes either search.ratio or search.structure'
+        raise EdgekdError(what, 'State one of them, or take search.method = "uniform".')
+
+
+def trials(question: Question, space: Space) -> tuple[Proposal, ...]:
+    """What is stated; the least and the most where scores decide on the widths, which random weights don't give."""
+    if question.settings.structure is not None:
+        return (_stated(question.settings.structure),)
+    if question.granularity == "channels" and question.options.scope == "global":
+        return least_and_most(question, space)
+    ratio = question.settings.ratio or 0.0
+    return (
+        Levels(question.granularity, space, question.options, lambda: in_order(space), question.fractions).of(ratio),
+    )
+
+
+def find(question: Question, bench: Bench) -> Plan:
+    """What is stated; raises UnsupportedModelError where a ratio takes nothing, or more than can go."""
+    if question.settings.structure is not None:
+        why = "the recipe states it"
+        return Plan(proposal=_stated(question.settings.structure), feasible=None, why=why)
+    ratio = question.settings.ratio or 0.0
+    if not ratio:
+        return Plan(proposal=WHOLE, feasible=None, why="a ratio of 0 was asked for")
+    levels = Levels(question.granularity, bench.space, question.options, bench.scores, question.fractions)
+    return Plan(proposal=levels.of(ratio), feasible=None, why=f"a ratio of {ratio:g} was asked for")
+
+
+def _stated(structure: Structure) -> Proposal:
+    parts = [
+        *([f"channels of {len(structure.widths)} layers"] if structure.widths else []),
+        *([f"{len(structure.removed)} blocks"] if structure.removed else []),
+        *([f"{100 * structure.zeros:.3g} % of the weights"] if structure.zeros else []),
+    ]
+    return Proposal(structure=structure, what=" and ".join(parts) or "nothing")

@@ -1,0 +1,138 @@
+"""One ratio for the whole network, bisected: the least pruned candidate that meets the budget as measured, or that
+leaves no more than `keep` says.
+
+Latency isn't a line in the multiply-accumulates but a staircase, so widths are the runtime's own blocks.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Sequence
+
+from edgekd.errors import EdgekdError
+from edgekd.pruning.space import Scores, Space
+from edgekd.search._base import WHOLE, Bench, Question
+from edgekd.search._levels import Levels, Options
+from edgekd.values import Candidate, Keep, Plan, Proposal, Structure
+
+__all__ = ["Options", "check", "find", "trials"]
+
+_TIE = 1.02
+"""Latency ratios this close are the same on a shared machine; the larger network is then the better one."""
+
+
+def check(question: Question) -> None:
+    """Raises EdgekdError where single weights are pruned and nothing says how many: latency doesn't tell."""
+    if question.granularity == "weights" and question.settings.keep == Keep():
+        what = "pruning single weights doesn't make a network faster, so there is no latency to plan by"
+        hint = "Say how much goes: --ratio 0.8, or keep = {parameters = 0.2} in the recipe's [search]."
+        raise EdgekdError(what, hint)
+
+
+def trials(question: Question, space: Space) -> tuple[Proposal, ...]:
+    """The least and the most pruned, in the same ratio of every layer."""
+    found = Levels(question.granularity, space, Options(), lambda: in_order(space), question.fractions).all()[1:]
+    return found[:1] if len(found) == 1 else (*found[:1], *found[-1:])
+
+
+def in_order(space: Space) -> Scores:
+    """Blocks in their order: which go doesn't matter for a trial."""
+    return Scores(blocks={name: float(i) for i, name in enumerate(space.removable)})
+
+
+def find(question: Question, bench: Bench) -> Plan:
+    """By what may be left where `keep` says it, else by measuring, else nothing is pruned.
+
+    Raises:
+        EdgekdError: the most pruned network still has more than may be left.
+    """
+    if question.settings.keep == Keep() and not question.has_device:
+        return Plan(proposal=WHOLE, feasible=None, why="there is no device to plan by; --ratio prunes without one")
+    levels = Levels(question.granularity, bench.space, question.options, bench.scores, question.fractions).all()
+    if question.settings.keep != Keep():
+        return _by_what_is_left(levels, question.settings.keep, bench)
+    return least_that_fits(levels, bench.measure, question.variants, seen=question.seen)
+
+
+def least_that_fits(
+    levels: Sequence[Proposal],
+    measure: Callable[[Proposal], Candidate],
+    variants: Collection[str],
+    *,
+    seen: Sequence[Candidate] = (),
+) -> Plan:
+    """The least pruned candidate that meets the budget, by bisection; the best of those measured if none does.
+
+    Args:
+        levels: the whole network first, each smaller than the one before.
+        measure: builds and measures a candidate.
+        variants: those that count.
+        seen: candidates that were measured before.
+    """
+    known = {key(candidate.proposal.structure): candidate for candidate in seen}
+    keys = [key(level.structure) for level in levels]
+
+    def fits(index: int) -> bool:
+        if keys[index] not in known:
+            known[keys[index]] = measure(levels[index])
+        return bool(known[keys[index]].fits(variants))
+
+    def plan(index: int, feasible: bool, why: str) -> Plan:
+        return Plan(
+            proposal=levels[index],
+            feasible=feasible,
+            variants=known[keys[index]].fits(variants),
+            candidates=tuple(known[each] for each in keys if each in known),
+            further=levels[index + 1] if feasible and index + 1 < len(levels) else None,
+            why=why,
+        )
+
+    last = len(levels) - 1
+    if fits(0):
+        return plan(0, True, f"the unpruned network meets the budget in {' and '.join(known[keys[0]].fits(variants))}")
+    # The middle halves the search at once. Where it doesn't fit, the most pruned is the likeliest to, and then one
+    # in between may, since below a block's width narrower isn't faster.
+    before = [i for i in range(len(levels)) if keys[i] in known]
+    high = next((i for i in (*before, *_probes(last)) if fits(i)), None)
+    if high is None:
+        best = _best([i for i in range(len(levels)) if keys[i] in known], [known.get(each) for each in keys], variants)
+        of = f"{known[keys[best]].fastest(variants):.2f} of the reference's latency"
+        return plan(best, False, f"no candidate meets the budget; the fastest measured has {of}")
+    # what was measured and didn't fit bounds the search from below
+    low = max(i for i in range(high) if keys[i] in known)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if fits(middle) else (middle, high)
+    why = f"it is the least pruned that was measured to meet the budget; without {levels[low].what} it doesn't"
+    return plan(high, True, why)
+
+
+def key(structure: Structure) -> str:
+    """The same for equal structures, and for no others."""
+    return structure.model_dump_json()
+
+
+def _by_what_is_left(levels: Sequence[Proposal], keep: Keep, bench: Bench) -> Plan:
+    """The least pruned of which no more is left, which only falls with the levels; nothing is measured for it."""
+    limits = {name: limit for name, limit in keep if limit is not None}
+    what = ", ".join(f"{limit:.0%} of its {name.replace('_', ' ')}" for name, limit in limits.items())
+
+    def fits(level: Proposal) -> bool:
+        left = bench.left(level.structure, limits)
+        return all(left[name] <= limit for name, limit in limits.items())
+
+    if not fits(levels[-1]):
+        message = f"without {levels[-1].what}, the most that can go, it still has more than {what}"
+        raise EdgekdError(message, "Keep more of it, or take another criterion.")
+    found = levels[bisect_left(range(len(levels)), True, key=lambda i: fits(levels[i]))]
+    return Plan(proposal=found, feasible=None, why=f"it is the least pruned that leaves at most {what}")
+
+
+def _probes(last: int) -> list[int]:
+    """The middle, the most pruned, then points in between, none twice."""
+    return list(dict.fromkeys(i for i in (last // 2, last, 2 * last // 3, last // 3) if i > 0))
+
+
+def _best(measured: Sequence[int], candidates: Sequence[Candidate | None], variants: Collection[str]) -> int:
+    """The least pruned of the fastest."""
+    latencies = {i: found.fastest(variants) for i in measured if (found := candidates[i])}
+    fastest = min(latencies.values())
+    return min(i for i in measured if latencies[i] <= fastest * _TIE)
