@@ -69,5 +69,5 @@ def worst(*statuses: Status) -> Status:
 
 
 def exit_code(verdict: Verdict) -> ExitCode:
-    """The exit code that a verdict ends in."""
+    """The exit code of a verdict."""
     return _EXIT_CODES[verdict.status]

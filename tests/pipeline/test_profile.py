@@ -28,7 +28,7 @@ def test_models_are_measured_side_by_side(model):
 
 
 def test_on_a_machine_of_another_kind_nothing_is_measured(model):
-    with pytest.raises(NoDeviceError, match=r"not measured: this machine \(x86_64 linux\) is no NVIDIA Jetson") as e:
+    with pytest.raises(NoDeviceError, match=r"not measured: this machine \(x86_64 linux\) is not a NVIDIA Jetson") as e:
         profiled(model(), target="jetson")
     assert "--device" in e.value.hint
     assert e.value.exit_code == 3

@@ -29,7 +29,7 @@ class Needs:
     guides_search: bool = False
     """An untrained candidate is measured until this is decided: it changes with the structure and nothing else."""
     trained: bool = False
-    """It depends on the trained weights: an untrained candidate isn't judged by it."""
+    """It depends on the trained weights: untrained candidates are not judged by it."""
     cadence_hz: float | None = None
     """Inferences a second that it is measured at, `CLOSED_LOOP_HZ` for a closed loop; None if it doesn't matter."""
 
