@@ -1,6 +1,7 @@
 """The settings of a variant, held against those that its runtime declares; which variants of a target edgekd has."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from edgekd import catalog
 from edgekd.errors import EdgekdError
@@ -12,6 +13,7 @@ PRECISION = "precision"
 """The setting of runtimes that are told in which precision to run a file; the variant's own, never stated."""
 
 _KINDS: dict[str, type] = {"count": int, "switch": bool, "text": str, "options": dict}
+_WORDS = {"true": True, "false": False}
 _SHOULD_BE = {
     "count": "a whole number from 1",
     "switch": "true or false",
@@ -77,12 +79,18 @@ def preferred(target: Target, precision: str | None = None) -> Variant:
 
 
 def of_file(target: Target, name: str, precision: str) -> Variant:
-    """The target's variant of that name, for a file that computes in `precision` by itself.
+    """The variant of that name, for a file that computes in `precision` by itself.
+
+    Args:
+        target: whose variants are known by name.
+        name: one of them, or a runtime, its precision if it isn't the file's, and its settings, such as
+            `onnxruntime:threads=2,spinning=false` or `openvino-bf16`.
+        precision: the file's.
 
     Raises:
-        EdgekdError: the target has no such variant, or its runtime can't run the file in the variant's precision.
+        EdgekdError: there is no such variant, or its runtime can't run the file in the variant's precision.
     """
-    found = next((variant for variant in target.variants if variant.name == name), None)
+    found = next((variant for variant in target.variants if variant.name == name), None) or _stated(name, precision)
     if found is None:
         hint = catalog.nearest(name, [variant.name for variant in target.variants])
         raise EdgekdError(f"target {target.name} has no variant {name!r}", hint)
@@ -91,6 +99,34 @@ def of_file(target: Target, name: str, precision: str) -> Variant:
     if found.precision != precision and not told:
         raise EdgekdError(f"the model computes in {precision}, which {name} does not run", "Give another --variant.")
     return settle(found)
+
+
+def _stated(text: str, precision: str) -> Variant | None:
+    """What a text states of a runtime that edgekd has; None if it names no such runtime."""
+    head, _, parts = text.partition(":")
+    runtime, _, stated = head.partition("-")
+    if runtime not in catalog.names(RUNTIMES):
+        return None
+    settings: dict[str, Any] = {}
+    for part in parts.split(",") if parts else ():
+        _state(settings, part, text, _declared(runtime))
+    return Variant(runtime=runtime, precision=stated or precision, settings=settings)
+
+
+def _state(settings: dict[str, Any], part: str, text: str, known: Mapping[str, RuntimeSetting]) -> None:
+    """Add `threads=2` or, of a table, `provider_options.KEY=VALUE`."""
+    name, equals, value = part.partition("=")
+    name, _, option = name.partition(".")
+    kind = known[name]["kind"] if name in known else "text"
+    if not equals or bool(option) != (kind == "options"):
+        example = f"{name}.KEY=VALUE" if kind == "options" else "threads=2"
+        raise EdgekdError(f"variant {text}: {part!r} is not a setting with a value", f"Write it like {example}.")
+    if kind == "options":
+        settings.setdefault(name, {})[option] = value
+    elif kind == "count":
+        settings[name] = int(value) if value.isascii() and value.isdigit() else value
+    else:
+        settings[name] = _WORDS.get(value, value) if kind == "switch" else value
 
 
 def _declared(runtime: str) -> Mapping[str, RuntimeSetting]:

@@ -139,3 +139,40 @@ def test_a_float_file_runs_in_another_float_precision_where_the_runtime_is_told(
     for name, precision in (("onnxruntime-int8", "fp32"), ("onnxruntime-bf16", "int8")):
         with pytest.raises(EdgekdError, match=f"computes in {precision}, which {name} does not run"):
             of_file(x86, name, precision)
+
+
+@pytest.mark.parametrize(
+    ("text", "runtime", "settings"),
+    [
+        ("onnxruntime", "onnxruntime", {}),
+        ("onnxruntime-fp32", "onnxruntime", {}),
+        ("onnxruntime:threads=2,spinning=false", "onnxruntime", {"threads": 2, "spinning": False}),
+        ("onnxruntime:provider=X,provider_options.a=1,provider_options.b=c=d", "onnxruntime",
+         {"provider": "X", "provider_options": {"a": "1", "b": "c=d"}}),
+        ("openvino:threads=3", "openvino", {"threads": 3}),
+    ],
+)  # fmt: skip
+def test_a_variant_is_a_runtime_with_settings_too(text, runtime, settings):
+    found = of_file(catalog.target("x86-cpu"), text, "fp32")
+    assert found == variant(runtime, "fp32", **settings)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("abacus", "target x86-cpu has no variant 'abacus'"),
+        ("onnxruntime:thread=2", "no setting 'thread'"),
+        ("onnxruntime:threads", "'threads' is not a setting with a value"),
+        ("onnxruntime:threads=two", "threads should be a whole number from 1, not 'two'"),
+        ("onnxruntime:threads=0", "threads should be a whole number from 1, not 0"),
+        ("onnxruntime:spinning=no", "spinning should be true or false, not 'no'"),
+        ("onnxruntime:provider_options=a", "'provider_options=a' is not a setting with a value"),
+        ("onnxruntime:threads.a=2", "'threads.a=2' is not a setting with a value"),
+        ("onnxruntime-int8", "the model computes in fp32, which onnxruntime-int8 does not run"),
+    ],
+)
+def test_a_variant_that_cannot_be_read_is_told(text, says):
+    with pytest.raises(EdgekdError) as e:
+        of_file(catalog.target("x86-cpu"), text, "fp32")
+    assert says in e.value.message
+    assert e.value.hint

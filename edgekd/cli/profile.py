@@ -24,7 +24,6 @@ from edgekd.cli.options import (
     Spinning,
     TargetName,
     Threads,
-    VariantName,
 )
 from edgekd.cli.panels import MEASURING, OUTPUT
 from edgekd.errors import EdgekdError, ExitCode
@@ -52,7 +51,12 @@ def profile(
     threads: Threads = None,
     spinning: Spinning = None,
     affinity: Affinity = None,
-    variant: VariantName = None,
+    variant: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="A variant to run the models in; repeat to compare several.", rich_help_panel=MEASURING
+        ),
+    ] = None,
     provider: Provider = None,
     provider_option: ProviderOptions = None,
     launches: Launches = None,
@@ -74,8 +78,10 @@ def profile(
     from edgekd.measuring.disturbance import spoiled
 
     files = [*artifacts, baseline] if baseline else artifacts
-    if explain and len(files) != 2:
-        raise EdgekdError("--explain compares two models", "Give two, such as fp32.onnx int8.onnx.")
+    if explain and len(files) * max(1, len(variant or ())) != 2:
+        raise EdgekdError("--explain compares two measurements", "Give two models, or one in two variants.")
+    if baseline and len(variant or ()) > 1:
+        raise EdgekdError("--baseline with several variants", "Leave it out: the first model's first variant is it.")
     kind = catalog.target(target)
     protocol = stated.protocol(
         cadence_hz=cadence_hz, batch=batch, shapes=shape, affinity=affinity, launches=launches, seconds=seconds
@@ -90,7 +96,7 @@ def profile(
             reference=len(files) - 1 if baseline else 0,
             protocol=protocol,
             settings=settings,
-            variant=variant,
+            variants=variant or (),
             inputs=inputs,
             progress=progress,
         )

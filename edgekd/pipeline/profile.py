@@ -23,7 +23,7 @@ def profile(
     reference: int = 0,
     protocol: MeasuringProtocol | None = None,
     settings: Mapping[str, Setting] | None = None,
-    variant: str | None = None,
+    variants: Sequence[str] = (),
     inputs: Path | None = None,
     progress: Progress,
 ) -> tuple[Measurement, ...]:
@@ -38,7 +38,8 @@ def profile(
         reference: which of the files the others are compared with.
         protocol: how; as usual if None.
         settings: of the runtime, in place of those of the target's variant.
-        variant: one of the target's, by name; the first one of a model's precision if None.
+        variants: each model is measured in each of them, see `variants.of_file`; if none, in the target's first one of
+            the model's precision.
         inputs: an .npz file with a value for each input; random ones if None.
         progress: told about each step.
 
@@ -48,7 +49,9 @@ def profile(
         EdgekdError: a file can't be read, or not run by the target's runtime.
         MeasurementError: the runtime crashed or hung.
     """
-    artifacts = described(files, target, settings, variant)
+    artifacts = [one for file in _described_in(files, target, settings, variants) for one in file]
+    # the device is asked for the runtimes of its target
+    target = target.model_copy(update={"variants": tuple({a.variant.name: a.variant for a in artifacts}.values())})
     protocol = fed(protocol or MeasuringProtocol(), inputs)
     with connect(device_url or LOCAL, target) as device:
         require_target(device, target)
@@ -63,6 +66,16 @@ def profile(
             traced=True,
             reference=reference,
         )
+
+
+def _described_in(
+    files: Sequence[Path], target: Target, settings: Mapping[str, Setting] | None, variants: Sequence[str]
+) -> list[list[Artifact]]:
+    """Each file's artifacts, one of each variant, and named by it where there are several."""
+    if len(variants) < 2:
+        return [[artifact] for artifact in described(files, target, settings, *variants)]
+    of_each = zip(*(described(files, target, settings, variant) for variant in variants), strict=True)
+    return [[a.model_copy(update={"name": f"{a.name}-{a.variant.name}"}) for a in same] for same in of_each]
 
 
 def fed(protocol: MeasuringProtocol, inputs: Path | None) -> MeasuringProtocol:
