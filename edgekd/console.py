@@ -106,7 +106,7 @@ def measurements(found: "Sequence[Measurement]", reference: int = -1) -> None:
     others = [m for m in found if m is not found[reference]]
     for m in others:
         _say(summary.comparison(m, found[reference]))
-    for line in summary.conditions(found[0]):
+    for line in summary.conditions(found[0], found[1:]):
         _say(line)
     for m in found:
         if m.trace:

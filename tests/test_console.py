@@ -5,7 +5,7 @@ import pytest
 
 from edgekd import console
 from edgekd.errors import EdgekdError
-from edgekd.values import LimitVerdict, Verdict
+from edgekd.values import LimitVerdict, RuntimeInfo, Verdict
 
 
 class Terminal(io.StringIO):
@@ -40,6 +40,22 @@ def test_measurements_are_compared_with_the_last(capsys, measurement):
     assert "net ÷ net: latency ratio 0.500 (0.500 to 0.500 at 95 %)" in capsys.readouterr().out
     console.measurements([measurement(session="two"), measurement()])
     assert "different sessions" in capsys.readouterr().out
+
+
+def test_what_ran_measurements_is_a_row_only_where_it_differs(capsys, measurement):
+    one = measurement()
+    console.measurements([one, one])
+    alike = capsys.readouterr().out
+    assert "onnxruntime 1.31.1 CPUExecutionProvider, threads 1, spinning on; batch 1" in alike
+    assert not [line for line in alike.splitlines() if line.startswith(("runtime", "threads", "provider"))]
+    run_by = RuntimeInfo(name="openvino", version="2", provider="CPU", settings={**one.runtime.settings, "threads": 2})
+    console.measurements([one, measurement(runtime=run_by)])
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["runtime", "onnxruntime", "1.31.1", "openvino", "2"] in lines
+    assert ["provider", "CPUExecutionProvider", "CPU"] in lines
+    assert ["threads", "1", "2"] in lines
+    assert not [line for line in lines if line[:1] == ["spinning"]]
+    assert not [line for line in lines if line[:1] == ["measured"] and "onnxruntime" in line]
 
 
 def test_an_invalid_measurement_says_why(capsys, measurement):

@@ -34,9 +34,14 @@ def rows(found: Sequence[Measurement]) -> list[list[str]]:
 
 
 def _run_rows(found: Sequence[Measurement]) -> list[list[str]]:
-    """How each was run, where they weren't run alike."""
-    ways = [how_run(m) for m in found]
-    return [["run by", *ways]] if len(set(ways)) > 1 else []
+    """Runtime, provider and settings, those that aren't the same for all."""
+    names = dict.fromkeys(name for m in found for name in m.runtime.settings if name != "provider")
+    rows = [
+        ["runtime", *(f"{m.runtime.name} {m.runtime.version}" for m in found)],
+        ["provider", *(m.runtime.provider for m in found)],
+        *([name.replace("_", " "), *(_setting(m.runtime.settings.get(name)) for m in found)] for name in names),
+    ]
+    return [row for row in rows if len(set(row[1:])) > 1]
 
 
 def _counts(m: Measurement) -> str:
@@ -88,20 +93,24 @@ def comparison(m: Measurement, baseline: Measurement) -> str:
     return f"{names}: latency ratio {found.estimate:.3f} ({found.low:.3f} to {found.high:.3f} at 95 %)"
 
 
-def conditions(m: Measurement) -> list[str]:
-    """On what and how it was measured, and what the device's state was."""
+def conditions(m: Measurement, others: Sequence[Measurement] = ()) -> list[str]:
+    """On what and how it was measured, and what the device's state was.
+
+    How it was run is left out where others of its session were run otherwise.
+    """
     h, p = m.host, m.protocol
     where = f"{m.device} {h.cpu}, {h.cores} cores ({h.arch} {h.os} {h.os_version})"
     loop = f"paced at {p.cadence_hz:g} Hz" if p.cadence_hz else "closed loop"
     details = [f"batch {p.batch}", loop, f"{p.inputs.partition(':')[0]} inputs"]
     details += [f"CPUs {', '.join(map(str, p.affinity))}"] if p.affinity else []
     details += ["in turns on the same CPUs"] if p.same_cpus else []
-    lines = [f"measured on {where}; {how_run(m)}; {', '.join(details)}"]
+    ways = {_how_run(one) for one in (m, *others)}
+    lines = [f"measured on {where}; {'; '.join([*(ways if len(ways) == 1 else ()), ', '.join(details)])}"]
     lines += [f"launch repeated: {reason}" for reason in m.retried]
     return [*lines, *_states(m)]
 
 
-def how_run(m: Measurement) -> str:
+def _how_run(m: Measurement) -> str:
     """The runtime and its settings."""
     r = m.runtime
     stated = {name: value for name, value in r.settings.items() if value not in (None, {}) and name != "provider"}
@@ -110,6 +119,8 @@ def how_run(m: Measurement) -> str:
 
 
 def _setting(value: Setting | None) -> str:
+    if value is None or value == {}:
+        return ""
     if isinstance(value, bool):
         return "on" if value else "off"
     return ", ".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, dict) else str(value)

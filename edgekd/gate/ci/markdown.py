@@ -74,7 +74,7 @@ def _details(verdict: Verdict, measurement: Measurement, baseline: Measurement |
     found = [measurement, baseline] if baseline else [measurement]
     # both files often have the same name
     names = [_text(m.artifact.name) + (" (baseline)" if m is baseline else "") for m in found]
-    how = [_list(_text(line) for line in summary.conditions(measurement)), _protocol(verdict, measurement)]
+    how = [_list(_text(line) for line in summary.conditions(measurement, found)), _protocol(verdict, measurement)]
     if all(m.on_target and m.launches and not spoiled(m) for m in found):
         rows = [[_text(cell) for cell in row] for row in summary.rows(found)[1:]]
         how += [_table([["", *names], *rows]), summary.BOUNDS]
