@@ -90,15 +90,22 @@ def of_file(target: Target, name: str, precision: str) -> Variant:
     Raises:
         EdgekdError: there is no such variant, or its runtime can't run the file in the variant's precision.
     """
-    found = next((variant for variant in target.variants if variant.name == name), None) or _stated(name, precision)
-    if found is None:
+    named = next((variant for variant in target.variants if variant.name == name), None)
+    found = named or _stated(name, precision)
+    if found is None or (named is None and not _runs(found, precision)):
         hint = catalog.nearest(name, [variant.name for variant in target.variants])
         raise EdgekdError(f"target {target.name} has no variant {name!r}", hint)
-    # integers are in the file or nowhere; in which floats it computes, a runtime may be told
-    told = PRECISION in _declared(found.runtime) and precision == "fp32" and "int8" not in found.precision
-    if found.precision != precision and not told:
+    if not _runs(found, precision):
         raise EdgekdError(f"the model computes in {precision}, which {name} does not run", "Give another --variant.")
     return settle(found)
+
+
+def _runs(variant: Variant, precision: str) -> bool:
+    """Whether the variant's runtime can run a file that computes in `precision` by itself in the variant's precision:
+    integers are in the file or nowhere; in which floats it computes, a runtime may be told.
+    """
+    told = PRECISION in _declared(variant.runtime) and precision == "fp32" and "int8" not in variant.precision
+    return variant.precision == precision or told
 
 
 def _stated(text: str, precision: str) -> Variant | None:

@@ -12,6 +12,8 @@ from edgekd.values import Measurement, Setting
 BOUNDS = "(≤ …): upper bound of the percentile at 95 % confidence"
 
 _PERCENTILES = (50, 90, 95, 99)
+_SHOWN_ELSEWHERE = ("provider", "precision")
+"""Settings that a measurement states beside its settings too."""
 
 
 def rows(found: Sequence[Measurement]) -> list[list[str]]:
@@ -35,7 +37,7 @@ def rows(found: Sequence[Measurement]) -> list[list[str]]:
 
 def _run_rows(found: Sequence[Measurement]) -> list[list[str]]:
     """Runtime, provider and settings, those that aren't the same for all."""
-    names = dict.fromkeys(name for m in found for name in m.runtime.settings if name != "provider")
+    names = dict.fromkeys(name for m in found for name in m.runtime.settings if name not in _SHOWN_ELSEWHERE)
     rows = [
         ["runtime", *(f"{m.runtime.name} {m.runtime.version}" for m in found)],
         ["provider", *(m.runtime.provider for m in found)],
@@ -113,7 +115,9 @@ def conditions(m: Measurement, others: Sequence[Measurement] = ()) -> list[str]:
 def _how_run(m: Measurement) -> str:
     """The runtime and its settings."""
     r = m.runtime
-    stated = {name: value for name, value in r.settings.items() if value not in (None, {}) and name != "provider"}
+    stated = {
+        name: value for name, value in r.settings.items() if value not in (None, {}) and name not in _SHOWN_ELSEWHERE
+    }
     settings = ", ".join(f"{name} {_setting(value)}" for name, value in stated.items())
     return f"{r.name} {r.version} {r.provider}" + (f", {settings}" if settings else "")
 
