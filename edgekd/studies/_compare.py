@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
 from edgekd.studies._base import Arm
-from edgekd.studies._results import Cell, Compared, Costs, Gain, Taught, Tradeoff
+from edgekd.studies._results import Cell, Compared, Costs, Gain, TeacherResult, Tradeoff
 from edgekd.studies._statistics import paired_interval, pareto_ranks
 
 
@@ -39,7 +39,7 @@ def _gain(cells: Mapping[str, Mapping[int, float]], name: str, control: str | No
     return Gain(control=control, seeds=seeds, points=points, interval=interval)
 
 
-def with_tradeoffs(found: Sequence[Compared], teachers: Mapping[str, Taught]) -> tuple[Compared, ...]:
+def with_tradeoffs(found: Sequence[Compared], teachers: Mapping[str, TeacherResult]) -> tuple[Compared, ...]:
     """The arms with what each loses and saves against its teacher, and their ranks among that teacher's students."""
     tradeoffs = {
         one.name: _tradeoff(one.accuracy, one.costs, teachers[one.teacher])
@@ -53,7 +53,7 @@ def with_tradeoffs(found: Sequence[Compared], teachers: Mapping[str, Taught]) ->
     return tuple(one.model_copy(update={"tradeoff": tradeoffs.get(one.name)}) for one in found)
 
 
-def _tradeoff(accuracy: float, costs: Costs, teacher: Taught) -> Tradeoff:
+def _tradeoff(accuracy: float, costs: Costs, teacher: TeacherResult) -> Tradeoff:
     drop = 100 * (teacher.test.top1 - accuracy)
     latency = costs.latency.estimate if costs.latency else None
     return Tradeoff(

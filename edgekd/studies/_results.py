@@ -91,7 +91,7 @@ class Tradeoff(Value):
     """edgekd's own: halvings of the latency less points of accuracy lost, log2(1 / latency_ratio) − drop_points."""
 
 
-class Taught(Value):
+class TeacherResult(Value):
     """A teacher of a study."""
 
     model: str
@@ -131,7 +131,7 @@ class StudyResult(Value):
     folder: str
     device: str | None
     """None: nothing was measured."""
-    teachers: tuple[Taught, ...]
+    teachers: tuple[TeacherResult, ...]
     arms: tuple[Compared, ...]
     failures: tuple[Failure, ...]
     files: dict[str, str] = Field(default_factory=dict)

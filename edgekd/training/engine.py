@@ -93,10 +93,10 @@ def train(
 
     A training that diverges begins once more, at a tenth of the learning rate and with clipped gradients, and says so.
 
-    Processes that `ranks.joined` joined each learn from their part of every batch; the first one writes.
+    Processes that `ranks.joined` joined each train on their part of every batch; rank 0 writes.
 
     After every epoch the file `checkpoint` is replaced. Called again with the same arguments, a training that was
-    stopped goes on after its last whole epoch and, on the same machine, ends with the same weights bit by bit; one
+    stopped resumes after its last whole epoch and, on the same machine, ends with the same weights bit by bit; one
     that had ended gives its result at once. A checkpoint of other arguments is overwritten. Every random number is a
     function of seed and epoch.
 
@@ -112,7 +112,7 @@ def train(
         keep_zeros: whether weights of convolutions and linear layers that are zero stay so: they were pruned.
         checkpoint: where to keep the training's state.
         progress: reports the images done, of all epochs.
-        tracker: told every epoch.
+        tracker: gets the values of every epoch.
 
     Raises:
         UnsupportedModelError: the output isn't one logit for each class of the data.
@@ -152,7 +152,7 @@ def _learn(run: Run, key: str) -> tuple[list[Epoch], float | None]:
     try:
         return _finish(run, _begin(run, key)), None
     except DivergedError as e:
-        again = f"it begins again at a tenth of that, at most {rate:g}, with gradients clipped to a norm of {_CLIP:g}"
+        again = f"it starts again at a tenth of that, at most {rate:g}, with gradients clipped to a norm of {_CLIP:g}"
         run.progress.note(f"{e.message}: {again}")
     if ranks.is_main():
         run.checkpoint.unlink(missing_ok=True)
@@ -211,7 +211,7 @@ def _require_classes(model: nn.Module, images: Tensor, data: Dataset) -> None:
     with torch.inference_mode():
         given = logits(model, images, "fp32").shape[1]
     if given != len(data.classes):
-        what = f"the model tells {given} classes apart, {data.name} has {len(data.classes)}"
+        what = f"the model has {given} classes, {data.name} has {len(data.classes)}"
         raise UnsupportedModelError(what, f"Build the model for {len(data.classes)} classes.")
 
 

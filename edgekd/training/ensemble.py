@@ -1,5 +1,5 @@
 """Several teachers as one: S. You, C. Xu, C. Xu, D. Tao, "Learning from Multiple Teacher Networks", KDD 2017, average
-what their teachers say; edgekd's choice: the logits, as the losses take logits.
+their teachers' outputs; edgekd's choice: the logits, as the losses take logits.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ class Ensemble(nn.Module):
             raise EdgekdError(what, "Give each teacher a weight; none below 0, not all 0.")
         self.members = nn.ModuleList(members)
         self._shares = tuple(weight / sum(weights) for weight in weights)
-        # what a teacher's digest sees
+        # so that a digest of the teacher holds them
         self.register_buffer("shares", torch.tensor(self._shares))
 
     def forward(self, images: Tensor) -> Tensor:

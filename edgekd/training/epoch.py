@@ -191,7 +191,7 @@ def _diverged(run: Run, what: str, epoch: int, step: int) -> DivergedError:
 
 
 def _reporter(run: Run, epoch: int, history: Sequence[Epoch]) -> Callable[[Sequence[Tensor]], None]:
-    """Tells the progress about the losses of an epoch so far, a few times a second: reading a loss waits for it."""
+    """Reports the losses of an epoch so far, a few times a second: reading a loss waits for it."""
     start = last = time.monotonic()
     validated = f"  val {100 * history[-1].validation.top1:.1f} %" if history else ""
 
@@ -203,7 +203,7 @@ def _reporter(run: Run, epoch: int, history: Sequence[Epoch]) -> Callable[[Seque
         last = now
         seen = min(len(losses) * run.batch_size, run.images)
         seen_losses = torch.stack(list(losses))
-        # several processes must go the same way, and see the same only at the end of an epoch
+        # all ranks must do the same, and know the same only at the end of an epoch
         loss = _mean_loss(run, epoch, seen_losses) if ranks.count() == 1 else float(seen_losses.mean())
         speed = f"{seen / max(1e-9, now - start):,.0f} images/s"
         detail = f"epoch {epoch}/{run.epochs}  loss {loss:.2f}{validated}  {speed}"

@@ -29,7 +29,7 @@ class Score(Value):
 def evaluate(
     model: nn.Module, images: Images, *, batch_size: int | None = None, execution: Execution | None = None
 ) -> Score:
-    """Count the images that the model, where it is now, classifies correctly; in fp32 unless told otherwise.
+    """Count the images that the model, where it is now, classifies correctly; in fp32 unless stated otherwise.
 
     The model is put in evaluation mode for it and afterwards back into the mode it was in.
     """

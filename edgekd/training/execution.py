@@ -88,7 +88,7 @@ def choose_execution(
         if teacher is not None:
             stated = settings.teacher_precision if isinstance(settings, Recovery) else settings.precision
             ways = {f"teacher {p}": way.model_copy(update={"teacher_precision": p}) for p in _precisions(stated)}
-            way = _fastest(ways, _teaching(teacher, images, objective.teacher_taps), len(images), rates)
+            way = _fastest(ways, _inference(teacher, images, objective.teacher_taps), len(images), rates)
     return way.model_copy(update={"images_per_second": rates})
 
 
@@ -158,7 +158,7 @@ def _learning(
     return prepare
 
 
-def _teaching(teacher: nn.Module, images: Tensor, taps: Taps | None) -> Job:
+def _inference(teacher: nn.Module, images: Tensor, taps: Taps | None) -> Job:
     device = training_device()
 
     def prepare(way: Execution) -> Callable[[], object]:

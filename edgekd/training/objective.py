@@ -34,7 +34,7 @@ class Objective(nn.Module):
         student: where the student's features are read; None if no loss reads any.
         teacher: the same of the teacher.
         needs_teacher: whether any term asks the teacher.
-        features_alone: whether no term looks at the student's logits, so that its accuracy doesn't tell what it learns.
+        features_alone: whether no term reads the student's logits, so that its accuracy does not show what it learns.
     """
 
     def __init__(

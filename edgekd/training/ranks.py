@@ -5,8 +5,8 @@
 Rank 0 alone runs the pipeline. The others load the same data and `serve`: they wait for the trainings that rank 0
 begins, take part in them, and throw away what they write. Written for GPUs (nccl) as well, but only run on CPUs (gloo).
 
-What rank 0 tells them goes through the store by which they found each other, not through a collective operation, which
-would wait for a rank that is in another one.
+Rank 0 sends its messages through the store by which the ranks found each other, not through a collective operation,
+which would wait for a rank that is in another one.
 """
 
 import base64
@@ -58,7 +58,7 @@ class Rank:
 
 
 class _Channel:
-    """What rank 0 tells the others, message by message."""
+    """The messages of rank 0 to the others, in their order."""
 
     def __init__(self, store: Store) -> None:
         self._store, self._number = store, 0
@@ -130,7 +130,7 @@ def joined() -> Iterator[Rank]:
 
 
 def summon(function: Callable[[Any, Workspace], object], inputs: object, cache: Path) -> None:
-    """Have the ranks that `serve` call this function of a module with the same inputs, while rank 0 goes on with it
+    """Have the ranks that `serve` call this function of a module with the same inputs, while rank 0 runs it
     itself; nothing where this isn't rank 0, or there is no other.
 
     Args:

@@ -2,7 +2,7 @@ import pytest
 
 from edgekd.studies._base import Arm
 from edgekd.studies._compare import compared, with_gains, with_tradeoffs
-from edgekd.studies._results import Cell, Costs, Taught
+from edgekd.studies._results import Cell, Costs, TeacherResult
 from edgekd.values import Accuracy, Interval
 
 
@@ -24,7 +24,7 @@ def arm(name, control=None):
     return Arm(name=name, factors={"structure": name}, settings={"model": "net"}, control=control)
 
 
-TEACHER = Taught(model="net", test=accuracy(900), val=accuracy(900), epochs=1, costs=costs(1000, 10_000, 1.0))
+TEACHER = TeacherResult(model="net", test=accuracy(900), val=accuracy(900), epochs=1, costs=costs(1000, 10_000, 1.0))
 
 
 def test_means_and_deviations_are_over_the_seeds():

@@ -206,7 +206,7 @@ def test_divergence_is_an_error_that_says_when_and_keeps_the_last_checkpoint(
     assert str(checkpoint) in error.value.hint
     kept = torch.load(checkpoint, weights_only=True)
     assert f"epoch {len(kept['history']) + 1}," in error.value.message
-    assert [note for note in told.notes if "begins again at a tenth of that, at most 1e+20" in note]
+    assert [note for note in told.notes if "starts again at a tenth of that, at most 1e+20" in note]
 
 
 def without_norms() -> nn.Sequential:
@@ -266,7 +266,7 @@ def test_a_network_that_is_dead_is_told_and_begins_again(few_digits: Dataset, tm
     with pytest.raises(DivergedError, match=dead):
         run(model, few_digits, tmp_path / "c.pt", settings, progress=told)
     assert len(told.notes) == 1
-    assert "begins again" in told.notes[0]
+    assert "starts again" in told.notes[0]
 
 
 @pytest.mark.parametrize("last", [True, False])
@@ -350,7 +350,7 @@ def test_number_of_epochs_follows_from_the_data_when_none_is_given(
 
 
 def test_model_of_other_classes_is_an_error(few_digits: Dataset, tmp_path: Path) -> None:
-    with pytest.raises(UnsupportedModelError, match="7 classes apart, digits has 10"):
+    with pytest.raises(UnsupportedModelError, match="the model has 7 classes, digits has 10"):
         run(build("resnet8", classes=7, channels=1), few_digits, tmp_path / "c.pt")
 
 

@@ -14,7 +14,7 @@ from edgekd.progress import Silent
 from edgekd.training.engine import train
 from edgekd.training.objective import LABELS_ALONE, build_objective
 from edgekd.values import Training
-from edgekd.values.result import Execution
+from edgekd.values.training import Execution
 
 def most():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

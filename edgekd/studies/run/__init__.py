@@ -23,7 +23,7 @@ from edgekd.studies.run.folder import require_same
 from edgekd.studies.run.job import Bench, recipe_of
 from edgekd.studies.run.match import settings_of
 from edgekd.studies.run.pace import for_as_long
-from edgekd.studies.run.teaching import School
+from edgekd.studies.run.teachers import Teachers
 
 
 def run_study(
@@ -77,39 +77,37 @@ def run_study(
             shared=Store(cache_folder(progress.note)),
             progress=progress,
         )
-        school = School(Bench(plan, job))
-        settled, cells = _cells(school, found, arms)
-        return conclude(school, found, settled, cells)
+        teachers = Teachers(Bench(plan, job))
+        settled, cells = _cells(teachers, found, arms)
+        return conclude(teachers, found, settled, cells)
 
 
-def _cells(school: School, found: Study, arms: tuple[Arm, ...]) -> tuple[tuple[Arm, ...], Cells]:
+def _cells(teachers: Teachers, found: Study, arms: tuple[Arm, ...]) -> tuple[tuple[Arm, ...], Cells]:
     """The arms with their choices made, and their cells, seed by seed: what is stopped early compares as a whole."""
-    progress, seeds = school.bench.job.progress, school.bench.plan.seeds
+    progress, seeds = teachers.bench.job.progress, teachers.bench.plan.seeds
     by_name = {arm.name: arm for arm in arms}
-    settled = {arm.name: attempt(partial(_settled, school, found, arm, by_name)) for arm in arms}
+    settled = {arm.name: attempt(partial(_settled, teachers, found, arm, by_name)) for arm in arms}
     cells: dict[tuple[str, int], Made | Exception] = {}
     for seed in range(seeds):
         for arm in arms:
             progress.stage("cell", f"{len(cells) + 1} of {len(arms) * seeds}: {arm.name}, seed {seed}")
-            cell = attempt(partial(_cell, school, settled[arm.name], seed, representations=found.REPRESENTATIONS))
+            cell = attempt(partial(_cell, teachers, settled[arm.name], seed, representations=found.REPRESENTATIONS))
             if isinstance(cell, Exception):
                 progress.note(f"failed: {message(cell)}")
             cells[arm.name, seed] = cell
     return tuple(by_name[name] if isinstance(arm, Exception) else arm for name, arm in settled.items()), cells
 
 
-def _settled(school: School, found: Study, arm: Arm, arms: Mapping[str, Arm]) -> Arm:
+def _settled(teachers: Teachers, found: Study, arm: Arm, arms: Mapping[str, Arm]) -> Arm:
     """The arm with its choice made, and its epochs."""
     if arm.as_fast_as:
-        settings = settings_of(
-            school.bench, arm, arms[arm.as_fast_as], school.teaching({"model": arm.settings["model"]})
-        )
+        settings = settings_of(teachers.bench, arm, arms[arm.as_fast_as], teachers.of({"model": arm.settings["model"]}))
         arm = arm.model_copy(update={"settings": settings})
     if arm.as_long_as:
-        arm = arm.model_copy(update={"settings": for_as_long(school, found, arm, arms[arm.as_long_as])})
+        arm = arm.model_copy(update={"settings": for_as_long(teachers, found, arm, arms[arm.as_long_as])})
     return arm
 
 
-def _cell(school: School, arm: Arm | Exception, seed: int, *, representations: bool) -> Made:
+def _cell(teachers: Teachers, arm: Arm | Exception, seed: int, *, representations: bool) -> Made:
     settings = made(arm).settings
-    return make(school.bench.job_of(settings, seed), school.teaching(settings), representations=representations)
+    return make(teachers.bench.job_of(settings, seed), teachers.of(settings), representations=representations)

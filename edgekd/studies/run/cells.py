@@ -10,7 +10,7 @@ from edgekd.steps._read import read_steps
 from edgekd.store import fingerprint
 from edgekd.studies._results import Cell
 from edgekd.studies.run.pictures import Picture, picture
-from edgekd.studies.run.teaching import Teaching, Tested, tested
+from edgekd.studies.run.teachers import Tested, TrainedTeacher, tested
 from edgekd.training.step import on_threads
 from edgekd.values import Structure, Value
 from edgekd.values.network import Network
@@ -28,37 +28,37 @@ class Made:
     picture: Picture | None
 
 
-def make(job: Job, taught: Teaching, *, representations: bool) -> Made:
+def make(job: Job, teacher: TrainedTeacher, *, representations: bool) -> Made:
     """Take every step of the job's recipe with its seed; raises whatever a step raises."""
-    own = replace(job, recipe=taught.recipe(job.recipe))
-    network = pruned_and_trained(own, taught)
+    own = replace(job, recipe=teacher.recipe(job.recipe))
+    network = pruned_and_trained(own, teacher)
     model = networks.load(network)
-    with on_threads(taught.execution.threads):
+    with on_threads(teacher.execution.threads):
         found = tested(own, network, model)
-        seen = picture(own, network, model, taught) if representations else None
+        seen = picture(own, network, model, teacher) if representations else None
     assert network.accuracy is not None
     cell = Cell(
         seed=own.recipe.seed,
         test=found.test,
         val=network.accuracy,
-        training_seconds=seconds_of(network, taught),
+        training_seconds=seconds_of(network, teacher),
         representation=seen.representation if seen else None,
     )
     return Made(cell, network, found, seen)
 
 
-def untrained(job: Job, taught: Teaching) -> Network:
+def untrained(job: Job, teacher: TrainedTeacher) -> Network:
     """The student of the job's recipe as it is before any training."""
     stated = zip(job.recipe.steps, read_steps(job.recipe.steps), strict=True)
     steps = tuple(step for step, found in stated if found.module.PRUNES)
-    own = replace(job, recipe=taught.recipe(job.recipe).model_copy(update={"steps": steps}))
-    return pruned_and_trained(own, taught)
+    own = replace(job, recipe=teacher.recipe(job.recipe).model_copy(update={"steps": steps}))
+    return pruned_and_trained(own, teacher)
 
 
-def pruned_and_trained(job: Job, taught: Teaching) -> Network:
+def pruned_and_trained(job: Job, teacher: TrainedTeacher) -> Network:
     """What the steps of the job's recipe come to."""
-    start = beginning(job, taught)
-    return recovered(job, start, stated_structure(job, start), taught.supervision)
+    start = beginning(job, teacher)
+    return recovered(job, start, stated_structure(job, start), teacher.supervision)
 
 
 def stated_structure(job: Job, start: Network) -> Structure:
@@ -69,14 +69,14 @@ def stated_structure(job: Job, start: Network) -> Structure:
     return planned(job, NetworkBench(job, start, None), ()).structure
 
 
-def beginning(job: Job, taught: Teaching) -> Network:
+def beginning(job: Job, teacher: TrainedTeacher) -> Network:
     """The network before the first step: the recipe's student with random weights, else the teacher."""
-    return random_student(job) if job.recipe.student else taught.network
+    return random_student(job) if job.recipe.student else teacher.network
 
 
-def seconds_of(network: Network, taught: Teaching) -> float:
+def seconds_of(network: Network, teacher: TrainedTeacher) -> float:
     """What a student's trainings took; nothing where it is the teacher itself, pruned or not."""
-    own = network.training if network.weights != taught.network.weights else None
+    own = network.training if network.weights != teacher.network.weights else None
     return round(own.seconds, 2) if own else 0.0
 
 

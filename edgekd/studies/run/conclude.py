@@ -8,20 +8,20 @@ from edgekd.studies._results import Failure, StudyResult
 from edgekd.studies.run.attempts import message
 from edgekd.studies.run.cells import Made
 from edgekd.studies.run.costs import costs_of
-from edgekd.studies.run.teaching import School
+from edgekd.studies.run.teachers import Teachers
 from edgekd.studies.run.write import write
 
 Cells = Mapping[tuple[str, int], Made | Exception]
 """By the arm's name and the seed."""
 
 
-def conclude(school: School, found: Study, arms: Sequence[Arm], cells: Cells) -> StudyResult:
+def conclude(teachers: Teachers, found: Study, arms: Sequence[Arm], cells: Cells) -> StudyResult:
     """Export and measure one network of each structure, compare, and write the study's documents."""
-    job = school.bench.job
+    job = teachers.bench.job
     made = {key: cell for key, cell in cells.items() if isinstance(cell, Made)}
     # the cell of the lowest seed stands last, so it stays
     first = {name: cell for (name, _), cell in sorted(made.items(), key=lambda item: -item[0][1])}
-    teachers, costs = costs_of(school, arms, first)
+    results, costs = costs_of(teachers, arms, first)
     rows = [
         compared(arm, [cell.cell for (name, _), cell in made.items() if name == arm.name], costs.get(arm.name))
         for arm in arms
@@ -36,11 +36,11 @@ def conclude(school: School, found: Study, arms: Sequence[Arm], cells: Cells) ->
         paper=found.PAPER,
         published=found.PUBLISHED,
         differs=found.DIFFERS,
-        plan=school.bench.plan,
+        plan=teachers.bench.plan,
         folder=str(job.run.root),
         device=job.device.url if job.device else None,
-        teachers=tuple(teachers.values()),
-        arms=with_tradeoffs(with_gains(rows, arms), teachers),
+        teachers=tuple(results.values()),
+        arms=with_tradeoffs(with_gains(rows, arms), results),
         failures=tuple(failures),
     )
     return write(job.run.root, result, {name: cell.picture for name, cell in first.items() if cell.picture})

@@ -4,46 +4,46 @@ from collections.abc import Mapping, Sequence
 
 from edgekd.errors import UnsupportedModelError
 from edgekd.studies._base import Arm
-from edgekd.studies._results import Costs, Taught
+from edgekd.studies._results import Costs, TeacherResult
 from edgekd.studies.run.cells import Made, structure_key
 from edgekd.studies.run.latency import TEACHER, Latency, exported, latencies
-from edgekd.studies.run.teaching import School, Teaching
+from edgekd.studies.run.teachers import Teachers, TrainedTeacher
 from edgekd.values import Artifact
 from edgekd.values.network import Network
 
 
 def costs_of(
-    school: School, arms: Sequence[Arm], first: Mapping[str, Made]
-) -> tuple[dict[str, Taught], dict[str, Costs]]:
+    teachers: Teachers, arms: Sequence[Arm], first: Mapping[str, Made]
+) -> tuple[dict[str, TeacherResult], dict[str, Costs]]:
     """The teachers by their model, and each arm's costs by its name.
 
     Args:
-        school: the teachers.
+        teachers: of the study.
         arms: all of them.
         first: one cell of each arm that has any.
     """
-    teachers, costs = {}, {}
+    results, costs = {}, {}
     for model in dict.fromkeys(str(arm.settings["model"]) for arm in arms if arm.name in first):
         mine = [arm for arm in arms if arm.settings["model"] == model and arm.name in first]
-        taught = school.teaching(mine[0].settings)
-        accuracy, training = taught.network.accuracy, taught.network.training
+        teacher = teachers.of(mine[0].settings)
+        accuracy, training = teacher.network.accuracy, teacher.network.training
         assert accuracy is not None
-        found = _of_students(school, taught, {arm.name: first[arm.name] for arm in mine})
+        found = _of_students(teachers, teacher, {arm.name: first[arm.name] for arm in mine})
         costs.update({name: cost for name, cost in found.items() if name != TEACHER})
-        teachers[model] = Taught(
+        results[model] = TeacherResult(
             model=model,
-            test=taught.tested.test,
+            test=teacher.tested.test,
             val=accuracy,
             epochs=training.epochs if training else 0,
             costs=found[TEACHER],
         )
-    return teachers, costs
+    return results, costs
 
 
-def _of_students(school: School, taught: Teaching, made: Mapping[str, Made]) -> dict[str, Costs]:
+def _of_students(teachers: Teachers, teacher: TrainedTeacher, made: Mapping[str, Made]) -> dict[str, Costs]:
     """The costs of one teacher's students by their arms, and its own."""
-    job = school.bench.job
-    teacher = exported(job, taught.network, f"{taught.network.origin} {TEACHER}")
+    job = teachers.bench.job
+    artifact = exported(job, teacher.network, f"{teacher.network.origin} {TEACHER}")
     keys = {name: structure_key(cell.network) for name, cell in made.items()}
     files: dict[str, Artifact] = {}
     for name, key in keys.items():
@@ -51,8 +51,8 @@ def _of_students(school: School, taught: Teaching, made: Mapping[str, Made]) -> 
             files[key] = files.get(key) or exported(job, made[name].network, name)
         except UnsupportedModelError as e:
             job.progress.note(f"{name}: {e.message}")
-    measured = latencies(job, teacher, files)
-    found = {TEACHER: _costs(taught.network, taught.tested.nonzero, teacher, measured.get(TEACHER))}
+    measured = latencies(job, artifact, files)
+    found = {TEACHER: _costs(teacher.network, teacher.tested.nonzero, artifact, measured.get(TEACHER))}
     for name, key in keys.items():
         if key in files:
             cell = made[name]

@@ -12,7 +12,7 @@ from edgekd.studies._base import Arm, Settings
 from edgekd.studies.run.cells import beginning, stated_structure, untrained
 from edgekd.studies.run.job import Bench
 from edgekd.studies.run.latency import exported, latencies
-from edgekd.studies.run.teaching import Teaching
+from edgekd.studies.run.teachers import TrainedTeacher
 from edgekd.values import Value
 
 _ASKED = "asked"
@@ -25,7 +25,7 @@ class Chosen(Value):
     why: str
 
 
-def settings_of(bench: Bench, arm: Arm, other: Arm, taught: Teaching) -> Settings:
+def settings_of(bench: Bench, arm: Arm, other: Arm, teacher: TrainedTeacher) -> Settings:
     """The arm's settings with the choice that makes it as fast as the other; as few multiply-accumulates where nothing
     is measured.
 
@@ -33,17 +33,17 @@ def settings_of(bench: Bench, arm: Arm, other: Arm, taught: Teaching) -> Setting
         UnsupportedModelError: none of the choices can be made.
     """
     device = bench.job.device.url if bench.job.device else None
-    key = fingerprint({"arm": arm, "other": other, "teacher": taught.network.key(), "device": device})[:12]
+    key = fingerprint({"arm": arm, "other": other, "teacher": teacher.network.key(), "device": device})[:12]
     path = bench.job.run.root / "matched" / f"{key}.json"
-    chosen = remembered(path, Chosen, lambda: _choose(bench, arm, other, taught))
+    chosen = remembered(path, Chosen, lambda: _choose(bench, arm, other, teacher))
     bench.job.progress.note(f"{arm.name}: {chosen.why}")
     return {**arm.settings, **arm.choices[chosen.index]}
 
 
-def _choose(bench: Bench, arm: Arm, other: Arm, taught: Teaching) -> Chosen:
+def _choose(bench: Bench, arm: Arm, other: Arm, teacher: TrainedTeacher) -> Chosen:
     bench.job.progress.stage("match", f"{arm.name}: looking for what is as fast as {other.name}")
     options = {str(i): {**arm.settings, **choice} for i, choice in enumerate(arm.choices)}
-    found = _costs(bench, {_ASKED: other.settings, **options}, taught)
+    found = _costs(bench, {_ASKED: other.settings, **options}, teacher)
     if len(found) < 2 or _ASKED not in found:
         raise UnsupportedModelError(f"{arm.name}: none of its choices can be compared with {other.name}")
     wanted = found.pop(_ASKED)
@@ -54,33 +54,33 @@ def _choose(bench: Bench, arm: Arm, other: Arm, taught: Teaching) -> Chosen:
     return Chosen(index=int(best), why=f"{text}, {other.name} {wanted[0]:.3f}")
 
 
-def _costs(bench: Bench, options: Mapping[str, Settings], taught: Teaching) -> dict[str, tuple[float, str]]:
+def _costs(bench: Bench, options: Mapping[str, Settings], teacher: TrainedTeacher) -> dict[str, tuple[float, str]]:
     """Of each option, its ratio to the teacher's latency if that is measured, else to its multiply-accumulates."""
     files, found = {}, {}
-    _prune(bench, options.values(), taught)
+    _prune(bench, options.values(), teacher)
     for key, settings in options.items():
         job = bench.job_of(settings, 0)
         try:
-            network = untrained(job, taught)
+            network = untrained(job, teacher)
             files[key] = exported(job, network, key)
         except StorageError:
             raise
         except EdgekdError as e:
             job.progress.note(f"{settings}: left out: {e.message}")
             continue
-        found[key] = (network.cost.macs / taught.network.cost.macs, "multiply-accumulates")
-    teacher = exported(job, taught.network, "teacher")
-    measured = latencies(job, teacher, files)
+        found[key] = (network.cost.macs / teacher.network.cost.macs, "multiply-accumulates")
+    artifact = exported(job, teacher.network, "teacher")
+    measured = latencies(job, artifact, files)
     return {key: (measured[key].ratio.estimate, "latency") if key in measured else found[key] for key in found}
 
 
-def _prune(bench: Bench, options: Iterable[Settings], taught: Teaching) -> None:
+def _prune(bench: Bench, options: Iterable[Settings], teacher: TrainedTeacher) -> None:
     """Prune to all of them in one process, which takes longer to start than to prune; what can't be is reported where
     it is asked for.
     """
     for settings in options:
         job = bench.job_of(settings, 0)
-        start = beginning(job, taught)
+        start = beginning(job, teacher)
         with suppress(EdgekdError):
             structure = stated_structure(job, start)
             if not structure.is_whole:

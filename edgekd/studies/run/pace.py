@@ -10,7 +10,7 @@ from edgekd.errors import EdgekdError
 from edgekd.store import Store, fingerprint, key_of, remembered
 from edgekd.studies._base import Arm, Settings, Study
 from edgekd.studies.run.cells import pruned_and_trained, seconds_of
-from edgekd.studies.run.teaching import School
+from edgekd.studies.run.teachers import Teachers
 from edgekd.values import PositiveInt, Value
 
 _BATCHES = 10
@@ -25,38 +25,38 @@ class Pace(Value):
     why: str
 
 
-def for_as_long(school: School, found: Study, arm: Arm, other: Arm) -> Settings:
+def for_as_long(teachers: Teachers, found: Study, arm: Arm, other: Arm) -> Settings:
     """The settings of an arm, whose choice is made, for as many epochs in all of its steps as take the other's time.
 
     Both ask their teacher anew for it, as a single training would. The teacher's own training isn't counted.
     """
-    bench = school.bench
-    supervision = key_of(school.teaching(arm.settings).supervision)
+    bench = teachers.bench
+    supervision = key_of(teachers.of(arm.settings).supervision)
     key = fingerprint({"arm": arm, "other": other, "supervision": supervision})[:12]
     path = bench.job.run.root / "matched" / f"epochs-{key}.json"
-    pace = remembered(path, Pace, lambda: _pace(school, found, arm, other))
+    pace = remembered(path, Pace, lambda: _pace(teachers, found, arm, other))
     bench.job.progress.note(f"{arm.name}: {pace.why}")
-    return _of_epochs(school, found, arm, pace.epochs)
+    return _of_epochs(teachers, found, arm, pace.epochs)
 
 
-def _pace(school: School, found: Study, arm: Arm, other: Arm) -> Pace:
-    school.bench.job.progress.stage("match", f"{arm.name}: looking for how long it trains")
-    asked, own = (_seconds(school, _of_epochs(school, found, one, _EPOCHS)) for one in (other, arm))
-    epochs = max(1, round(school.bench.plan.scale.epochs * asked / own))
+def _pace(teachers: Teachers, found: Study, arm: Arm, other: Arm) -> Pace:
+    teachers.bench.job.progress.stage("match", f"{arm.name}: looking for how long it trains")
+    asked, own = (_seconds(teachers, _of_epochs(teachers, found, one, _EPOCHS)) for one in (other, arm))
+    epochs = max(1, round(teachers.bench.plan.scale.epochs * asked / own))
     return Pace(epochs=epochs, why=f"{epochs} epochs, as one takes {own / asked:.2f} times one of {other.name}")
 
 
-def _of_epochs(school: School, found: Study, arm: Arm, epochs: int) -> Settings:
+def _of_epochs(teachers: Teachers, found: Study, arm: Arm, epochs: int) -> Settings:
     """The settings of the arm for so many epochs in all."""
-    scale = school.bench.plan.scale.model_copy(update={"epochs": epochs})
+    scale = teachers.bench.plan.scale.model_copy(update={"epochs": epochs})
     (again,) = (one for one in found.arms(scale) if one.name == arm.name)
     chosen = {key: arm.settings[key] for choice in arm.choices[:1] for key in choice}
     return {**again.settings, **chosen, "recover.epochs": epochs}
 
 
-def _seconds(school: School, settings: Settings) -> float:
+def _seconds(teachers: Teachers, settings: Settings) -> float:
     """What the trainings of an arm take on a few images; nothing of it is kept."""
-    job, taught = school.bench.job_of(settings, 0), school.teaching(settings)
+    job, teacher = teachers.bench.job_of(settings, 0), teachers.of(settings)
     batch_size = job.recipe.recover.batch_size
     assert batch_size is not None, "filled in when the recipe was settled"
     images = _BATCHES * batch_size
@@ -64,6 +64,6 @@ def _seconds(school: School, settings: Settings) -> float:
         job = replace(job, data=subset(job.data, train_per_class=-(-images // len(job.data.classes))))
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))
-        own = replace(job, recipe=taught.recipe(job.recipe), run=store, shared=store)
-        network = pruned_and_trained(own, taught)
-    return seconds_of(network, taught)
+        own = replace(job, recipe=teacher.recipe(job.recipe), run=store, shared=store)
+        network = pruned_and_trained(own, teacher)
+    return seconds_of(network, teacher)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from edgekd.report.cells import interval, table
-from edgekd.studies._results import Compared, Gain, StudyResult, Taught, Tradeoff
+from edgekd.studies._results import Compared, Gain, StudyResult, TeacherResult, Tradeoff
 from edgekd.values import Interval
 
 _NONE = "–"
@@ -62,7 +62,7 @@ def arm_rows(result: StudyResult) -> list[list[str]]:
     return [header, *teachers, *(_arm_row(arm, columns) for arm in result.arms)]
 
 
-def _teacher_row(teacher: Taught, columns: int) -> list[str]:
+def _teacher_row(teacher: TeacherResult, columns: int) -> list[str]:
     name = [f"teacher {teacher.model}", *[""] * (columns - 1)]
     return [*name, f"{teacher.test.top1:.2%}", _NONE, *_cost_cells(teacher.costs), "1", f"{teacher.epochs} epochs"]
 

@@ -19,12 +19,12 @@ def stage_pairs(loss: str, student: Outputs, teacher: Outputs | None) -> tuple[t
     Raises:
         EdgekdError: there is no teacher, it knows other classes, or one of the two has no stages.
     """
-    taught = required_teacher(loss, student, teacher)
-    for whose, outputs in (("student", student), ("teacher", taught)):
+    constant = required_teacher(loss, student, teacher)
+    for whose, outputs in (("student", student), ("teacher", constant)):
         if not outputs.stages:
             what = f"the loss {loss!r} compares features (batch, channels, height, width); the {whose} has none"
             raise EdgekdError(what, NO_FEATURES_HINT)
-    return tuple(zip(student.stages[::-1], taught.stages[::-1], strict=False))[::-1]
+    return tuple(zip(student.stages[::-1], constant.stages[::-1], strict=False))[::-1]
 
 
 def same_size(one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:

@@ -56,8 +56,8 @@ class CorrelationDistillation:
         Raises:
             EdgekdError: there is no teacher, or it knows other classes.
         """
-        taught = required_teacher("dist", student, teacher).logits
-        return dist_loss(student.logits, taught, temperature=self.temperature, beta=self.beta, gamma=self.gamma)
+        constant = required_teacher("dist", student, teacher).logits
+        return dist_loss(student.logits, constant, temperature=self.temperature, beta=self.beta, gamma=self.gamma)
 
 
 def build(options: Mapping[str, float], example: Example) -> CorrelationDistillation:

@@ -62,8 +62,10 @@ class DecoupledDistillation:
         Raises:
             EdgekdError: there is no teacher, or it knows other classes.
         """
-        taught = required_teacher("dkd", student, teacher).logits
-        return dkd_loss(student.logits, taught, labels, temperature=self.temperature, alpha=self.alpha, beta=self.beta)
+        constant = required_teacher("dkd", student, teacher).logits
+        return dkd_loss(
+            student.logits, constant, labels, temperature=self.temperature, alpha=self.alpha, beta=self.beta
+        )
 
 
 def build(options: Mapping[str, float], example: Example) -> DecoupledDistillation:

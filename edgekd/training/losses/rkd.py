@@ -67,8 +67,8 @@ class RelationalDistillation:
         Raises:
             EdgekdError: there is no teacher, or it knows other classes.
         """
-        taught = required_teacher("rkd", student, teacher)
-        return rkd_loss(_embedding(student), _embedding(taught), distance=self.distance, angle=self.angle)
+        constant = required_teacher("rkd", student, teacher)
+        return rkd_loss(_embedding(student), _embedding(constant), distance=self.distance, angle=self.angle)
 
 
 def _embedding(outputs: Outputs) -> Tensor:

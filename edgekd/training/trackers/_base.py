@@ -11,7 +11,7 @@ class Tracker(Protocol):
     """One training that is followed."""
 
     def epoch(self, number: int, values: Mapping[str, float]) -> None:
-        """What an epoch, from 1, came to, by name. One that was told before a restart isn't told again."""
+        """The values of an epoch, from 1, by name. Epochs before a restart are not reported again."""
 
     def close(self) -> None:
         """The training ended, or stopped."""
@@ -21,7 +21,7 @@ class TrackerModule(Protocol):
     """The members of a tracker's module."""
 
     def begin(self, folder: Path, name: str, settings: Mapping[str, Any]) -> Tracker:
-        """Follow a training, or go on with it.
+        """Follow a training, or resume following it.
 
         Args:
             folder: where the run keeps what its trackers write.

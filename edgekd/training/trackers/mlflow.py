@@ -29,7 +29,7 @@ class ServerRun:
 
 
 def begin(folder: Path, name: str, settings: Mapping[str, Any]) -> ServerRun:
-    """As `TrackerModule.begin`; a training that goes on finds its run by a file in the folder."""
+    """As `TrackerModule.begin`; a training that resumes finds its run by a file in the folder."""
     uri = os.environ.get("MLFLOW_TRACKING_URI")
     if not uri:
         raise EdgekdError("--track mlflow needs a server", "Set MLFLOW_TRACKING_URI to its address.")

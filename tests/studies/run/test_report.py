@@ -4,7 +4,7 @@ import pytest
 
 from edgekd.studies._base import SMOKE, Arm, Published
 from edgekd.studies._compare import compared, with_gains, with_tradeoffs
-from edgekd.studies._results import Cell, Costs, Failure, Plan, StudyResult, Taught
+from edgekd.studies._results import Cell, Costs, Failure, Plan, StudyResult, TeacherResult
 from edgekd.studies.run.report import arm_rows, intervals, markdown
 from edgekd.values import Accuracy, Interval
 
@@ -32,7 +32,9 @@ def result(*, seeds=3, ratio=0.5, **changes):
         ]
         for name, correct in scores.items()
     }
-    teacher = Taught(model="net", test=accuracy(850), val=accuracy(850), epochs=9, costs=costs(1000, ratio and 1.0))
+    teacher = TeacherResult(
+        model="net", test=accuracy(850), val=accuracy(850), epochs=9, costs=costs(1000, ratio and 1.0)
+    )
     rows = [compared(arm, cells[arm.name], costs(777, ratio) if cells[arm.name] else None) for arm in arms]
     fields = {
         "title": "A study",

@@ -67,8 +67,9 @@ def test_every_arm_is_trained_with_every_seed(ended):
     assert [cell.seed for cell in labels.cells] == [cell.seed for cell in distilled.cells] == [0, 1]
     assert all(cell.test.split == "test" and cell.test.images == images for cell in distilled.cells)
     trained = [json.loads(path.read_text()) for path in folder.glob("stages/recover-*/result.json")]
-    assert len({one["sha256"] for one in trained}) == 4
-    assert len({str(one["execution"]["threads"]) + one["execution"]["precision"] for one in trained}) == 1
+    assert len({one["weights"]["sha256"] for one in trained}) == 4
+    ways = [one["training"]["execution"] for one in trained]
+    assert len({str(way["threads"]) + way["precision"] for way in ways}) == 1
     assert all(cell.training_seconds > 0 for cell in labels.cells)
     assert impossible.cells == ()
 

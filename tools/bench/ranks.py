@@ -3,7 +3,7 @@
 Both distil a ResNet on Fashion-MNIST with the same global batch, through the engine; they take turns, and the median
 of the rounds' ratios counts.
 
-    python tools/bench/processes.py --model resnet32
+    python tools/bench/ranks.py --model resnet32
 """
 
 import argparse
@@ -21,7 +21,7 @@ import torch
 
 from edgekd.data.dataset import View
 from edgekd.data.load import load_dataset
-from edgekd.training import processes
+from edgekd.training import ranks
 from edgekd.training.objective import LABELS_ALONE, build_objective
 from edgekd.training.step import learner, place_images, run_step
 from edgekd.values import Training
@@ -34,14 +34,14 @@ def train(options: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     data = load_dataset("fashion-mnist", root=options.data_root)
     settings = Training(batch_size=options.batch_size)
-    with processes.together():
+    with ranks.joined():
         torch.manual_seed(0)
         model = build(options.model, classes=len(data.classes), channels=data.train.shape[0]).train()
         objective = build_objective(LABELS_ALONE, model, None, torch.zeros(2, *data.train.shape))
         ready = learner(model, objective, settings, Execution(precision=options.precision))
-        view = View(data.augmentation, 0, 1, processes.rank(), processes.count())
+        view = View(data.augmentation, 0, 1, ranks.number(), ranks.count())
         batches = data.train.batches(settings.batch_size, view)
-        ready = replace(ready, loss=processes.joined(ready.loss))
+        ready = replace(ready, loss=ranks.parallel(ready.loss))
 
         def steps(count: int) -> None:
             for images, labels in islice(batches, count):
@@ -51,7 +51,7 @@ def train(options: argparse.Namespace) -> None:
         start = time.perf_counter()
         steps(options.steps)
         seconds = time.perf_counter() - start
-        if processes.rank() == 0:
+        if ranks.is_main():
             print(options.steps * settings.batch_size / seconds)
 
 

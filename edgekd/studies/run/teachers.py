@@ -42,7 +42,7 @@ class Tested(Value):
 
 
 @dataclass(frozen=True)
-class Teaching:
+class TrainedTeacher:
     """A teacher, and how its students learn."""
 
     model: nn.Module
@@ -64,12 +64,12 @@ class Teaching:
         return stated.model_copy(update={"recover": stated.recover.model_copy(update=ways)})
 
 
-def teaching(job: Job) -> Teaching:
+def trained_teacher(job: Job) -> TrainedTeacher:
     """The teacher of a job of seed 0; raises as `pipeline.classifier` and `pipeline.teacher`."""
     require_classifier(job.recipe, job.data)
     network = teacher(job.means, job.recipe, job.recipe.teacher, TeacherImages(job.data)).network
     model, own = networks.load(network), network.training.execution if network.training else None
-    return Teaching(
+    return TrainedTeacher(
         model=model,
         network=network,
         tested=tested(job, network, model),
@@ -118,17 +118,17 @@ def _execution(job: Job, model: nn.Module, own: Execution | None) -> Execution:
 
 
 @dataclass(frozen=True)
-class School:
+class Teachers:
     """The teachers of a study, each made when the first of its students comes."""
 
     bench: Bench
-    _known: dict[str, Teaching | Exception] = field(default_factory=dict)
+    _known: dict[str, TrainedTeacher | Exception] = field(default_factory=dict)
 
-    def teaching(self, settings: Mapping[str, Any]) -> Teaching:
-        """The teacher of the arms with these settings; raises as `teaching`, and the same error again."""
+    def of(self, settings: Mapping[str, Any]) -> TrainedTeacher:
+        """The teacher of the arms with these settings; raises as `trained_teacher`, and the same error again."""
         job = self.bench.job_of(settings, 0)
         own = {key: getattr(job.recipe, key) for key in ("model", "student", "weights", "teacher")}
         key = fingerprint({**own, "teachers": [document(teacher) for teacher in job.recipe.teachers]})
         if key not in self._known:
-            self._known[key] = attempt(lambda: teaching(job))
+            self._known[key] = attempt(lambda: trained_teacher(job))
         return made(self._known[key])
