@@ -1,10 +1,13 @@
+import copy
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from edgekd.data.dataset import Augmentation, Dataset
 from edgekd.training import ranks
 
 pytestmark = pytest.mark.alone
@@ -169,6 +172,17 @@ def test_all_end_with_an_error_where_one_fails(serving: str, tmp_path: Path, wha
     assert ended.returncode != 0
     assert says in ended.stderr
     assert "served" not in ended.stdout
+
+
+def test_a_rank_gets_its_own_images_as_rank_0_augments_them(few_digits: Dataset) -> None:
+    flipped = replace(few_digits, augmentation=Augmentation(pad=1, flip=True), notes=("decided",))
+    message = ranks._pickled((ranks.serve, {"data": flipped}, "cache"))
+    assert len(message) < 10_000  # no images are in it
+    own = replace(few_digits, train=copy.copy(few_digits.train))
+    function, inputs, cache = ranks._unpickled(message, own)
+    assert (function, cache) == (ranks.serve, "cache")
+    assert inputs["data"].train is own.train
+    assert replace(inputs["data"], train=flipped.train) == flipped
 
 
 def test_one_process_is_rank_0() -> None:
