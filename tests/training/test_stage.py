@@ -119,3 +119,42 @@ def test_a_training_that_rounds_sees_what_int8_does(run, network, few_digits, tm
         train(model, few_digits, LABELS, **given, checkpoint=tmp_path / "by-hand.pt")
     assert torch.equal(weights(trained), flat(model))
     assert not torch.equal(weights(trained), by_hand(inputs, tmp_path))
+
+
+def test_single_weights_that_were_pruned_stay_zero(run, network, few_digits, tmp_path):
+    model = networks.untrained(network().architecture, 0)
+    with torch.no_grad():
+        for weight in (p for p in model.parameters() if p.ndim > 1):
+            weight.masked_fill_(torch.rand_like(weight) < 0.5, 0)
+    path = tmp_path / "sparse.safetensors"
+    sparse = networks.save(model, path, network().architecture, origin="pruned", sparse=True)
+    trained = run.stage("recover", TrainingInputs(sparse, LABELS, few_digits, seed=3), train_network)
+    assert trained.sparse
+    found = networks.load(trained).state_dict()
+    for name, weight in model.named_parameters():
+        if weight.ndim > 1:
+            assert torch.equal(found[name] == 0, weight == 0)
+            assert not torch.equal(found[name], weight)
+
+
+FROZEN = """
+from torch import nn
+
+def make(classes, channels):
+    head = nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(128, classes)
+    net = nn.Sequential(nn.Conv2d(channels, 8, 3), nn.ReLU(), *head)
+    net[0].requires_grad_(False)
+    return net
+"""
+
+
+def test_what_the_factory_froze_trains_unless_it_is_to_stay(run, few_digits, tmp_path, monkeypatch):
+    (tmp_path / "frozen_net.py").write_text(FROZEN)
+    monkeypatch.syspath_prepend(tmp_path)
+    known = networks.architecture("frozen_net:make", classes=10, shape=SHAPE)
+    first = networks.save(networks.untrained(known, 0), tmp_path / "first.safetensors", known, origin="random")
+    before = networks.load(first)[0].weight
+    for frozen in (0, 80):
+        inputs = TrainingInputs(first, LABELS, few_digits, seed=3, frozen=frozen)
+        after = networks.load(run.stage("recover", inputs, train_network))[0].weight
+        assert torch.equal(after, before) == (frozen > 0)
