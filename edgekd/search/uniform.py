@@ -5,7 +5,7 @@ Latency isn't a line in the multiply-accumulates but a staircase, so widths are 
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from edgekd.errors import EdgekdError
 from edgekd.pruning.space import Scores, Space
@@ -67,8 +67,8 @@ def least_that_fits(
         variants: those that count.
         seen: candidates that were measured before.
     """
-    known = {key(candidate.proposal.structure): candidate for candidate in seen}
-    keys = [key(level.structure) for level in levels]
+    known = {_key(candidate.proposal.structure): candidate for candidate in seen}
+    keys = [_key(level.structure) for level in levels]
 
     def fits(index: int) -> bool:
         if keys[index] not in known:
@@ -93,7 +93,7 @@ def least_that_fits(
     before = [i for i in range(len(levels)) if keys[i] in known]
     high = next((i for i in (*before, *_probes(last)) if fits(i)), None)
     if high is None:
-        best = _best([i for i in range(len(levels)) if keys[i] in known], [known.get(each) for each in keys], variants)
+        best = _best({i: known[key].fastest(variants) for i, key in enumerate(keys) if key in known})
         of = f"{known[keys[best]].fastest(variants):.2f} of the reference's latency"
         return plan(best, False, f"no candidate meets the budget; the fastest measured has {of}")
     # what was measured and didn't fit bounds the search from below
@@ -105,7 +105,7 @@ def least_that_fits(
     return plan(high, True, why)
 
 
-def key(structure: Structure) -> str:
+def _key(structure: Structure) -> str:
     """The same for equal structures, and for no others."""
     return structure.model_dump_json()
 
@@ -131,8 +131,7 @@ def _probes(last: int) -> list[int]:
     return list(dict.fromkeys(i for i in (last // 2, last, 2 * last // 3, last // 3) if i > 0))
 
 
-def _best(measured: Sequence[int], candidates: Sequence[Candidate | None], variants: Collection[str]) -> int:
-    """The least pruned of the fastest."""
-    latencies = {i: found.fastest(variants) for i in measured if (found := candidates[i])}
+def _best(latencies: Mapping[int, float]) -> int:
+    """The least pruned of the fastest levels."""
     fastest = min(latencies.values())
-    return min(i for i in measured if latencies[i] <= fastest * _TIE)
+    return min(level for level, latency in latencies.items() if latency <= fastest * _TIE)
