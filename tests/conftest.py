@@ -82,6 +82,21 @@ def simulated():
     return make
 
 
+@pytest.fixture(scope="session")
+def runner_of():
+    """Runs files over images on this machine, through a real agent."""
+    from edgekd.deploy.outputs import Runner
+    from edgekd.devices.device import connect
+    from edgekd.measuring.artifact import describe
+
+    with connect("local:") as device:
+
+        def make(path, runtime, feeding=None):
+            return Runner(device, describe(path, name=path.stem, runtime=runtime), feeding)
+
+        yield make
+
+
 @pytest.fixture
 def measurement():
     """Makes measurements of given samples: a list of launches, each a list of blocks."""

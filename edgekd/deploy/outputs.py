@@ -1,75 +1,55 @@
-"""Runs an exported file over images on this machine, through its runtime: for parity and accuracy, not for time."""
+"""Runs an artifact over images on a device, through its runtime: for parity and accuracy, not for time."""
 
-import os
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
-from edgekd import catalog
 from edgekd.data.dataset import Dataset, Images
-from edgekd.deploy.feeding import Array, Pixels, fed
-from edgekd.errors import UnsupportedModelError
-from edgekd.runtimes._base import RUNTIMES
+from edgekd.deploy.feeding import Array, fed
+from edgekd.devices._base import Device
 from edgekd.values import Accuracy, Artifact, Feeding
 from edgekd.values.defaults import images_at_once
-from edgekd.variants import complete
-from edgekd.zoo.forward import reason
 
-_ONE_CORE = {"threads": 1, "spinning": False}
-"""Settings of a runtime that has them, where every core has a session of its own."""
+_SENT_BYTES = 1 << 26
+"""Of images that go to the device at once."""
 
 
-def runner_of(artifact: Artifact, feeding: Feeding) -> "Runner":
-    """An artifact as its variant runs it. Raises as `Runner`."""
-    return Runner(artifact.path, artifact.runtime, feeding, settings=complete(artifact.variant))
-
-
+@dataclass(frozen=True)
 class Runner:
-    """A model that takes one image a batch, opened once for each core.
+    """An artifact that takes one image a batch, on a device.
 
-    Args:
-        path: its file.
-        runtime: what runs it.
-        feeding: what it takes; None: normalised images.
-        settings: of the runtime, but for those that share the cores out.
-
-    Raises:
-        UnsupportedModelError: the runtime can't open the file.
+    What it gives raises UnsupportedModelError where its runtime can't open or run it, and as `Device.evaluate`.
     """
 
-    def __init__(
-        self, path: Path, runtime: str, feeding: Feeding | None = None, *, settings: Mapping[str, Any] | None = None
-    ) -> None:
-        self._feeding = feeding
-        self._what = f"{path.name}: {runtime} can't run it"
-        module = catalog.load(RUNTIMES, runtime)
-        shared = {name: value for name, value in _ONE_CORE.items() if name in module.SETTINGS}
-        used = {**(settings or {}), **shared}
-        try:
-            self._sessions = [module.open(str(path), **used) for _ in range(os.cpu_count() or 1)]
-        except ValueError as e:
-            raise UnsupportedModelError(f"{self._what}: {e}") from e
-        self._input = self._sessions[0].inputs()[0]["name"]
+    device: Device
+    artifact: Artifact
+    feeding: Feeding | None = None
+    """What it takes; None: normalised images."""
 
     def __call__(self, images: Array) -> Array:
         """Logits (N, classes) for images (N, C, H, W) float32."""
-        parts = np.array_split(fed(images, self._feeding) if self._feeding else images, len(self._sessions))
-        with ThreadPoolExecutor(len(self._sessions)) as pool:
-            return np.concatenate([out for part in pool.map(self._run, self._sessions, parts) for out in part])
+        size = max(1, _SENT_BYTES // max(1, images[:1].nbytes))
+        parts = (images[start : start + size] for start in range(0, len(images), size))
+        return np.concatenate([*self.each(parts)])
 
-    def _run(self, session: Any, images: Array | Pixels) -> list[Array]:
-        try:
-            return [session.run({self._input: image[None]})[0] for image in images]
-        except Exception as e:  # runtimes' exceptions have no base class of their own
-            raise UnsupportedModelError(f"{self._what}: {reason(e)}") from e
+    def each(self, batches: Iterable[Array]) -> Iterator[Array]:
+        """Logits (N, classes) for each batch of images; the next batch is made ready while the device is at work."""
+        feeding = self.feeding
+        return self.device.evaluate(self.artifact, (fed(x, feeding) if feeding else x for x in batches))
 
 
 def accuracy(runner: Runner, data: Dataset, split: str) -> Accuracy:
-    """Top-1 accuracy over the "val" or "test" split, through the runtime."""
+    """Top-1 accuracy over the "val" or "test" split, through the runtime. Raises as `Runner`."""
     images: Images = getattr(data, split)
-    size = images_at_once(images.shape, 256)
-    correct = sum(int((runner(x.numpy()).argmax(1) == y.numpy()).sum()) for x, y in images.batches(size))
+    labels = []
+
+    def pixels() -> Iterator[Array]:
+        for x, y in images.batches(images_at_once(images.shape, 256)):
+            labels.append(y.numpy())
+            yield x.numpy()
+
+    correct = 0
+    for logits in runner.each(pixels()):
+        correct += int((logits.argmax(1) == labels.pop(0)).sum())
     return Accuracy(correct=correct, images=len(images), dataset=data.name, split=split)

@@ -41,6 +41,9 @@ class Device(Protocol):
     def facts(self) -> DeviceFacts:
         """What it is and which runtimes it has, asked once. Raises DeviceError if it can't be reached."""
 
+    def key(self) -> Any:
+        """What decides the result of a stage that runs something on it: its facts."""
+
     def is_of(self, target: Target) -> bool:
         """Whether it is one of the target's kind. Raises DeviceError."""
 

@@ -5,10 +5,10 @@ import importlib.util
 import json
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from edgekd import catalog, files
 from edgekd.devices import agent as agent_package
@@ -51,11 +51,16 @@ def connect(url: str, target: Target | None = None, known: DeviceFacts | None = 
     return Reached(connection, target, known)
 
 
+def or_this_machine(device: Device | None) -> AbstractContextManager[Device]:
+    """The device, which stays open, or this machine where there is none, closed at the end."""
+    return nullcontext(device) if device else connect(LOCAL)
+
+
 def require_target(device: Device, target: Target) -> None:
     """Raises NoDeviceError where the device isn't one of the target's kind, and DeviceError if it can't be reached."""
     if not device.is_of(target):
         host = device.facts.host
-        message = f"not measured: {device.title} ({host.arch} {host.os}) is not a {target.title}"
+        message = f"not measured: {device.title} ({host.arch} {host.os}) is not a device of target {target.name}"
         raise NoDeviceError(message, "Give one with --device.")
 
 
@@ -104,6 +109,10 @@ class Reached:
             if self._facts is None:
                 self._facts = self._survey()
             return self._facts
+
+    def key(self) -> Any:
+        """Its facts."""
+        return self.facts.model_dump(mode="json")
 
     def is_of(self, target: Target) -> bool:
         """Whether it is one of the target's kind."""
@@ -156,9 +165,11 @@ class Reached:
 
     def _runtime(self, name: str) -> DeviceRuntime:
         """The runtime as the device has it. Raises DeviceError if it has none."""
-        if name not in self.facts.runtimes:
-            self.start(name).close()  # it says why
-        return self.facts.runtimes[name]
+        if self._facts and name in self._facts.runtimes:
+            return self._facts.runtimes[name]
+        # whose agent will be wanted next, as often as not
+        with self._answering():
+            return DeviceRuntime(**protocol.document(self._evaluator(name).describe().runtime))
 
     def _survey(self) -> DeviceFacts:
         paths = {name: self._push_runtime(name) for name in self._runtimes}

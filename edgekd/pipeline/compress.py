@@ -133,7 +133,7 @@ def _compressed(job: Job) -> tuple[Job, Teacher, Finished]:
     data, mirrored = with_flip_decided(job.means, job.recipe.data, job.data, network)
     job = replace(job, data=data, mirrored=mirrored)
     taught_by = supervision(job.means, job.recipe, network, replace(images, data=data))
-    original = Original(network, baseline(job.means, network, job.deployment), taught_by)
+    original = Original(network, baseline(job.means, network, job.deployment, job.device), taught_by)
     start = random_student(job) if job.recipe.student else network
     plan = planned(job, NetworkBench(job, start, original.baseline), original.baseline.deployed.variants)
     job.resources.close()
@@ -185,5 +185,5 @@ def _train(job: Job, start: Network, original: Original, plan: Plan) -> Finished
     if plan.structure.is_whole and not learns_unpruned(job.recipe):
         return Finished(plan, original.network, finish(job, reference, original.baseline.deployed))
     network = recovered(job, start, plan.structure, original.supervision)
-    student = deploy(job.means, "student", network, job.deployment)
+    student = deploy(job.means, "student", network, job.deployment, job.device)
     return Finished(plan, network, finish(job, reference, student))

@@ -7,7 +7,8 @@ from pathlib import Path
 from edgekd import files
 from edgekd.data.chosen import settled
 from edgekd.deploy.feeding import manifest
-from edgekd.deploy.outputs import accuracy, runner_of
+from edgekd.deploy.outputs import Runner, accuracy
+from edgekd.devices.device import or_this_machine
 from edgekd.measuring.statistics import percentile, ratio
 from edgekd.pipeline.finish import Selection
 from edgekd.pipeline.job import Job
@@ -81,14 +82,16 @@ def _tested(job: Job, selection: Selection) -> Tested:
     job.progress.stage("test", "reading the test set through every artifact")
 
     def build(_: Path) -> Tested:
-        runners = [runner_of(checked.artifact, job.feeding) for checked in selection.options]
-        return Tested(accuracies=tuple(accuracy(runner, job.data, "test") for runner in runners))
+        with or_this_machine(job.device) as device:
+            runners = [Runner(device, checked.artifact, job.feeding) for checked in selection.options]
+            return Tested(accuracies=tuple(accuracy(runner, job.data, "test") for runner in runners))
 
     inputs = {
         "artifacts": [checked.artifact.id for checked in selection.options],
         "data": [job.data.name, job.images],
         "feeding": job.feeding,
         "made with": job.deployment.made_with(),
+        "run on": job.device and job.device.facts,
     }
     return job.run.stage("tested", inputs, Tested, build)[0]
 

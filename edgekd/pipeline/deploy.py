@@ -16,10 +16,12 @@ from edgekd.data.fixed_images import sample_images
 from edgekd.deploy.check import compare, failure
 from edgekd.deploy.export import OPSET, export_onnx
 from edgekd.deploy.feeding import Array, fed, graph, stamp
-from edgekd.deploy.outputs import accuracy, runner_of
+from edgekd.deploy.outputs import Runner, accuracy
 from edgekd.deploy.variants import deployable
 from edgekd.deploy.writers._base import WRITERS, Images
-from edgekd.errors import EdgekdError, UnsupportedModelError
+from edgekd.devices._base import Device
+from edgekd.devices.device import or_this_machine
+from edgekd.errors import UnsupportedModelError
 from edgekd.measuring.artifact import describe
 from edgekd.run import Run, Workspace
 from edgekd.training.evaluate import outputs
@@ -92,13 +94,13 @@ class Baseline:
     reference: Checked
 
 
-def baseline(run: Run, network: Network, how: Deployment) -> Baseline:
+def baseline(run: Run, network: Network, how: Deployment, device: Device | None = None) -> Baseline:
     """The artifacts of the original network.
 
     Raises:
         UnsupportedModelError: the reference failed its check, so that nothing could be compared with it.
     """
-    deployed = deploy(run, "baseline", network, how)
+    deployed = deploy(run, "baseline", network, how, device)
     found, reference = deployed.of(how.reference), f"baseline-{how.reference.name}"
     if found is None:
         why = "; ".join(gone.why for gone in deployed.dropped if gone.name == reference)
@@ -154,15 +156,17 @@ def export_one(run: Run, name: str, network: Network, how: Deployment) -> Artifa
     raise UnsupportedModelError(f"the network can't be deployed as {how.reference.name}: {exported.dropped[0].why}")
 
 
-def deploy(run: Run, name: str, network: Network, how: Deployment) -> Deployed:
-    """A network in every variant in which it passed its check.
+def deploy(run: Run, name: str, network: Network, how: Deployment, device: Device | None = None) -> Deployed:
+    """A network in every variant in which it passed its check, run by the device, or by this machine for None.
 
     Raises:
         UnsupportedModelError: it can't be exported, its own outputs aren't finite, or no artifact passed its check.
     """
     run.progress.stage("deploy", f"writing {name} in {len(how.variants)} variants and checking each")
     exported = export(run, name, network, how)
-    checks = run.stage(f"check-{name}", _Checking(name, network, exported.artifacts, how, how.made_with()), _check)
+    checks = run.stage(
+        f"check-{name}", _Checking(name, network, exported.artifacts, how, how.made_with(), device), _check
+    )
     found = _deployed(exported, checks)
     for gone in found.dropped:
         run.progress.note(f"{gone.name}: dropped: {gone.why}")
@@ -215,6 +219,7 @@ class _Checking:
     artifacts: tuple[Artifact, ...]
     how: Deployment
     made_with: dict[str, str | None]
+    device: Device | None
 
 
 class Check(Value):
@@ -235,17 +240,18 @@ def _check(inputs: _Checking, at: Workspace) -> Checks:
     images = sample_images(inputs.how.data.val, _PARITY_IMAGES)
     reference = _logits(inputs.name, networks.load(inputs.network), images)
     checks = []
-    for done, artifact in enumerate(inputs.artifacts):
-        at.progress.advance(done, len(inputs.artifacts), f"checking {artifact.name}")
-        try:
-            checks.append(_checked(artifact, inputs.how, images, reference))
-        except EdgekdError as e:
-            checks.append(Check(failed=e.message))
+    with or_this_machine(inputs.device) as device:
+        for done, artifact in enumerate(inputs.artifacts):
+            at.progress.advance(done, len(inputs.artifacts), f"checking {artifact.name}")
+            try:
+                checks.append(_checked(Runner(device, artifact, inputs.how.feeding), inputs.how, images, reference))
+            except UnsupportedModelError as e:
+                checks.append(Check(failed=e.message))
     return Checks(checks=tuple(checks))
 
 
-def _checked(artifact: Artifact, how: Deployment, images: Array, reference: Array) -> Check:
-    runner = runner_of(artifact, how.feeding)
+def _checked(runner: Runner, how: Deployment, images: Array, reference: Array) -> Check:
+    artifact = runner.artifact
     parity = compare(reference, runner(images))
     tolerance = catalog.load(WRITERS, artifact.runtime).tolerances[artifact.precision]
     if why := failure(parity, tolerance):

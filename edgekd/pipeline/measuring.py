@@ -67,7 +67,7 @@ def device_of_target(url: str | None, target: Target, store: Store, progress: Pr
         try:
             require_target(device, target)
         except NoDeviceError as e:
-            progress.note(e.message)
+            progress.note(f"{e.message}; exported files are checked by this machine's own runtimes")
             yield None
         else:
             yield device

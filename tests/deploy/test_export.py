@@ -5,7 +5,6 @@ from torch import nn
 
 from edgekd.deploy.check import EXACT, compare, failure
 from edgekd.deploy.export import OPSET, export_onnx
-from edgekd.deploy.outputs import Runner
 from edgekd.errors import StorageError, UnsupportedModelError
 
 
@@ -22,7 +21,7 @@ def network():
 
 
 @pytest.mark.parametrize(("opset", "exporter"), [(OPSET, "dynamo"), (17, "torchscript")])
-def test_the_exported_file_is_the_same_function(tmp_path, opset, exporter):
+def test_the_exported_file_is_the_same_function(tmp_path, opset, exporter, runner_of):
     model = network()
     assert export_onnx(model, torch.zeros(1, 1, 8, 8), tmp_path / "m.onnx", opset=opset) == exporter
     proto = onnx.load(tmp_path / "m.onnx")
@@ -31,7 +30,7 @@ def test_the_exported_file_is_the_same_function(tmp_path, opset, exporter):
     images = torch.randn(20, 1, 8, 8)
     with torch.inference_mode():
         reference = model(images).numpy()
-    parity = compare(reference, Runner(tmp_path / "m.onnx", "onnxruntime")(images.numpy()))
+    parity = compare(reference, runner_of(tmp_path / "m.onnx", "onnxruntime")(images.numpy()))
     assert failure(parity, EXACT) is None
     assert parity.sqnr_db > 90
     assert parity.max_difference < 1e-4

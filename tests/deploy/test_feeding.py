@@ -9,7 +9,6 @@ from torch import nn
 from edgekd.deploy.check import compare, failure
 from edgekd.deploy.export import export_onnx
 from edgekd.deploy.feeding import brightness, fed, graph, manifest, metadata, stamp
-from edgekd.deploy.outputs import Runner
 from edgekd.deploy.writers.onnxruntime import tolerances, write
 from edgekd.errors import UnsupportedModelError
 from edgekd.measuring.artifact import describe
@@ -69,10 +68,10 @@ def written(tmp_path, how, by):
 
 @pytest.mark.parametrize("by", ["caller", "graph"])
 @pytest.mark.parametrize("how", [RGB, GREY], ids=["rgb", "grey"])
-def test_both_ways_and_precisions_are_the_same_function(tmp_path, how, by):
+def test_both_ways_and_precisions_are_the_same_function(tmp_path, how, by, runner_of):
     images, expected = written(tmp_path, how, by)
     for precision in ("fp32", "int8"):
-        parity = compare(expected, Runner(tmp_path / f"{precision}.onnx", "onnxruntime", feeding(how, by))(images))
+        parity = compare(expected, runner_of(tmp_path / f"{precision}.onnx", "onnxruntime", feeding(how, by))(images))
         assert failure(parity, tolerances[precision]) is None
         assert parity.sqnr_db > {"fp32": 90, "int8": 20}[precision]
 

@@ -10,14 +10,17 @@ import pytest
 import torch
 from onnx import TensorProto, helper
 
+from edgekd.data.fixed_images import labelled, sample_images
+from edgekd.data.load import load_dataset
 from edgekd.data.memory_images import MemoryImages
 from edgekd.deploy.feeding import fed
-from edgekd.deploy.outputs import Runner, labelled, sample_images
+from edgekd.deploy.outputs import Runner, accuracy
 from edgekd.errors import UnsupportedModelError
+from edgekd.measuring.artifact import describe
 from edgekd.values import Feeding, Preprocessing
 
 
-def test_a_file_that_fails_as_it_runs_is_unsupported(tmp_path: Path) -> None:
+def test_a_file_that_fails_as_it_runs_is_unsupported(tmp_path: Path, runner_of: Callable[..., Runner]) -> None:
     """An index out of range, which no check of the graph can see."""
     nodes = [
         helper.make_node("Cast", ["input"], ["at"], to=TensorProto.INT64),
@@ -28,7 +31,7 @@ def test_a_file_that_fails_as_it_runs_is_unsupported(tmp_path: Path) -> None:
     graph = helper.make_graph(nodes, "graph", ports[:1], ports[1:], [table])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.save(model, tmp_path / "model.onnx")
-    runner = Runner(tmp_path / "model.onnx", "onnxruntime")
+    runner = runner_of(tmp_path / "model.onnx", "onnxruntime")
     assert runner(np.zeros((3, 2), np.float32)).shape == (3, 2)
     with pytest.raises(UnsupportedModelError, match=r"model\.onnx: onnxruntime can't run it.*out of bounds|indices"):
         runner(np.full((1, 2), 9, np.float32))
@@ -78,3 +81,20 @@ def test_few_images_are_all_taken_and_of_many_so_many(photos: MemoryImages) -> N
     assert len(images) == len(set(labels.tolist())) == 100
     shown = next(iter(photos.batches(320)))[0].numpy()
     assert (images == shown[labels]).all()
+
+
+def test_accuracy_is_counted_over_what_the_device_gives(simulated, model: Callable[..., Path]) -> None:
+    data = load_dataset("digits")
+
+    def gives(batch):
+        """A class that depends on the image alone."""
+        brightest = batch.reshape(len(batch), -1).argmax(1)
+        return np.eye(10, dtype=np.float32)[brightest % 10]
+
+    device = simulated(outputs=lambda path: gives)
+    artifact = describe(model(), name="n", runtime="onnxruntime")
+    found = accuracy(Runner(device, artifact), data, "val")
+    images, labels = labelled(data.val, len(data.val))
+    right = gives(images).argmax(1) == labels
+    assert (found.correct, found.images) == (int(right.sum()), len(labels))
+    assert 0 < found.correct < found.images

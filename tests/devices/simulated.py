@@ -92,6 +92,9 @@ class SimulatedDevice:
         runtimes = {name: DeviceRuntime(version="1", provider="CPUExecutionProvider") for name in self.runtimes}
         return DeviceFacts(host=Host(**protocol.document(self.host)), runtimes=runtimes)
 
+    def key(self) -> Any:
+        return self.facts.model_dump(mode="json")
+
     def is_of(self, target: Target) -> bool:
         return (target.arch, target.os, target.marker) == ("x86_64", "linux", None)
 

@@ -16,7 +16,6 @@ from PIL import Image
 from edgekd import files
 from edgekd.catalog import target
 from edgekd.data.load import load_dataset
-from edgekd.deploy.outputs import Runner
 from edgekd.errors import UnsupportedModelError
 from edgekd.gate.budget import Budget
 from edgekd.gate.judge import exit_code, judge
@@ -99,12 +98,12 @@ def test_the_plan_is_the_least_pruned_that_was_measured_to_fit(ended):
         assert rung.fits == (rung.ratio.estimate <= 0.9 * (1 - 0.06) and rung.ratio.high <= 0.9)
 
 
-def test_the_student_is_rebuilt_without_pickle_and_is_the_model_that_is_given(ended):
+def test_the_student_is_rebuilt_without_pickle_and_is_the_model_that_is_given(ended, runner_of):
     student = load_pruned(Definition.read(ended.folder / "student.json"), ended.folder / "student.safetensors").eval()
     images, _ = next(load_dataset("digits").test.batches(64))
     with torch.inference_mode():
         expected = student(images).numpy()
-    fp32 = Runner(ended.folder / "artifacts" / "student.onnx", "onnxruntime")(images.numpy())
+    fp32 = runner_of(ended.folder / "artifacts" / "student.onnx", "onnxruntime")(images.numpy())
     np.testing.assert_allclose(fp32, expected, atol=1e-4)
     widths = [layer.out_channels for layer in student.modules() if isinstance(layer, torch.nn.Conv2d)]
     assert all(width % 8 == 0 for width in widths)
@@ -126,10 +125,10 @@ def test_a_device_that_throttles_ends_in_4_and_is_measured_anew_at_the_next_star
     assert cooled.document["plan"]["proposal"] == ended.document["plan"]["proposal"]
 
 
-def test_accuracies_are_those_of_the_files_run_by_their_runtime(ended):
+def test_accuracies_are_those_of_the_files_run_by_their_runtime(ended, runner_of):
     data = load_dataset("digits")
     for tried in Result.model_validate(ended.document).tried:
-        runner = Runner(ended.folder / "artifacts" / tried.artifact.file, "onnxruntime")
+        runner = runner_of(ended.folder / "artifacts" / tried.artifact.file, "onnxruntime")
         right = sum(int((runner(x.numpy()).argmax(1) == y.numpy()).sum()) for x, y in data.test.batches(64))
         assert (tried.test.correct, tried.test.images) == (right, len(data.test))
 
@@ -192,11 +191,11 @@ def test_every_file_and_the_manifest_beside_it_say_how_it_is_fed(ended):
         assert tuple(json.loads(told["edgekd.classes"])) == data.classes
 
 
-def test_the_lines_in_the_report_classify_an_image(ended, tmp_path):
+def test_the_lines_in_the_report_classify_an_image(ended, tmp_path, runner_of):
     report = (ended.folder / "report.md").read_text()
     lines = re.search(r"```python\n(.*?)```", report, re.DOTALL)[1]
     images = load_dataset("digits").test
-    runner = Runner(ended.folder / "model.onnx", "onnxruntime")
+    runner = runner_of(ended.folder / "model.onnx", "onnxruntime")
     for index in range(4):
         Image.fromarray(images.pixels[index, 0]).save(tmp_path / "photo.jpg", format="PNG")
         script = lines.replace('"model.onnx"', repr(str(ended.folder / "model.onnx")))
@@ -205,7 +204,7 @@ def test_the_lines_in_the_report_classify_an_image(ended, tmp_path):
         assert ran.stdout.strip() == load_dataset("digits").classes[runner(x.numpy())[index].argmax()]
 
 
-def test_with_the_preprocessing_included_all_files_take_pixels(compress, tmp_path, budget):
+def test_with_the_preprocessing_included_all_files_take_pixels(compress, tmp_path, budget, runner_of):
     easy = budget("[latency]\nmax_ratio = 5.0\n")
     ended = compress(tmp_path / "run", "--include-preprocessing", "--budget", easy, "--ratio", 0.5, "--json")
     assert ended.code == 0, ended.err
@@ -220,7 +219,7 @@ def test_with_the_preprocessing_included_all_files_take_pixels(compress, tmp_pat
         assert beside.input.dtype == "uint8"
         measured = read_measurement(ended.folder / "measurements" / f"{tried.name}.json")
         assert len(measured.launches) == 3
-        right = Runner(path, "onnxruntime", job_feeding(result))(images.numpy()).argmax(1) == labels.numpy()
+        right = runner_of(path, "onnxruntime", job_feeding(result))(images.numpy()).argmax(1) == labels.numpy()
         assert int(right.sum()) == tried.test.correct
     assert 'values.astype("uint8")' in (ended.folder / "report.md").read_text()
 

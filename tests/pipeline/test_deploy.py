@@ -4,6 +4,7 @@ import json
 import os
 from dataclasses import replace
 
+import numpy as np
 import onnx
 import pytest
 import torch
@@ -12,7 +13,6 @@ from edgekd import catalog
 from edgekd.data.fixed_images import sample_images
 from edgekd.data.load import load_dataset
 from edgekd.deploy.check import compare, failure
-from edgekd.deploy.outputs import runner_of
 from edgekd.deploy.writers import onnxruntime as writer
 from edgekd.errors import UnsupportedModelError
 from edgekd.measuring.artifact import describe
@@ -88,7 +88,7 @@ def test_it_is_written_and_checked_once(run, network, how, demanding, monkeypatc
     demanding()
     first = deploy(run, "net", network, how)
     monkeypatch.setattr(deploying, "export_onnx", None)
-    monkeypatch.setattr(deploying, "runner_of", None)
+    monkeypatch.setattr(deploying, "Runner", None)
     assert deploy(run, "net", network, how) == first
 
 
@@ -154,7 +154,7 @@ def test_the_reference_is_deployed_though_no_variant_is_it(data):
 
 
 @pytest.mark.parametrize("by", ["caller", "graph"])
-def test_every_artifact_says_how_it_is_fed_whatever_the_classes_are_called(run, network, how, by):
+def test_every_artifact_says_how_it_is_fed_whatever_the_classes_are_called(run, network, how, by, runner_of):
     classes = (*map(str, range(8)), os.fsdecode(b"caf\xe9").encode(errors="backslashreplace").decode(), "日本 | `x`")
     feeding = how.feeding.model_copy(update={"normalised_by": by, "classes": classes})
     images = sample_images(how.data.val, 32)
@@ -164,8 +164,17 @@ def test_every_artifact_says_how_it_is_fed_whatever_the_classes_are_called(run, 
     for artifact in found.artifacts:
         told = {entry.key: entry.value for entry in onnx.load(artifact.path).metadata_props}
         assert json.loads(told["edgekd.classes"])[7:] == ["7", "caf\\udce9", "日本 | `x`"]
-        parity = compare(expected, runner_of(artifact, feeding)(images))
+        parity = compare(expected, runner_of(artifact.path, "onnxruntime", feeding)(images))
         assert failure(parity, writer.tolerances[artifact.precision]) is None
+
+
+def test_artifacts_are_checked_by_what_the_device_gives(run, network, how, simulated):
+    """Not by what this machine gives: a device whose runtime gives something else drops them."""
+    device = simulated(outputs=lambda path: lambda batch: np.ones((len(batch), 10), np.float32))
+    with pytest.raises(UnsupportedModelError, match="passed its check: net-onnxruntime-fp32: differs from the network"):
+        deploy(run, "net", network, replace(how, variants=(FP32,)), device)
+    # another device is another check of the same files
+    assert deploy(run, "net", network, replace(how, variants=(FP32,)), simulated(machine="sound")).artifacts
 
 
 def test_a_network_that_gives_nan_itself_is_told_apart_from_a_bad_export(run, data, how, tmp_path):

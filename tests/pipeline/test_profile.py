@@ -5,7 +5,6 @@ import pytest
 
 from edgekd import catalog
 from edgekd.errors import EdgekdError, NoDeviceError, StorageError
-from edgekd.measuring.statistics import ratio
 from edgekd.pipeline.profile import profile
 from edgekd.progress import Silent
 from edgekd.values import MeasuringProtocol, Variant
@@ -29,7 +28,9 @@ def test_models_are_measured_side_by_side(model):
 
 
 def test_on_a_machine_of_another_kind_nothing_is_measured(model):
-    with pytest.raises(NoDeviceError, match=r"not measured: this machine \(x86_64 linux\) is not a NVIDIA Jetson") as e:
+    with pytest.raises(
+        NoDeviceError, match=r"not measured: this machine \(x86_64 linux\) is not a device of target jetson"
+    ) as e:
         profiled(model(), target="jetson")
     assert "--device" in e.value.hint
     assert e.value.exit_code == 3
@@ -73,11 +74,3 @@ def test_a_paced_loop_is_declared_and_slower_paced_than_closed(model):
     assert (found.protocol.loop, found.protocol.cadence_hz) == ("paced", 100)
     # ten periods a turn
     assert all(8 <= len(block) <= 11 for block in found.launches[0].blocks_ms)
-
-
-def test_a_model_is_compared_in_two_settings(model):
-    one, other = profiled(model(layers=4, channels=16), variants=["onnxruntime", "onnxruntime:spinning=false"])
-    assert (one.artifact.name, other.artifact.name) == ("model-onnxruntime-fp32", "model-onnxruntime-fp32-no-spinning")
-    assert (one.runtime.settings["spinning"], other.runtime.settings["spinning"]) == (True, False)
-    assert one.artifact.files == other.artifact.files
-    assert 0.3 < ratio(other, one).estimate < 3

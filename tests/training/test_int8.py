@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +75,9 @@ def test_model_is_plain_again_with_what_it_learned(resnet8: nn.Module) -> None:
     assert not any(m._forward_pre_hooks for m in resnet8.modules())
 
 
-def test_foretells_what_the_exported_int8_file_gives(resnet8: nn.Module, digits: Dataset, tmp_path: Path) -> None:
+def test_foretells_what_the_exported_int8_file_gives(
+    resnet8: nn.Module, digits: Dataset, tmp_path: Path, runner_of: Callable[..., Runner]
+) -> None:
     settings = Training(epochs=2, batch_size=64)
     labels = Objective([Term("ce", 1.0, CrossEntropy())])
     common = {"seed": 0, "execution": Execution(), "objective": labels, "progress": Silent()}
@@ -88,7 +91,7 @@ def test_foretells_what_the_exported_int8_file_gives(resnet8: nn.Module, digits:
         exact = resnet8(images).numpy()
     export_onnx(resnet8, images[:1], tmp_path / "fp32.onnx", opset=17)
     write(tmp_path / "fp32.onnx", "int8", tmp_path / "int8.onnx", lambda: images.numpy())
-    given = Runner(tmp_path / "int8.onnx", "onnxruntime")(images.numpy())
+    given = runner_of(tmp_path / "int8.onnx", "onnxruntime")(images.numpy())
     # nearer to the file than the plain network is, though its ranges are a moving average and the file's are exact
     assert np.square(given - foretold).mean() < np.square(given - exact).mean()
 

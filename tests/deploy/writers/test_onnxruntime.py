@@ -6,7 +6,6 @@ from torch import nn
 
 from edgekd.deploy.check import compare, failure
 from edgekd.deploy.export import export_onnx
-from edgekd.deploy.outputs import Runner
 from edgekd.deploy.writers.onnxruntime import tolerances, write
 from edgekd.errors import StorageError, UnsupportedModelError
 
@@ -27,7 +26,7 @@ def images(n, seed):
     return np.random.default_rng(seed).normal(size=(n, 1, 12, 12)).astype(np.float32)
 
 
-def test_int8_is_u8s8_per_channel_and_close_to_fp32(fp32, tmp_path):
+def test_int8_is_u8s8_per_channel_and_close_to_fp32(fp32, tmp_path, runner_of):
     write(fp32, "int8", tmp_path / "i.onnx", lambda: images(64, 0))
     graph = onnx.load(tmp_path / "i.onnx").graph
     held = {i.name: i for i in graph.initializer}
@@ -40,7 +39,7 @@ def test_int8_is_u8s8_per_channel_and_close_to_fp32(fp32, tmp_path):
     scales = next(held[n.input[1]] for n in graph.node if n.op_type == "DequantizeLinear" and n.input[0] == conv.name)
     assert tuple(scales.dims) == (16,)
     test = images(200, 1)
-    parity = compare(Runner(fp32, "onnxruntime")(test), Runner(tmp_path / "i.onnx", "onnxruntime")(test))
+    parity = compare(runner_of(fp32, "onnxruntime")(test), runner_of(tmp_path / "i.onnx", "onnxruntime")(test))
     assert failure(parity, tolerances["int8"]) is None
 
 
@@ -60,7 +59,7 @@ def test_a_folder_that_is_not_there_is_a_storage_error(fp32, tmp_path):
         write(fp32, "int8", tmp_path / "none" / "i.onnx", lambda: images(4, 0))
 
 
-def test_a_grouped_transposed_convolution_with_bias_stays_float_and_the_rest_is_int8(tmp_path):
+def test_a_grouped_transposed_convolution_with_bias_stays_float_and_the_rest_is_int8(tmp_path, runner_of):
     torch.manual_seed(0)
     model = nn.Sequential(
         nn.Conv2d(1, 32, 3, 2, 1), nn.ReLU(), nn.ConvTranspose2d(32, 32, 2, 2, groups=4), nn.Conv2d(32, 8, 3, 2, 1),
@@ -73,8 +72,8 @@ def test_a_grouped_transposed_convolution_with_bias_stays_float_and_the_rest_is_
     weights = [(node.op_type, made_by.get(node.input[1])) for node in graph.node if "Conv" in node.op_type]
     assert sorted(weights) == [("Conv", "DequantizeLinear")] * 2 + [("ConvTranspose", None)]
     test = images(100, 1)
-    given = Runner(tmp_path / "i.onnx", "onnxruntime")(test)
-    assert failure(compare(Runner(tmp_path / "f.onnx", "onnxruntime")(test), given), tolerances["int8"]) is None
+    given = runner_of(tmp_path / "i.onnx", "onnxruntime")(test)
+    assert failure(compare(runner_of(tmp_path / "f.onnx", "onnxruntime")(test), given), tolerances["int8"]) is None
 
 
 def test_what_the_quantiser_raises_is_told_and_leaves_no_file(fp32, tmp_path):

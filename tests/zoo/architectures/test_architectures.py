@@ -1,5 +1,6 @@
 """What holds for every built-in model."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -248,14 +249,14 @@ def test_is_rebuilt_from_its_structure_and_its_weights(spec: str, tmp_path: Path
 
 @pytest.mark.slow
 @pytest.mark.parametrize("spec", SMALL)
-def test_exported_file_is_the_same_function(spec: str, tmp_path: Path) -> None:
+def test_exported_file_is_the_same_function(spec: str, tmp_path: Path, runner_of: Callable[..., Runner]) -> None:
     torch.manual_seed(0)
     model = build(spec, classes=10, channels=1).eval()
     assert export_onnx(model, torch.zeros(1, 1, 28, 28), tmp_path / "model.onnx") == "dynamo"
     images = torch.randn(8, 1, 28, 28)
     with torch.inference_mode():
         reference = model(images).numpy()
-    parity = compare(reference, Runner(tmp_path / "model.onnx", "onnxruntime")(images.numpy()))
+    parity = compare(reference, runner_of(tmp_path / "model.onnx", "onnxruntime")(images.numpy()))
     assert parity.sqnr_db > 90
     assert parity.top1_agreement == 1
 
