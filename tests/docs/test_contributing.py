@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 import inspect
+import platform
 import subprocess
 import sys
 from dataclasses import replace
@@ -18,10 +19,12 @@ from edgekd import catalog
 from edgekd.cli.formats import with_formats, write
 from edgekd.data.load import load_dataset
 from edgekd.deploy.writers._base import WRITERS
+from edgekd.devices.device import connect
 from edgekd.errors import EdgekdError
 from edgekd.gate import budget
 from edgekd.gate.judge import Judged, judge
 from edgekd.gate.start import start_budget
+from edgekd.measuring.artifact import describe
 from edgekd.progress import Silent
 from edgekd.pruning.apply import apply
 from edgekd.pruning.chosen import criterion_of
@@ -170,6 +173,10 @@ def runtime(one_node):
     assert Node(**node).ms > 0
     with pytest.raises(ValueError, match="not read"):
         found.open(__file__)
+    with connect("local:") as device:
+        artifact = describe(path, name="neg", runtime="shown", precision="fp32")
+        (outputs,) = device.evaluate(artifact, [np.array([[1, -2]], np.float32)])
+    np.testing.assert_array_equal(outputs, [[-1, 2]])
 
 
 def limit(measurement):
@@ -206,9 +213,20 @@ def step(folder):
     assert taken.accuracy is not None
 
 
+def transport(folder, one_node):
+    path = one_node("neg", "Neg", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 2])])
+    artifact = describe(path, name="neg", runtime="onnxruntime", precision="fp32")
+    with connect(f"shown:{folder / 'device'}") as device:
+        assert device.facts.host.arch == platform.machine()
+        (outputs,) = device.evaluate(artifact, [np.array([[1, -2]], np.float32)])
+    np.testing.assert_array_equal(outputs, [[-1, 2]])
+    assert list((folder / "device").rglob("neg.onnx"))
+
+
 def report_format(folder):
     verdict = Verdict(status="pass", budget="mine", artifact="student-int8", limits=(), reasons=())
-    choice = Choice(artifact="student-int8", why="it is the fastest", dropped=())
+    variant = Variant(runtime="onnxruntime", precision="int8")
+    choice = Choice(artifact="student-int8", variant=variant, why="it is the fastest", dropped=())
     result = Result.model_construct(verdict=verdict, choice=choice)
     report = Report(result, catalog.target("x86-cpu"), budget.Budget(name="mine"), None)
     assert catalog.load(REPORT_FORMATS, "shown").text(report) == "pass: student-int8 on x86-cpu, budget mine\n"
@@ -216,6 +234,7 @@ def report_format(folder):
 
 
 USED = {
+    "devices.transports": transport,
     "report.formats": report_format,
     "steps": step,
     "pruning.criteria": criterion,
@@ -248,8 +267,7 @@ def test_the_example_works_as_one_new_file(package, tmp_path, monkeypatch, measu
 
 
 def test_every_kind_of_plug_in_has_an_example():
-    without = {kind.package for kind in tool().kinds()} - set(EXAMPLES)
-    assert without <= {"devices.transports"}
+    assert {kind.package for kind in tool().kinds()} == set(EXAMPLES)
 
 
 @pytest.mark.parametrize("package", EXAMPLES)
