@@ -5,7 +5,7 @@ from edgekd.values.result import Result
 
 
 def artifact_rows(result: Result) -> list[list[str]]:
-    """The reference and the student's rungs, a row each below the headings."""
+    """The reference and the student's artifacts, one per row, below the headings."""
     rows = [
         [
             t.name,

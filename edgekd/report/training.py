@@ -1,4 +1,4 @@
-"""What the report says of the trainings."""
+"""The part of a report about the training."""
 
 from collections.abc import Sequence
 
@@ -20,12 +20,12 @@ def training(result: Result) -> str:
 
 
 def _trial(trial: NormalisationTrial | None) -> str:
-    """What given weights make of images that are normalised in the usual ways."""
+    """The accuracy of given weights on images that are normalised in the usual ways."""
     if trial is None:
         return ""
     images = trial.tried[0].images
     ways = "; ".join(f"{way.name}: {way.top1:.1%}" for way in trial.tried)
-    return f"\n\nWith {images} images it was tried how they are normalised, the default first: {ways}."
+    return f"\n\nNormalisations tried on {images} images, the default first: {ways}."
 
 
 _FORMULAS = {"ce": "cross entropy", "kd": "T² × KL(teacher ‖ student)"}
@@ -41,7 +41,7 @@ def learned(trainings: Sequence[Recovery]) -> str:
     told = [loss(settings) for settings in trainings]
     alike = len(set(told)) == 1
     told = told[:1] if alike else [f"Training {number}: {text}" for number, text in enumerate(told, 1)]
-    chosen = ["The epochs were chosen on the validation split."] if trainings else []
+    chosen = ["The epoch was selected on the validation split."] if trainings else []
     return " ".join([*told, *chosen, "The test set was read once, at the end."])
 
 
@@ -49,19 +49,19 @@ def loss(recover: Recovery) -> str:
     """What the student minimised in a training."""
     used = {name: options for name, options in recover.losses.items() if options.get("weight", 1.0) > 0}
     if set(used) == {"ce"}:
-        return "The student learned from the labels alone."
+        return "The student was trained on the labels alone."
     terms = []
     for name, options in used.items():
         stated = ", ".join(f"{option} = {value:g}" for option, value in options.items() if option != "weight")
         term = f"{options.get('weight', 1.0):g} × {_FORMULAS.get(name, f'`{name}`')}"
         terms.append(f"{term} ({stated})" if stated else term)
-    return f"Distillation: {' + '.join(terms)}; both see the same augmented view."
+    return f"Distillation: {' + '.join(terms)}; teacher and student get the same augmented images."
 
 
 def _network(name: str, network: Network) -> list[str]:
     record = network.training
     way = f"{record.execution.precision}, {record.execution.memory_format}" if record else "–"
-    slower = f", at a learning rate of {record.learning_rate:g} at most" if record and record.learning_rate else ""
+    slower = f", with a learning rate of at most {record.learning_rate:g}" if record and record.learning_rate else ""
     return [
         name,
         network.origin + slower,

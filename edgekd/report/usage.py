@@ -36,9 +36,11 @@ def usage(manifest: Manifest) -> "Usage":
 def size(how: Preprocessing) -> str:
     """How an image gets its size."""
     if how.crop == "none" or how.resize is None:
-        return f"{how.height}×{how.width} pixels (height × width), whatever the image's aspect, {how.interpolation}"
-    cut = f"the centre of {how.height}×{how.width} (height × width) is cut out"
-    return f"the short side becomes {how.resize} pixels, {how.interpolation}; then {cut}"
+        return (
+            f"resized to {how.height}×{how.width} pixels (height × width), {how.interpolation}; the aspect isn't kept"
+        )
+    crop = f"the central {how.height}×{how.width} pixels (height × width) are cropped"
+    return f"the short side is resized to {how.resize} pixels, {how.interpolation}; then {crop}"
 
 
 def normalisation(manifest: Manifest) -> str:
@@ -46,7 +48,7 @@ def normalisation(manifest: Manifest) -> str:
     used = manifest.preprocessing
     mean, std = ([float(f"{value:.4g}") for value in values] for values in (used.mean, used.std))
     how = f"(pixel / 255 - {mean}) / {std}"
-    return f"none: the graph itself does {how}" if manifest.normalised_by == "graph" else how
+    return f"none: the graph computes {how}" if manifest.normalised_by == "graph" else how
 
 
 def _photo(how: Preprocessing, photo: str, mode: str) -> list[str]:

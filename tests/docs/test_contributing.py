@@ -57,6 +57,7 @@ from edgekd.values import (
     SearchSettings,
     Step,
     Structure,
+    Variant,
     VariantLatency,
     Verdict,
 )

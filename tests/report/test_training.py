@@ -8,8 +8,8 @@ from edgekd.values import Recovery
     ("recover", "says"),
     [
         (Recovery(), "0.1 × cross entropy + 0.9 × T² × KL(teacher ‖ student) (temperature = 4);"),
-        (Recovery(losses={"ce": {}, "kd": {"weight": 0.0}}), "The student learned from the labels alone."),
-        (Recovery(losses={"dkd": {"beta": 2.0}, "at": {"weight": 9.0}}), "1 × `dkd` (beta = 2) + 9 × `at`; both"),
+        (Recovery(losses={"ce": {}, "kd": {"weight": 0.0}}), "The student was trained on the labels alone."),
+        (Recovery(losses={"dkd": {"beta": 2.0}, "at": {"weight": 9.0}}), "1 × `dkd` (beta = 2) + 9 × `at`; teacher"),
     ],
 )
 def test_it_says_what_the_student_minimised(recover, says):
@@ -21,8 +21,8 @@ def test_it_says_what_was_minimised_in_each_training_and_nothing_of_one_that_was
     both = learned([Recovery(), labels])
     assert (
         both.index("Training 1: Distillation: 0.1 ×")
-        < both.index("Training 2: The student learned")
-        < both.index("epochs were chosen")
+        < both.index("Training 2: The student was trained")
+        < both.index("epoch was selected")
     )
-    assert learned([labels]).startswith("The student learned from the labels alone. The epochs")
+    assert learned([labels]).startswith("The student was trained on the labels alone. The epoch")
     assert learned([]) == "The test set was read once, at the end."

@@ -90,5 +90,5 @@ def test_the_readme_shows_the_lines_for_photos():
 
 def test_the_size_and_the_normalisation_are_said_in_words():
     crop, squeeze, _ = HOWS
-    assert "short side becomes 28 pixels, bicubic" in usage.size(crop)
-    assert "24×33 pixels (height × width), whatever the image's aspect" in usage.size(squeeze)
+    assert "short side is resized to 28 pixels, bicubic" in usage.size(crop)
+    assert "24×33 pixels (height × width)" in usage.size(squeeze)
