@@ -7,6 +7,7 @@ it has mypy check the examples in CONTRIBUTING.md in the same way.
 
 import ast
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -78,7 +79,8 @@ def check_examples() -> int:
     """Run mypy over CONTRIBUTING.md's examples, each assigned to its protocol; its exit code."""
     bases = {kind.package: kind for kind in kinds()}
     lines = []
-    SHOWN.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(SHOWN, ignore_errors=True)
+    SHOWN.mkdir(parents=True)
     for package, code in examples().items():
         module, kind = f"shown_{package.replace('.', '_')}", bases[package]
         (SHOWN / f"{module}.py").write_text(code, encoding="utf-8")
