@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from edgekd.gate.budget import Budget
     from edgekd.measuring.explain import Explanation
     from edgekd.pipeline.doctor import Diagnosis
-    from edgekd.studies._results import Outline, StudyResult
+    from edgekd.studies._results import Overview, StudyResult
     from edgekd.values import Measurement, Target, Value, Verdict
     from edgekd.values.result import Result
 
@@ -166,7 +166,7 @@ def budgets(known: "Sequence[Budget]") -> None:
     _table([["name", "what"], *([b.name, b.title] for b in known)])
 
 
-def studies(known: "Sequence[Outline]") -> None:
+def studies(known: "Sequence[Overview]") -> None:
     """The studies, one per line."""
     rows = [["name", "what", "arms", "cells", "about"]]
     for s in known:
@@ -174,7 +174,7 @@ def studies(known: "Sequence[Outline]") -> None:
     _table(rows)
 
 
-def outline(found: "Outline") -> None:
+def overview(found: "Overview") -> None:
     """A study as it is planned."""
     _say(f"{found.title}\n{found.paper}\n")
     if found.published:

@@ -6,7 +6,7 @@ from pathlib import Path
 from edgekd.gate.budget import Budgets
 from edgekd.measuring.explain import Explanation
 from edgekd.pipeline.doctor import Diagnosis
-from edgekd.studies._results import Outlines, StudyResult
+from edgekd.studies._results import Overviews, StudyResult
 from edgekd.values import Manifest, Measurement, Measurements, Targets, Value, Verdict
 from edgekd.values.result import Result
 
@@ -23,7 +23,7 @@ DOCUMENTS: dict[str, type[Value]] = {
     "budgets": Budgets,
     "doctor": Diagnosis,
     "study": StudyResult,
-    "studies": Outlines,
+    "studies": Overviews,
 }
 
 

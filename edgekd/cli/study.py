@@ -11,7 +11,7 @@ from edgekd.cli.panels import DATA, OUTPUT, TRAINING, Command
 from edgekd.errors import ExitCode
 
 if TYPE_CHECKING:
-    from edgekd.studies._results import Outline
+    from edgekd.studies._results import Overview
 
 study = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Compare the methods of the literature: list, show, run."
@@ -53,10 +53,10 @@ def list_studies(*, scale: ScaleName = "smoke", seeds: Seeds = 3, json: Json = F
     """List the studies and what each costs at a scale."""
     from edgekd import catalog
     from edgekd.studies._base import STUDIES
-    from edgekd.studies._results import Outlines
+    from edgekd.studies._results import Overviews
 
-    found = [_outline(name, scale, seeds) for name in catalog.names(STUDIES)]
-    console.json(Outlines(studies=tuple(found))) if json else console.studies(found)
+    found = [_overview(name, scale, seeds) for name in catalog.names(STUDIES)]
+    console.json(Overviews(studies=tuple(found))) if json else console.studies(found)
     return ExitCode.PASS
 
 
@@ -71,10 +71,10 @@ def show_study(
     json: Json = False,
 ) -> int:
     """Show what a study compares, what its paper reports, and about how long it takes."""
-    from edgekd.studies._results import Outlines
+    from edgekd.studies._results import Overviews
 
-    found = _outline(name, scale, seeds, epochs, teacher_epochs)
-    console.json(Outlines(studies=(found,))) if json else console.outline(found)
+    found = _overview(name, scale, seeds, epochs, teacher_epochs)
+    console.json(Overviews(studies=(found,))) if json else console.overview(found)
     return ExitCode.PASS
 
 
@@ -112,9 +112,9 @@ def run_study(
     """
     from edgekd import catalog
     from edgekd.files import require_utf8
-    from edgekd.studies import _outline
+    from edgekd.studies import _overview
 
-    settings = _outline.scaled(_outline.study(name), scale, epochs=epochs, teacher_epochs=teacher_epochs)
+    settings = _overview.scaled(_overview.study(name), scale, epochs=epochs, teacher_epochs=teacher_epochs)
     folder = out or Path("studies") / f"{name}-{scale}"
     require_utf8("--out", str(folder.absolute()))
     with console.ConsoleProgress() as progress:
@@ -134,10 +134,10 @@ def run_study(
     return ExitCode.INCONCLUSIVE if result.failures else ExitCode.PASS
 
 
-def _outline(
+def _overview(
     name: str, scale: str, seeds: int, epochs: int | None = None, teacher_epochs: int | None = None
-) -> "Outline":
-    from edgekd.studies import _outline
+) -> "Overview":
+    from edgekd.studies import _overview
 
-    settings = _outline.scaled(_outline.study(name), scale, epochs=epochs, teacher_epochs=teacher_epochs)
-    return _outline.outline(name, settings, seeds)
+    settings = _overview.scaled(_overview.study(name), scale, epochs=epochs, teacher_epochs=teacher_epochs)
+    return _overview.overview(name, settings, seeds)

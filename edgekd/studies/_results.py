@@ -140,7 +140,7 @@ class StudyResult(Value):
     """What couldn't be written or drawn, and why."""
 
 
-class Outline(Value):
+class Overview(Value):
     """A study as it is planned."""
 
     name: str
@@ -157,8 +157,8 @@ class Outline(Value):
     """About, on two cores of a server."""
 
 
-class Outlines(Value):
+class Overviews(Value):
     """What `edgekd study list --json` and `show --json` print."""
 
     schema_version: Literal["edgekd.studies/1"] = "edgekd.studies/1"
-    studies: tuple[Outline, ...]
+    studies: tuple[Overview, ...]

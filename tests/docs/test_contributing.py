@@ -40,7 +40,7 @@ from edgekd.steps._read import read_steps
 from edgekd.steps._sequence import run_steps
 from edgekd.steps._task import Task
 from edgekd.store import Store
-from edgekd.studies._outline import outline, scaled, study
+from edgekd.studies._overview import overview, scaled, study
 from edgekd.studies._results import Plan
 from edgekd.studies.run.job import recipe_of
 from edgekd.training.forward import forward
@@ -96,12 +96,12 @@ def search(folder):
     cost = Cost(parameters=1, nonzero=1, macs=1)
     found = Interval(estimate=0.4, low=0.4, high=0.4)
     latency = VariantLatency(variant="fp32", median_ms=1.0, ratio=found, fits=True)
-    bench = SimpleNamespace(
+    run = SimpleNamespace(
         space=space, measure=lambda proposal: Candidate(proposal=proposal, cost=cost, latencies=(latency,))
     )
     assert shown.trials(question, space)[0].structure.widths == {"stem": 16}
-    assert shown.find(question, bench).feasible is None
-    plan = shown.find(replace(question, has_device=True), bench)
+    assert shown.find(question, run).feasible is None
+    plan = shown.find(replace(question, has_device=True), run)
     assert (plan.structure.widths, plan.variants, plan.feasible) == ({"stem": 16}, ("fp32",), True)
 
 
@@ -150,7 +150,7 @@ def tracker(folder):
 
 def study_of_a_paper(folder):
     scale = scaled(study("shown"), "smoke")
-    assert outline("shown", scale, 3).cells == 12
+    assert overview("shown", scale, 3).cells == 12
     plan = Plan(study="shown", data="digits", data_fingerprint="", scale=scale, seeds=1, target="x86-cpu")
     recipes = [recipe_of(plan, arm.settings, 0, 1000, catalog.target("x86-cpu")) for arm in study("shown").arms(scale)]
     assert [recipe.recover.losses.get("kd", {}).get("temperature") for recipe in recipes] == [None, 1, 4, 16]

@@ -13,7 +13,7 @@ from edgekd.pipeline.planning import search_of
 from edgekd.pruning.chosen import criterion_of
 from edgekd.steps._read import has_pruning, trainings
 from edgekd.studies._base import STUDIES
-from edgekd.studies._outline import outline, scaled, study
+from edgekd.studies._overview import overview, scaled, study
 from edgekd.studies._results import Plan
 from edgekd.studies.run.job import recipe_of
 from edgekd.training.losses._base import LOSSES
@@ -88,15 +88,15 @@ def test_epochs_that_are_given_reach_every_step():
 
 
 def test_the_outline_counts_cells_and_costs_more_at_a_larger_scale():
-    small, smoke = (outline("hong2022", scaled(study("hong2022"), scale), 3) for scale in ("small", "smoke"))
+    small, smoke = (overview("hong2022", scaled(study("hong2022"), scale), 3) for scale in ("small", "smoke"))
     assert smoke.cells == 24
     assert small.minutes > smoke.minutes > 0
-    assert outline("hong2022", scaled(study("hong2022"), "small"), 6).minutes > 1.5 * small.minutes
+    assert overview("hong2022", scaled(study("hong2022"), "small"), 6).minutes > 1.5 * small.minutes
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_small_study_is_meant_to_take_75_minutes_at_most(name):
-    assert outline(name, scaled(study(name), "small"), 3).minutes <= 75
+    assert overview(name, scaled(study(name), "small"), 3).minutes <= 75
 
 
 def test_a_wrong_name_says_which_there_are():
@@ -109,6 +109,6 @@ def test_a_wrong_name_says_which_there_are():
 
 
 def test_a_study_imports_no_torch():
-    code = "from edgekd.studies._outline import *; import sys; "
-    code += "[outline(n, scaled(study(n), 'smoke'), 3) for n in sys.argv[1:]]; sys.exit('torch' in sys.modules)"
+    code = "from edgekd.studies._overview import *; import sys; "
+    code += "[overview(n, scaled(study(n), 'smoke'), 3) for n in sys.argv[1:]]; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code, *NAMES], check=False).returncode == 0

@@ -14,15 +14,15 @@ from edgekd.pipeline.measuring import device_of_target
 from edgekd.progress import Progress
 from edgekd.store import Store, cache_folder
 from edgekd.studies._base import Arm, Scale, Study
-from edgekd.studies._outline import study
+from edgekd.studies._overview import study
 from edgekd.studies._results import Plan, StudyResult
-from edgekd.studies.run.attempts import attempt, made, message
 from edgekd.studies.run.cells import Made, make
 from edgekd.studies.run.conclude import Cells, conclude
+from edgekd.studies.run.equal_latency import as_fast_settings
+from edgekd.studies.run.equal_time import as_long_settings
+from edgekd.studies.run.failures import message, outcome, value_of
 from edgekd.studies.run.folder import require_same
-from edgekd.studies.run.job import Bench, recipe_of
-from edgekd.studies.run.match import settings_of
-from edgekd.studies.run.pace import for_as_long
+from edgekd.studies.run.job import StudyRun, recipe_of
 from edgekd.studies.run.teachers import Teachers
 
 
@@ -39,9 +39,9 @@ def run_study(
     download: bool = False,
     progress: Progress,
 ) -> StudyResult:
-    """Run, or go on with, the study of that name in the folder `out`.
+    """Run or resume the study of that name in the folder `out`.
 
-    A cell that fails is told in the result, and the others go on.
+    A cell that fails is reported in the result, and the others continue.
 
     Raises:
         EdgekdError: there is no such study, data or target, or `out` holds one with other settings.
@@ -61,7 +61,7 @@ def run_study(
         )
         require_same(out, plan)
         arms = found.arms(scale)
-        # a wrong setting is told before anything is trained
+        # a wrong setting is an error before anything is trained
         recipes = [
             recipe_of(plan, {**arm.settings, **choice}, 0, (1, 1, 1, 1), kind)
             for arm in arms
@@ -77,21 +77,21 @@ def run_study(
             shared=Store(cache_folder(progress.note)),
             progress=progress,
         )
-        teachers = Teachers(Bench(plan, job))
+        teachers = Teachers(StudyRun(plan, job))
         settled, cells = _cells(teachers, found, arms)
         return conclude(teachers, found, settled, cells)
 
 
 def _cells(teachers: Teachers, found: Study, arms: tuple[Arm, ...]) -> tuple[tuple[Arm, ...], Cells]:
     """The arms with their choices made, and their cells, seed by seed: what is stopped early compares as a whole."""
-    progress, seeds = teachers.bench.job.progress, teachers.bench.plan.seeds
+    progress, seeds = teachers.run.job.progress, teachers.run.plan.seeds
     by_name = {arm.name: arm for arm in arms}
-    settled = {arm.name: attempt(partial(_settled, teachers, found, arm, by_name)) for arm in arms}
+    settled = {arm.name: outcome(partial(_settled, teachers, found, arm, by_name)) for arm in arms}
     cells: dict[tuple[str, int], Made | Exception] = {}
     for seed in range(seeds):
         for arm in arms:
             progress.stage("cell", f"{len(cells) + 1} of {len(arms) * seeds}: {arm.name}, seed {seed}")
-            cell = attempt(partial(_cell, teachers, settled[arm.name], seed, representations=found.REPRESENTATIONS))
+            cell = outcome(partial(_cell, teachers, settled[arm.name], seed, representations=found.REPRESENTATIONS))
             if isinstance(cell, Exception):
                 progress.note(f"failed: {message(cell)}")
             cells[arm.name, seed] = cell
@@ -101,13 +101,15 @@ def _cells(teachers: Teachers, found: Study, arms: tuple[Arm, ...]) -> tuple[tup
 def _settled(teachers: Teachers, found: Study, arm: Arm, arms: Mapping[str, Arm]) -> Arm:
     """The arm with its choice made, and its epochs."""
     if arm.as_fast_as:
-        settings = settings_of(teachers.bench, arm, arms[arm.as_fast_as], teachers.of({"model": arm.settings["model"]}))
+        settings = as_fast_settings(
+            teachers.run, arm, arms[arm.as_fast_as], teachers.of({"model": arm.settings["model"]})
+        )
         arm = arm.model_copy(update={"settings": settings})
     if arm.as_long_as:
-        arm = arm.model_copy(update={"settings": for_as_long(teachers, found, arm, arms[arm.as_long_as])})
+        arm = arm.model_copy(update={"settings": as_long_settings(teachers, found, arm, arms[arm.as_long_as])})
     return arm
 
 
 def _cell(teachers: Teachers, arm: Arm | Exception, seed: int, *, representations: bool) -> Made:
-    settings = made(arm).settings
-    return make(teachers.bench.job_of(settings, seed), teachers.of(settings), representations=representations)
+    settings = value_of(arm).settings
+    return make(teachers.run.job_of(settings, seed), teachers.of(settings), representations=representations)

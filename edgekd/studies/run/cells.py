@@ -9,7 +9,7 @@ from edgekd.pipeline.recover import random_student, recovered
 from edgekd.steps._read import read_steps
 from edgekd.store import fingerprint
 from edgekd.studies._results import Cell
-from edgekd.studies.run.pictures import Picture, picture
+from edgekd.studies.run.projections import Projection, projected
 from edgekd.studies.run.teachers import Tested, TrainedTeacher, tested
 from edgekd.training.step import on_threads
 from edgekd.values import Structure, Value
@@ -25,7 +25,7 @@ class Made:
     cell: Cell
     network: Network
     tested: Tested
-    picture: Picture | None
+    projection: Projection | None
 
 
 def make(job: Job, teacher: TrainedTeacher, *, representations: bool) -> Made:
@@ -35,7 +35,7 @@ def make(job: Job, teacher: TrainedTeacher, *, representations: bool) -> Made:
     model = networks.load(network)
     with on_threads(teacher.execution.threads):
         found = tested(own, network, model)
-        seen = picture(own, network, model, teacher) if representations else None
+        seen = projected(own, network, model, teacher) if representations else None
     assert network.accuracy is not None
     cell = Cell(
         seed=own.recipe.seed,

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from edgekd.studies._base import Arm, Study
 from edgekd.studies._compare import compared, with_gains, with_tradeoffs
 from edgekd.studies._results import Failure, StudyResult
-from edgekd.studies.run.attempts import message
 from edgekd.studies.run.cells import Made
 from edgekd.studies.run.costs import costs_of
+from edgekd.studies.run.failures import message
 from edgekd.studies.run.teachers import Teachers
 from edgekd.studies.run.write import write
 
@@ -17,7 +17,7 @@ Cells = Mapping[tuple[str, int], Made | Exception]
 
 def conclude(teachers: Teachers, found: Study, arms: Sequence[Arm], cells: Cells) -> StudyResult:
     """Export and measure one network of each structure, compare, and write the study's documents."""
-    job = teachers.bench.job
+    job = teachers.run.job
     made = {key: cell for key, cell in cells.items() if isinstance(cell, Made)}
     # the cell of the lowest seed stands last, so it stays
     first = {name: cell for (name, _), cell in sorted(made.items(), key=lambda item: -item[0][1])}
@@ -36,11 +36,11 @@ def conclude(teachers: Teachers, found: Study, arms: Sequence[Arm], cells: Cells
         paper=found.PAPER,
         published=found.PUBLISHED,
         differs=found.DIFFERS,
-        plan=teachers.bench.plan,
+        plan=teachers.run.plan,
         folder=str(job.run.root),
         device=job.device.url if job.device else None,
         teachers=tuple(results.values()),
         arms=with_tradeoffs(with_gains(rows, arms), results),
         failures=tuple(failures),
     )
-    return write(job.run.root, result, {name: cell.picture for name, cell in first.items() if cell.picture})
+    return write(job.run.root, result, {name: cell.projection for name, cell in first.items() if cell.projection})

@@ -42,7 +42,7 @@ def costs_of(
 
 def _of_students(teachers: Teachers, teacher: TrainedTeacher, made: Mapping[str, Made]) -> dict[str, Costs]:
     """The costs of one teacher's students by their arms, and its own."""
-    job = teachers.bench.job
+    job = teachers.run.job
     artifact = exported(job, teacher.network, f"{teacher.network.origin} {TEACHER}")
     keys = {name: structure_key(cell.network) for name, cell in made.items()}
     files: dict[str, Artifact] = {}

@@ -65,7 +65,7 @@ def _with_one(features: Tensor) -> Tensor:
 
 def plane(features: Tensor) -> Tensor:
     """Features (N, F) in the plane of their two principal components, (N, 2); of each axis, the largest component
-    points upwards, so that the same features always give the same picture.
+    points upwards, so that the same features always give the same projection.
     """
     centred = features.double() - features.double().mean(0)
     _, vectors = torch.linalg.eigh(centred.T @ centred)

@@ -12,7 +12,7 @@ from edgekd.values.defaults import Shape
 
 
 @dataclass(frozen=True)
-class Bench:
+class StudyRun:
     """A study that is being run."""
 
     plan: Plan

@@ -23,17 +23,17 @@ def accuracy_against_latency(result: StudyResult) -> bytes:
     return _accuracy_against(result, f"median latency in ms on {result.device}", lambda costs: costs.median_ms)
 
 
-def features(pictures: Mapping[str, tuple[Points, Sequence[int]]]) -> bytes:
+def features(projections: Mapping[str, tuple[Points, Sequence[int]]]) -> bytes:
     """Features of test images in each network's plane of most variance, coloured by class; nothing without any."""
-    if not pictures:
+    if not projections:
         return b""
-    columns = min(4, len(pictures))
-    rows = -(-len(pictures) // columns)
+    columns = min(4, len(projections))
+    rows = -(-len(projections) // columns)
     figure = Figure(figsize=(3 * columns, 3 * rows), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False).flatten()
-    for axes in grid[len(pictures) :]:
+    for axes in grid[len(projections) :]:
         axes.set_axis_off()
-    for axes, (name, (points, labels)) in zip(grid, pictures.items(), strict=False):
+    for axes, (name, (points, labels)) in zip(grid, projections.items(), strict=False):
         axes.scatter(*zip(*points, strict=True), c=labels, s=6, cmap="tab10" if max(labels) < 10 else "viridis")
         axes.set_title(name, fontsize=8)
         axes.set_xticks([])

@@ -14,9 +14,9 @@ from edgekd.pipeline.job import Job
 from edgekd.pipeline.recover import random_student
 from edgekd.pipeline.teacher import TeacherImages, supervision, teacher
 from edgekd.store import fingerprint, remembered
-from edgekd.studies.run.attempts import attempt, made
+from edgekd.studies.run.failures import outcome, value_of
 from edgekd.studies.run.features import embeddings
-from edgekd.studies.run.job import Bench
+from edgekd.studies.run.job import StudyRun
 from edgekd.training.evaluate import evaluate
 from edgekd.training.execution import choose_execution
 from edgekd.training.objective import build_objective
@@ -121,14 +121,14 @@ def _execution(job: Job, model: nn.Module, own: Execution | None) -> Execution:
 class Teachers:
     """The teachers of a study, each made when the first of its students comes."""
 
-    bench: Bench
+    run: StudyRun
     _known: dict[str, TrainedTeacher | Exception] = field(default_factory=dict)
 
     def of(self, settings: Mapping[str, Any]) -> TrainedTeacher:
         """The teacher of the arms with these settings; raises as `trained_teacher`, and the same error again."""
-        job = self.bench.job_of(settings, 0)
+        job = self.run.job_of(settings, 0)
         own = {key: getattr(job.recipe, key) for key in ("model", "student", "weights", "teacher")}
         key = fingerprint({**own, "teachers": [document(teacher) for teacher in job.recipe.teachers]})
         if key not in self._known:
-            self._known[key] = attempt(lambda: trained_teacher(job))
-        return made(self._known[key])
+            self._known[key] = outcome(lambda: trained_teacher(job))
+        return value_of(self._known[key])

@@ -6,12 +6,12 @@ from pathlib import Path
 from edgekd import catalog, files
 from edgekd.errors import EdgekdError, StorageError
 from edgekd.studies._results import StudyResult
-from edgekd.studies.run.pictures import Picture
+from edgekd.studies.run.projections import Projection
 from edgekd.studies.run.report import markdown
 from edgekd.visible import visible
 
 
-def write(root: Path, result: StudyResult, pictures: Mapping[str, Picture]) -> StudyResult:
+def write(root: Path, result: StudyResult, projections: Mapping[str, Projection]) -> StudyResult:
     """Write all of them; without matplotlib the rest, and a remark says what is missing.
 
     Raises:
@@ -19,7 +19,7 @@ def write(root: Path, result: StudyResult, pictures: Mapping[str, Picture]) -> S
     """
     written = {"result": "result.json", "report": "report.md"}
     try:
-        written |= _plots(root, result, pictures)
+        written |= _plots(root, result, projections)
     except StorageError:
         raise
     except EdgekdError as e:
@@ -30,12 +30,12 @@ def write(root: Path, result: StudyResult, pictures: Mapping[str, Picture]) -> S
     return result
 
 
-def _plots(root: Path, result: StudyResult, pictures: Mapping[str, Picture]) -> dict[str, str]:
+def _plots(root: Path, result: StudyResult, projections: Mapping[str, Projection]) -> dict[str, str]:
     plots = catalog.require("edgekd.studies.run.plots")
     made: dict[str, bytes] = {
         "accuracy against parameters": plots.accuracy_against_parameters(result),
         "accuracy against latency": plots.accuracy_against_latency(result),
-        "features": plots.features({name: (p.points, p.labels) for name, p in pictures.items()}),
+        "features": plots.features({name: (p.points, p.labels) for name, p in projections.items()}),
     }
     written = {}
     for name, png in made.items():

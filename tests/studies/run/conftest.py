@@ -5,7 +5,7 @@ import torch
 
 from edgekd.progress import Silent
 from edgekd.studies import run as verb
-from edgekd.studies._outline import scaled, study
+from edgekd.studies._overview import scaled, study
 
 
 @pytest.fixture(scope="session", autouse=True)

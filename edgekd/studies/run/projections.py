@@ -13,7 +13,7 @@ _PROBE_IMAGES = 5000
 _SHOWN_IMAGES = 500
 
 
-class Picture(Value):
+class Projection(Value):
     """A network's features of test images."""
 
     representation: Representation
@@ -22,19 +22,19 @@ class Picture(Value):
     labels: tuple[int, ...]
 
 
-def picture(job: Job, network: Network, model: nn.Module, teacher: TrainedTeacher) -> Picture:
+def projected(job: Job, network: Network, model: nn.Module, teacher: TrainedTeacher) -> Projection:
     """The features of a student beside the teacher's of the same images; raises as `features.embeddings`."""
     inputs = {"student": network.key(), "teacher": teacher.network.key(), "data": [job.data.name, job.images]}
-    return job.run.stage("picture", inputs, Picture, lambda _: _picture(job, model, teacher))[0]
+    return job.run.stage("projection", inputs, Projection, lambda _: _projected(job, model, teacher))[0]
 
 
-def _picture(job: Job, model: nn.Module, teacher: TrainedTeacher) -> Picture:
+def _projected(job: Job, model: nn.Module, teacher: TrainedTeacher) -> Projection:
     features, labels = embeddings(model, job.data.test, TEST_IMAGES)
     learned = embeddings(model, job.data.train, _PROBE_IMAGES)
     right = (probe(*learned, features) == labels).sum()
     accuracy = Accuracy(correct=int(right), images=len(labels), dataset=job.data.name, split="test")
     shown = plane(features)[:_SHOWN_IMAGES]
-    return Picture(
+    return Projection(
         representation=Representation(cka=linear_cka(features, teacher.features), probe=accuracy),
         points=tuple((round(x, 4), round(y, 4)) for x, y in shown.tolist()),
         labels=tuple(labels[:_SHOWN_IMAGES].tolist()),

@@ -8,7 +8,7 @@ from edgekd.errors import EdgekdError, StorageError
 T = TypeVar("T")
 
 
-def attempt(make: Callable[[], T]) -> T | Exception:
+def outcome(make: Callable[[], T]) -> T | Exception:
     """What this makes, or the error that it ends in.
 
     Raises:
@@ -22,7 +22,7 @@ def attempt(make: Callable[[], T]) -> T | Exception:
         return e
 
 
-def made(found: T | Exception) -> T:
+def value_of(found: T | Exception) -> T:
     """What was made; raises the error in its place."""
     if isinstance(found, Exception):
         raise found

@@ -10,12 +10,12 @@ from edgekd.pruning.stages import pruned
 from edgekd.store import fingerprint, remembered
 from edgekd.studies._base import Arm, Settings
 from edgekd.studies.run.cells import beginning, stated_structure, untrained
-from edgekd.studies.run.job import Bench
+from edgekd.studies.run.job import StudyRun
 from edgekd.studies.run.latency import exported, latencies
 from edgekd.studies.run.teachers import TrainedTeacher
 from edgekd.values import Value
 
-_ASKED = "asked"
+_WANTED = "wanted"
 
 
 class Chosen(Value):
@@ -25,28 +25,28 @@ class Chosen(Value):
     why: str
 
 
-def settings_of(bench: Bench, arm: Arm, other: Arm, teacher: TrainedTeacher) -> Settings:
+def as_fast_settings(run: StudyRun, arm: Arm, other: Arm, teacher: TrainedTeacher) -> Settings:
     """The arm's settings with the choice that makes it as fast as the other; as few multiply-accumulates where nothing
     is measured.
 
     Raises:
         UnsupportedModelError: none of the choices can be made.
     """
-    device = bench.job.device.url if bench.job.device else None
+    device = run.job.device.url if run.job.device else None
     key = fingerprint({"arm": arm, "other": other, "teacher": teacher.network.key(), "device": device})[:12]
-    path = bench.job.run.root / "matched" / f"{key}.json"
-    chosen = remembered(path, Chosen, lambda: _choose(bench, arm, other, teacher))
-    bench.job.progress.note(f"{arm.name}: {chosen.why}")
+    path = run.job.run.root / "matched" / f"{key}.json"
+    chosen = remembered(path, Chosen, lambda: _choose(run, arm, other, teacher))
+    run.job.progress.note(f"{arm.name}: {chosen.why}")
     return {**arm.settings, **arm.choices[chosen.index]}
 
 
-def _choose(bench: Bench, arm: Arm, other: Arm, teacher: TrainedTeacher) -> Chosen:
-    bench.job.progress.stage("match", f"{arm.name}: looking for what is as fast as {other.name}")
+def _choose(run: StudyRun, arm: Arm, other: Arm, teacher: TrainedTeacher) -> Chosen:
+    run.job.progress.stage("match", f"{arm.name}: choosing what is as fast as {other.name}")
     options = {str(i): {**arm.settings, **choice} for i, choice in enumerate(arm.choices)}
-    found = _costs(bench, {_ASKED: other.settings, **options}, teacher)
-    if len(found) < 2 or _ASKED not in found:
+    found = _costs(run, {_WANTED: other.settings, **options}, teacher)
+    if len(found) < 2 or _WANTED not in found:
         raise UnsupportedModelError(f"{arm.name}: none of its choices can be compared with {other.name}")
-    wanted = found.pop(_ASKED)
+    wanted = found.pop(_WANTED)
     # where one was measured and another couldn't be, they don't compare
     alike = {key: cost for key, cost in found.items() if cost[1] == wanted[1]}
     best = min(alike or found, key=lambda key: abs(math.log(found[key][0] / wanted[0])))
@@ -54,12 +54,12 @@ def _choose(bench: Bench, arm: Arm, other: Arm, teacher: TrainedTeacher) -> Chos
     return Chosen(index=int(best), why=f"{text}, {other.name} {wanted[0]:.3f}")
 
 
-def _costs(bench: Bench, options: Mapping[str, Settings], teacher: TrainedTeacher) -> dict[str, tuple[float, str]]:
+def _costs(run: StudyRun, options: Mapping[str, Settings], teacher: TrainedTeacher) -> dict[str, tuple[float, str]]:
     """Of each option, its ratio to the teacher's latency if that is measured, else to its multiply-accumulates."""
     files, found = {}, {}
-    _prune(bench, options.values(), teacher)
+    _prune(run, options.values(), teacher)
     for key, settings in options.items():
-        job = bench.job_of(settings, 0)
+        job = run.job_of(settings, 0)
         try:
             network = untrained(job, teacher)
             files[key] = exported(job, network, key)
@@ -74,15 +74,15 @@ def _costs(bench: Bench, options: Mapping[str, Settings], teacher: TrainedTeache
     return {key: (measured[key].ratio.estimate, "latency") if key in measured else found[key] for key in found}
 
 
-def _prune(bench: Bench, options: Iterable[Settings], teacher: TrainedTeacher) -> None:
+def _prune(run: StudyRun, options: Iterable[Settings], teacher: TrainedTeacher) -> None:
     """Prune to all of them in one process, which takes longer to start than to prune; what can't be is reported where
     it is asked for.
     """
     for settings in options:
-        job = bench.job_of(settings, 0)
+        job = run.job_of(settings, 0)
         start = beginning(job, teacher)
         with suppress(EdgekdError):
             structure = stated_structure(job, start)
             if not structure.is_whole:
                 pruned(job.means, prunable_of(job, start), structure)
-    bench.job.resources.close()
+    run.job.resources.close()

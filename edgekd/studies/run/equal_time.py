@@ -18,37 +18,37 @@ _EPOCHS = 2
 """That are timed: one of each of two steps."""
 
 
-class Pace(Value):
+class Epochs(Value):
     """The epochs of an arm."""
 
     epochs: PositiveInt
     why: str
 
 
-def for_as_long(teachers: Teachers, found: Study, arm: Arm, other: Arm) -> Settings:
+def as_long_settings(teachers: Teachers, found: Study, arm: Arm, other: Arm) -> Settings:
     """The settings of an arm, whose choice is made, for as many epochs in all of its steps as take the other's time.
 
     Both ask their teacher anew for it, as a single training would. The teacher's own training isn't counted.
     """
-    bench = teachers.bench
+    run = teachers.run
     supervision = key_of(teachers.of(arm.settings).supervision)
     key = fingerprint({"arm": arm, "other": other, "supervision": supervision})[:12]
-    path = bench.job.run.root / "matched" / f"epochs-{key}.json"
-    pace = remembered(path, Pace, lambda: _pace(teachers, found, arm, other))
-    bench.job.progress.note(f"{arm.name}: {pace.why}")
-    return _of_epochs(teachers, found, arm, pace.epochs)
+    path = run.job.run.root / "matched" / f"epochs-{key}.json"
+    chosen = remembered(path, Epochs, lambda: _epochs(teachers, found, arm, other))
+    run.job.progress.note(f"{arm.name}: {chosen.why}")
+    return _of_epochs(teachers, found, arm, chosen.epochs)
 
 
-def _pace(teachers: Teachers, found: Study, arm: Arm, other: Arm) -> Pace:
-    teachers.bench.job.progress.stage("match", f"{arm.name}: looking for how long it trains")
+def _epochs(teachers: Teachers, found: Study, arm: Arm, other: Arm) -> Epochs:
+    teachers.run.job.progress.stage("match", f"{arm.name}: timing its epochs")
     asked, own = (_seconds(teachers, _of_epochs(teachers, found, one, _EPOCHS)) for one in (other, arm))
-    epochs = max(1, round(teachers.bench.plan.scale.epochs * asked / own))
-    return Pace(epochs=epochs, why=f"{epochs} epochs, as one takes {own / asked:.2f} times one of {other.name}")
+    epochs = max(1, round(teachers.run.plan.scale.epochs * asked / own))
+    return Epochs(epochs=epochs, why=f"{epochs} epochs, as one takes {own / asked:.2f} times one of {other.name}")
 
 
 def _of_epochs(teachers: Teachers, found: Study, arm: Arm, epochs: int) -> Settings:
     """The settings of the arm for so many epochs in all."""
-    scale = teachers.bench.plan.scale.model_copy(update={"epochs": epochs})
+    scale = teachers.run.plan.scale.model_copy(update={"epochs": epochs})
     (again,) = (one for one in found.arms(scale) if one.name == arm.name)
     chosen = {key: arm.settings[key] for choice in arm.choices[:1] for key in choice}
     return {**again.settings, **chosen, "recover.epochs": epochs}
@@ -56,7 +56,7 @@ def _of_epochs(teachers: Teachers, found: Study, arm: Arm, epochs: int) -> Setti
 
 def _seconds(teachers: Teachers, settings: Settings) -> float:
     """What the trainings of an arm take on a few images; nothing of it is kept."""
-    job, teacher = teachers.bench.job_of(settings, 0), teachers.of(settings)
+    job, teacher = teachers.run.job_of(settings, 0), teachers.of(settings)
     batch_size = job.recipe.recover.batch_size
     assert batch_size is not None, "filled in when the recipe was settled"
     images = _BATCHES * batch_size

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from edgekd import catalog
 from edgekd.errors import EdgekdError
 from edgekd.studies._base import STUDIES, Arm, Scale, Study
-from edgekd.studies._results import Outline
+from edgekd.studies._results import Overview
 
 _OTHERS = 200
 """Images a second that a network trains whose study doesn't say."""
-_ASKED = 3.5
+_WANTED = 3.5
 """Times as many images a second as it trains, a network computes outputs for."""
 _DIGITS = 1.5
 """Times as many images of the digits' 16×16 pixels a second, in smaller batches."""
@@ -44,11 +44,11 @@ def scaled(found: Study, name: str, *, epochs: int | None = None, teacher_epochs
     return found.SCALES[name].model_copy(update=stated)
 
 
-def outline(name: str, scale: Scale, seeds: int) -> Outline:
-    """The study's outline at a scale."""
+def overview(name: str, scale: Scale, seeds: int) -> Overview:
+    """The study's overview at a scale."""
     found = study(name)
     arms = found.arms(scale)
-    return Outline(
+    return Overview(
         name=name,
         title=found.TITLE,
         paper=found.PAPER,
@@ -83,7 +83,7 @@ def _seconds_an_image(arm: Arm, speeds: Mapping[str, float]) -> float:
     teachers = [arm.settings["model"], *(further["model"] for further in arm.settings.get("teachers", ()))]
     asked = teachers if set(arm.settings["recover.losses"]) != {"ce"} else []
     own = 1 / speeds.get(student, _OTHERS)
-    return own + sum(1 / (_ASKED * speeds.get(teacher, _OTHERS)) for teacher in asked)
+    return own + sum(1 / (_WANTED * speeds.get(teacher, _OTHERS)) for teacher in asked)
 
 
 def _is_trained(arm: Arm) -> bool:
