@@ -20,7 +20,7 @@ builds = False
 
 SETTINGS: Mapping[str, Setting] = {
     "threads": {"kind": "count", "default": 1, "help": "CPU threads of an inference"},
-    "spinning": {"kind": "switch", "default": True, "help": "whether waiting threads stay awake"},
+    "precision": {"kind": "text", "default": "fp32", "help": "what floats are computed in; the variant's"},
     "provider": {"kind": "text", "default": None, "help": "one of OpenVINO's devices; the CPU by default"},
     "provider_options": {"kind": "options", "default": {}, "help": "properties of that device"},
 }
@@ -28,6 +28,7 @@ SETTINGS: Mapping[str, Setting] = {
 _DEVICE = "CPU"
 
 _PRECISION = "INFERENCE_PRECISION_HINT"
+_HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}  # integers are in the file
 _KINDS = {
     **dict.fromkeys(("Convolution", "GroupConvolution", "FullyConnected", "MatMul"), "product"),
     **dict.fromkeys(("ConvolutionBackpropData", "GroupConvolutionBackpropData"), "product"),
@@ -117,7 +118,7 @@ def open(
     path: str,
     *,
     threads: int = 1,
-    spinning: bool = True,
+    precision: str = "fp32",
     provider: str | None = None,
     provider_options: Mapping[str, str] | None = None,
     trace_in: str | None = None,
@@ -127,7 +128,7 @@ def open(
     Args:
         path: the model's file.
         threads: that an inference runs on.
-        spinning: OpenVINO decides by itself whether threads that wait stay awake: None can be told to sleep.
+        precision: what floats are computed in, on the CPU.
         provider: one of OpenVINO's devices; None is the CPU.
         provider_options: properties of that device, as OpenVINO's documentation names them.
         trace_in: whether nodes are timed, for `Session.nodes`; nothing is written there.
@@ -135,14 +136,15 @@ def open(
     Raises:
         ValueError: it can't be read or compiled, or OpenVINO took another value than the one asked for.
     """
-    if threads > 1 and not spinning:
-        raise ValueError("OpenVINO has no setting that lets waiting threads sleep")
+    if precision not in _HINTS:
+        raise ValueError(f"it is told fp32, bf16 or fp16, and {precision} was asked for")
     core, device = _library().Core(), provider or _DEVICE
     if device.partition(".")[0] not in {name.partition(".")[0] for name in core.available_devices}:
         raise ValueError(f"it has no device {device!r} here; it has {', '.join(core.available_devices)}")
     on_cpu = device == _DEVICE
     # by itself it computes in bf16 where the CPU can: what isn't asked for isn't done
-    asked = {**({_PRECISION: "f32", "INFERENCE_NUM_THREADS": threads} if on_cpu else {}), **(provider_options or {})}
+    told = {_PRECISION: _HINTS[precision], "INFERENCE_NUM_THREADS": threads} if on_cpu else {}
+    asked = {**told, **(provider_options or {})}
     settings = {"PERFORMANCE_HINT": "LATENCY", "PERF_COUNT": bool(trace_in), **(_CPU if on_cpu else {}), **asked}
     try:
         model = core.compile_model(core.read_model(path), device, settings)

@@ -29,24 +29,24 @@ def test_importing_it_reports_nothing_to_anybody(tmp_path):
 def test_another_precision_is_computed_by_other_kernels_and_named_in_the_trace(model, tmp_path):
     path = str(model(batch=1))
     found = {}
-    for hint in ("f32", "bf16"):
+    for precision in ("fp32", "bf16"):
         try:
-            session = runtime.open(path, provider="CPU", provider_options={HINT: hint}, trace_in=str(tmp_path))
+            session = runtime.open(path, precision=precision, trace_in=str(tmp_path))
         except ValueError as e:
-            assert hint == "bf16"
+            assert precision == "bf16"
             pytest.skip(f"this CPU has no bf16: {e}")
         session.run(IMAGE)
         session.run(IMAGE)
         products = [node for node in session.nodes(1) if node["kind"] == "product"]
-        found[hint] = {(node["precision"], node["kernel"].rpartition("_")[2]) for node in products}
-    assert found == {"f32": {("fp32", "f32")}, "bf16": {("bf16", "bf16")}}
+        found[precision] = {(node["precision"], node["kernel"].rpartition("_")[2]) for node in products}
+    assert found == {"fp32": {("fp32", "f32")}, "bf16": {("bf16", "bf16")}}
 
 
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
         ({"threads": 1000}, r"asked for INFERENCE_NUM_THREADS=1000 and takes \d+ on this device"),
-        ({"threads": 2, "spinning": False}, "no setting that lets waiting threads sleep"),
+        ({"precision": "fp4"}, "told fp32, bf16 or fp16, and fp4 was asked for"),
         ({"provider": "ABACUS"}, r"no device 'ABACUS' here; it has CPU"),
         ({"provider": "CPU", "provider_options": {"ODD": "1"}}, "Unsupported property ODD"),
         ({"provider": "CPU", "provider_options": {HINT: "i8"}}, "Wrong value i8"),

@@ -1,0 +1,37 @@
+"""A target with two runtimes: the same network in both, each artifact checked by its own."""
+
+import importlib.util
+
+import pytest
+
+from edgekd import catalog
+from edgekd.data.load import load_dataset
+from edgekd.pipeline.deploy import deploy, deployment
+from edgekd.progress import Silent
+from edgekd.run import Run
+from edgekd.store import Store
+from edgekd.values import Feeding
+from edgekd.zoo import networks
+
+
+@pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="openvino isn't installed")
+def test_a_network_is_deployed_for_two_runtimes(tmp_path):
+    data = load_dataset("digits")
+    architecture = networks.architecture("resnet8", classes=10, shape=data.train.shape)
+    network = networks.save(
+        networks.untrained(architecture, 0), tmp_path / "w.safetensors", architecture, origin="trained"
+    )
+    run = Run(store=Store(tmp_path / "run"), shared=Store(tmp_path / "shared"), progress=Silent())
+    target = catalog.target("x86-cpu").model_copy(update={"max_opset": {"quick": 17}})
+    feeding = Feeding(preprocessing=data.preprocessing, classes=data.classes)
+    found = deploy(run, "net", network, deployment(target, data, feeding, calibration_images=16))
+    by_name = {checked.artifact.variant.name: checked for checked in found.artifacts}
+    ours, theirs = by_name["onnxruntime-fp32"], by_name["openvino-fp32"]
+    assert ours.artifact.path == theirs.artifact.path
+    assert ours.artifact.id != theirs.artifact.id
+    assert ours.parity != theirs.parity  # each was run by its own runtime
+    assert min(ours.parity.sqnr_db, theirs.parity.sqnr_db) > 90
+    if bf16 := by_name.get("openvino-bf16"):
+        assert bf16.parity.sqnr_db < 70
+    else:
+        assert "bf16" in next(gone.why for gone in found.dropped if "bf16" in gone.name)
