@@ -1,1 +1,1 @@
-"""Structured pruning: which channels go (`methods`), the graph that couples them, and the process that does it."""
+"""Pruning: what can go and how important it is (`criteria`), what is taken out (`apply`), and the process for it."""

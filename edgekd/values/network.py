@@ -34,7 +34,9 @@ class Structure(Value):
     """What is taken out of an architecture: the result of a search, before anything is trained."""
 
     widths: dict[str, PositiveInt] = {}
-    """Channels that stay in each group that becomes narrower, by the group's root layer."""
+    """Channels that stay in each group that becomes narrower, by the first layer that makes them, in the order of the
+    network's modules. Where a block is left out, what comes in takes its place: the width of the layer before counts.
+    """
     removed: tuple[str, ...] = ()
     """Paths of the blocks that are left out; what comes in goes through."""
     zeros: Fraction = 0.0

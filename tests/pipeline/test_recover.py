@@ -80,7 +80,7 @@ def test_another_architecture_learns_from_several_teachers_in_two_stages(run):
 
 
 def test_single_weights_that_were_pruned_stay_zero(run):
-    ended = run('[prune]\nmethod = "weights"', "--ratio", "0.8")
+    ended = run('[prune]\ncriterion = "magnitude"', "--ratio", "0.8")
     weights = [w for w in load_file(ended.folder / "student.safetensors").values() if w.dim() > 1]
     zeros = sum(int((w == 0).sum()) for w in weights)
     assert zeros / sum(w.numel() for w in weights) == pytest.approx(0.8, abs=0.01)
@@ -92,26 +92,29 @@ def test_single_weights_that_were_pruned_stay_zero(run):
     [("parameters = 0.5", "parameters"), ("macs = 0.4, parameters = 0.9", "macs")],
 )
 def test_the_plan_keeps_what_the_recipe_says(run, keep, left):
-    document = run(f"[prune]\nkeep = {{{keep}}}").document
+    document = run(f"[search]\nkeep = {{{keep}}}").document
     limit = {"parameters": 0.5, "macs": 0.4}[left]
     assert document["student"]["cost"][left] <= limit * document["teacher"]["cost"][left]
-    levels = document["plan"]["levels"]
-    less = levels[levels.index(document["plan"]["ratio"]) - 1]
-    assert 0 < less < document["plan"]["ratio"]
+    assert document["plan"]["proposal"]["structure"]["widths"]
+    assert document["plan"]["candidates"] == []
     assert "of its" in document["plan"]["why"]
 
 
 @pytest.mark.parametrize(
     ("lines", "says"),
     [
-        ('method = "weights"', "doesn't make a network faster"),
-        ('method = "wieghts"', "Did you mean 'weights'"),
-        ('options = {sope = "global"}', "has no 'sope'"),
+        ('[prune]\ncriterion = "magnitude"', "doesn't make a network faster"),
+        ('[prune]\ncriterion = "magnitud"', "Did you mean 'magnitude'"),
+        ('[prune]\noptions = {sope = "global"}', "unknown key 'sope'"),
+        ('[search]\noptions = {sope = "global"}', "unknown key 'sope'"),
+        ('[search]\nmethod = "unifrom"', "Did you mean 'uniform'"),
+        ('[search]\nmethod = "uniform"\nratio = 0.5', "Remove search.ratio"),
+        ('[search]\nmethod = "fixed"', "either search.ratio or search.structure"),
     ],
 )
 def test_what_cannot_be_planned_is_told_before_anything_is_trained(compress, tmp_path, quick, lines, says):
     recipe = tmp_path / "recipe.toml"
-    recipe.write_text(f"[prune]\n{lines}\n{quick.read_text()}")
+    recipe.write_text(f"{lines}\n{quick.read_text()}")
     ended = compress(tmp_path / "run", "--recipe", recipe)
     assert ended.code == 2
     assert says in ended.err
@@ -174,7 +177,7 @@ def test_students_train_what_the_model_froze_and_teachers_what_it_froze_at_rando
     assert f"teacher: {teacher}" in ended.err
     assert "student: trains all its parameters, 80 of which the model froze" in ended.err
     before, after = (
-        load_file(next((ended.folder / "stages").glob(f"{stage}-*/*.safetensors"))) for stage in ("student", "recover")
+        load_file(next((ended.folder / "stages").glob(f"{stage}-*/*.safetensors"))) for stage in ("pruned", "recover")
     )
     assert not torch.equal(before["0.weight"], after["0.weight"])
     teacher = load_file(ended.folder / "teacher.safetensors")
