@@ -129,8 +129,8 @@ time.sleep(100)
 
 def test_nothing_is_left_of_torchrun(tmp_path):
     (tmp_path / "trains.py").write_text("""
-from edgekd.training.processes import together
-with together():
+from edgekd.training.ranks import joined
+with joined():
     print("ready", flush=True)
     while True:
         pass
