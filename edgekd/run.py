@@ -1,8 +1,8 @@
 """A run: its directory, and the means by which its stages are built. Nothing of it decides a result."""
 
 import typing
-from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from edgekd.progress import Progress
-from edgekd.store import Store, key_of
+from edgekd.store import Store, cache_folder, key_of
 from edgekd.values import Value
 
 I = TypeVar("I")  # noqa: E741 - inputs
@@ -97,7 +97,7 @@ class Run:
         kind = _stored_type(build)
         store = self.shared if shared else self.store
         key = {"inputs": key_of(inputs)}
-        result, _, found = store.stage(name, key, kind, partial(self._build, build, inputs))
+        result, found = store.stage(name, key, kind, partial(self._build, build, inputs))
         if found and if_found:
             self.progress.note(if_found)
         return result
@@ -105,6 +105,18 @@ class Run:
     def _build(self, build: Callable[[I, Workspace], V], inputs: I, folder: Path) -> V:
         cache, tracked = self.shared.root, self.store.root / "track"
         return build(inputs, Workspace(folder, self.progress, cache, self.tracker, tracked, self.resources))
+
+
+@contextmanager
+def open_run(folder: Path, progress: Progress, tracker: str | None = None) -> Iterator[Run]:
+    """The run in this folder, for one command at a time; what it opens is closed at the end.
+
+    Raises:
+        StorageError: another command is at work there, or the folder can't be written.
+    """
+    store = Store(folder)
+    with store.lock(), Resources() as resources:
+        yield Run(store, Store(cache_folder(progress.note)), progress, tracker, resources)
 
 
 def _stored_type(build: Callable[[I, Workspace], V]) -> type[V]:

@@ -145,27 +145,27 @@ class Store:
     def stage(
         self,
         name: str,
-        inputs: Mapping[str, Any],
+        key: Mapping[str, Any],
         kind: type[V],
         build: Callable[[Path], V],
-    ) -> tuple[V, Path, bool]:
+    ) -> tuple[V, bool]:
         """The result of a stage: found if these inputs were built before, else built now.
 
         Args:
             name: what the stage is called in the folder's name.
-            inputs: everything that the result depends on, JSON-able.
+            key: everything that the result depends on, JSON-able.
             kind: the result's type.
             build: makes the result, given the folder for its files.
 
         Returns:
-            The result, the folder with its files, and whether it was found.
+            The result, and whether it was found.
         """
         # absolute, because stages name each other's files
-        folder = self.root.absolute() / "stages" / f"{name}-{fingerprint(inputs)[:_SHOWN_DIGITS]}"
+        folder = self.root.absolute() / "stages" / f"{name}-{fingerprint(key)[:_SHOWN_DIGITS]}"
         with _only_here(folder):
             if (found := _read(folder / _RESULT, kind)) is not None:
-                return found, folder, True
-            return _built(folder, build), folder, False
+                return found, True
+            return _built(folder, build), False
 
 
 @contextmanager

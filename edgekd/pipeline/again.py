@@ -1,6 +1,6 @@
 """Again: what a trained student says about the plan, and whether another one is trained."""
 
-from edgekd.pipeline.finish import Selection
+from edgekd.pipeline.selection import Selection
 from edgekd.values import Plan
 
 _LITTLE = 0.1

@@ -10,14 +10,15 @@ from edgekd.errors import NoDeviceError
 from edgekd.gate.budget import Budget
 from edgekd.gate.judge import judge
 from edgekd.measuring.statistics import percentile, ratio, samples_ms
-from edgekd.pipeline.deploy import Baseline, export, export_one, rough
-from edgekd.pipeline.job import Job
-from edgekd.pipeline.measuring import QUICK, measured
-from edgekd.pipeline.prunable import prunable_of
+from edgekd.pipeline.deploy import Baseline, Deployment, export, export_one, rough
+from edgekd.pipeline.goal import Goal
+from edgekd.pipeline.measuring import QUICK
+from edgekd.pipeline.prunable import Pruner
 from edgekd.pipeline.select import keeps_accuracy
 from edgekd.pruning.chosen import criterion_of
+from edgekd.pruning.criteria._base import Criterion
 from edgekd.pruning.space import Scores, Space
-from edgekd.pruning.stages import pruned, scores, space
+from edgekd.pruning.stages import scores
 from edgekd.values import Artifact, Candidate, Measurement, Proposal, Structure, VariantLatency
 from edgekd.values.network import Network
 
@@ -29,28 +30,39 @@ _AT_ONCE = 8
 
 
 @dataclass(frozen=True)
-class NetworkBench:
-    """One network with the run that it is pruned in; satisfies `search.Bench`."""
+class NetworkCandidates:
+    """The structures of one network; satisfies `search.Candidates`."""
 
-    job: Job
     network: Network
     """Unpruned."""
-    baseline: Baseline | None
-    """The teacher's, which candidates are measured beside; None where none are."""
+    pruner: Pruner
+    goal: Goal
+    how: Deployment
+    baseline: Baseline | None = None
+    """The teacher's artifacts, which candidates are measured beside; None where none are."""
+    margin: float = 0.0
+    """They are to be faster than the budget asks for by this fraction."""
+
+    @property
+    def original(self) -> Baseline:
+        """The teacher's artifacts."""
+        assert self.baseline is not None, "nothing is measured without a reference"
+        return self.baseline
 
     @cached_property
     def space(self) -> Space:
         """What can be taken out of it of what the recipe's criterion ranks."""
-        settings = self.job.recipe.prune
-        criterion, _ = criterion_of(settings.criterion, settings.options)
-        return space(self.job.means, prunable_of(self.job, self.network), criterion.SCORES)
+        return self.pruner.space(self.network, self._criterion.SCORES)
+
+    @property
+    def _criterion(self) -> Criterion:
+        settings = self.pruner.settings
+        return criterion_of(settings.criterion, settings.options)[0]
 
     def scores(self) -> Scores:
         """What the criterion says of it; raises NoDeviceError if it judges by latency and there is no device."""
-        settings = self.job.recipe.prune
-        criterion, _ = criterion_of(settings.criterion, settings.options)
-        saved_ms = self._saved_ms() if criterion.NEEDS_LATENCY else {}
-        return scores(self.job.means, prunable_of(self.job, self.network), saved_ms)
+        saved_ms = self._saved_ms() if self._criterion.NEEDS_LATENCY else {}
+        return scores(self.pruner.run, self.pruner.of(self.network), saved_ms)
 
     def left(self, structure: Structure, what: Collection[str]) -> Mapping[str, float]:
         """How much of the unpruned network is left, as fractions; "parameters" are those that aren't zero."""
@@ -63,27 +75,26 @@ class NetworkBench:
 
     def pruned(self, structure: Structure) -> Network:
         """It with that structure, untrained."""
-        return pruned(self.job.means, prunable_of(self.job, self.network), structure)
+        return self.pruner.pruned(self.network, structure)
 
     def measure(self, proposal: Proposal) -> Candidate:
         """Its latency in every variant in which the original passed its check; the unpruned one is the original."""
-        assert self.baseline is not None, "nothing is measured without a reference"
-        job, found = self.job, self.pruned(proposal.structure)
+        run, budget, found = self.pruner.run, self.goal.budget, self.pruned(proposal.structure)
         is_whole = proposal.structure.is_whole
         what = "unpruned" if is_whole else f"without {proposal.what}"
-        job.progress.stage("plan", f"measuring it {what}: {found.cost.parameters:,} parameters")
-        original, reference = self.baseline.deployed, self.baseline.reference
+        run.progress.stage("plan", f"measuring it {what}: {found.cost.parameters:,} parameters")
+        original, reference = self.original.deployed, self.original.reference
         if is_whole:
             others = [checked for checked in original.artifacts if checked != reference]
             artifacts = [checked.artifact for checked in others]
-            usable = [keeps_accuracy(job.budget, reference, checked) for checked in others]
+            usable = [keeps_accuracy(budget, reference, checked) for checked in others]
         else:
-            passed = tuple(variant for variant in job.deployment.variants if original.of(variant))
-            artifacts = list(export(job.means, "candidate", found, rough(job.deployment, passed)).artifacts)
+            passed = tuple(variant for variant in self.how.variants if original.of(variant))
+            artifacts = list(export(run, "candidate", found, rough(self.how, passed)).artifacts)
             usable = [True] * len(artifacts)  # what it will lose isn't known before it has learned
         candidate = Candidate(proposal=proposal, cost=found.cost)
         for how in (QUICK, CLOSER):
-            latencies = _latencies(job, [reference.artifact, *artifacts], [True, *usable], how)
+            latencies = self._latencies([reference.artifact, *artifacts], [True, *usable], how)
             # unpruned, the reference is one of the network's own artifacts
             latencies = latencies if is_whole else latencies[1:]
             candidate = candidate.model_copy(update={"latencies": latencies})
@@ -95,8 +106,8 @@ class NetworkBench:
         """The milliseconds that it saves without each block that can go, by the block's name: differences of medians
         within a session, in the target's reference variant.
         """
-        job, names = self.job, self.space.removable
-        if job.device is None:
+        run, names = self.pruner.run, self.space.removable
+        if self.goal.device is None:
             message = "the criterion needs the latency without each block, and there is no device to measure it on"
             hint = "Give a --device of the target, or set prune.criterion to position or influence."
             raise NoDeviceError(message, hint)
@@ -105,26 +116,25 @@ class NetworkBench:
         saved = {}
         for first in range(0, len(names), _AT_ONCE):
             now = names[first : first + _AT_ONCE]
-            job.progress.stage("plan", f"measuring it without each of {', '.join(now)}")
+            run.progress.stage("plan", f"measuring it without each of {', '.join(now)}")
             artifacts = [whole, *(without[name] for name in now)]
-            found = measured(job, artifacts, job.recipe.measure.model_copy(update=QUICK))
+            found = self.goal.measured(run, artifacts, **QUICK)
             medians = [percentile(samples_ms(measurement), 50) for measurement in found]
             saved.update({name: medians[0] - shorter for name, shorter in zip(now, medians[1:], strict=True)})
         return saved
 
     def _shortened(self, structure: Structure) -> Artifact:
-        return export_one(self.job.means, "shortened", self.pruned(structure), self.job.deployment)
+        return export_one(self.pruner.run, "shortened", self.pruned(structure), self.how)
 
-
-def _latencies(
-    job: Job, artifacts: Sequence[Artifact], usable: Sequence[bool], how: dict[str, float]
-) -> tuple[VariantLatency, ...]:
-    """Every artifact beside the first, which is the reference."""
-    measurements = measured(job, artifacts, job.recipe.measure.model_copy(update=how))
-    return tuple(
-        _latency(m, measurements[0], job.budget, margin=job.recipe.search.margin, usable=ok)
-        for m, ok in zip(measurements, usable, strict=True)
-    )
+    def _latencies(
+        self, artifacts: Sequence[Artifact], usable: Sequence[bool], protocol: Mapping[str, float]
+    ) -> tuple[VariantLatency, ...]:
+        """Every artifact beside the first, which is the reference."""
+        measurements = self.goal.measured(self.pruner.run, artifacts, **protocol)
+        return tuple(
+            _latency(m, measurements[0], self.goal.budget, margin=self.margin, usable=ok)
+            for m, ok in zip(measurements, usable, strict=True)
+        )
 
 
 def _latency(

@@ -1,99 +1,119 @@
 """Conclude: the test set is read, once; the verdict is given; what the user takes away is written."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgekd import files
 from edgekd.data.chosen import settled
+from edgekd.data.dataset import Dataset
 from edgekd.deploy.feeding import manifest
 from edgekd.deploy.outputs import Runner, accuracy
+from edgekd.devices._base import Device
 from edgekd.devices.device import or_this_machine
 from edgekd.measuring.statistics import percentile, ratio
-from edgekd.pipeline.finish import Selection
-from edgekd.pipeline.job import Job
+from edgekd.pipeline.deploy import Deployment
+from edgekd.pipeline.finish import Finished
+from edgekd.pipeline.goal import Goal
+from edgekd.pipeline.selection import Selection
 from edgekd.pipeline.teacher import Teacher
 from edgekd.pipeline.verdict import judged, take_away
 from edgekd.recipe import to_toml
 from edgekd.report.formats._base import Report
 from edgekd.report.write import names as report_files
 from edgekd.report.write import write as write_report
-from edgekd.values import Accuracy, Manifest, Measurement, Plan, Recipe, SearchSettings, Value
+from edgekd.run import Run, Workspace
+from edgekd.values import Accuracy, Artifact, Manifest, Measurement, Recipe, SearchSettings, Value
 from edgekd.values.network import Network
-from edgekd.values.result import Checked, Result, Tried
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A trained student, and what was chosen of it."""
-
-    plan: Plan
-    network: Network
-    selection: Selection
+from edgekd.values.result import Checked, Mirrored, Result, Tried
 
 
 class Tested(Value):
-    """Accuracies on the test set, in the order of the files."""
+    """Accuracies on the test set, in the order of the artifacts."""
 
     accuracies: tuple[Accuracy, ...]
 
 
-def conclude(job: Job, teacher: Teacher, finished: Finished, seconds: float) -> Result:
+@dataclass(frozen=True)
+class Testing:
+    """All that decides the accuracies on the test set."""
+
+    artifacts: tuple[Artifact, ...]
+    how: Deployment
+    dataset: str
+    """What the images are called."""
+    made_with: Mapping[str, str | None]
+    device: Device | None
+
+
+def conclude(
+    run: Run,
+    recipe: Recipe,
+    goal: Goal,
+    how: Deployment,
+    finished: Finished,
+    *,
+    teacher: Teacher,
+    mirrored: Mirrored | None,
+    seconds: float,
+) -> Result:
     """Judge the chosen artifact on the test set and write the run's documents and files."""
     selection = finished.selection
-    tested = _tested(job, selection)
+    artifacts = tuple(checked.artifact for checked in selection.options)
+    run.progress.stage("test", "reading the test set through every artifact")
+    testing = Testing(artifacts, how, how.data.name, how.made_with(), goal.device)
+    tested = run.stage("tested", testing, test_stage).accuracies
     measurements = tuple(
-        m.model_copy(update={"accuracy": a}) for m, a in zip(selection.measurements, tested.accuracies, strict=True)
+        m.model_copy(update={"accuracy": a}) for m, a in zip(selection.measurements, tested, strict=True)
     )
-    choice, reference = (selection.options[at].artifact for at in (selection.chosen, 0))
-    found = judged(job, choice, reference, (tested.accuracies[selection.chosen], tested.accuracies[0]))
-    taken = _take_away(job, finished, teacher.network, measurements) | take_away(found, job.run.root)
+    choice, reference = artifacts[selection.chosen], artifacts[0]
+    found = judged(run, goal, choice, reference, (tested[selection.chosen], tested[0]))
+    root, manifests = run.store.root, _manifests(how, selection)
+    taken = _take_away(root, finished, teacher.network, measurements, manifests) | take_away(found, root)
     result = Result(
-        recipe=_reproducing(job, teacher.network, finished),
-        data_notes=job.data.notes,
-        mirrored=job.mirrored,
-        folder=str(job.run.root),
-        device=job.device.url if job.device else None,
-        teacher=teacher.network,
+        recipe=_reproducing(recipe, how.data, teacher.network, finished),
+        data_notes=how.data.notes,
+        mirrored=mirrored,
+        folder=str(root),
+        device=goal.device.url if goal.device else None,
+        teacher=taken_away(teacher.network, taken, "teacher"),
         trial=teacher.trial,
         doubts=teacher.doubts,
-        student=finished.network,
+        student=taken_away(finished.network, taken, "student"),
         plan=finished.plan,
-        reference=selection.options[0].artifact.name,
+        reference=reference.name,
         tried=tuple(
             _tried(checked, measurement, measurements[0])
             for checked, measurement in zip(selection.options, measurements, strict=True)
         ),
         choice=selection.choice,
-        manifest=_manifests(job, selection)["model.json"],
+        manifest=manifests["model.json"],
         verdict=found.verdict,
         files=taken,
         seconds=round(seconds, 1),
     )
-    root = job.run.root
     files.write_text(root / "recipe.toml", to_toml(result.recipe))
     files.write_text(root / "verdict.json", found.verdict.model_dump_json(indent=1))
-    write_report(Report(result, job.target, job.budget, measurements[0]), root)
-    files.write_text(root / "result.json", result.model_dump_json(indent=1, context={"folder": root}))
+    write_report(Report(result, goal.target, goal.budget, measurements[0]), root)
+    files.write_text(root / "result.json", result.model_dump_json(indent=1))
     return result
 
 
-def _tested(job: Job, selection: Selection) -> Tested:
-    job.progress.stage("test", "reading the test set through every artifact")
+def test_stage(inputs: Testing, at: Workspace) -> Tested:
+    """Read the test set through every artifact, run by the device, or by this machine where there is none."""
+    how = inputs.how
+    with or_this_machine(inputs.device) as device:
+        runners = [Runner(device, artifact, how.feeding) for artifact in inputs.artifacts]
+        return Tested(accuracies=tuple(accuracy(runner, how.data, "test") for runner in runners))
 
-    def build(_: Path) -> Tested:
-        with or_this_machine(job.device) as device:
-            runners = [Runner(device, checked.artifact, job.feeding) for checked in selection.options]
-            return Tested(accuracies=tuple(accuracy(runner, job.data, "test") for runner in runners))
 
-    inputs = {
-        "artifacts": [checked.artifact.id for checked in selection.options],
-        "data": [job.data.name, job.images],
-        "feeding": job.feeding,
-        "made with": job.deployment.made_with(),
-        "run on": job.device and job.device.facts,
-    }
-    return job.run.stage("tested", inputs, Tested, build)[0]
+def taken_away(network: Network, taken: Mapping[str, str], name: str) -> Network:
+    """The network with its files where they lie below the run directory; an unpruned student's are the teacher's."""
+    weights = Path(taken.get(name, taken["teacher"]))
+    definition = network.definition and network.definition.model_copy(update={"path": Path(taken["structure"])})
+    return network.model_copy(
+        update={"weights": network.weights.model_copy(update={"path": weights}), "definition": definition}
+    )
 
 
 def _tried(checked: Checked, measurement: Measurement, baseline: Measurement) -> Tried:
@@ -110,11 +130,10 @@ def _tried(checked: Checked, measurement: Measurement, baseline: Measurement) ->
     )
 
 
-def _reproducing(job: Job, teacher: Network, finished: Finished) -> Recipe:
+def _reproducing(recipe: Recipe, data: Dataset, teacher: Network, finished: Finished) -> Recipe:
     """The recipe with what was decided by the data, and by measuring and timing on this machine, written into it."""
-    recipe = job.recipe
     decided: dict[str, Value] = {
-        "data": settled(recipe.data, job.data),
+        "data": settled(recipe.data, data),
         "search": SearchSettings(method="fixed", structure=finished.plan.structure, margin=recipe.search.margin),
         "teacher": recipe.teacher,
         "recover": recipe.recover,
@@ -127,9 +146,15 @@ def _reproducing(job: Job, teacher: Network, finished: Finished) -> Recipe:
     return recipe.model_copy(update=decided)
 
 
-def _take_away(job: Job, finished: Finished, teacher: Network, measurements: Sequence[Measurement]) -> dict[str, str]:
+def _take_away(
+    root: Path,
+    finished: Finished,
+    teacher: Network,
+    measurements: Sequence[Measurement],
+    manifests: Mapping[str, Manifest],
+) -> dict[str, str]:
     """Copy what the user wants out of the stages; returns the paths below the run directory, by what they are."""
-    root, selection, student = job.run.root, finished.selection, finished.network
+    selection, student = finished.selection, finished.network
     chosen = selection.options[selection.chosen].artifact
     sources = {"model": (chosen.path, "model.onnx"), "teacher": (teacher.weights.path, "teacher.safetensors")}
     if student.weights != teacher.weights:
@@ -141,7 +166,7 @@ def _take_away(job: Job, finished: Finished, teacher: Network, measurements: Seq
     taken = {name: name_in_run for name, (_, name_in_run) in sources.items()}
     for source, name_in_run in sources.values():
         files.copy(source, root / name_in_run)
-    for name, beside in _manifests(job, selection).items():
+    for name, beside in manifests.items():
         files.write_text(root / name, beside.model_dump_json(indent=1))
         taken["manifest" if name == "model.json" else f"manifest of {Path(name).stem}"] = name
     for measurement in measurements:
@@ -151,12 +176,12 @@ def _take_away(job: Job, finished: Finished, teacher: Network, measurements: Seq
     return {**taken, **report_files(), "recipe": "recipe.toml", "verdict": "verdict.json", "result": "result.json"}
 
 
-def _manifests(job: Job, selection: Selection) -> dict[str, Manifest]:
+def _manifests(how: Deployment, selection: Selection) -> dict[str, Manifest]:
     """What lies beside the artifacts of the run directory, by its path there: artifacts may share a file, and are then
     opened with other settings.
     """
     beside = {
-        f"artifacts/{checked.artifact.name}.json": manifest(checked.artifact, checked.artifact.path, job.feeding)
+        f"artifacts/{checked.artifact.name}.json": manifest(checked.artifact, checked.artifact.path, how.feeding)
         for checked in selection.options
     }
     chosen = selection.options[selection.chosen].artifact

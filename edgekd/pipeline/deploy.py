@@ -25,7 +25,7 @@ from edgekd.errors import UnsupportedModelError
 from edgekd.measuring.artifact import describe
 from edgekd.run import Run, Workspace
 from edgekd.training.evaluate import outputs
-from edgekd.values import Accuracy, Artifact, Feeding, Target, Value, Variant
+from edgekd.values import Accuracy, Artifact, Feeding, Recipe, Target, Value, Variant
 from edgekd.values.network import Network
 from edgekd.values.result import Checked, Deployed, Dropped, Parity
 from edgekd.variants import settle
@@ -61,7 +61,17 @@ class Deployment:
         return {name: _version(name) for name in sorted(set(libraries))}
 
 
-def deployment(target: Target, data: Dataset, feeding: Feeding, *, calibration_images: int) -> Deployment:
+def feeding(data: Dataset, *, in_graph: bool) -> Feeding:
+    """How every file is fed that is exported for this data; `in_graph`: it takes pixels, and normalises them itself."""
+    return Feeding(
+        preprocessing=data.preprocessing,
+        normalised_by="graph" if in_graph else "caller",
+        # a data set of the user's own may name them by numbers, or by bytes that are no text
+        classes=tuple(str(name).encode(errors="backslashreplace").decode() for name in data.classes),
+    )
+
+
+def deployment(recipe: Recipe, target: Target, data: Dataset) -> Deployment:
     """How networks are deployed for a target: in those of its variants that can be written and run here, and in the one
     that drops and ratios refer to.
     """
@@ -69,9 +79,9 @@ def deployment(target: Target, data: Dataset, feeding: Feeding, *, calibration_i
     return Deployment(
         variants=variants if reference in variants else (reference, *variants),
         reference=reference,
-        feeding=feeding,
+        feeding=feeding(data, in_graph=recipe.export.include_preprocessing),
         data=data,
-        calibration_images=calibration_images,
+        calibration_images=recipe.quantize.images,
         opset=min((OPSET, *target.max_opset.values())),
     )
 
@@ -81,9 +91,9 @@ def rough(how: Deployment, variants: tuple[Variant, ...]) -> Deployment:
     return replace(how, variants=variants, calibration_images=_ROUGHLY)
 
 
-def require_feeding(data: Dataset, feeding: Feeding) -> None:
+def require_feeding(how: Deployment) -> None:
     """Raises UnsupportedModelError where files are to take pixels and the data's images aren't any."""
-    fed(sample_images(data.val, 64), feeding)
+    fed(sample_images(how.data.val, 64), how.feeding)
 
 
 @dataclass(frozen=True)

@@ -1,99 +1,69 @@
-"""Finish: measure a trained student's artifacts in one session with the reference, and choose one of them."""
+"""Finish: the planned student is trained, deployed and measured, and planned again where its plan turns out wrong."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from edgekd.gate.budget import Budget
-from edgekd.gate.judge import judge, latency_status
-from edgekd.measuring.session import unmeasured
-from edgekd.pipeline.job import Job
-from edgekd.pipeline.measuring import measured
-from edgekd.pipeline.select import keeps_accuracy, select
-from edgekd.values import Measurement, Status
-from edgekd.values.result import Checked, Choice, Deployed
-
-_LONGER = 3
-"""Times as many launches where the first measurement of a finished model leaves its latency open."""
+from edgekd.pipeline.again import dropped_out, further, gone
+from edgekd.pipeline.candidates import NetworkCandidates
+from edgekd.pipeline.deploy import deploy
+from edgekd.pipeline.search import Searching, learns_unpruned
+from edgekd.pipeline.selection import Selection, measured_and_selected
+from edgekd.pipeline.student import make_student
+from edgekd.training.supervision import Supervision
+from edgekd.values import Plan, Recipe
+from edgekd.values.network import Network
 
 
 @dataclass(frozen=True)
-class Selection:
-    """The artifacts of a trained student beside the reference, and which of them is kept."""
+class Finished:
+    """A trained student, and what was chosen of it."""
 
-    options: tuple[Checked, ...]
-    """The reference, then the student's artifacts."""
-    measurements: tuple[Measurement, ...]
-    """In the order of the options."""
-    choice: Choice
-    chosen: int
-    """Which of the options it is; an unpruned student's may be the reference itself."""
-    usable: frozenset[str]
-    """The variants, by name, in which the student passed its check and keeps the validation accuracy."""
-    meets: bool
-    """Whether the choice misses no limit but that of accuracy, which the test set decides."""
-    latency: Status
-    """The verdict on the choice's latency."""
-    beyond: float
-    """How far the choice's latency is beyond its limit, as a fraction of it; 0 or less where it isn't."""
-
-    @property
-    def variant(self) -> str:
-        """The choice's, by name."""
-        return self.choice.variant.name
+    plan: Plan
+    network: Network
+    selection: Selection
 
 
-def finish(job: Job, reference: Checked, student: Deployed) -> Selection:
-    """Measure the reference and every artifact of the student, interleaved, and choose one."""
-    # where nothing was pruned, one of the student's artifacts is the reference itself
-    options = (reference, *(checked for checked in student.artifacts if checked != reference))
-    measurements, choice = _measured(job, options, student)
-    at = _chosen(options, student, choice)
-    chosen, baseline = measurements[at], measurements[0]
-    return Selection(
-        options=options,
-        measurements=measurements,
-        choice=choice,
-        chosen=at,
-        usable=frozenset(
-            checked.artifact.variant.name
-            for checked in student.artifacts
-            if keeps_accuracy(job.budget, reference, checked)
-        ),
-        meets=_meets(job.budget, chosen, baseline),
-        latency=latency_status(job.budget, chosen, baseline),
-        beyond=_beyond(job.budget, chosen, baseline),
-    )
+def finish(
+    recipe: Recipe, teacher: Network, supervision: Supervision, candidates: NetworkCandidates, plan: Plan
+) -> Finished:
+    """Train what was planned; and what is planned again where a variant that the plan counted on drops out, or where
+    the student misses the latency by a little.
+
+    Args:
+        recipe: its steps make the student.
+        teacher: the original network, which is also the student where nothing is pruned or trained.
+        supervision: who teaches.
+        candidates: of the network that the student begins as.
+        plan: the first one.
+    """
+    progress, searching = candidates.pruner.run.progress, Searching(recipe, candidates.goal.device is not None)
+    left, stepped = candidates.original.deployed.variants, False
+    while True:
+        finished = _made(recipe, teacher, supervision, candidates, plan)
+        again: Plan | None = None
+        if out := gone(plan, finished.selection):
+            left = left - {*out}
+            again = searching.plan_again(candidates, plan, variants=left, why=dropped_out(out))
+            if not again.feasible:
+                # a student of another structure wouldn't meet it either
+                progress.note(f"plan: {again.why}")
+                return replace(finished, plan=again.model_copy(update={"proposal": plan.proposal}))
+        elif not stepped:
+            again, stepped = further(plan, finished.selection), True
+        if again is None:
+            return finished
+        progress.note(f"plan: take out {again.proposal.what}: {again.why}")
+        plan = again
 
 
-def _chosen(options: Sequence[Checked], student: Deployed, choice: Choice) -> int:
-    return options.index(next(each for each in student.artifacts if each.artifact.variant == choice.variant))
-
-
-def _meets(budget: Budget, measurement: Measurement, reference: Measurement) -> bool:
-    limits = judge(budget.only(lambda needs: not needs.trained), measurement, reference).limits
-    return all(limit.status in ("pass", "not measured") for limit in limits)
-
-
-def _beyond(budget: Budget, measurement: Measurement, reference: Measurement) -> float:
-    limits = judge(budget.only(lambda needs: needs.guides_search), measurement, reference).limits
-    return max((limit.observed / limit.limit - 1 for limit in limits if limit.observed is not None), default=0.0)
-
-
-def _measured(job: Job, options: Sequence[Checked], student: Deployed) -> tuple[tuple[Measurement, ...], Choice]:
-    """The measurement of each option and the choice by them: measured again, longer, where that is inconclusive."""
-    how, reference = job.recipe.measure, options[0]
-    artifacts = [option.artifact for option in options]
-    if job.device is None:
-        nothing = tuple(unmeasured(artifact, target=job.target, protocol=how) for artifact in artifacts)
-        return nothing, select(job.budget, reference, student, ())
-    job.progress.stage("measure", f"measuring {len(options)} artifacts in turns")
-    for launches in (how.launches, _LONGER * how.launches):
-        measurements = measured(job, artifacts, how.model_copy(update={"launches": launches}))
-        theirs = [measurements[options.index(each)] for each in student.artifacts]
-        choice = select(job.budget, reference, student, [measurements[0], *theirs])
-        chosen = measurements[_chosen(options, student, choice)]
-        if latency_status(job.budget, chosen, measurements[0]) != "inconclusive":
-            break
-        if launches == how.launches:
-            job.progress.note(f"the latency of {choice.artifact} is too close to the limit to tell: measuring longer")
-    return measurements, choice
+def _made(
+    recipe: Recipe, teacher: Network, supervision: Supervision, candidates: NetworkCandidates, plan: Plan
+) -> Finished:
+    """The student of the plan's structure: every step taken, deployed, measured, one artifact chosen."""
+    pruner, goal, original = candidates.pruner, candidates.goal, candidates.original
+    pruner.run.resources.close()  # a training needs the memory
+    if plan.structure.is_whole and not learns_unpruned(recipe):
+        selection = measured_and_selected(pruner.run, goal, original.reference, original.deployed)
+        return Finished(plan, teacher, selection)
+    network = make_student(recipe, candidates.network, plan.structure, supervision, pruner)
+    student = deploy(pruner.run, "student", network, candidates.how, goal.device)
+    return Finished(plan, network, measured_and_selected(pruner.run, goal, original.reference, student))

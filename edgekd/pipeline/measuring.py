@@ -15,14 +15,12 @@ from edgekd import files
 from edgekd.devices._base import Device
 from edgekd.devices.device import LOCAL, connect, require_target
 from edgekd.errors import DeviceError, MeasurementError, NoDeviceError
-from edgekd.gate.budget import for_given_device
 from edgekd.measuring.disturbance import spoiled
 from edgekd.measuring.document import read_measurement, write
 from edgekd.measuring.session import measure
-from edgekd.pipeline.job import Job
 from edgekd.progress import Progress
 from edgekd.run import Run, Workspace
-from edgekd.store import Store, key_of
+from edgekd.store import key_of
 from edgekd.values import Artifact, DeviceFacts, DeviceRuntime, File, Measurement, MeasuringProtocol, Target, Value
 
 QUICK = {"launches": 3, "seconds": 0.4, "block_seconds": 0.03, "warmup_seconds": 0.5}
@@ -41,7 +39,7 @@ class KnownDevice(Value):
 
 
 @contextmanager
-def device_of_target(url: str | None, target: Target, store: Store, progress: Progress) -> Iterator[Device | None]:
+def device_of_target(url: str | None, target: Target, run: Run) -> Iterator[Device | None]:
     """The device at `url` (this machine if None) if it is one of the target's kind, else None; closed at the end.
 
     The run keeps its facts. Where the device can't be reached, a run that knows it continues with what was measured on
@@ -53,21 +51,21 @@ def device_of_target(url: str | None, target: Target, store: Store, progress: Pr
     """
     with connect(url or LOCAL, target) as reached, ExitStack() as stack:
         device: Device = reached
-        file = store.root / _KNOWN
+        file = run.store.root / _KNOWN
         try:
             known = KnownDevice(url=device.url, facts=device.facts)
         except DeviceError as e:
             kept = _kept(file, device.url)
             if kept is None:
                 raise
-            progress.note(f"{e.message}: continuing with what was measured on it before")
+            run.progress.note(f"{e.message}: continuing with what was measured on it before")
             device = stack.enter_context(connect(url or LOCAL, target, kept.facts))
         else:
             files.write_text(file, known.model_dump_json(indent=1))
         try:
             require_target(device, target)
         except NoDeviceError as e:
-            progress.note(f"{e.message}; exported files are checked by this machine's own runtimes")
+            run.progress.note(f"{e.message}; exported files are checked by this machine's own runtimes")
             yield None
         else:
             yield device
@@ -83,7 +81,7 @@ def _kept(file: Path, url: str) -> KnownDevice | None:
 
 
 @dataclass(frozen=True)
-class Bench:
+class TargetDevice:
     """A device, as one of a target's kind. The connection to it decides no result; what it is does."""
 
     device: Device
@@ -100,7 +98,7 @@ class Inputs:
     """All that decides what measuring gives."""
 
     artifacts: tuple[Artifact, ...]
-    bench: Bench
+    on: TargetDevice
     runtimes: Mapping[str, DeviceRuntime | None]
     """Those of the artifacts, as the device has them; None: it has none of that name."""
     protocol: MeasuringProtocol
@@ -113,21 +111,14 @@ class Measured(Value):
     documents: tuple[File, ...]
 
 
-def measured(job: Job, artifacts: Sequence[Artifact], protocol: MeasuringProtocol) -> tuple[Measurement, ...]:
-    """As `measured_on`, on the job's device and as its budget wants it."""
-    assert job.device is not None, "nothing is measured without a device"
-    bench = Bench(job.device, job.target)
-    return measured_on(job.means, bench, artifacts, protocol, steady=for_given_device(job.budget))
-
-
-def measured_on(
-    run: Run, bench: Bench, artifacts: Sequence[Artifact], protocol: MeasuringProtocol, *, steady: bool
+def measured(
+    run: Run, on: TargetDevice, artifacts: Sequence[Artifact], protocol: MeasuringProtocol, *, steady: bool
 ) -> tuple[Measurement, ...]:
     """All artifacts, interleaved; the first is the reference of the others.
 
     Args:
         run: where the measurements are kept.
-        bench: where they are measured.
+        on: where they are measured.
         artifacts: with the paths of their files.
         protocol: how.
         steady: whether milliseconds matter: launches that drifted are repeated then.
@@ -136,15 +127,15 @@ def measured_on(
         MeasurementError: the device was disturbed, and again when they were measured once more; nothing is kept.
         DeviceError, UnsupportedModelError: as `session.measure`.
     """
-    runtimes = {one.runtime: bench.device.facts.runtimes.get(one.runtime) for one in artifacts}
-    documents = run.stage("measured", Inputs(tuple(artifacts), bench, runtimes, protocol, steady), measure_stage)
+    runtimes = {one.runtime: on.device.facts.runtimes.get(one.runtime) for one in artifacts}
+    documents = run.stage("measured", Inputs(tuple(artifacts), on, runtimes, protocol, steady), measure_stage)
     found = [read_measurement(document.path) for document in documents.documents]
     # the same file may be called otherwise than when it was measured
     return tuple(m.model_copy(update={"artifact": a.without_folder()}) for m, a in zip(found, artifacts, strict=True))
 
 
 def measure_stage(inputs: Inputs, at: Workspace) -> Measured:
-    """Measure, and write a document for each artifact. Raises as `measured_on`."""
+    """Measure, and write a document for each artifact. Raises as `measured`."""
     found = _valid(inputs, at.progress)
     paths = [at.folder / f"{number}.json" for number in range(len(found))]
     for path, measurement in zip(paths, found, strict=True):
@@ -154,12 +145,12 @@ def measure_stage(inputs: Inputs, at: Workspace) -> Measured:
 
 def _valid(inputs: Inputs, progress: Progress) -> tuple[Measurement, ...]:
     """What is measured undisturbed, at the first or the second try."""
-    device, steady = inputs.bench.device, inputs.steady
+    device, steady = inputs.on.device, inputs.steady
     for last in (False, True):
         found = measure(
             inputs.artifacts,
             device=device,
-            target=inputs.bench.target,
+            target=inputs.on.target,
             protocol=inputs.protocol,
             progress=progress,
             steady=steady,

@@ -4,14 +4,20 @@ The samples that an artifact was chosen by favour it, so they don't judge it. A 
 stage; an invalid one isn't, so that the next start measures again.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from edgekd.files import sha256
+from edgekd.gate.budget import Budget
 from edgekd.gate.gate import Accuracies, gate
 from edgekd.gate.judge import Judged
 from edgekd.measuring.document import read_measurement, write
-from edgekd.pipeline.job import Job
-from edgekd.values import Artifact, File, Value, Verdict
+from edgekd.pipeline.goal import Goal
+from edgekd.pipeline.measuring import TargetDevice
+from edgekd.progress import Progress
+from edgekd.run import Run, Workspace
+from edgekd.values import Artifact, DeviceRuntime, File, MeasuringProtocol, Value, Verdict
 
 _FILES = ("model.json", "reference.json")
 
@@ -23,6 +29,20 @@ class Kept(Value):
     documents: tuple[File, ...]
 
 
+@dataclass(frozen=True)
+class Inputs:
+    """All that decides a verdict."""
+
+    budget: Budget
+    choice: Artifact
+    reference: Artifact
+    accuracies: Accuracies
+    protocol: MeasuringProtocol
+    on: TargetDevice
+    runtimes: Mapping[str, DeviceRuntime | None]
+    """Those of the artifacts, as the device has them."""
+
+
 class _InvalidError(Exception):
     """Carries an invalid verdict past the store."""
 
@@ -31,11 +51,12 @@ class _InvalidError(Exception):
         self.judged = judged
 
 
-def judged(job: Job, choice: Artifact, reference: Artifact, accuracies: Accuracies) -> Judged:
-    """The verdict on the choice beside the reference, on the job's device if there is one.
+def judged(run: Run, goal: Goal, choice: Artifact, reference: Artifact, accuracies: Accuracies) -> Judged:
+    """The verdict on the choice beside the reference, on the goal's device if there is one.
 
     Args:
-        job: its budget, target, device and protocol.
+        run: keeps it.
+        goal: the budget, and where it is judged.
         choice: with the path of its file.
         reference: with the path of its file.
         accuracies: the choice's and the reference's on the test set.
@@ -43,44 +64,53 @@ def judged(job: Job, choice: Artifact, reference: Artifact, accuracies: Accuraci
     Raises:
         EdgekdError: as `gate`.
     """
-    artifacts, protocol = (choice, reference), job.recipe.measure
-
-    def ask() -> Judged:
+    if goal.device is None:
         return gate(
-            job.budget,
-            *artifacts,
-            job.device,
-            target=job.target,
-            protocol=protocol,
+            goal.budget,
+            choice,
+            reference,
+            None,
+            target=goal.target,
+            protocol=goal.protocol,
             accuracies=accuracies,
-            progress=job.progress,
+            progress=run.progress,
         )
-
-    if job.device is None:
-        return ask()
-
-    def build(folder: Path) -> Kept:
-        found = ask()
-        if found.verdict.status == "invalid":
-            raise _InvalidError(found)
-        return Kept(verdict=found.verdict, documents=_written(found, folder))
-
-    job.progress.stage("verdict", f"measuring {choice.name} beside {reference.name}, until every limit is decided")
-    inputs = {
-        "artifacts": [[artifact.name, artifact.id] for artifact in artifacts],
-        "budget": job.budget,
-        "accuracies": accuracies,
-        "protocol": protocol,
-        "target": [job.target.name, job.target.arch, job.target.os, job.target.marker],
-        "device": job.device.url,
-        "host": job.device.facts.host,
-        "runtimes": {one.runtime: job.device.facts.runtimes.get(one.runtime) for one in artifacts},
-    }
+    run.progress.stage("verdict", f"measuring {choice.name} beside {reference.name}, until every limit is decided")
+    inputs = Inputs(
+        budget=goal.budget,
+        choice=choice,
+        reference=reference,
+        accuracies=accuracies,
+        protocol=goal.protocol,
+        on=TargetDevice(goal.device, goal.target),
+        runtimes={one.runtime: goal.device.facts.runtimes.get(one.runtime) for one in (choice, reference)},
+    )
     try:
-        kept, _, _ = job.run.stage("verdict", inputs, Kept, build)
+        kept = run.stage("verdict", inputs, judge_stage)
     except _InvalidError as e:
         return e.judged
     return Judged(kept.verdict, *(read_measurement(document.path) for document in kept.documents))
+
+
+def judge_stage(inputs: Inputs, at: Workspace) -> Kept:
+    """Measure and judge; raises as `judged`."""
+    found = _asked(inputs, at.progress)
+    if found.verdict.status == "invalid":
+        raise _InvalidError(found)
+    return Kept(verdict=found.verdict, documents=_written(found, at.folder))
+
+
+def _asked(inputs: Inputs, progress: Progress) -> Judged:
+    return gate(
+        inputs.budget,
+        inputs.choice,
+        inputs.reference,
+        inputs.on.device,
+        target=inputs.on.target,
+        protocol=inputs.protocol,
+        accuracies=inputs.accuracies,
+        progress=progress,
+    )
 
 
 def take_away(found: Judged, root: Path) -> dict[str, str]:

@@ -36,7 +36,7 @@ class Question:
     """Candidates that were measured before."""
 
 
-class Bench(Protocol):
+class Candidates(Protocol):
     """What a search may find out about the network. Answers are kept, so that asking again costs nothing.
 
     All of it may raise UnsupportedModelError where the network can't be pruned so.
@@ -71,7 +71,7 @@ class Search(Protocol):
         whether the network can be pruned. The space is of a network with random weights.
         """
 
-    def find(self, question: Question, bench: Bench) -> Plan:
+    def find(self, question: Question, candidates: Candidates) -> Plan:
         """The structure that meets the budget, or the best of those measured.
 
         Raises:

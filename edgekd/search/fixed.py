@@ -2,7 +2,7 @@
 
 from edgekd.errors import EdgekdError
 from edgekd.pruning.space import Space
-from edgekd.search._base import WHOLE, Bench, Question
+from edgekd.search._base import WHOLE, Candidates, Question
 from edgekd.search._levels import Levels, Options
 from edgekd.search.uniform import in_order
 from edgekd.search.uniform import trials as least_and_most
@@ -30,7 +30,7 @@ def trials(question: Question, space: Space) -> tuple[Proposal, ...]:
     )
 
 
-def find(question: Question, bench: Bench) -> Plan:
+def find(question: Question, candidates: Candidates) -> Plan:
     """What is stated; raises UnsupportedModelError where a ratio takes nothing, or more than can go."""
     if question.settings.structure is not None:
         why = "the recipe states it"
@@ -38,7 +38,7 @@ def find(question: Question, bench: Bench) -> Plan:
     ratio = question.settings.ratio or 0.0
     if not ratio:
         return Plan(proposal=WHOLE, feasible=None, why="a ratio of 0 was asked for")
-    levels = Levels(question.granularity, bench.space, question.options, bench.scores, question.fractions)
+    levels = Levels(question.granularity, candidates.space, question.options, candidates.scores, question.fractions)
     return Plan(proposal=levels.of(ratio), feasible=None, why=f"a ratio of {ratio:g} was asked for")
 
 

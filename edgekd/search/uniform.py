@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from edgekd.errors import EdgekdError
 from edgekd.pruning.space import Scores, Space
-from edgekd.search._base import WHOLE, Bench, Question
+from edgekd.search._base import WHOLE, Candidates, Question
 from edgekd.search._levels import Levels, Options
 from edgekd.values import Candidate, Keep, Plan, Proposal, Structure
 
@@ -38,7 +38,7 @@ def in_order(space: Space) -> Scores:
     return Scores(blocks={name: float(i) for i, name in enumerate(space.removable)})
 
 
-def find(question: Question, bench: Bench) -> Plan:
+def find(question: Question, candidates: Candidates) -> Plan:
     """By what may be left where `keep` says it, else by measuring, else nothing is pruned.
 
     Raises:
@@ -46,10 +46,12 @@ def find(question: Question, bench: Bench) -> Plan:
     """
     if question.settings.keep == Keep() and not question.has_device:
         return Plan(proposal=WHOLE, feasible=None, why="there is no device to plan by; --ratio prunes without one")
-    levels = Levels(question.granularity, bench.space, question.options, bench.scores, question.fractions).all()
+    levels = Levels(
+        question.granularity, candidates.space, question.options, candidates.scores, question.fractions
+    ).all()
     if question.settings.keep != Keep():
-        return _by_what_is_left(levels, question.settings.keep, bench)
-    return least_that_fits(levels, bench.measure, question.variants, seen=question.seen)
+        return _by_what_is_left(levels, question.settings.keep, candidates)
+    return least_that_fits(levels, candidates.measure, question.variants, seen=question.seen)
 
 
 def least_that_fits(
@@ -110,13 +112,13 @@ def _key(structure: Structure) -> str:
     return structure.model_dump_json()
 
 
-def _by_what_is_left(levels: Sequence[Proposal], keep: Keep, bench: Bench) -> Plan:
+def _by_what_is_left(levels: Sequence[Proposal], keep: Keep, candidates: Candidates) -> Plan:
     """The least pruned of which no more is left, which only falls with the levels; nothing is measured for it."""
     limits = {name: limit for name, limit in keep if limit is not None}
     what = ", ".join(f"{limit:.0%} of its {name.replace('_', ' ')}" for name, limit in limits.items())
 
     def fits(level: Proposal) -> bool:
-        left = bench.left(level.structure, limits)
+        left = candidates.left(level.structure, limits)
         return all(left[name] <= limit for name, limit in limits.items())
 
     if not fits(levels[-1]):

@@ -5,7 +5,6 @@ import subprocess
 import sys
 import time
 import tomllib
-from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -14,7 +13,6 @@ import torch
 from PIL import Image
 
 from edgekd import files
-from edgekd.catalog import target
 from edgekd.data.load import load_dataset
 from edgekd.errors import UnsupportedModelError
 from edgekd.gate.budget import Budget
@@ -22,9 +20,7 @@ from edgekd.gate.judge import exit_code, judge
 from edgekd.measuring.document import read_measurement
 from edgekd.pipeline import compress as pipeline
 from edgekd.pipeline import deploy
-from edgekd.pipeline.conclude import Finished
-from edgekd.progress import Silent
-from edgekd.values import Feeding, Manifest, Plan, Proposal, Recipe, Structure
+from edgekd.values import Feeding, Manifest, Recipe
 from edgekd.values.result import Result
 from edgekd.zoo.build import build
 from edgekd.zoo.definition import Definition, load_pruned
@@ -64,11 +60,11 @@ def test_a_variant_that_drops_out_once_trained_is_planned_without(ended, compres
     """INT8 takes 0.7 of fp32's time, so that the plan counts on it; then the student's fails its check."""
     check, failed = deploy._checked, []
 
-    def checked(artifact, *more):
-        if artifact.name == "student-onnxruntime-int8":
-            failed.append(artifact)
+    def checked(runner, *more):
+        if runner.artifact.name == "student-onnxruntime-int8":
+            failed.append(runner.artifact)
             raise UnsupportedModelError("differs from the network")
-        return check(artifact, *more)
+        return check(runner, *more)
 
     fast = simulated(int8=0.7, machine="fast in INT8")
     limit = budget("[latency]\nmax_ratio = 0.6\n[accuracy]\nmax_drop_pp = 100\n")
@@ -484,48 +480,10 @@ def test_whatever_a_forward_raises_ends_in_2_with_its_words_before_anything_is_t
     assert "teacher: training" not in ended.err
 
 
-@pytest.mark.parametrize(
-    ("feasible", "students", "trained"),
-    [
-        (True, [("int8", "pass")], [0.4]),
-        (True, [("int8", "inconclusive"), ("int8", "pass")], [0.4, 0.45]),
-        (True, [("int8", "fail"), ("int8", "inconclusive")], [0.4, 0.45]),
-        (False, [("int8", "fail")], [0.4]),
-        (True, [("fp32", "fail"), ("fp32", "pass")], [0.4, 0.6]),
-        (True, [("fp32", "fail"), ("fp32", "fail"), ("fp32", "pass")], [0.4, 0.6, 0.7]),
-        (True, [("int8", "fail"), ("fp32", "fail"), ("fp32", "pass")], [0.4, 0.45, 0.6]),
-    ],
-)
-def test_a_student_that_misses_is_followed_by_what_the_plan_has_left(monkeypatch, feasible, students, trained):
-    """One step further where it misses by a little; planned again where the variant dropped out that fitted."""
-    levels = {z: Proposal(structure=Structure(zeros=z), what=f"{z}") for z in (0.4, 0.45, 0.6, 0.7)}
-    plan = Plan(proposal=levels[0.4], further=levels[0.45], feasible=feasible, variants=("int8",), why="measured")
-    asked = []
-
-    def train(job, start, original, plan):
-        variant, latency = students[len(asked)]
-        asked.append(plan.structure.zeros)
-        found = {"variant": variant, "usable": frozenset({variant}), "latency": latency}
-        return Finished(plan, None, SimpleNamespace(**found, beyond=0.02, meets=latency == "pass"))
-
-    def without(job, start, original, plan, *, out, left):
-        assert (out, left) == (("int8",), {"fp32"})
-        again = {"proposal": levels[0.6], "further": levels[0.7], "variants": ("fp32",), "why": "planned again"}
-        return plan.model_copy(update=again)
-
-    monkeypatch.setattr(pipeline, "_train", train)
-    monkeypatch.setattr(pipeline, "_without", without)
-    deployed = SimpleNamespace(variants=frozenset({"fp32", "int8"}))
-    original = SimpleNamespace(baseline=SimpleNamespace(deployed=deployed))
-    finished = pipeline._finish(SimpleNamespace(progress=Silent()), None, original, plan)
-    assert asked == trained
-    assert finished.plan.structure.zeros == trained[-1]
-
-
 def test_a_paced_budget_is_measured_paced():
     budget = Budget.model_validate({"name": "b", "latency": {"limit_ms": 10.0, "cadence_hz": 30}})
     stated = Recipe(model="resnet8", data="digits", target="x86-cpu", budget="b")
-    settled = pipeline._settled(stated, load_dataset("digits"), target("x86-cpu"), budget)
+    settled = pipeline.settled(stated, load_dataset("digits"), budget)
     assert (settled.measure.loop, settled.measure.cadence_hz) == ("paced", 30)
     assert settled.recover.epochs
 

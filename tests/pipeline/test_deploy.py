@@ -22,12 +22,14 @@ from edgekd.progress import Silent
 from edgekd.run import Run
 from edgekd.store import Store
 from edgekd.training.evaluate import outputs
-from edgekd.values import Feeding, Variant
+from edgekd.values import Recipe, Variant
 from edgekd.zoo import networks
 
 TARGET = catalog.target("x86-cpu").model_copy(update={"max_opset": {"quick": 17}})
 FP32, INT8 = (Variant(runtime="onnxruntime", precision=precision) for precision in ("fp32", "int8"))
 TWO = FP32.model_copy(update={"settings": {"threads": 2}})
+
+RECIPE = Recipe(model="resnet8", data="digits", target="x86-cpu", budget="b", quantize={"images": 16})
 
 
 @pytest.fixture
@@ -51,8 +53,7 @@ def network(data, tmp_path):
 
 @pytest.fixture
 def how(data):
-    feeding = Feeding(preprocessing=data.preprocessing, classes=data.classes)
-    return deployment(TARGET, data, feeding, calibration_images=16)
+    return deployment(RECIPE, TARGET, data)
 
 
 @pytest.fixture
@@ -148,9 +149,8 @@ def test_a_reference_that_fails_its_check_ends_the_run_though_another_variant_pa
 
 
 def test_the_reference_is_deployed_though_no_variant_is_it(data):
-    feeding = Feeding(preprocessing=data.preprocessing, classes=data.classes)
     target = TARGET.model_copy(update={"variants": (INT8,), "reference": TWO})
-    assert deployment(target, data, feeding, calibration_images=16).variants == (TWO, INT8)
+    assert deployment(RECIPE, target, data).variants == (TWO, INT8)
 
 
 @pytest.mark.parametrize("by", ["caller", "graph"])

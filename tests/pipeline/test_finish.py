@@ -1,110 +1,63 @@
-"""A trained student's artifacts are measured beside the reference and one is chosen, on a simulated device."""
+"""What follows from a trained student: it is taken, goes one step further, or is planned again."""
 
-from random import Random
+from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import pytest
 
-from edgekd import catalog, files
-from edgekd.data.load import load_dataset
-from edgekd.devices.agent import protocol
-from edgekd.gate.budget import Budget
-from edgekd.pipeline.finish import finish
-from edgekd.pipeline.job import Job
+from edgekd.pipeline import finish as finishing
+from edgekd.pipeline.finish import Finished, finish
 from edgekd.progress import Silent
-from edgekd.store import Store
-from edgekd.values import Accuracy, Artifact, File, MeasuringProtocol, Recipe, Variant
-from edgekd.values.result import Checked, Deployed, Parity
+from edgekd.values import Plan, Proposal, Recipe, Structure
 
-MS = {"baseline-fp32": 1.0, "student-fp32": 0.4, "student-int8": 0.3}
-SHORT = MeasuringProtocol(launches=5, seconds=0.3, block_seconds=0.03)
+RECIPE = Recipe(model="resnet8", data="digits", target="x86-cpu", budget="b")
+LEVELS = {z: Proposal(structure=Structure(zeros=z), what=f"{z}") for z in (0.4, 0.45, 0.6, 0.7)}
 
 
-@pytest.fixture
-def job(tmp_path, simulated):
-    def make(ms=MS, **more):
-        limits = {"latency": {"max_ratio": 0.5}, "accuracy": {"max_drop_pp": 1.0}}
-        return Job(
-            recipe=Recipe(model="resnet8", data="digits", target="x86-cpu", budget="b", measure=SHORT),
-            target=catalog.target("x86-cpu"),
-            budget=Budget.model_validate({"name": "b", **limits}),
-            data=load_dataset("digits"),
-            device=simulated(lambda path: ms[path.stem], **more) if ms else None,
-            run=Store(tmp_path / "run"),
-            shared=Store(tmp_path / "shared"),
-            progress=Silent(),
-        )
+@dataclass
+class Students:
+    """Trained one after the other: the variant that is left of each, and the verdict on its latency."""
 
-    return make
+    found: list[tuple[str, str]]
+    trained: list[float] = field(default_factory=list)
+
+    def made(self, recipe, teacher, supervision, candidates, plan):
+        variant, latency = self.found[len(self.trained)]
+        self.trained.append(plan.structure.zeros)
+        selection = {"variant": variant, "usable": frozenset({variant}), "latency": latency, "beyond": 0.02}
+        return Finished(plan, None, SimpleNamespace(**selection, meets=latency == "pass"))
 
 
-@pytest.fixture
-def checked(tmp_path):
-    def make(name, correct):
-        path = tmp_path / f"{name}.onnx"
-        path.write_text(name)
-        artifact = Artifact(
-            name=name,
-            variant=Variant(runtime="onnxruntime", precision=name.partition("-")[2]),
-            files=(File(path=path, sha256=files.sha256(path)),),
-            disk_bytes=1,
-            transfer_bytes=1,
-        )
-        accuracy = Accuracy(correct=correct, images=1000, dataset="digits", split="val")
-        parity = Parity(images=1, max_difference=0, sqnr_db=100, top1_agreement=1)
-        return Checked(artifact=artifact, exporter="dynamo", parity=parity, accuracy=accuracy)
-
-    return make
+def again(self, candidates, plan, *, variants, why):
+    assert variants == {"fp32"}
+    assert "int8 failed its check" in why
+    planned = {"proposal": LEVELS[0.6], "further": LEVELS[0.7], "variants": ("fp32",), "why": "planned again"}
+    return plan.model_copy(update=planned)
 
 
-def student(checked, fp32=950, int8=950):
-    return Deployed(artifacts=(checked("student-fp32", fp32), checked("student-int8", int8)))
-
-
-def test_the_fastest_that_keeps_the_accuracy_is_chosen_among_all_that_are_measured(job, checked):
-    found = finish(job(), checked("baseline-fp32", 950), student(checked))
-    assert [option.artifact.name for option in found.options] == list(MS)
-    assert [m.artifact.name for m in found.measurements] == list(MS)
-    assert (found.variant, found.chosen) == ("onnxruntime-int8", 2)
-    assert found.usable == {"onnxruntime-fp32", "onnxruntime-int8"}
-    assert (found.meets, found.latency) == (True, "pass")
-    assert found.beyond == pytest.approx(0.3 / 0.5 - 1)
-
-
-def test_one_that_loses_too_much_accuracy_is_neither_chosen_nor_usable(job, checked):
-    found = finish(job(), checked("baseline-fp32", 950), student(checked, int8=930))
-    assert (found.variant, found.usable) == ("onnxruntime-fp32", {"onnxruntime-fp32"})
-
-
-def test_one_that_is_too_slow_says_by_how_much(job, checked):
-    found = finish(
-        job(MS | {"student-fp32": 0.9, "student-int8": 0.6}), checked("baseline-fp32", 950), student(checked)
+@pytest.mark.parametrize(
+    ("feasible", "students", "trained"),
+    [
+        (True, [("int8", "pass")], [0.4]),
+        (True, [("int8", "inconclusive"), ("int8", "pass")], [0.4, 0.45]),
+        (True, [("int8", "fail"), ("int8", "inconclusive")], [0.4, 0.45]),
+        (False, [("int8", "fail")], [0.4]),
+        (True, [("fp32", "fail"), ("fp32", "pass")], [0.4, 0.6]),
+        (True, [("fp32", "fail"), ("fp32", "fail"), ("fp32", "pass")], [0.4, 0.6, 0.7]),
+        (True, [("int8", "fail"), ("fp32", "fail"), ("fp32", "pass")], [0.4, 0.45, 0.6]),
+    ],
+)
+def test_a_student_that_misses_is_followed_by_what_the_plan_has_left(monkeypatch, feasible, students, trained):
+    """One step further where it misses by a little; planned again where the variant dropped out that fitted."""
+    plan = Plan(proposal=LEVELS[0.4], further=LEVELS[0.45], feasible=feasible, variants=("int8",), why="measured")
+    simulated = Students(students)
+    monkeypatch.setattr(finishing, "_made", simulated.made)
+    monkeypatch.setattr(finishing.Searching, "plan_again", again)
+    candidates = SimpleNamespace(
+        pruner=SimpleNamespace(run=SimpleNamespace(progress=Silent())),
+        goal=SimpleNamespace(device=object()),
+        original=SimpleNamespace(deployed=SimpleNamespace(variants=frozenset({"fp32", "int8"}))),
     )
-    assert (found.variant, found.meets, found.latency) == ("onnxruntime-int8", False, "fail")
-    assert found.beyond == pytest.approx(0.2)
-
-
-def test_an_unpruned_students_reference_artifact_is_measured_once(job, checked):
-    reference = checked("baseline-fp32", 950)
-    found = finish(job(), reference, Deployed(artifacts=(reference,)))
-    assert (len(found.measurements), found.chosen, found.variant) == (1, 0, "onnxruntime-fp32")
-
-
-def test_what_is_too_close_to_tell_is_measured_longer(job, checked):
-    """Every launch differs: the interval of five of them holds the limit."""
-    random = Random(0)
-
-    def timing():
-        factor = random.uniform(0.8, 1.2)
-        return lambda ms, seconds: protocol.Timed((ms * factor,) * 15, energy_mj=None, canary_ms=1.0)
-
-    close = job(MS | {"student-fp32": 0.5}, timing=timing)
-    found = finish(close, checked("baseline-fp32", 950), Deployed(artifacts=(checked("student-fp32", 950),)))
-    assert len(found.measurements[0].launches) == 3 * SHORT.launches
-    sure = finish(job(), checked("baseline-fp32", 950), student(checked))
-    assert len(sure.measurements[0].launches) == SHORT.launches
-
-
-def test_without_a_device_nothing_is_measured_and_the_most_accurate_is_kept(job, checked):
-    found = finish(job(ms=None), checked("baseline-fp32", 950), student(checked, fp32=949, int8=950))
-    assert (found.variant, found.latency) == ("onnxruntime-int8", "not measured")
-    assert not any(measurement.launches for measurement in found.measurements)
+    finished = finish(RECIPE, None, None, candidates, plan)
+    assert simulated.trained == trained
+    assert finished.plan.structure.zeros == trained[-1]

@@ -12,7 +12,8 @@ from edgekd.devices.agent.protocol import Timed
 from edgekd.errors import MeasurementError
 from edgekd.measuring.artifact import describe
 from edgekd.measuring.statistics import ratio
-from edgekd.pipeline.measuring import Bench, measured_on
+from edgekd.pipeline.measuring import TargetDevice
+from edgekd.pipeline.measuring import measured as measure_in
 from edgekd.progress import Silent
 from edgekd.run import Run
 from edgekd.store import Store
@@ -37,7 +38,7 @@ class Measurer:
     run: Run
 
     def __call__(self, device, files, protocol=None, *, steady=False, target=TARGET):
-        return measured_on(self.run, Bench(device, target), files, protocol or ONCE, steady=steady)
+        return measure_in(self.run, TargetDevice(device, target), files, protocol or ONCE, steady=steady)
 
     @property
     def notes(self):

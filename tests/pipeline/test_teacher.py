@@ -1,18 +1,16 @@
 """What results are kept under: changed code or weights are another network, in the same run folder or a new one."""
 
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 
-from edgekd import catalog
 from edgekd.data.load import load_dataset
-from edgekd.gate import budget as budgets
-from edgekd.pipeline.job import Job
-from edgekd.pipeline.recover import random_student
+from edgekd.pipeline.student import beginning
 from edgekd.pipeline.teacher import TeacherImages, supervision
 from edgekd.pipeline.teacher import teacher as make
 from edgekd.progress import Silent
+from edgekd.run import Run
 from edgekd.store import Store, key_of
 from edgekd.values import FurtherTeacher, Recipe, Training
 from edgekd.zoo import networks
@@ -25,6 +23,15 @@ def make(classes, channels):
                          nn.Linear(8, classes))
 """
 EDITED = NETS.replace("nn.ReLU()", "nn.Sigmoid()")
+
+
+@dataclass(frozen=True)
+class Asked:
+    recipe: Recipe
+    run: Run
+    images: TeacherImages
+
+
 TRAINED = Training(epochs=1, precision="fp32", memory_format="contiguous", threads=1, compiled=False)
 
 
@@ -41,27 +48,28 @@ def job(tmp_path, monkeypatch):
         (folder / "nets.py").write_text(code)
         sys.modules.pop("nets", None)
         stated = {"model": "nets:make", "data": "digits", "target": "x86-cpu", "budget": "b", "teacher": TRAINED}
-        return Job(
-            recipe=Recipe(**{**stated, **recipe}),
-            target=catalog.target("x86-cpu"),
-            budget=budgets.load("half-latency"),
-            data=load_dataset("digits"),
-            device=None,
-            run=Store(tmp_path / "run"),
-            shared=Store(tmp_path / "shared"),
-            progress=Silent(),
-        )
+        run = Run(store=Store(tmp_path / "run"), shared=Store(tmp_path / "shared"), progress=Silent())
+        return Asked(Recipe(**{**stated, **recipe}), run, TeacherImages(load_dataset("digits")))
 
     yield start
     sys.modules.pop("nets", None)
 
 
-def images(job):
-    return TeacherImages(job.data, job.normalisation_stated, job.trust_checkpoint)
-
-
 def teacher(job):
-    return make(job.means, job.recipe, job.recipe.teacher, images(job))
+    return make(job.run, job.recipe, job.recipe.teacher, job.images)
+
+
+def weights_of(job, path):
+    architecture = networks.architecture(job.recipe.model, classes=10, shape=job.images.data.train.shape)
+    save_weights(networks.untrained(architecture, 0), path)
+
+
+def student(job):
+    return beginning(job.run, job.recipe, job.images.data, None)
+
+
+def seeing(job, **changes):
+    return replace(job, images=TeacherImages(replace(job.images.data, **changes)))
 
 
 def test_edited_code_is_another_teacher_and_the_same_code_is_found(job):
@@ -69,15 +77,15 @@ def test_edited_code_is_another_teacher_and_the_same_code_is_found(job):
     assert teacher(job(NETS)).network == first
     assert teacher(job(EDITED)).network.weights != first.weights
     assert teacher(job(NETS)).network == first
-    assert len(list(job(NETS).shared.root.glob("stages/teacher-*"))) == 2
+    assert len(list(job(NETS).run.shared.root.glob("stages/teacher-*"))) == 2
 
 
 def test_edited_code_is_another_network_with_the_same_weights(job, tmp_path):
     ours = job(NETS)
-    save_weights(ours.network(), tmp_path / "w.safetensors")
+    weights_of(ours, tmp_path / "w.safetensors")
     given = {"weights": str(tmp_path / "w.safetensors")}
     first, edited, again = (teacher(job(code, **given)).network for code in (NETS, EDITED, NETS))
-    assert len(list(ours.run.root.glob("stages/teacher-*"))) == 2
+    assert len(list(ours.run.store.root.glob("stages/teacher-*"))) == 2
     assert first.weights.sha256 == edited.weights.sha256
     assert first.key() == again.key() != edited.key()
     definition = tmp_path / "definition.json"
@@ -87,28 +95,28 @@ def test_edited_code_is_another_network_with_the_same_weights(job, tmp_path):
 
 def test_images_that_are_called_otherwise_are_named_as_they_are_called_now(job, tmp_path):
     ours = job(NETS)
-    save_weights(ours.network(), tmp_path / "w.safetensors")
+    weights_of(ours, tmp_path / "w.safetensors")
     given = job(NETS, weights=str(tmp_path / "w.safetensors"))
     for each in (given, ours):
         teacher(each)
-        renamed = replace(each, data=replace(each.data, name="the same"))
+        renamed = seeing(each, name="the same")
         assert teacher(renamed).network.accuracy.dataset == "the same"
-    assert len(list(ours.run.root.glob("stages/teacher-*"))) == 1
+    assert len(list(ours.run.store.root.glob("stages/teacher-*"))) == 1
 
 
 def test_other_weights_to_begin_with_are_another_student(job):
     own = {"student": "nets:make", "model": "resnet8"}
-    first = random_student(job(NETS, **own))
-    assert random_student(job(NETS, **own)).weights.sha256 == first.weights.sha256
+    first = student(job(NETS, **own))
+    assert student(job(NETS, **own)).weights.sha256 == first.weights.sha256
     wider = NETS.replace("nn.Flatten()", "nn.Flatten(), nn.Dropout(0.1)").replace("(8, classes)", "(8, classes)")
-    assert random_student(job(wider, **own)).key() != first.key()
-    assert random_student(job(NETS, **own, seed=1)).weights.sha256 != first.weights.sha256
+    assert student(job(wider, **own)).key() != first.key()
+    assert student(job(NETS, **own, seed=1)).weights.sha256 != first.weights.sha256
 
 
 def test_students_of_edited_or_other_teachers_are_others(job):
     def key(code, **recipe):
         ours = job(code, **recipe)
-        return str(key_of(supervision(ours.means, ours.recipe, teacher(ours).network, images(ours))))
+        return str(key_of(supervision(ours.run, ours.recipe, teacher(ours).network, ours.images)))
 
     further = {"teachers": (FurtherTeacher(model="nets:make", seed=1),)}
     keys = {key(NETS), key(EDITED), key(NETS, **further), key(EDITED, **further)}
@@ -120,7 +128,7 @@ def test_students_of_edited_or_other_teachers_are_others(job):
 
 def test_images_seen_otherwise_are_another_teacher(job):
     ours = job(NETS)
-    other = replace(ours, data=replace(ours.data, classes=tuple("abcdefghij")))
+    other = seeing(ours, classes=tuple("abcdefghij"))
     teacher(ours)
     teacher(other)
-    assert len(list(ours.shared.root.glob("stages/teacher-*"))) == 2
+    assert len(list(ours.run.shared.root.glob("stages/teacher-*"))) == 2

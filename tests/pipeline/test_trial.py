@@ -6,18 +6,15 @@ import pytest
 import torch
 from torch import nn
 
-from edgekd import catalog
 from edgekd.data.dataset import Augmentation
 from edgekd.data.load import load_dataset
 from edgekd.data.memory_images import dataset_in_memory
 from edgekd.data.normalisation import normalised
 from edgekd.errors import EdgekdError
-from edgekd.gate import budget as budgets
-from edgekd.pipeline.job import Job
-from edgekd.pipeline.teacher import TeacherImages
-from edgekd.pipeline.teacher import teacher as make
+from edgekd.pipeline.teacher import TeacherImages, teacher
 from edgekd.pipeline.trial import chance, require_normalisation, try_normalisations
 from edgekd.progress import Progress, Silent
+from edgekd.run import Run
 from edgekd.store import Store
 from edgekd.values import Recipe
 from edgekd.values.result import NormalisationTrial, TriedNormalisation
@@ -47,21 +44,6 @@ def photos():
 
     splits = {name: (pale(getattr(digits, name)), getattr(digits, name).labels) for name in ("train", "val", "test")}
     return dataset_in_memory("photos", digits.classes, splits, Augmentation(pad=0, flip=False))
-
-
-@pytest.fixture
-def job(photos, tmp_path):
-    recipe = Recipe(model="tests:linear", data="photos", target="x86-cpu", budget="half-latency")
-    return Job(
-        recipe=recipe,
-        target=catalog.target(recipe.target),
-        budget=budgets.load(recipe.budget),
-        data=photos,
-        device=None,
-        run=Store(tmp_path / "run"),
-        shared=Store(tmp_path / "cache"),
-        progress=Silent(),
-    )
 
 
 def trained(data, mean, std, swapped=False):
@@ -183,38 +165,34 @@ class Notes(Silent):
 
 
 @pytest.fixture
-def given(job, tmp_path, monkeypatch):
-    """A job with these weights, and the notes it gives."""
+def given(photos, tmp_path, monkeypatch):
+    """What is asked for with these weights, and the notes it gives."""
 
-    def make(model, **changes):
+    def asked(model, *, stated=True):
         notes: Progress = Notes()
         save_weights(model, tmp_path / "w.safetensors")
         monkeypatch.syspath_prepend(tmp_path)
         monkeypatch.delitem(sys.modules, "photo_nets", raising=False)
         (tmp_path / "photo_nets.py").write_text(NETS % model[-1].in_features)
-        stated = {"model": "photo_nets:make", "weights": str(tmp_path / "w.safetensors")}
-        recipe = job.recipe.model_copy(update=stated)
-        return job.__class__(**{**vars(job), "recipe": recipe, "progress": notes, **changes}), notes
+        own = {"model": "photo_nets:make", "weights": str(tmp_path / "w.safetensors")}
+        run = Run(store=Store(tmp_path / "run"), shared=Store(tmp_path / "cache"), progress=notes)
+        recipe = Recipe(**own, data="photos", target="x86-cpu", budget="half-latency")
+        return (run, recipe, recipe.teacher, TeacherImages(photos, normalisation_stated=stated)), notes
 
-    return make
-
-
-def teacher(job):
-    images = TeacherImages(job.data, job.normalisation_stated, job.trust_checkpoint)
-    return make(job.means, job.recipe, job.recipe.teacher, images)
+    return asked
 
 
 def test_given_weights_are_tried_where_nothing_is_said(given, photos):
-    unsaid, _ = given(trained(photos, *IMAGENET), normalisation_stated=False)
+    unsaid, _ = given(trained(photos, *IMAGENET), stated=False)
     with pytest.raises(EdgekdError, match="normalised otherwise") as caught:
-        teacher(unsaid)
+        teacher(*unsaid)
     assert "--normalize imagenet" in caught.value.hint
-    assert not list(unsaid.run.root.glob("stages/teacher-*"))
+    assert not list(unsaid[0].store.root.glob("stages/teacher-*"))
 
 
 def test_weights_that_are_fed_rightly_go_on_with_their_trial_told(given, photos):
-    unsaid, notes = given(trained(photos, photos.mean, photos.std), normalisation_stated=False)
-    found = teacher(unsaid)
+    unsaid, notes = given(trained(photos, photos.mean, photos.std), stated=False)
+    found = teacher(*unsaid)
     assert found.trial is not None
     first = found.trial.tried[0]
     assert first.images == 500
@@ -224,7 +202,7 @@ def test_weights_that_are_fed_rightly_go_on_with_their_trial_told(given, photos)
 
 def test_a_stated_normalisation_is_believed_but_doubts_are_told(given, photos):
     said, notes = given(trained(photos, *WORDS["0-1"]))
-    found = teacher(said)
+    found = teacher(*said)
     assert found.trial is None
     assert len(found.doubts) == 1
     assert "training images, though" in found.doubts[0]
@@ -233,4 +211,4 @@ def test_a_stated_normalisation_is_believed_but_doubts_are_told(given, photos):
 
 def test_a_teacher_that_is_fed_rightly_has_no_doubts(given, photos):
     said, _ = given(trained(photos, photos.mean, photos.std))
-    assert teacher(said).doubts == ()
+    assert teacher(*said).doubts == ()

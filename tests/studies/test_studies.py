@@ -5,17 +5,17 @@ import sys
 
 import pytest
 import torch
+from edgekd.pipeline.planning import search_of
+from edgekd.studies.run.job import recipe_of
 
 from edgekd import catalog
 from edgekd.catalog import target
 from edgekd.errors import EdgekdError
-from edgekd.pipeline.planning import search_of
 from edgekd.pruning.chosen import criterion_of
 from edgekd.steps._read import has_pruning, trainings
 from edgekd.studies._base import STUDIES
 from edgekd.studies._overview import overview, scaled, study
 from edgekd.studies._results import Plan
-from edgekd.studies.run.job import recipe_of
 from edgekd.training.losses._base import LOSSES
 from edgekd.zoo.build import build
 

@@ -8,21 +8,19 @@ from edgekd import catalog
 from edgekd.data.identity import identity
 from edgekd.data.load import load_dataset
 from edgekd.data.subset import subset
-from edgekd.gate import budget as budgets
-from edgekd.pipeline.job import Job
 from edgekd.pipeline.measuring import device_of_target
 from edgekd.progress import Progress
-from edgekd.store import Store, cache_folder
+from edgekd.run import open_run
 from edgekd.studies._base import Arm, Scale, Study
 from edgekd.studies._overview import study
 from edgekd.studies._results import Plan, StudyResult
+from edgekd.studies.run.arms import StudyRun, recipe_of
 from edgekd.studies.run.cells import Made, make
 from edgekd.studies.run.conclude import Cells, conclude
 from edgekd.studies.run.equal_latency import as_fast_settings
 from edgekd.studies.run.equal_time import as_long_settings
 from edgekd.studies.run.failures import message, outcome, value_of
 from edgekd.studies.run.folder import require_same
-from edgekd.studies.run.job import StudyRun, recipe_of
 from edgekd.studies.run.teachers import Teachers
 
 
@@ -46,8 +44,8 @@ def run_study(
     Raises:
         EdgekdError: there is no such study, data or target, or `out` holds one with other settings.
     """
-    found, store, kind = study(name), Store(out), catalog.target(target)
-    with store.lock(), device_of_target(device_url, kind, store, progress) as device:
+    found, kind = study(name), catalog.target(target)
+    with open_run(out, progress) as run, device_of_target(device_url, kind, run) as device:
         progress.stage("data", f"loading {data or scale.data}")
         images = load_dataset(data or scale.data, root=data_root, download=download)
         images = subset(images, train_per_class=scale.train_per_class, val_per_class=scale.val_per_class)
@@ -62,29 +60,17 @@ def run_study(
         require_same(out, plan)
         arms = found.arms(scale)
         # a wrong setting is an error before anything is trained
-        recipes = [
-            recipe_of(plan, {**arm.settings, **choice}, 0, (1, 1, 1, 1), kind)
-            for arm in arms
-            for choice in arm.choices or ({},)
-        ]
-        job = Job(
-            recipe=recipes[0],
-            target=kind,
-            budget=budgets.load(recipes[0].budget),
-            data=images,
-            device=device,
-            run=store,
-            shared=Store(cache_folder(progress.note)),
-            progress=progress,
-        )
-        teachers = Teachers(StudyRun(plan, job))
+        for arm in arms:
+            for choice in arm.choices or ({},):
+                recipe_of(plan, {**arm.settings, **choice}, 0, (1, 1, 1, 1), kind)
+        teachers = Teachers(StudyRun(plan, run, kind, images, device))
         settled, cells = _cells(teachers, found, arms)
         return conclude(teachers, found, settled, cells)
 
 
 def _cells(teachers: Teachers, found: Study, arms: tuple[Arm, ...]) -> tuple[tuple[Arm, ...], Cells]:
     """The arms with their choices made, and their cells, seed by seed: what is stopped early compares as a whole."""
-    progress, seeds = teachers.run.job.progress, teachers.run.plan.seeds
+    progress, seeds = teachers.run.run.progress, teachers.run.plan.seeds
     by_name = {arm.name: arm for arm in arms}
     settled = {arm.name: outcome(partial(_settled, teachers, found, arm, by_name)) for arm in arms}
     cells: dict[tuple[str, int], Made | Exception] = {}
@@ -112,4 +98,4 @@ def _settled(teachers: Teachers, found: Study, arm: Arm, arms: Mapping[str, Arm]
 
 def _cell(teachers: Teachers, arm: Arm | Exception, seed: int, *, representations: bool) -> Made:
     settings = value_of(arm).settings
-    return make(teachers.run.job_of(settings, seed), teachers.of(settings), representations=representations)
+    return make(teachers.run.arm(settings, seed), teachers.of(settings), representations=representations)

@@ -2,19 +2,18 @@
 
 from dataclasses import dataclass, replace
 
-from edgekd.pipeline.candidates import NetworkBench
-from edgekd.pipeline.job import Job
-from edgekd.pipeline.planning import planned
-from edgekd.pipeline.recover import random_student, recovered
+from edgekd.pipeline.candidates import NetworkCandidates
+from edgekd.pipeline.search import Searching
+from edgekd.pipeline.student import beginning, make_student
 from edgekd.steps._read import read_steps
 from edgekd.store import fingerprint
 from edgekd.studies._results import Cell
+from edgekd.studies.run.arms import ArmRun
 from edgekd.studies.run.projections import Projection, projected
 from edgekd.studies.run.teachers import Tested, TrainedTeacher, tested
 from edgekd.training.step import on_threads
 from edgekd.values import Structure, Value
 from edgekd.values.network import Network
-from edgekd.zoo import networks
 from edgekd.zoo.definition import Definition
 
 
@@ -28,17 +27,15 @@ class Made:
     projection: Projection | None
 
 
-def make(job: Job, teacher: TrainedTeacher, *, representations: bool) -> Made:
-    """Take every step of the job's recipe with its seed; raises whatever a step raises."""
-    own = replace(job, recipe=teacher.recipe(job.recipe))
-    network = pruned_and_trained(own, teacher)
-    model = networks.load(network)
+def make(arm: ArmRun, teacher: TrainedTeacher, *, representations: bool) -> Made:
+    """Take every step of the arm's recipe with its seed; raises whatever a step raises."""
+    network = pruned_and_trained(replace(arm, recipe=teacher.recipe(arm.recipe)), teacher)
     with on_threads(teacher.execution.threads):
-        found = tested(own, network, model)
-        seen = projected(own, network, model, teacher) if representations else None
+        found = tested(arm.run, network, arm.data)
+        seen = projected(arm.run, network, teacher.network, arm.data) if representations else None
     assert network.accuracy is not None
     cell = Cell(
-        seed=own.recipe.seed,
+        seed=arm.recipe.seed,
         test=found.test,
         val=network.accuracy,
         training_seconds=seconds_of(network, teacher),
@@ -47,31 +44,27 @@ def make(job: Job, teacher: TrainedTeacher, *, representations: bool) -> Made:
     return Made(cell, network, found, seen)
 
 
-def untrained(job: Job, teacher: TrainedTeacher) -> Network:
-    """The student of the job's recipe as it is before any training."""
-    stated = zip(job.recipe.steps, read_steps(job.recipe.steps), strict=True)
+def untrained(arm: ArmRun, teacher: TrainedTeacher) -> Network:
+    """The student of the arm's recipe as it is before any training."""
+    stated = zip(arm.recipe.steps, read_steps(arm.recipe.steps), strict=True)
     steps = tuple(step for step, found in stated if found.module.PRUNES)
-    own = replace(job, recipe=teacher.recipe(job.recipe).model_copy(update={"steps": steps}))
-    return pruned_and_trained(own, teacher)
+    recipe = teacher.recipe(arm.recipe).model_copy(update={"steps": steps})
+    return pruned_and_trained(replace(arm, recipe=recipe), teacher)
 
 
-def pruned_and_trained(job: Job, teacher: TrainedTeacher) -> Network:
-    """What the steps of the job's recipe come to."""
-    start = beginning(job, teacher)
-    return recovered(job, start, stated_structure(job, start), teacher.supervision)
+def pruned_and_trained(arm: ArmRun, teacher: TrainedTeacher) -> Network:
+    """What the steps of the arm's recipe come to."""
+    start = beginning(arm.run, arm.recipe, arm.data, teacher.network)
+    return make_student(arm.recipe, start, stated_structure(arm, start), teacher.supervision, arm.pruner)
 
 
-def stated_structure(job: Job, start: Network) -> Structure:
-    """What the job's recipe states that is taken out of the network; nothing where it states nothing."""
-    settings = job.recipe.search
-    if settings.ratio is None and settings.structure is None:
+def stated_structure(arm: ArmRun, start: Network) -> Structure:
+    """What the arm's recipe states that is taken out of the network; nothing where it states nothing."""
+    searching = Searching(arm.recipe, has_device=arm.device is not None)
+    if not searching.is_stated:
         return Structure()
-    return planned(job, NetworkBench(job, start, None), ()).structure
-
-
-def beginning(job: Job, teacher: TrainedTeacher) -> Network:
-    """The network before the first step: the recipe's student with random weights, else the teacher."""
-    return random_student(job) if job.recipe.student else teacher.network
+    candidates = NetworkCandidates(start, arm.pruner, arm.goal, arm.how)
+    return searching.plan(candidates, (), arm.run.progress).structure
 
 
 def seconds_of(network: Network, teacher: TrainedTeacher) -> float:

@@ -17,7 +17,7 @@ Cells = Mapping[tuple[str, int], Made | Exception]
 
 def conclude(teachers: Teachers, found: Study, arms: Sequence[Arm], cells: Cells) -> StudyResult:
     """Export and measure one network of each structure, compare, and write the study's documents."""
-    job = teachers.run.job
+    study = teachers.run
     made = {key: cell for key, cell in cells.items() if isinstance(cell, Made)}
     # the cell of the lowest seed stands last, so it stays
     first = {name: cell for (name, _), cell in sorted(made.items(), key=lambda item: -item[0][1])}
@@ -36,11 +36,12 @@ def conclude(teachers: Teachers, found: Study, arms: Sequence[Arm], cells: Cells
         paper=found.PAPER,
         published=found.PUBLISHED,
         differs=found.DIFFERS,
-        plan=teachers.run.plan,
-        folder=str(job.run.root),
-        device=job.device.url if job.device else None,
+        plan=study.plan,
+        folder=str(study.run.store.root),
+        device=study.device.url if study.device else None,
         teachers=tuple(results.values()),
         arms=with_tradeoffs(with_gains(rows, arms), results),
         failures=tuple(failures),
     )
-    return write(job.run.root, result, {name: cell.projection for name, cell in first.items() if cell.projection})
+    projections = {name: cell.projection for name, cell in first.items() if cell.projection}
+    return write(study.run.store.root, result, projections)

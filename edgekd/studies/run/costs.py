@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from edgekd.errors import UnsupportedModelError
 from edgekd.studies._base import Arm
 from edgekd.studies._results import Costs, TeacherResult
+from edgekd.studies.run.arms import ArmRun
 from edgekd.studies.run.cells import Made, structure_key
 from edgekd.studies.run.latency import TEACHER, Latency, exported, latencies
 from edgekd.studies.run.teachers import Teachers, TrainedTeacher
@@ -28,7 +29,9 @@ def costs_of(
         teacher = teachers.of(mine[0].settings)
         accuracy, training = teacher.network.accuracy, teacher.network.training
         assert accuracy is not None
-        found = _of_students(teachers, teacher, {arm.name: first[arm.name] for arm in mine})
+        found = _of_students(
+            teachers.run.arm(mine[0].settings, 0), teacher, {arm.name: first[arm.name] for arm in mine}
+        )
         costs.update({name: cost for name, cost in found.items() if name != TEACHER})
         results[model] = TeacherResult(
             model=model,
@@ -40,18 +43,17 @@ def costs_of(
     return results, costs
 
 
-def _of_students(teachers: Teachers, teacher: TrainedTeacher, made: Mapping[str, Made]) -> dict[str, Costs]:
+def _of_students(arm: ArmRun, teacher: TrainedTeacher, made: Mapping[str, Made]) -> dict[str, Costs]:
     """The costs of one teacher's students by their arms, and its own."""
-    job = teachers.run.job
-    artifact = exported(job, teacher.network, f"{teacher.network.origin} {TEACHER}")
+    artifact = exported(arm, teacher.network, f"{teacher.network.origin} {TEACHER}")
     keys = {name: structure_key(cell.network) for name, cell in made.items()}
     files: dict[str, Artifact] = {}
     for name, key in keys.items():
         try:
-            files[key] = files.get(key) or exported(job, made[name].network, name)
+            files[key] = files.get(key) or exported(arm, made[name].network, name)
         except UnsupportedModelError as e:
-            job.progress.note(f"{name}: {e.message}")
-    measured = latencies(job, artifact, files)
+            arm.run.progress.note(f"{name}: {e.message}")
+    measured = latencies(arm, artifact, files)
     found = {TEACHER: _costs(teacher.network, teacher.tested.nonzero, artifact, measured.get(TEACHER))}
     for name, key in keys.items():
         if key in files:

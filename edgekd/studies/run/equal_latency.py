@@ -5,12 +5,11 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
 from edgekd.errors import EdgekdError, StorageError, UnsupportedModelError
-from edgekd.pipeline.prunable import prunable_of
-from edgekd.pruning.stages import pruned
+from edgekd.pipeline.student import beginning
 from edgekd.store import fingerprint, remembered
 from edgekd.studies._base import Arm, Settings
-from edgekd.studies.run.cells import beginning, stated_structure, untrained
-from edgekd.studies.run.job import StudyRun
+from edgekd.studies.run.arms import StudyRun
+from edgekd.studies.run.cells import stated_structure, untrained
 from edgekd.studies.run.latency import exported, latencies
 from edgekd.studies.run.teachers import TrainedTeacher
 from edgekd.values import Value
@@ -32,16 +31,16 @@ def as_fast_settings(run: StudyRun, arm: Arm, other: Arm, teacher: TrainedTeache
     Raises:
         UnsupportedModelError: none of the choices can be made.
     """
-    device = run.job.device.url if run.job.device else None
+    device = run.device.url if run.device else None
     key = fingerprint({"arm": arm, "other": other, "teacher": teacher.network.key(), "device": device})[:12]
-    path = run.job.run.root / "matched" / f"{key}.json"
+    path = run.run.store.root / "matched" / f"{key}.json"
     chosen = remembered(path, Chosen, lambda: _choose(run, arm, other, teacher))
-    run.job.progress.note(f"{arm.name}: {chosen.why}")
+    run.run.progress.note(f"{arm.name}: {chosen.why}")
     return {**arm.settings, **arm.choices[chosen.index]}
 
 
 def _choose(run: StudyRun, arm: Arm, other: Arm, teacher: TrainedTeacher) -> Chosen:
-    run.job.progress.stage("match", f"{arm.name}: choosing what is as fast as {other.name}")
+    run.run.progress.stage("match", f"{arm.name}: choosing what is as fast as {other.name}")
     options = {str(i): {**arm.settings, **choice} for i, choice in enumerate(arm.choices)}
     found = _costs(run, {_WANTED: other.settings, **options}, teacher)
     if len(found) < 2 or _WANTED not in found:
@@ -59,18 +58,18 @@ def _costs(run: StudyRun, options: Mapping[str, Settings], teacher: TrainedTeach
     files, found = {}, {}
     _prune(run, options.values(), teacher)
     for key, settings in options.items():
-        job = run.job_of(settings, 0)
+        own = run.arm(settings, 0)
         try:
-            network = untrained(job, teacher)
-            files[key] = exported(job, network, key)
+            network = untrained(own, teacher)
+            files[key] = exported(own, network, key)
         except StorageError:
             raise
         except EdgekdError as e:
-            job.progress.note(f"{settings}: left out: {e.message}")
+            run.run.progress.note(f"{settings}: left out: {e.message}")
             continue
         found[key] = (network.cost.macs / teacher.network.cost.macs, "multiply-accumulates")
-    artifact = exported(job, teacher.network, "teacher")
-    measured = latencies(job, artifact, files)
+    artifact = exported(own, teacher.network, "teacher")
+    measured = latencies(own, artifact, files)
     return {key: (measured[key].ratio.estimate, "latency") if key in measured else found[key] for key in found}
 
 
@@ -79,10 +78,10 @@ def _prune(run: StudyRun, options: Iterable[Settings], teacher: TrainedTeacher) 
     it is asked for.
     """
     for settings in options:
-        job = run.job_of(settings, 0)
-        start = beginning(job, teacher)
+        own = run.arm(settings, 0)
+        start = beginning(run.run, own.recipe, own.data, teacher.network)
         with suppress(EdgekdError):
-            structure = stated_structure(job, start)
+            structure = stated_structure(own, start)
             if not structure.is_whole:
-                pruned(job.means, prunable_of(job, start), structure)
-    run.job.resources.close()
+                own.pruner.pruned(start, structure)
+    run.run.resources.close()

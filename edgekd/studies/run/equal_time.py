@@ -33,14 +33,14 @@ def as_long_settings(teachers: Teachers, found: Study, arm: Arm, other: Arm) -> 
     run = teachers.run
     supervision = key_of(teachers.of(arm.settings).supervision)
     key = fingerprint({"arm": arm, "other": other, "supervision": supervision})[:12]
-    path = run.job.run.root / "matched" / f"epochs-{key}.json"
+    path = run.run.store.root / "matched" / f"epochs-{key}.json"
     chosen = remembered(path, Epochs, lambda: _epochs(teachers, found, arm, other))
-    run.job.progress.note(f"{arm.name}: {chosen.why}")
+    run.run.progress.note(f"{arm.name}: {chosen.why}")
     return _of_epochs(teachers, found, arm, chosen.epochs)
 
 
 def _epochs(teachers: Teachers, found: Study, arm: Arm, other: Arm) -> Epochs:
-    teachers.run.job.progress.stage("match", f"{arm.name}: timing its epochs")
+    teachers.run.run.progress.stage("match", f"{arm.name}: timing its epochs")
     asked, own = (_seconds(teachers, _of_epochs(teachers, found, one, _EPOCHS)) for one in (other, arm))
     epochs = max(1, round(teachers.run.plan.scale.epochs * asked / own))
     return Epochs(epochs=epochs, why=f"{epochs} epochs, as one takes {own / asked:.2f} times one of {other.name}")
@@ -56,14 +56,14 @@ def _of_epochs(teachers: Teachers, found: Study, arm: Arm, epochs: int) -> Setti
 
 def _seconds(teachers: Teachers, settings: Settings) -> float:
     """What the trainings of an arm take on a few images; nothing of it is kept."""
-    job, teacher = teachers.run.job_of(settings, 0), teachers.of(settings)
-    batch_size = job.recipe.recover.batch_size
+    arm, teacher = teachers.run.arm(settings, 0), teachers.of(settings)
+    batch_size = arm.recipe.recover.batch_size
     assert batch_size is not None, "filled in when the recipe was settled"
     images = _BATCHES * batch_size
     with suppress(EdgekdError):  # of a user's own kind of data no part can be taken
-        job = replace(job, data=subset(job.data, train_per_class=-(-images // len(job.data.classes))))
+        arm = replace(arm, data=subset(arm.data, train_per_class=-(-images // len(arm.data.classes))))
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))
-        own = replace(job, recipe=teacher.recipe(job.recipe), run=store, shared=store)
-        network = pruned_and_trained(own, teacher)
+        own = replace(arm.run, store=store, shared=store)
+        network = pruned_and_trained(replace(arm, recipe=teacher.recipe(arm.recipe), run=own), teacher)
     return seconds_of(network, teacher)

@@ -1,14 +1,17 @@
 """What students have learned to see: their features before the last layer against the teacher's."""
 
-from torch import nn
+from dataclasses import dataclass
 
-from edgekd.pipeline.job import Job
+from edgekd.data.dataset import Dataset
+from edgekd.run import Run, Workspace
 from edgekd.studies._results import Representation
 from edgekd.studies.run.features import embeddings, linear_cka, plane, probe
-from edgekd.studies.run.teachers import TEST_IMAGES, TrainedTeacher
 from edgekd.values import Accuracy, Value
 from edgekd.values.network import Network
+from edgekd.zoo import networks
 
+_TEST_IMAGES = 2000
+"""Of which features are compared."""
 _PROBE_IMAGES = 5000
 _SHOWN_IMAGES = 500
 
@@ -22,20 +25,30 @@ class Projection(Value):
     labels: tuple[int, ...]
 
 
-def projected(job: Job, network: Network, model: nn.Module, teacher: TrainedTeacher) -> Projection:
+@dataclass(frozen=True)
+class _Beside:
+    student: Network
+    teacher: Network
+    data: Dataset
+    dataset: str
+    """What the images are called."""
+
+
+def projected(run: Run, student: Network, teacher: Network, data: Dataset) -> Projection:
     """The features of a student beside the teacher's of the same images; raises as `features.embeddings`."""
-    inputs = {"student": network.key(), "teacher": teacher.network.key(), "data": [job.data.name, job.images]}
-    return job.run.stage("projection", inputs, Projection, lambda _: _projected(job, model, teacher))[0]
+    return run.stage("projection", _Beside(student, teacher, data, data.name), _projected)
 
 
-def _projected(job: Job, model: nn.Module, teacher: TrainedTeacher) -> Projection:
-    features, labels = embeddings(model, job.data.test, TEST_IMAGES)
-    learned = embeddings(model, job.data.train, _PROBE_IMAGES)
+def _projected(inputs: _Beside, at: Workspace) -> Projection:
+    model, data = networks.load(inputs.student), inputs.data
+    features, labels = embeddings(model, data.test, _TEST_IMAGES)
+    learned = embeddings(model, data.train, _PROBE_IMAGES)
     right = (probe(*learned, features) == labels).sum()
-    accuracy = Accuracy(correct=int(right), images=len(labels), dataset=job.data.name, split="test")
+    accuracy = Accuracy(correct=int(right), images=len(labels), dataset=inputs.dataset, split="test")
+    of_teacher, _ = embeddings(networks.load(inputs.teacher), data.test, _TEST_IMAGES)
     shown = plane(features)[:_SHOWN_IMAGES]
     return Projection(
-        representation=Representation(cka=linear_cka(features, teacher.features), probe=accuracy),
+        representation=Representation(cka=linear_cka(features, of_teacher), probe=accuracy),
         points=tuple((round(x, 4), round(y, 4)) for x, y in shown.tolist()),
         labels=tuple(labels[:_SHOWN_IMAGES].tolist()),
     )

@@ -2,21 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
-from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
-
-from edgekd.data.dataset import Images
+from edgekd.data.dataset import Dataset
 from edgekd.pipeline.classifier import require_classifier
-from edgekd.pipeline.job import Job
-from edgekd.pipeline.recover import random_student
+from edgekd.pipeline.student import beginning
 from edgekd.pipeline.teacher import TeacherImages, supervision, teacher
+from edgekd.run import Run, Workspace
 from edgekd.store import fingerprint, remembered
+from edgekd.studies.run.arms import ArmRun, StudyRun
 from edgekd.studies.run.failures import outcome, value_of
-from edgekd.studies.run.features import embeddings
-from edgekd.studies.run.job import StudyRun
 from edgekd.training.evaluate import evaluate
 from edgekd.training.execution import choose_execution
 from edgekd.training.objective import build_objective
@@ -30,9 +25,6 @@ from edgekd.zoo.cost import nonzero
 
 _WAYS = {"precision", "memory_format", "convolutions", "threads"}
 
-TEST_IMAGES = 2000
-"""Of which features are compared."""
-
 
 class Tested(Value):
     """A network on the test set."""
@@ -45,18 +37,11 @@ class Tested(Value):
 class TrainedTeacher:
     """A teacher, and how its students learn."""
 
-    model: nn.Module
     network: Network
     tested: Tested
     supervision: Supervision
     """By itself, or by the ensemble that it is in."""
     execution: Execution
-    test: Images
-
-    @cached_property
-    def features(self) -> Tensor:
-        """Its own of test images, as `features.embeddings` gives them."""
-        return embeddings(self.model, self.test, TEST_IMAGES)[0]
 
     def recipe(self, stated: Recipe) -> Recipe:
         """The recipe of a student, in this arithmetic."""
@@ -64,18 +49,17 @@ class TrainedTeacher:
         return stated.model_copy(update={"recover": stated.recover.model_copy(update=ways)})
 
 
-def trained_teacher(job: Job) -> TrainedTeacher:
-    """The teacher of a job of seed 0; raises as `pipeline.classifier` and `pipeline.teacher`."""
-    require_classifier(job.recipe, job.data)
-    network = teacher(job.means, job.recipe, job.recipe.teacher, TeacherImages(job.data)).network
-    model, own = networks.load(network), network.training.execution if network.training else None
+def trained_teacher(arm: ArmRun) -> TrainedTeacher:
+    """The teacher of an arm of seed 0; raises as `pipeline.classifier` and `pipeline.teacher`."""
+    run, recipe, images = arm.run, arm.recipe, TeacherImages(arm.data)
+    require_classifier(recipe, arm.data)
+    network = teacher(run, recipe, recipe.teacher, images).network
+    own = network.training.execution if network.training else None
     return TrainedTeacher(
-        model=model,
         network=network,
-        tested=tested(job, network, model),
-        supervision=supervision(job.means, _alike(job.recipe, own), network, TeacherImages(job.data)),
-        execution=_execution(job, model, own),
-        test=job.data.test,
+        tested=tested(run, network, arm.data),
+        supervision=supervision(run, _alike(recipe, own), network, images),
+        execution=_execution(arm, network, own),
     )
 
 
@@ -87,34 +71,44 @@ def _alike(recipe: Recipe, execution: Execution | None) -> Recipe:
     return recipe.model_copy(update={"teacher": settings})
 
 
-def tested(job: Job, network: Network, model: nn.Module) -> Tested:
-    """A network, which is at hand as `model`, on the test set, in fp32."""
-
-    def build(_: Path) -> Tested:
-        score = evaluate(model, job.data.test)
-        test = Accuracy(correct=score.correct, images=score.images, dataset=job.data.name, split="test")
-        return Tested(test=test, nonzero=nonzero(model))
-
-    return job.run.stage("tested", {"network": network.key(), "data": [job.data.name, job.images]}, Tested, build)[0]
+@dataclass(frozen=True)
+class _Testing:
+    network: Network
+    data: Dataset
+    dataset: str
+    """What the images are called."""
 
 
-def _execution(job: Job, model: nn.Module, own: Execution | None) -> Execution:
+def tested(run: Run, network: Network, data: Dataset) -> Tested:
+    """A network on the test set, in fp32."""
+    return run.stage("tested", _Testing(network, data, data.name), _tested)
+
+
+def _tested(inputs: _Testing, at: Workspace) -> Tested:
+    model = networks.load(inputs.network)
+    score = evaluate(model, inputs.data.test)
+    test = Accuracy(correct=score.correct, images=score.images, dataset=inputs.dataset, split="test")
+    return Tested(test=test, nonzero=nonzero(model))
+
+
+def _execution(arm: ArmRun, teacher: Network, own: Execution | None) -> Execution:
     """The fastest arithmetic for a student of this teacher, timed once, distilling as edgekd does by default.
 
     A pruned student takes that of the network which it is pruned from, its teacher's own: arms that are compared should
     not differ by it.
     """
-    recipe, settings = job.recipe, job.recipe.recover
+    recipe, settings = arm.recipe, arm.recipe.recover
     if own and not recipe.student:
         settings = settings.model_copy(update=own.model_dump(include=_WAYS))
-    key = fingerprint({"teacher": job.architecture.identity, "student": recipe.student, "settings": settings})
+    key = fingerprint({"teacher": teacher.architecture.key(), "student": recipe.student, "settings": settings})
 
     def timed() -> Execution:
-        student = networks.load(random_student(job)) if recipe.student else job.network()
-        objective = build_objective(Recovery().losses, student, model, two_images(job.data.train.shape))
-        return choose_execution(student, job.data, settings, objective, model)
+        student = networks.load(beginning(arm.run, recipe, arm.data, teacher))
+        model = networks.load(teacher)
+        objective = build_objective(Recovery().losses, student, model, two_images(arm.data.train.shape))
+        return choose_execution(student, arm.data, settings, objective, model)
 
-    return remembered(job.run.root / "execution" / f"{key[:12]}.json", Execution, timed)
+    return remembered(arm.run.store.root / "execution" / f"{key[:12]}.json", Execution, timed)
 
 
 @dataclass(frozen=True)
@@ -126,9 +120,9 @@ class Teachers:
 
     def of(self, settings: Mapping[str, Any]) -> TrainedTeacher:
         """The teacher of the arms with these settings; raises as `trained_teacher`, and the same error again."""
-        job = self.run.job_of(settings, 0)
-        own = {key: getattr(job.recipe, key) for key in ("model", "student", "weights", "teacher")}
-        key = fingerprint({**own, "teachers": [document(teacher) for teacher in job.recipe.teachers]})
+        arm = self.run.arm(settings, 0)
+        own = {key: getattr(arm.recipe, key) for key in ("model", "student", "weights", "teacher")}
+        key = fingerprint({**own, "teachers": [document(teacher) for teacher in arm.recipe.teachers]})
         if key not in self._known:
-            self._known[key] = outcome(lambda: trained_teacher(job))
+            self._known[key] = outcome(lambda: trained_teacher(arm))
         return value_of(self._known[key])

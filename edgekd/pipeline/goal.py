@@ -1,0 +1,35 @@
+"""What a run is to meet: a budget on a device of the target, measured by one protocol."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from edgekd.devices._base import Device
+from edgekd.gate.budget import Budget, for_given_device
+from edgekd.pipeline.measuring import TargetDevice, measured
+from edgekd.run import Run
+from edgekd.values import Artifact, Measurement, MeasuringProtocol, Target
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A budget, and where and how it is measured whether a network meets it."""
+
+    budget: Budget
+    target: Target
+    device: Device | None
+    """None: there is no device of the target's kind, so nothing is measured."""
+    protocol: MeasuringProtocol
+
+    def measured(self, run: Run, artifacts: Sequence[Artifact], **changes: Any) -> tuple[Measurement, ...]:
+        """All artifacts, interleaved, the first being the reference of the others; raises as `measuring.measured`.
+
+        Args:
+            run: keeps the measurements.
+            artifacts: with the paths of their files.
+            changes: of the protocol.
+        """
+        assert self.device is not None, "nothing is measured without a device"
+        protocol = self.protocol.model_copy(update=changes)
+        steady = for_given_device(self.budget)
+        return measured(run, TargetDevice(self.device, self.target), artifacts, protocol, steady=steady)
