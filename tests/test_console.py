@@ -3,7 +3,8 @@ import sys
 
 import pytest
 
-from edgekd import console
+from edgekd import console, console_progress
+from edgekd.console_progress import ConsoleProgress
 from edgekd.errors import EdgekdError
 from edgekd.values import LimitVerdict, RuntimeInfo, Verdict
 
@@ -81,8 +82,8 @@ def test_colours_are_for_terminals_that_want_them(monkeypatch):
 
 def test_progress_without_a_terminal_is_a_line_now_and_then(capsys, monkeypatch):
     now = [100.0]
-    monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
-    with console.ConsoleProgress() as progress:
+    monkeypatch.setattr(console_progress.time, "monotonic", lambda: now[0])
+    with ConsoleProgress() as progress:
         progress.stage("recover", "distilling")
         for done in range(5, 36):
             progress.advance(done, 125, "loss 0.5")
@@ -100,7 +101,7 @@ def test_progress_without_a_terminal_is_a_line_now_and_then(capsys, monkeypatch)
 def test_progress_on_a_terminal_is_a_bar_and_leaves_the_terminal_clean(monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys, "stderr", Terminal())
-    with console.ConsoleProgress() as progress:
+    with ConsoleProgress() as progress:
         progress.stage("measure", "measuring [a]")
         for done in range(3):
             progress.advance(done, 2)
@@ -117,4 +118,4 @@ def test_progress_on_a_terminal_is_a_bar_and_leaves_the_terminal_clean(monkeypat
     [(0, 0, 10, ""), (2, 0, 10, ""), (10, 5, 10, ", 0.5/s, 0:20 left"), (1, 1000, 200_000, ", 1e+03/s, 3:20 left")],
 )
 def test_pace_is_told_once_there_is_one(seconds, done, left, text):
-    assert console._pace(seconds, done, left) == text
+    assert console_progress._pace(seconds, done, left) == text

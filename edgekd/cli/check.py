@@ -1,7 +1,7 @@
 """`edgekd check`: gate."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -26,37 +26,47 @@ from edgekd.cli.options import (
     VariantName,
 )
 from edgekd.cli.panels import BUDGET, DEVICE, MEASURING
+from edgekd.console_progress import ConsoleProgress
 from edgekd.errors import ExitCode
 
-OnInconclusive = Literal["fail", "warn", "pass"]
+if TYPE_CHECKING:
+    from edgekd.values import Verdict
+
+Inconclusive = Literal["fail", "warn", "pass"]
+
+Subject = Annotated[Path, typer.Argument(metavar="MEASUREMENT_OR_ARTIFACT", help="What to judge: .json or .onnx.")]
+Budget = Annotated[
+    str,
+    typer.Option(
+        "--budget", metavar="NAME|FILE", help="The limits; `edgekd budgets` lists some.", rich_help_panel=BUDGET
+    ),
+]
+Target = Annotated[
+    str | None,
+    typer.Option(
+        "--target", metavar="NAME|FILE", help="The kind of device to measure an .onnx on.", rich_help_panel=DEVICE
+    ),
+]
+OnInconclusive = Annotated[
+    Inconclusive,
+    typer.Option(metavar="fail|warn|pass", help="If undecided, exit with 3 (fail) or 0.", rich_help_panel=BUDGET),
+]
+TimeLimit = Annotated[
+    float,
+    typer.Option(min=1, metavar="S", help="Stop measuring after about this long.", rich_help_panel=MEASURING),
+]
 
 
 @with_formats
 def check(
-    subject: Annotated[Path, typer.Argument(metavar="MEASUREMENT_OR_ARTIFACT", help="What to judge: .json or .onnx.")],
+    subject: Subject,
     *,
-    budget: Annotated[
-        str,
-        typer.Option(
-            "--budget", metavar="NAME|FILE", help="The limits; `edgekd budgets` lists some.", rich_help_panel=BUDGET
-        ),
-    ],
+    budget: Budget,
     baseline: Baseline = None,
-    target: Annotated[
-        str | None,
-        typer.Option(
-            "--target", metavar="NAME|FILE", help="The kind of device to measure an .onnx on.", rich_help_panel=DEVICE
-        ),
-    ] = None,
+    target: Target = None,
     device: DeviceUrl = None,
-    on_inconclusive: Annotated[
-        OnInconclusive,
-        typer.Option(metavar="fail|warn|pass", help="If undecided, exit with 3 (fail) or 0.", rich_help_panel=BUDGET),
-    ] = "fail",
-    time_limit: Annotated[
-        float,
-        typer.Option(min=1, metavar="S", help="Stop measuring after about this long.", rich_help_panel=MEASURING),
-    ] = 120,
+    on_inconclusive: OnInconclusive = "fail",
+    time_limit: TimeLimit = 120,
     batch: Batch = None,
     shape: Shapes = None,
     inputs: Inputs = None,
@@ -81,10 +91,9 @@ def check(
     from edgekd import catalog
     from edgekd.files import write_text
     from edgekd.gate.budget import load
-    from edgekd.gate.judge import exit_code
     from edgekd.pipeline import check as verb
 
-    with console.ConsoleProgress() as progress, announced(formats):
+    with ConsoleProgress() as progress, announced(formats):
         limits, kind = load(budget), catalog.target(target) if target else None
         settings = stated.settings(
             threads=threads, spinning=spinning, provider=provider, provider_options=provider_option
@@ -106,9 +115,15 @@ def check(
         write_text(out, found.verdict.model_dump_json(indent=1) + "\n")
     write(found, formats, tolerate=tolerate)
     console.json(found.verdict) if json else console.verdict(found.verdict)
-    code = exit_code(found.verdict)
-    if code != ExitCode.INCONCLUSIVE or not tolerate:
+    return _exit_code(found.verdict, on_inconclusive)
+
+
+def _exit_code(verdict: "Verdict", on_inconclusive: Inconclusive) -> int:
+    from edgekd.gate.judge import exit_code
+
+    code = exit_code(verdict)
+    if code != ExitCode.INCONCLUSIVE or on_inconclusive == "fail":
         return code
     if on_inconclusive == "warn":
-        console.note(f"warning: {found.verdict.status}, and passed by --on-inconclusive warn")
+        console.note(f"warning: {verdict.status}, and passed by --on-inconclusive warn")
     return ExitCode.PASS

@@ -8,6 +8,7 @@ import typer
 from edgekd import console
 from edgekd.cli.options import DeviceUrl, Json
 from edgekd.cli.panels import MEASURING
+from edgekd.console_progress import ConsoleProgress
 from edgekd.errors import ExitCode
 
 
@@ -31,7 +32,7 @@ def doctor(
     """Report what this machine and a device can do, and how precisely they measure."""
     from edgekd import catalog
 
-    with console.ConsoleProgress() as progress:
+    with ConsoleProgress() as progress:
         examining = catalog.require("edgekd.pipeline.doctor")
         found = examining.doctor(device, noise=noise, model=model, progress=progress)
     console.json(found) if json else console.diagnosis(found)

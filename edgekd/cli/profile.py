@@ -26,44 +26,51 @@ from edgekd.cli.options import (
     Threads,
 )
 from edgekd.cli.panels import MEASURING, OUTPUT
+from edgekd.console_progress import ConsoleProgress
 from edgekd.errors import EdgekdError, ExitCode
 
 if TYPE_CHECKING:
     from edgekd.values import Measurement
 
+Artifacts = Annotated[list[Path], typer.Argument(metavar="ARTIFACT...", help="ONNX models.")]
+BaselineOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Compare with this model, measured beside them.", rich_help_panel=MEASURING),
+]
+CadenceHz = Annotated[
+    float | None,
+    typer.Option(metavar="HZ", help="Inferences per second (default: back to back).", rich_help_panel=MEASURING),
+]
+Variant = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME", help="A variant to run the models in; repeat to compare several.", rich_help_panel=MEASURING
+    ),
+]
+Explain = Annotated[
+    bool, typer.Option("--explain", help="Explain why the second model is slow.", rich_help_panel=OUTPUT)
+]
+
 
 def profile(
-    artifacts: Annotated[list[Path], typer.Argument(metavar="ARTIFACT...", help="ONNX models.")],
+    artifacts: Artifacts,
     *,
     target: TargetName,
     device: DeviceUrl = None,
-    baseline: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Compare with this model, measured beside them.", rich_help_panel=MEASURING),
-    ] = None,
-    cadence_hz: Annotated[
-        float | None,
-        typer.Option(metavar="HZ", help="Inferences per second (default: back to back).", rich_help_panel=MEASURING),
-    ] = None,
+    baseline: BaselineOption = None,
+    cadence_hz: CadenceHz = None,
     batch: Batch = None,
     shape: Shapes = None,
     inputs: Inputs = None,
     threads: Threads = None,
     spinning: Spinning = None,
     affinity: Affinity = None,
-    variant: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME", help="A variant to run the models in; repeat to compare several.", rich_help_panel=MEASURING
-        ),
-    ] = None,
+    variant: Variant = None,
     provider: Provider = None,
     provider_option: ProviderOptions = None,
     launches: Launches = None,
     seconds: Seconds = None,
-    explain: Annotated[
-        bool, typer.Option("--explain", help="Explain why the second model is slow.", rich_help_panel=OUTPUT)
-    ] = False,
+    explain: Explain = False,
     out: Out = None,
     json: Json = False,
 ) -> int:
@@ -78,17 +85,14 @@ def profile(
     from edgekd.measuring.disturbance import spoiled
 
     files = [*artifacts, baseline] if baseline else artifacts
-    if explain and len(files) * max(1, len(variant or ())) != 2:
-        raise EdgekdError("--explain compares two measurements", "Give two models, or one in two variants.")
-    if baseline and len(variant or ()) > 1:
-        raise EdgekdError("--baseline with several variants", "Leave it out: the first model's first variant is it.")
+    _require_two(len(files), len(variant or ()), explain=explain, baseline=baseline is not None)
     kind = catalog.target(target)
     protocol = stated.protocol(
         cadence_hz=cadence_hz, batch=batch, shapes=shape, affinity=affinity, launches=launches, seconds=seconds
     )
     settings = stated.settings(threads=threads, spinning=spinning, provider=provider, provider_options=provider_option)
     verb = catalog.require("edgekd.pipeline.profile")
-    with console.ConsoleProgress() as progress:
+    with ConsoleProgress() as progress:
         found = verb.profile(
             files,
             target=kind,
@@ -107,6 +111,13 @@ def profile(
     else:
         _show(found, -1 if baseline else 0, json)
     return ExitCode.INVALID if any(map(spoiled, found)) else ExitCode.PASS
+
+
+def _require_two(files: int, variants: int, *, explain: bool, baseline: bool) -> None:
+    if explain and files * max(1, variants) != 2:
+        raise EdgekdError("--explain compares two measurements", "Give two models, or one in two variants.")
+    if baseline and variants > 1:
+        raise EdgekdError("--baseline with several variants", "Leave it out: the first model's first variant is it.")
 
 
 def _show(found: "Sequence[Measurement]", reference: int, json: bool) -> None:

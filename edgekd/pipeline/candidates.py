@@ -10,7 +10,8 @@ from edgekd.errors import NoDeviceError
 from edgekd.gate.budget import Budget
 from edgekd.gate.judge import judge
 from edgekd.measuring.statistics import percentile, ratio, samples_ms
-from edgekd.pipeline.deploy import Baseline, Deployment, export, export_one, rough
+from edgekd.pipeline.deploy import Baseline, export, export_one
+from edgekd.pipeline.deployment import Deployment, rough
 from edgekd.pipeline.goal import Goal
 from edgekd.pipeline.measuring import QUICK
 from edgekd.pipeline.prunable import Pruner

@@ -16,7 +16,8 @@ from edgekd.gate.conditions import protocol_for
 from edgekd.pipeline.candidates import NetworkCandidates
 from edgekd.pipeline.classifier import require_classifier
 from edgekd.pipeline.conclude import conclude
-from edgekd.pipeline.deploy import Deployment, baseline, deployment, require_feeding
+from edgekd.pipeline.deploy import baseline
+from edgekd.pipeline.deployment import Deployment, deployment, require_feeding
 from edgekd.pipeline.finish import finish
 from edgekd.pipeline.goal import Goal
 from edgekd.pipeline.images import load_images

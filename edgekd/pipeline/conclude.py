@@ -12,7 +12,7 @@ from edgekd.deploy.outputs import Runner, accuracy
 from edgekd.devices._base import Device
 from edgekd.devices.device import or_this_machine
 from edgekd.measuring.statistics import percentile, ratio
-from edgekd.pipeline.deploy import Deployment
+from edgekd.pipeline.deployment import Deployment
 from edgekd.pipeline.finish import Finished
 from edgekd.pipeline.goal import Goal
 from edgekd.pipeline.selection import Selection

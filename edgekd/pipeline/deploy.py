@@ -1,8 +1,7 @@
 """Deploy: a network as artifacts, one for each variant, each proven to be the network by the runtime that runs it."""
 
-import importlib.metadata
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 
@@ -11,89 +10,25 @@ import torch
 from torch import nn
 
 from edgekd import catalog
-from edgekd.data.dataset import Dataset
 from edgekd.data.fixed_images import sample_images
 from edgekd.deploy.check import compare, failure
-from edgekd.deploy.export import OPSET, export_onnx
+from edgekd.deploy.export import export_onnx
 from edgekd.deploy.feeding import Array, fed, graph, stamp
 from edgekd.deploy.outputs import Runner, accuracy
-from edgekd.deploy.variants import deployable
 from edgekd.deploy.writers._base import WRITERS, Images
 from edgekd.devices._base import Device
 from edgekd.devices.device import or_this_machine
 from edgekd.errors import UnsupportedModelError
 from edgekd.measuring.artifact import describe
+from edgekd.pipeline.deployment import Deployment, rough
 from edgekd.run import Run, Workspace
 from edgekd.training.evaluate import outputs
-from edgekd.values import Accuracy, Artifact, Feeding, Recipe, Target, Value, Variant
+from edgekd.values import Accuracy, Artifact, Value, Variant
 from edgekd.values.network import Network
 from edgekd.values.result import Checked, Deployed, Dropped, Parity
-from edgekd.variants import settle
 from edgekd.zoo import networks
 
 _PARITY_IMAGES = 256
-
-_ROUGHLY = 32
-"""Calibration images of a network whose latency alone counts: ranges that are only roughly right don't change which
-integer kernels run."""
-
-_EXPORTERS = ("torch", "onnx", "onnxscript")
-
-
-@dataclass(frozen=True)
-class Deployment:
-    """How the networks of a run become artifacts."""
-
-    variants: tuple[Variant, ...]
-    """One artifact each; those of the same runtime and precision share a file."""
-    reference: Variant
-    """The original network's in this one is what all drops and ratios refer to."""
-    feeding: Feeding
-    data: Dataset
-    """Its training images calibrate, its validation images check."""
-    calibration_images: int
-    opset: int = OPSET
-    """Of the ONNX files."""
-
-    def made_with(self) -> dict[str, str | None]:
-        """The versions of what exports networks, writes files and runs them: another one makes other files."""
-        libraries = (*_EXPORTERS, "onnxruntime", *(variant.runtime for variant in self.variants))
-        return {name: _version(name) for name in sorted(set(libraries))}
-
-
-def feeding(data: Dataset, *, in_graph: bool) -> Feeding:
-    """How every file is fed that is exported for this data; `in_graph`: it takes pixels, and normalises them itself."""
-    return Feeding(
-        preprocessing=data.preprocessing,
-        normalised_by="graph" if in_graph else "caller",
-        # a data set of the user's own may name them by numbers, or by bytes that are no text
-        classes=tuple(str(name).encode(errors="backslashreplace").decode() for name in data.classes),
-    )
-
-
-def deployment(recipe: Recipe, target: Target, data: Dataset) -> Deployment:
-    """How networks are deployed for a target: in those of its variants that can be written and run here, and in the one
-    that drops and ratios refer to.
-    """
-    variants, reference = deployable(target).variants, settle(target.reference)
-    return Deployment(
-        variants=variants if reference in variants else (reference, *variants),
-        reference=reference,
-        feeding=feeding(data, in_graph=recipe.export.include_preprocessing),
-        data=data,
-        calibration_images=recipe.quantize.images,
-        opset=min((OPSET, *target.max_opset.values())),
-    )
-
-
-def rough(how: Deployment, variants: tuple[Variant, ...]) -> Deployment:
-    """How an untrained network is deployed, of which the latency alone counts."""
-    return replace(how, variants=variants, calibration_images=_ROUGHLY)
-
-
-def require_feeding(how: Deployment) -> None:
-    """Raises UnsupportedModelError where files are to take pixels and the data's images aren't any."""
-    fed(sample_images(how.data.val, 64), how.feeding)
 
 
 @dataclass(frozen=True)
@@ -296,10 +231,3 @@ def _deployed(exported: Exported, checks: Checks) -> Deployed:
         else:
             dropped.append(Dropped(name=artifact.name, why=check.failed or ""))
     return Deployed(artifacts=tuple(passed), dropped=tuple(dropped))
-
-
-def _version(library: str) -> str | None:
-    try:
-        return importlib.metadata.version(library)
-    except importlib.metadata.PackageNotFoundError:
-        return None

@@ -10,7 +10,8 @@ from edgekd.deploy.writers import onnxruntime as writer
 from edgekd.errors import NoDeviceError
 from edgekd.gate import budget as budgets
 from edgekd.pipeline.candidates import NetworkCandidates
-from edgekd.pipeline.deploy import baseline, deployment
+from edgekd.pipeline.deploy import baseline
+from edgekd.pipeline.deployment import deployment
 from edgekd.pipeline.goal import Goal
 from edgekd.pipeline.prunable import Pruner
 from edgekd.progress import Silent

@@ -17,7 +17,8 @@ from edgekd.deploy.writers import onnxruntime as writer
 from edgekd.errors import UnsupportedModelError
 from edgekd.measuring.artifact import describe
 from edgekd.pipeline import deploy as deploying
-from edgekd.pipeline.deploy import baseline, deploy, deployment, export, export_one
+from edgekd.pipeline.deploy import baseline, deploy, export, export_one
+from edgekd.pipeline.deployment import deployment
 from edgekd.progress import Silent
 from edgekd.run import Run
 from edgekd.store import Store

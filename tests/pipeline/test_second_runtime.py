@@ -6,11 +6,12 @@ import pytest
 
 from edgekd import catalog
 from edgekd.data.load import load_dataset
-from edgekd.pipeline.deploy import deploy, deployment
+from edgekd.pipeline.deploy import deploy
+from edgekd.pipeline.deployment import deployment
 from edgekd.progress import Silent
 from edgekd.run import Run
 from edgekd.store import Store
-from edgekd.values import Feeding
+from edgekd.values import Recipe
 from edgekd.zoo import networks
 
 
@@ -23,8 +24,8 @@ def test_a_network_is_deployed_for_two_runtimes(tmp_path):
     )
     run = Run(store=Store(tmp_path / "run"), shared=Store(tmp_path / "shared"), progress=Silent())
     target = catalog.target("x86-cpu").model_copy(update={"max_opset": {"quick": 17}})
-    feeding = Feeding(preprocessing=data.preprocessing, classes=data.classes)
-    found = deploy(run, "net", network, deployment(target, data, feeding, calibration_images=16))
+    recipe = Recipe(model="resnet8", data="digits", target="x86-cpu", budget="b", quantize={"images": 16})
+    found = deploy(run, "net", network, deployment(recipe, target, data))
     by_name = {checked.artifact.variant.name: checked for checked in found.artifacts}
     ours, theirs = by_name["onnxruntime-fp32"], by_name["openvino-fp32"]
     assert ours.artifact.path == theirs.artifact.path

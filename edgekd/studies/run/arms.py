@@ -7,7 +7,7 @@ from typing import Any
 from edgekd.data.dataset import Dataset
 from edgekd.devices._base import Device
 from edgekd.gate import budget as budgets
-from edgekd.pipeline.deploy import Deployment, deployment
+from edgekd.pipeline.deployment import Deployment, deployment
 from edgekd.pipeline.goal import Goal
 from edgekd.pipeline.prunable import Pruner
 from edgekd.recipe import recipe, settle
