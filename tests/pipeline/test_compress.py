@@ -14,12 +14,12 @@ from PIL import Image
 
 from edgekd import files
 from edgekd.data.load import load_dataset
-from edgekd.errors import UnsupportedModelError
+from edgekd.errors import DeviceError, UnsupportedModelError
 from edgekd.gate.budget import Budget
 from edgekd.gate.judge import exit_code, judge
 from edgekd.measuring.document import read_measurement
 from edgekd.pipeline import compress as pipeline
-from edgekd.pipeline import deploy
+from edgekd.pipeline import deploy, measuring
 from edgekd.values import Feeding, Manifest, Recipe
 from edgekd.values.result import Result
 from edgekd.zoo.build import build
@@ -231,6 +231,49 @@ def test_the_recipe_of_a_run_makes_the_same_student(ended, compress, tmp_path):
     line = ["--recipe", ended.folder / "recipe.toml", "--json"]
     again = compress(tmp_path / "again", *line)
     assert again.document["student"]["weights"]["sha256"] == ended.document["student"]["weights"]["sha256"]
+
+
+class Unplugged:
+    """A device that can't be reached."""
+
+    url, title = "local:", "the device"
+
+    def __init__(self, known):
+        self.known = known
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    @property
+    def facts(self):
+        return self.known or self.start("any")
+
+    def key(self):
+        return self.facts.model_dump(mode="json")
+
+    def is_of(self, target):
+        return self.facts.host.arch == target.arch
+
+    def start(self, runtime):
+        raise DeviceError("local: can't be reached", "Plug it in.")
+
+    push = build = evaluate = start
+
+
+def test_a_finished_run_is_judged_and_shown_again_with_the_device_unplugged(ended, compress):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(measuring, "connect", lambda url, target, known=None: Unplugged(known))
+        again = compress(ended.folder, "--budget", ended.folder.parent / "budget.toml", "--json")
+        elsewhere = compress(ended.folder.parent / "never", "--ratio", 0)
+    assert again.code == ended.code, again.err
+    assert "can't be reached: continuing with what was measured on it before" in again.err
+    for part in ("verdict", "choice", "plan", "student"):
+        assert again.document[part] == ended.document[part]
+    assert elsewhere.code == 5
+    assert "can't be reached" in elsewhere.err
 
 
 def test_a_second_start_finds_everything_and_says_the_same(ended, compress):
