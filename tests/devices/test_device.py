@@ -3,6 +3,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -349,7 +350,10 @@ for _ in device.evaluate(artifact, [numpy.ones((3, 256), "float32")] * 100_000_0
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_no_agent_outlives_its_host_however_it_ends(tmp_path, number):
     path = matrix(tmp_path / "v1", 1.0)
-    with subprocess.Popen([sys.executable, "-c", LEAVES, path], stdout=subprocess.PIPE, text=True) as host:
+    # a shell lets what it starts in the background ignore Ctrl-C
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    line = [sys.executable, "-c", LEAVES, path]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True, preexec_fn=heed) as host:
         agent = psutil.Process(int(host.stdout.readline()))
         host.send_signal(number)
         host.stdout.read()
