@@ -129,9 +129,10 @@ time.sleep(100)
 
 def test_nothing_is_left_of_torchrun(tmp_path):
     (tmp_path / "trains.py").write_text("""
+import os
 from edgekd.training.ranks import joined
 with joined():
-    print("ready", flush=True)
+    os.write(1, b"ready\\n")  # in one piece: both write into the same pipe
     while True:
         pass
 """)
