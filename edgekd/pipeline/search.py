@@ -76,10 +76,10 @@ class Searching:
             variants: those that count.
             progress: gets the plan.
         """
-        if not has_pruning(self.recipe):
-            return Plan(proposal=WHOLE, feasible=None, why="no step prunes")
         if self.recipe.student and not self.is_stated:
             return Plan(proposal=WHOLE, feasible=None, why="the student is another architecture")
+        if not has_pruning(self.recipe):
+            return Plan(proposal=WHOLE, feasible=None, why="no step prunes")
         plan = self.search.find(self.question(variants), candidates)
         progress.note(f"plan: take out {plan.proposal.what}: {plan.why}")
         return plan

@@ -13,7 +13,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from edgekd.studies.run.job import recipe_of
 from onnx import TensorProto, helper
 
 from edgekd import catalog
@@ -43,6 +42,7 @@ from edgekd.steps._task import Task
 from edgekd.store import Store
 from edgekd.studies._overview import overview, scaled, study
 from edgekd.studies._results import Plan
+from edgekd.studies.run.arms import recipe_of
 from edgekd.training.forward import forward
 from edgekd.training.objective import build_objective
 from edgekd.training.supervision import Supervision, Teacher

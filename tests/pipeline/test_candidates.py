@@ -26,12 +26,12 @@ FP32, INT8 = "onnxruntime-fp32", "onnxruntime-int8"
 
 
 @pytest.fixture
-def vgg8(tmp_path, simulated):
+def vgg8(tmp_path, simulated, one_runtime):
     """A vgg8 with random weights, whose only block that can go holds 2.4 of its 3.9 million, on a device whose time is
     in proportion to the weights.
     """
     settings = {"model": "vgg8", "data": "digits", "target": "x86-cpu", "budget": "half-latency"}
-    recipe, target, data = Recipe(**settings), catalog.target("x86-cpu"), load_dataset("digits")
+    recipe, target, data = Recipe(**settings), catalog.target(str(one_runtime)), load_dataset("digits")
     architecture = networks.architecture("vgg8", classes=10, shape=data.train.shape)
     network = networks.save(
         networks.untrained(architecture, 0), tmp_path / "weights.safetensors", architecture, origin="given"

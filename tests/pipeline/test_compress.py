@@ -348,7 +348,7 @@ def test_killed_at_any_stage_it_goes_on_and_gives_the_same_answer(start, tmp_pat
     out, err = whole.communicate(timeout=300)
     expected = Result.model_validate_json(out)
     stages = re.findall(r"^(\w+): ", err, re.MULTILINE)
-    assert stages[-1] == "test"
+    assert stages[-1] == "verdict"
     monkeypatch.setenv("EDGEKD_CACHE", str(tmp_path / "other cache"))
     for stage in dict.fromkeys(stages):
         run = start(tmp_path / "killed", "--json")

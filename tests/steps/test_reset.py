@@ -16,9 +16,7 @@ def without_a_block(tmp_path):
     model = networks.untrained(known, 0)
     remove_blocks(model, [BLOCK])
     size = {"model": "resnet14", "classes": 10, "channels": 1, "height": 16, "width": 16}
-    Definition(
-        **size, method="layerwise", ratio=0.2, block=8, kept={}, removed=(BLOCK,), layers=layers_of(model)
-    ).write(tmp_path / "student.json")
+    Definition(**size, kept={}, removed=(BLOCK,), layers=layers_of(model)).write(tmp_path / "student.json")
     definition = networks.file_of(tmp_path / "student.json")
     return networks.save(model, tmp_path / "pruned.safetensors", known, origin="pruned", definition=definition)
 

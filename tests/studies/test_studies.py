@@ -5,17 +5,17 @@ import sys
 
 import pytest
 import torch
-from edgekd.pipeline.planning import search_of
-from edgekd.studies.run.job import recipe_of
 
 from edgekd import catalog
 from edgekd.catalog import target
 from edgekd.errors import EdgekdError
+from edgekd.pipeline.search import Searching
 from edgekd.pruning.chosen import criterion_of
 from edgekd.steps._read import has_pruning, trainings
 from edgekd.studies._base import STUDIES
 from edgekd.studies._overview import overview, scaled, study
 from edgekd.studies._results import Plan
+from edgekd.studies.run.arms import recipe_of
 from edgekd.training.losses._base import LOSSES
 from edgekd.zoo.build import build
 
@@ -56,7 +56,7 @@ def test_every_arm_is_a_recipe_of_losses_criteria_and_searches_that_exist(name, 
             assert prunes == (recipe.search.ratio is not None or recipe.search.structure is not None)
             assert prunes != (recipe.student is not None)
             criterion_of(recipe.prune.criterion, recipe.prune.options)
-            search_of(recipe).Options.model_validate(recipe.search.options)
+            Searching(recipe, has_device=False).search.Options.model_validate(recipe.search.options)
             for settings in (recipe.recover, *trainings(recipe)):
                 assert set(settings.losses) <= set(catalog.names(LOSSES))
 

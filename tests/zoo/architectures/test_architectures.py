@@ -237,7 +237,6 @@ def test_is_rebuilt_from_its_structure_and_its_weights(spec: str, tmp_path: Path
         channels=3,
         height=32,
         width=32,
-        method="filters",
         kept={},
         layers=layers_of(model),
     )
