@@ -295,7 +295,8 @@ def test_several_models_are_shown_side_by_side_and_written_beside_each_other(tmp
 
 
 def test_two_models_are_explained_node_by_node(model):
-    pair = [model("a", layers=3), model("b", layers=3, channels=64)]
+    # some hundred times the work: nodes of microseconds are timed in whole ones
+    pair = [model("a", layers=3, size=32), model("b", layers=3, channels=96, size=32)]
     found = edgekd("profile", *pair, "--target", "x86-cpu", "--explain", *QUICK)
     assert found.returncode in MEASURED, found.stderr
     assert "all nodes" in found.stdout
@@ -421,12 +422,12 @@ def test_wrong_usage_of_the_catalog_ends_in_2(tmp_path, arguments, says):
         (["--model", "resnet:make"], "no module 'resnet'", "'resnet"),
     ],
 )
-def test_a_wrong_factory_is_told_with_one_list(tmp_path, options, says, names):
+def test_a_wrong_factory_is_told_with_one_list_at_most(tmp_path, options, says, names):
     found = edgekd("compress", "--target", "jetson", "--out", tmp_path / "run", *options, cwd=tmp_path)
     assert found.returncode == 2
     assert says in found.stderr
     assert names in found.stderr
-    assert found.stderr.count("Known:") == 1
+    assert found.stderr.count("Known:") <= 1
 
 
 def test_files_are_validated_one_by_one(tmp_path, budget):

@@ -176,7 +176,7 @@ def test_what_a_native_library_prints_does_not_garble_the_answers(tmp_path):
         ({"do": "exists"}, "path is missing"),
         ({"do": "exists", "path": 7}, "path is 7, not a text"),
         ({"do": "exists", "path": "/", "at": "once"}, "at is no field of Exists"),
-        ({"to": "describe"}, "'do' is one of describe, exists"),
+        ({"to": "describe"}, "'do' is one of describe, survey"),
         (["describe"], "no request"),
     ],
 )
