@@ -129,14 +129,20 @@ def train(
     key = _key(run, teacher)
     run = replace(run, learner=replace(student, loss=ranks.parallel(student.loss)))
     if teacher is not None:
-        features = objective.teacher_taps is not None
-        prepared = frozen(teacher, images, execution, student.device, whole=features)
-        kept = None if features or cache is None else _cache(cache, run, teacher)
-        run = replace(run, teacher=prepared, cache=kept)
+        run = _with_teacher(run, teacher, images, cache)
     with on_threads(execution.threads):
         history, lowered = _learn(run, key)
     place(model, Execution(), torch.device("cpu")).eval()
     return Trained(history=tuple(history), features_alone=objective.features_alone, learning_rate=lowered)
+
+
+def _with_teacher(run: Run, teacher: nn.Module, images: Tensor, cache: Path | None) -> Run:
+    """The teacher prepared for some images like these, and what is kept of its outputs, if they aren't features."""
+    learner = run.learner
+    features = learner.objective.teacher_taps is not None
+    prepared = frozen(teacher, images, learner.execution, learner.device, whole=features)
+    kept = None if features or cache is None else _cache(cache, run, teacher)
+    return replace(run, teacher=prepared, cache=kept)
 
 
 def _learn(run: Run, key: str) -> tuple[list[Epoch], float | None]:
