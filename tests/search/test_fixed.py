@@ -33,6 +33,12 @@ def test_a_ratio_of_0_is_the_whole_network(bench, question):
     assert fixed.find(question(ratio=0.0), bench()).proposal == WHOLE
 
 
+def test_all_blocks_but_those_that_must_stay_can_go(bench, question):
+    blocks = tuple(Block(name=name, can_go=name != "stem") for name in ("stem", "a", "b", "c"))
+    network = bench(blocks=blocks, block_scores={"a": 2.0, "b": -1.0, "c": 0.0})
+    assert set(fixed.find(question("blocks", ratio=0.75), network).structure.removed) == {"a", "b", "c"}
+
+
 def test_a_ratio_of_blocks_takes_those_of_the_least_scores(bench, question):
     blocks = tuple(Block(name=name, can_go=name != "stem") for name in ("stem", "a", "b", "c"))
     network = bench(blocks=blocks, block_scores={"a": 2.0, "b": -1.0, "c": 0.0})
@@ -80,6 +86,8 @@ def test_a_ratio_of_weights_is_one_that_the_criterion_can_take(bench, question):
 def test_one_of_ratio_and_structure_is_stated(stated, question):
     with pytest.raises(EdgekdError, match=r"either search\.ratio or search\.structure"):
         fixed.check(question(**stated))
+    fixed.check(question(ratio=0.5))
+    fixed.check(question(structure=STATED))
 
 
 def test_trials_are_what_is_stated_unless_scores_decide_on_the_widths(bench, question):

@@ -58,6 +58,9 @@ def test_one_step_further_is_the_next_level(bench, question):
     plan = uniform.find(question(), network)
     all_of_them = levels(network)
     assert plan.further == all_of_them[all_of_them.index(plan.proposal) + 1]
+    for limit in (0.9, 0.8, 0.7, 0.6):
+        found = uniform.find(question(), bench(limit=limit))
+        assert found.further == all_of_them[all_of_them.index(found.proposal) + 1]
     most = uniform.find(question(), bench(limit=network.share(all_of_them[-1].structure)))
     assert (most.proposal, most.further) == (all_of_them[-1], None)
 

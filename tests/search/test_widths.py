@@ -74,6 +74,14 @@ def test_the_least_important_blocks_of_all_groups_go_first() -> None:
     assert found == [(8, 8), (4, 8), (4, 4)]
 
 
+def test_parts_that_are_read_side_by_side_are_scored_together() -> None:
+    """A place is worth the mean of all parts' scores there: 1 to 4 in both groups, so that half of each goes."""
+    scores = {"whole": [1.0, 2.0, 3.0, 4.0], "halves": [1.0, 1.0, 4.0, 5.0, 1.0, 3.0, 2.0, 3.0]}
+    space = of({"whole": (4, 1), "halves": (8, 2)}, block=1)
+    found = [widths(space, widths_across_layers(space, scores, ratio)) for ratio in (0.1, 0.25, 0.5)]
+    assert found == [(3, 8), (3, 6), (2, 4)]
+
+
 def test_only_what_a_score_is_to_the_mean_of_its_group_counts() -> None:
     space = of({"a": (64, 1), "b": (32, 1)}, block=8)
     small, large = {"a": rising(64), "b": rising(32)}, {"a": rising(64), "b": [1000 * s for s in rising(32)]}
