@@ -71,6 +71,17 @@ def save(graph, path, external=False):
 
 
 @pytest.fixture(scope="session")
+def own_cache(tmp_path_factory):
+    """Teachers are trained once for all tests that use it, on one thread, and never found from elsewhere."""
+    import torch
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDGEKD_CACHE", str(tmp_path_factory.mktemp("cache")))
+        torch.set_num_threads(1)
+        yield
+
+
+@pytest.fixture(scope="session")
 def simulated():
     """Makes simulated devices; their latencies are in proportion to a file's weights if nothing else is said."""
 

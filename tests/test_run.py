@@ -118,7 +118,7 @@ def test_a_builder_that_sees_more_than_its_inputs_is_refused(tmp_path, source):
     with pytest.raises(TypeError, match="more than its inputs"):
         run_in(tmp_path).stage("text", Inputs(2, source), closure)
     with pytest.raises(TypeError, match="more than its inputs"):
-        run_in(tmp_path).stage("text", Inputs(2, source), lambda inputs, at: Written(n=1, file=source))
+        run_in(tmp_path).stage("text", Inputs(2, source), lambda inputs, at: write(inputs, at))
 
 
 class Opened:

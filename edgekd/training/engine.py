@@ -128,16 +128,17 @@ def train(
     run = Run(student, None, data, settings, seed, checkpoint, progress, tracker=tracker)
     key = _key(run, teacher)
     run = replace(run, learner=replace(student, loss=ranks.parallel(student.loss)))
-    if teacher is not None:
-        run = _with_teacher(run, teacher, images, cache)
+    run = _with_teacher(run, teacher, images, cache)
     with on_threads(execution.threads):
         history, lowered = _learn(run, key)
     place(model, Execution(), torch.device("cpu")).eval()
     return Trained(history=tuple(history), features_alone=objective.features_alone, learning_rate=lowered)
 
 
-def _with_teacher(run: Run, teacher: nn.Module, images: Tensor, cache: Path | None) -> Run:
-    """The teacher prepared for some images like these, and what is kept of its outputs, if they aren't features."""
+def _with_teacher(run: Run, teacher: nn.Module | None, images: Tensor, cache: Path | None) -> Run:
+    """With the teacher, if any, prepared for such images, and what is kept of its outputs where they are logits."""
+    if teacher is None:
+        return run
     learner = run.learner
     features = learner.objective.teacher_taps is not None
     prepared = frozen(teacher, images, learner.execution, learner.device, whole=features)

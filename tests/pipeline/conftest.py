@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from edgekd import catalog, cli
 from edgekd.failures import run as ending
@@ -34,12 +33,8 @@ class Ended:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def own_cache(tmp_path_factory):
-    """Teachers are trained once for all of these tests, and never found from elsewhere."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("EDGEKD_CACHE", str(tmp_path_factory.mktemp("cache")))
-        torch.set_num_threads(1)
-        yield
+def kept_here(own_cache):
+    """All of these tests share one cache, and find nothing from elsewhere."""
 
 
 @pytest.fixture(scope="session")

@@ -107,6 +107,14 @@ def test_the_student_is_rebuilt_without_pickle_and_is_the_model_that_is_given(en
     assert sum(p.numel() for p in student.parameters()) < sum(p.numel() for p in original.parameters())
 
 
+def test_the_result_names_the_networks_files_in_the_run_folder(ended):
+    result = Result.model_validate(ended.document)
+    assert result.student.definition
+    named = [result.teacher.weights, result.student.weights, result.student.definition]
+    assert [file.path.as_posix() for file in named] == ["teacher.safetensors", "student.safetensors", "student.json"]
+    assert [files.sha256(ended.folder / file.path) for file in named] == [file.sha256 for file in named]
+
+
 def test_a_device_that_throttles_ends_in_4_and_is_measured_anew_at_the_next_start(
     ended, compress, simulated, on_device
 ):

@@ -1,7 +1,6 @@
 from types import SimpleNamespace
 
 import pytest
-import torch
 
 from edgekd.progress import Silent
 from edgekd.studies import run as verb
@@ -9,12 +8,8 @@ from edgekd.studies._overview import scaled, study
 
 
 @pytest.fixture(scope="session", autouse=True)
-def own_cache(tmp_path_factory):
-    """Teachers are trained once for all of these tests, and never found from elsewhere."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("EDGEKD_CACHE", str(tmp_path_factory.mktemp("cache")))
-        torch.set_num_threads(1)
-        yield
+def kept_here(own_cache):
+    """All of these tests share one cache, and find nothing from elsewhere."""
 
 
 def chosen(arms, wanted, paced):
