@@ -103,7 +103,8 @@ def least_that_fits(
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if fits(middle) else (middle, high)
-    why = f"it is the least pruned that was measured to meet the budget; without {levels[low].what} it doesn't"
+    less = f"without {levels[low].what}" if low else "unpruned"
+    why = f"it is the least pruned that was measured to meet the budget; {less} it doesn't"
     return plan(high, True, why)
 
 

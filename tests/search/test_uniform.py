@@ -31,6 +31,13 @@ def test_nothing_is_pruned_where_the_unpruned_network_fits(bench, question):
     assert plan.why == "the unpruned network meets the budget in fp32"
 
 
+def test_where_the_first_level_fits_the_unpruned_network_is_what_does_not(bench, question):
+    network = bench(limit=0.99)
+    plan = uniform.find(question(), network)
+    assert plan.proposal == levels(network)[1]
+    assert plan.why.endswith("; unpruned it doesn't")
+
+
 def test_a_fit_in_between_is_found_where_the_most_pruned_is_slower(bench, question):
     # a staircase that turns up again: slower than the budget below 40 % of the channels
     network = bench(latency=lambda left: {"fp32": left if left >= 0.4 else 0.6})
