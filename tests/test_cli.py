@@ -307,7 +307,7 @@ def test_two_models_are_explained_node_by_node(model):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["--shape", "image=1x3x8"], "doesn't fit"),
+        (["--shape", "image=1x3x8"], "doesn't match"),
         (["--shape", "image=1xNx8x8"], "--shape 1xNx8x8: not whole numbers"),
         (["--shape", "picture=1x3x8x8"], "has no input 'picture'"),
         (["--affinity", "0,x"], "--affinity 0,x: not whole numbers"),

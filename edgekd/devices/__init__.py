@@ -1,4 +1,4 @@
-"""Devices: how to reach one, and the agent that runs there.
+"""Devices: transports that connect to them, and the agent that runs on them.
 
-A device is written `transport:` or `transport://where`; each transport is a module of `transports/`.
+A device URL is `transport:` or `transport://where`; each transport is a module in `transports/`.
 """

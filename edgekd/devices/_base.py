@@ -1,4 +1,4 @@
-"""What a device is to the rest of edgekd, however it is reached."""
+"""The device interface, independent of the transport."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,18 +16,18 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 @dataclass(frozen=True)
 class Engine:
-    """What a device runs of an artifact: what it built from it, or the artifact itself."""
+    """The file that a device runs for an artifact: an engine built from it, or the artifact itself."""
 
     path: str
-    """On the device."""
+    """Path on the device."""
     bytes: int | None = None
-    """None where nothing was built."""
+    """Size of the engine; None if nothing was built."""
     build_seconds: float | None = None
-    """None where nothing was built, or where it was built before."""
+    """None if nothing was built, or if the engine was already cached."""
 
 
 class Device(Protocol):
-    """One real unit. Nothing is opened before it is needed; use it as a context manager."""
+    """One physical device. Opened lazily; use it as a context manager."""
 
     @property
     def url(self) -> str:
@@ -35,45 +35,45 @@ class Device(Protocol):
 
     @property
     def title(self) -> str:
-        """What messages call it, such as "this machine"."""
+        """The name used in messages, such as "this machine"."""
 
     @property
     def facts(self) -> DeviceFacts:
-        """What it is and which runtimes it has, asked once. Raises DeviceError if it can't be reached."""
+        """The host and its runtimes, queried once. Raises DeviceError if the device can't be reached."""
 
     def key(self) -> Any:
-        """What decides the result of a stage that runs something on it: its facts."""
+        """The device's part of a stage's cache key: its facts."""
 
     def is_of(self, target: Target) -> bool:
-        """Whether it is one of the target's kind. Raises DeviceError."""
+        """Whether the device matches the target. Raises DeviceError."""
 
     def push(self, paths: Sequence[Path]) -> str:
-        """Make files readable on the device, beside each other; the path of the first there.
+        """Make files available in one folder on the device; returns the path of the first one there.
 
-        What it has by its content is not sent again. Raises DeviceError.
+        Files that the device already has (by content hash) are not sent again. Raises DeviceError.
         """
 
     def build(self, artifact: Artifact) -> Engine:
-        """What the device runs of an artifact, built by its runtime where the runtime builds something.
+        """Build an engine from an artifact if its runtime needs one; otherwise return the artifact itself.
 
         Raises:
-            UnsupportedModelError: it can't be built.
+            UnsupportedModelError: the build fails.
             DeviceError: the device can't be reached, or doesn't have the runtime.
         """
 
     def evaluate(self, artifact: Artifact, batches: Iterable[Array]) -> Iterator[Array]:
-        """The first output (N, …) of each batch of N inputs, for an artifact that takes one at a time.
+        """The first output (N, …) for each batch of N inputs; the artifact has batch size one.
 
         Raises:
-            UnsupportedModelError: its runtime can't open or run it.
+            UnsupportedModelError: the runtime can't open or run the artifact.
             DeviceError, MeasurementError: the device can't be reached, or fails.
         """
 
     def start(self, runtime: str) -> Agent:
-        """A fresh agent with that runtime, ready for requests. Raises DeviceError."""
+        """Start a new agent with that runtime, ready for requests. Raises DeviceError."""
 
     def close(self) -> None:
-        """End all that was opened."""
+        """Close all open agents and connections."""
 
     def __enter__(self) -> Self: ...
 

@@ -1,7 +1,7 @@
-"""The host's end of an agent: each request is a method, each answer is checked.
+"""The host side of an agent: each request is a method, and each answer is validated.
 
-What the agent itself reports as a failure is raised as `worker.WorkerError` of kind "error": only the caller knows what
-was to be done. An answer that isn't what `agent.protocol` says raises MeasurementError.
+A failure that the agent reports is raised as `worker.WorkerError` of kind "error": only the caller knows the context.
+An answer that violates `agent.protocol` raises MeasurementError.
 """
 
 import math
@@ -22,15 +22,15 @@ Array = np.ndarray[Any, np.dtype[Any]]
 T = TypeVar("T")
 
 _SLACK_S = 30.0
-_AHEAD = 2  # batches that are sent before the first is answered
+_AHEAD = 2  # batches in flight
 _OUTPUT_TYPES = ("float16", "float32", "float64", "int8", "uint8", "int32", "int64", "bool")
-_TIMES_LONGER = 10  # a shared device may be this much slower for a while without having hung
+_TIMEOUT_FACTOR = 10  # a shared device can be temporarily slow by this factor without having hung
 
 PATIENCE_S = 300.0
-"""How long the device may take for what has no stated length: loading, the first inference."""
+"""Timeout of requests of unknown duration: loading, the first inference."""
 
 BUILD_S = 3_600.0
-"""How long the device may take to build an engine."""
+"""Timeout for building an engine."""
 
 
 class Process(Protocol):
@@ -46,18 +46,18 @@ class Process(Protocol):
         """Wait for the next answer and its frame. Raises worker.WorkerError."""
 
     def close(self) -> None:
-        """End the process."""
+        """Terminate the process."""
 
 
 class Agent:
-    """An agent that runs in a process of its own. Use as a context manager: the process never outlives the block.
+    """An agent in its own process. Use as a context manager: the process ends with the block.
 
-    Its methods raise WorkerError where the agent fails or does not answer in time, and MeasurementError where the
-    answer is wrong.
+    Its methods raise WorkerError if the agent fails or does not answer in time, and MeasurementError if the answer is
+    invalid.
 
     Args:
-        process: where it runs.
-        url: the device, for messages.
+        process: the process in which the agent runs.
+        url: the device's URL, for messages.
     """
 
     def __init__(self, process: Process, url: str) -> None:
@@ -71,31 +71,31 @@ class Agent:
         self.close()
 
     def close(self) -> None:
-        """End the process."""
+        """Terminate the process."""
         self.process.close()
 
     def describe(self, timeout_s: float = _SLACK_S) -> protocol.Described:
-        """The host, and the runtime, which is imported at the first time."""
+        """The host and the runtime; the first call imports the runtime."""
         return self._ask(protocol.Describe(), protocol.Described, timeout_s)
 
     def survey(self, runtimes: Mapping[str, str], paths: Sequence[str]) -> protocol.Surveyed:
-        """The host, and which of the runtimes (paths of modules by name) and of the paths it has."""
+        """The host, the available runtimes (given as module paths by name) and the existing paths."""
         return self._ask(protocol.Survey(dict(runtimes), tuple(paths)), protocol.Surveyed, PATIENCE_S)
 
     def build(self, path: str, options: Mapping[str, Any], key: str, timeout_s: float = BUILD_S) -> protocol.Built:
-        """Build an engine from an artifact, unless the device has one under this key."""
+        """Build an engine from an artifact, or return the cached one with this key."""
         return self._ask(protocol.Build(path, dict(options), key), protocol.Built, timeout_s)
 
     def exists(self, path: str) -> bool:
-        """Whether there is such a file or folder on the device."""
+        """Whether a file or folder exists on the device."""
         return self._ask(protocol.Exists(path), protocol.Found, _SLACK_S).exists
 
     def state(self) -> protocol.StateRead:
-        """The device's state now."""
+        """The device's current state."""
         return self._ask(protocol.ReadState(), protocol.StateRead, _SLACK_S)
 
     def cpus(self) -> protocol.UsableCpus:
-        """The CPUs that the agent may run on."""
+        """The CPUs available to the agent."""
         return self._ask(protocol.Cpus(), protocol.UsableCpus, _SLACK_S)
 
     def load(self, opening: protocol.Opening, timeout_s: float = PATIENCE_S) -> protocol.Loaded:
@@ -103,41 +103,41 @@ class Agent:
         return self._ask(protocol.Load(opening), protocol.Loaded, timeout_s)
 
     def first(self, timeout_s: float = PATIENCE_S) -> protocol.FirstRun:
-        """Run it for the first time."""
+        """Run the first inference."""
         return self._ask(protocol.First(), protocol.FirstRun, timeout_s)
 
     def warmup(self, window_ms: float, max_s: float, period_s: float | None, first_ms: float) -> protocol.Warmed:
-        """Run it until two windows in turn take equally long, or for `max_s` seconds.
+        """Run the artifact until two consecutive windows have equal latency, for at most `max_s` seconds.
 
         Args:
-            window_ms: the length of a window.
-            max_s: when to end at the latest.
-            period_s: between the starts of two inferences; None: one starts when the last has ended.
-            first_ms: what the first inference took: how long an inference may take.
+            window_ms: duration of a window.
+            max_s: maximum duration of the warm-up.
+            period_s: time between the starts of two inferences; None: back to back.
+            first_ms: latency of the first inference, for the timeout.
         """
         request = protocol.Warmup(window_ms, max_s, period_s)
         return self._ask(request, protocol.Warmed, _patience(max_s + (first_ms + 2 * window_ms) / 1e3))
 
     def block(self, seconds: float, period_s: float | None, latency_ms: float) -> protocol.Timed:
-        """Run it for so many seconds, or once if that takes longer; `latency_ms` is how long an inference takes."""
+        """Run the artifact for `seconds`, at least once; `latency_ms` is its expected latency, for the timeout."""
         request = protocol.Block(seconds, period_s)
         return self._ask(request, protocol.Timed, _patience(seconds + 2 * latency_ms / 1e3))
 
     def finish(self) -> protocol.Finished:
-        """The memory that loading and running took, and the state after."""
+        """The peak memory of loading and running, and the final state."""
         return self._ask(protocol.Finish(), protocol.Finished, _SLACK_S)
 
     def trace(self, opening: protocol.Opening, seconds: float, timeout_s: float = PATIENCE_S) -> protocol.Traced:
-        """Open an artifact and time its nodes for about so many seconds."""
+        """Open an artifact and time its nodes for about `seconds`."""
         return self._ask(protocol.Trace(opening, seconds), protocol.Traced, timeout_s)
 
     def evaluate(self, path: str, options: Mapping[str, Any], batches: Iterable[Array]) -> Iterator[Array]:
         """The first output of an artifact for each input.
 
         Args:
-            path: of the artifact on the device; it takes one input at a time.
-            options: of the runtime's `open`.
-            batches: arrays (N, ...) of N inputs each. One is read ahead while the device is at work.
+            path: path of the artifact on the device; its batch size is one.
+            options: options of the runtime's `open`.
+            batches: arrays (N, ...) of N inputs each. One batch is prefetched while the device computes.
 
         Yields:
             The outputs of each batch, (N, ...).
@@ -157,7 +157,7 @@ class Agent:
         self.process.send(protocol.request_document(request), batch.reshape(-1).view(np.uint8).data)
 
     def _outputs(self, count: int) -> Array:
-        """The outputs of the next batch, which has so many inputs."""
+        """The outputs of the next batch of `count` inputs."""
         with self._answering("evaluate"):
             answer, frame = self.process.receive_framed(PATIENCE_S)
             array = protocol.read(protocol.Evaluated, answer).outputs
@@ -187,9 +187,9 @@ class Agent:
 
 
 def _wrong_answer(url: str, request: str, why: str) -> MeasurementError:
-    hint = "Something on the device writes between the agent's answers, or runs another agent. Measure again."
-    return MeasurementError(f"{url}: the agent answered {request!r} wrongly: {why}", hint)
+    hint = "Another program on the device writes to the agent's output, or the agent has another version. Retry."
+    return MeasurementError(f"{url}: invalid answer of the agent to {request!r}: {why}", hint)
 
 
 def _patience(seconds: float) -> float:
-    return _SLACK_S + _TIMES_LONGER * seconds
+    return _SLACK_S + _TIMEOUT_FACTOR * seconds

@@ -1,4 +1,4 @@
-"""A device at a URL: opened when it is first needed, asked once what it is, closed in one place."""
+"""A device at a URL: opened on first use, surveyed once, closed in one place."""
 
 import hashlib
 import importlib.util
@@ -23,54 +23,54 @@ from edgekd.variants import complete
 from edgekd.worker import WorkerError
 
 LOCAL = "local:"
-"""The device that is meant where none is named."""
+"""The default device."""
 
 AGENT = Path(agent_package.__file__).parent
-"""The folder that is started on a device."""
+"""The folder with the agent, which is pushed to a device and started there."""
 
 _START_S = 120.0  # a small board imports numpy and a runtime from an SD card
 
 
 def connect(url: str, target: Target | None = None, known: DeviceFacts | None = None) -> "Reached":
-    """The device at a URL such as `local:` or `local:/usr/bin/python3`. It is not opened yet.
+    """The device at a URL such as `local:` or `local:/usr/bin/python3`. It is opened on first use.
 
     Args:
-        url: where.
-        target: what it is meant to be: of which runtimes it is asked. None: of all that edgekd has.
-        known: its facts, where they were kept: it isn't opened to ask for them.
+        url: the device's URL.
+        target: the target whose runtimes are surveyed. None: all runtimes of edgekd.
+        known: the device's facts, if stored; the device is then not surveyed.
 
     Raises:
-        EdgekdError: there is no such transport.
+        EdgekdError: the transport is unknown.
     """
     transport, colon, where = url.partition(":")
     names = catalog.names(TRANSPORTS)
     if not colon or transport not in names:
-        what = f"no transport {transport!r}" if colon else "a device is written transport:where"
+        what = f"no transport {transport!r}" if colon else "a device URL has the form transport:where"
         raise EdgekdError(f"device {url!r}: {what}", catalog.nearest(transport, names))
     connection = catalog.load(TRANSPORTS, transport).connect(where.removeprefix("//"))
     return Reached(connection, target, known)
 
 
 def or_this_machine(device: Device | None) -> AbstractContextManager[Device]:
-    """The device, which stays open, or this machine where there is none, closed at the end."""
+    """The given device, which stays open, or else this machine, which is closed at the end."""
     return nullcontext(device) if device else connect(LOCAL)
 
 
 def require_target(device: Device, target: Target) -> None:
-    """Raises NoDeviceError where the device isn't one of the target's kind, and DeviceError if it can't be reached."""
+    """Raises NoDeviceError if the device doesn't match the target, and DeviceError if it can't be reached."""
     if not device.is_of(target):
         host = device.facts.host
         message = f"not measured: {device.title} ({host.arch} {host.os}) is not a device of target {target.name}"
-        raise NoDeviceError(message, "Give one with --device.")
+        raise NoDeviceError(message, "Specify one with --device.")
 
 
 class Reached:
     """A device over a connection; see `_base.Device`.
 
     Args:
-        connection: how it is reached.
-        target: of whose runtimes and marker it is asked; None: of all that edgekd knows.
-        known: its facts, if they were kept.
+        connection: the transport's connection.
+        target: the target whose runtimes and marker are surveyed; None: those of all targets.
+        known: the device's facts, if stored.
     """
 
     def __init__(self, connection: Connection, target: Target | None = None, known: DeviceFacts | None = None) -> None:
@@ -88,7 +88,7 @@ class Reached:
         self.close()
 
     def close(self) -> None:
-        """End all that was opened."""
+        """Close the agent that evaluates, and the connection."""
         self._end_evaluation()
         self._connection.close()
 
@@ -99,12 +99,12 @@ class Reached:
 
     @property
     def title(self) -> str:
-        """What messages call it."""
+        """The name used in messages."""
         return self._connection.title
 
     @property
     def facts(self) -> DeviceFacts:
-        """What it is and which runtimes it has, asked once."""
+        """The host and its runtimes, queried once."""
         with self._lock:
             if self._facts is None:
                 self._facts = self._survey()
@@ -115,22 +115,22 @@ class Reached:
         return self.facts.model_dump(mode="json")
 
     def is_of(self, target: Target) -> bool:
-        """Whether it is one of the target's kind."""
+        """Whether the device matches the target."""
         try:
             return self.facts.are_of(target)
-        except KeyError:  # a marker that it was not asked about
+        except KeyError:  # this marker was not surveyed
             with self._agent([]) as agent, self._answering():
                 found = agent.survey({}, [target.marker or ""]).exist
             return bool(found)
 
     def push(self, paths: Sequence[Path]) -> str:
-        """Make files readable on the device, beside each other; the path of the first there."""
+        """Make files available in one folder on the device; returns the path of the first one there."""
         folder = paths[0].parent
         names = [path.relative_to(folder).as_posix() for path in paths]
         return f"{self._connection.push(folder, names, content_key(folder, names))}/{names[0]}"
 
     def build(self, artifact: Artifact) -> Engine:
-        """What the device runs of an artifact."""
+        """The file that the device runs for an artifact."""
         path, runtime = self.push([file.path for file in artifact.files]), self._runtime(artifact.runtime)
         if not runtime.builds:
             return Engine(path)
@@ -141,33 +141,33 @@ class Reached:
         return Engine(built.path, built.bytes, built.seconds)
 
     def evaluate(self, artifact: Artifact, batches: Iterable[Array]) -> Iterator[Array]:
-        """The first output (N, …) of each batch of N inputs, for an artifact that takes one at a time."""
+        """The first output (N, …) for each batch of N inputs; the artifact has batch size one."""
         path = self.build(artifact).path
         options = complete(artifact.variant)
         if "threads" in options:
-            options["threads"] = 1  # each CPU works on an input of its own
+            options["threads"] = 1  # one session per CPU
         agent = self._evaluator(artifact.runtime)
         try:
             with self._running(artifact, "run"):
                 yield from agent.evaluate(path, options, batches)
-        except BaseException:  # also where the caller takes no more: batches are on their way
+        except BaseException:  # also if the caller stops early: batches are still in flight
             self._end_evaluation()
             raise
 
     def start(self, runtime: str) -> Agent:
-        """A fresh agent with that runtime. What evaluates is ended first: nothing runs beside what is measured."""
+        """A new agent with that runtime. The evaluating agent is closed first: it would disturb the measurement."""
         self._end_evaluation()
         return self._agent([runtime])
 
     def fetch(self, path: str, to: Path) -> None:
-        """Copy a file of the device here. Raises DeviceError, and StorageError where it can't be written."""
+        """Copy a file from the device. Raises DeviceError, and StorageError if it can't be written."""
         self._connection.fetch(path, to)
 
     def _runtime(self, name: str) -> DeviceRuntime:
-        """The runtime as the device has it. Raises DeviceError if it has none."""
+        """The runtime as installed on the device. Raises DeviceError if it is missing."""
         if self._facts and name in self._facts.runtimes:
             return self._facts.runtimes[name]
-        # whose agent will be wanted next, as often as not
+        # through the evaluating agent, which is usually needed next
         with self._answering():
             return DeviceRuntime(**protocol.document(self._evaluator(name).describe().runtime))
 
@@ -183,7 +183,7 @@ class Reached:
         )
 
     def _evaluator(self, runtime: str) -> Agent:
-        """The agent that evaluates with that runtime: one at a time, kept for the next artifact."""
+        """The agent that evaluates with that runtime: at most one is open, and it is reused for the next artifact."""
         with self._lock:
             if self._evaluating and self._evaluating[0] == runtime:
                 return self._evaluating[1]
@@ -198,7 +198,7 @@ class Reached:
             ended[1].close()
 
     def _agent(self, runtimes: Sequence[str]) -> Agent:
-        """A fresh agent, with a runtime if one is given. Raises DeviceError."""
+        """A new agent, with a runtime if one is given. Raises DeviceError."""
         python = list(self._connection.python())
         names = sorted(file.name for file in AGENT.glob("*.py"))
         command = [*python, self._connection.push(AGENT, names, content_key(AGENT, names))]
@@ -212,7 +212,7 @@ class Reached:
         except (WorkerError, MeasurementError) as e:
             agent.close()
             install = f"{' '.join(python)} -m pip install {' '.join(runtimes)}"
-            hint = f"Install what is missing for it, such as: {install}" if runtimes else ""
+            hint = f"Install the missing packages, for example: {install}" if runtimes else ""
             raise DeviceError(f"{self.url}: the agent does not start: {e}", hint) from e
         except BaseException:
             agent.close()
@@ -232,26 +232,26 @@ class Reached:
 
     @contextmanager
     def _running(self, artifact: Artifact, what: str) -> Iterator[None]:
-        """Names the artifact where its runtime refuses it, crashes or hangs."""
+        """Adds the artifact's name to the error if its runtime rejects it, crashes or hangs."""
         try:
             yield
         except WorkerError as e:
             if e.kind == "error":
-                hint = f"Export it with operators that {artifact.runtime} has, and copy it whole."
+                hint = f"Export it with operators that {artifact.runtime} supports; check that the file is complete."
                 message = f"{artifact.file}: {artifact.runtime} can't {what} it: {e}"
                 raise UnsupportedModelError(message, e.hint or hint) from e
-            hint = "Look for the cause on the device (memory, temperature), then try again."
+            hint = "Check the device's memory and temperature, then retry."
             raise MeasurementError(f"{artifact.file}: {artifact.runtime} failed to {what} it: {e}", hint) from e
 
 
 def runtimes_of(target: Target | None) -> list[str]:
-    """The names of a target's runtimes that edgekd has, in the target's order; of all that it has for None."""
+    """The names of the target's runtimes that edgekd supports, in the target's order; None: of all supported ones."""
     known = catalog.names(RUNTIMES)
     return known if target is None else [name for name in dict.fromkeys(target.runtimes) if name in known]
 
 
 def runtime_file(name: str) -> Path:
-    """The module of a runtime, which the agent loads by path. Raises EdgekdError if there is none."""
+    """The module file of a runtime, which the agent loads by path. Raises EdgekdError if the runtime is unknown."""
     known = catalog.names(RUNTIMES)
     if name not in known:
         raise EdgekdError(f"edgekd has no runtime {name!r}", catalog.nearest(name, known))
@@ -262,6 +262,6 @@ def runtime_file(name: str) -> Path:
 
 
 def content_key(folder: Path, names: Sequence[str]) -> str:
-    """A hash of the names and contents of files below a folder. Raises StorageError where one can't be read."""
+    """A hash of the names and contents of files in a folder. Raises StorageError if one can't be read."""
     named = [[name, files.sha256(folder / name)] for name in sorted(names)]
     return hashlib.sha256(json.dumps(named).encode()).hexdigest()

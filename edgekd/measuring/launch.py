@@ -185,9 +185,9 @@ def _of(artifact: Artifact, request: str) -> Iterator[None]:
         runtime = artifact.runtime
         if e.kind == "error" and request in ("load", "first", "trace"):
             fails = f"{runtime} can't {'run' if request == 'first' else request} it: "
-            hint = f"Export it with operators that {runtime} has, and copy it whole."
+            hint = f"Export it with operators that {runtime} supports; check that the file is complete."
             # what it is fed is checked before the runtime sees it
             by_runtime = request == "first" or not e.hint
             raise UnsupportedModelError(f"{artifact.file}: {fails if by_runtime else ''}{e}", e.hint or hint) from e
-        hint = "Look for the cause on the device (memory, temperature), then measure again."
+        hint = "Check the device's memory and temperature, then measure again."
         raise MeasurementError(f"{artifact.file}: {runtime} failed in {request!r}: {e}", hint) from e

@@ -143,7 +143,7 @@ def _trace(session: Session, artifact: Artifact, path: str) -> Trace:
         try:
             return trace(agent, artifact, path, session.setup)
         except ValidationError as e:
-            raise MeasurementError(f"{session.device.url}: the agent answered wrongly: {e!r}", "Measure again.") from e
+            raise MeasurementError(f"{session.device.url}: invalid answer of the agent: {e!r}", "Measure again.") from e
 
 
 def _measurements(

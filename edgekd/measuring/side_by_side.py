@@ -110,7 +110,7 @@ def _together(session: Session, members: Sequence[int], part: Part) -> list[Reco
             blocks = _take_turns(session, part, opened)
             return [_record(one, taken, bool(cpus), part.group) for one, taken in zip(opened, blocks, strict=True)]
         except (ValidationError, WorkerError) as e:
-            raise MeasurementError(f"{session.device.url}: the agent answered wrongly: {e!r}", "Measure again.") from e
+            raise MeasurementError(f"{session.device.url}: invalid answer of the agent: {e!r}", "Measure again.") from e
 
 
 def _take_turns(session: Session, part: Part, opened: Sequence[Opened]) -> list[list[Block]]:

@@ -19,8 +19,8 @@ def answering(answer):
     ("answer", "says"),
     [
         ("{}", "exists is missing"),
-        ('{"exists": 1}', "exists is 1, not true or false"),
-        ('{"exists": true, "also": 1}', "also is no field of Found"),
+        ('{"exists": 1}', "exists is 1, not a boolean"),
+        ('{"exists": true, "also": 1}', "also is not a field of Found"),
         ("[]", r"answered '\[\]"),
         ("hello", "answered 'hello"),
         ('{"exists": ' + "9" * 5_000 + "}", "answered"),
@@ -28,7 +28,7 @@ def answering(answer):
     ],
 )
 def test_a_wrong_answer_ends_in_4_and_names_the_device_and_the_request(answer, says):
-    with answering(answer) as agent, pytest.raises(MeasurementError, match=rf"^test:.*'exists' wrongly: .*{says}") as e:
+    with answering(answer) as agent, pytest.raises(MeasurementError, match=rf"^test:.*to 'exists': .*{says}") as e:
         agent.exists("/")
     assert e.value.exit_code == ExitCode.INVALID
     assert e.value.hint

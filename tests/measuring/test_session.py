@@ -219,13 +219,13 @@ def test_a_model_that_fails_in_its_first_inference_is_told(one_node):
     shape = helper.make_tensor_value_info("shape", TensorProto.INT64, [3])
     with pytest.raises(UnsupportedModelError, match=r"fails\.onnx: onnxruntime can't (run|load) it") as e:
         measured(one_node("fails", "Reshape", [x, shape]))
-    assert e.value.hint == "It was fed random integers as shape: give values that it takes with --inputs FILE.npz"
+    assert e.value.hint == "Its input was random integers for shape: give valid values with --inputs FILE.npz"
 
 
 def test_free_axes_are_told_with_the_remedy(model):
     with pytest.raises(UnsupportedModelError, match=r"model\.onnx: no fixed size: axis 2 \(height\)") as e:
         measured(model(axis="height"))
-    assert e.value.hint == "Give it, such as --shape image=1x3x224x8"
+    assert e.value.hint == "Specify it, for example --shape image=1x3x224x8"
 
 
 def test_a_runtime_that_crashes_is_told(model):

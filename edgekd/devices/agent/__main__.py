@@ -1,10 +1,9 @@
-"""The agent: opens one artifact on a device, runs it and reports how long it took.
+"""The agent: opens one artifact on a device, runs it and reports the latencies.
 
-Started as `python <this folder> --runtime <a module of edgekd's runtimes>`, or without one to say what the device is;
-answers each request on stdin with a line
-on stdout, as `protocol` says (`edgekd.devices.client` is the other end). One process is one launch of one artifact. It
-sends raw samples: the host computes every statistic. It runs on the device, with Python ≥ 3.8, the standard library
-and that runtime only.
+It is started as `python <this folder> --runtime <module of edgekd.runtimes>`, or without a runtime to describe the
+device, and answers each request on stdin with a line on stdout (see `protocol`; `edgekd.devices.client` is the host
+side). One process is one launch of one artifact. The agent sends raw samples; the host computes all statistics. It
+runs on the device and needs only Python ≥ 3.8, the standard library and that runtime.
 """
 
 from __future__ import annotations
@@ -33,9 +32,9 @@ else:  # on a device this folder is all there is
     import stored
     import system
 
-_STEADY = 0.02  # two windows whose medians differ by less are the end of the warm-up
-_COLD = 0.1  # fraction of a turn that isn't timed: another artifact's left the caches without this one's weights
-_COLD_INFERENCES = 3  # of a trace, which aren't counted
+_STEADY = 0.02  # the warm-up ends when the medians of two consecutive windows differ by less
+_COLD = 0.1  # untimed fraction of a block: another artifact ran before it and filled the caches
+_COLD_INFERENCES = 3  # untimed inferences of a trace
 
 
 class Agent:
@@ -46,35 +45,35 @@ class Agent:
         self._evaluation: evaluation.Evaluation | None = None
 
     def describe(self, _: protocol.Describe) -> protocol.Described:
-        """What the device is, and its runtime, which is imported."""
+        """The host and the runtime, which is imported."""
         self._runtime = _module(self._runtime_path)
         return protocol.Described(system.describe(), _described(self._runtime))
 
     def survey(self, request: protocol.Survey) -> protocol.Surveyed:
-        """What the device is, and which of the runtimes and of the paths it has."""
+        """The host, the runtimes that can be imported, and the paths that exist."""
         found = {}
         for name, path in request.runtimes.items():
             try:
                 found[name] = _described(_module(path))
-            except Exception:  # whatever keeps a runtime from being imported, the device doesn't have it
+            except Exception:  # importing a runtime can fail in any way; it is then not available
                 continue
         exist = tuple(path for path in request.paths if os.path.exists(path))  # noqa: PTH110 - as in `exists`
         return protocol.Surveyed(system.describe(), found, exist)
 
     def build(self, request: protocol.Build) -> protocol.Built:
-        """An engine for the artifact, built if the device has none."""
+        """An engine for the artifact, from the cache or newly built."""
         return engines.build(self._runtime, request, self._cache)
 
     def exists(self, request: protocol.Exists) -> protocol.Found:
-        """Whether there is such a file or folder on the device."""
-        return protocol.Found(os.path.exists(request.path))  # noqa: PTH110 - a Path answers False where it may not look
+        """Whether a file or folder exists on the device."""
+        return protocol.Found(os.path.exists(request.path))  # noqa: PTH110 - Path.exists raises without permission
 
     def state(self, _: protocol.ReadState) -> protocol.StateRead:
-        """The device's state, and whether it reports the energy that it takes."""
+        """The device's state, and whether it reports energy."""
         return protocol.StateRead(state.state(), energy.meter() is not None)
 
     def cpus(self, _: protocol.Cpus) -> protocol.UsableCpus:
-        """The CPUs that can be asked for as `affinity`."""
+        """The CPUs that can be given as `affinity`."""
         return system.cpus()
 
     def load(self, request: protocol.Load) -> protocol.Loaded:
@@ -96,17 +95,17 @@ class Agent:
         """The first inference after loading."""
         try:
             return protocol.FirstRun(self._timed(0)[0])
-        except Exception as e:  # of the runtime, with no base class of its own
+        except Exception as e:  # runtimes' errors have no common base class
             if self._made_up:
-                fed = f"It was fed random integers as {', '.join(self._made_up)}"
-                hint = f"{fed}: give values that it takes with --inputs FILE.npz"
+                fed = f"Its input was random integers for {', '.join(self._made_up)}"
+                hint = f"{fed}: give valid values with --inputs FILE.npz"
                 raise fitting.WrongInputsError(str(e), hint) from e
             raise
 
     def warmup(self, request: protocol.Warmup) -> protocol.Warmed:
-        """Inferences until they take equally long, or for `max_s` seconds; as often as they will be timed.
+        """Run inferences until their latency is stable, for at most `max_s` seconds, at the rate that will be timed.
 
-        The device's state comes after them: a processor that has just begun to work hard has another clock.
+        The device's state is read afterwards: the clock of a processor changes when load starts.
         """
         end, window_s = time.monotonic() + request.max_s, request.window_ms / 1e3
         window = self._timed(window_s, request.period_s)
@@ -120,10 +119,10 @@ class Agent:
         return protocol.Warmed(tuple(samples), self._latency_ms, state.state())
 
     def block(self, request: protocol.Block) -> protocol.Timed:
-        """Timed inferences, the energy that they took, and before them the canary.
+        """Timed inferences and their energy, and the canary before them.
 
-        Some that aren't timed go before, unless they are so long that cold caches make no difference. With a period,
-        one inference starts every so many seconds.
+        Untimed inferences come first, unless an inference is so long that cold caches don't matter. With a period, one
+        inference starts every `period_s` seconds.
         """
         seconds, period_s = request.seconds, request.period_s
         canary_ms = state.canary_ms()
@@ -137,11 +136,11 @@ class Agent:
         return protocol.Timed(tuple(samples), energy_mj, canary_ms)
 
     def finish(self, _: protocol.Finish) -> protocol.Finished:
-        """Memory that loading and running took, the device's state after."""
+        """The peak memory of loading and running, and the device's final state."""
         return protocol.Finished(system.peak_bytes(self._mark), state.state())
 
     def trace(self, request: protocol.Trace) -> protocol.Traced:
-        """How long each node takes."""
+        """The time of each node."""
         opening = request.opening
         if opening.affinity is not None:
             _pin(opening.affinity)
@@ -159,15 +158,15 @@ class Agent:
         if self._evaluation is None or self._evaluation.opened != (request.path, request.options):
             if self._evaluation is not None:
                 self._evaluation.close()
-            self._evaluation = None  # never two at once in the device's memory
+            self._evaluation = None  # frees the memory before the next one is opened
             self._evaluation = evaluation.Evaluation(self._runtime, request)
         return self._evaluation.outputs(request, frame)
 
     def _timed(self, seconds: float, period_s: float | None = None) -> list[float]:
-        """Milliseconds of each inference, for so long but at least one.
+        """The latency in milliseconds of each inference during `seconds`, of at least one.
 
-        Paced, an inference that must wait for the one before it counts from when it was due. What the timer wakes
-        late isn't counted: it isn't the model's.
+        With a period, an inference delayed by the previous one is timed from its scheduled start. Late wake-ups of the
+        timer are not counted: the model doesn't cause them.
         """
         run, feeds, clock = self._run, self._feeds, time.perf_counter_ns
         period = None if period_s is None else int(period_s * 1e9)
@@ -189,21 +188,21 @@ class Agent:
 
 
 def _feeds(session: Any, feeds: protocol.Feeds) -> dict[str, Any]:
-    """What the artifact is fed: the values of a file on the device, or random ones of given shapes and batch."""
+    """The artifact's inputs: the values in a file on the device, or random ones of the given shapes and batch."""
     if feeds.file:
         return stored.file_feeds(session.inputs(), feeds.file)
     return inputs.random_feeds(session.inputs(), batch=feeds.batch, seed=feeds.seed, shapes=feeds.shapes)
 
 
 def _pin(cpus: tuple[int, ...]) -> None:
-    """Run on these CPUs only, with all threads to come."""
+    """Run this process and its future threads only on these CPUs."""
     if not hasattr(os, "sched_setaffinity"):
-        raise ValueError("this system can't keep a process on given CPUs")
+        raise ValueError("CPU affinity is not supported on this system")
     try:
         os.sched_setaffinity(0, cpus)
     except OSError as e:
         known = sorted(os.sched_getaffinity(0))
-        raise ValueError(f"it can't run on CPUs {list(cpus)}: {e.strerror}; there are {known}") from e
+        raise ValueError(f"can't run on CPUs {list(cpus)}: {e.strerror}; available: {known}") from e
 
 
 def _described(runtime: Any) -> protocol.Runtime:
@@ -228,23 +227,23 @@ def _answer(agent: Agent, line: str, frame: bytes) -> tuple[dict[str, Any], byte
             evaluated, outputs = agent.evaluate(request, frame)
             return protocol.document(evaluated), outputs
         return protocol.document(getattr(agent, protocol.name_of(request))(request)), b""
-    except Exception as e:  # whatever it is, the host must hear of it, and in words
+    except Exception as e:  # every failure is reported to the host
         text = str(e).strip()
-        words = text if isinstance(e, ValueError) and text else f"{type(e).__name__}: {text}"
-        return {"error": words, "hint": getattr(e, "hint", "")}, b""
+        message = text if isinstance(e, ValueError) and text else f"{type(e).__name__}: {text}"
+        return {"error": message, "hint": getattr(e, "hint", "")}, b""
 
 
 def main() -> None:
-    """Answer until stdin ends."""
+    """Answer requests until stdin is closed."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--runtime", default="")
     parser.add_argument("--cache")
     options = parser.parse_args()
     agent = Agent(options.runtime, options.cache)
-    # what a native library prints mustn't get into the answers
+    # keeps the output of native libraries out of the answers
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    gc.disable()  # a collection within a timing would count; what piles up here is little
+    gc.disable()  # a collection would disturb the timings; little garbage accumulates here
     for line, frame in host.framed():
         answer, attached = _answer(agent, line, frame)
         if len(attached):

@@ -1,7 +1,7 @@
-"""How much energy a device takes, where it reports it without special rights.
+"""Energy consumption of a device, if it can be read without special permissions.
 
-Sources: Intel's and AMD's RAPL through Linux's powercap (a counter, readable by root on most systems); on a Jetson the
-INA3221 monitors of the board's rails through hwmon (volts times amperes, sampled).
+Sources: Intel and AMD RAPL through Linux's powercap (a counter, readable only by root on most systems); on a Jetson
+the INA3221 monitors of the board's rails through hwmon (volts times amperes, sampled).
 """
 
 from __future__ import annotations
@@ -18,38 +18,38 @@ else:  # on a device this folder is all there is
     import sysfs
 
 _SAMPLE_S = 0.02
-_WHOLE_MODULE = ("VDD_IN", "POM_5V_IN")  # rails that all others hang on
+_WHOLE_MODULE = ("VDD_IN", "POM_5V_IN")  # input rails that supply all others
 
 
 class Counter:
-    """Energy from RAPL's counters of whole packages."""
+    """Energy from the RAPL counters of whole packages."""
 
     def __init__(self, zones: list[Path]) -> None:
         self._zones = zones
 
     def start(self) -> None:
-        """Begin to count."""
+        """Start counting."""
         self._begun = [sysfs.number(zone / "energy_uj") for zone in self._zones]
 
     def stop_mj(self) -> float | None:
-        """Millijoules since `start`; None if a counter can't be read any more."""
+        """Millijoules since `start`; None if a counter can no longer be read."""
         total = 0.0
         for zone, begun in zip(self._zones, self._begun):
             now, largest = sysfs.number(zone / "energy_uj"), sysfs.number(zone / "max_energy_range_uj")
             if now is None or begun is None:
                 return None
-            total += now - begun if now >= begun else now - begun + (largest or 0)  # it starts again from 0
+            total += now - begun if now >= begun else now - begun + (largest or 0)  # the counter wrapped
         return total / 1e3
 
 
 class Sampler:
-    """Energy from power that is read fifty times a second."""
+    """Energy from power sampled fifty times per second."""
 
     def __init__(self, rails: list[tuple[Path, Path]]) -> None:
         self._rails = rails
 
     def start(self) -> None:
-        """Begin to sample, in a thread of its own."""
+        """Start sampling in a separate thread."""
         self._stopped = threading.Event()
         self._samples = [(time.perf_counter(), self._watts())]
         self._thread = threading.Thread(target=self._sample, daemon=True)
@@ -82,11 +82,11 @@ class Sampler:
 
 
 def meter() -> Counter | Sampler | None:
-    """What measures energy here, if anything does."""
+    """The energy meter of this device; None if there is none."""
     rails = _ina3221_rails()
     if rails:
         return Sampler(rails)
-    # "intel-rapl:0" is a package; "intel-rapl:0:1", a part of it, would count twice
+    # "intel-rapl:0" is a package; its part "intel-rapl:0:1" would be counted twice
     zones = sorted(zone for zone in (sysfs.SYS / "class/powercap").glob("*-rapl:*") if zone.name.count(":") == 1)
     packages = [zone for zone in zones if sysfs.text(zone / "name").startswith("package")]
     return Counter(packages) if packages and all(sysfs.number(z / "energy_uj") is not None for z in packages) else None

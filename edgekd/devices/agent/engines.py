@@ -1,4 +1,4 @@
-"""What runtimes build from artifacts on the device, which never leaves it: kept in its cache folder under a key."""
+"""Engines that runtimes build from artifacts on the device, stored there in a cache folder under a key."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ else:  # on a device this folder is all there is
 
 
 def build(runtime: Any, request: protocol.Build, cache: str | None) -> protocol.Built:
-    """The engine under the request's key, built by the runtime if there is none.
+    """The engine cached under the request's key, built by the runtime if missing.
 
     Raises:
-        ValueError: the runtime can't build it, or the folder can't be written.
+        ValueError: the build fails, or the folder can't be written.
     """
     engine = _folder(cache) / "engines" / request.key
     if engine.is_file():

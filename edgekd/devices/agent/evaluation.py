@@ -1,4 +1,4 @@
-"""Runs an artifact over many inputs for its outputs, not for its time: on all CPUs at once."""
+"""Runs an artifact over many inputs on all CPUs to get its outputs; nothing is timed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ else:  # on a device this folder is all there is
 
 
 class Evaluation:
-    """An artifact that takes one input at a time, opened once for each CPU."""
+    """An artifact of batch size one, opened once per CPU."""
 
     def __init__(self, runtime: Any, request: protocol.Evaluate) -> None:
         self.opened = (request.path, request.options)
@@ -21,14 +21,14 @@ class Evaluation:
         first = runtime.open(request.path, **request.options)
         names = [one["name"] for one in first.inputs()]
         if len(names) != 1:
-            raise ValueError(f"it takes {len(names)} inputs ({', '.join(names)}), and only one input can be evaluated")
+            raise ValueError(f"it has {len(names)} inputs ({', '.join(names)}); only models with one can be evaluated")
         self._name = names[0]
         self._sessions = [first, *(runtime.open(request.path, **request.options) for _ in range(cpus - 1))]
         self._pool = ThreadPoolExecutor(cpus)
 
     def outputs(self, request: protocol.Evaluate, frame: bytes) -> tuple[protocol.Evaluated, memoryview]:
-        """The first output of every input, in their order."""
-        import numpy as np  # here: a missing runtime, which would bring it, is reported in plain words
+        """The first output for every input, in the same order."""
+        import numpy as np  # imported late, so that a missing runtime (which brings numpy) is reported first
 
         inputs = np.frombuffer(frame, request.inputs.dtype).reshape(request.inputs.shape)
         parts = np.array_split(inputs, len(self._sessions))
@@ -38,9 +38,9 @@ class Evaluation:
         return protocol.Evaluated(array, self._sessions[0].provider), outputs.reshape(-1).view(np.uint8).data
 
     def close(self) -> None:
-        """End the threads; the sessions go with their last use."""
+        """Stop the threads; the sessions are freed with their last reference."""
         self._pool.shutdown()
 
     def _run(self, session: Any, inputs: Any) -> list[Any]:
-        # a runtime may give its own memory, which the next inference overwrites
+        # a runtime may return its own buffer, which the next inference overwrites
         return [session.run({self._name: one[None]})[0].copy() for one in inputs]

@@ -1,4 +1,4 @@
-"""The host's requests, one a line, and its end: what is computed for nobody is given up."""
+"""Reads the host's requests, one per line; when the host disconnects, running computations are aborted."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_GRACE_S = 1.0  # for who has just answered to end in order
-_GIVEN_UP = 1
-_PIECE = 1 << 20
+_GRACE_S = 1.0  # for a regular exit after the last answer
+_ABORTED = 1
+_CHUNK = 1 << 20
 
 
 def requests(descriptor: int = 0) -> Iterator[str]:
-    """Each line that the host writes; ends as `framed` does."""
+    """Each line that the host writes; ends like `framed`."""
     return (line for line, _ in framed(descriptor))
 
 
 def framed(descriptor: int = 0) -> Iterator[tuple[str, bytes]]:
-    """Each line that the host writes and the frame before it, until it closes the other end or ends, however it does.
+    """Each line that the host writes, with the frame before it, until the host closes the stream or dies.
 
-    A line `#N` says that N bytes follow: the frame of the next line. From the end on the process has a second: a
-    computation that continues, in native code too, ends with it.
+    A line `#N` announces N bytes, the frame of the next line. One second after the end of the stream the process is
+    terminated, even if native code is still running.
     """
     found: queue.SimpleQueue[tuple[str, bytes] | None] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(descriptor, found), daemon=True).start()
@@ -49,18 +49,18 @@ def _read(descriptor: int, found: queue.SimpleQueue[tuple[str, bytes] | None]) -
             frame = b""
     found.put(None)
     time.sleep(_GRACE_S)
-    os._exit(_GIVEN_UP)
+    os._exit(_ABORTED)
 
 
 class _Stream:
-    """Reads a descriptor; not sys.stdin, whose lock a thread that waits would hold when Python ends."""
+    """Reads a descriptor; not sys.stdin, because a waiting thread would hold its lock at interpreter exit."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._rest = bytearray()
 
     def line(self) -> bytes | None:
-        """The next line without its end; None at the end of all."""
+        """The next line without its newline; None at the end of the stream."""
         searched = 0
         while True:
             end = self._rest.find(b"\n", searched)
@@ -71,7 +71,7 @@ class _Stream:
                 return None
 
     def exactly(self, size: int) -> bytes:
-        """As many bytes; fewer at the end of all."""
+        """`size` bytes; fewer at the end of the stream."""
         while len(self._rest) < size and self._more():
             pass
         return self._taken(size)
@@ -82,6 +82,6 @@ class _Stream:
         return taken
 
     def _more(self) -> bool:
-        piece = os.read(self._descriptor, _PIECE)
-        self._rest += piece
-        return bool(piece)
+        chunk = os.read(self._descriptor, _CHUNK)
+        self._rest += chunk
+        return bool(chunk)

@@ -1,9 +1,9 @@
-"""What the host and the agent on a device say to each other: requests and answers, each one JSON object on a line.
+"""The protocol between the host and the agent on a device: requests and answers, each one JSON object per line.
 
-Both ends import this file, so it runs on Python 3.8 with the standard library alone. A request names itself under "do";
-a failure is answered with the keys "error" and "hint". An array goes before the line that describes it, as raw bytes
-after a line `#` with their number: its frame. Both ends are strict: a field that is missing, unknown or of
-another type raises ProtocolError, and so does a number that isn't finite.
+Both sides import this file, so it runs on Python 3.8 with only the standard library. The key "do" of a request holds
+its name; an answer with the keys "error" and "hint" reports a failure. An array precedes the line that describes it,
+as raw bytes (its frame) after a line `#N` with their number. Both sides are strict: a field that is missing, unknown
+or of another type raises ProtocolError, and so does a number that isn't finite.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from typing import Any, Dict, List, Optional, Tuple, Type, TypeVar, Union, get_t
 
 T = TypeVar("T")
 
-_SHOWN = 80  # characters of a wrong value
-_NAMES = {list: "a list", dict: "an object", str: "a text", int: "a whole number", bool: "true or false"}
+_SHOWN = 80  # characters of an invalid value in messages
+_NAMES = {list: "a list", dict: "an object", str: "a string", int: "an integer", bool: "a boolean"}
 
 
 class ProtocolError(ValueError):
-    """A message that isn't what this file says, in words."""
+    """A message that violates the protocol."""
 
 
-# What answers are made of
+# Parts of answers
 
 
 @dataclass(frozen=True)
 class Host:
-    """What a device is, whatever runs on it."""
+    """A device's hardware and operating system."""
 
     machine: str
-    """Tells devices apart without naming them."""
+    """Hash that distinguishes devices without identifying them."""
     arch: str
     os: str
     os_version: str
@@ -46,18 +46,18 @@ class Host:
 
 @dataclass(frozen=True)
 class Runtime:
-    """A runtime as the device has it."""
+    """A runtime as installed on the device."""
 
     version: str
     provider: str
-    """What runs artifacts if nothing else is asked for."""
+    """The default execution provider."""
     builds: bool = False
     """Whether it builds an engine from an artifact."""
 
 
 @dataclass(frozen=True)
 class State:
-    """The state of the device at one moment: None or nothing where the system does not report it."""
+    """The state of the device at one moment: None or empty where the system does not report it."""
 
     clocks_mhz: Tuple[float, ...]
     clock_limit_mhz: Optional[float]
@@ -69,21 +69,21 @@ class State:
 
 @dataclass(frozen=True)
 class Node:
-    """An operator of the graph as the runtime runs it, and the milliseconds that it takes of one inference."""
+    """An operator of the graph as executed by the runtime, and its milliseconds per inference."""
 
     name: str
     op: str
     provider: str
     ms: float
     kind: Optional[str] = None
-    """As in `values.Node`, and so are the others: of runtimes whose nodes are not called as ONNX's operators."""
+    """As in `values.Node`, like the next two: for runtimes whose nodes aren't named after ONNX operators."""
     precision: Optional[str] = None
     kernel: Optional[str] = None
 
 
 @dataclass(frozen=True)
 class Array:
-    """What the frame of a message holds: an array in C order, little-endian."""
+    """The array in a message's frame: C order, little-endian."""
 
     dtype: str
     shape: Tuple[int, ...]
@@ -94,7 +94,7 @@ class Array:
 
 @dataclass(frozen=True)
 class Described:
-    """The host, and the runtime that the agent was started with."""
+    """The host, and the runtime with which the agent was started."""
 
     host: Host
     runtime: Runtime
@@ -102,7 +102,7 @@ class Described:
 
 @dataclass(frozen=True)
 class Surveyed:
-    """The host, those of the runtimes that the device has, and those of the paths that exist there."""
+    """The host, the requested runtimes that are installed, and the requested paths that exist."""
 
     host: Host
     runtimes: Dict[str, Runtime]
@@ -111,7 +111,7 @@ class Surveyed:
 
 @dataclass(frozen=True)
 class Built:
-    """An engine on the device. The seconds are those of building it: None if it was there."""
+    """An engine on the device. `seconds` is the build time: None if the engine was cached."""
 
     path: str
     bytes: int
@@ -127,7 +127,7 @@ class Found:
 
 @dataclass(frozen=True)
 class StateRead:
-    """The state, and whether the device reports the energy that it takes."""
+    """The state, and whether the device reports energy."""
 
     state: State
     energy: bool
@@ -135,7 +135,7 @@ class StateRead:
 
 @dataclass(frozen=True)
 class UsableCpus:
-    """The CPUs that the agent may run on, and whether all of them are of one kind, as far as the system reports it."""
+    """The CPUs available to the agent, and whether all are of one kind, as far as the system reports it."""
 
     cpus: Tuple[int, ...]
     alike: bool
@@ -143,7 +143,7 @@ class UsableCpus:
 
 @dataclass(frozen=True)
 class Loaded:
-    """An artifact was opened: how long that took, the shapes that it will be fed, and what runs it."""
+    """An artifact was opened: the load time, the input shapes, and the execution provider."""
 
     load_ms: float
     inputs: Dict[str, Tuple[int, ...]]
@@ -159,7 +159,7 @@ class FirstRun:
 
 @dataclass(frozen=True)
 class Warmed:
-    """Every inference of the warm-up, the median of its last window, and the state after it."""
+    """All latencies of the warm-up, the median of its last window, and the state after it."""
 
     samples_ms: Tuple[float, ...]
     latency_ms: float
@@ -168,7 +168,7 @@ class Warmed:
 
 @dataclass(frozen=True)
 class Timed:
-    """Every inference of a block, the energy that all of them took if it is reported, and the canary before them."""
+    """All latencies of a block, their total energy if it is reported, and the canary before them."""
 
     samples_ms: Tuple[float, ...]
     energy_mj: Optional[float]
@@ -177,7 +177,7 @@ class Timed:
 
 @dataclass(frozen=True)
 class Finished:
-    """The memory that loading and running took, where the system reports it, and the state after."""
+    """The peak memory of loading and running, if the system reports it, and the final state."""
 
     peak_bytes: Optional[int]
     state: State
@@ -185,7 +185,7 @@ class Finished:
 
 @dataclass(frozen=True)
 class Traced:
-    """The nodes of an artifact, timed over so many inferences."""
+    """The nodes of an artifact, and the number of inferences over which they were timed."""
 
     inferences: int
     nodes: Tuple[Node, ...]
@@ -193,7 +193,7 @@ class Traced:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """The first output of each input, one after the other: (N, ...). Its frame is the array."""
+    """The first output for each input: (N, ...). The frame holds the array."""
 
     outputs: Array
     provider: str
@@ -204,12 +204,12 @@ class Evaluated:
 
 @dataclass(frozen=True)
 class Feeds:
-    """What an artifact is fed: the values in an .npz file on the device, else random ones."""
+    """An artifact's inputs: the values in an .npz file on the device, otherwise random ones."""
 
     batch: int = 1
-    """The size of a first axis that is open."""
+    """Size of a dynamic first axis."""
     shapes: Dict[str, Tuple[int, ...]] = field(default_factory=dict)
-    """Of inputs with open axes, by their names; "" is the only input."""
+    """Shapes of inputs with dynamic axes, by name; "" stands for the only input."""
     seed: int = 0
     file: Optional[str] = None
 
@@ -222,7 +222,7 @@ class Opening:
     options: Dict[str, Any] = field(default_factory=dict)
     feeds: Feeds = Feeds()
     affinity: Optional[Tuple[int, ...]] = None
-    """The CPUs that the process runs on from then on; None: all of them."""
+    """The CPUs to which the process is pinned; None: all."""
 
 
 @dataclass(frozen=True)
@@ -232,10 +232,7 @@ class Describe:
 
 @dataclass(frozen=True)
 class Survey:
-    """Which of these runtimes, given by the paths of their modules, and which paths the device has.
-
-    Answered by Surveyed.
-    """
+    """Find out which runtimes (module paths by name) are installed and which paths exist; answered by Surveyed."""
 
     runtimes: Dict[str, str]
     paths: Tuple[str, ...]
@@ -243,7 +240,7 @@ class Survey:
 
 @dataclass(frozen=True)
 class Build:
-    """Build an engine from an artifact, unless the device has one under this key; answered by Built."""
+    """Build an engine from an artifact, unless one is cached under this key; answered by Built."""
 
     path: str
     options: Dict[str, Any]
@@ -252,7 +249,7 @@ class Build:
 
 @dataclass(frozen=True)
 class Exists:
-    """Whether there is such a file or folder on the device; answered by Found."""
+    """Find out whether a file or folder exists on the device; answered by Found."""
 
     path: str
 
@@ -276,22 +273,22 @@ class Load:
 
 @dataclass(frozen=True)
 class First:
-    """Run it for the first time; answered by FirstRun."""
+    """Run the first inference; answered by FirstRun."""
 
 
 @dataclass(frozen=True)
 class Warmup:
-    """Run it until two windows in turn take equally long, or for so many seconds; answered by Warmed."""
+    """Run inferences until two consecutive windows have equal latency, at most `max_s`; answered by Warmed."""
 
     window_ms: float
     max_s: float
     period_s: Optional[float] = None
-    """Between the starts of two inferences; None: one starts when the last has ended."""
+    """Time between the starts of two inferences; None: back to back."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """Run it for so many seconds, or once if that takes longer; answered by Timed."""
+    """Run inferences for `seconds`, at least one; answered by Timed."""
 
     seconds: float
     period_s: Optional[float] = None
@@ -304,7 +301,7 @@ class Finish:
 
 @dataclass(frozen=True)
 class Trace:
-    """Open an artifact and time its nodes for about so many seconds; answered by Traced."""
+    """Open an artifact and time its nodes for about `seconds`; answered by Traced."""
 
     opening: Opening
     seconds: float
@@ -312,15 +309,15 @@ class Trace:
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Run an artifact that takes one input at a time over the inputs in the frame, as fast as the device can.
+    """Run an artifact of batch size one over the inputs in the frame, on all CPUs.
 
-    The artifact stays open for the next request that names it. Answered by Evaluated.
+    The artifact stays open for further requests with the same path and options. Answered by Evaluated.
     """
 
     path: str
     options: Dict[str, Any]
     inputs: Array
-    """(N, ...): N inputs, each without the artifact's first axis."""
+    """(N, ...): N inputs, each without the artifact's batch axis."""
 
 
 Request = Union[Describe, Survey, Build, Exists, ReadState, Cpus, Load, First, Warmup, Block, Finish, Trace, Evaluate]
@@ -340,14 +337,14 @@ REQUESTS: Dict[str, Type[Any]] = {
     "trace": Trace,
     "evaluate": Evaluate,
 }
-"""By what stands under "do"; the agent's method of that name answers it."""
+"""Request types by the value of "do"; the agent's method of that name answers it."""
 
 
-# Between values and JSON
+# Conversion between values and JSON
 
 
 def name_of(request: Request) -> str:
-    """What stands under "do"."""
+    """The value of "do"."""
     return next(name for name, kind in REQUESTS.items() if isinstance(request, kind))
 
 
@@ -359,27 +356,27 @@ def request_document(request: Request) -> Dict[str, Any]:
 def read_request(message: Any) -> Request:
     """The request in a JSON object. Raises ProtocolError."""
     if not isinstance(message, dict) or message.get("do") not in REQUESTS:
-        raise ProtocolError(f"no request: {_shown(message)}; 'do' is one of {', '.join(REQUESTS)}")
+        raise ProtocolError(f"not a request: {_shown(message)}; 'do' must be one of {', '.join(REQUESTS)}")
     fields = {key: value for key, value in message.items() if key != "do"}
     request: Request = read(REQUESTS[message["do"]], fields)
     return request
 
 
 def document(value: Any) -> Dict[str, Any]:
-    """The JSON object of a request's or an answer's fields."""
+    """A request's or an answer's fields as a JSON object."""
     return dataclasses.asdict(value)
 
 
 def read(kind: Type[T], given: Any, at: str = "") -> T:
-    """The value of a dataclass in a JSON object.
+    """Read a dataclass value from a JSON object.
 
     Args:
         kind: the dataclass.
-        given: what `json.loads` gave.
-        at: where it stands in the message.
+        given: the result of `json.loads`.
+        at: the position in the message, for errors.
 
     Raises:
-        ProtocolError: it isn't one.
+        ProtocolError: the object is invalid.
     """
     if not isinstance(given, dict):
         raise ProtocolError(f"{at or kind.__name__} is {_shown(given)}, not an object")
@@ -387,7 +384,7 @@ def read(kind: Type[T], given: Any, at: str = "") -> T:
     hints = _hints(named)
     for key in given:
         if key not in hints:
-            raise ProtocolError(f"{_at(at, key)} is no field of {kind.__name__}")
+            raise ProtocolError(f"{_at(at, key)} is not a field of {kind.__name__}")
     values = {}
     for one in dataclasses.fields(kind):  # type: ignore[arg-type]
         if one.name in given:
@@ -403,14 +400,14 @@ def _hints(kind: Any) -> Dict[str, Any]:
 
 
 def _read(kind: Any, given: Any, at: str) -> Any:
-    """A value of any type that a field here has."""
+    """Read a value of any field type used in this file."""
     if kind is Any:
         return given
     if dataclasses.is_dataclass(kind):
         return read(kind, given, at)  # type: ignore[arg-type]
     container: Any = getattr(kind, "__origin__", None)
     arguments: List[Any] = [*getattr(kind, "__args__", ())]
-    if container is Union:  # of a type with None: there is no other here
+    if container is Union:  # always Optional here
         return None if given is None else _read(arguments[0], given, at)
     if container is tuple:
         return tuple(_read(arguments[0], one, f"{at}[{i}]") for i, one in enumerate(_of(list, given, at)))
@@ -422,7 +419,7 @@ def _read(kind: Any, given: Any, at: str) -> Any:
 def _scalar(kind: Any, given: Any, at: str) -> Any:
     if kind is not float:
         return _of(kind, given, at)
-    # not isinstance: true is no number
+    # not isinstance: a bool is not a number
     if type(given) in (int, float) and abs(given) <= sys.float_info.max:
         return float(given)
     raise ProtocolError(f"{at} is {_shown(given)}, not a finite number")

@@ -1,7 +1,7 @@
-"""The state of a device at one moment: clocks, temperatures, throttling. Nothing where the system does not report it.
+"""The state of a device at one moment: clocks, temperatures, throttling. Empty where the system does not report it.
 
 Sources: Linux's sysfs (cpufreq, thermal, thermal_throttle); on a Raspberry Pi the firmware's `get_throttled` bits; on a
-Jetson the over-current counters of the driver `soctherm_oc`.
+Jetson the over-current counters of the `soctherm_oc` driver.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ else:  # on a device this folder is all there is
 _CANARY_S = 0.002
 _CANARY_WORK = bytes(16_384)
 
-# bits 0 to 3 of get_throttled: what holds now; 16 to 19 the same: what has happened since the start
+# bits 0 to 3 of get_throttled: current conditions; bits 16 to 19: the same conditions since boot
 _PI = ("under-voltage", "the CPU's clock capped", "throttled", "the soft temperature limit")
 
 
 def state() -> protocol.State:
-    """The device's state now."""
+    """The device's current state."""
     return protocol.State(
         clocks_mhz=tuple(clocks_mhz()),
         clock_limit_mhz=clock_limit_mhz(),
@@ -38,25 +38,25 @@ def state() -> protocol.State:
 
 
 def clocks_mhz() -> list[float]:
-    """Each CPU's clock now."""
+    """Each CPU's current clock."""
     found = [sysfs.number(file) for file in _cpus("cpufreq/scaling_cur_freq")]
     return [khz / 1e3 for khz in found if khz is not None]
 
 
 def clock_limit_mhz() -> float | None:
-    """The highest clock that the system allows now: it falls when a board gets too hot, or by a power mode."""
+    """The highest clock currently allowed: overheating or a power mode can lower it."""
     found = [khz for khz in map(sysfs.number, _cpus("cpufreq/scaling_max_freq")) if khz is not None]
     return max(found) / 1e3 if found else None
 
 
 def governor() -> str | None:
-    """What sets the CPUs' clocks, such as "performance"; several if the CPUs differ."""
+    """The CPUs' frequency governor, such as "performance"; several, with commas, if the CPUs differ."""
     found = {sysfs.text(file) for file in _cpus("cpufreq/scaling_governor")} - {""}
     return ",".join(sorted(found)) or None
 
 
 def temperatures_c() -> dict[str, float]:
-    """The thermal zones by their type; of several of one type the hottest."""
+    """Temperatures of the thermal zones by type; the highest of each type."""
     found: dict[str, float] = {}
     for zone in sorted((sysfs.SYS / "class/thermal").glob("thermal_zone*")):
         value, name = sysfs.number(zone / "temp"), sysfs.text(zone / "type") or zone.name
@@ -66,7 +66,7 @@ def temperatures_c() -> dict[str, float]:
 
 
 def throttle_count() -> int | None:
-    """How often the device has throttled since the system started, by all that count it."""
+    """Number of throttling events since boot, summed over all counters."""
     counts = [sysfs.number(file) for file in _cpus("thermal_throttle/*_throttle_count")]
     for monitor in (sysfs.SYS / "class/hwmon").glob("hwmon*"):
         if sysfs.text(monitor / "name") == "soctherm_oc":
@@ -79,13 +79,13 @@ def throttle_count() -> int | None:
 
 
 def throttled_by() -> list[str]:
-    """What slows the device down at this moment."""
+    """The current causes of throttling."""
     bits = _pi_bits() or 0
     return [what for bit, what in enumerate(_PI) if bits >> bit & 1]
 
 
 def canary_ms() -> float:
-    """The least time of hashing the same 16 kB again and again: it follows the clock, and little else."""
+    """The minimum time of repeatedly hashing the same 16 kB: it depends on little but the clock."""
     clock, end, least = time.perf_counter_ns, time.monotonic() + _CANARY_S, 1 << 62
     while time.monotonic() < end:
         start = clock()

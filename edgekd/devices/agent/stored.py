@@ -1,4 +1,4 @@
-"""The values in an .npz file that a model is fed with."""
+"""Input values for a model from an .npz file."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ else:  # on a device this folder is all there is
 
 
 def file_feeds(inputs: Sequence[Mapping[str, Any]], path: str) -> dict[str, Any]:
-    """The values in an .npz file, one array for each input by its name. None is read before all are known to fit.
+    """The values in an .npz file, one array per input name. All headers are checked before any array is read.
 
     Raises:
-        fitting.WrongInputsError: it can't be read, an input is missing or of another kind, or a shape doesn't fit.
+        fitting.WrongInputsError: the file can't be read, an input is missing, or a type or shape doesn't match.
     """
     import numpy as np
 
@@ -34,14 +34,14 @@ def file_feeds(inputs: Sequence[Mapping[str, Any]], path: str) -> dict[str, Any]
             stored = {name: file[name] for name in file.files}
     except fitting.WrongInputsError as e:
         raise fitting.WrongInputsError(f"{path}: {e}", e.hint) from e
-    except Exception as e:  # zip, numpy and file errors, with no base class of their own
+    except Exception as e:  # zip, numpy and file errors have no common base class
         raise fitting.WrongInputsError(f"{path}: can't be read as .npz: {e}", fitting.saving(inputs)) from e
     types = {name: "object" if i["dtype"] == "string" else i["dtype"] for name, i in wanted.items()}
     return {name: array.astype(types[name]) for name, array in stored.items()}
 
 
 def _headers(path: str) -> dict[str, Header]:
-    """Shape and type of each array, from the first bytes of its member: a small file may hold many gigabytes."""
+    """Shape and type of each array, from its header: a small compressed file can expand to many gigabytes."""
     from numpy.lib import format as npy
 
     found: dict[str, Header] = {}
@@ -55,19 +55,19 @@ def _headers(path: str) -> dict[str, Header]:
 
 
 def _require_fitting(wanted: Mapping[str, Mapping[str, Any]], headers: Mapping[str, Header]) -> None:
-    """Raises where the arrays aren't what the model takes, or more than the memory."""
+    """Raises if the arrays don't match the model's inputs, or exceed the free memory."""
     if set(headers) != set(wanted):
         has = ", ".join(repr(name) for name in headers) or "nothing"
-        takes = fitting.told(wanted.values())
-        raise fitting.WrongInputsError(f"it has {has}, but the model takes {takes}", fitting.saving([*wanted.values()]))
+        takes, hint = fitting.listed(wanted.values()), fitting.saving([*wanted.values()])
+        raise fitting.WrongInputsError(f"the file has {has}, but the model's inputs are {takes}", hint)
     for name, (shape, stored) in headers.items():
         dtype, sizes = wanted[name]["dtype"], wanted[name]["shape"]
         is_a = f"shape {fitting.times(shape)}" if not fitting.fits(sizes, shape) else f"type {stored}"
-        # as numpy saves by default: float64 for float32, int64 for int32
+        # wider types are accepted: numpy saves float64 and int64 by default
         if not fitting.fits(sizes, shape) or stored.kind not in _kinds(dtype):
-            takes = fitting.told([wanted[name]])
+            takes = fitting.listed([wanted[name]])
             hint = fitting.saving([wanted[name]])
-            raise fitting.WrongInputsError(f"input {name!r} is of {is_a}, but the model takes {takes}", hint)
+            raise fitting.WrongInputsError(f"input {name!r} has {is_a}, but the model's input is {takes}", hint)
     fitting.require_work({name: shape for name, (shape, _) in headers.items()})
     _require_room(headers)
 
@@ -76,12 +76,12 @@ def _require_room(headers: Mapping[str, Header]) -> None:
     needed = sum(math.prod(shape) * dtype.itemsize for shape, dtype in headers.values())
     room = system.available_bytes()
     if room is not None and needed > room:
-        message = f"its arrays take {needed / 1e9:.1f} GB, and {room / 1e9:.1f} GB of memory are free"
-        raise fitting.WrongInputsError(message, "Give fewer values, such as a smaller batch.")
+        message = f"its arrays need {needed / 1e9:.1f} GB of memory, but only {room / 1e9:.1f} GB are free"
+        raise fitting.WrongInputsError(message, "Save fewer values, for example a smaller batch.")
 
 
 def _kinds(dtype: str) -> str:
-    """The numpy kinds of the array that such an input takes."""
+    """The numpy kinds that an input of this type accepts."""
     if dtype in ("bool", "string"):
         return "b" if dtype == "bool" else "US"
     return "u" if dtype.startswith("uint") else "i" if dtype.startswith("int") else "f"

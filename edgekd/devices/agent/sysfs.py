@@ -1,4 +1,4 @@
-"""Reads the small text files in which Linux reports its state."""
+"""Reads Linux's sysfs and procfs files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ SYS = Path("/sys")
 
 
 def text(file: Path) -> str:
-    """The text of the file; "" if it can't be read."""
+    """The file's text; "" if it can't be read."""
     try:
         return file.read_text(errors="replace").strip("\0\n ")
     except OSError:
@@ -16,7 +16,7 @@ def text(file: Path) -> str:
 
 
 def number(file: Path) -> float | None:
-    """The number in the file; None if there is none."""
+    """The number in the file; None if it can't be read."""
     try:
         return float(text(file))
     except ValueError:

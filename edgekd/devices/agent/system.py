@@ -1,4 +1,4 @@
-"""What a device is, and the memory that a process takes. None where the system does not report it."""
+"""Facts about the host, and memory use of a process. None where the system does not report it."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ else:  # on a device this folder is all there is
 
 _ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64"}
 
-# a container has its host's device tree, but a name of its own every time
+# a container sees its host's device tree, but gets a new host name each time
 _SERIALS = ("/proc/device-tree/serial-number", "/etc/machine-id")
 
-# instructions that multiply 8-bit integers several at once (x86, Arm), and those for halves and bfloat16
+# SIMD instructions for 8-bit integers (x86, Arm), half precision and bfloat16
 _FEATURES = {
     "avx2",
     "avx512f",
@@ -41,7 +41,7 @@ _FEATURES = {
 
 
 def describe() -> protocol.Host:
-    """What the device is."""
+    """The host's hardware and operating system."""
     machine = platform.machine().lower()
     return protocol.Host(
         # a hash, not the serial number: a measurement may be published
@@ -59,26 +59,26 @@ def describe() -> protocol.Host:
 
 
 def mark_memory() -> int | None:
-    """Forget the highest memory use so far; the use from which `peak_bytes` counts."""
+    """Reset the peak memory counter; returns the baseline for `peak_bytes`."""
     gc.collect()
     if sys.platform != "linux":
         return _highest_use()
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:
-        return None  # with the old high-water mark, an increase isn't known
+        return None  # without a reset, the increase is unknown
     return _kilobytes("/proc/self/status", "VmRSS")
 
 
 def available_bytes() -> int | None:
-    """The memory that can still be taken; None if the system does not report it."""
+    """The available memory; None if the system does not report it."""
     return _kilobytes("/proc/meminfo", "MemAvailable")
 
 
 def peak_bytes(mark: int | None) -> int | None:
-    """The most memory that this process has used since `mark_memory`, beyond what it used then.
+    """The peak memory of this process since `mark_memory`, minus the baseline.
 
-    Where the mark can't be reset (not Linux), it is what the highest use since the start has grown by.
+    If the counter can't be reset (not Linux), it is the increase of the peak since the process started.
     """
     highest = _kilobytes("/proc/self/status", "VmHWM") if sys.platform == "linux" else _highest_use()
     return None if mark is None or highest is None else max(0, highest - mark)
@@ -94,13 +94,13 @@ def _highest_use() -> int | None:
 
 
 def _identity() -> str:
-    """What this one device has and no other: a board's serial number, the system's, or at least its name."""
+    """A unique identity of this device: the board's serial number, the system's machine id, or its host name."""
     serials = (sysfs.text(Path(file)) for file in _SERIALS)
     return next((serial for serial in serials if serial), platform.node())
 
 
 def _cpu() -> str | None:
-    """The processor's name; a board's name where processors have none (ARM)."""
+    """The processor's name; the board's name if the processor has none (Arm)."""
     for line in sysfs.text(Path("/proc/cpuinfo")).splitlines():
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
@@ -108,7 +108,7 @@ def _cpu() -> str | None:
 
 
 def cpus() -> protocol.UsableCpus:
-    """The CPUs that this process may run on, and whether they are all of one kind, as far as the system reports it."""
+    """The CPUs available to this process, and whether all are of one kind, as far as the system reports it."""
     if not hasattr(os, "sched_getaffinity"):
         return protocol.UsableCpus((), alike=False)
     usable = sorted(os.sched_getaffinity(0))
@@ -118,7 +118,7 @@ def cpus() -> protocol.UsableCpus:
 
 
 def cpu_features() -> list[str]:
-    """Which of the instructions that quantised and half-precision kernels want the first CPU has."""
+    """The first CPU's instruction sets that matter for quantised and half-precision kernels."""
     for line in sysfs.text(Path("/proc/cpuinfo")).splitlines():
         key, _, words = line.partition(":")
         if key.strip().lower() in ("flags", "features"):  # x86, Arm

@@ -1,1 +1,1 @@
-"""Device transports, one a module: `connect(where)` gives a connection as `_base.Connection` says."""
+"""Device transports, one per module: `connect(where)` returns a `_base.Connection`."""

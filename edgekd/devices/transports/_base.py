@@ -1,4 +1,4 @@
-"""What a transport provides: how a device is reached, whatever runs there."""
+"""The interface of a transport: how edgekd connects to a device."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ from edgekd.worker import Worker
 
 
 class Connection(Protocol):
-    """One device as a transport reaches it. Nothing is opened before it is used."""
+    """A connection to one device. Opened lazily."""
 
     @property
     def url(self) -> str:
@@ -17,48 +17,48 @@ class Connection(Protocol):
 
     @property
     def title(self) -> str:
-        """What messages call the device, such as "this machine"."""
+        """The device's name in messages, such as "this machine"."""
 
     @property
     def cache(self) -> str | None:
-        """The folder on the device for what is kept there, such as engines; None: the user's cache folder there."""
+        """The cache folder on the device, for example for engines; None: the user's cache folder there."""
 
     def python(self) -> Sequence[str]:
-        """The command of the Python that runs the agent on the device. Raises DeviceError if there is none."""
+        """The command of the Python that runs the agent. Raises DeviceError if there is none."""
 
     def start(self, command: Sequence[str]) -> Worker:
         """Start a command on the device, with its standard streams as pipes. Raises DeviceError."""
 
     def push(self, folder: Path, names: Sequence[str], key: str) -> str:
-        """Make files readable on the device, beside each other and under their own names.
+        """Make files available in one folder on the device, under their own names.
 
         Args:
-            folder: where they are here.
-            names: of the files, relative to `folder`.
-            key: a hash of their names and contents: what the device has under it need not be sent again.
+            folder: the local folder of the files.
+            names: file names, relative to `folder`.
+            key: a hash of names and contents: files stored on the device under this key are not sent again.
 
         Returns:
             The folder on the device.
 
         Raises:
-            DeviceError: it can't be reached, or has no room for them.
+            DeviceError: the device can't be reached, or its storage is full.
         """
 
     def fetch(self, path: str, to: Path) -> None:
-        """Copy a file of the device here. Raises DeviceError, and StorageError where it can't be written."""
+        """Copy a file from the device. Raises DeviceError, and StorageError if it can't be written."""
 
     def close(self) -> None:
-        """End what was opened. Processes that were started end by themselves, with their streams."""
+        """Close the connection. Processes that were started end when their streams close."""
 
 
 class Transport(Protocol):
     """The members of a transport module."""
 
     def connect(self, where: str) -> Connection:
-        """The device at `where`: what follows `transport:` or `transport://`.
+        """The device at `where`, the part of the URL after `transport:` or `transport://`.
 
         Raises:
-            EdgekdError: there can be no such device.
+            EdgekdError: `where` is invalid.
         """
 
 

@@ -1,4 +1,4 @@
-"""This machine. `local:` runs the agent in edgekd's own Python, `local:/path/to/python` in another one."""
+"""This machine. `local:` runs the agent with edgekd's own Python, `local:/path/to/python` with another one."""
 
 import sys
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ class Local:
     cache: None = None
 
     def python(self) -> Sequence[str]:
-        """The Python that the URL names."""
+        """The Python given in the URL."""
         return [self.interpreter]
 
     def start(self, command: Sequence[str]) -> Worker:
@@ -29,13 +29,13 @@ class Local:
         try:
             return Worker(command)
         except OSError as e:
-            hint = "Give the path of a Python there."
+            hint = "Give the path of a Python interpreter, as in local:/usr/bin/python3."
             raise DeviceError(f"{self.url}: can't start {command[0]}: {e.strerror}", hint) from e
 
     def push(self, folder: Path, names: Sequence[str], key: str) -> str:
-        """Files are readable where they are.
+        """The files are used in place.
 
-        A link isn't followed: a runtime looks for a model's data beside the link, and so do its hash and its size.
+        Links are not resolved: a runtime looks for a model's external data next to the link, and so do hash and size.
         """
         there = str(folder.absolute())
         for name in names:
@@ -47,7 +47,7 @@ class Local:
         files.copy(Path(path), to)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Nothing to close."""
 
 
 def connect(where: str) -> Local:

@@ -174,10 +174,10 @@ def test_what_a_native_library_prints_does_not_garble_the_answers(tmp_path):
     [
         ({"do": "dance"}, "'dance'"),
         ({"do": "exists"}, "path is missing"),
-        ({"do": "exists", "path": 7}, "path is 7, not a text"),
-        ({"do": "exists", "path": "/", "at": "once"}, "at is no field of Exists"),
-        ({"to": "describe"}, "'do' is one of describe, survey"),
-        (["describe"], "no request"),
+        ({"do": "exists", "path": 7}, "path is 7, not a string"),
+        ({"do": "exists", "path": "/", "at": "once"}, "at is not a field of Exists"),
+        ({"to": "describe"}, "'do' must be one of describe, survey"),
+        (["describe"], "not a request"),
     ],
 )
 def test_a_wrong_request_is_answered_and_the_agent_lives(agent, request_, says):
@@ -191,7 +191,7 @@ def test_free_axes_beyond_the_first_and_texts_are_told(agent, model, one_node):
     with pytest.raises(WorkerError, match=r"no fixed size: axis 2 \(height\) of input 'image'"):
         load(agent, model(axis="height"))
     text = helper.make_tensor_value_info("words", TensorProto.STRING, [2])
-    with pytest.raises(WorkerError, match="input 'words' takes string"):
+    with pytest.raises(WorkerError, match="input 'words' has type string"):
         load(agent, one_node("text", "Identity", [text]))
 
 
@@ -235,9 +235,9 @@ def test_every_node_is_timed_where_it_ran(agent, model):
     [
         ({"image": [2, 3, 9, 8]}, None),
         ({"": [2, 3, 9, 8]}, None),
-        ({"image": [2, 4, 9, 8]}, "'image' takes Nx3xheightx8, which 2x4x9x8 doesn't fit"),
-        ({"image": [2, 3]}, "doesn't fit"),
-        ({"picture": [1]}, r"has no input 'picture'; it takes 'image' \(float32 Nx3xheightx8\)"),
+        ({"image": [2, 4, 9, 8]}, "'image' has shape Nx3xheightx8, which 2x4x9x8 doesn't match"),
+        ({"image": [2, 3]}, "doesn't match"),
+        ({"picture": [1]}, r"has no input 'picture'; its inputs are 'image' \(float32 Nx3xheightx8\)"),
         ({}, r"no fixed size: axis 2 \(height\) of input 'image'"),
     ],
 )
@@ -256,11 +256,14 @@ def test_open_axes_are_given(agent, model, shapes, says):
         ({"image": np.ones((2, 3, 8, 8))}, None),
         (
             {"image": np.ones((2, 3, 8, 8), np.int64)},
-            r"'image' is of type int64, but the model takes 'image' \(float32 Nx3x8x8\)",
+            r"'image' has type int64, but the model's input is 'image' \(float32 Nx3x8x8\)",
         ),
-        ({"image": np.ones((2, 3, 8))}, r"'image' is of shape 2x3x8, but the model takes 'image' \(float32 Nx3x8x8\)"),
-        ({"picture": np.ones(1)}, r"has 'picture', but the model takes 'image' \(float32"),
-        ({"image": np.full((2, 3, 8, 8), None, dtype=object)}, "'image' is of type object, but"),
+        (
+            {"image": np.ones((2, 3, 8))},
+            r"'image' has shape 2x3x8, but the model's input is 'image' \(float32 Nx3x8x8\)",
+        ),
+        ({"picture": np.ones(1)}, r"has 'picture', but the model's inputs are 'image' \(float32"),
+        ({"image": np.full((2, 3, 8, 8), None, dtype=object)}, "'image' has type object, but"),
     ],
 )
 def test_a_file_feeds_the_model(agent, model, tmp_path, arrays, says):

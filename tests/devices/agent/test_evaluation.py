@@ -70,7 +70,7 @@ def test_what_the_runtime_refuses_is_reported_and_the_agent_lives(agent, scaling
     with pytest.raises(WorkerError, match="Got invalid dimensions"):
         list(agent.evaluate(scaling(2.0), OPTIONS, [np.ones((1, 3), np.float32)]))
     two = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 2]) for name in ("a", "b")]
-    with pytest.raises(WorkerError, match=r"takes 2 inputs \(a, b\)"):
+    with pytest.raises(WorkerError, match=r"has 2 inputs \(a, b\)"):
         list(agent.evaluate(str(one_node("two", "Add", two)), OPTIONS, [np.ones((1, 2), np.float32)]))
     assert next(agent.evaluate(scaling(2.0), OPTIONS, [np.ones((1, 2), np.float32)])).tolist() == [[2, 2]]
 
@@ -129,5 +129,5 @@ for line in iter(sys.stdin.buffer.readline, b""):
 def test_outputs_that_are_not_what_they_say_are_refused(frame, dtype, shape, says):
     answer = f'{{"outputs": {{"dtype": "{dtype}", "shape": {shape}}}, "provider": "none"}}'
     lying = Agent(Worker([sys.executable, "-c", LIES.format(frame=frame, answer=answer)]), "test:")
-    with lying as agent, pytest.raises(MeasurementError, match=f"'evaluate' wrongly: {says}"):
+    with lying as agent, pytest.raises(MeasurementError, match=f"to 'evaluate': {says}"):
         list(agent.evaluate("x", {}, [np.ones((3, 2), np.float32)]))

@@ -20,7 +20,7 @@ def test_all_open_axes_are_told_at_once_with_options_that_do():
     ):
         assert axis in str(e.value)
     # pasted, they do: axes of one name are equal
-    assert e.value.hint == "Give it, such as --shape image=1x3x224x224 --shape mask=1x224x224 --shape ids=1x16"
+    assert e.value.hint == "Specify it, for example --shape image=1x3x224x224 --shape mask=1x224x224 --shape ids=1x16"
     pasted = {"image": [1, 3, 224, 224], "mask": [1, 224, 224], "ids": [1, 16]}
     assert fitting.complete(TWO, 1, pasted) == pasted
 
@@ -30,13 +30,13 @@ def test_a_given_shape_gives_axes_of_its_names_elsewhere_their_sizes():
     assert fitting.complete(TWO, 1, shapes) == {**shapes, "mask": [2, 32, 48]}
     with pytest.raises(fitting.WrongInputsError) as e:
         fitting.complete(TWO, 1, {"image": [2, 3, 32, 48]})
-    assert e.value.hint == "Give it, such as --shape ids=2x16"
+    assert e.value.hint == "Specify it, for example --shape ids=2x16"
 
 
 def test_names_with_other_characters_are_quoted():
     with pytest.raises(fitting.WrongInputsError) as e:
         fitting.complete([given("in put;", 1, None)], 1, {})
-    assert e.value.hint == "Give it, such as --shape 'in put;=1x16'"
+    assert e.value.hint == "Specify it, for example --shape 'in put;=1x16'"
 
 
 @pytest.mark.parametrize(
@@ -44,14 +44,18 @@ def test_names_with_other_characters_are_quoted():
     [
         (
             {"picture": [1]},
-            "it has no input 'picture'; it takes 'image' (float32 Nx3xheightxwidth), 'mask'",
+            "the model has no input 'picture'; its inputs are 'image' (float32 Nx3xheightxwidth), 'mask'",
             "image=1x3x",
         ),
-        ({"": [1]}, "it has several inputs, and --shape names none", "--shape image=1x3x224x224"),
-        ({"image": [1, 3, 8]}, "input 'image' takes Nx3xheightxwidth, which 1x3x8 doesn't fit", "--shape image=1x3x"),
+        ({"": [1]}, "the model has several inputs; --shape needs a name", "--shape image=1x3x224x224"),
+        (
+            {"image": [1, 3, 8]},
+            "input 'image' has shape Nx3xheightxwidth, which 1x3x8 doesn't match",
+            "--shape image=1x3x",
+        ),
         (
             {"image": [1, 4, 8, 8]},
-            "input 'image' takes Nx3xheightxwidth, which 1x4x8x8 doesn't fit",
+            "input 'image' has shape Nx3xheightxwidth, which 1x4x8x8 doesn't match",
             "--shape image=1x3x",
         ),
     ],

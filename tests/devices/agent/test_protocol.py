@@ -49,7 +49,7 @@ def test_an_answer_is_read_with_whole_numbers_as_numbers():
         ({"canary_ms": 10**400}, "canary_ms is 1000"),
         ({"canary_ms": None}, "canary_ms is None, not a finite number"),
         ({"energy_mj": {}}, "energy_mj is {}, not a finite number"),
-        ({"samples": []}, "samples is no field of Timed"),
+        ({"samples": []}, "samples is not a field of Timed"),
     ],
 )
 def test_a_wrong_answer_is_refused_in_words(changes, says):

@@ -26,7 +26,9 @@ def unpacks_to_gigabytes(tmp_path):
 
 def test_shapes_are_compared_before_anything_is_unpacked(unpacks_to_gigabytes):
     path = unpacks_to_gigabytes(1, 3, 40_000, 40_000)  # 19.2 GB
-    with pytest.raises(fitting.WrongInputsError, match="of shape 1x3x40000x40000, but the model takes 'image'") as e:
+    with pytest.raises(
+        fitting.WrongInputsError, match="has shape 1x3x40000x40000, but the model's input is 'image'"
+    ) as e:
         stored.file_feeds([IMAGE], str(path))
     assert "numpy.savez" in e.value.hint
     assert "float32 array of shape Nx3x8x8" in e.value.hint
@@ -35,7 +37,7 @@ def test_shapes_are_compared_before_anything_is_unpacked(unpacks_to_gigabytes):
 def test_more_than_the_memory_is_refused_unread(unpacks_to_gigabytes, monkeypatch):
     path = unpacks_to_gigabytes(25_000_000, 3, 8, 8)
     monkeypatch.setattr(system, "available_bytes", lambda: 8e9)
-    with pytest.raises(fitting.WrongInputsError, match=r"take 19\.2 GB, and 8\.0 GB of memory are free"):
+    with pytest.raises(fitting.WrongInputsError, match=r"need 19\.2 GB of memory, but only 8\.0 GB are free"):
         stored.file_feeds([IMAGE], str(path))
 
 
