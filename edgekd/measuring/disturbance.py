@@ -9,6 +9,9 @@ from edgekd.values import Launch, Measurement, State
 
 _DRIFT = 0.03
 
+EMULATED = "emulated: another processor runs the device's instructions, and takes longer or shorter than the device"
+"""Why no time of an emulated device is valid."""
+
 
 def disturbances(before: State, after: State) -> tuple[str, ...]:
     """Why all that was measured between two states is invalid, in words; nothing if all was quiet."""

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from edgekd.devices._base import Device, Engine
 from edgekd.errors import MeasurementError
+from edgekd.measuring.disturbance import EMULATED
 from edgekd.measuring.launch import Setup, trace
 from edgekd.measuring.side_by_side import Record, Session, launch
 from edgekd.progress import Progress
@@ -170,6 +171,8 @@ def _measurement(
     records = [record for of_one in launches for record in of_one]
     (artifact, engine), first, protocol = placed, records[0], session.setup.protocol
     invalid = [reason for record in records for reason in record.invalid]
+    if first.host.emulated:
+        invalid.append(EMULATED)
     if any((record.host, record.runtime) != (first.host, first.runtime) for record in records):
         invalid.append("the device's system or settings changed between launches")
     return Measurement(

@@ -15,7 +15,7 @@ from edgekd import files
 from edgekd.devices._base import Device
 from edgekd.devices.device import LOCAL, connect, require_target
 from edgekd.errors import DeviceError, MeasurementError, NoDeviceError
-from edgekd.measuring.disturbance import spoiled
+from edgekd.measuring.disturbance import EMULATED, spoiled
 from edgekd.measuring.document import read_measurement, write
 from edgekd.measuring.session import measure
 from edgekd.progress import Progress
@@ -146,6 +146,8 @@ def measure_stage(inputs: Inputs, at: Workspace) -> Measured:
 def _valid(inputs: Inputs, progress: Progress) -> tuple[Measurement, ...]:
     """What is measured undisturbed, at the first or the second try."""
     device, steady = inputs.on.device, inputs.steady
+    if device.facts.host.emulated:
+        raise MeasurementError(f"{device.url}: {EMULATED}", "Give the real device with --device.")
     for last in (False, True):
         found = measure(
             inputs.artifacts,

@@ -79,6 +79,8 @@ class Host(Value):
     memory_bytes: NonNegativeInt | None = None
     governor: str | None = None
     python: str
+    emulated: bool = False
+    """Whether another machine's processor pretends to be this one, as qemu-user does: no time counts."""
 
 
 class RuntimeInfo(Value):

@@ -57,6 +57,7 @@ class SimulatedDevice:
         timing: called for each process: how it times blocks.
         outputs: from a file to what gives its outputs for a batch; ONNX Runtime in this process, if nothing is given.
         runtimes: that it has.
+        emulated: whether it says so of itself.
     """
 
     url = "local:"
@@ -70,9 +71,10 @@ class SimulatedDevice:
         timing: Callable[[], Timing] = lambda: exactly,
         outputs: Callable[[Path], Outputs] = by_onnxruntime,
         runtimes: Sequence[str] = ("onnxruntime",),
+        emulated: bool = False,
     ) -> None:
         self.latency_ms, self.throttled, self.machine, self.timing = latency_ms, throttled, machine, timing
-        self.outputs, self.runtimes = outputs, runtimes
+        self.outputs, self.runtimes, self.emulated = outputs, runtimes, emulated
         self.finished = 0
         self.threads: set[int] = set()
 
@@ -125,6 +127,7 @@ class SimulatedDevice:
             memory_bytes=None,
             governor=None,
             python="3",
+            emulated=self.emulated,
         )
 
     def state(self, throttle_count: int = 0) -> protocol.State:

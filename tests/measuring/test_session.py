@@ -10,7 +10,7 @@ from edgekd.devices import client
 from edgekd.devices.device import connect
 from edgekd.errors import DeviceError, EdgekdError, MeasurementError, UnsupportedModelError
 from edgekd.measuring.artifact import describe
-from edgekd.measuring.disturbance import spoiled
+from edgekd.measuring.disturbance import EMULATED, spoiled
 from edgekd.measuring.session import Enough, _affordable, measure
 from edgekd.measuring.statistics import paired_ratios, ratio
 from edgekd.progress import Silent
@@ -370,6 +370,11 @@ def test_a_system_that_changes_between_launches_makes_it_invalid(model):
 
     (found,) = measured(model(), device=Updated())
     assert found.invalid == ("the device's system or settings changed between launches",)
+
+
+def test_an_emulated_device_has_no_latency(model, simulated):
+    (found,) = measured(model(), device=simulated(emulated=True))
+    assert found.invalid == (EMULATED,)
 
 
 def test_progress_reaches_its_total(model):

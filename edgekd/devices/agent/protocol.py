@@ -42,6 +42,8 @@ class Host:
     memory_bytes: Optional[int]
     governor: Optional[str]
     python: str
+    emulated: bool = False
+    """Whether another machine's processor pretends to be this one: nothing that is timed there counts."""
 
 
 @dataclass(frozen=True)

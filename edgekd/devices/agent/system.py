@@ -43,19 +43,34 @@ _FEATURES = {
 def describe() -> protocol.Host:
     """The host's hardware and operating system."""
     machine = platform.machine().lower()
+    arch = _ARCHITECTURES.get(machine, machine)
+    emulated = is_emulated(arch)
     return protocol.Host(
         # a hash, not the serial number: a measurement may be published
         machine=hashlib.sha256(_identity().encode()).hexdigest()[:12],
-        arch=_ARCHITECTURES.get(machine, machine),
+        arch=arch,
         os="android" if "ANDROID_ROOT" in os.environ else platform.system().lower(),
         os_version=platform.release(),
-        cpu=_cpu() or platform.processor() or "unknown",
-        cpu_features=tuple(cpu_features()),
+        # an emulator shows the processor of the machine that it runs on
+        cpu="emulated" if emulated else _cpu() or platform.processor() or "unknown",
+        cpu_features=() if emulated else tuple(cpu_features()),
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         memory_bytes=_kilobytes("/proc/meminfo", "MemTotal"),
         governor=state.governor(),
         python=platform.python_version(),
+        emulated=emulated,
     )
+
+
+def is_emulated(arch: str) -> bool:
+    """Whether qemu-user translates an Arm program: `/proc/cpuinfo` is that of an x86 machine, or the one that newer
+    versions write, whose implementer is 0, as no processor's is.
+    """
+    if arch != "aarch64":
+        return False
+    keys = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in _cpuinfo())}
+    implementer = keys.get("CPU implementer", "0x41")
+    return bool({"vendor_id", "flags"} & set(keys)) or implementer.strip("0x") == ""
 
 
 def mark_memory() -> int | None:
@@ -101,7 +116,7 @@ def _identity() -> str:
 
 def _cpu() -> str | None:
     """The processor's name; the board's name if the processor has none (Arm)."""
-    for line in sysfs.text(Path("/proc/cpuinfo")).splitlines():
+    for line in _cpuinfo():
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return sysfs.text(Path("/proc/device-tree/model")) or None
@@ -119,11 +134,15 @@ def cpus() -> protocol.UsableCpus:
 
 def cpu_features() -> list[str]:
     """The first CPU's instruction sets that matter for quantised and half-precision kernels."""
-    for line in sysfs.text(Path("/proc/cpuinfo")).splitlines():
+    for line in _cpuinfo():
         key, _, words = line.partition(":")
         if key.strip().lower() in ("flags", "features"):  # x86, Arm
             return sorted(_FEATURES & set(words.split()))
     return []
+
+
+def _cpuinfo() -> list[str]:
+    return sysfs.text(Path("/proc/cpuinfo")).splitlines()
 
 
 def _kilobytes(file: str, key: str) -> int | None:

@@ -31,6 +31,24 @@ def test_a_device_is_known_by_its_serial_number_else_by_its_name(tmp_path, monke
     assert described.describe().machine == hashlib.sha256(platform.node().encode()).hexdigest()[:12]
 
 
+X86 = "vendor_id\t: AuthenticAMD\nmodel name\t: AMD EPYC\nflags\t\t: fpu avx2\n"
+CORTEX = "BogoMIPS\t: 38.40\nFeatures\t: fp asimd asimddp\nCPU implementer\t: 0x41\nCPU part\t: 0xd0b\n"
+NEWER_QEMU = CORTEX.replace("0x41", "0x00")
+
+
+@pytest.mark.parametrize(
+    ("machine", "cpuinfo", "emulated"),
+    [("aarch64", X86, True), ("arm64", NEWER_QEMU, True), ("aarch64", CORTEX, False), ("x86_64", X86, False)],
+)
+def test_an_arm_device_with_the_processor_of_another_machine_is_emulated(monkeypatch, machine, cpuinfo, emulated):
+    text = described.sysfs.text
+    monkeypatch.setattr(described.sysfs, "text", lambda file: cpuinfo if str(file) == "/proc/cpuinfo" else text(file))
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    found = described.describe()
+    assert found.emulated == emulated
+    assert (found.cpu, found.cpu_features) == ("emulated", ()) if emulated else found.cpu_features != ()
+
+
 def test_the_canary_takes_the_same_time_give_or_take():
     assert 0 < state.canary_ms() < 10
 
