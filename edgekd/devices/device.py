@@ -4,7 +4,7 @@ import hashlib
 import importlib.util
 import json
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from types import TracebackType
@@ -127,7 +127,7 @@ class Reached:
         """Make files available in one folder on the device; returns the path of the first one there."""
         folder = paths[0].parent
         names = [path.relative_to(folder).as_posix() for path in paths]
-        return f"{self._connection.push(folder, names, content_key(folder, names))}/{names[0]}"
+        return f"{self._push(folder, names)}/{names[0]}"
 
     def build(self, artifact: Artifact) -> Engine:
         """The file that the device runs for an artifact."""
@@ -199,9 +199,9 @@ class Reached:
 
     def _agent(self, runtimes: Sequence[str]) -> Agent:
         """A new agent, with a runtime if one is given. Raises DeviceError."""
-        python = list(self._connection.python())
+        python = list(self._connection.python(self._runtimes))
         names = sorted(file.name for file in AGENT.glob("*.py"))
-        command = [*python, self._connection.push(AGENT, names, content_key(AGENT, names))]
+        command = [*python, self._push(AGENT, names)]
         for runtime in runtimes:
             command += ["--runtime", self._push_runtime(runtime)]
         if self._connection.cache:
@@ -221,7 +221,11 @@ class Reached:
 
     def _push_runtime(self, name: str) -> str:
         file = runtime_file(name)
-        return f"{self._connection.push(file.parent, [file.name], content_key(file.parent, [file.name]))}/{file.name}"
+        return f"{self._push(file.parent, [file.name])}/{file.name}"
+
+    def _push(self, folder: Path, names: Sequence[str]) -> str:
+        hashes = {name: files.sha256(folder / name) for name in names}
+        return self._connection.push(folder, hashes, content_key(hashes))
 
     @contextmanager
     def _answering(self) -> Iterator[None]:
@@ -261,7 +265,6 @@ def runtime_file(name: str) -> Path:
     return Path(found.origin)
 
 
-def content_key(folder: Path, names: Sequence[str]) -> str:
-    """A hash of the names and contents of files in a folder. Raises StorageError if one can't be read."""
-    named = [[name, files.sha256(folder / name)] for name in sorted(names)]
-    return hashlib.sha256(json.dumps(named).encode()).hexdigest()
+def content_key(hashes: Mapping[str, str]) -> str:
+    """A hash of the names and contents of files, from the SHA-256 of each by its name."""
+    return hashlib.sha256(json.dumps(sorted(hashes.items())).encode()).hexdigest()

@@ -36,8 +36,8 @@ def local():
 
 
 def test_local_is_this_python_or_the_one_given():
-    assert transport.connect("").python() == [sys.executable]
-    assert transport.connect("/usr/bin/python3").python() == ["/usr/bin/python3"]
+    assert transport.connect("").python([]) == [sys.executable]
+    assert transport.connect("/usr/bin/python3").python([]) == ["/usr/bin/python3"]
     assert connect("local:/usr/bin/python3").url == "local:/usr/bin/python3"
 
 
@@ -177,16 +177,16 @@ class Elsewhere:
         self.root, self.sent, self.closed = root, [], False
         self.cache = str(root / "cache")
 
-    def python(self):
+    def python(self, runtimes):
         return [sys.executable]
 
     def start(self, command):
         return transport.connect("").start(command)
 
-    def push(self, folder, names, key):
+    def push(self, folder, hashes, key):
         there = self.root / key
         if not there.exists():
-            for name in names:
+            for name in hashes:
                 self.sent.append(name)
                 (there / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(folder / name, there / name)

@@ -1,6 +1,6 @@
 """The interface of a transport: how edgekd connects to a device."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -23,19 +23,23 @@ class Connection(Protocol):
     def cache(self) -> str | None:
         """The cache folder on the device, for example for engines; None: the user's cache folder there."""
 
-    def python(self) -> Sequence[str]:
-        """The command of the Python that runs the agent. Raises DeviceError if there is none."""
+    def python(self, runtimes: Sequence[str]) -> Sequence[str]:
+        """The command of the Python that runs the agent on the device: one that has as many of the runtimes as any.
+
+        Raises:
+            DeviceError: there is none, or every one is too old.
+        """
 
     def start(self, command: Sequence[str]) -> Worker:
         """Start a command on the device, with its standard streams as pipes. Raises DeviceError."""
 
-    def push(self, folder: Path, names: Sequence[str], key: str) -> str:
+    def push(self, folder: Path, hashes: Mapping[str, str], key: str) -> str:
         """Make files available in one folder on the device, under their own names.
 
         Args:
             folder: the local folder of the files.
-            names: file names, relative to `folder`.
-            key: a hash of names and contents: files stored on the device under this key are not sent again.
+            hashes: the SHA-256 of each file, by its name relative to `folder`.
+            key: a hash of them all; files that the device already has under it are not sent again.
 
         Returns:
             The folder on the device.

@@ -1,7 +1,7 @@
 """This machine. `local:` runs the agent with edgekd's own Python, `local:/path/to/python` with another one."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ class Local:
     title: str = "this machine"
     cache: None = None
 
-    def python(self) -> Sequence[str]:
+    def python(self, runtimes: Sequence[str]) -> Sequence[str]:
         """The Python given in the URL."""
         return [self.interpreter]
 
@@ -32,13 +32,13 @@ class Local:
             hint = "Give the path of a Python interpreter, as in local:/usr/bin/python3."
             raise DeviceError(f"{self.url}: can't start {command[0]}: {e.strerror}", hint) from e
 
-    def push(self, folder: Path, names: Sequence[str], key: str) -> str:
+    def push(self, folder: Path, hashes: Iterable[str], key: str) -> str:
         """The files are used in place.
 
         Links are not resolved: a runtime looks for a model's external data next to the link, and so do hash and size.
         """
         there = str(folder.absolute())
-        for name in names:
+        for name in hashes:
             files.require_utf8("a runtime can't open it", str(Path(there, name)))
         return there
 
