@@ -1,5 +1,6 @@
 """Loads the data set that a name stands for: `digits`, `fashion-mnist`, `folder:PATH`, `package.module:factory` …"""
 
+import difflib
 from pathlib import Path
 
 from edgekd import catalog
@@ -36,18 +37,20 @@ def load_dataset(wanted: str | Data, *, root: Path | None = None, download: bool
         _check_where(head, where, source.WHERE)
         data = source.load(root=root, download=download, seed=seed, where=where, stated=stated)
     else:
-        hint = catalog.nearest(head, [*(set(sources) - {"folder"}), "folder:PATH", "package.module:factory"])
-        data = adapted(sampled(_from_factory(stated.source, hint)), stated)
+        data = adapted(sampled(_from_factory(stated.source, set(sources))), stated)
     require_views(data)
     return data
 
 
-def _from_factory(name: str, otherwise: str) -> Dataset:
-    """What the user's own function `name` gives; `otherwise` is the hint where it can't be one."""
-    if not name.partition(":")[2]:
-        raise EdgekdError(f"no data set {name!r}", otherwise)
+def _from_factory(name: str, sources: set[str]) -> Dataset:
+    """What the user's own function `name` gives; the `sources` are what else could be meant."""
+    head, _, function = name.partition(":")
+    if not function:
+        known = [*(sources - {"folder"}), "folder:PATH", "package.module:factory"]
+        raise EdgekdError(f"no data set {name!r}", catalog.nearest(head, known))
+    meant = difflib.get_close_matches(head, sources, n=1)
     try:
-        factory = catalog.function(name, otherwise)
+        factory = catalog.function(name, f"Did you mean {meant[0]!r}?" if meant else "")
     except EdgekdError as e:
         raise EdgekdError(f"data set {name!r}: {e.message}", e.hint) from e
     try:
