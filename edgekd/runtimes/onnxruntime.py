@@ -6,7 +6,9 @@ imported where it is used, so that the host knows the settings of a runtime that
 
 from __future__ import annotations
 
+import bisect
 import json
+import statistics
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -115,19 +117,25 @@ def open(
 
 
 def _nodes(events: Sequence[Mapping[str, Any]], runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The nodes with what they take of one inference, on average over the runs, the last ones of the trace.
+    """The nodes with what they take of one inference, on average over the faster half of the runs: what interrupts
+    the slower ones on a shared machine isn't the model's.
 
     A node in the body of a Loop may run many times in an inference, in that of an If not in each. The time of the
     bodies is that of the nodes in them, and not their Loop's or If's once more.
     """
+    limit = statistics.median_low(run["dur"] for run in runs)
+    counted = sorted((run["ts"], run["ts"] + run["dur"]) for run in runs if run["dur"] <= limit)
+    starts = [start for start, _ in counted]
     total: dict[tuple[str, str, str, str], float] = {}
     for event, own in _own_times([e for e in events if e["name"].endswith(_NODE_ENDS)]):
         args = event["args"]
         name = event["name"][: -len(_NODE_ENDS)]
         node = (name, args.get("op_name", ""), args.get("provider", ""), args.get("node_index", ""))
-        total[node] = total.get(node, 0.0) + (own if event["ts"] >= runs[0]["ts"] else 0.0)
+        before = bisect.bisect(starts, event["ts"])
+        counts = before > 0 and event["ts"] <= counted[before - 1][1]
+        total[node] = total.get(node, 0.0) + (own if counts else 0.0)
     return [
-        {"name": name, "op": op, "provider": provider, "ms": us / 1e3 / len(runs)}
+        {"name": name, "op": op, "provider": provider, "ms": us / 1e3 / len(counted)}
         for (name, op, provider, _), us in total.items()
     ]
 

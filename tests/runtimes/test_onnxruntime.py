@@ -1,3 +1,4 @@
+import statistics
 import time
 
 import numpy as np
@@ -89,10 +90,12 @@ def test_a_loops_body_counts_once_and_as_often_as_it_runs(loop, tmp_path):
     session = runtime.open(str(loop(5)), trace_in=str(tmp_path))
     values = {"x": np.ones((256, 256), np.float32)}
     session.run(values)
-    start = time.perf_counter()
+    whole = []
     for _ in range(20):
+        start = time.perf_counter()
         session.run(values)
-    whole_ms = (time.perf_counter() - start) / 20 * 1e3
+        whole.append((time.perf_counter() - start) * 1e3)
+    whole_ms = statistics.fmean(sorted(whole)[:10])  # the runs that the trace counts
     found = {node["name"]: node["ms"] for node in session.nodes(1)}
     # all iterations are of one inference, and the loop's own time is without them
     assert 0.5 * whole_ms < found["inner"] < whole_ms
@@ -105,8 +108,8 @@ def test_a_traces_times_are_those_of_an_inference(tmp_path):
         return {"cat": cat, "name": name, "ts": ts, "dur": dur, "args": {"op_name": op, "provider": "P"}}
 
     events = []
-    for start in (0, 1000, 2000):  # the first is cold
-        slow = 300 if start == 0 else 0
+    for start in (0, 1000, 2000, 3000):  # the first is cold, the third is interrupted
+        slow = 300 if start in (0, 2000) else 0
         events += [
             event("a_kernel_time", start + 10, 20 + slow, "MatMul"),
             event("a_kernel_time", start + 350, 30, "MatMul"),
@@ -114,7 +117,7 @@ def test_a_traces_times_are_those_of_an_inference(tmp_path):
             event("loop_kernel_time", start + 5, 600, "Loop"),
             event("b_kernel_time", start + 605, 7, "Add"),
         ]
-        events.append(event("model_run", start, 700, cat="Session"))
+        events.append(event("model_run", start, 700 + slow, cat="Session"))
     nodes = [e for e in events if e["cat"] == "Node"]
     found = {n["name"]: n["ms"] for n in runtime._nodes(nodes, [e for e in events if e["cat"] == "Session"][1:])}
     assert found == pytest.approx({"loop": 0.51, "a": 0.05, "if": 0.04, "b": 0.007})
