@@ -36,6 +36,8 @@ class Kind(Generic[P]):
     """The package of its modules, below `edgekd`."""
     noun: str
     """What messages call one of them."""
+    packages: bool = False
+    """Whether a plug-in may also be a package, such as a runtime of several files."""
 
 
 _LONGEST_TOML = 1_000_000
@@ -79,9 +81,12 @@ def closest(name: str, known: Iterable[str], otherwise: str) -> str:
 
 
 def names(kind: Kind[Any]) -> list[str]:
-    """The plug-ins of a kind, in alphabetical order: the public modules of its package."""
+    """The plug-ins of a kind, in alphabetical order: the public modules of its package, and packages in it if the kind
+    has any.
+    """
     found = importlib.import_module(f"edgekd.{kind.package}")
-    return sorted(m.name for m in pkgutil.iter_modules(found.__path__) if not m.name.startswith("_") and not m.ispkg)
+    modules = (m for m in pkgutil.iter_modules(found.__path__) if kind.packages or not m.ispkg)
+    return sorted(m.name for m in modules if not m.name.startswith("_"))
 
 
 def load(kind: Kind[P], name: str) -> P:

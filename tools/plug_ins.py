@@ -44,14 +44,17 @@ def kinds(root: Path = ROOT) -> Iterator[Found]:
                     value=ast.Call(
                         func=ast.Subscript(value=ast.Name(id="Kind"), slice=ast.Name(id=protocol)),
                         args=[ast.Constant(value=str(package)), *_],
+                        keywords=keywords,
                     ),
                 ):
-                    yield Found(base, name, protocol, package, _modules(root, package))
+                    packages = any(one.arg == "packages" for one in keywords)
+                    yield Found(base, name, protocol, package, _modules(root, package, packages=packages))
 
 
-def _modules(root: Path, package: str) -> tuple[str, ...]:
+def _modules(root: Path, package: str, *, packages: bool) -> tuple[str, ...]:
     folder = root / "edgekd" / package.replace(".", "/")
-    return tuple(sorted(f.stem for f in folder.glob("*.py") if not f.stem.startswith("_")))
+    found = [f.stem for f in folder.glob("*.py")] + [f.parent.name for f in folder.glob("*/__init__.py") if packages]
+    return tuple(sorted(name for name in found if not name.startswith("_")))
 
 
 def examples() -> dict[str, str]:

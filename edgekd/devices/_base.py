@@ -9,7 +9,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from edgekd.devices.client import Agent
-from edgekd.values import Artifact, DeviceFacts, Target
+from edgekd.values import Artifact, DeviceFacts, MeasuringProtocol, Target
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -23,7 +23,9 @@ class Engine:
     bytes: int | None = None
     """Size of the engine; None if nothing was built."""
     build_seconds: float | None = None
-    """None if nothing was built, or if the engine was already cached."""
+    """None if nothing was built; a cached engine keeps the time that its build took."""
+    build_how: str | None = None
+    """In the runtime's words: the builder's settings, or the command."""
 
 
 class Device(Protocol):
@@ -53,8 +55,14 @@ class Device(Protocol):
         Files that the device already has (by content hash) are not sent again. Raises DeviceError.
         """
 
-    def build(self, artifact: Artifact) -> Engine:
+    def build(self, artifact: Artifact, how: MeasuringProtocol | None = None, inputs: str | None = None) -> Engine:
         """Build an engine from an artifact if its runtime needs one; otherwise return the artifact itself.
+
+        Args:
+            artifact: what to build from.
+            how: it is measured, which states the sizes of axes that the artifact leaves open: an engine has fixed ones.
+                None: one input at a time.
+            inputs: an .npz file on the device that feeds the artifact, and so states the sizes.
 
         Raises:
             UnsupportedModelError: the build fails.

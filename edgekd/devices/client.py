@@ -82,9 +82,9 @@ class Agent:
         """The host, the available runtimes (given as module paths by name) and the existing paths."""
         return self._ask(protocol.Survey(dict(runtimes), tuple(paths)), protocol.Surveyed, PATIENCE_S)
 
-    def build(self, path: str, options: Mapping[str, Any], key: str, timeout_s: float = BUILD_S) -> protocol.Built:
+    def build(self, request: protocol.Build, timeout_s: float = BUILD_S) -> protocol.Built:
         """Build an engine from an artifact, or return the cached one with this key."""
-        return self._ask(protocol.Build(path, dict(options), key), protocol.Built, timeout_s)
+        return self._ask(request, protocol.Built, timeout_s)
 
     def exists(self, path: str) -> bool:
         """Whether a file or folder exists on the device."""

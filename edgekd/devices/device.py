@@ -18,7 +18,7 @@ from edgekd.devices.client import Agent
 from edgekd.devices.transports._base import TRANSPORTS, Connection
 from edgekd.errors import DeviceError, EdgekdError, MeasurementError, NoDeviceError, UnsupportedModelError
 from edgekd.runtimes._base import RUNTIMES
-from edgekd.values import Artifact, DeviceFacts, DeviceRuntime, Host, Target
+from edgekd.values import Artifact, DeviceFacts, DeviceRuntime, Host, MeasuringProtocol, Target
 from edgekd.variants import complete
 from edgekd.worker import WorkerError
 
@@ -129,16 +129,19 @@ class Reached:
         names = [path.relative_to(folder).as_posix() for path in paths]
         return f"{self._push(folder, names)}/{names[0]}"
 
-    def build(self, artifact: Artifact) -> Engine:
-        """The file that the device runs for an artifact."""
+    def build(self, artifact: Artifact, how: MeasuringProtocol | None = None, inputs: str | None = None) -> Engine:
+        """The file that the device runs for an artifact; see `_base.Device`."""
         path, runtime = self.push([file.path for file in artifact.files]), self._runtime(artifact.runtime)
         if not runtime.builds:
             return Engine(path)
-        decides = [artifact.id, runtime.model_dump(mode="json"), self.facts.host.machine]
+        how = how or MeasuringProtocol()
+        builder = [files.sha256(file) for file in runtime_files(artifact.runtime)]
+        decides = [artifact.id, runtime.version, builder, self.facts.host.machine, how.batch, how.shapes, how.inputs]
         key = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+        feeds = protocol.Feeds(batch=how.batch, shapes=how.shapes, file=inputs)
         with self.start(artifact.runtime) as agent, self._running(artifact, "build"):
-            built = agent.build(path, complete(artifact.variant), key)
-        return Engine(built.path, built.bytes, built.seconds)
+            built = agent.build(protocol.Build(path, complete(artifact.variant), key, feeds))
+        return Engine(built.path, built.bytes, built.seconds, built.how)
 
     def evaluate(self, artifact: Artifact, batches: Iterable[Array]) -> Iterator[Array]:
         """The first output (N, …) for each batch of N inputs; the artifact has batch size one."""
@@ -213,15 +216,15 @@ class Reached:
             agent.close()
             install = f"{' '.join(python)} -m pip install {' '.join(runtimes)}"
             hint = f"Install the missing packages, for example: {install}" if runtimes else ""
-            raise DeviceError(f"{self.url}: the agent does not start: {e}", hint) from e
+            known = e.hint if isinstance(e, WorkerError) else ""
+            raise DeviceError(f"{self.url}: the agent does not start: {e}", known or hint) from e
         except BaseException:
             agent.close()
             raise
         return agent
 
     def _push_runtime(self, name: str) -> str:
-        file = runtime_file(name)
-        return f"{self._push(file.parent, [file.name])}/{file.name}"
+        return self.push(runtime_files(name))
 
     def _push(self, folder: Path, names: Sequence[str]) -> str:
         hashes = {name: files.sha256(folder / name) for name in names}
@@ -263,6 +266,13 @@ def runtime_file(name: str) -> Path:
     assert found is not None
     assert found.origin is not None
     return Path(found.origin)
+
+
+def runtime_files(name: str) -> list[Path]:
+    """All files of a runtime, `runtime_file` first: a package has several. Raises as `runtime_file`."""
+    file = runtime_file(name)
+    others = file.parent.glob("*.py") if file.name == "__init__.py" else ()
+    return [file, *sorted(one for one in others if one != file)]
 
 
 def content_key(hashes: Mapping[str, str]) -> str:

@@ -66,12 +66,13 @@ def measure(
         UnsupportedModelError: a runtime can't load or run its artifact.
         MeasurementError: a runtime crashed or hung.
     """
+    fed = device.push([inputs]) if inputs else None
     session = Session(
         name=uuid.uuid4().hex,
-        placed=[(artifact, device.build(artifact)) for artifact in artifacts],
+        placed=[(artifact, device.build(artifact, protocol, fed)) for artifact in artifacts],
         device=device,
         target=target,
-        setup=Setup(protocol, inputs=device.push([inputs]) if inputs else None),
+        setup=Setup(protocol, inputs=fed),
         progress=progress,
         steady=steady,
         reference=reference,
@@ -196,4 +197,6 @@ def _measurement(
         launches=tuple(record.launch for record in records),
         trace=trace,
         engine_bytes=engine.bytes,
+        build_seconds=engine.build_seconds,
+        build_how=engine.build_how,
     )

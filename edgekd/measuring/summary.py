@@ -27,6 +27,11 @@ def rows(found: Sequence[Measurement]) -> list[list[str]]:
     table.append(["size on disk", *(_megabytes(m.artifact.disk_bytes) for m in found)])
     table.append(["size gzipped", *(_megabytes(m.artifact.transfer_bytes) for m in found)])
     table.append(["size by zstd", *(_megabytes(m.artifact.zstd_bytes) for m in found)])
+    if any(m.engine_bytes is not None for m in found):
+        table.append(["engine", *("none" if m.engine_bytes is None else _megabytes(m.engine_bytes) for m in found)])
+        table.append(
+            ["engine built in", *("" if m.build_seconds is None else f"{m.build_seconds:.3g} s" for m in found)]
+        )
     if any(launch.energy_mj is not None for m in found for launch in m.launches):
         table.append(["energy", *(_energy(m) for m in found)])
     table.append(["precision", *(m.artifact.precision for m in found)])

@@ -58,8 +58,9 @@ class Runtime(Protocol):
     def builds(self) -> bool:
         """Whether it opens engines, which it builds from artifacts on the device.
 
-        Then it also has `build(path, engine, **settings)`, which writes the engine to the path `engine`, and raises
-        ValueError in plain words if it can't.
+        Then it also has `build(path, engine, shapes, **settings)`, which writes the engine to the path `engine` and
+        returns how it was built, in words. `shapes` takes what `Session.inputs` gives and returns the shape of each
+        input by name, for those that leave axes open. It raises ValueError in plain words if it can't.
         """
 
     def describe(self) -> dict[str, str]:
@@ -75,4 +76,4 @@ class Runtime(Protocol):
         """
 
 
-RUNTIMES = Kind[Runtime]("runtimes", "runtime")
+RUNTIMES = Kind[Runtime]("runtimes", "runtime", packages=True)

@@ -171,6 +171,10 @@ class Measurement(Value):
     trace: Trace | None = None
     engine_bytes: NonNegativeInt | None = None
     """Of what the device built from the file, where it builds something."""
+    build_seconds: NonNegative | None = None
+    """What building it took, in this measurement or earlier."""
+    build_how: str | None = None
+    """How it was built, in the runtime's words: the builder's settings, or the command."""
     accuracy: Accuracy | None = None
 
 

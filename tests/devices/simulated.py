@@ -14,7 +14,7 @@ import onnx
 from edgekd.devices._base import Array, Engine
 from edgekd.devices.agent import protocol
 from edgekd.devices.client import Agent
-from edgekd.values import Artifact, DeviceFacts, DeviceRuntime, Host, Target
+from edgekd.values import Artifact, DeviceFacts, DeviceRuntime, Host, MeasuringProtocol, Target
 
 INFERENCES = 15
 """Of each block."""
@@ -103,7 +103,7 @@ class SimulatedDevice:
     def push(self, paths: Sequence[Path]) -> str:
         return str(paths[0])
 
-    def build(self, artifact: Artifact) -> Engine:
+    def build(self, artifact: Artifact, how: MeasuringProtocol | None = None, inputs: str | None = None) -> Engine:
         return Engine(str(artifact.path))
 
     def evaluate(self, artifact: Artifact, batches: Iterable[Array]) -> Iterator[Array]:

@@ -20,7 +20,7 @@ from edgekd.devices.device import Reached, connect, require_target
 from edgekd.devices.transports import local as transport
 from edgekd.errors import DeviceError, EdgekdError, ExitCode, MeasurementError, NoDeviceError, UnsupportedModelError
 from edgekd.measuring.artifact import describe
-from edgekd.values import DeviceFacts, Target, Variant
+from edgekd.values import DeviceFacts, MeasuringProtocol, Target, Variant
 
 
 def target(**changes):
@@ -265,15 +265,18 @@ SETTINGS = {}
 builds = True
 def describe():
     return {"version": "7", "provider": "none"}
-def build(path, engine):
+def build(path, engine, shapes):
     with __builtins__["open"](path) as file:
         text = file.read()
+    taken = [{"name": "x", "shape": [None, 2], "dtype": "float32"}]
+    (sizes,) = shapes(taken).values()
     if text == "refused":
         raise ValueError("no such layers here")
     if text == "crash":
         os.kill(os.getpid(), signal.SIGSEGV)
     with __builtins__["open"](engine, "w") as file:
         file.write("engine of " + text)
+    return f"by hand for {sizes}"
 class open:
     provider = "none"
     def __init__(self, path):
@@ -314,11 +317,50 @@ def test_an_engine_is_built_on_the_device_once_and_run_there(builder, elsewhere,
     assert engine.path.startswith(connection.cache)
     assert engine.bytes == len("engine of abc")
     assert engine.build_seconds >= 0
-    again = device.build(artifact)
-    assert (again.path, again.bytes, again.build_seconds) == (engine.path, engine.bytes, None)
+    assert engine.build_how == "by hand for (1, 2)"
+    assert device.build(artifact) == engine
     assert device.build(builder("other", model())).path != engine.path
+    larger = device.build(artifact, MeasuringProtocol(batch=3))
+    assert (larger.build_how, larger.path != engine.path) == ("by hand for (3, 2)", True)
     (found,) = device.evaluate(artifact, [np.zeros((1, 2), np.float32)])
     assert found.tolist() == [[13, 13]]
+
+
+def test_an_engine_that_was_built_for_a_file_of_inputs_has_their_shapes(builder, elsewhere, model, tmp_path):
+    _, device = elsewhere
+    np.savez(tmp_path / "inputs.npz", x=np.zeros((5, 2), np.float32))
+    protocol = MeasuringProtocol(inputs="sha256:of-the-file")
+    built = device.build(builder("abc", model()), protocol, str(tmp_path / "inputs.npz"))
+    assert built.build_how == "by hand for (5, 2)"
+
+
+def test_an_engine_that_was_not_written_whole_is_built_again(builder, elsewhere, model):
+    _, device = elsewhere
+    artifact = builder("abc", model())
+    engine = Path(device.build(artifact).path)
+    for spoil in (lambda: engine.write_text("half"), lambda: Path(f"{engine}.json").write_text("{"), engine.unlink):
+        spoil()
+        assert device.build(artifact).bytes == len("engine of abc") == engine.stat().st_size
+
+
+PACKAGE = """
+from . import _answer
+formats, SETTINGS, builds = ("onnx",), {}, False
+def describe():
+    return {"version": _answer.VERSION, "provider": "none"}
+"""
+
+
+def test_a_runtime_of_several_files_is_sent_whole(tmp_path, monkeypatch):
+    folder = tmp_path / "runtimes"
+    for name, version in (("package_a", "1"), ("package_b", "2")):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "__init__.py").write_text(PACKAGE)
+        (folder / name / "_answer.py").write_text(f"VERSION = {version!r}")
+    monkeypatch.setattr(runtimes, "__path__", [*runtimes.__path__, str(folder)])
+    with Reached(Elsewhere(tmp_path / "elsewhere")) as device:
+        found = device.facts.runtimes
+    assert (found["package_a"].version, found["package_b"].version) == ("1", "2")
 
 
 def test_an_artifact_that_cannot_be_built_is_told_with_the_runtimes_words(builder, elsewhere, model):

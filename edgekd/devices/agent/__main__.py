@@ -13,12 +13,16 @@ import gc
 import importlib.util
 import json
 import os
+import re
+import sys
 import tempfile
 import time
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from edgekd.devices.agent import energy, engines, evaluation, fitting, host, inputs, protocol, state, stored, system
 else:  # on a device this folder is all there is
     import energy
@@ -62,7 +66,7 @@ class Agent:
 
     def build(self, request: protocol.Build) -> protocol.Built:
         """An engine for the artifact, from the cache or newly built."""
-        return engines.build(self._runtime, request, self._cache)
+        return engines.build(self._runtime, request, lambda taken: _shapes(taken, request.feeds), self._cache)
 
     def exists(self, request: protocol.Exists) -> protocol.Found:
         """Whether a file or folder exists on the device."""
@@ -86,7 +90,7 @@ class Agent:
         session = self._runtime.open(opening.path, **opening.options)
         load_ms = (time.perf_counter_ns() - start) / 1e6
         self._run = session.run
-        self._feeds = _feeds(session, opening.feeds)
+        self._feeds = _feeds(session.inputs(), opening.feeds)
         self._made_up = [] if opening.feeds.file else inputs.made_up_integers(session.inputs())
         shapes = {name: tuple(values.shape) for name, values in self._feeds.items()}
         return protocol.Loaded(load_ms, shapes, session.provider)
@@ -146,7 +150,7 @@ class Agent:
             _pin(opening.affinity)
         with tempfile.TemporaryDirectory() as folder:
             session = self._runtime.open(opening.path, trace_in=folder, **opening.options)
-            values, count, end = _feeds(session, opening.feeds), 0, time.monotonic() + request.seconds
+            values, count, end = _feeds(session.inputs(), opening.feeds), 0, time.monotonic() + request.seconds
             while count < _COLD_INFERENCES + 1 or time.monotonic() < end:
                 session.run(values)
                 count += 1
@@ -187,11 +191,18 @@ class Agent:
                     time.sleep((due - stop) / 1e9)
 
 
-def _feeds(session: Any, feeds: protocol.Feeds) -> dict[str, Any]:
+def _feeds(taken: Sequence[Mapping[str, Any]], feeds: protocol.Feeds) -> dict[str, Any]:
     """The artifact's inputs: the values in a file on the device, or random ones of the given shapes and batch."""
     if feeds.file:
-        return stored.file_feeds(session.inputs(), feeds.file)
-    return inputs.random_feeds(session.inputs(), batch=feeds.batch, seed=feeds.seed, shapes=feeds.shapes)
+        return stored.file_feeds(taken, feeds.file)
+    return inputs.random_feeds(taken, batch=feeds.batch, seed=feeds.seed, shapes=feeds.shapes)
+
+
+def _shapes(taken: Sequence[Mapping[str, Any]], feeds: protocol.Feeds) -> dict[str, tuple[int, ...]]:
+    """The shape of each input as `_feeds` feeds it."""
+    if feeds.file:
+        return {name: tuple(values.shape) for name, values in stored.file_feeds(taken, feeds.file).items()}
+    return {name: tuple(shape) for name, shape in fitting.complete(taken, feeds.batch, feeds.shapes).items()}
 
 
 def _pin(cpus: tuple[int, ...]) -> None:
@@ -211,10 +222,13 @@ def _described(runtime: Any) -> protocol.Runtime:
 
 
 def _module(path: str) -> Any:
-    spec = importlib.util.spec_from_file_location("edgekd_runtime", path)
+    """The runtime's module at a path; one that is a package imports its other files relative to itself."""
+    name = re.sub(r"\W", "_", f"edgekd_runtime_{path}")  # the path tells the packages of two runtimes apart
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
 

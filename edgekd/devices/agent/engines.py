@@ -2,39 +2,64 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
     from edgekd.devices.agent import protocol
 else:  # on a device this folder is all there is
     import protocol
 
 
-def build(runtime: Any, request: protocol.Build, cache: str | None) -> protocol.Built:
+def build(
+    runtime: Any,
+    request: protocol.Build,
+    shapes: Callable[[Sequence[Mapping[str, Any]]], Mapping[str, tuple[int, ...]]],
+    cache: str | None,
+) -> protocol.Built:
     """The engine cached under the request's key, built by the runtime if missing.
 
     Raises:
         ValueError: the build fails, or the folder can't be written.
     """
     engine = _folder(cache) / "engines" / request.key
-    if engine.is_file():
-        return protocol.Built(str(engine), engine.stat().st_size, None)
+    known = _known(engine)
+    if known:
+        return known
     partial = engine.with_name(f".{request.key}.{os.getpid()}")
     try:
         engine.parent.mkdir(parents=True, exist_ok=True)
         start = time.monotonic()
-        runtime.build(request.path, str(partial), **request.options)
-        seconds = time.monotonic() - start
+        how = runtime.build(request.path, str(partial), shapes, **request.options)
+        built = protocol.Built(str(engine), partial.stat().st_size, time.monotonic() - start, how)
         partial.replace(engine)
+        # last: without it an engine counts as unfinished
+        partial.write_text(json.dumps(protocol.document(built)), encoding="utf-8")
+        partial.replace(_record(engine))
     except OSError as e:
         raise ValueError(f"{engine.parent}: {e.strerror or e}") from e
     finally:
         if partial.exists():
             partial.unlink()
-    return protocol.Built(str(engine), engine.stat().st_size, seconds)
+    return built
+
+
+def _known(engine: Path) -> protocol.Built | None:
+    """What is recorded of an engine that was built earlier; None if there is none, or not the one recorded."""
+    try:
+        known = protocol.read(protocol.Built, json.loads(_record(engine).read_text(encoding="utf-8")))
+        return known if (known.path, known.bytes) == (str(engine), engine.stat().st_size) else None
+    except (OSError, ValueError):
+        return None
+
+
+def _record(engine: Path) -> Path:
+    return engine.with_name(f"{engine.name}.json")
 
 
 def _folder(cache: str | None) -> Path:

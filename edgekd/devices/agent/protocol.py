@@ -113,11 +113,13 @@ class Surveyed:
 
 @dataclass(frozen=True)
 class Built:
-    """An engine on the device. `seconds` is the build time: None if the engine was cached."""
+    """An engine on the device, with the time it took to build, now or earlier, and how it was built."""
 
     path: str
     bytes: int
-    seconds: Optional[float]
+    seconds: float
+    how: str
+    """In the runtime's words: the builder's settings, or the command."""
 
 
 @dataclass(frozen=True)
@@ -247,6 +249,8 @@ class Build:
     path: str
     options: Dict[str, Any]
     key: str
+    feeds: Feeds = Feeds()
+    """An engine is built for the shapes of its inputs."""
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from edgekd import catalog
-from edgekd.devices.agent.protocol import Feeds, Opening
+from edgekd.devices.agent.protocol import Build, Feeds, Opening
 from edgekd.devices.client import Agent
-from edgekd.devices.device import AGENT, runtime_file
+from edgekd.devices.device import AGENT, runtime_file, runtime_files
 from edgekd.runtimes._base import RUNTIMES
 from edgekd.worker import Worker
 
@@ -25,9 +25,10 @@ formats = ("any",)
 builds = True
 def describe():
     return {"version": "1", "provider": "none"}
-def build(path, engine, **settings):
+def build(path, engine, shapes, **settings):
     with __builtins__["open"](engine, "w") as file:
         file.write(path)
+    return "by hand"
 class open:
     provider = "none"
     def __init__(self, path, *, threads=1, trace_in=None):
@@ -54,7 +55,7 @@ def newer_than_python_3_8(sources):
 
 
 def test_nothing_that_is_newer_than_python_3_8_is_used():
-    sources = [*AGENT.glob("*.py"), *(runtime_file(name) for name in catalog.names(RUNTIMES))]
+    sources = [*AGENT.glob("*.py"), *(file for name in catalog.names(RUNTIMES) for file in runtime_files(name))]
     assert newer_than_python_3_8(sources) == ""
 
 
@@ -109,8 +110,9 @@ def test_every_request_is_answered_by_a_real_python_3_8(python38, tmp_path):
         assert agent.exists(str(tmp_path))
         assert agent.cpus().cpus
         assert agent.state().state.temperatures_c is not None
-        built = agent.build("/some/artifact", {}, "key")
+        built = agent.build(Build("/some/artifact", {}, "key"))
         assert (Path(built.path).read_text(), built.bytes) == ("/some/artifact", len("/some/artifact"))
+        assert agent.build(Build("/some/artifact", {}, "key")) == built
         opening = Opening(built.path, {"threads": 1}, Feeds())
         assert agent.load(opening).inputs == {}
         assert agent.first().first_ms >= 1
