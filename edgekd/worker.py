@@ -1,10 +1,10 @@
-"""A child process that answers JSON lines, under a time limit and, if asked, a memory limit.
+"""A child process that answers JSON lines, with a timeout and optionally a memory limit.
 
-Work that can hang, crash or eat the machine runs in one: the agent that measures, the step that prunes.
-The child reads one JSON object a line on stdin and answers each with one JSON object a line on stdout; a line `#N`
-before one says that N bytes follow, its frame, and then the object. The child ends when its stdin does, whatever it
-computes (`devices.agent.host`): no parent leaves one behind, however it ends. An answer with the key "error" is a
-failure it saw itself, whose remedy may stand under "hint".
+Work that can hang, crash or exhaust memory runs in a child process: the measuring agent, and pruning.
+The child reads one JSON object per line on stdin and answers each with one JSON object per line on stdout. A line `#N`
+before an object announces N bytes, its frame. The child ends when its stdin is closed, even during a computation
+(`devices.agent.host`), so no child outlives its parent. An answer with the key "error" is a failure that the child
+reports; the key "hint" may hold the remedy.
 """
 
 import contextlib
@@ -19,16 +19,16 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-_LAST_WORDS = 2_000
+_STDERR_TAIL = 2_000  # characters
 _LONGEST_LINE = 1 << 28  # bytes
 _LARGEST_FRAME = 1 << 30
-_SENDING_S = 300.0  # a large frame may go over a slow connection
+_SENDING_S = 300.0  # large frames on slow connections
 
 Frame = bytes | memoryview
 
 
 class WorkerError(Exception):
-    """The child failed. `kind` says how; the text ends with its last words on stderr, `hint` is the child's own."""
+    """The child failed. `kind` is the kind of failure; the text ends with the tail of stderr; `hint` is the child's."""
 
     def __init__(self, kind: str, text: str, hint: str = "") -> None:
         super().__init__(text)
@@ -37,12 +37,12 @@ class WorkerError(Exception):
 
 
 class Worker:
-    """One child process. Use as a context manager: it never outlives the block.
+    """One child process. Use as a context manager: the process ends with the block.
 
     Args:
-        command: what to start.
-        memory_bytes: kill the child when its resident memory passes this; needs psutil.
-        env: the child's environment; the parent's if None.
+        command: the command to start.
+        memory_bytes: the child is killed when its resident memory exceeds this; requires psutil.
+        env: the child's environment; None: the parent's.
 
     Raises:
         OSError: the command can't be started.
@@ -57,7 +57,7 @@ class Worker:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=dict(env) if env is not None else None,
-            # Ctrl-C reaches the parent alone, which then closes the child in order
+            # only the parent receives Ctrl-C, and then closes the child
             start_new_session=True,
         )
         self._memory_bytes = memory_bytes
@@ -85,20 +85,20 @@ class Worker:
         """Send one request and wait for its answer.
 
         Raises:
-            WorkerError: kind "error" (the child says so), "crashed", "timeout", "memory" or "garbled".
+            WorkerError: kind "error" (reported by the child), "crashed", "timeout", "memory" or "garbled".
         """
         self.send(request)
         return self.receive(timeout_s)
 
     def send(self, request: Mapping[str, Any], frame: Frame = b"", timeout_s: float = _SENDING_S) -> None:
-        """Send one request, with its frame if it has one, without waiting for the answer.
+        """Send one request, optionally with a frame, without waiting for the answer.
 
         Raises:
-            WorkerError: the child ended, or did not take all of it in time.
+            WorkerError: the child ended, or did not read the request in time.
         """
         stdin = self._process.stdin
         assert stdin is not None
-        # writing to a child that has stopped reading would never end
+        # a write to a child that no longer reads would block forever
         late = threading.Timer(timeout_s, self._kill_group)
         try:
             if len(frame):
@@ -113,15 +113,15 @@ class Worker:
             late.cancel()
 
     def receive(self, timeout_s: float) -> dict[str, Any]:
-        """Wait for the next answer; raises as `ask`."""
+        """Wait for the next answer; raises like `ask`."""
         return self.receive_framed(timeout_s)[0]
 
     def receive_framed(self, timeout_s: float) -> tuple[dict[str, Any], bytes]:
-        """Wait for the next answer and its frame, empty if it has none; raises as `ask`."""
+        """Wait for the next answer and its frame (empty if there is none); raises like `ask`."""
         line, frame = self._next(time.monotonic() + timeout_s, timeout_s)
         try:
             answer = json.loads(line)
-        # a number of too many digits, and what is nested too deeply, as well
+        # also raised for numbers with too many digits and for deep nesting
         except (ValueError, RecursionError) as e:
             raise _garbled(line) from e
         if not isinstance(answer, dict):
@@ -138,7 +138,7 @@ class Worker:
                 self._watch_memory()
                 if time.monotonic() >= deadline:
                     self._kill()
-                    raise WorkerError("timeout", f"no answer within {timeout_s:.0f} s{self._last_words()}") from None
+                    raise WorkerError("timeout", f"no answer within {timeout_s:.0f} s{self._stderr_tail()}") from None
                 continue
             if answer is None:
                 raise self._crashed()
@@ -161,11 +161,11 @@ class Worker:
         self._kill()
         code = self._process.returncode
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        return WorkerError("crashed", f"ended with {how}{self._last_words()}")
+        return WorkerError("crashed", f"ended with {how}{self._stderr_tail()}")
 
-    def _last_words(self) -> str:
-        words = self._stderr.strip()[-_LAST_WORDS:]
-        return f": {words}" if words else ""
+    def _stderr_tail(self) -> str:
+        tail = self._stderr.strip()[-_STDERR_TAIL:]
+        return f": {tail}" if tail else ""
 
     def _kill(self) -> None:
         if self._process.poll() is None:
@@ -174,14 +174,14 @@ class Worker:
         self._threads[1].join(timeout=1)
 
     def _kill_group(self) -> None:
-        """Kill the child with what it started itself: its session is its own."""
+        """Kill the child and its descendants, which share the child's own session."""
         if hasattr(os, "killpg"):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
         self._process.kill()
 
     def close(self) -> None:
-        """End the child: closing its stdin lets it finish, and it is killed if it doesn't."""
+        """Close the child's stdin, which ends it; kill it if it is still running after two seconds."""
         if self._process.stdin:
             with contextlib.suppress(BrokenPipeError):
                 self._process.stdin.close()
@@ -198,7 +198,7 @@ class Worker:
     def _read_stdout(self) -> None:
         assert self._process.stdout is not None
         frame = b""
-        # from whom nothing is trusted, nothing is read without end
+        # the child isn't trusted: the size of every read is bounded
         while line := self._process.stdout.readline(_LONGEST_LINE):
             size = _frame_size(line)
             if size is not None:
@@ -211,11 +211,11 @@ class Worker:
     def _read_stderr(self) -> None:
         assert self._process.stderr is not None
         for line in self._process.stderr:
-            self._stderr = (self._stderr + line.decode("utf-8", "replace"))[-2 * _LAST_WORDS :]
+            self._stderr = (self._stderr + line.decode("utf-8", "replace"))[-2 * _STDERR_TAIL :]
 
 
 def _frame_size(line: bytes) -> int | None:
-    """The size that a line announces, if it announces one that is taken."""
+    """The frame size that a line announces; None if it announces none or one that is too large."""
     digits = line[1:-1]
     announces = line[:1] == b"#" and digits.isdigit() and len(digits) <= len(str(_LARGEST_FRAME))
     return int(digits) if announces and int(digits) <= _LARGEST_FRAME else None

@@ -24,7 +24,7 @@ def test_each_request_has_its_answer():
 @pytest.mark.parametrize(
     ("code", "kind", "says"),
     [
-        ("import sys; sys.exit('last words')", "crashed", "last words"),
+        ("import sys; sys.exit('the error')", "crashed", "the error"),
         ("import os; os.abort()", "crashed", "signal 6"),
         ("import time; time.sleep(60)", "timeout", "1 s"),
         ("print('not json', flush=True); input(); input()", "garbled", "not json"),

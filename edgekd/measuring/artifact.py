@@ -1,4 +1,4 @@
-"""What a deployable file is: its hash, its sizes, its precision."""
+"""Describes a deployable file: hash, sizes and precision."""
 
 import hashlib
 import math
@@ -16,7 +16,7 @@ from edgekd.files import require_file
 from edgekd.values import Artifact, File, Setting, Variant
 
 _GZIP_LEVEL = 6  # gzip's own default
-_ZSTD_LEVEL = 9  # weights hardly get smaller above it, and it takes far longer
+_ZSTD_LEVEL = 9  # higher levels take much longer and hardly make weights smaller
 _GZIP_HEADER = 16 + zlib.MAX_WBITS
 _PIECE = 1 << 20
 
@@ -42,14 +42,14 @@ def describe(
 
     Args:
         path: the .onnx file.
-        name: what reports call it.
-        runtime: which runtime runs it.
-        precision: what it computes in; read from its graph if None.
-        settings: of the runtime, those that differ from its defaults.
-        lineage: what it was made from.
+        name: its name in reports.
+        runtime: the runtime that runs it.
+        precision: its precision; None: determined from the graph.
+        settings: runtime settings that differ from the defaults.
+        lineage: its origin.
 
     Raises:
-        StorageError: it, or a file that it refers to, can't be read.
+        StorageError: the file, or one that it refers to, can't be read.
         UnsupportedModelError: it isn't an ONNX model, or refers to data outside its folder.
     """
     model = _read(path)
@@ -69,12 +69,12 @@ def describe(
 
 def _read(path: Path) -> onnx.ModelProto:
     """The model without its external data."""
-    hint = "It may be truncated or not a model at all: export or copy it again."
+    hint = "The file may be truncated, or not a model: export or copy it again."
     if path.suffix == ".json":
-        hint = "A stored measurement is judged with `edgekd check`; a model is an .onnx file."
+        hint = "Models are .onnx files. Use `edgekd check` to judge a stored measurement."
     require_file(path, "Give the path of an .onnx file.")
     try:
-        # whatever the file is called: by its name it might be taken for text
+        # explicit format: otherwise the suffix decides, and the file might be parsed as text
         model = onnx.load(path, format="protobuf", load_external_data=False)
     except OSError as e:
         raise StorageError(f"{path}: {e.strerror or e}", "Give the path of an .onnx file.") from e
@@ -86,13 +86,13 @@ def _read(path: Path) -> onnx.ModelProto:
 
 
 def _external_files(model: onnx.ModelProto, path: Path) -> list[Path]:
-    """The files beside the model that hold its large tensors, each once."""
+    """The files with the model's external data, without duplicates."""
     entries = [e for tensor in _tensors(model) for e in tensor.external_data if e.key == "location"]
     found = []
     for location in sorted({entry.value for entry in entries}):
         if PurePosixPath(location).is_absolute() or ".." in PurePosixPath(location).parts:
             raise UnsupportedModelError(
-                f"{path}: refers to data outside its folder: {location}", "Save it with its data beside it."
+                f"{path}: refers to data outside its folder: {location}", "Save its data in the same folder."
             )
         file = path.parent / location
         if not file.is_file():
@@ -102,7 +102,7 @@ def _external_files(model: onnx.ModelProto, path: Path) -> list[Path]:
 
 
 def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
-    """The model's weights, and those in the attributes of its nodes, functions and inner graphs."""
+    """The model's weights, including those in attributes of nodes, functions and subgraphs."""
     sparse = []
     for graph in _graphs(model):
         yield from graph.initializer
@@ -116,7 +116,7 @@ def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
 
 
 def _nodes(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
-    """All nodes, also those of functions and inner graphs."""
+    """All nodes, including those of functions and subgraphs."""
     for function in model.functions:
         yield from function.node
     for graph in _graphs(model):
@@ -124,7 +124,7 @@ def _nodes(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
 
 
 def _graphs(model: onnx.ModelProto) -> Iterator[onnx.GraphProto]:
-    """The model's graph, and those in the attributes of nodes: the bodies of loops and branches."""
+    """The model's graph and its subgraphs (bodies of loops and branches)."""
     graphs = [model.graph]
     nodes = [node for function in model.functions for node in function.node]
     while graphs or nodes:
@@ -146,7 +146,7 @@ class _Weighed:
 
 
 def _weigh(path: Path) -> _Weighed:
-    """A file's SHA-256, its size, and that after gzip and after zstd, piece by piece."""
+    """A file's SHA-256, and its size uncompressed, with gzip and with zstd."""
     sha256, on_disk, gzipped, zstd = hashlib.sha256(), 0, 0, 0
     gzip = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_HEADER)
     zstandard = ZstdCompressor(level=_ZSTD_LEVEL).compressobj()
@@ -162,8 +162,8 @@ def _weigh(path: Path) -> _Weighed:
 
 
 def _precision(model: onnx.ModelProto) -> str:
-    """What a model computes in: integers if it quantises anything, else the type of most of its weights, whether they
-    are initializers or constants.
+    """A model's precision: int8 if it has quantised nodes, otherwise the type of most of its weights, whether they are
+    initializers or constants.
     """
     if any(node.op_type in _QUANTISED for node in _nodes(model)):
         return "int8"

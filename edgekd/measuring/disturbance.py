@@ -1,7 +1,7 @@
-"""What happened to a device while it was measured that makes its times invalid.
+"""Disturbances of a device during a measurement that make its latencies invalid.
 
-Throttling and changed clocks spoil all that was measured. A drift, which the canary shows, spoils milliseconds, but not
-the ratio of artifacts that took turns: it hit all of them alike.
+Throttling and clock changes invalidate the whole measurement. Drift, which the canary shows, invalidates absolute
+latencies, but not the ratio of artifacts that took turns: it affects all of them equally.
 """
 
 from edgekd.measuring.statistics import lower_bound, percentile, upper_bound
@@ -14,25 +14,25 @@ EMULATED = "emulated: another processor runs the device's instructions, and take
 
 
 def disturbances(before: State, after: State) -> tuple[str, ...]:
-    """Why all that was measured between two states is invalid, in words; nothing if all was quiet."""
+    """Why everything measured between two states is invalid; empty if nothing happened."""
     reasons = []
     throttled = (after.throttle_count or 0) - (before.throttle_count or 0)
     if throttled > 0:
-        reasons.append(f"the device throttled {throttled} times while it was measured")
+        reasons.append(f"the device throttled {throttled} times during the measurement")
     if slowed := sorted({*before.throttled_by, *after.throttled_by}):
         reasons.append(f"the device was slowed down by {', '.join(slowed)}")
     if after.governor != before.governor:
         reasons.append(f"the clock governor changed from {before.governor} to {after.governor}")
     if _drifted(before.clock_limit_mhz, after.clock_limit_mhz):
         change = f"from {before.clock_limit_mhz:g} to {after.clock_limit_mhz:g} MHz"
-        reasons.append(f"the highest clock allowed changed {change}")
+        reasons.append(f"the clock limit changed {change}")
     return tuple(reasons)
 
 
 def drift(launch: Launch) -> str | None:
-    """How the canary changed from the first half of a launch's blocks to the second, if it surely did by more than 3 %.
+    """The canary's change between the halves of a launch, if it is significant and exceeds 3 %; otherwise None.
 
-    Surely: not only the medians of the halves but their bounds at 95 % are so far apart. A clock that only wavers
+    Significant: the 95 % bounds of the halves' medians are that far apart. A merely fluctuating clock isn't drift; it
     shows in the percentiles, as it should.
     """
     middle = len(launch.canary_ms) // 2
@@ -48,17 +48,17 @@ def drift(launch: Launch) -> str | None:
 
 
 def spoiled(measurement: Measurement) -> tuple[str, ...]:
-    """Why a measurement's milliseconds say nothing: it is invalid, or one of its launches drifted."""
+    """Why a measurement's absolute latencies are invalid: the measurement is invalid, or a launch drifted."""
     drifts = [drift(launch) for launch in measurement.launches]
     return (*measurement.invalid, *dict.fromkeys(found for found in drifts if found))
 
 
 def wavering(measurement: Measurement) -> float | None:
-    """How far apart the launches' medians of the canary are, as a fraction of the least; None without a canary."""
+    """The spread of the launches' canary medians, as a fraction of the smallest; None without a canary."""
     medians = [percentile(launch.canary_ms, 50) for launch in measurement.launches if launch.canary_ms]
     return max(medians) / min(medians) - 1 if medians and min(medians) > 0 else None
 
 
 def _drifted(before: float | None, after: float | None) -> bool:
-    """Whether a figure changed by more than 3 %; never where it isn't told."""
+    """Whether a value changed by more than 3 %; False if it isn't reported."""
     return before is not None and after is not None and abs(after - before) > _DRIFT * min(before, after)

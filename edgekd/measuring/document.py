@@ -1,6 +1,6 @@
-"""Measurements as JSON files: read with every field checked, written all or nothing.
+"""Measurements as JSON files: every field is validated on reading, and writing is atomic.
 
-Documents of version 1 are converted when they are read.
+Documents of version 1 are converted on reading.
 """
 
 from pathlib import Path
@@ -18,7 +18,7 @@ _LONGEST_DOCUMENT = 1_000_000_000
 
 
 class _Head(BaseModel):
-    """Of a document of any version."""
+    """The part that documents of all versions have."""
 
     schema_version: object = None
 
@@ -28,11 +28,11 @@ def read_measurement(path: Path) -> Measurement:
 
     Raises:
         StorageError: the file can't be read.
-        EdgekdError: it isn't a measurement, or one of another schema version, or a field doesn't hold what it should.
+        EdgekdError: the file isn't a measurement, has an unknown schema version, or has an invalid field.
     """
     text = read_text(path, hint="Give the path of a measurement or of an .onnx file.", at_most=_LONGEST_DOCUMENT)
     try:
-        # strict: a number in quotes, or true for 1, is a damaged file and no number
+        # strict: a number in quotes, or true for 1, means that the file is damaged
         if _Head.model_validate_json(text).schema_version == version1.NAME:
             return version1.Measurement.model_validate_json(text, strict=True).converted()
         measurement = Measurement.model_validate_json(text, strict=True)
@@ -54,7 +54,7 @@ def _explained(error: ValidationError, path: Path) -> tuple[str, str]:
         return f"{path}: isn't JSON: {problem['ctx']['error']}", "It may be truncated: measure or copy it again."
     for problem in error.errors():
         if problem["loc"] == ("schema_version",):
-            hint = "Read it with the edgekd that wrote it, or measure again."
-            return f"{path}: this edgekd doesn't read schema_version {problem['input']!r}"[:_LONGEST_MESSAGE], hint
+            hint = "Use the version of edgekd that wrote it, or measure again."
+            return f"{path}: schema_version {problem['input']!r} is not supported"[:_LONGEST_MESSAGE], hint
     message, hint = catalog.explain(error, str(path), Measurement)
     return message[:_LONGEST_MESSAGE], hint

@@ -1,7 +1,7 @@
-"""Why one artifact isn't faster than another: causes that were measured, the most expensive first.
+"""Explains why one artifact isn't faster than another: measured causes, the most expensive first.
 
-The usual question is why INT8 isn't faster than fp32. Each cause is read off the traces, the host and the runtime; none
-is guessed from the files.
+The usual question is why INT8 isn't faster than fp32. Causes are derived from the traces, the host and the runtime,
+not from the files.
 """
 
 from collections.abc import Iterator
@@ -12,9 +12,9 @@ from edgekd.measuring.nodes import DYNAMIC, fallen_back, in_integers, integer_co
 from edgekd.values import Measurement, Node, Trace, Value
 
 _DOT_PRODUCTS = {"x86_64": ("avx512_vnni", "avx_vnni", "amx_int8"), "aarch64": ("asimddp", "i8mm")}
-"""Instructions without which a CPU multiplies 8-bit integers no faster than floats, by architecture."""
+"""By architecture, the instruction sets that make 8-bit integer products faster than floating-point ones."""
 
-_NEGLIGIBLE = 0.02  # of the time of all nodes
+_NEGLIGIBLE = 0.02  # fraction of the time of all nodes
 _EXAMPLES = 3
 
 
@@ -29,7 +29,7 @@ class Pair(Value):
 
 
 class Explanation(Value):
-    """Two artifacts node by node, and what makes the second slower than it might be."""
+    """A node-by-node comparison of two artifacts, and why the second is slow."""
 
     schema_version: Literal["edgekd.explanation/1"] = "edgekd.explanation/1"
     artifact: str
@@ -37,15 +37,15 @@ class Explanation(Value):
     nodes_ms: float
     other_nodes_ms: float
     pairs: tuple[Pair, ...]
-    """Empty where the two don't have as many convolutions and matrix products."""
+    """Empty if the two have different numbers of convolutions and matrix products."""
     causes: tuple[str, ...]
 
 
 def explain(reference: Measurement, other: Measurement) -> Explanation:
-    """What `other` spends its time on, compared with `reference`.
+    """Compare how `other` and `reference` spend their time.
 
     Raises:
-        MeasurementError: one of them was measured without its nodes.
+        MeasurementError: one of them was measured without a trace.
     """
     first, second = _trace(reference), _trace(other)
     causes = sorted(_causes(other, second, _pairs(first, second)), key=lambda cause: -cause[0])
@@ -62,13 +62,13 @@ def explain(reference: Measurement, other: Measurement) -> Explanation:
 def _trace(measurement: Measurement) -> Trace:
     if measurement.trace is None:
         name = measurement.artifact.name
-        raise MeasurementError(f"{name} was measured without its nodes", "Measure again with `edgekd profile`.")
+        raise MeasurementError(f"the measurement of {name} has no trace", "Measure again with `edgekd profile`.")
     return measurement.trace
 
 
 def _pairs(first: Trace, second: Trace) -> list[Pair]:
-    """The k-th product of one beside the k-th of the other: names differ after each runtime's optimisations, but a
-    quantised network has the original's products in the same order.
+    """Pairs the k-th products of both: names differ after each runtime's optimisations, but a quantised network has the
+    same products in the same order.
     """
     ours, theirs = products(first), products(second)
     if len(ours) != len(theirs):
@@ -79,24 +79,24 @@ def _pairs(first: Trace, second: Trace) -> list[Pair]:
 
 
 def _causes(measurement: Measurement, trace: Trace, pairs: list[Pair]) -> Iterator[tuple[float, str]]:
-    """Each cause with the milliseconds it costs (a cause of all others costs more than all)."""
+    """Each cause with its cost in milliseconds."""
     whole = total_ms(trace.nodes)
     yield from _missing_instructions(measurement, trace)
     yield from _share(
         of_kind(trace, "conversion"),
         whole,
-        "conversions between integers and floats (Q/DQ) are left in the graph and run on their own",
+        "conversions between integers and floats (Q/DQ) remain in the graph as separate nodes",
     )
     integers, all_products = integer_coverage(trace)
     floats = [node for node in products(trace) if not in_integers(node)]
     if integers:
-        yield from _share(floats, whole, f"of {all_products} convolutions and matrix products stayed float")
+        yield from _share(floats, whole, f"of {all_products} convolutions and matrix products run in floating point")
     elif measurement.artifact.precision == "int8":
         yield total_ms(floats), f"none of its {all_products} convolutions and matrix products runs in integers"
     yield from _share(
         [node for node in trace.nodes if node.op in DYNAMIC],
         whole,
-        "nodes quantise dynamically: ranges are computed again in every inference; quantise statically instead",
+        "nodes quantise dynamically: ranges are computed in every inference; use static quantisation instead",
     )
     yield from _share(of_kind(trace, "layout"), whole, "nodes only change the layout of a tensor")
     provider = measurement.runtime.provider
@@ -111,7 +111,7 @@ def _missing_instructions(measurement: Measurement, trace: Trace) -> Iterator[tu
     on_cpu = measurement.runtime.provider.startswith("CPU")
     if integers and on_cpu and wanted and not set(wanted) & set(host.cpu_features):
         lacks = f"{host.cpu} has none of {', '.join(wanted)}"
-        yield total_ms(trace.nodes), f"{lacks}: without them 8-bit integers are multiplied no faster than floats"
+        yield total_ms(trace.nodes), f"{lacks}: without them INT8 products are no faster than floating-point ones"
 
 
 def _share(nodes: list[Node], whole: float, what: str) -> Iterator[tuple[float, str]]:

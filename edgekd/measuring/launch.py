@@ -1,4 +1,4 @@
-"""One launch of one artifact: a fresh agent process, from loading to the last block."""
+"""One launch of one artifact: a new agent process, from loading to the last block."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,27 +12,27 @@ from edgekd.variants import complete
 from edgekd.worker import WorkerError
 
 _WARMUP_WINDOW_MS = 100.0
-_WARMUP_PERIODS = 4  # inferences in a window of a paced loop
+_WARMUP_PERIODS = 4  # inferences per warm-up window of a paced loop
 _TRACE_S = 0.5
 
 
 @dataclass(frozen=True)
 class Setup:
-    """The protocol, the file on the device that feeds the artifacts, if one does, and what a launch adds."""
+    """The protocol, the optional input file on the device, and the settings of a launch."""
 
     protocol: MeasuringProtocol
     inputs: str | None = None
     patience_s: float = PATIENCE_S
     cpus: tuple[int, ...] = ()
-    """Those of this launch, if they were chosen for it."""
+    """The CPUs chosen for this launch; empty if none were chosen."""
 
     @property
     def period_s(self) -> float | None:
-        """Seconds between the starts of two inferences; None in a closed loop."""
+        """Seconds between the starts of two inferences; None for a closed loop."""
         return 1 / self.protocol.cadence_hz if self.protocol.cadence_hz else None
 
     def opening(self, variant: Variant, path: str) -> Opening:
-        """What the agent must know to open an artifact and to feed it."""
+        """The agent's parameters for opening an artifact."""
         p = self.protocol
         feeds = Feeds(batch=p.batch, shapes=p.shapes, file=self.inputs)
         return Opening(path, complete(variant), feeds, affinity=self.cpus or p.affinity)
@@ -40,7 +40,7 @@ class Setup:
 
 @dataclass(frozen=True)
 class Opened:
-    """An artifact that is loaded and warm in its own process."""
+    """An artifact that is loaded and warmed up in its own process."""
 
     agent: Agent
     artifact: Artifact
@@ -51,12 +51,12 @@ class Opened:
     warmup_ms: Sequence[float]
     latency_ms: float
     before: State
-    """The device's, when it was warm."""
+    """The device's state after the warm-up."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """One turn: milliseconds of each inference, and what all of them took if the device reports it."""
+    """One turn: the latency of each inference, and their total energy if the device reports it."""
 
     samples_ms: tuple[float, ...]
     energy_mj: float | None
@@ -64,21 +64,21 @@ class Block:
 
 
 def host_of(described: Described) -> Host:
-    """The device."""
+    """The host that the agent describes."""
     return Host(**asdict(described.host))
 
 
 def threads_of(variant: Variant) -> int:
-    """How many CPU threads a variant keeps busy; 1 where its runtime has no such setting."""
+    """The number of CPU threads of a variant; 1 if its runtime has no such setting."""
     threads = complete(variant).get("threads")
     return threads if isinstance(threads, int) else 1
 
 
 def cpus_of_launch(agent: Agent, artifacts: Sequence[Artifact], number: int) -> tuple[int, ...]:
-    """The CPUs on which all artifacts of a launch run; none to leave it to the system.
+    """The CPUs on which all artifacts of a launch run; empty: the system decides.
 
-    They are as many as the most threads that one of the artifacts has: all of them share the same CPUs, and what they
-    are slowed down by, and one with fewer threads leaves some of them idle.
+    Their number is the largest number of threads of an artifact. All artifacts share the same CPUs and thus the same
+    disturbances; those with fewer threads leave some CPUs idle.
 
     Raises:
         MeasurementError: the agent does not answer.
@@ -93,10 +93,10 @@ def cpus_of_launch(agent: Agent, artifacts: Sequence[Artifact], number: int) -> 
 
 
 def open_artifact(agent: Agent, artifact: Artifact, path: str, setup: Setup) -> Opened:
-    """Load the artifact at `path` on the device, run it for the first time and warm it up.
+    """Load the artifact at `path` on the device, run its first inference and warm it up.
 
     Raises:
-        EdgekdError: more threads are asked for than the device has CPUs.
+        EdgekdError: there are more threads than the device has CPUs.
         UnsupportedModelError: the runtime can't load or run it.
         MeasurementError: the runtime crashed or hung.
     """
@@ -104,8 +104,8 @@ def open_artifact(agent: Agent, artifact: Artifact, path: str, setup: Setup) -> 
         described = agent.describe()
     host, threads = host_of(described), threads_of(artifact.variant)
     if threads > host.cores:
-        # threads that wait awake for each other on too few CPUs take minutes for what takes milliseconds
-        asked = f"{threads} threads are asked for, and the device has {host.cores} CPUs"
+        # spinning threads on too few CPUs slow inference down from milliseconds to minutes
+        asked = f"{threads} threads were requested, but the device has {host.cores} CPUs"
         raise EdgekdError(f"{artifact.file}: {asked}", f"Give --threads {host.cores} or fewer.")
     with _of(artifact, "load"):
         loaded = agent.load(setup.opening(artifact.variant, path), setup.patience_s)
@@ -134,20 +134,20 @@ def open_artifact(agent: Agent, artifact: Artifact, path: str, setup: Setup) -> 
 
 
 def batch_of(opened: Opened) -> int | None:
-    """How many images an inference takes: the first axis of an image input (N, C, H, W), None without one."""
+    """The batch size of an inference: the first axis of an image input (N, C, H, W); None if there is none."""
     batches = [shape[0] for shape in opened.loaded.inputs.values() if len(shape) == 4]
     return max(batches, default=None)
 
 
 def run_block(opened: Opened, seconds: float, period_s: float | None = None) -> Block:
-    """One turn of so many seconds. Raises MeasurementError."""
+    """One turn of `seconds`. Raises MeasurementError."""
     with _of(opened.artifact, "block"):
         timed = opened.agent.block(seconds, period_s, opened.latency_ms)
     return Block(timed.samples_ms, timed.energy_mj, timed.canary_ms)
 
 
 def finish(opened: Opened, blocks: Sequence[Block]) -> Launch:
-    """The launch. Raises MeasurementError."""
+    """End the launch and return its results. Raises MeasurementError."""
     with _of(opened.artifact, "finish"):
         end = opened.agent.finish()
     return Launch(
@@ -164,21 +164,21 @@ def finish(opened: Opened, blocks: Sequence[Block]) -> Launch:
 
 
 def trace(agent: Agent, artifact: Artifact, path: str, setup: Setup) -> Trace:
-    """Where its nodes run, and for how long, in a fresh process. Raises as `open_artifact`."""
+    """The provider and time of each node, measured in a new process. Raises like `open_artifact`."""
     with _of(artifact, "trace"):
         opening = setup.opening(artifact.variant, path)
         return Trace(**asdict(agent.trace(opening, _TRACE_S, setup.patience_s)))
 
 
 def _energy_of_one(blocks: Sequence[Block]) -> float | None:
-    """Of an inference; what stands between them in a paced loop is part of it."""
+    """Energy per inference; in a paced loop it includes the idle time in between."""
     known = [block.energy_mj for block in blocks if block.energy_mj is not None]
     return sum(known) / sum(len(block.samples_ms) for block in blocks) if known and len(known) == len(blocks) else None
 
 
 @contextmanager
 def _of(artifact: Artifact, request: str) -> Iterator[None]:
-    """Names the artifact and what failed where the agent reports a failure, crashes or hangs."""
+    """Adds the artifact and the request to the error if the agent reports a failure, crashes or hangs."""
     try:
         yield
     except WorkerError as e:
@@ -186,7 +186,7 @@ def _of(artifact: Artifact, request: str) -> Iterator[None]:
         if e.kind == "error" and request in ("load", "first", "trace"):
             fails = f"{runtime} can't {'run' if request == 'first' else request} it: "
             hint = f"Export it with operators that {runtime} supports; check that the file is complete."
-            # what it is fed is checked before the runtime sees it
+            # inputs are validated before the runtime receives them
             by_runtime = request == "first" or not e.hint
             raise UnsupportedModelError(f"{artifact.file}: {fails if by_runtime else ''}{e}", e.hint or hint) from e
         hint = "Check the device's memory and temperature, then measure again."

@@ -1,4 +1,4 @@
-"""What a trace says about a graph: which operators cost most, what ran where, how much of it in integers."""
+"""Evaluates a trace: the most expensive operators, the providers of nodes, and integer coverage."""
 
 from collections.abc import Iterable
 
@@ -31,7 +31,7 @@ FLOAT_PRODUCTS = frozenset(
         "Attention",
     }
 )
-"""Convolutions and matrix products, nearly all arithmetic of a CNN, as ONNX and ONNX Runtime's own domain call them."""
+"""Convolutions and matrix products (nearly all arithmetic of a CNN) in the ONNX and ONNX Runtime domains."""
 
 DYNAMIC = frozenset({"DynamicQuantizeLinear", "DynamicQuantizeMatMul", "ConvInteger", "MatMulInteger"})
 
@@ -40,21 +40,21 @@ _KINDS = {
     **dict.fromkeys(("QuantizeLinear", "DequantizeLinear", "Cast"), "conversion"),
     **dict.fromkeys(("ReorderInput", "ReorderOutput", "Transpose"), "layout"),
 }
-"""Of nodes whose runtime doesn't report it, as those of ONNX Runtime."""
+"""Kinds of nodes whose runtime doesn't report them, such as ONNX Runtime's."""
 
 
 def total_ms(nodes: Iterable[Node]) -> float:
-    """What the nodes take together in one inference."""
+    """The total time of the nodes per inference."""
     return sum(node.ms for node in nodes)
 
 
 def of_kind(trace: Trace, kind: str) -> list[Node]:
-    """The nodes of a kind (see `values.Node`), in the order in which they run."""
+    """The nodes of a kind (see `values.Node`), in execution order."""
     return [node for node in trace.nodes if (node.kind or _KINDS.get(node.op)) == kind]
 
 
 def products(trace: Trace) -> list[Node]:
-    """The convolutions and matrix products, in the order in which they run."""
+    """The convolutions and matrix products, in execution order."""
     return of_kind(trace, "product")
 
 
@@ -64,7 +64,7 @@ def in_integers(node: Node) -> bool:
 
 
 def integer_coverage(trace: Trace) -> tuple[int, int]:
-    """How many of the convolutions and matrix products run in integers, and how many there are."""
+    """The number of convolutions and matrix products that run in integers, and their total number."""
     found = products(trace)
     return sum(map(in_integers, found)), len(found)
 
@@ -78,7 +78,7 @@ def by_operator(trace: Trace) -> list[tuple[str, int, float]]:
 
 
 def by_provider(trace: Trace) -> dict[str, int]:
-    """How many nodes each provider runs."""
+    """The number of nodes per provider."""
     counts: dict[str, int] = {}
     for node in trace.nodes:
         counts[node.provider] = counts.get(node.provider, 0) + 1
@@ -86,5 +86,5 @@ def by_provider(trace: Trace) -> dict[str, int]:
 
 
 def fallen_back(trace: Trace, provider: str) -> list[Node]:
-    """The nodes that another provider than the one asked for runs."""
+    """The nodes that run on another provider than the requested one."""
     return [node for node in trace.nodes if node.provider != provider]

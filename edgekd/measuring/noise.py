@@ -1,4 +1,4 @@
-"""How noisy a device is: a model compared with itself (A/A)."""
+"""Measures the noise of a device by comparing a model with itself (A/A)."""
 
 import tempfile
 from collections.abc import Sequence
@@ -15,34 +15,34 @@ from edgekd.values import Interval, Measurement, MeasuringProtocol, Target, Valu
 
 _COMPARISONS = 5
 _PROTOCOL = MeasuringProtocol(seconds=0.3, block_seconds=0.03, warmup_seconds=1.0)
-"""As `check` compares two models."""
+"""The protocol with which `check` compares two models."""
 
 _ANY_VARIANT = Variant(runtime="any", precision="fp32")
 _ANY_TARGET = Target(name="any", title="any", arch="any", reference=_ANY_VARIANT, variants=(_ANY_VARIANT,))
-"""What kind of device it is doesn't matter to its noise."""
+"""The kind of device doesn't matter for its noise."""
 
 
 class Noise(Value):
-    """A model compared with itself: all that differs is noise."""
+    """A model compared with itself: every difference is noise."""
 
     model: str
     ratios: tuple[Interval, ...]
     floor: float
-    """The most that a ratio was off 1."""
+    """Largest deviation of a ratio from 1."""
     resolution: float
-    """A model that is slower than a relative limit allows by this fraction is failed at the first look."""
+    """A model that exceeds a relative limit by this fraction fails at the first look."""
     launches: float
-    """How far the medians of two fresh processes are apart, as a fraction: what absolute times vary by."""
+    """Relative spread of the launches' medians: the variation of absolute latencies."""
 
 
 def self_comparison(device: Device, runtime: str, model: Path | None, progress: Progress) -> Noise:
     """Compare a model with itself several times, as `check` would compare two.
 
     Args:
-        device: where.
-        runtime: which runs it.
-        model: an ONNX file; a small built-in model if None.
-        progress: told about each comparison.
+        device: the device.
+        runtime: the runtime.
+        model: an ONNX file; None: a small built-in model.
+        progress: receives each comparison.
 
     Raises:
         EdgekdError: the model can't be read or run, or the device fails.
@@ -60,7 +60,7 @@ def self_comparison(device: Device, runtime: str, model: Path | None, progress: 
 
 
 def noise_of(model: str, pairs: Sequence[tuple[Measurement, ...]]) -> Noise:
-    """What comparisons of a model with itself say about the device."""
+    """The device's noise from comparisons of a model with itself."""
     ratios = tuple(ratio(a, b, confidence_of_look(1)) for a, b in pairs)
     floor = max(abs(found.estimate - 1) for found in ratios)
     reach = max(max(found.high - found.estimate, found.estimate - found.low) for found in ratios)
@@ -70,5 +70,5 @@ def noise_of(model: str, pairs: Sequence[tuple[Measurement, ...]]) -> Noise:
 
 
 def _medians(measurement: Measurement) -> list[float]:
-    """Of each launch."""
+    """The median of each launch."""
     return [percentile([ms for block in one.blocks_ms for ms in block], 50) for one in measurement.launches]

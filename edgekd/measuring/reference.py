@@ -1,4 +1,4 @@
-"""A small model that is always the same, for measuring a device rather than a model."""
+"""A small fixed model for measuring devices."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ _LAYERS = 4
 
 
 def write_reference(path: Path) -> None:
-    """Write four 3×3 convolutions with ReLU, 32 channels on 56×56 pixels: 0.09 GMAC, some milliseconds of one core."""
+    """Write four 3×3 convolutions with ReLU, 32 channels, 56×56 pixels: 0.09 GMAC, a few milliseconds on one core."""
     random = np.random.default_rng(0)
     nodes, weights, tensor = [], [], "image"
     for i in range(_LAYERS):

@@ -1,6 +1,6 @@
-"""Measures artifacts side by side on a device: as many launches as asked, or until a verdict is decided.
+"""Measures artifacts side by side on a device: a fixed number of launches, or until a verdict is decided.
 
-Samples are kept raw.
+Raw samples are stored.
 """
 
 import time
@@ -26,10 +26,10 @@ Measurements = tuple[Measurement, ...]
 
 @dataclass(frozen=True)
 class Enough:
-    """When a session ends that continues until a verdict is decided."""
+    """The stopping rule of a session that continues until a verdict is decided."""
 
     decided: Callable[[Measurements, int], bool]
-    """Asked at the first look, the second …: is what has been measured enough?"""
+    """Whether the data so far decide the verdict; called with the number of the look, from 1."""
     time_limit_s: float
 
 
@@ -46,20 +46,21 @@ def measure(
     enough: Enough | None = None,
     reference: int = 0,
 ) -> Measurements:
-    """Measure all artifacts in one session; one measurement each, in their order.
+    """Measure all artifacts in one session; one measurement each, in the same order.
 
     Args:
-        artifacts: with the paths of their files.
-        device: where.
-        target: what the device is meant to be.
-        protocol: how, and in how many launches.
-        progress: told about each round.
-        inputs: an .npz file that feeds them; random values if None.
-        traced: whether the time of every node is measured as well, in further processes.
-        steady: whether launches that drifted are repeated; ratios do not need it.
-        enough: go on with twice as many launches until this says so, or its time is up; None is the launches alone.
-        reference: which of the artifacts the others are compared with. Of many artifacts only those that take turns
-            with it compare with it and with each other.
+        artifacts: artifacts with the paths of their files.
+        device: the device.
+        target: the target that the device should match.
+        protocol: the measuring protocol, with the number of launches.
+        progress: receives each round.
+        inputs: an .npz file with input values; None: random values.
+        traced: whether every node is timed as well, in separate processes.
+        steady: whether launches that drifted are repeated; ratios don't need it.
+        enough: double the number of launches until this stopping rule or its time limit ends the session; None: only
+            the protocol's launches.
+        reference: index of the artifact with which the others are compared. Many artifacts are measured in groups: only
+            artifacts of the same group can be compared with each other, and all with the reference.
 
     Raises:
         DeviceError: the device can't be reached, or doesn't have a runtime.
@@ -83,10 +84,10 @@ def measure(
 
 
 def _launches(session: Session, enough: Enough | None) -> tuple[list[list[list[Record]]], list[str]]:
-    """Launch after launch, each with the records of each artifact, and why some were repeated.
+    """The records of each launch and artifact, and why launches were repeated.
 
-    A disturbed launch is discarded and repeated, but at most as often as launches are wanted. Whether it was
-    disturbed is read off the device's state, never off the samples: that would favour some.
+    A disturbed launch is discarded and repeated; there are at most as many repetitions as launches. Only the device's
+    state decides whether a launch was disturbed: a decision by the samples would bias the result.
     """
     started = time.monotonic()
     launches: list[list[list[Record]]] = []
@@ -107,25 +108,25 @@ def _launches(session: Session, enough: Enough | None) -> tuple[list[list[list[R
         more = _affordable(len(launches), len(retried), left_s=left_s, limit_s=enough.time_limit_s)
         if more < 1:
             return launches, retried
-        session.progress.note(f"not decided after {len(launches)} launches: {more} more")
+        session.progress.note(f"not decided after {len(launches)} launches: measuring {more} more")
         wanted, look = wanted + more, look + 1
 
 
 def _affordable(done: int, retried: int, *, left_s: float, limit_s: float) -> int:
-    """As many launches again as are done, or as many as the time left allows; repeated ones took time as well."""
+    """As many launches as are done already, or as many as the time left allows, counting repeated ones."""
     each_s = (limit_s - left_s) / (done + retried)
     return max(0, min(done, int(left_s / each_s))) if each_s else done
 
 
 def _reasons(records: Sequence[Sequence[Record]], *, steady: bool) -> dict[str, None]:
-    """Why a launch is repeated, each reason once."""
+    """Why a launch is repeated, without duplicates."""
     flat = [record for of_one in records for record in of_one]
     found = [reason for record in flat for reason in record.invalid]
     return dict.fromkeys([*found, *(record.drift for record in flat if steady and record.drift)])
 
 
 def unmeasured(artifact: Artifact, *, target: Target, protocol: MeasuringProtocol) -> Measurement:
-    """As `measure`, but without samples: of such a measurement only what needs no device can be judged."""
+    """A measurement without samples, for judging only the limits that need no device."""
     return Measurement(
         session="",
         artifact=artifact.without_folder(),
@@ -182,7 +183,7 @@ def _measurement(
         device=session.device.url,
         target=session.target.name,
         on_target=session.device.is_of(session.target),
-        # a model whose batch is fixed is measured with that one
+        # a model with a fixed batch size is measured with it
         protocol=protocol.model_copy(
             update={
                 "batch": first.batch or protocol.batch,

@@ -1,11 +1,11 @@
-"""One launch of all artifacts of a session: a fresh process each, which take turns.
+"""One launch of all artifacts of a session: one new process each, taking turns.
 
-Loading, first inference and warm-up come one artifact after the other; then they take turns of a fraction of a
-second, in an order that is shuffled every round, so that what slows the machine for a while slows all of them alike
-(as in duet benchmarking, arXiv 2001.05811, but without running two at once, which would share an accelerator).
+The artifacts are loaded and warmed up one after the other. Then they take turns of a fraction of a second, in an order
+that is shuffled every round, so that temporary slowdowns of the machine affect all of them equally (as in duet
+benchmarking, arXiv 2001.05811, but never two at the same time, because they would share an accelerator).
 
-Every artifact is a process that stays in the device's memory during a launch. Many artifacts are therefore measured in
-groups, one after the other; each contains the reference, and ratios refer to its turns in the same group.
+Every artifact is a process that occupies the device's memory during a launch. Many artifacts are therefore measured in
+groups, one after the other. Each group contains the reference, and ratios refer to its turns in the same group.
 """
 
 import math
@@ -28,14 +28,14 @@ from edgekd.values import Artifact, Host, Launch, RuntimeInfo, Target
 from edgekd.worker import WorkerError
 
 _ROUNDS_NEEDED = 3
-_PERIODS_A_TURN = 10
-_AT_ONCE = 4
-"""Processes: a small board has the memory for a few, and the more take turns, the longer ago ran the reference."""
+_PERIODS_PER_TURN = 10
+_GROUP_SIZE = 4
+"""Small boards have memory for only a few processes, and in a large group a turn is far from the reference's turn."""
 
 
 @dataclass(frozen=True)
 class Session:
-    """What all launches of a session share."""
+    """The state shared by all launches of a session."""
 
     name: str
     placed: Sequence[tuple[Artifact, Engine]]
@@ -44,20 +44,20 @@ class Session:
     setup: Setup
     progress: Progress
     steady: bool
-    """Whether a launch that drifted is repeated: where milliseconds matter."""
+    """Whether launches that drifted are repeated; needed for absolute latencies."""
     reference: int = 0
-    """Which of the artifacts is in every group."""
+    """Index of the artifact that is in every group."""
 
     def groups(self) -> list[list[int]]:
-        """Which artifacts are measured together, the reference in each; all of them where they are few."""
+        """The indices of the artifacts measured together, each with the reference; one group if there are few."""
         others = [i for i in range(len(self.placed)) if i != self.reference]
-        count = max(1, math.ceil(len(others) / (_AT_ONCE - 1)))
+        count = max(1, math.ceil(len(others) / (_GROUP_SIZE - 1)))
         return [sorted([self.reference, *others[number::count]]) for number in range(count)]
 
 
 @dataclass(frozen=True)
 class Record:
-    """What one launch of one artifact gave."""
+    """The result of one launch of one artifact."""
 
     launch: Launch
     host: Host
@@ -69,7 +69,7 @@ class Record:
 
 
 def launch(session: Session, number: int, of: int) -> list[list[Record]]:
-    """Launch number `number` of so many: for each artifact a record, for the reference one of each group.
+    """Launch `number` out of `of`: one record per artifact; for the reference, one per group.
 
     Raises:
         DeviceError: the device can't be reached.
@@ -87,7 +87,7 @@ def launch(session: Session, number: int, of: int) -> list[list[Record]]:
 
 @dataclass(frozen=True)
 class Part:
-    """A launch of one group, and how many such parts of the session are done, of how many."""
+    """A launch of one group, and the progress of the session in such parts."""
 
     launch: int
     group: int
@@ -114,13 +114,13 @@ def _together(session: Session, members: Sequence[int], part: Part) -> list[Reco
 
 
 def _take_turns(session: Session, part: Part, opened: Sequence[Opened]) -> list[list[Block]]:
-    """The blocks of each artifact; those of one round ran one right after the other.
+    """The blocks of each artifact; those of one round ran in direct succession.
 
-    A turn lasts as long as the slowest artifact's inference if that is more than a block, and some periods of a paced
-    loop: all get equally long.
+    All turns have the same duration: a block, or longer if the slowest artifact's inference or ten periods of a paced
+    loop take longer.
     """
     protocol, period_s = session.setup.protocol, session.setup.period_s
-    turn_s = max(protocol.block_seconds, _PERIODS_A_TURN * (period_s or 0), *(one.latency_ms / 1e3 for one in opened))
+    turn_s = max(protocol.block_seconds, _PERIODS_PER_TURN * (period_s or 0), *(one.latency_ms / 1e3 for one in opened))
     rounds = max(math.ceil(protocol.seconds / turn_s), _ROUNDS_NEEDED, math.ceil(PAIRS_NEEDED / protocol.launches))
     blocks: list[list[Block]] = [[] for _ in opened]
     order = list(range(len(opened)))
@@ -135,7 +135,7 @@ def _take_turns(session: Session, part: Part, opened: Sequence[Opened]) -> list[
 
 
 def _start(session: Session, placed: Sequence[tuple[Artifact, Engine]], processes: ExitStack) -> list[Agent]:
-    """An agent for each artifact, started at once: most of what a launch costs is importing runtimes."""
+    """An agent for each artifact, started in parallel: importing runtimes takes most of a launch's time."""
     with ThreadPoolExecutor(len(placed)) as pool:
         started = [pool.submit(session.device.start, artifact.runtime) for artifact, _ in placed]
     failures = [one.exception() for one in started]
@@ -147,7 +147,7 @@ def _start(session: Session, placed: Sequence[tuple[Artifact, Engine]], processe
 
 
 def _cpus(session: Session, agent: Agent, number: int) -> tuple[int, ...]:
-    """Those that all artifacts of a launch share, whatever their groups, if they are to."""
+    """The CPUs that the artifacts of all groups share in a launch; empty if they needn't share them."""
     protocol = session.setup.protocol
     if len(session.placed) < 2 or protocol.affinity is not None or not protocol.same_cpus:
         return ()

@@ -1,8 +1,8 @@
-"""Percentiles with their bounds, and the ratio of two interleaved measurements.
+"""Percentiles with confidence bounds, and the ratio of two interleaved measurements.
 
-Pure Python: numpy costs more to import than all of this does to run. Bounds of percentiles are order statistics
-with exact binomial confidence (Conover, Practical Nonparametric Statistics, §3.2), which assume nothing about the
-distribution but that samples are independent.
+Pure Python: importing numpy would take longer than the computations. Bounds of percentiles are order statistics with
+exact binomial confidence (Conover, Practical Nonparametric Statistics, §3.2); their only assumption is that samples
+are independent.
 """
 
 import math
@@ -14,13 +14,13 @@ from edgekd.errors import MeasurementError
 from edgekd.values import Interval, Launch, Measurement
 
 PAIRS_NEEDED = 5
-"""Block pairs without which a ratio has no interval."""
+"""Minimum number of block pairs for an interval of a ratio."""
 
 _DRAWS = 1000
 
 
 def samples_ms(measurement: Measurement) -> list[float]:
-    """Milliseconds of every timed inference of all launches."""
+    """The latencies of all timed inferences of all launches."""
     return [ms for launch in measurement.launches for block in launch.blocks_ms for ms in block]
 
 
@@ -32,7 +32,7 @@ def percentile(samples: Sequence[float], p: float) -> float:
 
 
 def upper_bound(samples: Sequence[float], p: float, confidence: float = 0.95) -> float | None:
-    """What the p-th percentile is below, with this confidence; None if there are too few samples to say so."""
+    """An upper bound of the p-th percentile with this confidence; None if there are too few samples."""
     n = len(samples)
     if n < samples_needed(p, confidence):
         return None
@@ -40,27 +40,27 @@ def upper_bound(samples: Sequence[float], p: float, confidence: float = 0.95) ->
 
 
 def lower_bound(samples: Sequence[float], p: float, confidence: float = 0.95) -> float | None:
-    """What the p-th percentile is above, with this confidence; None if there are too few samples to say so."""
+    """A lower bound of the p-th percentile with this confidence; None if there are too few samples."""
     # the p-th percentile of the samples is the (100 − p)-th of their negatives
     bound = upper_bound([-sample for sample in samples], 100 - p, confidence)
     return None if bound is None else -bound
 
 
 def samples_needed(p: float, confidence: float = 0.95) -> int:
-    """From how many samples on the p-th percentile has an upper bound: the least n with 1 − (p/100)ⁿ ≥ confidence."""
+    """The smallest number of samples for an upper bound of the p-th percentile: 1 − (p/100)ⁿ ≥ confidence."""
     needed = math.ceil(math.log1p(-confidence) / math.log(p / 100) - 1e-9)
     return max(1, needed)
 
 
 def _upper_rank(n: int, quantile: float, confidence: float) -> int:
-    """The least rank k for which P(X₍ₖ₎ ≥ quantile) = P(Binomial(n, quantile) < k) reaches the confidence.
+    """The smallest rank k for which P(X₍ₖ₎ ≥ quantile) = P(Binomial(n, quantile) < k) reaches the confidence.
 
-    Adds up the binomial's upper tail from where it is negligible, down to 1 − confidence.
+    Sums the binomial's upper tail, from where it is negligible, until it exceeds 1 − confidence.
     """
     odds = (1 - quantile) / quantile
     k = min(n, math.ceil(n * quantile + 12 * math.sqrt(n * quantile * (1 - quantile)) + 20))
     term = math.exp(_log_binomial(n, k, quantile))
-    tail = term  # P(Binomial ≥ k), but for what lies 12 standard deviations out
+    tail = term  # P(Binomial ≥ k), except for the part beyond 12 standard deviations
     while k > 0 and tail <= (1 - confidence) * (1 + 1e-12):
         term *= k / (n - k + 1) * odds
         k -= 1
@@ -74,21 +74,21 @@ def _log_binomial(n: int, k: int, quantile: float) -> float:
 
 
 def ratio(measurement: Measurement, baseline: Measurement, confidence: float = 0.95) -> Interval:
-    """How many times the baseline's latency a measurement's is: the median over all pairs of blocks that ran side
-    by side of the ratio of their medians.
+    """A measurement's latency divided by the baseline's: the ratio of the medians of two blocks that ran side by side,
+    and of these the median over all pairs of blocks.
 
     The interval is two-sided, from a hierarchical bootstrap: launches are drawn with replacement, then blocks within
-    them, since a launch's memory layout shifts all of its blocks.
+    them, because a launch's memory layout affects all of its blocks.
 
     Raises:
-        MeasurementError: the two weren't measured side by side in the same way, or in fewer than 5 pairs of blocks.
+        MeasurementError: the two weren't measured side by side in the same way, or have fewer than 5 pairs of blocks.
     """
     launches = paired_ratios(measurement, baseline)
     pairs = sorted(chain.from_iterable(launches))
     if len(pairs) < PAIRS_NEEDED:
         raise MeasurementError(
-            f"{len(pairs)} pairs of blocks are too few to compare, {PAIRS_NEEDED} are needed",
-            "Measure for longer: --seconds, --launches.",
+            f"{len(pairs)} pairs of blocks are too few for a comparison; {PAIRS_NEEDED} are needed",
+            "Measure longer: --seconds, --launches.",
         )
     generator = random.Random(0)
     medians = sorted(_resampled_median(launches, generator) for _ in range(_DRAWS))
@@ -102,16 +102,16 @@ def ratio(measurement: Measurement, baseline: Measurement, confidence: float = 0
 
 
 def confidence_of_look(look: int, overall: float = 0.95) -> float:
-    """The confidence of each bound at the first look at growing data, the second, …: all looks together keep `overall`.
+    """The confidence of each bound at a look (from 1) at growing data, so that all looks together have `overall`.
 
-    Half of the error that is allowed goes to the first look, a quarter to the second, and so on, however many there
-    will be (alpha spending with Bonferroni's inequality; Lan and DeMets, Biometrika 70, 1983).
+    The first look may use half of the total error, the second a quarter, and so on for any number of looks (alpha
+    spending with Bonferroni's inequality; Lan and DeMets, Biometrika 70, 1983).
     """
     return 1 - (1 - overall) * 0.5**look
 
 
 def paired_ratios(measurement: Measurement, baseline: Measurement) -> list[list[float]]:
-    """For each launch the ratios of the medians of the blocks that ran side by side.
+    """For each launch, the ratios of the medians of blocks that ran side by side.
 
     Raises:
         MeasurementError: the two weren't measured side by side in the same way.
@@ -119,7 +119,7 @@ def paired_ratios(measurement: Measurement, baseline: Measurement) -> list[list[
     unlike = _differences(measurement, baseline)
     if unlike:
         raise MeasurementError(
-            f"{measurement.artifact.name} and {baseline.artifact.name} don't compare: {'; '.join(unlike)}",
+            f"{measurement.artifact.name} and {baseline.artifact.name} can't be compared: {'; '.join(unlike)}",
             "Measure both in one session: `edgekd profile` or `edgekd check` with --baseline.",
         )
     return [
@@ -129,7 +129,7 @@ def paired_ratios(measurement: Measurement, baseline: Measurement) -> list[list[
 
 
 def _side_by_side(a: Measurement, b: Measurement) -> list[tuple[Launch, Launch]]:
-    """The launches in which both took turns, in their order: those of the groups that they share."""
+    """The launches in which both took turns (those of shared groups), in order."""
     theirs = {group: [launch for launch in b.launches if launch.group == group] for group in _groups(b)}
     return [
         pair
@@ -146,16 +146,16 @@ def _groups(measurement: Measurement) -> list[int]:
 def _ratio_of_medians(block: Sequence[float], other: Sequence[float]) -> float:
     median = percentile(other, 50)
     if median == 0:
-        raise MeasurementError("a block of the baseline took 0 ms", "Measure again: the file was edited or is damaged.")
+        raise MeasurementError("a block of the baseline took 0 ms", "The file is damaged or was edited: measure again.")
     return percentile(block, 50) / median
 
 
 def _differences(a: Measurement, b: Measurement) -> list[str]:
-    """In words, what of two measurements must be equal and isn't: all but what is compared, the artifact with its
-    runtime, precision and settings.
+    """The differences between two measurements that make them incomparable: everything must be equal except the
+    artifact with its runtime, precision and settings.
     """
-    found = [] if a.session == b.session else ["they are of different sessions"]
-    found += [] if a.device == b.device else [f"the device is {a.device} and {b.device}"]
+    found = [] if a.session == b.session else ["they are from different sessions"]
+    found += [] if a.device == b.device else [f"the devices are {a.device} and {b.device}"]
     for part in ("host", "protocol"):
         ours, theirs = getattr(a, part), getattr(b, part)
         for field in type(ours).model_fields:
@@ -164,9 +164,9 @@ def _differences(a: Measurement, b: Measurement) -> list[str]:
                 found.append(f"{part}: {field} is {mine!r} and {other!r}")
     shared = set(_groups(a)) & set(_groups(b))
     if not found and not shared and a.launches and b.launches:
-        found.append("they took no turns with each other, but each with the reference of their session")
+        found.append("they are in different groups of their session: each took turns only with the reference")
     if not found and _block_counts(a, shared) != _block_counts(b, shared):
-        found.append("their blocks aren't in pairs")
+        found.append("their numbers of blocks differ")
     return found
 
 

@@ -13,11 +13,11 @@ BOUNDS = "(≤ …): upper bound of the percentile at 95 % confidence"
 
 _PERCENTILES = (50, 90, 95, 99)
 _SHOWN_ELSEWHERE = ("provider", "precision")
-"""Settings that a measurement states beside its settings too."""
+"""Settings that a measurement also shows elsewhere."""
 
 
 def rows(found: Sequence[Measurement]) -> list[list[str]]:
-    """A table with a column for each measurement; the first row holds the artifacts' names, the first column what."""
+    """A table with a column per measurement; the first row holds the artifacts' names, the first column labels."""
     table = [["", *(m.artifact.name for m in found)]]
     table += [[f"p{p}", *(_percentile(m, p) for m in found)] for p in _PERCENTILES]
     table.append(["throughput", *(_throughput(m) for m in found)])
@@ -41,7 +41,7 @@ def rows(found: Sequence[Measurement]) -> list[list[str]]:
 
 
 def _run_rows(found: Sequence[Measurement]) -> list[list[str]]:
-    """Runtime, provider and settings, those that aren't the same for all."""
+    """Runtime, provider and settings, if they differ between measurements."""
     names = dict.fromkeys(name for m in found for name in m.runtime.settings if name not in _SHOWN_ELSEWHERE)
     rows = [
         ["runtime", *(f"{m.runtime.name} {m.runtime.version}" for m in found)],
@@ -79,7 +79,7 @@ def _energy(m: Measurement) -> str:
 
 
 def _throughput(m: Measurement) -> str:
-    """What one process does with inferences one after the other."""
+    """The throughput of one process with sequential inferences."""
     samples = samples_ms(m)
     if m.protocol.cadence_hz or not sum(samples):
         return f"paced at {m.protocol.cadence_hz:g} Hz" if m.protocol.cadence_hz else "not measured"
@@ -91,7 +91,7 @@ def _megabytes(count: float | None) -> str:
 
 
 def comparison(m: Measurement, baseline: Measurement) -> str:
-    """The ratio of two latencies, or why there is none."""
+    """The ratio of two latencies, or why they can't be compared."""
     names = f"{m.artifact.name} ÷ {baseline.artifact.name}"
     try:
         found = ratio(m, baseline)
@@ -101,16 +101,16 @@ def comparison(m: Measurement, baseline: Measurement) -> str:
 
 
 def conditions(m: Measurement, others: Sequence[Measurement] = ()) -> list[str]:
-    """On what and how it was measured, and what the device's state was.
+    """The device, the protocol and the device's state during a measurement.
 
-    How it was run is left out where others of its session were run otherwise.
+    Runtime and settings are omitted if they differ from those of other measurements of the session.
     """
     h, p = m.host, m.protocol
     where = f"{m.device} {h.cpu}, {h.cores} cores ({h.arch} {h.os} {h.os_version})"
     loop = f"paced at {p.cadence_hz:g} Hz" if p.cadence_hz else "closed loop"
     details = [f"batch {p.batch}", loop, f"{p.inputs.partition(':')[0]} inputs"]
     details += [f"CPUs {', '.join(map(str, p.affinity))}"] if p.affinity else []
-    details += ["in turns on the same CPUs"] if p.same_cpus else []
+    details += ["taking turns on the same CPUs"] if p.same_cpus else []
     ways = {_how_run(one) for one in (m, *others)}
     lines = [f"measured on {where}; {'; '.join([*(ways if len(ways) == 1 else ()), ', '.join(details)])}"]
     lines += [f"launch repeated: {reason}" for reason in m.retried]
@@ -136,28 +136,28 @@ def _setting(value: Setting | None) -> str:
 
 
 def _states(m: Measurement) -> list[str]:
-    """How clocks, temperature and canary changed from the first launch's beginning to the last one's end."""
+    """The change of clocks, temperature and canary from the start of the first launch to the end of the last one."""
     before, after = (m.launches[0].before, m.launches[-1].after) if m.launches else (None, None)
     if before is None or after is None:
         return []
-    told = [f"governor {after.governor}"] if after.governor else []
+    found = [f"governor {after.governor}"] if after.governor else []
     if before.clocks_mhz and after.clocks_mhz:
-        told.append(f"fastest clock {max(before.clocks_mhz):.0f} → {max(after.clocks_mhz):.0f} MHz")
+        found.append(f"fastest clock {max(before.clocks_mhz):.0f} → {max(after.clocks_mhz):.0f} MHz")
     if before.temperatures_c and after.temperatures_c:
         hottest = [max(state.temperatures_c.values()) for state in (before, after)]
-        told.append(f"hottest {hottest[0]:.0f} → {hottest[1]:.0f} °C")
+        found.append(f"hottest {hottest[0]:.0f} → {hottest[1]:.0f} °C")
     if before.throttle_count is not None and after.throttle_count is not None:
-        told.append(f"throttled {after.throttle_count - before.throttle_count} times")
+        found.append(f"throttled {after.throttle_count - before.throttle_count} times")
     if (apart := wavering(m)) is not None:
-        told.append(f"the canary differed by up to {apart:.0%} between launches")
-    return [f"state: {', '.join(told)}"] if told else []
+        found.append(f"the canary differed by up to {apart:.0%} between launches")
+    return [f"state: {', '.join(found)}"] if found else []
 
 
 _COSTLIEST = 5
 
 
 def operator_rows(m: Measurement) -> list[list[str]]:
-    """A table of the operators that cost most; without a trace only its heading."""
+    """A table of the most expensive operators; without a trace, only its header."""
     rows = [["operator", "nodes", "time", "share"]]
     if m.trace:
         whole = total_ms(m.trace.nodes) or 1
@@ -167,7 +167,7 @@ def operator_rows(m: Measurement) -> list[list[str]]:
 
 
 def where(m: Measurement) -> str:
-    """Which providers run its nodes, and how much of it runs in integers."""
+    """The providers of the nodes, and integer coverage."""
     if m.trace is None:
         return "nodes not measured"
     providers = ", ".join(f"{count} nodes on {name}" for name, count in by_provider(m.trace).items())

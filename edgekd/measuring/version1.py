@@ -1,4 +1,6 @@
-"""Measurements as edgekd wrote them before runtime settings belonged to artifacts: `edgekd.measurement/1`."""
+"""Reads version 1 of measurement documents (`edgekd.measurement/1`), in which runtime settings were not yet part of
+the artifact.
+"""
 
 from pathlib import Path
 from typing import Literal
@@ -25,7 +27,7 @@ from edgekd.values.value import Name, NonNegativeInt, Positive
 NAME = "edgekd.measurement/1"
 
 _DEFAULTS: dict[str, Setting | None] = {"threads": 1, "spinning": True, "provider": None, "provider_options": {}}
-"""Of ONNX Runtime's settings, when no other runtime was measured."""
+"""Defaults of ONNX Runtime's settings; version 1 supported no other runtime."""
 
 
 class _Protocol(Value):
@@ -47,11 +49,11 @@ class _Protocol(Value):
     warmup_seconds: Positive = 3.0
 
     def settings(self) -> dict[str, Setting | None]:
-        """Those of the runtime."""
+        """The runtime settings."""
         return {name: getattr(self, name) for name in _DEFAULTS}
 
     def converted(self) -> MeasuringProtocol:
-        """The rest."""
+        """The protocol without runtime settings."""
         return MeasuringProtocol.model_validate(self.model_dump(exclude=set(_DEFAULTS)))
 
 
@@ -68,7 +70,7 @@ class _Artifact(Value):
     lineage: dict[str, str] = Field(default_factory=dict)
 
     def converted(self, settings: dict[str, Setting | None]) -> Artifact:
-        """Its one hash is that of all of its files, one after the other."""
+        """The artifact as a current value. The single hash is that of all files concatenated."""
         differing = {k: v for k, v in settings.items() if v is not None and v != _DEFAULTS[k]}
         return Artifact(
             name=self.name,
@@ -107,7 +109,7 @@ class Measurement(Value):
     accuracy: Accuracy | None = None
 
     def converted(self) -> Today:
-        """The same measurement as today's value."""
+        """The same measurement as a current value."""
         environment, settings = self.environment, self.protocol.settings()
         shared = set(type(self).model_fields) & set(Today.model_fields) - {"schema_version", "artifact", "protocol"}
         return Today(

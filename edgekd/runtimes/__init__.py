@@ -1,1 +1,1 @@
-"""Runtimes: how to open an artifact and run it. One module each, named as in `Variant.runtime`."""
+"""Runtimes, which open and run artifacts. One module each, named as in `Variant.runtime`."""

@@ -1,7 +1,7 @@
-"""What a runtime module provides.
+"""The interface of a runtime module.
 
-A runtime module is also copied to devices and loaded there by path, beside the agent: it imports the standard
-library, numpy and its own runtime, and nothing of edgekd at run time.
+A runtime module is also pushed to devices and loaded there by path by the agent: it imports only the standard library,
+numpy and its own runtime, and nothing from edgekd at run time.
 """
 
 from collections.abc import Mapping
@@ -14,31 +14,31 @@ class Session(Protocol):
     """An opened artifact."""
 
     provider: str
-    """What of the runtime runs it, such as "CPUExecutionProvider"."""
+    """The runtime's execution provider, such as "CPUExecutionProvider"."""
 
     def inputs(self) -> list[dict[str, Any]]:
-        """Name, shape (with strings or None for free axes) and numpy dtype name of each input."""
+        """Name, shape (with strings or None for dynamic axes) and numpy dtype name of each input."""
 
     def run(self, feeds: Mapping[str, Any]) -> list[Any]:
-        """One inference; blocks until the outputs are there."""
+        """One inference; blocks until the outputs are available."""
 
     def nodes(self, cold: int) -> list[dict[str, Any]]:
-        """Of a session that was opened with `trace_in`: the fields of `values.Node` of every node of the graph as it
-        is run, times without those of the first `cold` inferences. Ends the trace.
+        """For a session opened with `trace_in`: the fields of `values.Node` of every node of the executed graph. Times
+        exclude the first `cold` inferences. Ends the trace.
 
-        A runtime whose nodes are not called as ONNX's operators reports their `kind` and `precision` too.
+        A runtime whose nodes aren't named after ONNX operators also reports `kind` and `precision`.
         """
 
 
 class Setting(TypedDict):
-    """One setting of a runtime: what a variant's `settings` may hold under its name."""
+    """One runtime setting, which a variant's `settings` may contain."""
 
     kind: Literal["count", "switch", "text", "options"]
-    """A whole number from 1, true or false, text, or a table of texts that the runtime hands on."""
+    """A positive integer, a boolean, a string, or a table of strings that is passed to the runtime."""
     default: Any
-    """None where the runtime decides."""
+    """None if the runtime decides."""
     help: str
-    """What it sets, in a few words."""
+    """A short description."""
 
 
 class Runtime(Protocol):
@@ -46,33 +46,33 @@ class Runtime(Protocol):
 
     @property
     def formats(self) -> tuple[str, ...]:
-        """Suffixes of the files it opens, without the dot."""
+        """Suffixes of supported files, without the dot."""
 
     @property
     def SETTINGS(self) -> Mapping[str, Setting]:
-        """What `open` takes beside the path. `threads`, where a runtime has it, is how many CPU threads it uses;
-        `precision` is the variant's, for a runtime that runs the same file in one or another: no user states it.
+        """The keyword arguments of `open`. `threads`, if present, is the number of CPU threads. `precision`, if
+        present, comes from the variant, for runtimes that run one file in several precisions; users can't set it.
         """
 
     @property
     def builds(self) -> bool:
-        """Whether it opens engines, which it builds from artifacts on the device.
+        """Whether it runs engines that it builds from artifacts on the device.
 
-        Then it also has `build(path, engine, shapes, **settings)`, which writes the engine to the path `engine` and
-        returns how it was built, in words. `shapes` takes what `Session.inputs` gives and returns the shape of each
-        input by name, for those that leave axes open. It raises ValueError in plain words if it can't.
+        If so, it also has `build(path, engine, shapes, **settings)`, which writes the engine to the path `engine` and
+        returns a description of the build. `shapes` takes the result of `Session.inputs` and returns the shape of each
+        input by name, for inputs with dynamic axes. It raises ValueError with a clear message if the build fails.
         """
 
     def describe(self) -> dict[str, str]:
         """The fields of `devices.agent.protocol.Runtime`."""
 
-    # to mypy `*_: Any, **settings: Any` are any parameters: each runtime names its own, and gives them their defaults
+    # mypy accepts any parameters for `*_: Any, **settings: Any`: each runtime declares its own, with defaults
     def open(self, path: str, *_: Any, **settings: Any) -> Session:
-        """Load the artifact with the given settings, each a keyword of its own; `trace_in: str | None = None` is
-        another one, a folder to trace into, for `Session.nodes`.
+        """Load the artifact with the given settings as keyword arguments. A further keyword argument is
+        `trace_in: str | None = None`, a folder for the trace that `Session.nodes` reads.
 
         Raises:
-            ValueError: it can't; the text is plain words.
+            ValueError: the artifact can't be loaded; the text is a clear message.
         """
 
 

@@ -1,7 +1,7 @@
 """ONNX Runtime on the CPU.
 
-Loaded by path on devices (see `_base`): nothing of edgekd is imported here, and Python 3.8 is enough. The library is
-imported where it is used, so that the host knows the settings of a runtime that only a device has.
+Loaded by path on devices (see `_base`): it imports nothing from edgekd and runs on Python 3.8. The library is imported
+late, so that the host can read the settings of a runtime that only the device has.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ builds = False
 
 SETTINGS: Mapping[str, Setting] = {
     "threads": {"kind": "count", "default": 1, "help": "CPU threads of each operator"},
-    "spinning": {"kind": "switch", "default": True, "help": "whether waiting threads stay awake"},
+    "spinning": {"kind": "switch", "default": True, "help": "whether waiting threads spin"},
     "provider": {"kind": "text", "default": None, "help": "the execution provider; the CPU's by default"},
     "provider_options": {"kind": "options", "default": {}, "help": "options of the execution provider"},
 }
 
 _PROVIDER = "CPUExecutionProvider"
 
-_NODE_ENDS = "_kernel_time"  # how the names of a trace's events end that are nodes
+_NODE_SUFFIX = "_kernel_time"  # name suffix of trace events that are nodes
 
-_NUMPY_NAMES = {"float": "float32", "double": "float64"}  # the others are called as in numpy
+_NUMPY_NAMES = {"float": "float32", "double": "float64"}  # the other names are the same as numpy's
 
 
 def describe() -> dict[str, str]:
-    """Its version, and the provider that runs models if nothing else is asked for."""
+    """The version and the default execution provider."""
     import onnxruntime
 
     return {"version": onnxruntime.__version__, "provider": _PROVIDER}
@@ -52,18 +52,18 @@ class Session:
         self.provider: str = session.get_providers()[0]
 
     def inputs(self) -> list[dict[str, Any]]:
-        """Name, shape (with strings or None for free axes) and numpy dtype name of each input."""
+        """Name, shape (with strings or None for dynamic axes) and numpy dtype name of each input."""
         return [
             {"name": i.name, "shape": list(i.shape), "dtype": _numpy_name(i.type)} for i in self._session.get_inputs()
         ]
 
     def run(self, feeds: Mapping[str, Any]) -> list[Any]:
-        """One inference; blocks until the outputs are there."""
+        """One inference; blocks until the outputs are available."""
         outputs: list[Any] = self._session.run(self._outputs, feeds)
         return outputs
 
     def nodes(self, cold: int) -> list[dict[str, Any]]:
-        """The fields of `values.Node` of every node, but for its first `cold` inferences; ends the session's trace.
+        """The fields of `values.Node` of every node, without the first `cold` inferences; ends the session's trace.
 
         Source: the Chrome trace of ONNX Runtime's profiler, whose times are whole microseconds.
         """
@@ -82,18 +82,18 @@ def open(
     provider_options: Mapping[str, str] | None = None,
     trace_in: str | None = None,
 ) -> Session:
-    """Load the model: operators run one after the other, each on `threads` threads of the CPU.
+    """Load the model. Operators run sequentially, each on `threads` CPU threads.
 
     Args:
-        path: the model's file.
-        threads: of each operator.
-        spinning: whether threads that wait stay awake.
-        provider: what runs the nodes that it can, the CPU the others; None is the CPU alone.
-        provider_options: of the provider, as its documentation names them.
-        trace_in: a folder to trace into, for `Session.nodes`.
+        path: the model file.
+        threads: threads per operator.
+        spinning: whether waiting threads spin.
+        provider: the execution provider; nodes that it doesn't support run on the CPU. None: only the CPU.
+        provider_options: options of the provider, as in its documentation.
+        trace_in: a folder for the trace that `Session.nodes` reads.
 
     Raises:
-        ValueError: it can't be loaded; the text is the runtime's own, without its prefixes.
+        ValueError: the model can't be loaded; the text is the runtime's message without prefixes.
     """
     import onnxruntime
 
@@ -101,7 +101,7 @@ def open(
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.log_severity_level = 3  # its warnings about a graph are no news to who measures it
+    options.log_severity_level = 3  # warnings about the graph don't matter for a measurement
     options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spinning else "0")
     if trace_in:
         options.enable_profiling = True
@@ -109,27 +109,27 @@ def open(
     providers = _providers(provider, provider_options or {})
     try:
         session = Session(onnxruntime.InferenceSession(path, options, providers=providers))
-    except Exception as e:  # its exceptions have no base class of their own
+    except Exception as e:  # its exceptions have no common base class
         raise ValueError(_own_words(e)) from e
-    if provider and session.provider != provider:  # it only warns where a provider's libraries are missing
-        raise ValueError(f"{provider} couldn't be started, {session.provider} took its place")
+    if provider and session.provider != provider:  # it only warns if a provider's libraries are missing
+        raise ValueError(f"{provider} couldn't be started, and {session.provider} was used instead")
     return session
 
 
 def _nodes(events: Sequence[Mapping[str, Any]], runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The nodes with what they take of one inference, on average over the faster half of the runs: what interrupts
-    the slower ones on a shared machine isn't the model's.
+    """The nodes with their mean time per inference over the faster half of the runs: on a shared machine, interruptions
+    slow down the other half.
 
-    A node in the body of a Loop may run many times in an inference, in that of an If not in each. The time of the
-    bodies is that of the nodes in them, and not their Loop's or If's once more.
+    A node in the body of a Loop may run several times per inference, one in the body of an If not in every inference.
+    The time of a body counts for the nodes in it, and not again for its Loop or If.
     """
     limit = statistics.median_low(run["dur"] for run in runs)
     counted = sorted((run["ts"], run["ts"] + run["dur"]) for run in runs if run["dur"] <= limit)
     starts = [start for start, _ in counted]
     total: dict[tuple[str, str, str, str], float] = {}
-    for event, own in _own_times([e for e in events if e["name"].endswith(_NODE_ENDS)]):
+    for event, own in _own_times([e for e in events if e["name"].endswith(_NODE_SUFFIX)]):
         args = event["args"]
-        name = event["name"][: -len(_NODE_ENDS)]
+        name = event["name"][: -len(_NODE_SUFFIX)]
         node = (name, args.get("op_name", ""), args.get("provider", ""), args.get("node_index", ""))
         before = bisect.bisect(starts, event["ts"])
         counts = before > 0 and event["ts"] <= counted[before - 1][1]
@@ -141,8 +141,8 @@ def _nodes(events: Sequence[Mapping[str, Any]], runs: Sequence[Mapping[str, Any]
 
 
 def _own_times(events: Sequence[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], float]]:
-    """Each event, as they begin, with its microseconds without those of the events within it."""
-    # they are written when they end: of two equal ones the second is the outer one
+    """Each event in order of its start, with its microseconds excluding nested events."""
+    # events are written when they end: of two equal ones the second is the outer one
     own: list[list[Any]] = []
     around: list[list[Any]] = []
     for _, event in sorted(enumerate(events), key=lambda e: (e[1]["ts"], -e[1]["dur"], -e[0])):
@@ -162,7 +162,7 @@ def _providers(first: str | None, options: Mapping[str, str]) -> list[Any]:
     if first is None or first == _PROVIDER:
         return [(_PROVIDER, dict(options))]
     if first not in known:
-        raise ValueError(f"it has no provider {first!r} here; it has {', '.join(known)}")
+        raise ValueError(f"the provider {first!r} is not available here; available: {', '.join(known)}")
     return [(first, dict(options)), _PROVIDER]
 
 
@@ -172,6 +172,6 @@ def _numpy_name(kind: str) -> str:
 
 
 def _own_words(error: Exception) -> str:
-    """`[ONNXRuntimeError] : 7 : INVALID_PROTOBUF : Load model failed: …` from "Load" on, the first line."""
+    """The first line without a prefix such as "[ONNXRuntimeError] : 7 : INVALID_PROTOBUF :"."""
     words = (str(error).strip() or type(error).__name__).splitlines()[0]
     return words.split(" : ", 3)[-1][:500] if words.startswith("[ONNXRuntimeError]") else words[:500]

@@ -1,7 +1,7 @@
 """OpenVINO on the CPU.
 
-Loaded by path on devices (see `_base`): nothing of edgekd is imported here, and Python 3.8 is enough. The library is
-imported where it is used, so that the host knows the settings of a runtime that only a device has.
+Loaded by path on devices (see `_base`): it imports nothing from edgekd and runs on Python 3.8. The library is imported
+late, so that the host can read the settings of a runtime that only the device has.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ builds = False
 
 SETTINGS: Mapping[str, Setting] = {
     "threads": {"kind": "count", "default": 1, "help": "CPU threads of an inference"},
-    "precision": {"kind": "text", "default": "fp32", "help": "what floats are computed in; the variant's"},
+    "precision": {"kind": "text", "default": "fp32", "help": "floating-point precision; set by the variant"},
     "provider": {"kind": "text", "default": None, "help": "one of OpenVINO's devices; the CPU by default"},
     "provider_options": {"kind": "options", "default": {}, "help": "properties of that device"},
 }
@@ -28,15 +28,15 @@ SETTINGS: Mapping[str, Setting] = {
 _DEVICE = "CPU"
 
 _PRECISION = "INFERENCE_PRECISION_HINT"
-_HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}  # integers are in the file
+_HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}  # INT8 is in the file
 _KINDS = {
     **dict.fromkeys(("Convolution", "GroupConvolution", "FullyConnected", "MatMul"), "product"),
     **dict.fromkeys(("ConvolutionBackpropData", "GroupConvolutionBackpropData"), "product"),
     **dict.fromkeys(("FakeQuantize", "Convert"), "conversion"),
     **dict.fromkeys(("Reorder", "Transpose"), "layout"),
 }
-_NOISE = ("Exception from ", "Check '", "FrontEnd API failed", "Summary:")  # how lines begin that name its source files
-_PRECISIONS = {"f32": "fp32", "f16": "fp16", "i8": "int8", "u8": "int8"}  # the others are called as in edgekd
+_NOISE = ("Exception from ", "Check '", "FrontEnd API failed", "Summary:")  # prefixes of lines about its source files
+_PRECISIONS = {"f32": "fp32", "f16": "fp16", "i8": "int8", "u8": "int8"}  # the other names are the same
 
 
 _CONVERTER, _TELEMETRY = "openvino.tools.ovc", "openvino_telemetry"
@@ -44,18 +44,18 @@ _CONVERTER, _TELEMETRY = "openvino.tools.ovc", "openvino_telemetry"
 
 @lru_cache(maxsize=None)
 def _library() -> Any:
-    """OpenVINO without its model converter, which reports each import over the network: nothing here needs it."""
+    """OpenVINO without its model converter, which isn't needed and sends telemetry on import."""
     hidden = [name for name in (_CONVERTER, _TELEMETRY) if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None is Python's mark for "not importable"
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None makes a module not importable
     import openvino
 
     if _CONVERTER in hidden:
-        del sys.modules[_CONVERTER]  # whoever wants it can still have it, but without telemetry
+        del sys.modules[_CONVERTER]  # others can still import it, without telemetry
     return openvino
 
 
 def describe() -> dict[str, str]:
-    """Its version, and the device that runs models if nothing else is asked for."""
+    """The version and the default device."""
     return {"version": _library().__version__.partition("-")[0], "provider": _DEVICE}
 
 
@@ -69,7 +69,7 @@ class Session:
         self.provider = device
 
     def inputs(self) -> list[dict[str, Any]]:
-        """Name, shape (with None for free axes) and numpy dtype name of each input."""
+        """Name, shape (with None for dynamic axes) and numpy dtype name of each input."""
         return [
             {
                 "name": port.any_name,
@@ -80,7 +80,7 @@ class Session:
         ]
 
     def run(self, feeds: Mapping[str, Any]) -> list[Any]:
-        """One inference; blocks until the outputs are there."""
+        """One inference; blocks until the outputs are available."""
         try:
             outputs = list(self._request.infer(feeds, share_inputs=True).values())
         except RuntimeError as e:
@@ -91,9 +91,9 @@ class Session:
         return outputs
 
     def nodes(self, cold: int) -> list[dict[str, Any]]:
-        """The fields of `values.Node` of every node that ran, but for its first `cold` inferences.
+        """The fields of `values.Node` of every executed node, without the first `cold` inferences.
 
-        OpenVINO keeps an average over all inferences, in whole microseconds, so the cold ones are taken out of it.
+        OpenVINO reports the mean over all inferences, in whole microseconds; the cold ones are subtracted from it.
         """
         averages = self._averages or []
         runs, cold = len(averages), min(cold, len(averages) - 1)
@@ -126,25 +126,25 @@ def open(
     """Compile the model for one inference at a time.
 
     Args:
-        path: the model's file.
-        threads: that an inference runs on.
-        precision: what floats are computed in, on the CPU.
-        provider: one of OpenVINO's devices; None is the CPU.
-        provider_options: properties of that device, as OpenVINO's documentation names them.
-        trace_in: whether nodes are timed, for `Session.nodes`; nothing is written there.
+        path: the model file.
+        threads: CPU threads per inference.
+        precision: floating-point precision on the CPU.
+        provider: one of OpenVINO's devices; None: the CPU.
+        provider_options: properties of that device, as in OpenVINO's documentation.
+        trace_in: if not None, nodes are timed for `Session.nodes`; nothing is written.
 
     Raises:
-        ValueError: it can't be read or compiled, or OpenVINO took another value than the one asked for.
+        ValueError: the model can't be read or compiled, or OpenVINO replaced a requested value.
     """
     if precision not in _HINTS:
-        raise ValueError(f"it is told fp32, bf16 or fp16, and {precision} was asked for")
+        raise ValueError(f"the precision {precision} is not supported; use fp32, bf16 or fp16")
     core, device = _library().Core(), provider or _DEVICE
     if device.partition(".")[0] not in {name.partition(".")[0] for name in core.available_devices}:
-        raise ValueError(f"it has no device {device!r} here; it has {', '.join(core.available_devices)}")
+        raise ValueError(f"the device {device!r} is not available here; available: {', '.join(core.available_devices)}")
     on_cpu = device == _DEVICE
-    # by itself it computes in bf16 where the CPU can: what isn't asked for isn't done
-    told = {_PRECISION: _HINTS[precision], "INFERENCE_NUM_THREADS": threads} if on_cpu else {}
-    asked = {**told, **(provider_options or {})}
+    # by default it computes in bf16 if the CPU supports it, so the precision is always set
+    stated = {_PRECISION: _HINTS[precision], "INFERENCE_NUM_THREADS": threads} if on_cpu else {}
+    asked = {**stated, **(provider_options or {})}
     settings = {"PERFORMANCE_HINT": "LATENCY", "PERF_COUNT": bool(trace_in), **(_CPU if on_cpu else {}), **asked}
     try:
         model = core.compile_model(core.read_model(path), device, settings)
@@ -156,32 +156,32 @@ def open(
 
 _CPU = {
     "NUM_STREAMS": 1,
-    "ENABLE_CPU_PINNING": False,  # it would leave the CPUs that the process was put on
-    "ENABLE_HYPER_THREADING": True,  # threads are counted as they are asked for, on whatever CPUs there are
+    "ENABLE_CPU_PINNING": False,  # it would override the affinity of the process
+    "ENABLE_HYPER_THREADING": True,  # otherwise fewer threads than requested may be used
 }
 
 
 def _require(model: Any, asked: Mapping[str, Any]) -> None:
-    """Raises ValueError where OpenVINO silently took another value than the one asked for."""
+    """Raises ValueError if OpenVINO silently replaced a requested value."""
     for key, value in asked.items():
         taken = _plain(model.get_property(key))
         if taken.lower() != str(value).lower():
-            raise ValueError(f"it was asked for {key}={value} and takes {taken} on this device")
+            raise ValueError(f"{key}={value} was requested, but this device uses {taken}")
 
 
 def _plain(value: Any) -> str:
-    """A property's value as it is asked for: f32 for <Type: 'float32'>, LATENCY for PerformanceMode.LATENCY."""
+    """A property's value as in a request: f32 for <Type: 'float32'>, LATENCY for PerformanceMode.LATENCY."""
     return str(value.to_string() if hasattr(value, "to_string") else getattr(value, "name", value))
 
 
 def _precision(kernel: str) -> str:
-    """What a kernel such as brgconv_avx512_bf16 computes in, as edgekd calls it."""
+    """The precision of a kernel such as brgconv_avx512_bf16."""
     element = kernel.rpartition("_")[2]
     return _PRECISIONS.get(element, element)
 
 
 def _own_words(error: Exception) -> str:
-    """What it says besides its own source files and their lines."""
+    """The message without source files and line numbers."""
     lines: Sequence[str] = [line.strip() for line in str(error).splitlines()]
-    told = " ".join(line.lstrip("- ") for line in lines if line and not line.startswith(_NOISE))
-    return (told or str(error).strip())[:500]
+    message = " ".join(line.lstrip("- ") for line in lines if line and not line.startswith(_NOISE))
+    return (message or str(error).strip())[:500]

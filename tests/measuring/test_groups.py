@@ -95,5 +95,5 @@ def test_any_artifact_can_be_the_reference(measured):
 def test_artifacts_that_took_no_turns_with_each_other_do_not_compare(measured):
     found, _ = measured(5)
     assert ratio(found[1], found[3]).estimate == pytest.approx(0.5)
-    with pytest.raises(MeasurementError, match="took no turns with each other"):
+    with pytest.raises(MeasurementError, match="are in different groups of their session"):
         ratio(found[1], found[2])

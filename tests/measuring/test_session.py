@@ -165,7 +165,7 @@ def test_cpus_are_left_to_the_system_where_sharing_makes_no_sense(model, files, 
 
 
 def test_more_threads_than_cpus_are_refused(model):
-    with pytest.raises(EdgekdError, match="999 threads are asked for, and the device has") as e:
+    with pytest.raises(EdgekdError, match="999 threads were requested, but the device has") as e:
         measured(model(), settings={"threads": 999})
     assert "--threads" in e.value.hint
 
@@ -288,7 +288,7 @@ def test_what_stays_disturbed_is_invalid(model):
     (found,) = measured(model(), device=device)
     assert len(device.agents) == 4  # two launches, each repeated once
     assert len(found.launches) == len(found.retried) == 2
-    assert found.invalid == ("the device throttled 1000000 times while it was measured",)
+    assert found.invalid == ("the device throttled 1000000 times during the measurement",)
 
 
 @pytest.mark.parametrize(("steady", "processes"), [(True, 4), (False, 2)])

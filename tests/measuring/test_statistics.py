@@ -114,9 +114,9 @@ def test_what_was_measured_otherwise_does_not_compare(measurement):
     for unlike, says in (
         (measurement(session="two"), "different sessions"),
         (measurement(host=elsewhere), "cpu is 'other' and 'some'; host: governor is 'powersave'"),
-        (measurement(device="ssh://board"), "the device is ssh://board and local:"),
+        (measurement(device="ssh://board"), "the devices are ssh://board and local:"),
         (measurement(protocol=MeasuringProtocol(batch=2)), "protocol: batch is 2 and 1"),
-        (measurement([[[1.0]] * 3] * 5), "aren't in pairs"),
+        (measurement([[[1.0]] * 3] * 5), "numbers of blocks differ"),
     ):
         with pytest.raises(MeasurementError, match=says):
             ratio(unlike, base)

@@ -64,7 +64,7 @@ def test_what_fed_a_model_is_declared(model, tmp_path):
 
 
 def test_a_provider_that_is_not_there_is_told(model):
-    with pytest.raises(EdgekdError, match="it has no provider 'CUDAExecutionProvider' here; it has"):
+    with pytest.raises(EdgekdError, match="the provider 'CUDAExecutionProvider' is not available here; available: "):
         profiled(model(), settings={"provider": "CUDAExecutionProvider"})
 
 

@@ -45,9 +45,9 @@ def test_another_precision_is_computed_by_other_kernels_and_named_in_the_trace(m
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"threads": 1000}, r"asked for INFERENCE_NUM_THREADS=1000 and takes \d+ on this device"),
-        ({"precision": "fp4"}, "told fp32, bf16 or fp16, and fp4 was asked for"),
-        ({"provider": "ABACUS"}, r"no device 'ABACUS' here; it has CPU"),
+        ({"threads": 1000}, r"INFERENCE_NUM_THREADS=1000 was requested, but this device uses \d+"),
+        ({"precision": "fp4"}, "precision fp4 is not supported; use fp32, bf16 or fp16"),
+        ({"provider": "ABACUS"}, r"the device 'ABACUS' is not available here; available: CPU"),
         ({"provider": "CPU", "provider_options": {"ODD": "1"}}, "Unsupported property ODD"),
         ({"provider": "CPU", "provider_options": {HINT: "i8"}}, "Wrong value i8"),
     ],
@@ -59,7 +59,7 @@ def test_what_it_would_take_otherwise_than_asked_is_refused(model, settings, say
 
 def test_a_precision_that_it_would_replace_is_refused():
     model = SimpleNamespace(get_property=lambda key: SimpleNamespace(to_string=lambda: "bf16"))
-    with pytest.raises(ValueError, match="asked for INFERENCE_PRECISION_HINT=f16 and takes bf16 on this device"):
+    with pytest.raises(ValueError, match="INFERENCE_PRECISION_HINT=f16 was requested, but this device uses bf16"):
         runtime._require(model, {HINT: "f16"})
 
 
