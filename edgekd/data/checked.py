@@ -27,7 +27,8 @@ def require_sound(data: Dataset) -> None:
         if tuple(images.shape) != tuple(data.train.shape):
             _refuse(data, split, f"are of shape {tuple(images.shape)}, those of training {tuple(data.train.shape)}")
         if isinstance(images, MemoryImages) and images.pixels.dtype != np.uint8:
-            _refuse(data, split, f"hold {images.pixels.dtype}", "Give MemoryImages pixels from 0 to 255 as uint8.")
+            hint = "Give MemoryImages pixels from 0 to 255 as a numpy array of uint8."
+            _refuse(data, split, f"hold {images.pixels.dtype}", hint)
         _require_as_stated(data, split, images)
 
 

@@ -43,6 +43,7 @@ NONE = np.zeros((0, 3, 8, 8), np.uint8)
         ({"labels": torch.zeros(6)}, r"another kind: a tensor torch.float32 \(6,\)"),
         ({"pixels": np.zeros((6, 3, 8, 9), np.uint8)}, r"are of shape \(3, 8, 9\), those of training \(3, 8, 8\)"),
         ({"pixels": np.zeros((6, 3, 8, 8), np.float32)}, "hold float32"),
+        ({"pixels": torch.zeros(6, 3, 8, 8, dtype=torch.uint8)}, r"hold torch\.uint8"),
         ({"mean": (0.5,) * 3}, r"are normalised by \(0.5, 0.5, 0.5\)"),
         ({"labels": torch.zeros(5, dtype=torch.int64)}, "are 6, with 5 labels"),
         ({"pixels": None}, "AttributeError|TypeError"),
@@ -53,6 +54,7 @@ def test_what_a_data_set_may_not_be_is_said_at_once(wrong: dict[str, Any], says:
         sampled(changed(**wrong))
     assert "data set own: its" in caught.value.message
     assert caught.value.hint
+    assert "hold" not in says or "numpy array" in caught.value.hint
 
 
 def test_images_in_files_say_how_they_are_prepared(tmp_path: Path) -> None:
