@@ -146,6 +146,17 @@ def writable(folder: Path) -> bool:
     return False
 
 
+def require_writable(path: Path) -> None:
+    """Raises StorageError unless a file can be written at `path`: found out before the work that goes there."""
+    hint = "Give the path of a file, in a folder that can be written."
+    place = Path(os.path.realpath(path))  # where a link leads; Path.resolve raises where that is a circle
+    if is_folder(place):
+        raise StorageError(f"{path}: is a folder, not a file", hint)
+    is_special = os.path.exists(place) and not os.path.isfile(place)  # noqa: PTH110, PTH113 - as in `is_folder`
+    if not is_special and not writable(place.parent):
+        raise StorageError(f"{path}: can't be written", hint)
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Turns the system's refusal to write below `path` into a StorageError."""
@@ -154,5 +165,7 @@ def writing(path: Path) -> Iterator[None]:
     except (FileExistsError, NotADirectoryError) as e:
         raise StorageError(f"{path}: a file is where its folder should be", "Use another folder.") from e
     except OSError as e:
-        hint = "Free some space, or use another folder. Finished work is kept: run the same command again to resume."
+        hint = (
+            "Free some space, or use another folder. A run folder keeps finished work: run the command again to resume."
+        )
         raise StorageError(f"{path}: {e.strerror or e}", hint) from e

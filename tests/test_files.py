@@ -67,6 +67,16 @@ def pipe(tmp_path):
     return tmp_path / "pipe"
 
 
+def test_what_cant_be_written_is_found_out_before_the_work(tmp_path, pipe):
+    (tmp_path / "file").touch()
+    for fine in (tmp_path / "file", tmp_path / "new" / "folder" / "file", pipe, Path("/dev/null")):
+        files.require_writable(fine)
+    with pytest.raises(StorageError, match="is a folder, not a file"):
+        files.require_writable(tmp_path)
+    with pytest.raises(StorageError, match="can't be written"):
+        files.require_writable(tmp_path / "file" / "inside")
+
+
 def test_pipes_devices_and_folders_are_not_read(tmp_path, pipe):
     for path, says in ((pipe, "a pipe"), (Path(os.devnull), "a device"), (tmp_path, "a folder")):
         for read in (lambda p: files.read_text(p, hint="Give one.", at_most=10), files.sha256):

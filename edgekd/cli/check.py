@@ -89,11 +89,14 @@ def check(
     Exit codes: 0 pass, 1 over budget, 3 inconclusive or not measured, 4 invalid measurement.
     """
     from edgekd import catalog
-    from edgekd.files import write_text
+    from edgekd.files import require_writable, write_text
     from edgekd.gate.budget import load
     from edgekd.pipeline import check as verb
 
     with ConsoleProgress() as progress, announced(formats):
+        for file in (out, *formats.values()):
+            if isinstance(file, Path):
+                require_writable(file)
         limits, kind = load(budget), catalog.target(target) if target else None
         settings = stated.settings(
             threads=threads, spinning=spinning, provider=provider, provider_options=provider_option

@@ -82,10 +82,13 @@ def profile(
     Exit codes: 0 measured, 4 invalid measurement.
     """
     from edgekd import catalog
+    from edgekd.files import require_writable
     from edgekd.measuring.disturbance import spoiled
 
     files = [*artifacts, baseline] if baseline else artifacts
     _require_two(len(files), len(variant or ()), explain=explain, baseline=baseline is not None)
+    if out:
+        require_writable(out)
     kind = catalog.target(target)
     protocol = stated.protocol(
         cadence_hz=cadence_hz, batch=batch, shapes=shape, affinity=affinity, launches=launches, seconds=seconds

@@ -3,6 +3,7 @@
 Documents of version 1 are converted on reading.
 """
 
+import re
 from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
@@ -13,6 +14,7 @@ from edgekd.files import read_text, write_text
 from edgekd.measuring import version1
 from edgekd.values import Measurement, Value
 
+_WRITTEN = "Give a measurement that `edgekd profile --out` wrote, or one of a run, such as RUN/verdict/model.json."
 _LONGEST_MESSAGE = 400
 _LONGEST_DOCUMENT = 1_000_000_000
 
@@ -30,7 +32,7 @@ def read_measurement(path: Path) -> Measurement:
         StorageError: the file can't be read.
         EdgekdError: the file isn't a measurement, has an unknown schema version, or has an invalid field.
     """
-    text = read_text(path, hint="Give the path of a measurement or of an .onnx file.", at_most=_LONGEST_DOCUMENT)
+    text = read_text(path, hint=_WRITTEN, at_most=_LONGEST_DOCUMENT)
     try:
         # strict: a number in quotes, or true for 1, means that the file is damaged
         if _Head.model_validate_json(text).schema_version == version1.NAME:
@@ -54,6 +56,9 @@ def _explained(error: ValidationError, path: Path) -> tuple[str, str]:
         return f"{path}: isn't JSON: {problem['ctx']['error']}", "It may be truncated: measure or copy it again."
     for problem in error.errors():
         if problem["loc"] == ("schema_version",):
+            named = re.fullmatch(r"edgekd\.(\w+)/\d+", str(problem["input"]))
+            if named and named[1] != "measurement":
+                return f"{path}: is not a measurement, but of the kind {named[0]!r}"[:_LONGEST_MESSAGE], _WRITTEN
             hint = "Use the version of edgekd that wrote it, or measure again."
             return f"{path}: schema_version {problem['input']!r} is not supported"[:_LONGEST_MESSAGE], hint
     message, hint = catalog.explain(error, str(path), Measurement)

@@ -186,6 +186,8 @@ def _of(artifact: Artifact, request: str) -> Iterator[None]:
         if e.kind == "error" and request in ("load", "first", "trace"):
             fails = f"{runtime} can't {'run' if request == 'first' else request} it: "
             hint = f"Export it with operators that {runtime} supports; check that the file is complete."
+            if artifact.variant.settings.get("provider"):
+                hint = f"Give another --provider, or leave it out. {hint}"
             # inputs are validated before the runtime receives them
             by_runtime = request == "first" or not e.hint
             raise UnsupportedModelError(f"{artifact.file}: {fails if by_runtime else ''}{e}", e.hint or hint) from e

@@ -53,6 +53,7 @@ def at(path, value):
     ("change", "says"),
     [
         (at(["schema_version"], "edgekd.measurement/9"), "schema_version 'edgekd.measurement/9'"),
+        (at(["schema_version"], "edgekd.verdict/1"), "is not a measurement, but of the kind 'edgekd.verdict/1'"),
         (lambda d: d.pop("schema_version"), "'schema_version' is missing"),
         (lambda d: d.pop("launches"), "'launches' is missing"),
         (at(["latency_ms"], 3), "unknown key 'latency_ms'"),
@@ -101,6 +102,14 @@ def test_what_is_no_document_is_told(tmp_path, text):
         read_measurement(path)
 
 
+def test_a_model_in_a_measurements_place_is_told_what_to_give(tmp_path):
+    (tmp_path / "model.onnx").write_bytes(b"\x08\x0a\xff")
+    with pytest.raises(EdgekdError) as e:
+        read_measurement(tmp_path / "model.onnx")
+    assert "Give a measurement that `edgekd profile --out` wrote" in e.value.hint
+    assert "onnx" not in e.value.hint
+
+
 def test_a_byte_order_mark_is_no_part_of_a_document(stored):
     path = stored()
     plain = read_measurement(path)
@@ -140,7 +149,8 @@ def test_a_document_of_version_1_is_converted():
         {"path": "net.onnx", "sha256": old["artifact"]["sha256"]}
     ]
     assert found.host.model_dump(mode="json") == {
-        key: value for key, value in old["environment"].items() if key not in ("runtime", "runtime_version", "provider")
+        **{k: v for k, v in old["environment"].items() if k not in ("runtime", "runtime_version", "provider")},
+        "emulated": False,
     }
     assert found.protocol.batch == 2
     assert [launch.model_dump(mode="json") for launch in found.launches] == [

@@ -9,6 +9,7 @@ runs on the device and needs only Python ≥ 3.8, the standard library and that 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
 import importlib.util
 import json
@@ -205,15 +206,24 @@ def _shapes(taken: Sequence[Mapping[str, Any]], feeds: protocol.Feeds) -> dict[s
     return {name: tuple(shape) for name, shape in fitting.complete(taken, feeds.batch, feeds.shapes).items()}
 
 
+class UnusableCpusError(ValueError):
+    """CPUs that the device doesn't have, with a hint."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
 def _pin(cpus: tuple[int, ...]) -> None:
     """Run this process and its future threads only on these CPUs."""
     if not hasattr(os, "sched_setaffinity"):
         raise ValueError("CPU affinity is not supported on this system")
-    try:
+    usable = sorted(os.sched_getaffinity(0))
+    with contextlib.suppress(OSError):  # it knows none of them; it silently leaves out those that it doesn't know
         os.sched_setaffinity(0, cpus)
-    except OSError as e:
-        known = sorted(os.sched_getaffinity(0))
-        raise ValueError(f"can't run on CPUs {list(cpus)}: {e.strerror}; available: {known}") from e
+        if os.sched_getaffinity(0) == set(cpus):
+            return
+    raise UnusableCpusError(f"can't run on CPUs {list(cpus)}", f"Give --affinity some of these CPUs: {usable}.")
 
 
 def _described(runtime: Any) -> protocol.Runtime:
