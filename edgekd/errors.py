@@ -5,7 +5,7 @@ EdgekdError                  2   wrong usage or configuration, with the remedy a
 ├── StorageError             2   a file can't be read or written
 ├── NoDeviceError            3   there is no device of the target's kind to measure on
 ├── MeasurementError         4   the measurement is invalid
-└── DeviceError              5   the device can't be reached
+└── DeviceError              5   the device can't be reached, or is in use
 
 A missed budget is a verdict, not an error.
 """
@@ -57,6 +57,6 @@ class MeasurementError(EdgekdError):
 
 
 class DeviceError(EdgekdError):
-    """The device can't be reached, or what should run there can't be started."""
+    """The device can't be reached, is in use by somebody else, or what should run there can't be started."""
 
     exit_code = ExitCode.UNREACHABLE

@@ -1,6 +1,8 @@
 import os
 import sys
+import tempfile
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,9 @@ from onnx import TensorProto, helper
 
 from edgekd.values import Artifact, File, Host, Launch, Measurement, MeasuringProtocol, RuntimeInfo, Variant
 
+LEASES = Path(tempfile.mkdtemp(prefix="edgekd-leases-"))
+_number = count()
+
 
 def pytest_configure(config):
     """One core for each of xdist's workers: threads of two that train on the same cores wait for each other."""
@@ -17,6 +22,15 @@ def pytest_configure(config):
     if worker and hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
+    os.environ["EDGEKD_LEASE"] = str(LEASES / "shared")  # for devices that fixtures share
+
+
+@pytest.fixture(autouse=True)
+def lease(monkeypatch):
+    """The lease of this machine, for this test alone: none waits for another."""
+    path = LEASES / str(next(_number))
+    monkeypatch.setenv("EDGEKD_LEASE", str(path))
+    return path
 
 
 @pytest.fixture(autouse=True)

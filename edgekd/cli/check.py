@@ -24,6 +24,7 @@ from edgekd.cli.options import (
     Spinning,
     Threads,
     VariantName,
+    WaitMinutes,
 )
 from edgekd.cli.panels import BUDGET, DEVICE, MEASURING
 from edgekd.console_progress import ConsoleProgress
@@ -65,6 +66,7 @@ def check(
     baseline: Baseline = None,
     target: Target = None,
     device: DeviceUrl = None,
+    wait: WaitMinutes = None,
     on_inconclusive: OnInconclusive = "fail",
     time_limit: TimeLimit = 120,
     batch: Batch = None,
@@ -82,9 +84,7 @@ def check(
     json: Json = False,
     **formats: Path | bool | None,
 ) -> int:
-    """Check a model or a measurement against a budget.
-
-    A model is measured until every limit is decided.
+    """Check a model or a measurement against a budget; a model is measured until every limit is decided.
 
     Exit codes: 0 pass, 1 over budget, 3 inconclusive or not measured, 4 invalid measurement.
     """
@@ -111,7 +111,7 @@ def check(
                 launches=launches,
                 seconds=seconds,
             )
-            on_device = verb.OnDevice(kind, device, protocol, settings, inputs, variant, time_limit)
+            on_device = verb.OnDevice(kind, device, protocol, settings, inputs, variant, time_limit, 60 * (wait or 0))
         found = verb.check(subject, limits, baseline=baseline, on_device=on_device, progress=progress)
     tolerate = on_inconclusive != "fail"
     if out:

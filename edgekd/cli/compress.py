@@ -25,7 +25,7 @@ from edgekd.cli.compress_options import (
     TrustCheckpoint,
     Weights,
 )
-from edgekd.cli.options import DataRoot, DeviceUrl, Download, Json
+from edgekd.cli.options import DataRoot, DeviceUrl, Download, Json, WaitMinutes
 from edgekd.console_progress import ConsoleProgress
 from edgekd.errors import EdgekdError, ExitCode
 
@@ -46,6 +46,7 @@ def compress(
     flip: Flip = None,
     target: Target = None,
     device: DeviceUrl = None,
+    wait: WaitMinutes = None,
     budget: Budget = None,
     recipe: RecipeFile = None,
     prune: Prune = None,
@@ -85,7 +86,8 @@ def compress(
     settings = made(recipe, given)
     folder = out or _run_folder(settings)
     require_utf8("--out", str(folder.absolute()))
-    where = {"device_url": device, "data_root": data_root, "download": download}
+    waited = {} if wait is None else {"wait_s": 60 * wait}
+    where = {"device_url": device, **waited, "data_root": data_root, "download": download}
     return _run(settings, folder, json=json, track=track, trust_checkpoint=trust_checkpoint, **where)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from edgekd import console
-from edgekd.cli.options import DeviceUrl, Json
+from edgekd.cli.options import DeviceUrl, Json, WaitMinutes
 from edgekd.cli.panels import MEASURING
 from edgekd.console_progress import ConsoleProgress
 from edgekd.errors import ExitCode
@@ -15,6 +15,7 @@ from edgekd.errors import ExitCode
 def doctor(
     *,
     device: DeviceUrl = None,
+    wait: WaitMinutes = None,
     noise: Annotated[
         bool,
         typer.Option(
@@ -34,6 +35,6 @@ def doctor(
 
     with ConsoleProgress() as progress:
         examining = catalog.require("edgekd.pipeline.doctor")
-        found = examining.doctor(device, noise=noise, model=model, progress=progress)
+        found = examining.doctor(device, noise=noise, model=model, wait_s=60 * (wait or 0), progress=progress)
     console.json(found) if json else console.diagnosis(found)
     return ExitCode.PASS

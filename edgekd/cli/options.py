@@ -29,6 +29,16 @@ DeviceUrl = Annotated[
         rich_help_panel=DEVICE,
     ),
 ]
+WaitMinutes = Annotated[
+    float | None,
+    typer.Option(
+        "--wait",
+        min=0,
+        metavar="MINUTES",
+        help="Wait at most this long for a device in use; inf: without limit.",
+        rich_help_panel=DEVICE,
+    ),
+]
 Baseline = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="The original model or its measurement.", rich_help_panel=BUDGET),

@@ -24,6 +24,7 @@ from edgekd.cli.options import (
     Spinning,
     TargetName,
     Threads,
+    WaitMinutes,
 )
 from edgekd.cli.panels import MEASURING, OUTPUT
 from edgekd.console_progress import ConsoleProgress
@@ -57,6 +58,7 @@ def profile(
     *,
     target: TargetName,
     device: DeviceUrl = None,
+    wait: WaitMinutes = None,
     baseline: BaselineOption = None,
     cadence_hz: CadenceHz = None,
     batch: Batch = None,
@@ -105,6 +107,7 @@ def profile(
             settings=settings,
             variants=variant or (),
             inputs=inputs,
+            wait_s=60 * (wait or 0),
             progress=progress,
         )
     if out:

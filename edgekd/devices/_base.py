@@ -1,6 +1,7 @@
 """The device interface, independent of the transport."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -48,6 +49,16 @@ class Device(Protocol):
 
     def is_of(self, target: Target) -> bool:
         """Whether the device matches the target. Raises DeviceError."""
+
+    def leased(self) -> AbstractContextManager[None]:
+        """Use the device alone within the block: no other process of edgekd measures, builds or evaluates there.
+
+        Blocks may be nested, and threads that use the same device share the lease.
+
+        Raises:
+            DeviceError: somebody else uses it, for longer than is waited, or it can't be reached.
+            MeasurementError: raised at the end of the block if the lease was lost within: its results don't count.
+        """
 
     def push(self, paths: Sequence[Path]) -> str:
         """Make files available in one folder on the device; returns the path of the first one there.

@@ -98,6 +98,22 @@ class Agent:
         """The CPUs available to the agent."""
         return self._ask(protocol.Cpus(), protocol.UsableCpus, _SLACK_S)
 
+    def acquire(self, who: str, expires_s: float) -> protocol.Leased:
+        """Take the lease on the device if it is free, for so long unless it is renewed."""
+        return self._ask(protocol.Acquire(who, expires_s), protocol.Leased, _SLACK_S)
+
+    def renew(self, timeout_s: float) -> protocol.Leased:
+        """Keep the lease that this agent has acquired."""
+        return self._ask(protocol.Renew(), protocol.Leased, timeout_s)
+
+    def release(self) -> protocol.Leased:
+        """Give the lease back."""
+        return self._ask(protocol.Release(), protocol.Leased, _SLACK_S)
+
+    def lease(self) -> protocol.Leased:
+        """Who holds the lease on the device."""
+        return self._ask(protocol.ReadLease(), protocol.Leased, _SLACK_S)
+
     def load(self, opening: protocol.Opening, timeout_s: float = PATIENCE_S) -> protocol.Loaded:
         """Open an artifact to measure it."""
         return self._ask(protocol.Load(opening), protocol.Loaded, timeout_s)

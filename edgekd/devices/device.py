@@ -3,8 +3,9 @@
 import hashlib
 import importlib.util
 import json
+import math
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +15,9 @@ from edgekd import catalog, files
 from edgekd.devices import agent as agent_package
 from edgekd.devices._base import Array, Device, Engine
 from edgekd.devices.agent import protocol
+from edgekd.devices.agent.protocol import Holder
 from edgekd.devices.client import Agent
+from edgekd.devices.lease import NO_WAITING, Lease, Waiting
 from edgekd.devices.transports._base import TRANSPORTS, Connection
 from edgekd.errors import DeviceError, EdgekdError, MeasurementError, NoDeviceError, UnsupportedModelError
 from edgekd.runtimes._base import RUNTIMES
@@ -31,13 +34,16 @@ AGENT = Path(agent_package.__file__).parent
 _START_S = 120.0  # a small board imports numpy and a runtime from an SD card
 
 
-def connect(url: str, target: Target | None = None, known: DeviceFacts | None = None) -> "Reached":
+def connect(
+    url: str, target: Target | None = None, known: DeviceFacts | None = None, waiting: Waiting = NO_WAITING
+) -> "Reached":
     """The device at a URL such as `local:` or `local:/usr/bin/python3`. It is opened on first use.
 
     Args:
         url: the device's URL.
         target: the target whose runtimes are surveyed. None: all runtimes of edgekd.
         known: the device's facts, if stored; the device is then not surveyed.
+        waiting: what is done while somebody else holds the device's lease; the default is an error.
 
     Raises:
         EdgekdError: the transport is unknown.
@@ -48,12 +54,15 @@ def connect(url: str, target: Target | None = None, known: DeviceFacts | None = 
         what = f"no transport {transport!r}" if colon else "a device URL has the form transport:where"
         raise EdgekdError(f"device {url!r}: {what}", catalog.nearest(transport, names))
     connection = catalog.load(TRANSPORTS, transport).connect(where.removeprefix("//"))
-    return Reached(connection, target, known)
+    return Reached(connection, target, known, waiting)
 
 
-def or_this_machine(device: Device | None) -> AbstractContextManager[Device]:
-    """The given device, which stays open, or else this machine, which is closed at the end."""
-    return nullcontext(device) if device else connect(LOCAL)
+def or_this_machine(device: Device | None, note: Callable[[str], None]) -> AbstractContextManager[Device]:
+    """The given device, which stays open, or else this machine, which is closed at the end.
+
+    This machine is waited for while somebody else holds its lease; `note` is called with who does.
+    """
+    return nullcontext(device) if device else connect(LOCAL, waiting=Waiting(math.inf, note))
 
 
 def require_target(device: Device, target: Target) -> None:
@@ -71,15 +80,23 @@ class Reached:
         connection: the transport's connection.
         target: the target whose runtimes and marker are surveyed; None: those of all targets.
         known: the device's facts, if stored.
+        waiting: what is done while somebody else holds the lease.
     """
 
-    def __init__(self, connection: Connection, target: Target | None = None, known: DeviceFacts | None = None) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        target: Target | None = None,
+        known: DeviceFacts | None = None,
+        waiting: Waiting = NO_WAITING,
+    ) -> None:
         self._connection = connection
         self._targets = catalog.targets() if target is None else [target]
         self._runtimes = runtimes_of(target)
         self._facts = known
         self._evaluating: tuple[str, Agent] | None = None
         self._lock = threading.RLock()
+        self._lease = Lease(lambda: self._agent([]), self.url, waiting)
 
     def __enter__(self) -> Self:
         return self
@@ -90,6 +107,7 @@ class Reached:
     def close(self) -> None:
         """Close the agent that evaluates, and the connection."""
         self._end_evaluation()
+        self._lease.close()
         self._connection.close()
 
     @property
@@ -123,6 +141,15 @@ class Reached:
                 found = agent.survey({}, [target.marker or ""]).exist
             return bool(found)
 
+    def leased(self) -> AbstractContextManager[None]:
+        """Use the device alone within the block."""
+        return self._lease.held()
+
+    def holder(self) -> Holder | None:
+        """Who holds the lease on the device now. Raises DeviceError."""
+        with self._agent([]) as agent, self._answering():
+            return agent.lease().holder
+
     def push(self, paths: Sequence[Path]) -> str:
         """Make files available in one folder on the device; returns the path of the first one there."""
         folder = paths[0].parent
@@ -139,7 +166,7 @@ class Reached:
         decides = [artifact.id, runtime.version, builder, self.facts.host.machine, how.batch, how.shapes, how.inputs]
         key = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
         feeds = protocol.Feeds(batch=how.batch, shapes=how.shapes, file=inputs)
-        with self.start(artifact.runtime) as agent, self._running(artifact, "build"):
+        with self.leased(), self.start(artifact.runtime) as agent, self._running(artifact, "build"):
             built = agent.build(protocol.Build(path, complete(artifact.variant), key, feeds))
         return Engine(built.path, built.bytes, built.seconds, built.how)
 
@@ -149,16 +176,18 @@ class Reached:
         options = complete(artifact.variant)
         if "threads" in options:
             options["threads"] = 1  # one session per CPU
-        agent = self._evaluator(artifact.runtime)
-        try:
-            with self._running(artifact, "run"):
-                yield from agent.evaluate(path, options, batches)
-        except BaseException:  # also if the caller stops early: batches are still in flight
-            self._end_evaluation()
-            raise
+        with self.leased():
+            agent = self._evaluator(artifact.runtime)
+            try:
+                with self._running(artifact, "run"):
+                    yield from agent.evaluate(path, options, batches)
+            except BaseException:  # also if the caller stops early: batches are still in flight
+                self._end_evaluation()
+                raise
 
     def start(self, runtime: str) -> Agent:
         """A new agent with that runtime. The evaluating agent is closed first: it would disturb the measurement."""
+        self._lease.require()
         self._end_evaluation()
         return self._agent([runtime])
 

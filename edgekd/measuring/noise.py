@@ -53,9 +53,10 @@ def self_comparison(device: Device, runtime: str, model: Path | None, progress: 
             write_reference(path)
         twice = [describe(path, name=path.stem, runtime=runtime)] * 2
         pairs = []
-        for number in range(1, _COMPARISONS + 1):
-            progress.stage("noise", f"comparing {path.stem} with itself, {number} of {_COMPARISONS}")
-            pairs.append(measure(twice, device=device, target=_ANY_TARGET, protocol=_PROTOCOL, progress=progress))
+        with device.leased():
+            for number in range(1, _COMPARISONS + 1):
+                progress.stage("noise", f"comparing {path.stem} with itself, {number} of {_COMPARISONS}")
+                pairs.append(measure(twice, device=device, target=_ANY_TARGET, protocol=_PROTOCOL, progress=progress))
     return noise_of(path.stem, pairs)
 
 

@@ -63,24 +63,25 @@ def measure(
             artifacts of the same group can be compared with each other, and all with the reference.
 
     Raises:
-        DeviceError: the device can't be reached, or doesn't have a runtime.
+        DeviceError: the device is in use or can't be reached, or doesn't have a runtime.
         UnsupportedModelError: a runtime can't load or run its artifact.
-        MeasurementError: a runtime crashed or hung.
+        MeasurementError: a runtime crashed or hung, or the lease on the device was lost.
     """
-    fed = device.push([inputs]) if inputs else None
-    session = Session(
-        name=uuid.uuid4().hex,
-        placed=[(artifact, device.build(artifact, protocol, fed)) for artifact in artifacts],
-        device=device,
-        target=target,
-        setup=Setup(protocol, inputs=fed),
-        progress=progress,
-        steady=steady,
-        reference=reference,
-    )
-    launches, retried = _launches(session, enough)
-    traces = [_trace(session, artifact, engine.path) if traced else None for artifact, engine in session.placed]
-    return _measurements(session, launches, retried, traces)
+    with device.leased():
+        fed = device.push([inputs]) if inputs else None
+        session = Session(
+            name=uuid.uuid4().hex,
+            placed=[(artifact, device.build(artifact, protocol, fed)) for artifact in artifacts],
+            device=device,
+            target=target,
+            setup=Setup(protocol, inputs=fed),
+            progress=progress,
+            steady=steady,
+            reference=reference,
+        )
+        launches, retried = _launches(session, enough)
+        traces = [_trace(session, artifact, engine.path) if traced else None for artifact, engine in session.placed]
+        return _measurements(session, launches, retried, traces)
 
 
 def _launches(session: Session, enough: Enough | None) -> tuple[list[list[list[Record]]], list[str]]:

@@ -35,6 +35,8 @@ class OnDevice:
     """One of the target's, by name; the first one of a model's precision if None."""
     time_limit_s: float = 120
     """No further launches after about so many seconds."""
+    wait_s: float = 0
+    """How long the device is waited for while somebody else uses it."""
 
 
 def check(
@@ -54,7 +56,7 @@ def check(
     Raises:
         EdgekdError: a file can't be read, a relative limit has no baseline, a model has no target, or milliseconds
             are to be judged on a shared machine.
-        DeviceError: the device can't be reached.
+        DeviceError: the device is in use or can't be reached.
         MeasurementError: the measurements don't compare, or the runtime crashed or hung.
     """
     require_limits(budget)
@@ -100,10 +102,11 @@ def _measured(files: list[Path], budget: Budget, on_device: OnDevice, progress: 
     # here, not above: what measures imports onnx and numpy, and a stored measurement is to be judged at once
     measuring = catalog.require("edgekd.pipeline.profile")
     gating, devices = catalog.require("edgekd.gate.gate"), catalog.require("edgekd.devices.device")
+    waiting = catalog.require("edgekd.devices.lease").Waiting(on_device.wait_s, progress.note)
     target = on_device.target
     protocol = on_device.protocol or defaults(budget, compared=len(files) > 1)
     artifacts = measuring.described(files, target, on_device.settings, on_device.variant)
-    with devices.connect(on_device.url or devices.LOCAL, target) as device:
+    with devices.connect(on_device.url or devices.LOCAL, target, waiting=waiting) as device, device.leased():
         try:
             devices.require_target(device, target)
             progress.stage("measure", f"measuring {' and '.join(a.name for a in artifacts)} on {device.url}")

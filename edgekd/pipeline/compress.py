@@ -1,5 +1,6 @@
 """`compress`: model + data + target + budget → the most accurate network that measurably fits, with the evidence."""
 
+import math
 import time
 from dataclasses import replace
 from functools import partial
@@ -42,6 +43,7 @@ def compress(
     out: Path,
     *,
     device_url: str | None = None,
+    wait_s: float = math.inf,
     data_root: Path | None = None,
     download: bool = False,
     trust_checkpoint: bool = False,
@@ -64,7 +66,7 @@ def compress(
             ranks.serve(load_images(recipe, load, Silent()))
             return None
         progress.stage("start", f"{recipe.model} on {recipe.data.source} for {target.name}")
-        with open_run(out, progress, track) as run, device_of_target(device_url, target, run) as device:
+        with open_run(out, progress, track) as run, device_of_target(device_url, target, run, wait_s) as device:
             data = load_images(recipe, load, progress)
             images = TeacherImages(data, states_normalisation(recipe.data), trust_checkpoint)
             recipe = settled(recipe, data, budget)

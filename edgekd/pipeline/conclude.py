@@ -102,7 +102,7 @@ def conclude(
 def test_stage(inputs: Testing, at: Workspace) -> Tested:
     """Read the test set through every artifact, run by the device, or by this machine where there is none."""
     how = inputs.how
-    with or_this_machine(inputs.device) as device:
+    with or_this_machine(inputs.device, at.progress.note) as device:
         runners = [Runner(device, artifact, how.feeding) for artifact in inputs.artifacts]
         return Tested(accuracies=tuple(accuracy(runner, how.data, "test") for runner in runners))
 

@@ -185,7 +185,7 @@ def _check(inputs: _Checking, at: Workspace) -> Checks:
     images = sample_images(inputs.how.data.val, _PARITY_IMAGES)
     reference = _logits(inputs.name, networks.load(inputs.network), images)
     checks = []
-    with or_this_machine(inputs.device) as device:
+    with or_this_machine(inputs.device, at.progress.note) as device:
         for done, artifact in enumerate(inputs.artifacts):
             at.progress.advance(done, len(inputs.artifacts), f"checking {artifact.name}")
             try:

@@ -9,7 +9,9 @@ from typing import Literal
 
 import edgekd
 from edgekd import catalog
+from edgekd.devices.client import Agent
 from edgekd.devices.device import LOCAL, connect
+from edgekd.devices.lease import Waiting, in_use
 from edgekd.errors import DeviceError
 from edgekd.measuring.noise import Noise, self_comparison
 from edgekd.progress import Progress
@@ -40,13 +42,16 @@ class Diagnosis(Value):
     noise: Noise | None = None
 
 
-def doctor(url: str | None, *, noise: bool, model: Path | None = None, progress: Progress) -> Diagnosis:
+def doctor(
+    url: str | None, *, noise: bool, model: Path | None = None, wait_s: float = 0, progress: Progress
+) -> Diagnosis:
     """Examine this machine and the device at `url` (this machine if None).
 
     Args:
         url: the device.
         noise: whether a model is compared with itself, which takes a minute or two.
         model: the model to do it with; a small built-in one if None.
+        wait_s: how long the device is waited for while somebody else uses it, to compare the model with itself.
         progress: told about each step.
 
     Raises:
@@ -54,10 +59,10 @@ def doctor(url: str | None, *, noise: bool, model: Path | None = None, progress:
         EdgekdError: the model can't be read or run.
     """
     runtime = catalog.names(RUNTIMES)[0]
-    with connect(url or LOCAL) as device:
+    with connect(url or LOCAL, waiting=Waiting(wait_s, progress.note)) as device:
         with device.start(runtime) as agent:
             try:
-                answer = agent.state()
+                answer, in_use_by = agent.state(), _in_use(agent)
             except WorkerError as e:
                 raise DeviceError(f"{device.url}: the agent does not answer: {e}", "Try again.") from e
         facts, state = device.facts, State(**asdict(answer.state))
@@ -73,9 +78,20 @@ def doctor(url: str | None, *, noise: bool, model: Path | None = None, progress:
             state=state,
             energy=answer.energy,
             targets=matching,
-            remarks=tuple(_remarks(facts.host, state, matching)),
+            remarks=(*in_use_by, *_remarks(facts.host, state, matching)),
             noise=self_comparison(device, runtime, model, progress) if noise else None,
         )
+
+
+def _in_use(agent: Agent) -> list[str]:
+    """Who uses the device, or why nobody can. Raises WorkerError if the agent does not answer."""
+    try:
+        holder = agent.lease().holder
+    except WorkerError as e:
+        if e.kind != "error":
+            raise
+        return [f"the lease on the device can't be taken: {e}: {e.hint}"]
+    return [in_use(holder)] if holder else []
 
 
 def _version(library: str) -> str | None:

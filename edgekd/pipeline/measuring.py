@@ -3,6 +3,7 @@
 An invalid measurement isn't a slow one: it is neither kept nor read, so that nothing is concluded from it.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pydantic import ValidationError
 from edgekd import files
 from edgekd.devices._base import Device
 from edgekd.devices.device import LOCAL, connect, require_target
+from edgekd.devices.lease import Waiting
 from edgekd.errors import DeviceError, MeasurementError, NoDeviceError
 from edgekd.measuring.disturbance import EMULATED, spoiled
 from edgekd.measuring.document import read_measurement, write
@@ -39,27 +41,30 @@ class KnownDevice(Value):
 
 
 @contextmanager
-def device_of_target(url: str | None, target: Target, run: Run) -> Iterator[Device | None]:
+def device_of_target(url: str | None, target: Target, run: Run, wait_s: float = math.inf) -> Iterator[Device | None]:
     """The device at `url` (this machine if None) if it is one of the target's kind, else None; closed at the end.
 
     The run keeps its facts. Where the device can't be reached, a run that knows it continues with what was measured on
-    it before; only what is not measured yet fails.
+    it before; only what is not measured yet fails. While somebody else uses the device, it is waited for, at most
+    `wait_s` seconds each time.
 
     Raises:
         EdgekdError: there is no such transport.
         DeviceError: the device can't be reached, and the run doesn't know it.
     """
-    with connect(url or LOCAL, target) as reached, ExitStack() as stack:
+    waiting = Waiting(wait_s, run.progress.note)
+    with connect(url or LOCAL, target, waiting=waiting) as reached, ExitStack() as stack:
         device: Device = reached
         file = run.store.root / _KNOWN
         try:
-            known = KnownDevice(url=device.url, facts=device.facts)
+            with device.leased():  # its runtimes are imported
+                known = KnownDevice(url=device.url, facts=device.facts)
         except DeviceError as e:
             kept = _kept(file, device.url)
             if kept is None:
                 raise
             run.progress.note(f"{e.message}: continuing with what was measured on it before")
-            device = stack.enter_context(connect(url or LOCAL, target, kept.facts))
+            device = stack.enter_context(connect(url or LOCAL, target, kept.facts, waiting))
         else:
             files.write_text(file, known.model_dump_json(indent=1))
         try:

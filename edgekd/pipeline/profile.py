@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edgekd.devices.device import LOCAL, connect, require_target
+from edgekd.devices.lease import Waiting
 from edgekd.errors import StorageError
 from edgekd.files import require_file, sha256
 from edgekd.measuring import session
@@ -25,6 +26,7 @@ def profile(
     settings: Mapping[str, Setting] | None = None,
     variants: Sequence[str] = (),
     inputs: Path | None = None,
+    wait_s: float = 0,
     progress: Progress,
 ) -> tuple[Measurement, ...]:
     """Measure the models in the files, interleaved, one measurement each in their order.
@@ -41,11 +43,12 @@ def profile(
         variants: each model is measured in each of them, see `variants.of_file`; if none, in the target's first one of
             the model's precision.
         inputs: an .npz file with a value for each input; random ones if None.
+        wait_s: how long the device is waited for while somebody else uses it.
         progress: told about each step.
 
     Raises:
         NoDeviceError: the device isn't one of the target's kind; nothing was measured.
-        DeviceError: the device can't be reached, or doesn't have the target's runtime.
+        DeviceError: the device is in use or can't be reached, or doesn't have the target's runtime.
         EdgekdError: a file can't be read, or not run by the target's runtime.
         MeasurementError: the runtime crashed or hung.
     """
@@ -53,7 +56,8 @@ def profile(
     # the device is asked for the runtimes of its target
     target = target.model_copy(update={"variants": tuple({a.variant.name: a.variant for a in artifacts}.values())})
     protocol = fed(protocol or MeasuringProtocol(), inputs)
-    with connect(device_url or LOCAL, target) as device:
+    waiting = Waiting(wait_s, progress.note)
+    with connect(device_url or LOCAL, target, waiting=waiting) as device, device.leased():
         require_target(device, target)
         progress.stage("measure", f"measuring {', '.join(dict.fromkeys(a.name for a in artifacts))} on {device.url}")
         return session.measure(

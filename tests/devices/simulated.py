@@ -5,6 +5,7 @@ Requests and answers go through the same checks as a real agent's. `simulated` (
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Self
 
@@ -99,6 +100,9 @@ class SimulatedDevice:
 
     def is_of(self, target: Target) -> bool:
         return (target.arch, target.os, target.marker) == ("x86_64", "linux", None)
+
+    def leased(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def push(self, paths: Sequence[Path]) -> str:
         return str(paths[0])

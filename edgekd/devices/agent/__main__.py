@@ -24,7 +24,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from edgekd.devices.agent import energy, engines, evaluation, fitting, host, inputs, protocol, state, stored, system
+    from edgekd.devices.agent import (
+        energy,
+        engines,
+        evaluation,
+        fitting,
+        host,
+        inputs,
+        lease,
+        protocol,
+        state,
+        stored,
+        system,
+    )
 else:  # on a device this folder is all there is
     import energy
     import engines
@@ -32,6 +44,7 @@ else:  # on a device this folder is all there is
     import fitting
     import host
     import inputs
+    import lease
     import protocol
     import state
     import stored
@@ -48,6 +61,7 @@ class Agent:
     def __init__(self, runtime: str, cache: str | None) -> None:
         self._runtime_path, self._cache = runtime, cache
         self._evaluation: evaluation.Evaluation | None = None
+        self._keeper = lease.Keeper()
 
     def describe(self, _: protocol.Describe) -> protocol.Described:
         """The host and the runtime, which is imported."""
@@ -166,6 +180,22 @@ class Agent:
             self._evaluation = None  # frees the memory before the next one is opened
             self._evaluation = evaluation.Evaluation(self._runtime, request)
         return self._evaluation.outputs(request, frame)
+
+    def acquire(self, request: protocol.Acquire) -> protocol.Leased:
+        """Take the lease on the device if it is free."""
+        return self._keeper.acquire(request)
+
+    def renew(self, _: protocol.Renew) -> protocol.Leased:
+        """Keep the lease."""
+        return self._keeper.renew()
+
+    def release(self, _: protocol.Release) -> protocol.Leased:
+        """Give the lease back."""
+        return self._keeper.release()
+
+    def lease(self, _: protocol.ReadLease) -> protocol.Leased:
+        """Who holds the lease."""
+        return lease.read()
 
     def _timed(self, seconds: float, period_s: float | None = None) -> list[float]:
         """The latency in milliseconds of each inference during `seconds`, of at least one.

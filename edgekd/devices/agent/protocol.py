@@ -91,6 +91,15 @@ class Array:
     shape: Tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class Holder:
+    """Who holds the lease on the device, and for how long so far."""
+
+    who: str
+    """As they call themselves; "unknown" where they left no name."""
+    held_s: Optional[float]
+
+
 # Answers
 
 
@@ -201,6 +210,14 @@ class Evaluated:
 
     outputs: Array
     provider: str
+
+
+@dataclass(frozen=True)
+class Leased:
+    """Whether this process holds the lease on the device, and who does; None: nobody."""
+
+    mine: bool
+    holder: Optional[Holder]
 
 
 # Requests
@@ -326,7 +343,51 @@ class Evaluate:
     """(N, ...): N inputs, each without the artifact's batch axis."""
 
 
-Request = Union[Describe, Survey, Build, Exists, ReadState, Cpus, Load, First, Warmup, Block, Finish, Trace, Evaluate]
+@dataclass(frozen=True)
+class Acquire:
+    """Take the lease on the device if it is free; answered by Leased.
+
+    The process ends, and the lease with it, when it is neither renewed nor asked for again for so many seconds.
+    """
+
+    who: str
+    expires_s: float
+
+
+@dataclass(frozen=True)
+class Renew:
+    """Keep the lease; answered by Leased, or a failure if it is not held any more."""
+
+
+@dataclass(frozen=True)
+class Release:
+    """Give the lease back, or wait for it no longer; answered by Leased."""
+
+
+@dataclass(frozen=True)
+class ReadLease:
+    """Who holds the lease; answered by Leased."""
+
+
+Request = Union[
+    Describe,
+    Survey,
+    Build,
+    Exists,
+    ReadState,
+    Cpus,
+    Load,
+    First,
+    Warmup,
+    Block,
+    Finish,
+    Trace,
+    Evaluate,
+    Acquire,
+    Renew,
+    Release,
+    ReadLease,
+]
 
 REQUESTS: Dict[str, Type[Any]] = {
     "describe": Describe,
@@ -342,6 +403,10 @@ REQUESTS: Dict[str, Type[Any]] = {
     "finish": Finish,
     "trace": Trace,
     "evaluate": Evaluate,
+    "acquire": Acquire,
+    "renew": Renew,
+    "release": Release,
+    "lease": ReadLease,
 }
 """Request types by the value of "do"; the agent's method of that name answers it."""
 
