@@ -1,1 +1,1 @@
-"""Data sets: images in fixed splits, and the randomly augmented views that training sees."""
+"""Data sets: images in fixed splits, and randomly augmented views for training."""

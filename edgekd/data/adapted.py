@@ -1,4 +1,4 @@
-"""A data set that decides by itself what its images are, changed as the recipe's [data] wants it."""
+"""Applies a recipe's [data] to a data set with its own preprocessing."""
 
 from dataclasses import replace
 from typing import Any
@@ -47,8 +47,8 @@ def _shaped(data: Dataset, stated: Data) -> Dataset:
     elif now.colour is not None and all(isinstance(one, MemoryImages) for one in images):
         made = [replace(one, pixels=_reshaped(one.pixels, how)) for one in images]
     else:
-        what = f"{data.name}: its images are made by its own code, so [data] {asked[0]} can't change them"
-        raise EdgekdError(what, "Leave it out, and change it there.")
+        what = f"{data.name}: its images are produced by its own code, so [data] {asked[0]} can't change them"
+        raise EdgekdError(what, "Omit the setting, and change the code instead.")
     train, val, test = made
     shaped = replace(data, train=train, val=val, test=test, preprocessing=how)
     if how.colour == now.colour:

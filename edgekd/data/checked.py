@@ -1,4 +1,4 @@
-"""What a data set that a user's own code makes has to be, found out before anything is done with it."""
+"""Validates data sets that user code creates, before they are used."""
 
 from typing import NoReturn
 
@@ -22,7 +22,7 @@ def require_sound(data: Dataset) -> None:
     for split in SPLITS:
         images: Images = getattr(data, split)
         if not len(images):
-            _refuse(data, split, "are none", "Every split needs images.")
+            _refuse(data, split, "are missing", "Every split needs images.")
         _require_labels(data, split, images)
         if tuple(images.shape) != tuple(data.train.shape):
             _refuse(data, split, f"are of shape {tuple(images.shape)}, those of training {tuple(data.train.shape)}")
@@ -37,11 +37,11 @@ def require_views(data: Dataset) -> None:
     vary, (channels, height, width) = data.augmentation, data.train.shape
     if vary.pad > min(height, width):
         what = f"a border of {vary.pad} pixels around images of {height}x{width} would leave views without any image"
-        raise EdgekdError(f"data set {data.name}: {what}", f"Set pad in [data] to {min(height, width) // 8} or so.")
+        raise EdgekdError(f"data set {data.name}: {what}", f"Set pad in [data] to about {min(height, width) // 8}.")
     varied = vary.crop is not None or vary.rotate or any(vary.stated()["jitter"].values())
     if varied and isinstance(data.train, MemoryImages) and channels not in (1, 3):
-        what = f"its images of {channels} channels can't be cut out, turned or changed in colour: only grey and RGB can"
-        hint = "Leave random_resized_crop, rotate and jitter out."
+        what = f"cropping, rotation and colour jitter support only grey and RGB images, not {channels} channels"
+        hint = "Omit random_resized_crop, rotate and jitter."
         raise EdgekdError(f"data set {data.name}: {what}", hint)
 
 
@@ -55,13 +55,13 @@ def _require_labels(data: Dataset, split: str, images: Images) -> None:
         _refuse(data, split, f"are {len(getattr(images, held))}, with {len(labels)} labels")
     least, most, classes = int(labels.min()), int(labels.max()), len(data.classes)
     if least < 0 or most >= classes:
-        hint = f"With {classes} classes they go from 0 to {classes - 1}."
+        hint = f"With {classes} classes, labels must be from 0 to {classes - 1}."
         _refuse(data, split, f"have labels from {least} to {most}", hint)
 
 
 def _require_as_stated(data: Dataset, split: str, images: Images) -> None:
     how, stated = data.preprocessing, (tuple(data.mean), tuple(data.std))
-    hint = "State the same in both: exported files tell their users what the data set states."
+    hint = "State the same in both: exported files contain the data set's values for their users."
     if isinstance(images, MemoryImages) and (tuple(images.mean), tuple(images.std)) != stated:
         _refuse(data, split, f"are normalised by {images.mean} and {images.std}, the data set says by {stated}", hint)
     if isinstance(images, FolderImages) and images.preprocessing != how:

@@ -36,11 +36,11 @@ def chosen(stated: Data, sizes: Sequence[Size], colour: Colour) -> Preprocessing
     if crop is None:
         crop = "none" if stated.resize is None and _seen_whole((height, width), sizes) else "center"
     if crop == "none" and stated.resize is not None:
-        raise EdgekdError('[data] resize goes with crop = "center"', "Leave one of them out.")
+        raise EdgekdError('[data] resize requires crop = "center"', "Omit one of them.")
     resize = (stated.resize or round(_MARGIN * max(height, width))) if crop == "center" else None
     if resize is not None and resize < max(height, width):
-        what = f"[data] the short side is resized to {resize}, and {height}x{width} can't be cut out of that"
-        raise EdgekdError(what, f"Set resize to {max(height, width)} or more, or size to less.")
+        what = f"[data] the short side is resized to {resize}, which is too small for a crop of {height}x{width}"
+        raise EdgekdError(what, f"Set resize to at least {max(height, width)}, or a smaller size.")
     return Preprocessing(
         height=height,
         width=width,

@@ -81,8 +81,10 @@ def notes_on_room(sizes: Sequence[tuple[int, int]], decoding: Decoding) -> list[
     needed = (1 if decoding.colour == "grey" else 3) * sum(width * height for width, height in shapes)
     if cache is None or needed <= cache.most_bytes:
         return []
-    kept = f"the training images decoded take {needed / 1e9:.1f} GB, of which {cache.most_bytes / 1e9:.1f} GB are kept"
-    return [f"{kept}: the others are decoded in every epoch; EDGEKD_PIXELS_GB sets how much is kept"]
+    kept = (
+        f"the decoded training images need {needed / 1e9:.1f} GB, of which {cache.most_bytes / 1e9:.1f} GB are cached"
+    )
+    return [f"{kept}: the others are decoded in every epoch; EDGEKD_PIXELS_GB sets the size of the cache"]
 
 
 @functools.cache
@@ -108,4 +110,4 @@ def _decoded(path: Path, decoding: Decoding, room: Room) -> Picture:
 
 def unreadable(path: Path, error: BaseException) -> StorageError:
     """The error for an image that can't be decoded."""
-    return StorageError(f"{path}: can't be read as an image: {error}", "Replace the file, or remove it.")
+    return StorageError(f"{path}: can't be read as an image: {error}", "Replace or remove the file.")

@@ -1,4 +1,4 @@
-"""Loads the data set that a name stands for: `digits`, `fashion-mnist`, `folder:PATH`, `package.module:factory` …"""
+"""Loads a data set by name: `digits`, `fashion-mnist`, `folder:PATH`, `package.module:factory` …"""
 
 import difflib
 from pathlib import Path
@@ -25,7 +25,7 @@ def load_dataset(wanted: str | Data, *, root: Path | None = None, download: bool
         seed: which split. It isn't the seed of the training: results compare only over equal splits.
 
     Raises:
-        EdgekdError: there is no such data set, it isn't where it is looked for, or it can't be learned from.
+        EdgekdError: the data set is unknown, can't be found, or is unsuitable for training.
     """
     stated = Data(source=wanted) if isinstance(wanted, str) else wanted
     if root is not None and not download and not is_folder(root):
@@ -59,7 +59,7 @@ def _from_factory(name: str, sources: set[str]) -> Dataset:
         what = f"data set {name}: the factory failed: {type(e).__name__}: {e}"
         raise EdgekdError(what, "The factory is called without arguments.") from e
     if not isinstance(made, Dataset):
-        what = f"data set {name}: the factory gave a {type(made).__name__}"
+        what = f"data set {name}: the factory returned a {type(made).__name__}"
         raise EdgekdError(what, "Return an edgekd.data.dataset.Dataset.")
     return made
 
@@ -68,4 +68,4 @@ def _check_where(head: str, where: str, takes: str) -> None:
     if takes and not where:
         raise EdgekdError(f"data set {head!r} needs a {takes}", f"Write {head}:{takes}")
     if where and not takes:
-        raise EdgekdError(f"data set {head!r} takes nothing behind a colon, not {where!r}", f"Write {head}")
+        raise EdgekdError(f"data set {head!r} takes no argument, but {where!r} was given", f"Write {head}")

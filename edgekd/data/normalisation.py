@@ -31,8 +31,8 @@ def of_channels(values: Sequence[float], channels: int) -> tuple[float, ...]:
         return tuple(values) * channels
     if channels == 1 and len(values) == 3:
         return (sum(values) / 3,)
-    what = f"{len(values)} numbers of mean or std are stated for images of {channels} channels"
-    raise EdgekdError(what, f"State one number, or {channels}, in [data].")
+    what = f"mean or std has {len(values)} values, but the images have {channels} channels"
+    raise EdgekdError(what, f"Set one value, or {channels}, in [data].")
 
 
 def normalised(data: Dataset, mean: Sequence[float], std: Sequence[float]) -> Dataset:

@@ -56,7 +56,7 @@ def upright(image: Image.Image, colour: Literal["grey", "rgb"]) -> Image.Image:
         # Pillow would show all that is brighter than 255 of 65,535 as white
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.mode in ("I", "F"):
-        raise ValueError(f"pixels of mode {image.mode} have no stated white; 8 or 16 bits a channel have")
+        raise ValueError(f"pixels of mode {image.mode} have no defined white level; use 8 or 16 bits per channel")
     # Pillow would warn of a palette's, and drop it all the same
     image.info.pop("transparency", None)
     return image if image.mode == mode else image.convert(mode)

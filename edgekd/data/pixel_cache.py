@@ -193,7 +193,7 @@ def _stated_bytes(stated: str) -> int:
         return int(1e9 * max(float(stated), 0.0))
     except (ValueError, OverflowError) as e:
         what = f"EDGEKD_PIXELS_GB={stated}: not a number of gigabytes"
-        raise EdgekdError(what, "Give one, such as 20; with 0 no pixels are kept.") from e
+        raise EdgekdError(what, "Set it to a number such as 20, or to 0 to disable the cache.") from e
 
 
 def _most_bytes(folder: Path) -> int:

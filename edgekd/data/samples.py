@@ -34,7 +34,7 @@ def sampled(data: Dataset) -> Dataset:
         raise
     except Exception as e:  # the user's own code may raise anything
         what = f"data set {data.name}: its images can't be read: {type(e).__name__}: {e}"
-        raise EdgekdError(what, "They should be as edgekd.data.dataset.Images says.") from e
+        raise EdgekdError(what, "They must implement edgekd.data.dataset.Images.") from e
 
 
 def _sampled(data: Dataset) -> Dataset:
@@ -53,7 +53,7 @@ def _sampled(data: Dataset) -> Dataset:
         else:
             seen = _hash_batches(digest, images, data.name, split)
             if seen < len(images):
-                notes.append(f"{seen:,} of {len(images):,} {split} images were looked at to tell whether they changed")
+                notes.append(f"{seen:,} of {len(images):,} {split} images were hashed to detect changes")
     return replace(data, content=digest.hexdigest(), notes=tuple(notes))
 
 
@@ -68,8 +68,8 @@ def _hash_batches(digest: "hashlib._Hash", images: Images, name: str, split: str
             break
     else:
         if seen != len(images):
-            what = f"data set {name}: its {split} images say they are {len(images)}, and batches() gives {seen}"
-            raise EdgekdError(what, "Without a view, all images should come, in their order.")
+            what = f"data set {name}: len() of the {split} images is {len(images)}, but batches() yields {seen}"
+            raise EdgekdError(what, "Without a view, batches() must yield all images in order.")
     view = View(Augmentation(pad=0, flip=False), seed=0, epoch=0)
     for batch, labels in images.batches(_BATCH, view):
         _add(digest, batch, labels)

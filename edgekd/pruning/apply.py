@@ -84,8 +84,8 @@ def _to_remove(subject: Subject, names: Sequence[str]) -> tuple[str, ...]:
     for block in blocks(subject.model, subject.example, left):
         if not block.can_go:
             free = " ".join(each.name for each in blocks(subject.model, subject.example) if each.can_go) or "none"
-            what = f"block {block.name!r} gives maps of another shape than it gets, so it can't be left out"
-            raise UnsupportedModelError(what, f"Blocks that can be left out: {free}.")
+            what = f"block {block.name!r} has different input and output shapes, so it can't be removed"
+            raise UnsupportedModelError(what, f"Blocks that can be removed: {free}.")
     return left
 
 
@@ -120,7 +120,7 @@ def _groups_of(graph: Channels, structure: Structure) -> list[Group]:
                 f"the network has no channels to narrow at layer {root!r}", catalog.nearest(root, groups)
             )
         if width < groups[root].width and width % groups[root].parts:
-            what = f"the channels at layer {root!r} go in {groups[root].parts} equal parts, so {width} can't stay"
+            what = f"the channels at layer {root!r} form {groups[root].parts} equal parts, so {width} can't be kept"
             raise UnsupportedModelError(what, f"Keep a multiple of {groups[root].parts}.")
     return [groups[root] for root in structure.widths if root in groups]
 
@@ -129,10 +129,10 @@ def _fraction(zeros: float, criterion: WeightCriterion) -> float:
     if criterion.FRACTIONS and zeros not in criterion.FRACTIONS:
         most = " or ".join(f"{fraction:g}" for fraction in criterion.FRACTIONS)
         message = f"the criterion makes {most} of the weights zero, not {zeros:g}"
-        raise EdgekdError(message, f"Give a ratio of {most}, or another criterion, such as magnitude.")
+        raise EdgekdError(message, f"Use a ratio of {most}, or another criterion, such as magnitude.")
     return zeros
 
 
 def _scores_another(needed: Granularity, criterion: Criterion) -> EdgekdError:
-    message = f"the structure says how many {needed} stay, and the criterion ranks {criterion.SCORES}"
-    return EdgekdError(message, f"Set prune.criterion to one that ranks {needed}.")
+    message = f"the structure states how many {needed} to keep, but the criterion scores {criterion.SCORES}"
+    return EdgekdError(message, f"Set prune.criterion to one that scores {needed}.")

@@ -69,7 +69,7 @@ class Probed:
 
     def _in_time(self) -> None:
         if time.process_time() > self._until:
-            raise self._refused("its channels are mixed in too many ways to find out in time which can go")
+            raise self._refused("its channels depend on each other in too many ways to analyse in the time limit")
 
     def _refused(self, why: str) -> UnsupportedModelError:
         computed = next((n for n in self._order if "weight" not in self._model.get_submodule(n)._parameters), None)

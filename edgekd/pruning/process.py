@@ -106,4 +106,4 @@ class PruningProcess:
         if how == "timeout":
             message = f"{model} can't be pruned in {self._timeout_s:g} s"
             return UnsupportedModelError(message, f"{UNPRUNED} Or raise prune.timeout_s.")
-        return UnsupportedModelError(f"{model} can't be pruned: the process that does it {detail}", UNPRUNED)
+        return UnsupportedModelError(f"{model} can't be pruned: the pruning process {detail}", UNPRUNED)

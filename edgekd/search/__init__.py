@@ -1,1 +1,1 @@
-"""Searches: how much is taken out of which layer, decided before training; one way a module, see `search._base`."""
+"""Searches, one per module (see `search._base`): they decide before training how much of each layer is pruned."""

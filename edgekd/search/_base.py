@@ -1,6 +1,6 @@
-"""What a search is.
+"""The interface of a search.
 
-A search is a module in `edgekd/search/`; its file name is its name. It decides on a structure before anything is
+A search is a module in `edgekd/search/`; its file name is its name. It chooses a structure before the student is
 trained: latency depends on a network's shape, not on its weights.
 """
 
@@ -13,47 +13,47 @@ from edgekd.pruning.space import Granularity, Scores, Space
 from edgekd.values import Candidate, Plan, Proposal, SearchSettings, Structure, Value
 
 WHOLE = Proposal(structure=Structure(), what="nothing")
-"""The network as it is."""
+"""The unpruned network."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of a search."""
+    """The input of a search."""
 
     granularity: Granularity
-    """What the recipe's criterion ranks: channels, blocks or single weights."""
+    """What the recipe's criterion scores: channels, blocks or single weights."""
     settings: SearchSettings
     """The recipe's [search]."""
     options: Any
     """An instance of the search's `Options`."""
     fractions: tuple[float, ...] = ()
-    """The fractions of the single weights that the criterion can take; none stated: any."""
+    """The fractions of single weights that the criterion supports; empty: any."""
     has_device: bool = False
     """Whether candidates can be measured."""
     variants: frozenset[str] = frozenset()
-    """Those that count: in the others the unpruned network failed its check, or a trained one did."""
+    """The variants to consider: in the others the unpruned network, or a trained one, failed its check."""
     seen: tuple[Candidate, ...] = ()
     """Candidates that were measured before."""
 
 
 class Candidates(Protocol):
-    """What a search may find out about the network. Answers are kept, so that asking again costs nothing.
+    """The information about the network that a search can query. Results are cached.
 
-    All of it may raise UnsupportedModelError where the network can't be pruned so.
+    All methods may raise UnsupportedModelError if the network can't be pruned in this way.
     """
 
     @property
     def space(self) -> Space:
-        """What of the question's granularity can be taken out of the network."""
+        """What can be pruned at the question's granularity."""
 
     def scores(self) -> Scores:
-        """What the recipe's criterion says of it."""
+        """The scores of the recipe's criterion."""
 
     def left(self, structure: Structure, what: Collection[str]) -> Mapping[str, float]:
-        """How much of the unpruned network is left, as fractions of "parameters", "macs" or "transfer_bytes"."""
+        """The remaining fractions of the unpruned network's "parameters", "macs" or "transfer_bytes"."""
 
     def measure(self, proposal: Proposal) -> Candidate:
-        """The network of that structure, untrained, measured on the device in every variant."""
+        """Measure the untrained network of that structure on the device in every variant."""
 
 
 class Search(Protocol):
@@ -61,21 +61,21 @@ class Search(Protocol):
 
     @property
     def Options(self) -> type[Value]:
-        """Its own settings with their defaults; a recipe with another one is refused."""
+        """The search's settings with their defaults; other settings in a recipe are rejected."""
 
     def check(self, question: Question) -> None:
-        """Raises EdgekdError if the question can't be answered, before anything is trained."""
+        """Raises EdgekdError if the question can't be answered; called before anything is trained."""
 
     def trials(self, question: Question, space: Space) -> tuple[Proposal, ...]:
-        """Structures like those that may be found: pruned with random weights before anything is trained, they show
-        whether the network can be pruned. The space is of a network with random weights.
+        """Structures similar to the possible results. They are pruned with random weights before anything is trained,
+        to find out whether the network can be pruned. The space is that of a network with random weights.
         """
 
     def find(self, question: Question, candidates: Candidates) -> Plan:
         """The structure that meets the budget, or the best of those measured.
 
         Raises:
-            EdgekdError: there is none, or the question's settings don't do.
+            EdgekdError: there is none, or the question's settings are unsuitable.
         """
 
 

@@ -1,4 +1,4 @@
-"""One number for how much goes: a network's structures by it, from the whole network on."""
+"""The pruning levels of a network: structures ordered by one ratio, starting with the unpruned network."""
 
 import math
 from collections.abc import Callable
@@ -15,21 +15,21 @@ _RATIOS = tuple(round(0.05 * i, 6) for i in range(19))
 
 
 class Options(Value):
-    """How the widths of different layers compare."""
+    """How the ratio is distributed over layers."""
 
     scope: Literal["layer", "global"] = "layer"
-    """"layer" takes the same ratio of every layer's channels, "global" ranks the channels of all layers together."""
+    """"layer" prunes the same ratio of every layer's channels, "global" ranks the channels of all layers together."""
 
 
 class Levels:
-    """The structures of a network by how much goes.
+    """The structures of a network by pruning ratio.
 
     Args:
-        granularity: what goes as one.
-        space: the network's.
-        options: of the search.
-        scores: the criterion's; asked for where they decide what goes.
-        fractions: of single weights that can be taken; none stated: any.
+        granularity: the unit of pruning.
+        space: the network's pruning space.
+        options: the search's options.
+        scores: the criterion's scores; called only if they are needed.
+        fractions: supported fractions of single weights; empty: any.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Levels:
         self._fractions = fractions
 
     def all(self) -> tuple[Proposal, ...]:
-        """Those that differ, the whole network first, each smaller than the one before."""
+        """All distinct structures, the unpruned network first, in decreasing size."""
         if self._granularity == "channels":
             by_widths: dict[tuple[tuple[str, int], ...], Proposal] = {}
             for ratio in _RATIOS:
@@ -58,11 +58,11 @@ class Levels:
         return (WHOLE, *map(_weights, more))
 
     def of(self, ratio: float) -> Proposal:
-        """The structure nearest to this ratio; a ratio of 0 is the whole network.
+        """The structure nearest to this ratio; a ratio of 0 is the unpruned network.
 
         Raises:
-            UnsupportedModelError: it would take nothing, or more than can go.
-            EdgekdError: the criterion can't take that fraction of the weights.
+            UnsupportedModelError: the ratio would prune nothing, or more than is possible.
+            EdgekdError: the criterion doesn't support that fraction of the weights.
         """
         if not ratio:
             return WHOLE
@@ -91,7 +91,7 @@ class Levels:
         return Proposal(structure=Structure(removed=tuple(order[:count])), what=what)
 
     def _most_blocks(self) -> int:
-        # something must be left
+        # at least one block must remain
         return min(len(self._space.removable), len(self._space.blocks) - 1)
 
     def _count(self, ratio: float) -> int:
@@ -100,9 +100,9 @@ class Levels:
         count = math.floor(ratio * all_of_them + 0.5)  # half up
         if most < 1:
             what = (
-                f"none of the network's {all_of_them} blocks can be left out: none gives maps of the shape that it gets"
+                f"none of the network's {all_of_them} blocks can be removed: all have different input and output shapes"
             )
-            raise UnsupportedModelError(what, "Set prune.criterion to one that ranks channels, such as l1.")
+            raise UnsupportedModelError(what, "Set prune.criterion to one that scores channels, such as l1.")
         if not 1 <= count <= most:
             message = f"a ratio of {ratio:g} would leave {all_of_them - count} of the network's {all_of_them} blocks"
             reach = f"{1 / all_of_them:.3g} to {most / all_of_them:.3g}" if most > 1 else f"{1 / all_of_them:.3g}"
@@ -112,9 +112,10 @@ class Levels:
     def _nothing(self, ratio: float) -> UnsupportedModelError:
         larger = next((r for r in _RATIOS[1:] if not self._channels(r).structure.is_whole), 0)
         if not larger:
-            hint = f"Layers keep whole blocks of {self._space.channel_block} channels. Take search.ratio = 0."
-            return UnsupportedModelError("the network has no layer that can become narrower", hint)
-        return UnsupportedModelError(f"a ratio of {ratio:g} takes nothing", f"The smallest that does is {larger:g}.")
+            hint = f"Layers keep whole blocks of {self._space.channel_block} channels. Set search.ratio = 0."
+            return UnsupportedModelError("no layer of the network can be narrowed", hint)
+        what = f"a ratio of {ratio:g} prunes nothing"
+        return UnsupportedModelError(what, f"The smallest ratio that prunes something is {larger:g}.")
 
 
 def _weights(ratio: float) -> Proposal:

@@ -1,7 +1,7 @@
-"""How many channels each group keeps: one ratio in every group, or the least important of all groups go.
+"""The widths of channel groups: pruned by the same ratio in every group, or by importance over all groups.
 
-Kernels work through channels in blocks, so that a width in between costs as much as the next multiple, or more:
-free widths can make a smaller network slower.
+Kernels process channels in blocks, so a width that isn't a multiple costs as much as the next multiple, or more:
+arbitrary widths can make a smaller network slower.
 """
 
 import math
@@ -13,7 +13,7 @@ _TINY = 1e-37
 
 
 def aligned(width: int, ratio: float, *, block: int, parts: int = 1) -> int:
-    """How many of `width` channels stay when `ratio` of them should go.
+    """The number of channels that remain of `width` after pruning a `ratio` of them.
 
     The multiple of `block` nearest to (1 - ratio) x width, at least one block and at most the width itself; widths
     not above a block stay. With `parts` > 1 it is a multiple of `parts` too.
@@ -21,13 +21,13 @@ def aligned(width: int, ratio: float, *, block: int, parts: int = 1) -> int:
     unit = math.lcm(block, parts)
     if ratio == 0 or width <= unit:
         return width
-    # half up, where round() would go to the even neighbour
+    # rounds half up; round() would round half to even
     nearest = math.floor((1 - ratio) * width / unit + 0.5) * unit
     return min(width, max(unit, nearest))
 
 
 def widths_by_layer(space: Space, ratio: float) -> dict[str, int]:
-    """The same ratio of each group's width goes; by the group's root, those that become narrower."""
+    """New widths after pruning the same ratio in each group, by the group's root; only groups that become narrower."""
     found = {g.root: aligned(g.width, ratio, block=space.channel_block, parts=g.parts) for g in space.groups}
     return {group.root: found[group.root] for group in space.groups if found[group.root] < group.width}
 

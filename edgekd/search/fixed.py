@@ -1,4 +1,4 @@
-"""Nothing is searched: the structure is what the recipe states, or one ratio for the whole network."""
+"""No search: the recipe states the structure, or one ratio for the whole network."""
 
 from edgekd.errors import EdgekdError
 from edgekd.pruning.space import Space
@@ -14,8 +14,8 @@ __all__ = ["Options", "check", "find", "trials"]
 def check(question: Question) -> None:
     """Raises EdgekdError if neither a ratio nor a structure is stated, or both are."""
     if (question.settings.ratio is None) == (question.settings.structure is None):
-        what = 'search.method = "fixed" takes either search.ratio or search.structure'
-        raise EdgekdError(what, 'State one of them, or take search.method = "uniform".')
+        what = 'search.method = "fixed" requires either search.ratio or search.structure'
+        raise EdgekdError(what, 'Set one of them, or set search.method = "uniform".')
 
 
 def trials(question: Question, space: Space) -> tuple[Proposal, ...]:
@@ -31,15 +31,15 @@ def trials(question: Question, space: Space) -> tuple[Proposal, ...]:
 
 
 def find(question: Question, candidates: Candidates) -> Plan:
-    """What is stated; raises UnsupportedModelError where a ratio takes nothing, or more than can go."""
+    """The stated structure; raises UnsupportedModelError if a ratio prunes nothing, or more than is possible."""
     if question.settings.structure is not None:
         why = "the recipe states it"
         return Plan(proposal=_stated(question.settings.structure), feasible=None, why=why)
     ratio = question.settings.ratio or 0.0
     if not ratio:
-        return Plan(proposal=WHOLE, feasible=None, why="a ratio of 0 was asked for")
+        return Plan(proposal=WHOLE, feasible=None, why="a ratio of 0 was requested")
     levels = Levels(question.granularity, candidates.space, question.options, candidates.scores, question.fractions)
-    return Plan(proposal=levels.of(ratio), feasible=None, why=f"a ratio of {ratio:g} was asked for")
+    return Plan(proposal=levels.of(ratio), feasible=None, why=f"a ratio of {ratio:g} was requested")
 
 
 def _stated(structure: Structure) -> Proposal:

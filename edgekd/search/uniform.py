@@ -1,7 +1,7 @@
 """One ratio for the whole network, bisected: the least pruned candidate that meets the budget as measured, or that
 leaves no more than `keep` says.
 
-Latency isn't a line in the multiply-accumulates but a staircase, so widths are the runtime's own blocks.
+Latency is a step function of the widths, so widths are multiples of the runtime's channel block.
 """
 
 from bisect import bisect_left
@@ -20,10 +20,10 @@ _TIE = 1.02
 
 
 def check(question: Question) -> None:
-    """Raises EdgekdError where single weights are pruned and nothing says how many: latency doesn't tell."""
+    """Raises EdgekdError if single weights are pruned and no amount is given: latency can't determine it."""
     if question.granularity == "weights" and question.settings.keep == Keep():
         what = "pruning single weights doesn't make a network faster, so there is no latency to plan by"
-        hint = "Say how much goes: --ratio 0.8, or keep = {parameters = 0.2} in the recipe's [search]."
+        hint = "Set the amount: --ratio 0.8, or keep = {parameters = 0.2} in the recipe's [search]."
         raise EdgekdError(what, hint)
 
 
@@ -34,15 +34,15 @@ def trials(question: Question, space: Space) -> tuple[Proposal, ...]:
 
 
 def in_order(space: Space) -> Scores:
-    """Blocks in their order: which go doesn't matter for a trial."""
+    """Scores by position: the order of blocks doesn't matter for a trial."""
     return Scores(blocks={name: float(i) for i, name in enumerate(space.removable)})
 
 
 def find(question: Question, candidates: Candidates) -> Plan:
-    """By what may be left where `keep` says it, else by measuring, else nothing is pruned.
+    """Plans by `keep` if it is set, otherwise by measuring; without a device nothing is pruned.
 
     Raises:
-        EdgekdError: the most pruned network still has more than may be left.
+        EdgekdError: the smallest network still exceeds `keep`.
     """
     if question.settings.keep == Keep() and not question.has_device:
         return Plan(proposal=WHOLE, feasible=None, why="there is no device to plan by; --ratio prunes without one")
@@ -123,8 +123,8 @@ def _by_what_is_left(levels: Sequence[Proposal], keep: Keep, candidates: Candida
         return all(left[name] <= limit for name, limit in limits.items())
 
     if not fits(levels[-1]):
-        message = f"without {levels[-1].what}, the most that can go, it still has more than {what}"
-        raise EdgekdError(message, "Keep more of it, or take another criterion.")
+        message = f"without {levels[-1].what}, the most that can be pruned, it still has more than {what}"
+        raise EdgekdError(message, "Raise search.keep, or use another criterion.")
     found = levels[bisect_left(range(len(levels)), True, key=lambda i: fits(levels[i]))]
     return Plan(proposal=found, feasible=None, why=f"it is the least pruned that leaves at most {what}")
 

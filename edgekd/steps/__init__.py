@@ -1,1 +1,1 @@
-"""The steps of a recipe, one a module."""
+"""The steps of a recipe, one per module."""

@@ -1,4 +1,4 @@
-"""What a step of a recipe is: a module in `edgekd/steps/`, whose file name is what `do` states."""
+"""The interface of a recipe's step: a module in `edgekd/steps/`, whose file name is the value of `do`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,28 +15,28 @@ class Step(Protocol):
     """The members of a step's module."""
 
     PRUNES: bool
-    """Whether it makes the network smaller: how much is then searched, unless the recipe states it."""
+    """Whether it makes the network smaller; how much is searched unless the recipe states it."""
 
     @property
     def Settings(self) -> type[Value]:
-        """What a recipe may state beside `do`; all of it has defaults."""
+        """The step's settings besides `do`; all have defaults."""
 
     def training(self, settings: Any, recover: Recovery, /) -> Recovery | None:
-        """How the step trains, given the recipe's [recover]; None where it trains nothing."""
+        """The step's training settings, given the recipe's [recover]; None if it doesn't train."""
 
     def misplaced(self, settings: Any, before: "Sequence[Stated]", after: "Sequence[Stated]", /) -> str | None:
-        """Why the step can't stand between these others; None where it can."""
+        """Why the step's position between these steps is invalid; None if it is valid."""
 
     def run(self, settings: Any, state: "State", task: "Task", /) -> "State":
-        """Take the step.
+        """Run the step.
 
         Args:
-            settings: a `Settings`.
-            state: what the steps before it made.
-            task: what all steps of the recipe work on.
+            settings: an instance of `Settings`.
+            state: the result of the previous steps.
+            task: the data shared by all steps of the recipe.
 
         Raises:
-            EdgekdError: this network can't take the step.
+            EdgekdError: the step doesn't support this network.
         """
 
 
@@ -45,7 +45,7 @@ STEPS = Kind[Step]("steps", "step")
 
 @dataclass(frozen=True)
 class Stated:
-    """A step that a recipe states, its settings checked."""
+    """A recipe's step with validated settings."""
 
     do: str
     module: Step

@@ -1,4 +1,4 @@
-"""Reads the steps that a recipe states: each table by the `Settings` of the step that it names, then their order."""
+"""Reads a recipe's steps: validates each table with its step's `Settings`, then the order of the steps."""
 
 from collections.abc import Sequence
 
@@ -16,15 +16,14 @@ def read_steps(stated: Sequence[Step], where: str = "the recipe") -> tuple[State
     """The steps with their settings.
 
     Args:
-        stated: as the recipe's tables have them.
-        where: what messages call the recipe.
+        stated: the recipe's tables.
+        where: the recipe's name in messages.
 
     Raises:
-        EdgekdError: there is no such step, it has no such setting, a value is out of range, or the order is one in
-            which a step has no effect.
+        EdgekdError: a step or setting is unknown, a value is out of range, or the order leaves a step without effect.
     """
     if not stated:
-        raise EdgekdError(f"{where}: steps: there should be one step at least", 'Give one, such as "distil".')
+        raise EdgekdError(f"{where}: steps: at least one step is required", 'Add one, for example "distil".')
     found = tuple(_read(step, f"{where}: steps.{number}") for number, step in enumerate(stated))
     for number, step in enumerate(found):
         if why := step.module.misplaced(step.settings, found[:number], found[number + 1 :]):
@@ -38,7 +37,7 @@ def has_pruning(recipe: Recipe) -> bool:
 
 
 def trainings(recipe: Recipe) -> list[Recovery]:
-    """How each of the steps trains that do, in their order."""
+    """The settings of all trainings, in order."""
     found = (step.module.training(step.settings, recipe.recover) for step in read_steps(recipe.steps))
     return [settings for settings in found if settings]
 
@@ -46,7 +45,7 @@ def trainings(recipe: Recipe) -> list[Recovery]:
 def _read(step: Step, where: str) -> Stated:
     if step.do in _RENAMED:
         new = _RENAMED[step.do]
-        raise EdgekdError(f"{where}: the step {step.do!r} is now called {new!r}", f'Write "{new}".')
+        raise EdgekdError(f"{where}: the step {step.do!r} was renamed to {new!r}", f'Write "{new}".')
     if step.do not in catalog.names(STEPS):
         raise EdgekdError(f"{where}: no step {step.do!r}", catalog.nearest(step.do, catalog.names(STEPS)))
     module = catalog.load(STEPS, step.do)
@@ -63,4 +62,4 @@ def _read(step: Step, where: str) -> Stated:
 def _instead(do: str, key: str, known: Sequence[str]) -> str:
     if not known:
         return f"Remove {key!r}: {do!r} has no settings."
-    return f"Remove {key!r}, or use what {do!r} has: {', '.join(known)}."
+    return f"Remove {key!r}, or use a setting of {do!r}: {', '.join(known)}."

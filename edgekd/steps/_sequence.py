@@ -1,4 +1,4 @@
-"""Takes the steps of a recipe, one after the other."""
+"""Runs the steps of a recipe in order."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from edgekd.zoo import networks
 
 
 def run_steps(steps: Sequence[Stated], network: Network, task: Task) -> Network:
-    """The student: the network after every step, evaluated on the validation images; raises as the steps do."""
+    """The student: the network after all steps, evaluated on the validation images; raises like the steps."""
     state = State(network)
     for step in steps:
         state = step.module.run(step.settings, state, task)

@@ -1,4 +1,4 @@
-"""What the steps of a recipe work on, and what one hands to the next."""
+"""The data shared by a recipe's steps, and the state passed from one to the next."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,24 +16,24 @@ class State:
 
     network: Network
     quantised: bool = False
-    """Whether trainings round to INT8 on the way."""
+    """Whether trainings simulate INT8."""
     seconds: float = 0.0
-    """What the trainings took so far."""
+    """Total training time so far."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """What all steps of a recipe work on."""
+    """The data shared by all steps of a recipe."""
 
     run: Run
-    """Where their stages are kept."""
+    """The run that stores their stages."""
     data: Dataset
     supervision: Supervision
-    """Who teaches in the trainings."""
+    """The teachers of the trainings."""
     recover: Recovery
-    """How they train where a step states nothing else."""
+    """The default training settings of steps."""
     seed: int
     calibration_images: int
-    """Training images for the first ranges of activations where a training rounds to INT8."""
+    """Number of training images for the initial activation ranges of INT8 trainings."""
     pruned: Callable[[Network, float], Network]
-    """The network with this share, up to 1, of what the plan takes out gone."""
+    """Prunes a network by this share (up to 1) of the planned pruning."""

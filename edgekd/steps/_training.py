@@ -1,4 +1,4 @@
-"""What the steps that train have in common."""
+"""Shared code of the steps that train."""
 
 from dataclasses import replace
 
@@ -15,19 +15,19 @@ from edgekd.zoo.definition import Definition
 
 
 class TrainingSettings(Value):
-    """What a step may state of its training; what it doesn't is the recipe's [recover]."""
+    """A step's training settings; missing ones are taken from the recipe's [recover]."""
 
     epochs: PositiveInt | None = None
     learning_rate: Positive | None = None
 
 
 def stated_over(recover: Recovery, settings: TrainingSettings) -> Recovery:
-    """The recipe's [recover] with what the step states in its place."""
+    """The recipe's [recover], overridden by the step's settings."""
     return recover.model_copy(update=dict(settings.model_dump(exclude_none=True)))
 
 
 def train(settings: Recovery, state: State, task: Task) -> State:
-    """The network trained; its record counts the seconds of all trainings before, too."""
+    """Train the network; its record includes the time of all previous trainings."""
     network, run = state.network, task.run
     inputs = TrainingInputs(
         network=network,
@@ -42,15 +42,15 @@ def train(settings: Recovery, state: State, task: Task) -> State:
     trained = as_named(run.stage("recover", inputs, train_network), task.data)
     assert trained.training is not None
     assert trained.accuracy is not None
-    told = f"validation accuracy {trained.accuracy.top1:.2%}, {trained.cost.parameters:,} parameters"
-    run.progress.note(f"student: {told}")
+    score = f"validation accuracy {trained.accuracy.top1:.2%}, {trained.cost.parameters:,} parameters"
+    run.progress.note(f"student: {score}")
     seconds = state.seconds + trained.training.seconds
     record = trained.training.model_copy(update={"seconds": seconds})
     return replace(state, network=trained.model_copy(update={"training": record}), seconds=seconds)
 
 
 def _with_kept(supervision: Supervision, network: Network, settings: Recovery) -> Supervision:
-    """The supervision with what of the first teacher the network kept, where a loss asks for it."""
+    """Adds the first teacher's kept channels to the supervision, if a loss needs them."""
     if network.definition is None or "kept_channels" not in settings.losses:
         return supervision
     original = networks.untrained(network.architecture, 0).eval()

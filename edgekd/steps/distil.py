@@ -1,4 +1,4 @@
-"""The network learns from the teachers, by the recipe's losses or its own."""
+"""Knowledge distillation: trains the network with the teachers and the recipe's or the step's losses."""
 
 from collections.abc import Sequence
 
@@ -11,18 +11,18 @@ PRUNES = False
 
 
 class Settings(TrainingSettings):
-    """What differs from the recipe's [recover]."""
+    """Overrides of the recipe's [recover]."""
 
     losses: Losses | None = None
 
 
 def training(settings: Settings, recover: Recovery) -> Recovery:
-    """As [recover], with what is stated here in its place."""
+    """[recover], overridden by the step's settings."""
     return stated_over(recover, settings)
 
 
 def misplaced(settings: Settings, before: Sequence[Stated], after: Sequence[Stated]) -> None:
-    """It may stand anywhere."""
+    """Every position is valid."""
 
 
 def run(settings: Settings, state: State, task: Task) -> State:

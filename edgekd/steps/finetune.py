@@ -1,4 +1,4 @@
-"""The network learns from the labels alone."""
+"""Fine-tuning: trains the network with labels only."""
 
 from collections.abc import Sequence
 
@@ -12,16 +12,16 @@ PRUNES = False
 
 
 class Settings(TrainingSettings):
-    """What differs from the recipe's [recover]."""
+    """Overrides of the recipe's [recover]."""
 
 
 def training(settings: Settings, recover: Recovery) -> Recovery:
-    """As [recover], with what is stated here in its place, and the labels alone."""
+    """[recover], overridden by the step's settings, with labels only."""
     return stated_over(recover, settings).model_copy(update={"losses": LABELS_ALONE})
 
 
 def misplaced(settings: Settings, before: Sequence[Stated], after: Sequence[Stated]) -> None:
-    """It may stand anywhere."""
+    """Every position is valid."""
 
 
 def run(settings: Settings, state: State, task: Task) -> State:

@@ -1,4 +1,4 @@
-"""The network becomes as small as the plan says, or a share of the way smaller."""
+"""Prunes the network as planned, or by a share of the planned pruning."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,22 +14,22 @@ PRUNES = True
 
 
 class Settings(Value):
-    """How far it goes."""
+    """The amount of pruning."""
 
     share: Annotated[float, Field(gt=0, le=1, strict=True)] = 1.0
-    """Of what is taken out in all, how much is gone after this step: for pruning in several."""
+    """The share of the planned pruning that is done after this step, for pruning in several steps."""
 
 
 def training(settings: Settings, recover: Recovery) -> None:
-    """It trains nothing."""
+    """No training."""
 
 
 def misplaced(settings: Settings, before: Sequence[Stated], after: Sequence[Stated]) -> str | None:
-    """The shares of all such steps rise, and the last one is 1."""
+    """The shares of the prune steps must increase to 1."""
     earlier = [step.settings.share for step in before if isinstance(step.settings, Settings)]
     later = [step.settings.share for step in after if isinstance(step.settings, Settings)]
     if (earlier and earlier[-1] >= settings.share) or (not later and settings.share != 1):
-        return "the shares of the prune steps should rise to 1, which is all that is taken out"
+        return "the shares of the prune steps must increase to 1 (the whole planned pruning)"
     return None
 
 

@@ -1,5 +1,5 @@
-"""Quantisation-aware training: what is trained from here on is rounded to INT8 on the way (`training.int8`), so that
-its INT8 file loses less.
+"""Quantisation-aware training: the trainings of later steps simulate INT8 (`training.int8`), so that the INT8 file
+loses less accuracy.
 """
 
 from collections.abc import Sequence
@@ -13,20 +13,20 @@ PRUNES = False
 
 
 class Settings(Value):
-    """None; the images are those of the recipe's [quantize]."""
+    """No settings; the calibration images are those of the recipe's [quantize]."""
 
 
 def training(settings: Settings, recover: Recovery) -> None:
-    """It trains nothing itself."""
+    """No training in this step."""
 
 
 def misplaced(settings: Settings, before: Sequence[Stated], after: Sequence[Stated]) -> str | None:
-    """A step after it trains."""
+    """A later step must train."""
     if any(step.module.training(step.settings, Recovery()) for step in after):
         return None
-    return "nothing is trained after 'qat', so it has no effect; put a step such as 'distil' or 'finetune' behind it"
+    return "nothing is trained after 'qat', so it has no effect; add a step such as 'distil' or 'finetune' after it"
 
 
 def run(settings: Settings, state: State, task: Task) -> State:
-    """Have what follows round."""
+    """Switch INT8 simulation on for later steps."""
     return replace(state, quantised=True)

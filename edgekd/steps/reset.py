@@ -1,4 +1,4 @@
-"""What is left of the network gets new random weights: whether its structure alone is worth something."""
+"""Reinitialises the pruned network with random weights, to test the value of its structure alone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,32 +18,32 @@ PRUNES = False
 
 
 class Settings(Value):
-    """None."""
+    """No settings."""
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """All that decides the weights."""
+    """Everything that determines the weights."""
 
     network: Network
     seed: int
 
 
 def training(settings: Settings, recover: Recovery) -> None:
-    """It trains nothing."""
+    """No training."""
 
 
 def misplaced(settings: Settings, before: Sequence[Stated], after: Sequence[Stated]) -> None:
-    """It may stand anywhere."""
+    """Every position is valid."""
 
 
 def run(settings: Settings, state: State, task: Task) -> State:
-    """Draw the weights."""
+    """Reinitialise the weights."""
     return replace(state, network=task.run.stage("reset", Inputs(state.network, task.seed), reset))
 
 
 def reset(inputs: Inputs, at: Workspace) -> Network:
-    """The network with new random weights; what was pruned of it stays gone."""
+    """The network with new random weights; pruned weights stay zero."""
     network, model = inputs.network, networks.load(inputs.network)
     zeros = pruned_weights(model) if network.sparse else []
     reinitialize(model, inputs.seed)

@@ -1,7 +1,7 @@
-"""A teacher's logits for every augmented view, kept for the next student that is trained on the same views.
+"""Caches a teacher's logits for every augmented view, for other students that are trained on the same views.
 
-Views are a function of seed, epoch and index, so all students of a study that share a seed see the same ones: the
-first runs the teacher, the others read. Random views hardly ever repeat within one training.
+Views are a function of seed, epoch and index, so all students of a study with the same seed see the same views: the
+first student runs the teacher, the others read the cache. Within one training views hardly ever repeat.
 """
 
 import io
@@ -20,27 +20,27 @@ from edgekd.files import write_bytes, write_text
 
 _WHAT = "made-by.json"
 MOST_BYTES = 2_000_000_000
-"""More of one training isn't kept."""
+"""Limit per training; larger outputs are not cached."""
 
 
 @dataclass(frozen=True)
 class TeacherCache:
-    """The teacher's logits of every epoch's view, in the order in which it is seen, one file an epoch.
+    """The teacher's logits for every epoch's view in training order, one file per epoch.
 
-    They are kept as the teacher gave them, in fp32: with and without the cache a student learns the same.
+    They are stored in fp32, without loss: the training is the same with and without the cache.
     """
 
     folder: Path
 
     def read(self, epoch: int) -> Tensor | None:
-        """The logits (images, classes) of an epoch, from 1; None if they aren't there, or aren't whole."""
+        """The logits (images, classes) of an epoch, from 1; None if they are missing or damaged."""
         try:
             return torch.from_numpy(np.load(self._file(epoch), allow_pickle=False))
         except (OSError, ValueError, EOFError):
             return None
 
     def write(self, epoch: int, logits: Tensor) -> None:
-        """Keep the logits of an epoch, all or nothing.
+        """Write the logits of an epoch atomically.
 
         Raises:
             StorageError: the folder isn't writable or the disk is full.
@@ -54,14 +54,15 @@ class TeacherCache:
 
 
 def open_cache(folder: Path, made_by: Mapping[str, Any]) -> TeacherCache:
-    """The cache in this folder, new or of the same making.
+    """Open the cache in this folder, or create it.
 
     Args:
-        folder: of this making alone.
-        made_by: everything that decides the teacher's outputs, JSON-able: teacher, data, augmentation, seed, precision.
+        folder: a folder for these inputs only.
+        made_by: everything that determines the teacher's outputs, JSON-able: teacher, data, augmentation, seed,
+            precision.
 
     Raises:
-        StorageError: it was made by something else, or the folder isn't writable.
+        StorageError: the cache was made from other inputs, or the folder isn't writable.
     """
     stated = json.dumps(made_by, sort_keys=True, indent=1) + "\n"
     what = folder / _WHAT
@@ -74,7 +75,7 @@ def open_cache(folder: Path, made_by: Mapping[str, Any]) -> TeacherCache:
         raise StorageError(f"{what} can't be read: {e}", f"Remove {folder}.") from e
     if found != stated:
         differ = _difference(found, made_by)
-        raise StorageError(f"{folder}: these teacher's outputs were made by another {differ}", f"Remove {folder}.")
+        raise StorageError(f"{folder}: these teacher outputs were made with another {differ}", f"Remove {folder}.")
     return TeacherCache(folder)
 
 

@@ -1,4 +1,4 @@
-"""What a training needs to go on after the last whole epoch as if it had never stopped."""
+"""Checkpoints: what a training needs to resume after the last complete epoch as if it had never stopped."""
 
 import io
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from edgekd.files import write_bytes
 
 @dataclass(frozen=True)
 class State:
-    """A training after some whole epochs. `key` says which training: see `engine.train`."""
+    """A training after some complete epochs. `key` identifies the training: see `engine.train`."""
 
     key: str
     history: list[dict[str, Any]]
@@ -22,11 +22,11 @@ class State:
     """The model's state after the best epoch."""
     optimizer: dict[str, Any]
     objective: dict[str, Any]
-    """Projections that some losses learn."""
+    """Parameters of the losses' projections."""
 
 
 def write_state(path: Path, state: State) -> None:
-    """Write a checkpoint all or nothing.
+    """Write a checkpoint atomically.
 
     Raises:
         StorageError: the folder isn't writable or the disk is full.
@@ -37,10 +37,10 @@ def write_state(path: Path, state: State) -> None:
 
 
 def read_state(path: Path, key: str) -> State | None:
-    """The checkpoint in this file if it is one of the training `key`; None otherwise, or if the file can't be used."""
+    """The checkpoint in this file if it belongs to the training `key`; None otherwise, or if the file is unusable."""
     try:
         state = State(**torch.load(path, map_location="cpu", weights_only=True))
-    except Exception:  # torch raises many kinds for a damaged file
-        # it costs the epochs it held, nothing else: the training starts again, and says so
+    except Exception:  # torch raises many kinds of errors for a damaged file
+        # only its epochs are lost: the training starts again and reports it
         return None
     return state if state.key == key else None

@@ -1,4 +1,4 @@
-"""The training engine: a model learns from labels, from a teacher, or from both, by any loss of `training.losses`."""
+"""The training engine: trains a model with labels, a teacher, or both, and any losses of `training.losses`."""
 
 import copy
 from dataclasses import replace
@@ -29,19 +29,19 @@ from edgekd.zoo.identity import digest, identity
 
 _SHOWN_DIGITS = 16
 _LOWER, _CLIP = 10, 1.0
-"""What a second try divides the learning rate by, and the greatest norm of its gradients. torchvision's squeezenet1_1,
-which normalises nothing, died at 0.1, and after more steps at 0.01; clipped, it learned.
+"""The retry's divisor of the learning rate, and its gradient norm limit. torchvision's squeezenet1_1, which has no
+normalisation, diverged at 0.1, and after more steps at 0.01; with clipping it converged.
 """
 
 
 class Trained(Value):
-    """How a training went, epoch by epoch."""
+    """The history of a training."""
 
     history: tuple[Epoch, ...]
     features_alone: bool = False
-    """Whether nothing that was learned shows in the validation accuracy."""
+    """Whether only features were trained, so that the validation accuracy doesn't show progress."""
     learning_rate: float | None = None
-    """Its highest, where the settings' one made the training diverge; gradients were clipped then."""
+    """The reduced peak learning rate if the training diverged at the configured one; gradients were then clipped."""
 
     @property
     def epochs(self) -> int:
@@ -50,8 +50,8 @@ class Trained(Value):
 
     @property
     def best_epoch(self) -> int:
-        """The epoch, from 1, with the most correct validation images; the later of equals, and the last one where only
-        features were learned.
+        """The epoch, from 1, with the most correct validation images; the last one of several, or the last epoch if
+        only features were trained.
         """
         if self.features_alone:
             return self.epochs
@@ -64,12 +64,12 @@ class Trained(Value):
 
     @property
     def seconds(self) -> float:
-        """What training took over all epochs, without validation."""
+        """Training time of all epochs, without validation."""
         return sum(e.seconds for e in self.history)
 
     @property
     def images_per_second(self) -> float:
-        """Training images a second over all epochs."""
+        """Training images per second over all epochs."""
         return sum(e.images for e in self.history) / max(1e-9, self.seconds)
 
 
@@ -88,35 +88,36 @@ def train(
     progress: Progress,
     tracker: Tracker | None = None,
 ) -> Trained:
-    """Train the model, in place, on `data.train`; it ends on the CPU, in evaluation mode, with the weights of the
-    epoch that classified most of `data.val` correctly. `data.test` isn't read.
+    """Train the model in place on `data.train`. Afterwards it is on the CPU, in evaluation mode, with the weights of
+    the epoch with the best accuracy on `data.val`. `data.test` isn't read.
 
-    A training that diverges begins once more, at a tenth of the learning rate and with clipped gradients, and says so.
+    If the training diverges, it is restarted once at a tenth of the learning rate with clipped gradients; this is
+    reported.
 
-    Processes that `ranks.joined` joined each train on their part of every batch; rank 0 writes.
+    Processes joined by `ranks.joined` each train on their part of every batch; rank 0 writes.
 
-    After every epoch the file `checkpoint` is replaced. Called again with the same arguments, a training that was
-    stopped resumes after its last whole epoch and, on the same machine, ends with the same weights bit by bit; one
-    that had ended gives its result at once. A checkpoint of other arguments is overwritten. Every random number is a
-    function of seed and epoch.
+    After every epoch the file `checkpoint` is replaced. Called again with the same arguments, an interrupted training
+    resumes after its last complete epoch and, on the same machine, yields bit-identical weights; a finished one returns
+    its result immediately. A checkpoint of other arguments is overwritten. Every random number is a function of seed
+    and epoch.
 
     Args:
-        model: gives logits (B, classes) for images (B, C, H, W).
-        data: its images are normalised; each epoch sees its own augmented view, the teacher the same as the model.
-        settings: what they leave open is filled in by `values.defaults.training_for`.
-        seed: of the views and of dropout; the model's own initial weights are the caller's.
-        execution: as `execution.choose_execution` found.
-        objective: what to minimise, built for these networks; its projections learn too.
-        teacher: its outputs go to the objective; it isn't changed.
-        cache: a folder that keeps the teacher's outputs for other students that see the same views.
-        keep_zeros: whether weights of convolutions and linear layers that are zero stay so: they were pruned.
-        checkpoint: where to keep the training's state.
-        progress: reports the images done, of all epochs.
-        tracker: gets the values of every epoch.
+        model: maps images (B, C, H, W) to logits (B, classes).
+        data: normalised images; each epoch sees a new augmented view, the same for teacher and model.
+        settings: training settings; missing ones are filled in by `values.defaults.training_for`.
+        seed: seed of views and dropout; the model's initial weights are the caller's.
+        execution: the result of `execution.choose_execution`.
+        objective: the objective built for these networks; its projections are trained too.
+        teacher: the teacher; it isn't changed.
+        cache: a folder that caches the teacher's outputs for other students with the same views.
+        keep_zeros: whether zero weights of convolutions and linear layers stay zero, because they were pruned.
+        checkpoint: the checkpoint file.
+        progress: receives the number of images done, over all epochs.
+        tracker: receives the values of every epoch.
 
     Raises:
-        UnsupportedModelError: the output isn't one logit for each class of the data.
-        DivergedError: the loss is no longer finite, or the network no longer learns, at the lower rate too.
+        UnsupportedModelError: the output isn't one logit per class of the data.
+        DivergedError: the loss is no longer finite, or gradients vanished, at the lower learning rate as well.
         StorageError: the checkpoint can't be written.
     """
     settings = training_for(settings, (len(data.train), *data.train.shape))
@@ -130,13 +131,13 @@ def train(
     run = replace(run, learner=replace(student, loss=ranks.parallel(student.loss)))
     run = _with_teacher(run, teacher, images, cache)
     with on_threads(execution.threads):
-        history, lowered = _learn(run, key)
+        history, lowered = _train_with_retry(run, key)
     place(model, Execution(), torch.device("cpu")).eval()
     return Trained(history=tuple(history), features_alone=objective.features_alone, learning_rate=lowered)
 
 
 def _with_teacher(run: Run, teacher: nn.Module | None, images: Tensor, cache: Path | None) -> Run:
-    """With the teacher, if any, prepared for such images, and what is kept of its outputs where they are logits."""
+    """Adds the prepared teacher, if any, and the cache of its outputs if they are logits."""
     if teacher is None:
         return run
     learner = run.learner
@@ -146,9 +147,9 @@ def _with_teacher(run: Run, teacher: nn.Module | None, images: Tensor, cache: Pa
     return replace(run, teacher=prepared, cache=kept)
 
 
-def _learn(run: Run, key: str) -> tuple[list[Epoch], float | None]:
-    """Train at the settings' learning rate, or if that diverges or is known to, at a lower one, which is given too, and
-    with clipped gradients.
+def _train_with_retry(run: Run, key: str) -> tuple[list[Epoch], float | None]:
+    """Train at the configured learning rate; if that diverges, or did before, at a lower one with clipped gradients.
+    Returns the lower learning rate as well.
     """
     first, rate = copy.deepcopy(_start(run, key)), run.settings.learning_rate / _LOWER
     slower = run.settings.model_copy(update={"learning_rate": rate})
@@ -159,7 +160,7 @@ def _learn(run: Run, key: str) -> tuple[list[Epoch], float | None]:
     try:
         return _finish(run, _begin(run, key)), None
     except DivergedError as e:
-        again = f"it starts again at a tenth of that, at most {rate:g}, with gradients clipped to a norm of {_CLIP:g}"
+        again = f"restarting at a tenth of that, at most {rate:g}, with gradients clipped to a norm of {_CLIP:g}"
         run.progress.note(f"{e.message}: {again}")
     if ranks.is_main():
         run.checkpoint.unlink(missing_ok=True)
@@ -168,7 +169,7 @@ def _learn(run: Run, key: str) -> tuple[list[Epoch], float | None]:
 
 
 def _key(run: Run, teacher: nn.Module | None) -> str:
-    """What the trained weights depend on; read before the first step."""
+    """The key of a training: everything that determines the trained weights, before the first step."""
     learner = run.learner
     return fingerprint(
         {
@@ -187,20 +188,20 @@ def _key(run: Run, teacher: nn.Module | None) -> str:
 
 
 def _network(run: Run, model: nn.Module) -> list[str]:
-    """What a network computes, and with which weights."""
+    """The identity of a network's computation and the digest of its weights."""
     return [identity(model, run.data.train.shape), digest(model)]
 
 
 def _require_equal_parts(batch_size: int) -> None:
     if batch_size % ranks.count():
-        what = f"a batch of {batch_size} images can't be shared equally by {ranks.count()} processes"
+        what = f"a batch of {batch_size} images can't be divided equally among {ranks.count()} processes"
         raise EdgekdError(what, "Set batch_size to a multiple of --nproc-per-node.")
 
 
 def _cache(folder: Path, run: Run, teacher: nn.Module) -> TeacherCache | None:
     """The cache of this teacher's outputs for these views, below `folder`; None if it would be too large."""
     if 4 * len(run.data.classes) * run.images * run.epochs > MOST_BYTES:
-        run.progress.note(f"the teacher's outputs would take more than {MOST_BYTES / 1e9:g} GB: they aren't kept")
+        run.progress.note(f"the teacher's outputs are not cached: they need more than {MOST_BYTES / 1e9:g} GB")
         return None
     made_by = {
         "teacher": _network(run, teacher),
@@ -223,18 +224,18 @@ def _require_classes(model: nn.Module, images: Tensor, data: Dataset) -> None:
 
 
 def _begin(run: Run, key: str) -> State:
-    """The state to go on from: the checkpoint's, or that before the first epoch."""
+    """The state to resume from: the checkpoint's, or the initial state."""
     state = ranks.broadcast(read_state(run.checkpoint, key))
     if state is None:
         if run.checkpoint.exists():
-            run.progress.note(f"{run.checkpoint} is of another training; starting again")
+            run.progress.note(f"{run.checkpoint} belongs to another training; starting from the beginning")
         return _start(run, key)
     _restore(run, state)
     return state
 
 
 def _start(run: Run, key: str) -> State:
-    """The state that the networks are in, before the first epoch."""
+    """The current state of the networks as the state before the first epoch."""
     learner = run.learner
     parts = (learner.model, learner.optimizer, learner.objective)
     model, optimizer, objective = (part.state_dict() for part in parts)
@@ -248,7 +249,7 @@ def _restore(run: Run, state: State) -> None:
 
 
 def _finish(run: Run, state: State) -> list[Epoch]:
-    """Train the epochs that are left and put the best one's weights into the model; returns all epochs."""
+    """Train the remaining epochs and load the best epoch's weights into the model; returns all epochs."""
     learner = run.learner
     history, best = [Epoch.model_validate(epoch) for epoch in state.history], state.best
     for epoch in range(len(history) + 1, run.epochs + 1):
@@ -259,12 +260,12 @@ def _finish(run: Run, state: State) -> list[Epoch]:
         states = [part.state_dict() for part in (learner.optimizer, learner.objective)]
         if ranks.is_main():
             write_state(run.checkpoint, State(state.key, documents, learner.model.state_dict(), best, *states))
-            _tell(run, epoch, history[-1])
+            _track(run, epoch, history[-1])
     learner.model.load_state_dict(best)
     return history
 
 
-def _tell(run: Run, epoch: int, done: Epoch) -> None:
+def _track(run: Run, epoch: int, done: Epoch) -> None:
     if run.tracker:
         rate = run.learner.optimizer.param_groups[0]["lr"]
         speed = done.images / max(1e-9, done.seconds)

@@ -1,5 +1,5 @@
-"""Several teachers as one: S. You, C. Xu, C. Xu, D. Tao, "Learning from Multiple Teacher Networks", KDD 2017, average
-their teachers' outputs; edgekd's choice: the logits, as the losses take logits.
+"""An ensemble of teachers: S. You, C. Xu, C. Xu, D. Tao, "Learning from Multiple Teacher Networks", KDD 2017, average
+the teachers' outputs; edgekd averages logits, because the losses use logits.
 """
 
 from collections.abc import Sequence
@@ -11,14 +11,14 @@ from edgekd.errors import EdgekdError
 
 
 class Ensemble(nn.Module):
-    """Gives the weighted mean of its members' logits.
+    """The weighted mean of its members' logits.
 
     Args:
-        members: networks of the same classes.
-        weights: of each member, together more than 0; the same for all by default.
+        members: networks with the same classes.
+        weights: one weight per member, with a positive sum; equal by default.
 
     Raises:
-        EdgekdError: there is no member, or the weights aren't one for each.
+        EdgekdError: there is no member, or the weights are invalid.
     """
 
     def __init__(self, members: Sequence[nn.Module], weights: Sequence[float] | None = None) -> None:

@@ -24,11 +24,11 @@ from edgekd.values import PositiveInt, Training, Value
 
 _REPORT_SECONDS = 0.25
 _GUESSING = 0.05
-"""Of the way from guessing to no mistake."""
+"""Fraction of the range from chance level to perfect accuracy."""
 
 
 class DivergedError(EdgekdError):
-    """A training went wrong in a way that a lower learning rate mends."""
+    """A training diverged; a lower learning rate may help."""
 
 
 class Epoch(Value):
@@ -40,12 +40,12 @@ class Epoch(Value):
     images: PositiveInt
     """Training images seen."""
     seconds: float
-    """Time that training took, the data and the teacher included and validation not."""
+    """Training time, including data loading and the teacher, without validation."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """What all epochs of a training share; `settings` leave nothing open."""
+    """The state shared by all epochs of a training; `settings` are complete."""
 
     learner: Learner
     teacher: nn.Module | None
@@ -86,7 +86,7 @@ def train_epoch(run: Run, epoch: int, history: Sequence[Epoch]) -> Epoch:
     """Train epoch number `epoch`, from 1, after those of `history`.
 
     Raises:
-        DivergedError: the loss or a weight is no longer finite, or the network no longer learns.
+        DivergedError: the loss or a weight is no longer finite, or all gradients are zero.
     """
     learner = run.learner
     report = _reporter(run, epoch, history)
@@ -178,14 +178,14 @@ def _require_gradients(run: Run, epoch: int, loss: float, validation: Score) -> 
     if loss == 0 or not gradients or validation.top1 - guessing > _GUESSING * (1 - guessing):
         return
     if not any(bool(gradient.any()) for gradient in gradients):
-        what = f"no weight has a gradient any more, and the loss stays at {loss:.3g}"
+        what = f"all gradients are zero, and the loss stays at {loss:.3g}"
         raise _diverged(run, what, epoch, run.steps - 1)
 
 
 def _diverged(run: Run, what: str, epoch: int, step: int) -> DivergedError:
     rate, peak = _rate(run, epoch, step), run.settings.learning_rate
     where = f"in epoch {epoch}, step {step + 1} of {run.steps}, at a learning rate of {rate:.3g}"
-    kept = f" {run.checkpoint} holds the epochs before." if epoch > 1 else ""
+    kept = f" {run.checkpoint} contains the previous epochs." if epoch > 1 else ""
     hint = f"Lower learning_rate in the recipe's [teacher], or in its [recover] for a student; it is {peak:g}.{kept}"
     return DivergedError(f"training diverged: {what} {where}", hint)
 

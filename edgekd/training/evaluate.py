@@ -1,4 +1,4 @@
-"""What a torch model answers, and its top-1 accuracy."""
+"""A PyTorch model's outputs and top-1 accuracy."""
 
 import numpy as np
 import torch
@@ -22,16 +22,16 @@ class Score(Value):
 
     @property
     def top1(self) -> float:
-        """The fraction of correct ones."""
+        """The fraction of correct images."""
         return self.correct / self.images
 
 
 def evaluate(
     model: nn.Module, images: Images, *, batch_size: int | None = None, execution: Execution | None = None
 ) -> Score:
-    """Count the images that the model, where it is now, classifies correctly; in fp32 unless stated otherwise.
+    """Count the images that the model classifies correctly, on its current device; in fp32 by default.
 
-    The model is put in evaluation mode for it and afterwards back into the mode it was in.
+    The model runs in evaluation mode; its previous mode is restored afterwards.
     """
     execution = execution or Execution()
     device = next((p.device for p in model.parameters()), torch.device("cpu"))

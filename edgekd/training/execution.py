@@ -1,9 +1,9 @@
-"""Which precision, memory format, convolutions and number of threads train a model fastest here, found by timing a few
-steps of each.
+"""Finds the fastest precision, memory format, convolutions and number of threads for a training on this machine by
+timing a few steps of each.
 
-bf16 is twice as fast as fp32 where the processor has units for it and slower where it has none; channels_last helps
-most convolutions and not all; two threads are twice as fast as one, unless other programs keep one of them waiting at
-every barrier: then they are ten times slower. No rule replaces the clock.
+bf16 is twice as fast as fp32 if the processor supports it and slower otherwise; channels_last speeds up most
+convolutions, but not all; two threads are twice as fast as one, unless other programs delay one of them at every
+barrier: then they are ten times slower. No general rule is reliable, so the alternatives are timed.
 """
 
 import copy
@@ -37,13 +37,13 @@ from edgekd.values.defaults import training_for
 from edgekd.values.training import Convolutions, Execution
 
 _ROUNDS = 3
-_HOPELESS = 4.0  # times slower than the fastest after one round: not timed again
+_DISCARD = 4.0  # alternatives slower by this factor after one round are not timed again
 _PIXELS, _FEWEST = 128 * 64 * 64, 8
-"""Of a timed batch: at 224 pixels a whole one of 128 takes ten seconds a step on two cores, and timing all ways with it
-longer than many a training.
+"""Limits of a timed batch: with 128 images of 224 pixels a step takes ten seconds on two cores, and timing all
+alternatives would take longer than many trainings.
 """
 _LONG_SECONDS = 180.0
-"""A training that takes longer may win more by compiling the network than the minute that this takes."""
+"""Trainings that take longer may save more time by compiling the network than compilation takes (about a minute)."""
 
 Job = Callable[[Execution], Callable[[], object]]
 """Prepares work for one way to run it; what it gives does the work once."""
@@ -59,7 +59,7 @@ def choose_execution(
     where training is to be resumed or repeated exactly.
 
     Raises:
-        UnsupportedModelError: the model runs in none of the ways that `settings` leave.
+        UnsupportedModelError: the model runs with none of the alternatives that `settings` allow.
     """
     settings = training_for(settings, (len(data.train), *data.train.shape))
     assert settings.batch_size is not None
@@ -174,10 +174,10 @@ def _fastest(ways: Mapping[str, Execution], job: Job, images: int, rates: dict[s
         return next(iter(ways.values()))
     prepared = {name: job(way) for name, way in ways.items()}
     seconds = _first_times(ways, prepared)
-    limit = _HOPELESS * min(first for (first,) in seconds.values())
-    hopeful = [name for name, (first,) in seconds.items() if first <= limit]
+    limit = _DISCARD * min(first for (first,) in seconds.values())
+    remaining = [name for name, (first,) in seconds.items() if first <= limit]
     for _ in range(_ROUNDS - 1):
-        for name in hopeful:
+        for name in remaining:
             seconds[name].append(_timed(prepared[name], ways[name].threads))
     found = {name: images / statistics.median(times) for name, times in seconds.items()}
     rates.update(found)

@@ -54,7 +54,7 @@ def logits(model: nn.Module, images: Tensor, precision: Precision, convolutions:
     if not isinstance(output, Tensor) or output.ndim != 2:
         given = f"a tensor of shape {tuple(output.shape)}" if isinstance(output, Tensor) else type(output).__name__
         hint = "edgekd trains classifiers whose output is one tensor (batch, classes)."
-        raise UnsupportedModelError(f"the model's output is {given}, not its logits", hint)
+        raise UnsupportedModelError(f"the model's output is {given}, not logits", hint)
     return output
 
 

@@ -1,5 +1,5 @@
-"""Training that feels INT8: R. Krishnamoorthi, "Quantizing deep convolutional networks for efficient inference", 2018,
-arXiv:1806.08342, section 3.2.
+"""Quantisation-aware training for INT8: R. Krishnamoorthi, "Quantizing deep convolutional networks for efficient
+inference", 2018, arXiv:1806.08342, section 3.2.
 
 Weights and activations are rounded to INT8 and back on the way forward; backward, the rounding counts as the identity
 within its range. Weights are symmetric per output channel, activations asymmetric per tensor, as the INT8 writers make
@@ -66,8 +66,8 @@ class RoundedInput(nn.Module):
 
 @contextmanager
 def rounded(model: nn.Module, images: Tensor) -> Iterator[None]:
-    """Within this context the model's convolutions and linear layers compute as INT8 would; then it is plain again,
-    with the weights that it learned.
+    """Within this context the model's convolutions and linear layers simulate INT8; afterwards it is a plain model with
+    the trained weights.
 
     Args:
         model: changed in place.
@@ -111,7 +111,7 @@ def _require_weights(model: nn.Module) -> None:
     for name, layer in model.named_modules():
         if isinstance(layer, _LAYERS) and "weight" not in layer._parameters and not _is_parametrised(layer):
             what = f"the step 'qat' can't round {name!r}: a hook computes its weight"
-            hint = "Use torch.nn.utils.parametrizations in place of torch.nn.utils.weight_norm and spectral_norm."
+            hint = "Use torch.nn.utils.parametrizations instead of torch.nn.utils.weight_norm and spectral_norm."
             raise UnsupportedModelError(what, hint)
 
 

@@ -1,4 +1,4 @@
-"""What a student minimises: the weighted sum of the losses that a recipe names."""
+"""The training objective: the weighted sum of a recipe's losses."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -73,30 +73,30 @@ def build_objective(
 
     Args:
         losses: each loss's weight and options by its name; those of weight 0 are left out.
-        student: who learns; it is run once.
-        teacher: who teaches; it is run once.
-        images: some (B, C, H, W), as both take them.
-        kept: the teacher's channels that the student's layers kept, by the layer's name, where it was pruned from it.
-        seed: of the projections' first weights.
+        student: the student; it is run once.
+        teacher: the teacher; it is run once.
+        images: example inputs (B, C, H, W) of both.
+        kept: the teacher's channels that the student's layers kept, by layer name, if it was pruned from the teacher.
+        seed: seed of the projections' initial weights.
 
     Raises:
-        EdgekdError: there is no such loss or option, or a loss can't work with these networks.
+        EdgekdError: a loss or option is unknown, or a loss doesn't support these networks.
     """
     chosen = {name: options for name, options in losses.items() if options.get("weight", 1.0) > 0}
     if not chosen:
-        raise EdgekdError("recover.losses: no loss has a weight above 0", "Give one, such as ce = 1.0.")
+        raise EdgekdError("recover.losses: no loss has a weight above 0", "Specify one, for example ce = 1.0.")
     modules = {name: catalog.load(LOSSES, name) for name in chosen}
     for name, module in modules.items():
         _require_options(name, chosen[name], module.OPTIONS)
         if module.NEEDS != "labels" and teacher is None:
-            raise EdgekdError(f"the loss {name!r} needs a teacher", "Give one, or use the loss 'ce' alone.")
+            raise EdgekdError(f"the loss {name!r} needs a teacher", "Specify one, or use only the loss 'ce'.")
     needs = {module.NEEDS for module in modules.values()}
     features = teacher is not None and "features" in needs
     student_taps = find_taps(student, images) if features else None
     teacher_taps = find_taps(teacher, images) if features and teacher is not None else None
     example = Example(
-        _look(student, student_taps, images),
-        None if teacher is None else _look(teacher, teacher_taps, images),
+        _example_outputs(student, student_taps, images),
+        None if teacher is None else _example_outputs(teacher, teacher_taps, images),
         _kept_stages(student, student_taps, kept),
     )
     with torch.random.fork_rng(devices=[]):
@@ -127,14 +127,14 @@ def _require_options(name: str, given: Mapping[str, float], known: Mapping[str, 
     for option in given:
         if option != "weight" and option not in known:
             hint = catalog.nearest(option, ["weight", *known])
-            raise EdgekdError(f"recover.losses: the loss {name!r} has no {option!r}", hint)
+            raise EdgekdError(f"recover.losses: the loss {name!r} has no option {option!r}", hint)
 
 
 def _complete(given: Mapping[str, float], defaults: Mapping[str, float]) -> dict[str, float]:
     return {option: given.get(option, default) for option, default in defaults.items()}
 
 
-def _look(model: nn.Module, taps: Taps | None, images: Tensor) -> Outputs:
+def _example_outputs(model: nn.Module, taps: Taps | None, images: Tensor) -> Outputs:
     training = model.training
     try:
         with torch.no_grad():

@@ -155,7 +155,7 @@ def serve(data: Dataset) -> None:
     channel = _channel
     while (message := channel.next()) != _DONE:
         if message == _FAILED or message is None:
-            raise EdgekdError("rank 0 failed, so this rank ends too", "Its own message says why.")
+            raise EdgekdError("rank 0 failed, so this rank ends too", "See the message of rank 0.")
         try:
             function, inputs, cache = _unpickled(message, data)
             with TemporaryDirectory() as folder, Resources() as resources:
@@ -179,8 +179,8 @@ class _Unpickler(pickle.Unpickler):
 
     def persistent_load(self, stated: Any) -> Dataset:
         if stated["content"] != self._data.content:
-            what = f"this rank loaded other images of {self._data.name} than rank 0"
-            raise EdgekdError(what, "Give all ranks the same data: train on one machine, or copy the data.")
+            what = f"this rank and rank 0 loaded different images of {self._data.name}"
+            raise EdgekdError(what, "All ranks need the same data: train on one machine, or copy the data.")
         return replace(self._data, **stated)
 
 

@@ -1,4 +1,4 @@
-"""How fast a network learns at each step."""
+"""The learning-rate schedule."""
 
 import math
 
@@ -12,7 +12,7 @@ def learning_rate(step: int, steps: int, peak: float, warmup: float) -> float:
     """The learning rate of step 0 … `steps` - 1: a linear rise over the first `warmup` fraction, then a half cosine
     to 0 (I. Loshchilov, F. Hutter, "SGDR", 2017, arXiv:1608.03983, equation 5, without restarts).
 
-    It is never 0 within the run: no step is wasted.
+    It is never 0 during the training.
     """
     rising = round(warmup * steps)
     if step < rising:

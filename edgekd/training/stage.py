@@ -1,4 +1,4 @@
-"""A training as a stage: a network on disk becomes one that learned from labels, or from teachers."""
+"""Training as a stage: trains a stored network with labels or teachers."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -28,20 +28,20 @@ from edgekd.zoo.frozen import unfreeze
 
 @dataclass(frozen=True)
 class TrainingInputs:
-    """All that decides what a training comes to."""
+    """Everything that determines the result of a training."""
 
     network: Network
-    """Where it begins; single weights that were pruned stay zero."""
+    """The initial network; single weights that were pruned stay zero."""
     settings: Training
-    """With `losses` where it is a `Recovery`; else it learns from the labels alone."""
+    """A `Recovery` has `losses`; other settings train with labels only."""
     data: Dataset
     seed: int
     """Of views, dropout, and the losses' projections."""
     supervision: Supervision | None = None
     rounds_on: int | None = None
-    """Training images by which it begins to round to INT8 on the way; None: it doesn't round."""
+    """Number of training images that calibrate INT8 rounding; None: no rounding."""
     frozen: int = 0
-    """How many parameters stay as the model's factory froze them; 0: it froze none, or they train too."""
+    """Number of parameters frozen by the model's factory; 0: none, or they are trained too."""
     ranks: int = 1
     """Processes that share each batch."""
 
@@ -55,7 +55,7 @@ def train_network(inputs: TrainingInputs, at: Workspace) -> Network:
     ranks.summon(train_network, inputs, at.cache)
     network, model = inputs.network, networks.load(inputs.network)
     if not inputs.frozen and (count := unfreeze(model)) and inputs.supervision:
-        at.progress.note(f"student: trains all its parameters, {count:,} of which the model froze")
+        at.progress.note(f"student: training all parameters, including {count:,} that the model's factory froze")
     teacher = inputs.supervision.load() if inputs.supervision else None
     objective = _objective(inputs, model, teacher)
     teacher = teacher if objective.needs_teacher else None
@@ -89,7 +89,7 @@ def train_network(inputs: TrainingInputs, at: Workspace) -> Network:
 
 
 def as_named(network: Network, data: Dataset) -> Network:
-    """The same network: the same images may have been called otherwise when it was evaluated."""
+    """The network with the data set's current name in its accuracy: the same images can have several names."""
     assert network.accuracy is not None
     return network.model_copy(update={"accuracy": network.accuracy.model_copy(update={"dataset": data.name})})
 

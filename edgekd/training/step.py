@@ -134,7 +134,7 @@ def place_images(images: Tensor, execution: Execution, device: torch.device) -> 
 
 def compiled(model: nn.Module) -> nn.Module:
     """The model as torch.compile runs it: the same parameters, faster code for batches of one size."""
-    # it says on every start that a machine without a GPU has none
+    # it warns at every start on machines without a GPU
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     return cast(nn.Module, torch.compile(model, dynamic=False))
 
@@ -150,11 +150,11 @@ def run_step(
     """
     loss: Tensor = learner.loss(images, teacher, labels.to(learner.device, non_blocking=True), mix)
     learner.optimizer.zero_grad(set_to_none=True)
-    with own_words("the network's backward pass fails", "Train it on one batch in torch, and mend what fails there."):
+    with own_words("the network's backward pass fails", "Train it on one batch in PyTorch and fix the error there."):
         loss.backward()  # type: ignore[no-untyped-call]
     if learner.clip is not None:
         nn.utils.clip_grad_norm_((p for group in learner.optimizer.param_groups for p in group["params"]), learner.clip)
-    welcome_latecomers(learner.optimizer)
+    initialise_missing_momentum(learner.optimizer)
     learner.optimizer.step()
     with torch.no_grad():
         for parameter, zero in learner.zeros:
@@ -162,10 +162,10 @@ def run_step(
     return loss.detach()
 
 
-def welcome_latecomers(optimizer: torch.optim.Optimizer) -> None:
-    """Give parameters that take part for the first time the momentum that they would begin with, 0: layers that are
-    skipped in some steps (G. Huang et al., "Deep Networks with Stochastic Depth", 2016, arXiv:1603.09382) have no
-    gradient there, and the fused SGD takes only parameters that all have momentum, or that all have none.
+def initialise_missing_momentum(optimizer: torch.optim.Optimizer) -> None:
+    """Give parameters with their first gradient a zero momentum buffer. Layers that are skipped in some steps (G. Huang
+    et al., "Deep Networks with Stochastic Depth", 2016, arXiv:1603.09382) have no gradient there, and fused SGD
+    requires that either all parameters have a buffer or none.
     """
     if not optimizer.state:
         return

@@ -1,4 +1,4 @@
-"""Who teaches a student."""
+"""The teachers of a student."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,21 +12,21 @@ from edgekd.zoo import networks
 
 @dataclass(frozen=True)
 class Teacher:
-    """A trained network that a student learns from."""
+    """A trained network that supervises a student."""
 
     network: Network
     weight: float = 1.0
-    """Of its logits in the mean of all teachers'."""
+    """Weight of its logits in the mean over all teachers."""
 
 
 @dataclass(frozen=True)
 class Supervision:
-    """Who teaches a student, with which weights, and what of the first teacher the student kept."""
+    """A student's weighted teachers, and the channels of the first teacher that the student kept."""
 
     teachers: tuple[Teacher, ...]
-    """One at least; the first is the network that the student comes from, where it comes from any."""
+    """At least one; the first is the network from which the student was derived, if any."""
     kept: Mapping[str, tuple[int, ...]] | None = None
-    """The first teacher's channels that the student's layers kept, by the layer's name, where that is known."""
+    """The first teacher's channels that the student's layers kept, by layer name, if known."""
 
     def load(self) -> nn.Module:
         """The teachers as one network, in evaluation mode: their logits' weighted mean.

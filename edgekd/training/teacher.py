@@ -1,4 +1,4 @@
-"""The teacher as training uses it: frozen, and folded where that gives the same logits."""
+"""Prepares a teacher for training: frozen, with folded batch normalisations if the logits stay the same."""
 
 import copy
 

@@ -240,7 +240,7 @@ def test_depths_of_16_bits_become_8_and_what_has_no_white_is_refused(tmp_path: P
     path = save(tmp_path / "a.png", Image.fromarray(deep))
     assert one(path, Decoding("grey")).tolist() == [[[0, 1, 128, 255]]]
     path = save(tmp_path / "b.tif", Image.fromarray(np.ones((2, 2), np.float32)))
-    with pytest.raises(StorageError, match=r"b\.tif: .*no stated white"):
+    with pytest.raises(StorageError, match=r"b\.tif: .*no defined white level"):
         one(path)
 
 
@@ -256,5 +256,5 @@ def test_more_images_than_are_kept_are_told(cache: Path, monkeypatch: pytest.Mon
     decoding = Decoding("rgb", short_side=100)
     assert not notes_on_room([(200, 400)] * 16, decoding), "60 kB each"
     (note,) = notes_on_room([(200, 400)] * 5_000, decoding)
-    assert "take 0.3 GB, of which 0.0 GB are kept" in note
+    assert "need 0.3 GB, of which 0.0 GB are cached" in note
     assert not notes_on_room([(200, 400)] * 40, Decoding("grey", short_side=100))

@@ -40,7 +40,7 @@ def test_underscores_are_taken_for_hyphens_nowhere() -> None:
 def test_what_stands_behind_the_colon_is_checked() -> None:
     assert "needs a PATH" in error("folder").message
     assert error("folder:").hint == "Write folder:PATH"
-    assert "takes nothing behind a colon, not '8x8'" in error("digits:8x8").message
+    assert "takes no argument, but '8x8' was given" in error("digits:8x8").message
 
 
 def test_missing_data_root_is_refused(tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_factory_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     (tmp_path / "own_data.py").write_text(FACTORIES)
     monkeypatch.chdir(tmp_path)
     assert load_dataset("own_data:renamed").name == "mine"
-    assert "gave a str" in error("own_data:text").message
+    assert "returned a str" in error("own_data:text").message
     assert "KeyError: 'no such table'" in error("own_data:broken").message
     assert "has no function 'rename'" in error("own_data:rename").message
     assert "no module 'own_dat'" in error("own_dat:renamed").message

@@ -47,7 +47,7 @@ def test_images_of_the_users_own_kind_are_normalised_alike() -> None:
 
 def test_three_channels_are_averaged_for_grey_and_other_numbers_refused() -> None:
     assert normalised(of_channels(1), *NORMALISATIONS["imagenet"]).mean == (pytest.approx(0.449),)
-    with pytest.raises(EdgekdError, match="2 numbers of mean or std") as caught:
+    with pytest.raises(EdgekdError, match="mean or std has 2 values") as caught:
         normalised(of_channels(3), (0.5, 0.5), (0.5,))
     assert caught.value.hint
 

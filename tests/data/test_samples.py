@@ -61,13 +61,13 @@ def test_the_images_decide_and_not_what_their_maker_says() -> None:
 def test_what_is_too_much_to_look_at_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(samples, "_MOST_BYTES", 64 * 16 * 4 - 1)
     assert sampled(own()).notes == tuple(
-        f"64 of 100 {split} images were looked at to tell whether they changed" for split in ("train", "val", "test")
+        f"64 of 100 {split} images were hashed to detect changes" for split in ("train", "val", "test")
     )
     assert sampled(changed("val", 10)).content != sampled(own()).content
 
 
 def test_a_wrong_number_of_images_is_refused() -> None:
     data = own()
-    with pytest.raises(EdgekdError, match="say they are 90, and batches") as caught:
+    with pytest.raises(EdgekdError, match="is 90, but batches") as caught:
         sampled(replace(data, val=replace(data.val, said=90)))  # type: ignore[type-var]
     assert caught.value.hint

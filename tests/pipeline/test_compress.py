@@ -560,7 +560,7 @@ def test_a_training_that_diverges_twice_ends_in_2_with_step_rate_and_setting(com
     recipe.write_text("[teacher]\nlearning_rate = 1e30\n")
     ended = compress(tmp_path / "run", "--recipe", recipe, "--ratio", "0", target="jetson")
     assert ended.code == 2
-    assert "it starts again at a tenth of that, at most 1e+29" in ended.err
+    assert "restarting at a tenth of that, at most 1e+29" in ended.err
     assert "error: training diverged: " in ended.err
     assert "in epoch 1, step " in ended.err
     assert "Lower learning_rate in the recipe's [teacher]" in ended.err

@@ -175,7 +175,7 @@ def test_students_train_what_the_model_froze_and_teachers_what_it_froze_at_rando
     monkeypatch.syspath_prepend(tmp_path)
     ended = run("", "--model", f"frozen_nets:{factory}", *PRUNED)
     assert f"teacher: {teacher}" in ended.err
-    assert "student: trains all its parameters, 80 of which the model froze" in ended.err
+    assert "student: training all parameters, including 80 that the model's factory froze" in ended.err
     before, after = (
         load_file(next((ended.folder / "stages").glob(f"{stage}-*/*.safetensors"))) for stage in ("pruned", "recover")
     )

@@ -147,9 +147,13 @@ def test_what_went_before_does_not_go_again(subject_of: MakeSubject) -> None:
     [
         (Structure(widths={"stem.9": 8}), "l1", r"no channels to narrow at layer 'stem\.9'"),
         (Structure(removed=("stage1.7",)), "l1", r"no block 'stage1\.7'"),
-        (Structure(removed=("stage2.0",)), "l1", r"block 'stage2\.0' gives maps of another shape"),
-        (Structure(widths={"stem.0": 8}), "magnitude", "says how many channels stay, and the criterion ranks weights"),
-        (Structure(zeros=0.5), "influence", "says how many weights stay, and the criterion ranks blocks"),
+        (Structure(removed=("stage2.0",)), "l1", r"block 'stage2\.0' has different input and output shapes"),
+        (
+            Structure(widths={"stem.0": 8}),
+            "magnitude",
+            "states how many channels to keep, but the criterion scores weights",
+        ),
+        (Structure(zeros=0.5), "influence", "states how many weights to keep, but the criterion scores blocks"),
         (Structure(zeros=0.3), "two_of_four", r"makes 0\.5 of the weights zero, not 0\.3"),
     ],
 )
@@ -164,7 +168,7 @@ def test_a_structure_that_the_network_or_the_criterion_hasnt_is_refused(
 
 def test_channels_that_go_in_parts_go_in_whole_numbers_of_them(subject_of: MakeSubject) -> None:
     model = nn.Sequential(nn.Conv2d(1, 64, 1), nn.Conv2d(64, 64, 3, groups=4), nn.Flatten(), nn.Linear(64 * 196, 3))
-    with pytest.raises(UnsupportedModelError, match="in 4 equal parts, so 30 can't stay"):
+    with pytest.raises(UnsupportedModelError, match="form 4 equal parts, so 30 can't be kept"):
         apply(subject_of(model.eval()), Structure(widths={"1": 30}), criterion_of("l1", {})[0])
 
 

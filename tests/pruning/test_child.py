@@ -170,7 +170,7 @@ def test_what_is_gone_already_leaves_the_network_as_it_is(tmp_path: Path) -> Non
 
 
 def test_a_structure_that_takes_nothing_from_a_whole_network_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UnsupportedModelError, match="resnet14 has none of what should be taken out of it"):
+    with pytest.raises(UnsupportedModelError, match="the structure prunes nothing of resnet14"):
         prune(open_network(asked("resnet14")), Structure(widths={"stem.0": 16}), tmp_path)
 
 
@@ -273,7 +273,7 @@ def test_a_folder_that_cant_be_written_is_named(tmp_path: Path) -> None:
 def test_what_networks_raise_becomes_a_failure_that_names_them() -> None:
     failure = child._failure(ZeroDivisionError("division by zero"), "package.module:mine")
     assert failure.failure == "UnsupportedModelError"
-    why = "what follows its channels failed at something new to it (ZeroDivisionError: division by zero)"
+    why = "the analysis of its channels doesn't support an operation (ZeroDivisionError: division by zero)"
     assert failure.message == f"package.module:mine can't be pruned: {why}"
     assert "search.ratio = 0" in failure.hint
 

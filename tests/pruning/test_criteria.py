@@ -129,7 +129,7 @@ def test_every_criterion_takes_every_family(name: str, scope: str, spec: str, tm
     fractions = getattr(criterion, "FRACTIONS", ())
     levels = Levels(criterion.SCORES, space, Options(scope=scope), lambda: scores, fractions)  # type: ignore[arg-type]
     if (criterion.SCORES, spec) == ("blocks", "vgg6"):  # no two of its layers have the same shape
-        with pytest.raises(UnsupportedModelError, match="none of the network's 3 blocks can be left out"):
+        with pytest.raises(UnsupportedModelError, match="none of the network's 3 blocks can be removed"):
             levels.of(0.4)
         return
     structure = levels.all()[len(levels.all()) // 2].structure

@@ -58,19 +58,19 @@ def test_a_ratio_that_no_blocks_amount_to_names_those_that_do(ratio, left, bench
 
 def test_where_no_block_can_go_the_hint_names_another_criterion(bench, question):
     network = bench(blocks=(Block(name="stem", can_go=False),))
-    with pytest.raises(UnsupportedModelError, match="none of the network's 1 blocks can be left out") as e:
+    with pytest.raises(UnsupportedModelError, match="none of the network's 1 blocks can be removed") as e:
         fixed.find(question("blocks", ratio=0.5), network)
     assert "l1" in e.value.hint
 
 
 def test_a_ratio_too_small_to_matter_names_the_smallest_that_does(bench, question):
-    with pytest.raises(UnsupportedModelError, match=r"0\.01 takes nothing") as e:
+    with pytest.raises(UnsupportedModelError, match=r"0\.01 prunes nothing") as e:
         fixed.find(question(ratio=0.01), bench())
     assert "0.05" in e.value.hint
 
 
 def test_a_network_without_a_layer_wider_than_a_block_has_nothing_to_prune(bench, question):
-    with pytest.raises(UnsupportedModelError, match="no layer that can become narrower") as e:
+    with pytest.raises(UnsupportedModelError, match="no layer of the network can be narrowed") as e:
         fixed.find(question(ratio=0.5), bench(widths={"only": 8}))
     assert "blocks of 8 channels" in e.value.hint
 

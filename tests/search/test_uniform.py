@@ -85,7 +85,7 @@ def test_what_may_be_left_decides_without_measuring(most, what, bench, question)
 
 
 def test_more_than_can_go_is_an_error(bench, question):
-    with pytest.raises(EdgekdError, match=r"the most that can go, it still has more than 5% of its macs"):
+    with pytest.raises(EdgekdError, match=r"the most that can be pruned, it still has more than 5% of its macs"):
         uniform.find(question(keep=Keep(macs=0.05)), bench())
 
 

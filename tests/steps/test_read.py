@@ -26,12 +26,12 @@ def test_a_name_is_short_for_a_step_with_its_defaults():
 @pytest.mark.parametrize(
     ("stated", "message", "hint"),
     [
-        ([], "steps: there should be one step at least", "distil"),
+        ([], "steps: at least one step is required", "distil"),
         (["purne"], "steps.0: no step 'purne'", "Did you mean 'prune'?"),
         (
             [{"do": "prune", "epochs": 5}],
             "steps.0: the step 'prune' has no setting 'epochs'",
-            "what 'prune' has: share.",
+            "a setting of 'prune': share.",
         ),
         (
             ["prune", {"do": "finetune", "losses": {"kd": 1}}],
@@ -41,10 +41,14 @@ def test_a_name_is_short_for_a_step_with_its_defaults():
         ([{"do": "qat", "images": 5}, "distil"], "the step 'qat' has no setting 'images'", "'qat' has no settings"),
         (["prune", "qat"], "steps.1: nothing is trained after 'qat'", "Correct the order"),
         (["distil", "qat", "prune", "reset"], "steps.1: nothing is trained after 'qat'", "Correct the order"),
-        (["int8", "distil"], "steps.0: the step 'int8' is now called 'qat'", 'Write "qat"'),
+        (["int8", "distil"], "steps.0: the step 'int8' was renamed to 'qat'", 'Write "qat"'),
         ([{"do": "distil", "epochs": 0}], "steps.0 (distil): epochs", "Correct epochs"),
-        ([{"do": "prune", "share": 0.5}, "distil"], "steps.0: the shares of the prune steps should rise to 1", "order"),
-        (["prune", {"do": "prune", "share": 0.5}], "should rise to 1", "order"),
+        (
+            [{"do": "prune", "share": 0.5}, "distil"],
+            "steps.0: the shares of the prune steps must increase to 1",
+            "order",
+        ),
+        (["prune", {"do": "prune", "share": 0.5}], "must increase to 1", "order"),
         ([{"do": "prune", "share": 0.5}, {"do": "prune", "share": 0.5}, "prune"], "steps.1: the shares", "order"),
     ],
 )

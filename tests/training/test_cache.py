@@ -21,11 +21,11 @@ def test_logits_come_back_exactly(tmp_path: Path) -> None:
 
 def test_cache_of_another_making_is_refused_with_what_differs(tmp_path: Path) -> None:
     open_cache(tmp_path, MADE_BY)
-    with pytest.raises(StorageError, match="made by another augmentation, teacher") as e:
+    with pytest.raises(StorageError, match="made with another augmentation, teacher") as e:
         open_cache(tmp_path, {**MADE_BY, "teacher": "b", "augmentation": {"pad": 4}})
     assert str(tmp_path) in e.value.hint
     (tmp_path / "made-by.json").write_text("{")
-    with pytest.raises(StorageError, match="made by another edgekd"):
+    with pytest.raises(StorageError, match="made with another edgekd"):
         open_cache(tmp_path, MADE_BY)
 
 

@@ -206,7 +206,7 @@ def test_divergence_is_an_error_that_says_when_and_keeps_the_last_checkpoint(
     assert str(checkpoint) in error.value.hint
     kept = torch.load(checkpoint, weights_only=True)
     assert f"epoch {len(kept['history']) + 1}," in error.value.message
-    assert [note for note in told.notes if "starts again at a tenth of that, at most 1e+20" in note]
+    assert [note for note in told.notes if "restarting at a tenth of that, at most 1e+20" in note]
 
 
 def without_norms() -> nn.Sequential:
@@ -262,11 +262,11 @@ def test_a_network_that_is_dead_is_told_and_begins_again(few_digits: Dataset, tm
     model, told, settings = without_norms(), listener(), Training(epochs=2, batch_size=64)
     with torch.no_grad():
         model[1].bias.fill_(-1000)  # no image gets through, only the last bias learns
-    dead = r"no weight has a gradient any more, and the loss stays at 2\.3\d? in epoch 1, step 3 of 3"
+    dead = r"all gradients are zero, and the loss stays at 2\.3\d? in epoch 1, step 3 of 3"
     with pytest.raises(DivergedError, match=dead):
         run(model, few_digits, tmp_path / "c.pt", settings, progress=told)
     assert len(told.notes) == 1
-    assert "starts again" in told.notes[0]
+    assert "restarting" in told.notes[0]
 
 
 @pytest.mark.parametrize("last", [True, False])

@@ -60,7 +60,7 @@ def test_loss_of_weight_zero_is_left_out(student: nn.Module) -> None:
     ("losses", "message"),
     [
         ({"kdd": {}}, "no loss 'kdd'"),
-        ({"kd": {"temprature": 2.0}}, "recover.losses: the loss 'kd' has no 'temprature'"),
+        ({"kd": {"temprature": 2.0}}, "recover.losses: the loss 'kd' has no option 'temprature'"),
         ({"ce": {"weight": 0.0}}, "no loss has a weight above 0"),
         ({}, "no loss has a weight above 0"),
         ({"kd_ls": {}}, "'kd_ls' with 10 classes"),

@@ -163,8 +163,8 @@ def test_rank_0_runs_the_stages_and_the_others_take_part_in_its_trainings(servin
     [
         ("fails before", "there is no device"),
         ("fails in a training", "the disk is full"),
-        ("loads other data", "this rank loaded other images of digits than rank 0"),
-        ("can't be shared", "a batch of 63 images can't be shared equally by 2 processes"),
+        ("loads other data", "this rank and rank 0 loaded different images of digits"),
+        ("can't be shared", "a batch of 63 images can't be divided equally among 2 processes"),
     ],
 )
 def test_all_end_with_an_error_where_one_fails(serving: str, tmp_path: Path, what: str, says: str) -> None:

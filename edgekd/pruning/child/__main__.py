@@ -68,7 +68,7 @@ def _failure(error: Exception, model: str) -> Failure:
         return Failure(failure="memory")
     if isinstance(error, EdgekdError):
         return Failure(failure=type(error).__name__, message=error.message, hint=error.hint)
-    message = f"{model} can't be pruned: what follows its channels failed at something new to it ({reason(error)})"
+    message = f"{model} can't be pruned: the analysis of its channels doesn't support an operation ({reason(error)})"
     return Failure(failure="UnsupportedModelError", message=message, hint=UNPRUNED)
 
 

@@ -73,7 +73,7 @@ def _before(asked: Opening) -> Definition | None:
     of = (before.model, before.classes, before.channels)
     if of != (asked.model, asked.classes, asked.channels):
         message = f"{asked.definition}: made from {before.model} with {before.classes} classes, not from {asked.model}"
-        raise EdgekdError(message, "Give the model that the structure was made from.")
+        raise EdgekdError(message, "Specify the model from which the structure was made.")
     return before
 
 
@@ -81,7 +81,7 @@ def _require_classifier(output: Any, asked: Opening) -> None:
     if not isinstance(output, Tensor) or output.shape != (1, asked.classes):
         given = tuple(output.shape) if isinstance(output, Tensor) else f"a {type(output).__name__}"
         message = f"{asked.model} gives {given} for one image, not (1, {asked.classes})"
-        raise UnsupportedModelError(message, "Give a classifier whose only output is one row of scores an image.")
+        raise UnsupportedModelError(message, "Use a classifier whose only output is one row of scores per image.")
     if not output.isfinite().all():
         raise UnsupportedModelError(f"{asked.model} gives infinities or NaN, unpruned", "Check its weights.")
 

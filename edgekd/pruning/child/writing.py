@@ -35,8 +35,8 @@ def write_pruned(opened: Opened, request: PruneRequest) -> PrunedFiles:
     output = _checked_output(opened, pruned.model)
     # what was pruned before may be there already
     if not request.structure.is_whole and not opened.before and not _is_smaller(pruned.model, opened.model):
-        what = f"{opened.asked.model} has none of what should be taken out of it"
-        raise UnsupportedModelError(what, "Give a structure that is smaller than the network.")
+        what = f"the structure prunes nothing of {opened.asked.model}"
+        raise UnsupportedModelError(what, "Specify a structure that is smaller than the network.")
     weights, definition = request.folder / "weights.safetensors", request.folder / "structure.json"
     try:
         save_weights(pruned.model, weights)

@@ -30,7 +30,7 @@ def scores(subject: Subject, blocks: Sequence[Block]) -> Mapping[str, float]:
         EdgekdError: there are no images.
     """
     if not len(subject.images):
-        hint = 'Prune where there is training data, or set the criterion to "position".'
+        hint = 'Provide training data, or set the criterion to "position".'
         raise EdgekdError('prune.criterion: "influence" needs training images, and there are none', hint)
     return influences(subject.model, [block.name for block in blocks if block.can_go], subject.images)
 

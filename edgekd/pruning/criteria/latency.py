@@ -22,5 +22,5 @@ def scores(subject: Subject, blocks: Sequence[Block]) -> Mapping[str, float]:
     free = [block.name for block in blocks if block.can_go]
     if missing := [name for name in free if name not in subject.saved_ms]:
         message = f'prune.criterion: "latency" needs the latency without each block; {missing[0]!r} was not measured'
-        raise EdgekdError(message, 'Give a --device of the target, or take "position" or "influence".')
+        raise EdgekdError(message, 'Specify a --device of the target, or use "position" or "influence".')
     return {name: -subject.saved_ms[name] for name in free}

@@ -33,7 +33,7 @@ def scores(subject: Subject, groups: Sequence[Group]) -> tuple[Tensor, ...]:
         EdgekdError: there are no images.
     """
     if not len(subject.images):
-        hint = 'Prune where there is training data, or set the criterion to "bn_scale" or "l2".'
+        hint = 'Provide training data, or set the criterion to "bn_scale" or "l2".'
         raise EdgekdError('prune.criterion: "taylor" needs training images, and there are none', hint)
     totals = [torch.zeros(group.width) for group in groups]
     batches = list(zip(torch.split(subject.images, _BATCH), torch.split(subject.labels, _BATCH), strict=True))

@@ -1,7 +1,7 @@
-"""What a loss module provides.
+"""The interface of a loss module.
 
-A loss module has one loss: a pure function of tensors, the frozen dataclass (or, where it learns a projection, the
-`nn.Module`) that holds its settings and calls it, and `build`, which makes that from a recipe's options.
+A loss module contains one loss: a pure function of tensors, the frozen dataclass (or `nn.Module`, if it has trainable
+parameters) that holds its settings and calls it, and `build`, which creates that from a recipe's options.
 """
 
 from collections.abc import Mapping
@@ -18,9 +18,9 @@ from edgekd.training.outputs import Outputs
 
 
 class Loss(Protocol):
-    """One term of what a student minimises; its `repr` tells a checkpoint which one it was made with.
+    """One term of the objective. Its `repr` is part of a checkpoint's key.
 
-    One with parameters is an `nn.Module`: they learn with the student, and are thrown away after the training.
+    A loss with parameters is an `nn.Module`: they are trained with the student and discarded afterwards.
     """
 
     def __call__(self, student: Outputs, teacher: Outputs | None, labels: Tensor, /) -> Tensor:
@@ -45,7 +45,7 @@ class LossModule(Protocol):
 
     @property
     def NEEDS(self) -> Literal["labels", "logits", "features"]:
-        """What it reads beside the student's logits: the labels alone, the teacher's logits, or features of both."""
+        """What it needs besides the student's logits: only labels, the teacher's logits, or features of both."""
 
     @property
     def OPTIONS(self) -> Mapping[str, float]:
@@ -55,7 +55,7 @@ class LossModule(Protocol):
         """The loss with all its options stated.
 
         Raises:
-            EdgekdError: an option's value, the number of classes, or the features don't do.
+            EdgekdError: an option's value, the number of classes, or the features are unsuitable.
         """
 
 
@@ -71,12 +71,12 @@ def required_teacher(loss: str, student: Outputs, teacher: Outputs | None) -> Ou
     """The teacher's outputs as constants.
 
     Raises:
-        EdgekdError: there is no teacher, or it knows other classes.
+        EdgekdError: there is no teacher, or it has another number of classes.
     """
     if teacher is None:
-        raise EdgekdError(f"the loss {loss!r} needs a teacher", "Give one, or use the loss 'ce'.")
+        raise EdgekdError(f"the loss {loss!r} needs a teacher", "Specify one, or use the loss 'ce'.")
     if teacher.logits.shape != student.logits.shape:
-        what = f"the teacher gives {teacher.logits.shape[1]} classes, the student {student.logits.shape[1]}"
+        what = f"the teacher has {teacher.logits.shape[1]} classes, the student {student.logits.shape[1]}"
         raise EdgekdError(what, "Use a teacher that was trained on the student's data.")
     return teacher.detached()
 

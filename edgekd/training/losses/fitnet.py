@@ -75,5 +75,5 @@ def build(options: Mapping[str, float], example: Example) -> Hint:
     stage = options["stage"] or len(pairs) // 2 + 1
     if stage not in range(1, len(pairs) + 1):
         what = f"'fitnet' with stage = {stage:g}: student and teacher have {len(pairs)} stages in common"
-        raise EdgekdError(what, f"Give a whole number up to {len(pairs)}, or 0 for the middle one.")
+        raise EdgekdError(what, f"Give an integer up to {len(pairs)}, or 0 for the middle stage.")
     return Hint(int(stage), *pairs[int(stage) - 1])

@@ -74,7 +74,7 @@ def build(options: Mapping[str, float], example: Example) -> KeptChannels:
         if any(of_stage is not None for of_stage in kept):
             return KeptChannels(kept, example.student.logits.device)
     what = "the loss 'kept_channels': no stage of the student is known to have kept channels of this teacher"
-    raise EdgekdError(what, "Use it where the student is pruned from the teacher; else use 'fitnet'.")
+    raise EdgekdError(what, "Use it only if the student was pruned from the teacher; otherwise use 'fitnet'.")
 
 
 def _kept(stated: tuple[int, ...] | None, ours: Tensor, theirs: Tensor) -> tuple[int, ...] | None:

@@ -1,1 +1,1 @@
-"""Where the course of a training can be followed: one tool a module."""
+"""Experiment trackers, one per module."""

@@ -1,4 +1,4 @@
-"""What a tracker is: a module in `edgekd/training/trackers/`, whose file name is what `--track` takes."""
+"""The interface of a tracker: a module in `edgekd/training/trackers/`, whose file name is the value of `--track`."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,10 +8,10 @@ from edgekd.catalog import Kind
 
 
 class Tracker(Protocol):
-    """One training that is followed."""
+    """The tracking of one training."""
 
     def epoch(self, number: int, values: Mapping[str, float]) -> None:
-        """The values of an epoch, from 1, by name. Epochs before a restart are not reported again."""
+        """Record the values of an epoch (from 1) by name. Epochs before a restart are not recorded again."""
 
     def close(self) -> None:
         """The training ended, or stopped."""
@@ -21,12 +21,12 @@ class TrackerModule(Protocol):
     """The members of a tracker's module."""
 
     def begin(self, folder: Path, name: str, settings: Mapping[str, Any]) -> Tracker:
-        """Follow a training, or resume following it.
+        """Start tracking a training, or resume it.
 
         Args:
-            folder: where the run keeps what its trackers write.
-            name: of the training within the run.
-            settings: of the training, JSON-able.
+            folder: the run's folder for trackers.
+            name: the training's name within the run.
+            settings: the training's settings, JSON-able.
 
         Raises:
             EdgekdError: the tool isn't set up.

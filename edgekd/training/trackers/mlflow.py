@@ -45,7 +45,7 @@ def begin(folder: Path, name: str, settings: Mapping[str, Any]) -> ServerRun:
             client.log_param(run.info.run_id, key, value)
     except MlflowException as e:
         what = f"--track mlflow: {uri}: {str(e).splitlines()[0]}"
-        raise EdgekdError(what, "Check MLFLOW_TRACKING_URI and that the server answers.") from e
+        raise EdgekdError(what, "Check MLFLOW_TRACKING_URI and that the server is running.") from e
     write_text(known, run.info.run_id + "\n")
     return ServerRun(client, run.info.run_id)
 

@@ -412,8 +412,8 @@ def test_evaluation_is_that_of_torchvision(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("stated", "says"),
     [
-        ({"size": 64, "resize": 60}, "can't be cut out"),
-        ({"crop": "none", "resize": 60}, "resize goes with crop"),
+        ({"size": 64, "resize": 60}, "too small for a crop"),
+        ({"crop": "none", "resize": 60}, "resize requires crop"),
         ({"mean": (0.5, 0.5)}, "2 numbers"),
     ],
 )
