@@ -13,6 +13,7 @@ from edgekd.streams import can_say
 from edgekd.visible import visible
 
 if TYPE_CHECKING:
+    from edgekd.devices.bundle.manifest import Bundle
     from edgekd.gate.budget import Budget
     from edgekd.measuring.explain import Explanation
     from edgekd.pipeline.doctor import Diagnosis
@@ -145,6 +146,14 @@ def diagnosis(found: "Diagnosis") -> None:
         _say(f"noise floor: a ratio is off by up to {n.floor:.2%}")
         _say(f"resolution: a model that is too slow by more than {n.resolution:.2%} fails at the first look")
         _say(f"absolute times: medians of two fresh processes differ by up to {n.launches:.1%}")
+
+
+def bundle(found: "Bundle", folder: Path) -> None:
+    """What a bundle has, and where it is."""
+    runtimes = ", ".join(f"{name} {version}" for name, version in found.runtimes.items())
+    _say(f"{folder}: {found.arch}, {found.bytes / 1e6:.0f} MB, Python {found.python}, glibc {found.glibc}, {runtimes}")
+    parts = f"{len(found.packages)} Debian packages and {len(found.wheels)} wheels"
+    _say(f"made from {parts}; manifest.json lists them with their hashes and licences")
 
 
 def targets(known: "Sequence[Target]") -> None:

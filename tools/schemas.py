@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from edgekd.devices.bundle.manifest import Bundle
 from edgekd.gate.budget import Budgets
 from edgekd.measuring.explain import Explanation
 from edgekd.pipeline.doctor import Diagnosis
@@ -22,6 +23,7 @@ DOCUMENTS: dict[str, type[Value]] = {
     "targets": Targets,
     "budgets": Budgets,
     "doctor": Diagnosis,
+    "bundle": Bundle,
     "study": StudyResult,
     "studies": Overviews,
 }

@@ -12,6 +12,7 @@ import edgekd
 from edgekd import streams
 from edgekd.cli.check import check
 from edgekd.cli.compress import compress
+from edgekd.cli.devices import devices
 from edgekd.cli.doctor import doctor
 from edgekd.cli.lists import budgets, targets
 from edgekd.cli.panels import WIDTH, Command
@@ -30,6 +31,7 @@ app = typer.Typer(
 for command in (compress, profile, check, doctor):
     app.command(cls=Command)(command)
 app.add_typer(study, name="study")
+app.add_typer(devices, name="devices")
 app.add_typer(targets, name="targets")
 app.add_typer(budgets, name="budgets")
 

@@ -1,0 +1,101 @@
+"""Puts a bundle together: Debian's Python, the libraries that it needs, numpy, ONNX Runtime, and their licences."""
+
+import re
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgekd import catalog, files
+from edgekd.devices.bundle import contents, debian, manifest, wheels
+from edgekd.devices.bundle.manifest import Bundle
+from edgekd.devices.device import content_key
+from edgekd.errors import EdgekdError
+from edgekd.progress import Progress
+
+_RUNTIME = "onnxruntime"
+_FROM_WHEELS = ("numpy", _RUNTIME)  # all else that onnxruntime depends on is for its tools
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a bundle is asked to be: None is what there is, or the newest."""
+
+    arch: str
+    python: str | None = None
+    onnxruntime: str | None = None
+
+    def is_met_by(self, bundle: Bundle) -> bool:
+        """Whether a bundle is what is wanted."""
+        python, runtime = bundle.python, bundle.runtimes[_RUNTIME]
+        return bundle.arch == self.arch and self.python in (None, python) and self.onnxruntime in (None, runtime)
+
+
+def make(wanted: Wanted, progress: Progress, out: Path | None = None) -> tuple[Bundle, Path]:
+    """The bundle that is wanted and its folder: `out`, or a place in the user's cache; put together unless it is there.
+
+    Raises:
+        EdgekdError: it can't be made here, or there is no such version.
+        StorageError: the folder can't be written, or has something else in it.
+    """
+    if wanted.arch not in debian.NAMES:
+        raise EdgekdError(f"no bundle for {wanted.arch!r}", catalog.nearest(wanted.arch, list(debian.NAMES)))
+    if wanted.python and not re.fullmatch(r"3\.\d+", wanted.python):
+        raise EdgekdError(f"{wanted.python!r} is no version of Python such as 3.11", "Give --python 3.N.")
+    folder = (out or manifest.place(wanted.arch)).absolute()
+    there = manifest.read(folder)
+    if there and wanted.is_met_by(there):
+        return there, folder
+    if there is None and folder.exists():
+        raise EdgekdError(f"{folder} exists and is no bundle", "Give another --out.")
+    partial = folder.with_name(f".{folder.name}.partial")
+    with files.writing(folder):
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        try:
+            bundle = _made(wanted, partial, progress)
+            manifest.write(bundle, partial)
+            manifest.replace(folder, partial)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+    return bundle, folder
+
+
+def _made(wanted: Wanted, folder: Path, progress: Progress) -> Bundle:
+    """Fill a folder; what it holds then."""
+    with tempfile.TemporaryDirectory(prefix="edgekd-bundle-") as scratch:
+        for name in ("apt", "packages", "wheels"):
+            (Path(scratch) / name).mkdir()
+        progress.stage("bundle", f"downloading Debian's Python for {wanted.arch}")
+        apt = debian.Apt(wanted.arch, Path(scratch) / "apt")
+        apt.update()
+        python = wanted.python or apt.python()
+        packages = apt.packages(
+            [f"python{python}-minimal", f"libpython{python}-stdlib", "libstdc++6"], Path(scratch) / "packages"
+        )
+        glibc = next(package.version for package in packages if package.name == "libc6").partition("-")[0]
+        progress.stage("bundle", f"downloading numpy and ONNX Runtime for Python {python} on {wanted.arch}")
+        runtime = f"{_RUNTIME}=={wanted.onnxruntime}" if wanted.onnxruntime else _RUNTIME
+        found = wheels.download(
+            ["numpy", runtime], arch=wanted.arch, python=python, glibc=glibc, into=Path(scratch) / "wheels"
+        )
+        progress.stage("bundle", "putting it together")
+        unpacked = [wheels.unpack(one, folder) for one in found if one.name.split("-")[0] in _FROM_WHEELS]
+        used = contents.python(folder, packages, python)
+        loader, used = contents.libraries(folder, packages, used)
+        parts = contents.licences(folder, packages, used)
+    hashes = {
+        path.relative_to(folder).as_posix(): files.sha256(path) for path in sorted(folder.rglob("*")) if path.is_file()
+    }
+    return Bundle(
+        arch=wanted.arch,
+        key=content_key(hashes),
+        python=python,
+        glibc=glibc,
+        runtimes={one.name: one.version for one in unpacked if one.name == _RUNTIME},
+        loader=loader,
+        bytes=sum((folder / name).stat().st_size for name in hashes),
+        files=hashes,
+        packages=parts,
+        wheels=tuple(unpacked),
+    )

@@ -1,0 +1,49 @@
+"""The bundle for arm64 really runs: under qemu-user, in a root that has nothing but it."""
+
+import numpy as np
+import onnxruntime
+import pytest
+from bundles import ONNXRUNTIME, arm64_python, here
+
+from edgekd import catalog
+from edgekd.devices.device import connect
+from edgekd.measuring.artifact import describe
+from edgekd.measuring.disturbance import EMULATED
+from edgekd.pipeline.profile import profile
+from edgekd.progress import Silent
+from edgekd.values import MeasuringProtocol
+
+pytestmark = pytest.mark.slow  # an emulated Python takes seconds to import numpy
+
+TARGET = catalog.target("x86-cpu").model_copy(update={"name": "arm", "arch": "aarch64"})
+
+
+@pytest.fixture
+def url(tmp_path):
+    return f"local:{arm64_python(tmp_path, [here(), tmp_path])}"
+
+
+def test_outputs_are_those_of_x86_and_facts_those_of_arm(url, model):
+    path = model(layers=3, batch=1)
+    images = np.random.default_rng(0).standard_normal((4, 3, 8, 8)).astype("float32")
+    session = onnxruntime.InferenceSession(path)
+    expected = [session.run(None, {"image": image[None]})[0][0] for image in images]
+    with connect(url, TARGET) as device:
+        (outputs,) = device.evaluate(describe(path, name="m", runtime="onnxruntime"), [images])
+        host, runtime = device.facts.host, device.facts.runtimes["onnxruntime"]
+    np.testing.assert_allclose(outputs, expected, rtol=1e-4, atol=1e-6)
+    assert (host.arch, host.os, host.emulated, host.cpu, host.cpu_features) == (
+        "aarch64",
+        "linux",
+        True,
+        "emulated",
+        (),
+    )
+    assert runtime.version == ONNXRUNTIME
+
+
+def test_its_times_are_invalid(url, model):
+    once = MeasuringProtocol(launches=1, seconds=0.05, block_seconds=0.02, warmup_seconds=0.05)
+    (found,) = profile([model(batch=1)], target=TARGET, device_url=url, protocol=once, progress=Silent())
+    assert found.invalid == (EMULATED,)
+    assert found.host.emulated
