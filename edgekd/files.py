@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -135,6 +135,20 @@ def copy(source: Path, to: Path) -> Path:
         finally:
             partial.unlink(missing_ok=True)
     return to
+
+
+def write_pieces(to: Path, pieces: Iterable[bytes]) -> None:
+    """Write a file piece by piece, all or nothing. Raises StorageError, and what `pieces` raises."""
+    partial = _partial(to)
+    with writing(to):
+        to.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with partial.open("wb") as file:
+                for piece in pieces:
+                    file.write(piece)
+            partial.replace(to)
+        finally:
+            partial.unlink(missing_ok=True)
 
 
 def writable(folder: Path) -> bool:

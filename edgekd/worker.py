@@ -15,7 +15,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -23,8 +23,12 @@ _STDERR_TAIL = 2_000  # characters
 _LONGEST_LINE = 1 << 28  # bytes
 _LARGEST_FRAME = 1 << 30
 _SENDING_S = 300.0  # large frames on slow connections
+_ENDING_S = 1.0  # from the end of its stdout to its exit code
 
 Frame = bytes | memoryview
+
+Lost = Callable[[int, str], tuple[str, str] | None]
+"""From the exit code and the tail of stderr to a message and a hint if the connection to it failed, not the process."""
 
 
 class WorkerError(Exception):
@@ -43,13 +47,19 @@ class Worker:
         command: the command to start.
         memory_bytes: the child is killed when its resident memory exceeds this; requires psutil.
         env: the child's environment; None: the parent's.
+        lost: for a child that stands for a process elsewhere; see `Lost`.
 
     Raises:
         OSError: the command can't be started.
     """
 
     def __init__(
-        self, command: Sequence[str], *, memory_bytes: float | None = None, env: Mapping[str, str] | None = None
+        self,
+        command: Sequence[str],
+        *,
+        memory_bytes: float | None = None,
+        env: Mapping[str, str] | None = None,
+        lost: Lost = lambda code, words: None,
     ) -> None:
         self._process = subprocess.Popen(
             command,
@@ -61,6 +71,7 @@ class Worker:
             start_new_session=True,
         )
         self._memory_bytes = memory_bytes
+        self._lost = lost
         self._answers: queue.Queue[tuple[bytes, bytes] | None] = queue.Queue()
         self._stderr = ""
         self._threads = [
@@ -81,11 +92,15 @@ class Worker:
         """The child's process id."""
         return self._process.pid
 
+    def runs(self) -> bool:
+        """Whether the child has not ended yet."""
+        return self._process.poll() is None
+
     def ask(self, request: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
         """Send one request and wait for its answer.
 
         Raises:
-            WorkerError: kind "error" (reported by the child), "crashed", "timeout", "memory" or "garbled".
+            WorkerError: kind "error" (reported by the child), "crashed", "timeout", "memory", "garbled" or "lost".
         """
         self.send(request)
         return self.receive(timeout_s)
@@ -158,8 +173,13 @@ class Worker:
             raise WorkerError("memory", f"used more than {self._memory_bytes / 1e9:.1f} GB of memory")
 
     def _crashed(self) -> WorkerError:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_ENDING_S)
         self._kill()
         code = self._process.returncode
+        lost = self._lost(code, self._stderr)
+        if lost:
+            return WorkerError("lost", *lost)
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         return WorkerError("crashed", f"ended with {how}{self._stderr_tail()}")
 

@@ -162,3 +162,12 @@ def measurement():
         return Measurement(**fields | changes)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def sshd(tmp_path_factory):
+    """A real ssh server with a device behind it; see tests/devices/sshd.py."""
+    from sshd import serving
+
+    with serving(tmp_path_factory.mktemp("sshd")) as server:
+        yield server

@@ -25,7 +25,7 @@ DeviceUrl = Annotated[
     typer.Option(
         "--device",
         metavar="URL",
-        help="The device: local: (default) or local:/path/to/python.",
+        help="The device: local:[PYTHON] (default: local:) or ssh://[USER@]HOST[:PORT][/PYTHON].",
         rich_help_panel=DEVICE,
     ),
 ]

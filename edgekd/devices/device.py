@@ -18,6 +18,7 @@ from edgekd.devices.agent import protocol
 from edgekd.devices.agent.protocol import Holder
 from edgekd.devices.client import Agent
 from edgekd.devices.lease import NO_WAITING, Lease, Waiting
+from edgekd.devices.pythons import installing
 from edgekd.devices.transports._base import TRANSPORTS, Connection
 from edgekd.errors import DeviceError, EdgekdError, MeasurementError, NoDeviceError, UnsupportedModelError
 from edgekd.runtimes._base import RUNTIMES
@@ -242,15 +243,21 @@ class Reached:
         try:
             agent.describe(_START_S) if runtimes else agent.state()
         except (WorkerError, MeasurementError) as e:
+            hint = e.hint or self._remedy(agent, python, runtimes, e)
             agent.close()
-            install = f"{' '.join(python)} -m pip install {' '.join(runtimes)}"
-            hint = f"Install the missing packages, for example: {install}" if runtimes else ""
-            known = e.hint if isinstance(e, WorkerError) else ""
-            raise DeviceError(f"{self.url}: the agent does not start: {e}", known or hint) from e
+            raise DeviceError(f"{self.url}: the agent does not start: {e}", hint) from e
         except BaseException:
             agent.close()
             raise
         return agent
+
+    def _remedy(self, agent: Agent, python: Sequence[str], runtimes: Sequence[str], e: Exception) -> str:
+        """For an agent whose runtime can't be imported; empty for one that failed otherwise."""
+        if not (isinstance(e, WorkerError) and e.kind == "error" and runtimes):
+            return ""
+        with self._answering():
+            version = agent.survey({}, []).host.python
+        return f"Install the missing packages, for example: {installing(python, version, runtimes[0])}"
 
     def _push_runtime(self, name: str) -> str:
         return self.push(runtime_files(name))
@@ -264,7 +271,7 @@ class Reached:
         try:
             yield
         except WorkerError as e:
-            raise DeviceError(f"{self.url}: the agent does not answer: {e}", "Try again.") from e
+            raise DeviceError(f"{self.url}: the agent does not answer: {e}", e.hint or "Try again.") from e
 
     @contextmanager
     def _running(self, artifact: Artifact, what: str) -> Iterator[None]:
@@ -277,7 +284,8 @@ class Reached:
                 message = f"{artifact.file}: {artifact.runtime} can't {what} it: {e}"
                 raise UnsupportedModelError(message, e.hint or hint) from e
             hint = "Check the device's memory and temperature, then retry."
-            raise MeasurementError(f"{artifact.file}: {artifact.runtime} failed to {what} it: {e}", hint) from e
+            message = f"{artifact.file}: {artifact.runtime} failed to {what} it: {e}"
+            raise MeasurementError(message, e.hint or hint) from e
 
 
 def runtimes_of(target: Target | None) -> list[str]:

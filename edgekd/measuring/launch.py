@@ -183,6 +183,8 @@ def _of(artifact: Artifact, request: str) -> Iterator[None]:
         yield
     except WorkerError as e:
         runtime = artifact.runtime
+        if e.kind == "lost":
+            raise MeasurementError(f"{artifact.file}: not measured: {e}", e.hint) from e
         if e.kind == "error" and request in ("load", "first", "trace"):
             fails = f"{runtime} can't {'run' if request == 'first' else request} it: "
             hint = f"Export it with operators that {runtime} supports; check that the file is complete."

@@ -1,0 +1,56 @@
+"""Which Python of a device runs the agent, and what to install where none has a runtime."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from edgekd.errors import DeviceError
+
+OLDEST = (3, 8)
+
+# the last onnxruntime with wheels for a Python, on x86-64 and aarch64 (PyPI)
+_LAST_ONNXRUNTIME = {(3, 8): "1.19.2", (3, 9): "1.19.2", (3, 10): "1.23.2"}
+
+
+@dataclass(frozen=True)
+class Python:
+    """A Python on a device, and which of the runtimes that it was asked for it can import."""
+
+    path: str
+    version: tuple[int, int]
+    runtimes: tuple[str, ...] = ()
+
+
+def choose(url: str, found: Sequence[Python], runtimes: Iterable[str], named: str | None = None) -> Sequence[str]:
+    """The command of the one that has most of the runtimes; of several with as many, the first.
+
+    Args:
+        url: of the device, for messages.
+        found: on the device.
+        runtimes: that are wanted.
+        named: the path that the user gave, if one was.
+
+    Raises:
+        DeviceError: there is none, or every one is too old.
+    """
+    wanted = set(runtimes)
+    usable = [one for one in found if one.version >= OLDEST]
+    if usable:
+        return [max(usable, key=lambda one: len(wanted & {*one.runtimes})).path]
+    needed = f"edgekd needs {'.'.join(map(str, OLDEST))} or newer there"
+    hint = f"Install one there, or give the path of one: {url.removesuffix(named or '')}/path/to/python"
+    if found:
+        newest = max(found, key=lambda one: one.version)
+        raise DeviceError(f"{url}: {newest.path} is Python {newest.version[0]}.{newest.version[1]}; {needed}", hint)
+    raise DeviceError(f"{url}: {f'{named} is no Python' if named else 'there is no Python'}; {needed}", hint)
+
+
+def installing(python: Sequence[str], version: str, runtime: str) -> str:
+    """How a runtime is installed for a Python of that version, such as "3.10.12"."""
+    known = _LAST_ONNXRUNTIME.get(_minor(version)) if runtime == "onnxruntime" else None
+    package = f"{runtime}=={known}" if known else runtime
+    return f"{' '.join(python)} -m pip install {package}"
+
+
+def _minor(version: str) -> tuple[int, int]:
+    major, minor, *_ = version.split(".")
+    return int(major), int(minor)

@@ -1,0 +1,216 @@
+"""A device over ssh: `ssh://[user@]host[:port][/path/to/python]`.
+
+By the system's `ssh`, so that the user's configuration, keys, agent, jump hosts and known hosts hold. Host keys are
+always checked. One connection carries all sessions; it ends with this process.
+"""
+
+import tarfile
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from typing import IO, cast
+
+from edgekd import catalog, files
+from edgekd.devices import pythons
+from edgekd.devices.transports import _posix
+from edgekd.devices.transports._address import Address, parse
+from edgekd.devices.transports._failures import failed
+from edgekd.devices.transports._master import Device, Master, open_master
+from edgekd.devices.transports._session import Feed, Session
+from edgekd.errors import DeviceError
+from edgekd.runtimes._base import RUNTIMES
+from edgekd.visible import visible_name
+from edgekd.worker import Worker
+
+_LARGEST_FETCHED = 4 << 30
+_PIECE = 1 << 20
+_STALLED_S = 300.0
+_CHECKING_S = 600.0  # hashing and syncing a large file on a slow card
+_LOST_S = 1.0  # between a client's end and its master's
+_AGAIN = "Check its power and its network, then try again."
+
+
+class Ssh:
+    """A device over ssh; see `_base.Connection`.
+
+    Args:
+        address: where it is.
+    """
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._masters: list[Master] = []
+        self._device: Device | None = None
+        self._has: set[str] = set()
+        self._lock = threading.RLock()
+        self._pushing = threading.Lock()
+
+    @property
+    def url(self) -> str:
+        """As the user writes it."""
+        return self._address.url
+
+    @property
+    def title(self) -> str:
+        """The URL."""
+        return self._address.url
+
+    @property
+    def cache(self) -> str:
+        """The user's cache folder there. Raises DeviceError."""
+        return self._opened().cache
+
+    def python(self, runtimes: Sequence[str]) -> Sequence[str]:
+        """The Python that the URL names, or the best of those on the device's PATH."""
+        return pythons.choose(self.url, self._opened().pythons, runtimes, self._address.python)
+
+    def start(self, command: Sequence[str]) -> Worker:
+        """Start a command."""
+        with self._lock:
+            master = self._free_master()
+            line = master.command(_posix.run(command))
+            worker = Worker(line, lost=partial(self._lost, master))
+            master.carry(worker.runs)
+        return worker
+
+    def push(self, folder: Path, hashes: Mapping[str, str], key: str) -> str:
+        """Send files, unless the device has them."""
+        device = self._opened()
+        if device.unwritable:
+            raise failed(self._address, f"can't write {device.cache}", device.unwritable)
+        with self._pushing:
+            if key not in self._has:
+                self._send(folder, hashes, key, device.cache)
+                self._has.add(key)
+        return f"{device.cache}/files/{key}"
+
+    def fetch(self, path: str, to: Path) -> None:
+        """Copy a file, of 4 GB at most."""
+        files.write_pieces(to, self._content(path))
+
+    def close(self) -> None:
+        """End the connection."""
+        with self._lock:
+            for master in self._masters:
+                master.close()
+            self._masters.clear()
+
+    def _opened(self) -> Device:
+        """What the device has, from when it was first connected to."""
+        with self._lock:
+            if self._device is None:
+                self._free_master()
+            assert self._device is not None
+            return self._device
+
+    def _free_master(self) -> Master:
+        """A connection that can carry one more session. Raises DeviceError."""
+        for master in self._masters:
+            if master.free():
+                return master
+        for dead in [master for master in self._masters if not master.alive()]:
+            dead.close()
+            self._masters.remove(dead)
+        master = open_master(self._address, catalog.names(RUNTIMES))
+        self._masters.append(master)
+        before, self._device = self._device, master.device
+        self._has = {*master.device.has}
+        if before and before.boot != master.device.boot:
+            message = f"{self.url}: it was restarted while it was in use"
+            raise DeviceError(message, "Run the same command again; look why it restarted, such as its power supply.")
+        return master
+
+    def _lost(self, master: Master, code: int, words: str) -> tuple[str, str] | None:
+        """What to say of a session that ended with that code, and the remedy; None where its program ended so."""
+        if code != 255:
+            return None
+        end = time.monotonic() + _LOST_S
+        while master.alive() and time.monotonic() < end:
+            time.sleep(0.05)
+        if not master.alive():
+            return f"the connection to {self.url} was lost{_because(master.session.words)}", _AGAIN
+        if "refused" in words or "open failed" in words:
+            error = failed(self._address, "can't start another process", words)
+            return error.message, error.hint
+        return None
+
+    def _content(self, path: str) -> Iterator[bytes]:
+        left = _LARGEST_FETCHED
+        with self._session(_posix.run(["cat", "--", path])) as session:
+            while piece := session.stdout.read(_PIECE):
+                left -= len(piece)
+                if left < 0:
+                    raise DeviceError(f"{self.url}: {visible_name(path)} is larger than 4 GB", "Copy it by hand.")
+                yield piece
+            if session.wait(_LOST_S):
+                raise failed(self._address, f"can't copy {visible_name(path)}", session.words, _AGAIN)
+
+    @contextmanager
+    def _session(self, script: str) -> Iterator[Session]:
+        with self._lock:
+            master = self._free_master()
+            session = Session(master.command(script))
+            master.carry(session.runs)
+        with session:
+            yield session
+
+    def _send(self, folder: Path, hashes: Mapping[str, str], key: str, cache: str) -> None:
+        sizes = {name: (folder / name).stat().st_size for name in hashes}
+        size, what = sum(sizes.values()), f"{next(iter(hashes))} ({sum(sizes.values()) / 1e6:.1f} MB)"
+        with self._session(_posix.receive(cache, key, size)) as session:
+            answer = session.line(_CHECKING_S)
+            if answer == "send":
+                feed = Feed(session, _STALLED_S)
+                try:
+                    _archive(feed, folder, sizes, hashes, key)
+                except (BrokenPipeError, TimeoutError) as e:
+                    session.wait(_LOST_S)
+                    sent = f"can't send {what}, after {feed.written / 1e6:.1f} MB"
+                    raise failed(self._address, sent, session.words, _AGAIN) from e
+                session.stdin.close()
+                answer = session.line(_CHECKING_S)
+            if answer in ("has", "done"):
+                return
+            session.wait(_LOST_S)
+            self._refuse(answer, what, session.words, cache)
+
+    def _refuse(self, answer: str | None, what: str, words: str, cache: str) -> None:
+        verdict, _, detail = (answer or "").partition(" ")
+        if verdict == "full":
+            free = f"No space left on device: {int(detail) / 1e3:.1f} MB are free"
+            raise failed(self._address, f"can't send {what} to {cache}", free)
+        if verdict == "differs":
+            message = f"{self.url}: {visible_name(detail)} arrived damaged, or was changed while it was sent"
+            raise DeviceError(message, "Try again.")
+        raise failed(self._address, f"can't send {what} to {cache}", words, _AGAIN)
+
+
+def _because(words: str) -> str:
+    return f": {visible_name(words.splitlines()[-1])}" if words else ""
+
+
+def _archive(feed: Feed, folder: Path, sizes: Mapping[str, int], hashes: Mapping[str, str], key: str) -> None:
+    """Write what `_posix.receive` expects, piece by piece. Raises BrokenPipeError and TimeoutError."""
+    with tarfile.TarFile(
+        fileobj=cast(IO[bytes], feed), mode="w", format=tarfile.GNU_FORMAT, copybufsize=_PIECE
+    ) as archive:
+        for name, size in sizes.items():
+            with (folder / name).open("rb") as file:  # of a link, what it leads to
+                archive.addfile(_member(f"{key}/{name}", size), file)
+        checks = _posix.checks(hashes)
+        archive.addfile(_member("check", len(checks)), BytesIO(checks))
+
+
+def _member(name: str, size: int) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.size, member.mode, member.mtime = size, 0o600, int(time.time())
+    return member
+
+
+def connect(where: str) -> Ssh:
+    """The device at `[user@]host[:port][/path/to/python]`. Raises EdgekdError if that is no address."""
+    return Ssh(parse(where))

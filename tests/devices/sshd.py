@@ -1,0 +1,197 @@
+"""A real ssh server on this machine, and what stands for a device behind it.
+
+The device has a Python with numpy and onnxruntime alone, and folders of its own. `sshd` (tests/conftest.py) starts it.
+Only the tests' ssh knows it: an `ssh` that comes first on the PATH reads a configuration of its own.
+"""
+
+import contextlib
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import pytest
+
+PROGRAM = "/usr/sbin/sshd"
+USER = pwd.getpwuid(os.getuid()).pw_name
+_PACKAGES = ("numpy", "onnxruntime")
+
+
+def missing() -> str:
+    """Why there can be no server; empty if there can."""
+    absent = [name for name in ("ssh", "ssh-keygen") if not shutil.which(name)]
+    absent += [] if Path(PROGRAM).exists() else ["sshd"]
+    return f"no {', '.join(absent)} here: apt install openssh-server openssh-client" if absent else ""
+
+
+@dataclass
+class Sshd:
+    """A server that runs, as the current user.
+
+    `device` is a host of the tests' ssh configuration; `url` adds the device's Python to it.
+    """
+
+    root: Path
+    port: int
+    process: "subprocess.Popen[bytes]" = field(repr=False)
+
+    @property
+    def python(self) -> Path:
+        """The device's, with numpy and onnxruntime."""
+        return self.root / "venv/bin/python"
+
+    @property
+    def url(self) -> str:
+        return f"ssh://device{self.python}"
+
+    @property
+    def cache(self) -> Path:
+        """Where the device keeps what is pushed."""
+        return self.root / "device/edgekd"
+
+    @property
+    def log(self) -> str:
+        return (self.root / "log").read_text(errors="replace")
+
+    def connections(self) -> list[psutil.Process]:
+        """The server's processes, one or two a connection."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return psutil.Process(self.process.pid).children(recursive=False)
+        return []
+
+    def programs(self) -> list[psutil.Process]:
+        """What runs on the device, besides the server."""
+        below = psutil.Process(self.process.pid).children(recursive=True)
+        return [one for one in below if not _named(one).startswith("sshd")]
+
+    def cut(self) -> None:
+        """Cut every connection, as a network does: nobody on the device is told before."""
+        for one in self.connections():
+            for process in (*one.children(), one):
+                if _named(process).startswith("sshd"):
+                    with contextlib.suppress(psutil.NoSuchProcess):
+                        process.kill()
+
+
+def _named(process: psutil.Process) -> str:
+    try:
+        return str(process.name())
+    except psutil.NoSuchProcess:
+        return "sshd"
+
+
+@contextlib.contextmanager
+def serving(
+    root: Path, *, options: Mapping[str, str] | None = None, env: Mapping[str, str] | None = None
+) -> Iterator[Sshd]:
+    """A server below a folder, with its keys, the client's configuration and the device's Python.
+
+    Args:
+        root: a folder of its own, which may be new.
+        options: of sshd_config.
+        env: variables of every session, besides those that keep it apart from this machine.
+    """
+    if why := missing():
+        pytest.skip(why)
+    root.mkdir(parents=True, exist_ok=True)
+    port = _free_port()
+    for name in ("host_key", "key", "other_key"):
+        if not (root / name).exists():
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", root / name], check=True)
+    shutil.copy(root / "key.pub", root / "authorized_keys")
+    _write_python(root / "venv")
+    (root / "config").write_text(_client(root, port))
+    host_key = (root / "host_key.pub").read_text()
+    (root / "known_hosts").write_text(f"[127.0.0.1]:{port} {host_key}[::1]:{port} {host_key}")
+    (root / "bin").mkdir(exist_ok=True)
+    # OpenSSH finds ~/.ssh by the user's name, not by $HOME
+    (root / "bin/ssh").write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {root}/config "$@"\n')
+    (root / "bin/ssh").chmod(0o755)
+    variables = {"XDG_CACHE_HOME": str(root / "device"), "EDGEKD_LEASE": str(root / "lease"), **(env or {})}
+    (root / "sshd_config").write_text(_server(root, port, {**(options or {})}, variables))
+    if os.getuid() == 0:
+        Path("/run/sshd").mkdir(exist_ok=True)
+    with (root / "log").open("wb") as log:
+        process = subprocess.Popen([PROGRAM, "-D", "-e", "-f", root / "sshd_config"], stderr=log)
+    found = Sshd(root, port, process)
+    try:
+        _wait_for(port, found)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PATH", f"{root / 'bin'}:{os.environ['PATH']}")
+            yield found
+    finally:
+        found.cut()
+        process.terminate()
+        process.wait()
+
+
+def _client(root: Path, port: int) -> str:
+    return f"""
+Host device
+  HostName 127.0.0.1
+  Port {port}
+  User {USER}
+Host *
+  IdentityFile {root}/key
+  IdentitiesOnly yes
+  IdentityAgent none
+  UserKnownHostsFile {root}/known_hosts
+  GlobalKnownHostsFile /dev/null
+"""
+
+
+def _server(root: Path, port: int, options: Mapping[str, str], env: Mapping[str, str]) -> str:
+    given = {
+        "Port": str(port),
+        "ListenAddress": "127.0.0.1",
+        "HostKey": str(root / "host_key"),
+        "AuthorizedKeysFile": str(root / "authorized_keys"),
+        "PidFile": "none",
+        "UsePAM": "no",
+        "StrictModes": "no",
+        "PasswordAuthentication": "no",
+        "KbdInteractiveAuthentication": "no",
+        "PermitRootLogin": "prohibit-password",
+        "LogLevel": "VERBOSE",
+        **options,
+    }
+    variables = " ".join(f'"{name}={value}"' for name, value in env.items())
+    return "".join(f"{name} {value}\n" for name, value in given.items()) + f"SetEnv {variables}\n"
+
+
+def _write_python(folder: Path) -> None:
+    """A venv that has numpy and onnxruntime and nothing else of what is installed here."""
+    if folder.exists():
+        return
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    installed = Path(sysconfig.get_path("purelib"))
+    (site,) = folder.glob("lib/python3*/site-packages")
+    for folder_of in (installed, *map(Path, sys.path)):
+        for package in _PACKAGES:
+            for found in folder_of.glob(f"{package}*"):
+                if found.is_dir() and not (site / found.name).exists():
+                    (site / found.name).symlink_to(found)
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def _wait_for(port: int, server: Sshd) -> None:
+    for _ in range(200):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        if server.process.poll() is not None:
+            break
+        time.sleep(0.05)
+    raise AssertionError(f"sshd does not start:\n{server.log}")
