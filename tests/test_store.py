@@ -131,6 +131,11 @@ def test_a_second_edgekd_in_the_same_folder_is_refused(tmp_path):
         pass
 
 
+def test_a_run_directory_is_made_with_the_folders_above_it(tmp_path):
+    with Store(tmp_path / "some" / "where").lock():
+        assert (tmp_path / "some" / "where").is_dir()
+
+
 def test_a_full_disk_is_told_as_such(tmp_path):
     def full(folder):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -183,6 +188,16 @@ def test_a_home_that_cannot_be_written_is_told_and_done_without(monkeypatch, tmp
     folder.rmdir()
     folder.symlink_to(tmp_path)
     assert cache_folder() not in (folder, tmp_path)
+
+
+@pytest.mark.parametrize("other", [-1, 1])
+def test_a_folder_that_another_user_owns_is_not_trusted(monkeypatch, tmp_path, other):
+    user = os.getuid() + other
+    monkeypatch.delenv("EDGEKD_CACHE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(os, "getuid", lambda: user)
+    assert cache_folder() != tmp_path / f"edgekd-cache-{user}"
 
 
 @pytest.mark.skipif(not hasattr(os, "setuid") or os.getuid() != 0, reason="only root can be another user")

@@ -19,7 +19,7 @@ def aligned(width: int, ratio: float, *, block: int, parts: int = 1) -> int:
     not above a block stay. With `parts` > 1 it is a multiple of `parts` too.
     """
     unit = math.lcm(block, parts)
-    if ratio == 0 or width <= unit:
+    if ratio == 0:
         return width
     # rounds half up; round() would round half to even
     nearest = math.floor((1 - ratio) * width / unit + 0.5) * unit

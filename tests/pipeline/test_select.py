@@ -98,6 +98,11 @@ def test_without_measurements_equal_accuracies_are_called_equal():
     assert choice.dropped[0].why == "is as accurate on the validation images, and its latency was not measured"
 
 
+def test_an_artifact_without_its_measurement_is_refused(timed):
+    with pytest.raises(ValueError, match="shorter"):
+        select(BUDGET, REFERENCE, student(945, 944), timed(1.0, 0.4))
+
+
 def test_what_failed_its_check_stays_in_the_list(timed):
     gone = Dropped(name="student-ort-int4", why="differs from the network")
     choice = select(BUDGET, REFERENCE, student(945, 944, dropped=(gone,)), timed(1.0, 0.4, 0.8))

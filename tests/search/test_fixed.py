@@ -56,6 +56,14 @@ def test_a_ratio_that_no_blocks_amount_to_names_those_that_do(ratio, left, bench
     assert e.value.hint == "Here, search.ratio can be 0 or 0.25 to 0.75."
 
 
+def test_one_block_that_can_go_is_enough(bench, question):
+    network = bench(blocks=(Block(name="stem", can_go=False), Block(name="a", can_go=True)), block_scores={"a": 0.0})
+    assert fixed.find(question("blocks", ratio=0.5), network).structure == Structure(removed=("a",))
+    with pytest.raises(UnsupportedModelError, match="would leave 0 of the network's 2 blocks") as e:
+        fixed.find(question("blocks", ratio=0.9), network)
+    assert e.value.hint == "Here, search.ratio can be 0 or 0.5."
+
+
 def test_where_no_block_can_go_the_hint_names_another_criterion(bench, question):
     network = bench(blocks=(Block(name="stem", can_go=False),))
     with pytest.raises(UnsupportedModelError, match="none of the network's 1 blocks can be removed") as e:

@@ -85,7 +85,8 @@ def test_what_may_be_left_decides_without_measuring(most, what, bench, question)
 
 
 def test_more_than_can_go_is_an_error(bench, question):
-    with pytest.raises(EdgekdError, match=r"the most that can be pruned, it still has more than 5% of its macs"):
+    says = r"without 90 % of every layer's channels, the most that can be pruned, it still has more than 5% of its macs"
+    with pytest.raises(EdgekdError, match=says):
         uniform.find(question(keep=Keep(macs=0.05)), bench())
 
 

@@ -19,6 +19,7 @@ from edgekd.search._widths import aligned, widths_across_layers, widths_by_layer
         (16, 0.9, 16, 16),
         (12, 0.9, 16, 12),
         (44, 0.0, 8, 44),
+        (41, 0.0, 8, 41),  # not even to the next multiple
         (47, 0.01, 8, 47),  # 48 would be nearest
         (44, 0.05, 8, 40),
     ],
