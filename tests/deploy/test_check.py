@@ -3,6 +3,7 @@ import pytest
 
 from edgekd.deploy.check import EXACT, Tolerance, compare, failure
 from edgekd.errors import UnsupportedModelError
+from edgekd.values.result import Parity
 
 COARSE = Tolerance(sqnr_db=8, top1_agreement=0.8)
 
@@ -24,9 +25,27 @@ def test_sqnr_is_the_power_ratio_in_decibels():
 
 def test_another_network_fails_with_its_numbers():
     why = failure(compare(logits(0), logits(1)), EXACT)
-    assert why is not None
-    assert "dB" in why
-    assert "%" in why
+    parity = compare(logits(0), logits(1))
+    assert why == (
+        f"differs from the network: SQNR {parity.sqnr_db:.1f} dB (at least 50), "
+        f"top-1 agreement {100 * parity.top1_agreement:.1f}% (at least 99%), "
+        f"max difference {np.abs(logits(0) - logits(1)).max():.3g} over 200 images"
+    )
+    assert -5 < parity.sqnr_db < 0
+    assert 0 < parity.top1_agreement < 0.2
+
+
+def test_what_just_keeps_the_tolerance_passes():
+    parity = Parity(images=1, max_difference=0.1, sqnr_db=8, top1_agreement=0.8)
+    assert failure(parity, COARSE) is None
+    assert failure(parity.model_copy(update={"sqnr_db": 7.9}), COARSE) is not None
+    assert failure(parity.model_copy(update={"top1_agreement": 0.79}), COARSE) is not None
+
+
+def test_a_network_that_gives_zeros_and_a_file_that_does_not_are_far_apart():
+    zeros = np.zeros((4, 2), np.float32)
+    assert compare(zeros, zeros + np.float32(1)).sqnr_db < -200
+    assert compare(zeros, zeros).sqnr_db == 200
 
 
 def test_each_of_the_two_limits_decides():

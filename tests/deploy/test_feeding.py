@@ -8,7 +8,7 @@ from torch import nn
 
 from edgekd.deploy.check import compare, failure
 from edgekd.deploy.export import export_onnx
-from edgekd.deploy.feeding import brightness, fed, graph, manifest, metadata, stamp
+from edgekd.deploy.feeding import believable, brightness, fed, graph, manifest, metadata, stamp
 from edgekd.deploy.writers.onnxruntime import tolerances, write
 from edgekd.errors import UnsupportedModelError
 from edgekd.measuring.artifact import describe
@@ -161,3 +161,21 @@ def test_images_that_are_no_pixels_cannot_be_fed_as_pixels(scale):
     with pytest.raises(UnsupportedModelError, match="whole numbers") as caught:
         fed(images * np.float32(scale), feeding(RGB, "graph"))
     assert "--include-preprocessing" in caught.value.hint
+
+
+def at(*levels):
+    """An image (1, 1, 1, W) that had these levels of 255 before it was normalised."""
+    return normalised(np.array(levels, np.float32).reshape(1, 1, 1, -1), GREY)
+
+
+def test_pixels_are_whole_numbers_from_0_to_255_but_for_rounding():
+    assert fed(at(0, 99.96, 100.04, 255), feeding(GREY, "graph")).ravel().tolist() == [0, 100, 100, 255]
+    for level in (100.06, 99.94, -1, 256):
+        with pytest.raises(UnsupportedModelError, match="whole numbers"):
+            fed(at(0, 100, level), feeding(GREY, "graph"))
+
+
+def test_what_resizing_in_floats_goes_beyond_black_and_white_is_believable():
+    assert believable(at(-12.9, 100, 267.9), GREY)
+    assert not believable(at(-13.1, 100), GREY)
+    assert not believable(at(100, 268.1), GREY)

@@ -13,6 +13,7 @@ from onnx import TensorProto, helper
 from edgekd.data.fixed_images import labelled, sample_images
 from edgekd.data.load import load_dataset
 from edgekd.data.memory_images import MemoryImages
+from edgekd.deploy import outputs
 from edgekd.deploy.feeding import fed
 from edgekd.deploy.outputs import Runner, accuracy
 from edgekd.errors import UnsupportedModelError
@@ -81,6 +82,21 @@ def test_few_images_are_all_taken_and_of_many_so_many(photos: MemoryImages) -> N
     assert len(images) == len(set(labels.tolist())) == 100
     shown = next(iter(photos.batches(320)))[0].numpy()
     assert (images == shown[labels]).all()
+
+
+@pytest.mark.parametrize(("sent", "parts"), [(48, [3, 3, 1]), (47, [2, 2, 2, 1]), (1, [1] * 7), (1000, [7])])
+def test_images_go_to_the_device_in_parts(simulated, model: Callable[..., Path], monkeypatch, sent, parts) -> None:
+    monkeypatch.setattr(outputs, "_SENT_BYTES", sent)
+    images = np.arange(7 * 4, dtype=np.float32).reshape(7, 1, 2, 2)
+    found = []
+
+    def gives(batch):
+        found.append(len(batch))
+        return batch.reshape(len(batch), -1)
+
+    runner = Runner(simulated(outputs=lambda path: gives), describe(model(), name="n", runtime="onnxruntime"))
+    assert (runner(images) == images.reshape(7, 4)).all()
+    assert found == parts
 
 
 def test_accuracy_is_counted_over_what_the_device_gives(simulated, model: Callable[..., Path]) -> None:

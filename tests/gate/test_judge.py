@@ -100,6 +100,12 @@ def test_one_off_times_are_judged_over_launches(measurement, key, what, sample):
     assert "needs 5 samples" in only(verdict).evidence
 
 
+def test_where_nothing_was_launched_there_is_nothing_to_judge(measurement):
+    verdict = judge(budget(load={"limit_ms": 8.0}), measurement(launches=()))
+    assert verdict.status == "not measured"
+    assert only(verdict).evidence == "median load: n = 0, 0 launches, budget 8 → not measured"
+
+
 def test_sizes_are_compared(measurement):
     m = measurement()
     assert judge(budget(size={"disk_bytes": 1_000_000}), m).status == "pass"
@@ -135,7 +141,14 @@ def test_lost_accuracy_is_told_on_the_same_images_only(measurement, correct, spl
     assert judge(limit, m, measurement()).status == "not measured"
 
 
-@pytest.mark.parametrize(("correct", "says"), [(91, "lost 1.00 points"), (88, "gained 2.00 points")])
+@pytest.mark.parametrize(
+    ("correct", "says"),
+    [
+        (91, "lost 1.00 points (91.00 % to 90.00 %) on 100 images of digits test"),
+        (90, "lost 0.00 points (90.00 % to 90.00 %)"),
+        (88, "gained 2.00 points (88.00 % to 90.00 %)"),
+    ],
+)
 def test_a_gain_is_not_called_a_negative_loss(measurement, correct, says):
     m = measurement(accuracy=Accuracy(correct=90, images=100, dataset="digits", split="test"))
     base = measurement(accuracy=Accuracy(correct=correct, images=100, dataset="digits", split="test"))

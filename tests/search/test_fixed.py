@@ -31,6 +31,7 @@ def test_a_ratio_of_all_channels_takes_the_least_important(bench, question):
 
 def test_a_ratio_of_0_is_the_whole_network(bench, question):
     assert fixed.find(question(ratio=0.0), bench()).proposal == WHOLE
+    assert fixed.trials(question(ratio=0.0), bench().space) == (WHOLE,)
 
 
 def test_all_blocks_but_those_that_must_stay_can_go(bench, question):

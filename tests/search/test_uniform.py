@@ -142,3 +142,7 @@ def test_trials_are_the_least_and_the_most_pruned(bench, question):
     least, most = uniform.trials(question(), network.space)
     assert (least, most) == (levels(network)[1], levels(network)[-1])
     assert uniform.trials(question(), bench(widths={"only": 8}).space) == ()
+    (one,) = uniform.trials(question(), bench(widths={"only": 16}).space)
+    assert one.structure.widths == {"only": 8}
+    of_two = uniform.trials(question(), bench(widths={"only": 24}).space)
+    assert [each.structure.widths for each in of_two] == [{"only": 16}, {"only": 8}]

@@ -73,6 +73,7 @@ def test_the_least_important_blocks_of_all_groups_go_first() -> None:
     space = of({"a": (8, 1), "b": (8, 1)}, block=4)
     found = [widths(space, widths_across_layers(space, scores, ratio)) for ratio in (0.1, 0.25, 0.5)]
     assert found == [(8, 8), (4, 8), (4, 4)]
+    assert widths_across_layers(space, scores, 0.25) == {"a": 4}
 
 
 def test_parts_that_are_read_side_by_side_are_scored_together() -> None:
