@@ -29,7 +29,7 @@ class Runner:
 
     def __call__(self, images: Array) -> Array:
         """Logits (N, classes) for images (N, C, H, W) float32."""
-        size = max(1, _SENT_BYTES // max(1, images[:1].nbytes))
+        size = max(1, _SENT_BYTES // images[0].nbytes)
         parts = (images[start : start + size] for start in range(0, len(images), size))
         return np.concatenate([*self.each(parts)])
 

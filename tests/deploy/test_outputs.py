@@ -3,6 +3,7 @@
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -18,7 +19,7 @@ from edgekd.deploy.feeding import fed
 from edgekd.deploy.outputs import Runner, accuracy
 from edgekd.errors import UnsupportedModelError
 from edgekd.measuring.artifact import describe
-from edgekd.values import Feeding, Preprocessing
+from edgekd.values import Accuracy, Feeding, Preprocessing
 
 
 def test_a_file_that_fails_as_it_runs_is_unsupported(tmp_path: Path, runner_of: Callable[..., Runner]) -> None:
@@ -114,3 +115,18 @@ def test_accuracy_is_counted_over_what_the_device_gives(simulated, model: Callab
     right = gives(images).argmax(1) == labels
     assert (found.correct, found.images) == (int(right.sum()), len(labels))
     assert 0 < found.correct < found.images
+
+
+def test_labels_stay_with_their_images_where_the_device_reads_ahead(model: Callable[..., Path]) -> None:
+    """Each image's class is in its pixels, and the batches' beginnings differ."""
+    labels = torch.arange(320) % 10
+    pixels = labels.to(torch.uint8).numpy()[:, None, None, None] * np.ones((1, 3, 64, 64), np.uint8)
+
+    class ReadingAhead:
+        def evaluate(self, artifact, batches):
+            for batch in [*batches]:
+                yield np.eye(10, dtype=np.float32)[np.rint((batch[:, 0, 0, 0] * 0.5 + 0.5) * 255).astype(int)]
+
+    runner = Runner(ReadingAhead(), describe(model(), name="n", runtime="onnxruntime"))
+    data = SimpleNamespace(name="made", val=MemoryImages(pixels, labels, HALF, HALF))
+    assert accuracy(runner, data, "val") == Accuracy(correct=320, images=320, dataset="made", split="val")

@@ -29,6 +29,12 @@ def test_the_reason_is_what_is_missing(monkeypatch):
     monkeypatch.setattr(onnxruntime, "describe", missing)
     assert why_not(FP32) == "onnxruntime is not installed"
 
+    def too_old():
+        raise EdgekdError("onnxruntime 1.0 is too old", "Install a newer one.")
+
+    monkeypatch.setattr(onnxruntime, "describe", too_old)
+    assert why_not(FP32) == "onnxruntime 1.0 is too old: Install a newer one."
+
 
 @pytest.mark.parametrize(
     ("reference", "says"),

@@ -2,7 +2,7 @@ import pytest
 
 from edgekd.errors import EdgekdError, ExitCode, MeasurementError
 from edgekd.gate.budget import Budget, Conditions
-from edgekd.gate.conditions import require_conditions
+from edgekd.gate.conditions import protocol_for, require_conditions
 from edgekd.gate.judge import judge
 from edgekd.values import MeasuringProtocol
 
@@ -71,6 +71,13 @@ def test_latency_of_another_cadence_is_refused(measurement, wanted, found, says,
 def test_latency_of_the_same_cadence_is_judged(measurement):
     limits = budget(latency={"limit_ms": 2, "cadence_hz": 30})
     assert judge(limits, measurement(protocol=paced(30.0))).status == "pass"
+
+
+def test_the_protocol_is_paced_where_a_limit_is():
+    usual = MeasuringProtocol(launches=7)
+    assert protocol_for(budget(latency={"limit_ms": 2}, load={"limit_ms": 9}), usual) == usual
+    found = protocol_for(budget(latency={"limit_ms": 2, "cadence_hz": 30}), usual)
+    assert found == MeasuringProtocol(launches=7, loop="paced", cadence_hz=30.0)
 
 
 def test_a_cadence_says_nothing_of_other_limits(measurement):

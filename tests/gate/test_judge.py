@@ -100,6 +100,19 @@ def test_one_off_times_are_judged_over_launches(measurement, key, what, sample):
     assert "needs 5 samples" in only(verdict).evidence
 
 
+@pytest.mark.parametrize(
+    ("table", "key"), [("load", "load_ms"), ("first_inference", "first_ms"), ("energy", "energy_mj")]
+)
+@pytest.mark.parametrize(("count", "low", "high"), [(10, 2, 9), (13, 4, 10)])
+def test_what_each_launch_has_one_of_is_judged_by_its_median(measurement, table, key, count, low, high):
+    """Of so many, the median lies in these ranks with 95 % on either side, and no percentile beside it does."""
+    plain = measurement()
+    launches = tuple(plain.launches[0].model_copy(update={key: float(1 + i)}) for i in range(count))
+    limit = {"limit_mj" if table == "energy" else "limit_ms": 99}
+    found = only(judge(budget(**{table: limit}), plain.model_copy(update={"launches": launches})))
+    assert (found.low, found.observed, found.high) == (low, (count + 1) / 2, high)
+
+
 def test_where_nothing_was_launched_there_is_nothing_to_judge(measurement):
     verdict = judge(budget(load={"limit_ms": 8.0}), measurement(launches=()))
     assert verdict.status == "not measured"
@@ -254,6 +267,8 @@ def test_nodes_that_fell_back_are_counted_and_named(measurement):
 
 
 def test_only_the_operators_that_fell_back_most_are_named(measurement):
+    three = judge(budget(fallback={"max_nodes": 0}), measurement(trace=traced(*[(op, "Other") for op in "ABC"])))
+    assert "(A × 1, B × 1, C × 1), budget" in only(three).evidence
     trace = traced(*[(op, "Other") for op in "AABBCCDE"])
     assert (
         "(A × 2, B × 2, C × 2, …)" in only(judge(budget(fallback={"max_nodes": 0}), measurement(trace=trace))).evidence

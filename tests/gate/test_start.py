@@ -126,6 +126,25 @@ def test_what_too_few_launches_tell_is_left_out_and_said(measurement):
     assert "# [load] limit_ms: milliseconds that loading takes; to limit it, measure in 5 launches, not 4" in text
 
 
+@pytest.mark.parametrize(("count", "high"), [(10, 9), (13, 10)])
+def test_what_each_launch_has_one_of_is_limited_above_its_median(measurement, count, high):
+    each = [float(1 + i) for i in range(count)]
+    launches = tuple(launch([1.0] * 20, load_ms=ms, first_ms=ms, energy_mj=ms) for ms in each)
+    found = budget(start_budget(measurement().model_copy(update={"launches": launches}), name="b", headroom=1.0))
+    assert (found.load.limit_ms, found.first_inference.limit_ms, found.energy.limit_mj) == (high, high, high)
+
+
+def test_what_a_limit_cannot_say_is_left_out(measurement):
+    """Memory and energy of nothing, a first inference and a load in no time, a floor of accuracy below 0."""
+    few = Accuracy(correct=10, images=1000, dataset="digits", split="test")
+    nothing = launch([1.0] * 20, load_ms=0.0, first_ms=0.0, peak_bytes=0, energy_mj=0.0)
+    m = measurement(accuracy=few).model_copy(update={"launches": (nothing,) * 5})
+    for correct in (10, 5):
+        left = m.model_copy(update={"accuracy": few.model_copy(update={"correct": correct})})
+        found = budget(start_budget(left, name="b", headroom=1.25))
+        assert {limit.table for limit in found.limits()} == {"latency", "size"}
+
+
 def test_the_comments_say_what_was_measured(measurement):
     text = start_budget(measurement(), name="b", headroom=1.5)
     assert "limit_ms = 1.5 # measured 1, at most 1\n" in text
