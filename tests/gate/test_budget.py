@@ -1,6 +1,7 @@
 """What a budget says of its limits: which there are, in which order, and what they need."""
 
 import pytest
+from pydantic import ValidationError
 
 from edgekd.errors import EdgekdError
 from edgekd.gate.budget import Budget, for_given_device, paired, require_baseline, traced
@@ -58,6 +59,13 @@ def test_limits_can_be_taken_by_what_they_need():
     assert every.of(accuracy.Settings) == accuracy.Settings(min_top1=0.5)
     assert budget(latency={"limit_ms": 9}).of(accuracy.Settings) is None
     assert budget(latency={"limit_ms": 9}).of(latency.Settings).limit_ms == 9
+
+
+@pytest.mark.parametrize("percentile", [40, 95])
+def test_a_ratio_is_of_medians_alone(percentile):
+    with pytest.raises(ValidationError, match="max_ratio is judged at percentile 50 only"):
+        budget(latency={"max_ratio": 1.1, "percentile": percentile})
+    assert budget(latency={"max_ratio": 1.1, "percentile": 50}) == budget(latency={"max_ratio": 1.1})
 
 
 @pytest.mark.parametrize(
