@@ -2,6 +2,7 @@
 killed or full in between.
 """
 
+import errno
 import hashlib
 import os
 import shutil
@@ -20,6 +21,7 @@ _KINDS = {
     stat.S_IFBLK: "a device",
     stat.S_IFSOCK: "a socket",
 }
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 _NAME_KEPT = 40  # characters of a file's name in that of its partial, which mustn't get too long
 
 
@@ -180,6 +182,8 @@ def writing(path: Path) -> Iterator[None]:
         raise StorageError(f"{path}: a file is where its folder should be", "Use another folder.") from e
     except OSError as e:
         hint = (
-            "Free some space, or use another folder. A run folder keeps finished work: run the command again to resume."
+            "Free some space, or use another folder. A run keeps finished work: run the same command again to resume."
         )
+        if e.errno in _FORBIDDEN:
+            hint = "Use a folder that can be written."
         raise StorageError(f"{path}: {e.strerror or e}", hint) from e

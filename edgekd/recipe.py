@@ -45,11 +45,11 @@ def recipe(path: Path | None, given: Mapping[str, Any]) -> Recipe:
 
 
 _CRITERIA = {
-    "widthwise": "l1",
-    "filters": "filter_l1",
-    "channels": "bn_scale, l2 or taylor",
-    "layerwise": "position, influence or latency",
-    "weights": "magnitude or two_of_four",
+    "widthwise": '"l1"',
+    "filters": '"filter_l1"',
+    "channels": '"bn_scale", "l2" or "taylor"',
+    "layerwise": '"position", "influence" or "latency"',
+    "weights": '"magnitude" or "two_of_four"',
 }
 
 

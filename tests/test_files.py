@@ -1,3 +1,4 @@
+import errno
 import os
 import subprocess
 import sys
@@ -59,6 +60,16 @@ def test_a_file_in_the_place_of_a_folder_is_named(tmp_path):
     with pytest.raises(StorageError, match="a file is where its folder should be") as e:
         files.write_text(tmp_path / "file" / "x.json", "{}")
     assert "space" not in e.value.hint
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [(errno.EACCES, "can be written"), (errno.EROFS, "can be written"), (errno.ENOSPC, "Free some space")],
+)
+def test_the_remedy_is_that_of_what_the_system_says(tmp_path, number, remedy):
+    with pytest.raises(StorageError) as e, files.writing(tmp_path / "file"):
+        raise OSError(number, os.strerror(number))
+    assert remedy in e.value.hint
 
 
 @pytest.fixture

@@ -65,8 +65,8 @@ def test_a_ratio_on_the_command_line_takes_the_place_of_the_structure_in_the_fil
         ("ratio = 0.4", "prune.ratio is search.ratio now", "[search] ratio ="),
         ("keep = {macs = 0.5}", "prune.keep is search.keep now", "[search] keep ="),
         ("margin = 0.1", "prune.margin is search.margin now", "[search] margin ="),
-        ('method = "widthwise"', "prune.method is prune.criterion now", "criterion = l1"),
-        ('method = "layerwise"', "prune.method is prune.criterion now", "position, influence or latency"),
+        ('method = "widthwise"', "prune.method is prune.criterion now", 'criterion = "l1"'),
+        ('method = "layerwise"', "prune.method is prune.criterion now", '"position", "influence" or "latency"'),
         ('method = "mine"', "prune.method is prune.criterion now", "a criterion"),
     ],
 )
