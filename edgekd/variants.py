@@ -12,10 +12,12 @@ from edgekd.values import Setting, Target, Variant
 PRECISION = "precision"
 """The setting of runtimes that are told in which precision to run a file; the variant's own, never stated."""
 
-_KINDS: dict[str, type] = {"count": int, "switch": bool, "text": str, "options": dict}
+_LEAST = {"count": 1, "index": 0}
+_KINDS: dict[str, type] = {"count": int, "index": int, "switch": bool, "text": str, "options": dict}
 _WORDS = {"true": True, "false": False}
 _SHOULD_BE = {
     "count": "a whole number from 1",
+    "index": "a whole number from 0",
     "switch": "true or false",
     "text": "text",
     "options": "a table of texts",
@@ -33,7 +35,7 @@ def settle(variant: Variant) -> Variant:
         if name not in known:
             raise EdgekdError(f"{variant.runtime} has no setting {name!r}", catalog.nearest(name, known))
         kind = known[name]["kind"]
-        if type(value) is not _KINDS[kind] or (kind == "count" and value < 1):  # type: ignore[operator]  # an int then
+        if type(value) is not _KINDS[kind] or (isinstance(value, int) and value < _LEAST.get(kind, 0)):
             what = f"{variant.runtime}'s setting {name} should be {_SHOULD_BE[kind]}, not {value!r}"
             raise EdgekdError(what, "Correct it.")
     differing = {name: value for name, value in variant.settings.items() if value != known[name]["default"]}
@@ -74,8 +76,8 @@ def preferred(target: Target, precision: str | None = None) -> Variant:
         lacking = ", ".join(target.runtimes)
         hint = catalog.nearest(target.runtimes[0], known)
         raise EdgekdError(f"target {target.name}: edgekd has none of its runtimes: {lacking}", hint)
-    first = next((variant for variant in able if variant.precision == precision), able[0])
-    return settle(first.model_copy(update={"precision": precision or first.precision}))
+    found = next((variant for variant in able if precision is None or _holds(variant, precision)), None)
+    return settle(found or able[0].model_copy(update={"precision": precision}))
 
 
 def of_file(target: Target, name: str, precision: str) -> Variant:
@@ -105,7 +107,12 @@ def _runs(variant: Variant, precision: str) -> bool:
     integers are in the file or nowhere; in which floats it computes, a runtime may be told.
     """
     told = PRECISION in _declared(variant.runtime) and precision == "fp32" and "int8" not in variant.precision
-    return variant.precision == precision or told
+    return _holds(variant, precision) or told
+
+
+def _holds(variant: Variant, precision: str) -> bool:
+    """Whether a file of the variant computes in `precision` by itself; in int8+fp16 it is the quantised part."""
+    return precision in (variant.precision, variant.precision.partition("+")[0])
 
 
 def _stated(text: str, precision: str) -> Variant | None:
@@ -130,7 +137,7 @@ def _state(settings: dict[str, Any], part: str, text: str, known: Mapping[str, R
         raise EdgekdError(f"variant {text}: {part!r} is not a setting with a value", f"Write it like {example}.")
     if kind == "options":
         settings.setdefault(name, {})[option] = value
-    elif kind == "count":
+    elif kind in _LEAST:
         settings[name] = int(value) if value.isascii() and value.isdigit() else value
     else:
         settings[name] = _WORDS.get(value, value) if kind == "switch" else value

@@ -83,12 +83,13 @@ def test_documents_name_files_without_their_folder(tmp_path):
 
 def test_the_preferred_variant_is_the_first_that_edgekd_can_run():
     jetson = catalog.target("jetson")
-    assert preferred(jetson) == variant(precision="fp32")
-    assert preferred(jetson, "int8") == variant(precision="int8")
-    assert preferred(jetson, "bf16") == variant(precision="bf16")  # a user's own file
-    only = jetson.model_copy(update={"variants": jetson.variants[:2]})
-    with pytest.raises(EdgekdError, match="edgekd has none of its runtimes: tensorrt"):
-        preferred(only)
+    assert preferred(jetson) == variant("tensorrt", "fp32")
+    assert preferred(jetson, "int8") == variant("tensorrt", "int8+fp16")
+    assert preferred(jetson, "bf16") == variant("tensorrt", "bf16")  # a user's own file
+    other = jetson.model_copy(update={"variants": (variant("tflite"), variant(precision="int8"))})
+    assert preferred(other, "fp32") == variant(precision="fp32")
+    with pytest.raises(EdgekdError, match="edgekd has none of its runtimes: tflite"):
+        preferred(jetson.model_copy(update={"variants": (variant("tflite"),)}))
 
 
 @pytest.mark.parametrize("target", catalog.targets(), ids=lambda target: target.name)
@@ -105,7 +106,7 @@ def test_a_target_with_an_unknown_setting_is_told(tmp_path):
         with pytest.raises(EdgekdError, match="target x86-cpu: onnxruntime has no setting 'thread'") as e:
             require_settings(target.model_copy(update=changes))
         assert "'threads'" in e.value.hint
-    require_settings(target.model_copy(update={"variants": (variant("tensorrt", tactics="all"),)}))  # not known here
+    require_settings(target.model_copy(update={"variants": (variant("tflite", tactics="all"),)}))  # not known here
 
 
 @pytest.fixture

@@ -33,8 +33,8 @@ class Session(Protocol):
 class Setting(TypedDict):
     """One runtime setting, which a variant's `settings` may contain."""
 
-    kind: Literal["count", "switch", "text", "options"]
-    """A positive integer, a boolean, a string, or a table of strings that is passed to the runtime."""
+    kind: Literal["count", "index", "switch", "text", "options"]
+    """An integer from 1, one from 0, a boolean, a string, or a table of strings that is passed to the runtime."""
     default: Any
     """None if the runtime decides."""
     help: str
@@ -64,7 +64,11 @@ class Runtime(Protocol):
         """
 
     def describe(self) -> dict[str, str]:
-        """The fields of `devices.agent.protocol.Runtime`."""
+        """The fields of `devices.agent.protocol.Runtime`.
+
+        A runtime that takes long to find out all of them has `capabilities()` for the others, which is called when a
+        device is surveyed, and never in a process that measures.
+        """
 
     # mypy accepts any parameters for `*_: Any, **settings: Any`: each runtime declares its own, with defaults
     def open(self, path: str, *_: Any, **settings: Any) -> Session:

@@ -13,6 +13,12 @@ class DeviceRuntime(Value):
     """What runs artifacts if nothing else is asked for."""
     builds: bool = False
     """Whether it builds an engine from an artifact, on the device."""
+    precisions: tuple[str, ...] = ()
+    """Those that it can run on this device, of a runtime that can tell; empty: not reported."""
+    compute_capability: str | None = None
+    """Of the GPU that it uses, such as "8.7"."""
+    dla_cores: int | None = None
+    """Deep-learning accelerators beside that GPU."""
 
 
 class DeviceFacts(Value):

@@ -73,7 +73,8 @@ class Agent:
         found = {}
         for name, path in request.runtimes.items():
             try:
-                found[name] = _described(_module(path))
+                module = _module(path)
+                found[name] = _described(module, **getattr(module, "capabilities", dict)())
             except Exception:  # importing a runtime can fail in any way; it is then not available
                 continue
         exist = tuple(path for path in request.paths if os.path.exists(path))  # noqa: PTH110 - as in `exists`
@@ -256,8 +257,8 @@ def _pin(cpus: tuple[int, ...]) -> None:
     raise UnusableCpusError(f"can't run on CPUs {list(cpus)}", f"Give --affinity some of these CPUs: {usable}.")
 
 
-def _described(runtime: Any) -> protocol.Runtime:
-    facts = {**runtime.describe(), "builds": runtime.builds}
+def _described(runtime: Any, **more: Any) -> protocol.Runtime:
+    facts = {**runtime.describe(), "builds": runtime.builds, **more}
     return protocol.read(protocol.Runtime, facts, "describe()")
 
 

@@ -55,6 +55,10 @@ class Runtime:
     """The default execution provider."""
     builds: bool = False
     """Whether it builds an engine from an artifact."""
+    precisions: Tuple[str, ...] = ()
+    """Those that it runs on this device, if only a survey can tell; and so are the others."""
+    compute_capability: Optional[str] = None
+    dla_cores: Optional[int] = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,82 @@
+"""The runtime `tensorrt` in a device's own Python: surveyed, built, evaluated, as the host asks for it."""
+
+from pathlib import Path
+
+import fake_tensorrt
+import numpy as np
+import pytest
+from test_tensorrt import IMAGE, expected, network
+
+from edgekd import catalog
+from edgekd.devices.device import connect
+from edgekd.errors import DeviceError, UnsupportedModelError
+from edgekd.measuring.artifact import describe
+from edgekd.values import Variant
+
+JETSON = catalog.target("jetson")
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory):
+    if fake_tensorrt.COMPILER is None:
+        pytest.skip("no C compiler: there is no fake CUDA runtime")
+    return fake_tensorrt.device_python(tmp_path_factory.mktemp("device") / "fake", FAKE_TENSORRT_DLA_CORES="2")
+
+
+@pytest.fixture
+def device(python, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with connect(f"local:{python}", JETSON) as found:
+        yield found
+
+
+def artifact(path, precision="fp32", **settings):
+    known = describe(path, name="net", runtime="tensorrt", precision=precision)
+    return known.model_copy(update={"variant": Variant(runtime="tensorrt", precision=precision, settings=settings)})
+
+
+def test_a_survey_tells_what_the_device_can(device):
+    found = device.facts.runtimes["tensorrt"]
+    assert (found.version, found.provider, found.builds) == ("10.3.0", "TensorRT", True)
+    assert (found.compute_capability, found.dla_cores) == ("8.7", 2)
+    assert found.precisions == ("fp32", "fp16", "int8+fp32", "int8+fp16")
+    assert "onnxruntime" in device.facts.runtimes
+
+
+def test_an_engine_is_built_there_once_and_gives_the_outputs(device, tmp_path):
+    path = network(tmp_path / "net.onnx")
+    engine = device.build(artifact(path))
+    assert Path(engine.path).parent == tmp_path / "cache" / "edgekd" / "engines"
+    assert (engine.bytes, engine.build_how) == (
+        Path(engine.path).stat().st_size,
+        "tensorrt 10.3.0 in Python, strongly typed",
+    )
+    assert device.build(artifact(path)) == engine
+    assert device.build(artifact(path, tf32=True)).path != engine.path
+    (found,) = device.evaluate(artifact(path), [np.concatenate([IMAGE, 2 * IMAGE])])
+    wanted = np.concatenate([expected(path), expected(path, 2 * IMAGE)])
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_what_cannot_be_built_is_told_with_the_file(device, tmp_path):
+    with pytest.raises(UnsupportedModelError, match=r"net\.onnx: tensorrt can't build it: node 0 'conv0' \(Oddity\)"):
+        device.build(artifact(network(tmp_path / "net.onnx", op="Oddity")))
+
+
+def test_another_version_of_tensorrt_builds_another_engine(python, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    path, built = network(tmp_path / "net.onnx"), {}
+    for version in ("8.6.1", "11.4.0.106"):
+        monkeypatch.setenv("FAKE_TENSORRT_VERSION", version)
+        with connect(f"local:{python}", JETSON) as device:
+            built[version] = device.build(artifact(path))
+    assert len({engine.path for engine in built.values()}) == 2
+    assert built["8.6.1"].build_how == "tensorrt 8.6.1 in Python, weakly typed"
+
+
+def test_a_device_without_tensorrt_is_told_what_to_install(tmp_path):
+    with connect("local:", JETSON) as device:
+        assert "tensorrt" not in device.facts.runtimes
+        with pytest.raises(DeviceError, match="this Python has no module tensorrt") as e:
+            device.build(artifact(network(tmp_path / "net.onnx")))
+    assert "apt-get install python3-libnvinfer" in e.value.hint
