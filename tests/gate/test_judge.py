@@ -45,6 +45,8 @@ def test_a_percentile_is_judged_by_its_bounds(measurement, limit, status, says):
     assert only(verdict).status == verdict.status == status
     assert says in only(verdict).evidence
     assert only(verdict).observed == pytest.approx(27.01)
+    beside = judge(budget(latency={"percentile": 90, "limit_ms": limit}), measurement(steps(300)), measurement())
+    assert only(beside) == only(verdict)
 
 
 def test_too_few_samples_are_inconclusive_unless_they_are_all_over(measurement):
@@ -53,6 +55,8 @@ def test_too_few_samples_are_inconclusive_unless_they_are_all_over(measurement):
     assert verdict.status == "inconclusive"
     assert "needs 299 samples, n = 20" in only(verdict).evidence
     assert judge(budget(latency={"percentile": 99, "limit_ms": 1.8}), few).status == "fail"
+    low = judge(budget(latency={"percentile": 1, "limit_ms": 0.1}), few)
+    assert "needs 299 samples, n = 20" in only(low).evidence
 
 
 @pytest.mark.parametrize(("factor", "status"), [(0.40, "pass"), (0.5, "inconclusive"), (0.60, "fail")])
