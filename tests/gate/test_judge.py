@@ -75,6 +75,8 @@ def test_a_ratio_of_few_pairs_is_inconclusive(measurement):
     verdict = judge(budget(latency={"max_ratio": 0.5}), few, few)
     assert verdict.status == "inconclusive"
     assert "needs 5 pairs of blocks, 4 pairs" in only(verdict).evidence
+    enough = measurement([[[1.0]] * 5])
+    assert judge(budget(latency={"max_ratio": 1.5}), enough, enough).status == "pass"
 
 
 def test_measurements_that_do_not_compare_are_refused(measurement):
@@ -148,15 +150,30 @@ def test_accuracy_is_a_fact_about_its_test_set(measurement):
     assert only(judge(budget(accuracy={"min_top1": 0.9}), m, m)).name == "accuracy.min_top1"
 
 
+SEEN = Accuracy(correct=90, images=100, dataset="digits", split="test")
+
+
 @pytest.mark.parametrize(
-    ("correct", "split", "status"), [(91, "test", "pass"), (92, "test", "fail"), (91, "val", "not measured")]
+    ("other", "status"),
+    [
+        ({"correct": 91}, "pass"),
+        ({"correct": 92}, "fail"),
+        ({"split": "val"}, "not measured"),
+        ({"dataset": "cifar10"}, "not measured"),
+        ({"images": 99}, "not measured"),
+        ({"images": 101}, "not measured"),
+    ],
 )
-def test_lost_accuracy_is_told_on_the_same_images_only(measurement, correct, split, status):
-    m = measurement(accuracy=Accuracy(correct=90, images=100, dataset="digits", split="test"))
-    base = measurement(accuracy=Accuracy(correct=correct, images=100, dataset="digits", split=split))
-    limit = budget(accuracy={"max_drop_pp": 1.0})
-    assert judge(limit, m, base).status == status
-    assert judge(limit, m, measurement()).status == "not measured"
+def test_lost_accuracy_is_told_on_the_same_images_only(measurement, other, status):
+    m, base = measurement(accuracy=SEEN), measurement(accuracy=SEEN.model_copy(update=other))
+    assert judge(budget(accuracy={"max_drop_pp": 1.0}), m, base).status == status
+
+
+def test_what_has_no_accuracy_is_named(measurement):
+    m, none, limit = measurement(accuracy=SEEN), measurement(), budget(accuracy={"max_drop_pp": 1.0})
+    assert "top-1 accuracy lost: the baseline has no accuracy" in only(judge(limit, m, none)).evidence
+    assert "top-1 accuracy lost: this measurement has no accuracy" in only(judge(limit, none, m)).evidence
+    assert judge(limit, m, none).status == judge(limit, none, m).status == "not measured"
 
 
 @pytest.mark.parametrize(
