@@ -105,4 +105,6 @@ def test_trials_are_what_is_stated_unless_scores_decide_on_the_widths(bench, que
         {"stem": 64, "first": 120, "second": 240}
     ]
     assert len(fixed.trials(question(ratio=0.25, scope="global"), space)) == 2
+    (weights,) = fixed.trials(question("weights", ratio=0.3, scope="global"), space)
+    assert weights.structure == Structure(zeros=0.3)
     assert fixed.trials(question(structure=STATED), space)[0].structure == Structure.model_validate(STATED)

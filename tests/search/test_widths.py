@@ -76,6 +76,14 @@ def test_the_least_important_blocks_of_all_groups_go_first() -> None:
     assert widths_across_layers(space, scores, 0.25) == {"a": 4}
 
 
+def test_each_block_of_a_group_goes_by_its_own_mean() -> None:
+    # 0.8 and 1.2 in the first, 0.3, 0.6 and 2.1 in the second
+    scores = {"a": [0.8] * 4 + [1.2] * 4, "b": [0.3] * 4 + [0.6] * 4 + [2.1] * 4}
+    space = of({"a": (8, 1), "b": (12, 1)}, block=4)
+    found = [widths(space, widths_across_layers(space, scores, ratio)) for ratio in (0.2, 0.4, 0.6)]
+    assert found == [(8, 8), (8, 4), (4, 4)]
+
+
 def test_parts_that_are_read_side_by_side_are_scored_together() -> None:
     """A place is worth the mean of all parts' scores there: 1 to 4 in both groups, so that half of each goes."""
     scores = {"whole": [1.0, 2.0, 3.0, 4.0], "halves": [1.0, 1.0, 4.0, 5.0, 1.0, 3.0, 2.0, 3.0]}
