@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from edgekd.errors import EdgekdError
-from edgekd.gate.budget import Budget, for_given_device, paired, require_baseline, traced
+from edgekd.gate.budget import Budget, for_given_device, known, load, paired, require_baseline, traced
 from edgekd.gate.limits import accuracy, latency
 
 EVERY = {
@@ -77,3 +77,11 @@ def test_what_is_relative_needs_a_baseline(limits, key):
         require_baseline(budget(**limits), given=False)
     require_baseline(budget(**limits), given=True)
     require_baseline(budget(latency={"limit_ms": 9}, accuracy={"min_top1": 0.5}), given=False)
+
+
+def test_a_budget_is_found_by_its_name():
+    every = {found.name: found for found in known()}
+    assert every
+    assert {name: load(name) for name in every} == every
+    with pytest.raises(EdgekdError, match="no budget 'nonesuch'"):
+        load("nonesuch")

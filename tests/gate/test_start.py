@@ -174,6 +174,7 @@ def test_a_headroom_that_is_none_is_refused(measurement, headroom):
     with pytest.raises(EdgekdError, match="headroom") as e:
         start_budget(measurement(), name="b", headroom=headroom)
     assert "1.25" in e.value.hint
+    assert all(start_budget(measurement(), name="b", headroom=most) for most in (1, 1000))
 
 
 @pytest.mark.parametrize(
