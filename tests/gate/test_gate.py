@@ -151,6 +151,7 @@ def test_without_a_device_only_what_needs_none_is_judged(judged):
     assert found.verdict.status == "not measured"
     assert [limit.status for limit in found.verdict.limits] == ["not measured", "pass", "pass"]
     assert (found.measurement.launches, found.baseline.accuracy.correct) == ((), 91)
+    assert (found.verdict.looks, found.verdict.confidence) == (1, 0.975)
 
 
 def test_accuracies_are_judged_beside_the_latency(judged, simulated):

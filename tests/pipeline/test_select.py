@@ -62,6 +62,7 @@ def test_speed_does_not_buy_lost_accuracy(timed):
 def test_one_that_is_more_accurate_than_the_reference_loses_nothing(timed):
     assert keeps_accuracy(BUDGET, REFERENCE, checked("student-ort-int8", 999))
     assert not keeps_accuracy(BUDGET, REFERENCE, checked("student-ort-int8", 939))
+    assert keeps_accuracy(BUDGET, REFERENCE, checked("student-ort-int8", 940))  # exactly what is allowed
     choice = select(BUDGET, REFERENCE, student(945, 999), timed(1.0, 0.45, 0.1))
     assert choice.artifact == "student-ort-int8"
     assert "validation accuracy +4.90 points" in choice.why

@@ -68,6 +68,8 @@ def test_one_step_further_is_the_next_level(bench, question):
     for limit in (0.9, 0.8, 0.7, 0.6):
         found = uniform.find(question(), bench(limit=limit))
         assert found.further == all_of_them[all_of_them.index(found.proposal) + 1]
+    last_but_one = uniform.find(question(), bench(limit=network.share(all_of_them[-2].structure)))
+    assert (last_but_one.proposal, last_but_one.further) == (all_of_them[-2], all_of_them[-1])
     most = uniform.find(question(), bench(limit=network.share(all_of_them[-1].structure)))
     assert (most.proposal, most.further) == (all_of_them[-1], None)
 

@@ -76,6 +76,19 @@ def test_the_least_important_blocks_of_all_groups_go_first() -> None:
     assert widths_across_layers(space, scores, 0.25) == {"a": 4}
 
 
+@pytest.mark.parametrize(("channels", "narrower"), [(3.5, {}), (4, {}), (4.5, {"a": 8})])
+def test_a_block_goes_if_that_is_nearer_to_the_ratio(channels: float, narrower: dict[str, int]) -> None:
+    space = of({"a": (16, 1)}, block=8)
+    assert widths_across_layers(space, {"a": rising(16)}, channels / 16) == narrower
+
+
+def test_smaller_steps_of_a_group_do_not_go_before_less_important_ones() -> None:
+    # 4 channels of 0.9 and 8 of 0.5 can go
+    space = of({"a": (12, 1), "b": (16, 1)}, block=8)
+    scores = {"a": [0.9] * 4 + [1.05] * 8, "b": [0.5] * 8 + [1.5] * 8}
+    assert widths_across_layers(space, scores, 8 / 28) == {"b": 8}
+
+
 def test_each_block_of_a_group_goes_by_its_own_mean() -> None:
     # 0.8 and 1.2 in the first, 0.3, 0.6 and 2.1 in the second
     scores = {"a": [0.8] * 4 + [1.2] * 4, "b": [0.3] * 4 + [0.6] * 4 + [2.1] * 4}
