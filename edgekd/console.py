@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from edgekd.measuring.explain import Explanation
     from edgekd.pipeline.doctor import Diagnosis
     from edgekd.studies._results import Overview, StudyResult
-    from edgekd.values import Measurement, Target, Value, Verdict
+    from edgekd.values import DevicesMeasured, Failure, Measurement, Target, Value, Verdict
     from edgekd.values.result import Result
 
 _ANSI_COLOURS = {"pass": 32, "fail": 31, "inconclusive": 33, "not measured": 33, "invalid": 35}
@@ -66,9 +66,10 @@ def _say(found: str = "", *, first: str = "") -> None:
     print(f"{first}{visible(found)}")
 
 
-def verdict(found: "Verdict") -> None:
-    """A verdict with the evidence for each limit."""
-    _say(f": {found.artifact} on budget {found.budget}", first=_coloured(found.status.upper(), found.status))
+def verdict(found: "Verdict", device: str = "") -> None:
+    """A verdict with the evidence for each limit, and the device where there are several."""
+    where = f" on {device}" if device else ""
+    _say(f": {found.artifact} on budget {found.budget}{where}", first=_coloured(found.status.upper(), found.status))
     for limit in found.limits:
         _say(f"  {limit.evidence}", first=f"  {_coloured(f'{limit.status:<12}', limit.status)}")
     for reason in found.reasons:
@@ -111,6 +112,28 @@ def measurements(found: "Sequence[Measurement]", reference: int = -1) -> None:
     for m in found:
         for reason in spoiled(m):
             _say(f": {m.artifact.name}: {reason}", first=_coloured("invalid", "invalid"))
+
+
+def devices_measured(found: "DevicesMeasured", reference: int = -1) -> None:
+    """Measurements of several devices, a group of rows for each, compared with the one at `reference`."""
+    from edgekd.measuring import by_device, summary
+    from edgekd.measuring.disturbance import spoiled
+
+    _table(by_device.rows(found.devices, reference))
+    _say(f"\n{summary.BOUNDS}")
+    for device in found.devices:
+        if device.measurements:
+            first, *others = device.measurements
+            for line in summary.conditions(first, others):
+                _say(f"{device.device}: {line}")
+        for m in device.measurements:
+            for reason in spoiled(m):
+                _say(f": {device.device}: {m.artifact.name}: {reason}", first=_coloured("invalid", "invalid"))
+
+
+def failure(device: str, found: "Failure") -> None:
+    """Why a device gave no result, and the remedy."""
+    error(EdgekdError(f"{device}: {found.message} (exit code {found.exit_code})", found.hint))
 
 
 def explanation(found: "Explanation") -> None:

@@ -10,6 +10,7 @@ EdgekdError                  2   wrong usage or configuration, with the remedy a
 A missed budget is a verdict, not an error.
 """
 
+from collections.abc import Iterable
 from enum import IntEnum
 
 
@@ -23,6 +24,23 @@ class ExitCode(IntEnum):
     INVALID = 4
     UNREACHABLE = 5
     BUG = 70
+
+
+WORST_FIRST = (
+    ExitCode.OVER_BUDGET,  # whatever the other devices say, the model doesn't fit
+    ExitCode.USAGE,
+    ExitCode.UNREACHABLE,
+    ExitCode.INVALID,
+    ExitCode.INCONCLUSIVE,
+    ExitCode.PASS,
+)
+"""The exit codes of several devices: that of the command is the first of these that one of them has."""
+
+
+def worst(codes: Iterable[int]) -> ExitCode:
+    """The exit code of a command by those of its devices."""
+    found = set(codes)
+    return next((code for code in WORST_FIRST if code in found), ExitCode.PASS)
 
 
 class EdgekdError(Exception):

@@ -8,7 +8,16 @@ from edgekd.gate.budget import Budgets
 from edgekd.measuring.explain import Explanation
 from edgekd.pipeline.doctor import Diagnosis
 from edgekd.studies._results import Overviews, StudyResult
-from edgekd.values import Manifest, Measurement, Measurements, Targets, Value, Verdict
+from edgekd.values import (
+    DevicesMeasured,
+    Manifest,
+    Measurement,
+    Measurements,
+    Targets,
+    Value,
+    Verdict,
+    Verdicts,
+)
 from edgekd.values.result import Result
 
 FOLDER = Path(__file__).parent.parent / "edgekd" / "schemas"
@@ -18,8 +27,10 @@ DOCUMENTS: dict[str, type[Value]] = {
     "manifest": Manifest,
     "measurement": Measurement,
     "measurements": Measurements,
+    "profiles": DevicesMeasured,
     "explanation": Explanation,
     "verdict": Verdict,
+    "verdicts": Verdicts,
     "targets": Targets,
     "budgets": Budgets,
     "doctor": Diagnosis,

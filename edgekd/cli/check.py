@@ -1,5 +1,6 @@
 """`edgekd check`: gate."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -7,12 +8,13 @@ import typer
 
 from edgekd import console
 from edgekd.cli import protocol as stated
-from edgekd.cli.formats import announced, with_formats, write
+from edgekd.cli.formats import Given, announced, with_formats, write
 from edgekd.cli.options import (
     Affinity,
     Baseline,
     Batch,
-    DeviceUrl,
+    DevicesFile,
+    DeviceUrls,
     Inputs,
     Json,
     Launches,
@@ -28,10 +30,11 @@ from edgekd.cli.options import (
 )
 from edgekd.cli.panels import BUDGET, DEVICE, MEASURING
 from edgekd.console_progress import ConsoleProgress
-from edgekd.errors import ExitCode
+from edgekd.errors import ExitCode, worst
 
 if TYPE_CHECKING:
-    from edgekd.values import Verdict
+    from edgekd.gate.judge import Outcome
+    from edgekd.values import Verdict, Verdicts
 
 Inconclusive = Literal["fail", "warn", "pass"]
 
@@ -65,7 +68,8 @@ def check(
     budget: Budget,
     baseline: Baseline = None,
     target: Target = None,
-    device: DeviceUrl = None,
+    device: DeviceUrls = None,
+    devices: DevicesFile = None,
     wait: WaitMinutes = None,
     on_inconclusive: OnInconclusive = "fail",
     time_limit: TimeLimit = 120,
@@ -86,47 +90,99 @@ def check(
 ) -> int:
     """Check a model or a measurement against a budget; a model is measured until every limit is decided.
 
-    Exit codes: 0 pass, 1 over budget, 3 inconclusive or not measured, 4 invalid measurement.
+    Exit codes: 0 pass, 1 over budget, 3 undecided or not measured, 4 invalid, 5 device unavailable.
     """
     from edgekd import catalog
-    from edgekd.files import require_writable, write_text
+    from edgekd.devices import listed
     from edgekd.gate.budget import load
     from edgekd.pipeline import check as verb
 
     with ConsoleProgress() as progress, announced(formats):
-        for file in (out, *formats.values()):
-            if isinstance(file, Path):
-                require_writable(file)
-        limits, kind = load(budget), catalog.target(target) if target else None
-        settings = stated.settings(
-            threads=threads, spinning=spinning, provider=provider, provider_options=provider_option
-        )
-        on_device = None
-        if kind:
-            protocol = stated.protocol(
-                verb.defaults(limits, compared=baseline is not None),
-                batch=batch,
-                shapes=shape,
-                affinity=affinity,
-                launches=launches,
-                seconds=seconds,
+        limits, places = load(budget), listed.chosen(device or (), devices)
+
+        def on_device(place: listed.Place) -> verb.OnDevice | None:
+            if not (name := target or place.target):
+                return None
+            usual = verb.defaults(limits, compared=baseline is not None)
+            return verb.OnDevice(
+                catalog.target(name),
+                place.url if device else None,
+                stated.protocol(
+                    usual, batch=batch, shapes=shape, affinity=affinity, launches=launches, seconds=seconds
+                ),
+                stated.settings(
+                    threads=threads, spinning=spinning, provider=provider, provider_options=provider_option
+                ),
+                inputs,
+                variant,
+                time_limit,
+                60 * (wait or 0),
             )
-            on_device = verb.OnDevice(kind, device, protocol, settings, inputs, variant, time_limit, 60 * (wait or 0))
-        found = verb.check(subject, limits, baseline=baseline, on_device=on_device, progress=progress)
-    tolerate = on_inconclusive != "fail"
+
+        several = listed.several(device or (), places)
+        outcomes: Sequence[Outcome]
+        if several:
+            outcomes = verb.check_each(
+                subject, limits, places, baseline=baseline, on_device=on_device, progress=progress
+            )
+        else:
+            how = on_device(places[0])
+            outcomes = [verb.check(subject, limits, baseline=baseline, on_device=how, progress=progress)]
+    return _shown(outcomes, several=several, out=out, formats=formats, json=json, on_inconclusive=on_inconclusive)
+
+
+def _shown(
+    outcomes: "Sequence[Outcome]",
+    *,
+    several: bool,
+    out: Path | None,
+    formats: Given,
+    json: bool,
+    on_inconclusive: Inconclusive,
+) -> int:
+    """Write and print the verdicts; the exit code."""
+    from edgekd.files import write_text
+    from edgekd.gate.judge import Judged
+
+    codes = [_exit_code(outcome, on_inconclusive) for outcome in outcomes]
+    document = _document(outcomes, several, codes)
     if out:
-        write_text(out, found.verdict.model_dump_json(indent=1) + "\n")
-    write(found, formats, tolerate=tolerate)
-    console.json(found.verdict) if json else console.verdict(found.verdict)
-    return _exit_code(found.verdict, on_inconclusive)
+        write_text(out, document.model_dump_json(indent=1) + "\n")
+    write(outcomes, formats, tolerate=on_inconclusive != "fail")
+    if json:
+        console.json(document)
+    for outcome in outcomes:
+        if not isinstance(outcome, Judged):
+            console.failure(outcome.device, outcome.failure)
+        elif not json:
+            console.verdict(outcome.verdict, outcome.device)
+    return worst(codes)
 
 
-def _exit_code(verdict: "Verdict", on_inconclusive: Inconclusive) -> int:
-    from edgekd.gate.judge import exit_code
+def _document(outcomes: "Sequence[Outcome]", several: bool, codes: Sequence[int]) -> "Verdict | Verdicts":
+    from edgekd.gate.judge import Judged
+    from edgekd.values import DeviceVerdict, Verdicts
 
-    code = exit_code(verdict)
-    if code != ExitCode.INCONCLUSIVE or on_inconclusive == "fail":
+    if not several and isinstance(outcomes[0], Judged):
+        return outcomes[0].verdict
+    return Verdicts(
+        exit_code=worst(codes),
+        devices=tuple(
+            DeviceVerdict(device=outcome.device, verdict=outcome.verdict)
+            if isinstance(outcome, Judged)
+            else DeviceVerdict(device=outcome.device, failure=outcome.failure)
+            for outcome in outcomes
+        ),
+    )
+
+
+def _exit_code(outcome: "Outcome", on_inconclusive: Inconclusive) -> int:
+    from edgekd.gate.judge import Judged, exit_code
+
+    code = exit_code(outcome)
+    if not isinstance(outcome, Judged) or code != ExitCode.INCONCLUSIVE or on_inconclusive == "fail":
         return code
     if on_inconclusive == "warn":
-        console.note(f"warning: {verdict.status}, and passed by --on-inconclusive warn")
+        where = f"{outcome.device}: " if outcome.device else ""
+        console.note(f"warning: {where}{outcome.verdict.status}, and passed by --on-inconclusive warn")
     return ExitCode.PASS

@@ -25,7 +25,7 @@ from edgekd.cli.compress_options import (
     TrustCheckpoint,
     Weights,
 )
-from edgekd.cli.options import DataRoot, DeviceUrl, Download, Json, WaitMinutes
+from edgekd.cli.options import DataRoot, DevicesFile, DeviceUrl, Download, Json, WaitMinutes
 from edgekd.console_progress import ConsoleProgress
 from edgekd.errors import EdgekdError, ExitCode
 
@@ -46,6 +46,7 @@ def compress(
     flip: Flip = None,
     target: Target = None,
     device: DeviceUrl = None,
+    devices: DevicesFile = None,
     wait: WaitMinutes = None,
     budget: Budget = None,
     recipe: RecipeFile = None,
@@ -63,11 +64,13 @@ def compress(
 
     Exit codes: 0 pass, 1 over budget, 3 inconclusive or not measured, 4 invalid measurement.
     """
+    from edgekd.devices import listed
     from edgekd.files import require_utf8
     from edgekd.recipe import recipe as made
 
+    place = listed.only(device, devices)
     given = {
-        "target": target,
+        "target": target or (None if recipe else place.target),
         "model": model,
         "weights": str(weights.absolute()) if weights else None,
         "data.source": data,
@@ -87,7 +90,7 @@ def compress(
     folder = out or _run_folder(settings)
     require_utf8("--out", str(folder.absolute()))
     waited = {} if wait is None else {"wait_s": 60 * wait}
-    where = {"device_url": device, **waited, "data_root": data_root, "download": download}
+    where = {"device_url": place.url, **waited, "data_root": data_root, "download": download}
     return _run(settings, folder, json=json, track=track, trust_checkpoint=trust_checkpoint, **where)
 
 

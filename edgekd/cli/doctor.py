@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from edgekd import console
-from edgekd.cli.options import DeviceUrl, Json, WaitMinutes
+from edgekd.cli.options import DevicesFile, DeviceUrl, Json, WaitMinutes
 from edgekd.cli.panels import MEASURING
 from edgekd.console_progress import ConsoleProgress
 from edgekd.errors import ExitCode
@@ -15,6 +15,7 @@ from edgekd.errors import ExitCode
 def doctor(
     *,
     device: DeviceUrl = None,
+    devices: DevicesFile = None,
     wait: WaitMinutes = None,
     noise: Annotated[
         bool,
@@ -32,9 +33,11 @@ def doctor(
 ) -> int:
     """Report what this machine and a device can do, and how precisely they measure."""
     from edgekd import catalog
+    from edgekd.devices import listed
 
     with ConsoleProgress() as progress:
         examining = catalog.require("edgekd.pipeline.doctor")
-        found = examining.doctor(device, noise=noise, model=model, wait_s=60 * (wait or 0), progress=progress)
+        url = listed.only(device, devices).url
+        found = examining.doctor(url, noise=noise, model=model, wait_s=60 * (wait or 0), progress=progress)
     console.json(found) if json else console.diagnosis(found)
     return ExitCode.PASS

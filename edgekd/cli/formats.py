@@ -3,7 +3,7 @@
 import ast
 import inspect
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -17,7 +17,7 @@ from edgekd.gate import ci
 
 if TYPE_CHECKING:
     from edgekd.gate.ci._base import Format
-    from edgekd.gate.judge import Judged
+    from edgekd.gate.judge import Outcome
 
 C = TypeVar("C", bound=Callable[..., int])
 
@@ -42,20 +42,20 @@ def with_formats(command: C) -> C:
     return command
 
 
-def write(judged: "Judged", given: Given, *, tolerate: bool) -> None:
-    """Write the verdict in every format that was asked for: files, stderr, and files that the CI system names."""
+def write(outcomes: "Sequence[Outcome]", given: Given, *, tolerate: bool) -> None:
+    """Write the verdicts in every format that was asked for: files, stderr, and files that the CI system names."""
     from edgekd.files import append_text, write_text
     from edgekd.gate.ci._base import Appending
 
     for name, format_ in _asked(given):
         where = given[name]
-        written = format_.text(judged, tolerate=tolerate)
+        written = format_.text(outcomes, tolerate=tolerate)
         if isinstance(where, Path):
             write_text(where, written)
         else:
             console.note(written.rstrip())
         if isinstance(format_, Appending):
-            variable, more = format_.appended(judged, tolerate=tolerate)
+            variable, more = format_.appended(outcomes, tolerate=tolerate)
             if named := os.environ.get(variable):
                 append_text(Path(named), more)
 

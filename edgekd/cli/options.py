@@ -24,10 +24,23 @@ DeviceUrl = Annotated[
     str | None,
     typer.Option(
         "--device",
-        metavar="URL",
-        help="The device: local:[PYTHON] (default: local:) or ssh://[USER@]HOST[:PORT][/PYTHON].",
+        metavar="URL|NAME",
+        help="local:[PYTHON] (default), ssh://[USER@]HOST[:PORT][/PYTHON], a name in devices.toml.",
         rich_help_panel=DEVICE,
     ),
+]
+DeviceUrls = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--device",
+        metavar="URL|NAME|tag:TAG",
+        help="As `edgekd devices` lists them (default: local:); repeatable.",
+        rich_help_panel=DEVICE,
+    ),
+]
+DevicesFile = Annotated[
+    Path | None,
+    typer.Option("--devices", metavar="FILE", help="Your devices.toml.", rich_help_panel=DEVICE),
 ]
 WaitMinutes = Annotated[
     float | None,
@@ -103,7 +116,7 @@ VariantName = Annotated[
     typer.Option(
         "--variant",
         metavar="NAME",
-        help="The target's variant to run it in, such as onnxruntime-fp32 (default: by precision).",
+        help="The target's variant to run it in (default: by precision).",
         rich_help_panel=MEASURING,
     ),
 ]

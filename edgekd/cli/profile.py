@@ -1,5 +1,6 @@
 """`edgekd profile`: measure."""
 
+import itertools
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +13,8 @@ from edgekd.cli import protocol as stated
 from edgekd.cli.options import (
     Affinity,
     Batch,
-    DeviceUrl,
+    DevicesFile,
+    DeviceUrls,
     Inputs,
     Json,
     Launches,
@@ -22,17 +24,24 @@ from edgekd.cli.options import (
     Seconds,
     Shapes,
     Spinning,
-    TargetName,
     Threads,
     WaitMinutes,
 )
-from edgekd.cli.panels import MEASURING, OUTPUT
+from edgekd.cli.panels import DEVICE, MEASURING, OUTPUT
 from edgekd.console_progress import ConsoleProgress
-from edgekd.errors import EdgekdError, ExitCode
+from edgekd.errors import EdgekdError, ExitCode, worst
 
 if TYPE_CHECKING:
-    from edgekd.values import Measurement
+    from edgekd.values import DevicesMeasured, Measurement
 
+Target = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME|FILE",
+        help="The kind of device; `edgekd targets` lists them (default: as in devices.toml).",
+        rich_help_panel=DEVICE,
+    ),
+]
 Artifacts = Annotated[list[Path], typer.Argument(metavar="ARTIFACT...", help="ONNX models.")]
 BaselineOption = Annotated[
     Path | None,
@@ -56,8 +65,9 @@ Explain = Annotated[
 def profile(
     artifacts: Artifacts,
     *,
-    target: TargetName,
-    device: DeviceUrl = None,
+    target: Target = None,
+    device: DeviceUrls = None,
+    devices: DevicesFile = None,
     wait: WaitMinutes = None,
     baseline: BaselineOption = None,
     cadence_hz: CadenceHz = None,
@@ -79,44 +89,48 @@ def profile(
     """Measure ONNX models on a device: latency, load time, memory, size, nodes.
 
     Several models are measured side by side and compared with the baseline, or else with the first. --out is the
-    first one's document; the others are written as OUT.NAME.json, the baseline's as OUT.baseline.json.
+    first one's document; the others are written as OUT.NAME.json, the baseline's as OUT.baseline.json. Several
+    devices are measured at once; their documents are OUT.DEVICE.json, and so on.
 
-    Exit codes: 0 measured, 4 invalid measurement.
+    Exit codes: 0 measured, 4 invalid measurement, 5 device unavailable.
     """
     from edgekd import catalog
-    from edgekd.files import require_writable
-    from edgekd.measuring.disturbance import spoiled
+    from edgekd.devices import listed
 
     files = [*artifacts, baseline] if baseline else artifacts
+    places = listed.chosen(device or (), devices)
+    side_by_side = listed.several(device or (), places)
     _require_two(len(files), len(variant or ()), explain=explain, baseline=baseline is not None)
-    if out:
-        require_writable(out)
-    kind = catalog.target(target)
-    protocol = stated.protocol(
-        cadence_hz=cadence_hz, batch=batch, shapes=shape, affinity=affinity, launches=launches, seconds=seconds
-    )
-    settings = stated.settings(threads=threads, spinning=spinning, provider=provider, provider_options=provider_option)
+    if explain and side_by_side:
+        raise EdgekdError("--explain on several devices", "Name one --device.")
     verb = catalog.require("edgekd.pipeline.profile")
+    how = {
+        "reference": len(files) - 1 if baseline else 0,
+        "protocol": stated.protocol(
+            cadence_hz=cadence_hz, batch=batch, shapes=shape, affinity=affinity, launches=launches, seconds=seconds
+        ),
+        "settings": stated.settings(
+            threads=threads, spinning=spinning, provider=provider, provider_options=provider_option
+        ),
+        "variants": variant or (),
+        "inputs": inputs,
+        "wait_s": 60 * (wait or 0),
+    }
     with ConsoleProgress() as progress:
-        found = verb.profile(
-            files,
-            target=kind,
-            device_url=device,
-            reference=len(files) - 1 if baseline else 0,
-            protocol=protocol,
-            settings=settings,
-            variants=variant or (),
-            inputs=inputs,
-            wait_s=60 * (wait or 0),
-            progress=progress,
-        )
+        found: DevicesMeasured = verb.profile_each(files, places, target=target, progress=progress, **how)
+    reference = -1 if baseline else 0
     if out:
-        _write_all(out, found, baseline=baseline is not None)
-    if explain:
-        _explain(found[-1], found[0], json) if baseline else _explain(found[0], found[1], json)
+        _write_all(out, found, baseline=baseline is not None, side_by_side=side_by_side)
+    if side_by_side:
+        console.json(found) if json else console.devices_measured(found, reference)
+    elif explain:
+        _explain(found.devices[0].measurements, reference, json)
     else:
-        _show(found, -1 if baseline else 0, json)
-    return ExitCode.INVALID if any(map(spoiled, found)) else ExitCode.PASS
+        _show(found.devices[0].measurements, reference, json)
+    for one in found.devices:
+        if one.failure:
+            console.failure(one.device, one.failure)
+    return _exit_code(found)
 
 
 def _require_two(files: int, variants: int, *, explain: bool, baseline: bool) -> None:
@@ -137,20 +151,43 @@ def _show(found: "Sequence[Measurement]", reference: int, json: bool) -> None:
         console.json(Measurements(measurements=tuple(found)))
 
 
-def _explain(reference: "Measurement", other: "Measurement", json: bool) -> None:
+def _explain(found: "Sequence[Measurement]", reference: int, json: bool) -> None:
     from edgekd.measuring.explain import explain
 
-    explanation = explain(reference, other)
+    explanation = explain(found[reference], found[1 if reference == 0 else 0])
     console.json(explanation) if json else console.explanation(explanation)
 
 
-def _write_all(out: Path, found: "Sequence[Measurement]", *, baseline: bool) -> None:
-    """The first document to `out`, the others beside it."""
+def _write_all(out: Path, found: "DevicesMeasured", *, baseline: bool, side_by_side: bool) -> None:
+    """The first document of a single device to `out`, the others beside it, none over another."""
     from edgekd.measuring.document import write
 
-    for number, measurement in enumerate(found):
-        last = number == len(found) - 1
-        name = "baseline" if baseline and last else re.sub(r"[^\w.-]+", "-", measurement.artifact.name)
-        path = out.with_suffix(f".{name}{out.suffix}") if number else out
-        write(path, measurement)
-        console.note(f"wrote {path}")
+    written: set[Path] = set()
+    for device in found.devices:
+        for number, measurement in enumerate(device.measurements):
+            last = number == len(device.measurements) - 1
+            artifact = "baseline" if baseline and last else measurement.artifact.name
+            names = [device.device] * side_by_side + [artifact] * bool(number)
+            path = _free(out, [re.sub(r"[^\w.-]+", "-", name).strip("-") for name in names], written)
+            write(path, measurement)
+            console.note(f"wrote {path}")
+
+
+def _free(out: Path, names: list[str], written: set[Path]) -> Path:
+    """The file beside `out` of these names that this command has not written yet."""
+    for count in itertools.count(1):
+        more = [*names, *([str(count)] if count > 1 else [])]
+        path = out.with_suffix(".".join(["", *more]) + out.suffix) if more else out
+        if path not in written:
+            written.add(path)
+            return path
+    raise AssertionError
+
+
+def _exit_code(found: "DevicesMeasured") -> int:
+    """The worst of the devices'."""
+    from edgekd.measuring.disturbance import spoiled
+
+    failed = [device.failure.exit_code for device in found.devices if device.failure]
+    measured = [m for device in found.devices for m in device.measurements]
+    return worst([*failed, *(ExitCode.INVALID for m in measured if spoiled(m))])

@@ -112,6 +112,7 @@ def run_study(
     Exit codes: 0 all cells are done, 3 some failed.
     """
     from edgekd import catalog
+    from edgekd.devices import listed
     from edgekd.files import require_utf8
     from edgekd.studies import _overview
 
@@ -126,7 +127,7 @@ def run_study(
             seeds=seeds,
             target=target,
             data=data,
-            device_url=device,
+            device_url=listed.only(device).url,
             data_root=data_root,
             download=download,
             progress=progress,

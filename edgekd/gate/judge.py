@@ -1,12 +1,12 @@
 """Judges a budget on a measurement, limit by limit. Pure: the same values give the same verdict."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from edgekd.errors import ExitCode
 from edgekd.gate.budget import Budget, require_baseline
 from edgekd.gate.conditions import require_conditions
 from edgekd.gate.limits._base import Given
-from edgekd.values import Measurement, Status, Verdict
+from edgekd.values import Failure, Measurement, Status, Verdict
 
 _WORST_FIRST: tuple[Status, ...] = ("invalid", "fail", "inconclusive", "not measured", "pass")
 
@@ -26,6 +26,19 @@ class Judged:
     verdict: Verdict
     measurement: Measurement
     baseline: Measurement | None = None
+    device: str = field(default="", kw_only=True)
+    """What the device is called, where there are several."""
+
+
+@dataclass(frozen=True)
+class Unjudged:
+    """One of several devices that gave no verdict."""
+
+    device: str
+    failure: Failure
+
+
+Outcome = Judged | Unjudged
 
 
 def judge(
@@ -68,6 +81,9 @@ def worst(*statuses: Status) -> Status:
     return next((status for status in _WORST_FIRST if status in statuses), "pass")
 
 
-def exit_code(verdict: Verdict) -> ExitCode:
-    """The exit code of a verdict."""
+def exit_code(outcome: Verdict | Outcome) -> ExitCode:
+    """The exit code of a verdict, or of what came in its place."""
+    if isinstance(outcome, Unjudged):
+        return ExitCode(outcome.failure.exit_code)
+    verdict = outcome.verdict if isinstance(outcome, Judged) else outcome
     return _EXIT_CODES[verdict.status]

@@ -1,18 +1,20 @@
 """`check`: judge a budget on a stored measurement, or on ONNX files that are measured until the verdict is decided."""
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgekd import catalog
+from edgekd.devices.listed import Place
 from edgekd.errors import EdgekdError, NoDeviceError
 from edgekd.gate.budget import Budget, for_given_device, require_baseline, require_limits
 from edgekd.gate.conditions import protocol_for
-from edgekd.gate.judge import Judged, judge
+from edgekd.gate.judge import Judged, Outcome, Unjudged, judge
 from edgekd.measuring.document import read_measurement
+from edgekd.pipeline.several import on_each
 from edgekd.progress import Progress
-from edgekd.values import MeasuringProtocol, Setting, Target
+from edgekd.values import Failure, MeasuringProtocol, Setting, Target
 
 _SHORT = {"seconds": 0.3, "block_seconds": 0.03, "warmup_seconds": 1.0}
 """For two models side by side: what is left open by short launches is decided by more of them."""
@@ -77,6 +79,42 @@ def check(
         raise EdgekdError(message, "Give two .onnx files, or two measurements of one session.")
     wrong = next(file for file in files if file.suffix.lower() not in (".json", ".onnx"))
     raise EdgekdError(f"{wrong}: neither a measurement (.json) nor a model (.onnx)", "Give one of the two.")
+
+
+def check_each(
+    subject: Path,
+    budget: Budget,
+    places: Sequence[Place],
+    *,
+    baseline: Path | None = None,
+    on_device: Callable[[Place], OnDevice | None],
+    progress: Progress,
+) -> list[Outcome]:
+    """As `check`, on several devices at once; a device that fails loses no other's verdict.
+
+    Args:
+        subject: the model.
+        budget: the limits, the same for all.
+        places: the devices.
+        baseline: the original model.
+        on_device: how a device measures; None where no target is known for it.
+        progress: told about each step of each device.
+
+    Raises:
+        EdgekdError: as `check`, where it is the same for all devices; or the subject is a measurement.
+    """
+    if subject.suffix.lower() == ".json":
+        raise EdgekdError(f"{subject}: a stored measurement is of one device", "Give a model (.onnx).")
+
+    def on_one(place: Place, its: Progress) -> Judged:
+        return check(subject, budget, baseline=baseline, on_device=on_device(place), progress=its)
+
+    progress.stage("measure", f"measuring on {len(places)} devices side by side")
+    found = zip(places, on_each(places, on_one, progress), strict=True)
+    return [
+        Unjudged(place.name, one) if isinstance(one, Failure) else replace(one, device=place.name)
+        for place, one in found
+    ]
 
 
 def _refuse_milliseconds_on_shared(budget: Budget, url: str | None, baseline: Path | None) -> None:

@@ -2,15 +2,27 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from edgekd.devices.device import LOCAL, connect, require_target
 from edgekd.devices.lease import Waiting
+from edgekd.devices.listed import Place
 from edgekd.errors import StorageError
 from edgekd.files import require_file, sha256
 from edgekd.measuring import session
 from edgekd.measuring.artifact import describe
+from edgekd.pipeline.several import on_each, target_of
 from edgekd.progress import Progress
-from edgekd.values import Artifact, Measurement, MeasuringProtocol, Setting, Target
+from edgekd.values import (
+    Artifact,
+    DeviceMeasurements,
+    DevicesMeasured,
+    Failure,
+    Measurement,
+    MeasuringProtocol,
+    Setting,
+    Target,
+)
 from edgekd.variants import of_file, preferred, settle
 
 _AN_NPZ = "Give the path of an .npz file, as numpy.savez writes it."
@@ -70,6 +82,34 @@ def profile(
             traced=True,
             reference=reference,
         )
+
+
+def profile_each(
+    files: Sequence[Path], places: Sequence[Place], *, target: str | None = None, progress: Progress, **how: Any
+) -> DevicesMeasured:
+    """As `profile`, on each device at once; a device that fails loses no other's measurements.
+
+    Args:
+        files: the models.
+        places: the devices.
+        target: what kind of device they are; each one's own of `devices.toml` if None.
+        progress: told about each step of each device.
+        how: further arguments of `profile`.
+
+    Raises:
+        EdgekdError: as `profile`, where it is the same for all devices, or for the only one.
+    """
+
+    def on_one(place: Place, its: Progress) -> tuple[Measurement, ...]:
+        return profile(files, target=target_of(place, target), device_url=place.url, progress=its, **how)
+
+    if len(places) > 1:
+        progress.stage("measure", f"measuring on {len(places)} devices side by side")
+    devices = []
+    for place, found in zip(places, on_each(places, on_one, progress), strict=True):
+        gave = {"failure": found} if isinstance(found, Failure) else {"measurements": found}
+        devices.append(DeviceMeasurements(device=place.name, url=place.url, **gave))
+    return DevicesMeasured(devices=tuple(devices))
 
 
 def _described_in(

@@ -35,6 +35,7 @@ from edgekd.values.recipe import (
     Step,
     Training,
 )
+from edgekd.values.several import DeviceMeasurements, DevicesMeasured, DeviceVerdict, Failure, Verdicts
 from edgekd.values.target import Target, Targets
 from edgekd.values.value import Fraction, Interval, PositiveInt, Reference, Value, document
 from edgekd.values.verdict import LimitVerdict, Status, Verdict
@@ -47,8 +48,12 @@ __all__ = [
     "Cost",
     "Data",
     "DeviceFacts",
+    "DeviceMeasurements",
     "DeviceRuntime",
+    "DeviceVerdict",
+    "DevicesMeasured",
     "Export",
+    "Failure",
     "Feeding",
     "File",
     "Fraction",
@@ -90,5 +95,6 @@ __all__ = [
     "Variant",
     "VariantLatency",
     "Verdict",
+    "Verdicts",
     "document",
 ]

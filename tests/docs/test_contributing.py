@@ -194,7 +194,7 @@ def ci_format(folder, measurement):
     command = with_formats(lambda subject, **formats: 0)
     assert "shown" in inspect.signature(command).parameters
     verdict = Verdict(status="fail", budget="b", artifact="a", limits=(), reasons=("it's off",))
-    write(Judged(verdict, measurement()), {"shown": folder / "v.csv"}, tolerate=False)
+    write([Judged(verdict, measurement())], {"shown": folder / "v.csv"}, tolerate=False)
     assert (folder / "v.csv").read_text() == "measurement,fail,it's off\n"
 
 

@@ -1,13 +1,14 @@
-"""What a CI format is: a verdict, written for a CI system or a service.
+"""What a CI format is: verdicts, written for a CI system or a service.
 
 A format is a module of this package, and `edgekd check` has an option of its name. `HELP` and `OPTION` are literals, so
 that `edgekd check --help` can read them without importing the module.
 """
 
+from collections.abc import Sequence
 from typing import Literal, Protocol, runtime_checkable
 
 from edgekd.catalog import Kind
-from edgekd.gate.judge import Judged
+from edgekd.gate.judge import Outcome
 
 Option = Literal["file", "switch"]
 
@@ -23,11 +24,11 @@ class Format(Protocol):
     def OPTION(self) -> Option:  # a constant
         """Whether the option takes the path of the file that gets the text, or is a switch and stderr gets it."""
 
-    def text(self, judged: Judged, /, *, tolerate: bool) -> str:
-        """The verdict in this format.
+    def text(self, outcomes: Sequence[Outcome], /, *, tolerate: bool) -> str:
+        """The verdicts in this format.
 
         Args:
-            judged: the verdict and what it was reached on.
+            outcomes: a verdict and what it was reached on; of several devices one each, or why there is none.
             tolerate: whether the command passes though something isn't decided, or wasn't measured.
         """
 
@@ -39,7 +40,7 @@ FORMATS = Kind[Format]("gate.ci", "CI format")
 class Appending(Protocol):
     """A format that also adds to a file that the CI system names."""
 
-    def appended(self, judged: Judged, /, *, tolerate: bool) -> tuple[str, str]:
+    def appended(self, outcomes: Sequence[Outcome], /, *, tolerate: bool) -> tuple[str, str]:
         """The environment variable that names the file, and what is added to it."""
 
 

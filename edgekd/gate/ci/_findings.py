@@ -34,6 +34,11 @@ def findings(verdict: Verdict) -> list[Finding]:
     return found
 
 
+def on(device: str) -> str:
+    """What names a device after an artifact; nothing where there is only one."""
+    return f" on {plain(device)}" if device else ""
+
+
 def plain(text: str) -> str:
     """Text on one line of printable characters. Names come from files: they may hold line breaks, control characters,
     marks that turn the writing round, and bytes that aren't text.

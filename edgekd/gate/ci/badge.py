@@ -2,10 +2,12 @@
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Final
 
-from edgekd.gate.ci._findings import UNDECIDED, figure, plain
-from edgekd.gate.judge import Judged
+from edgekd.errors import WORST_FIRST
+from edgekd.gate.ci._findings import UNDECIDED, figure, on, plain
+from edgekd.gate.judge import Judged, Outcome, exit_code
 from edgekd.measuring.disturbance import spoiled
 from edgekd.measuring.statistics import percentile, samples_ms
 from edgekd.values import LimitVerdict, Measurement, Verdict
@@ -22,12 +24,16 @@ _COLOURS = {
 }
 
 
-def text(judged: Judged, *, tolerate: bool) -> str:
-    """The badge's JSON: the budget, the status, and the figure that decided it."""
-    verdict = judged.verdict
-    message = " · ".join([verdict.status, *_figures(verdict, judged.measurement)])
-    label = plain(f"edgekd {verdict.budget}")
-    return json.dumps({"schemaVersion": 1, "label": label, "message": message, "color": _COLOURS[verdict.status]})
+def text(outcomes: Sequence[Outcome], *, tolerate: bool) -> str:
+    """The badge's JSON: the budget, the status, and the figure that decided it; of several devices the worst one's."""
+    decided = min(outcomes, key=lambda outcome: WORST_FIRST.index(exit_code(outcome)))
+    budget = next((plain(one.verdict.budget) for one in outcomes if isinstance(one, Judged)), "")
+    status, figures = "not measured", []
+    if isinstance(decided, Judged):
+        status, figures = decided.verdict.status, _figures(decided.verdict, decided.measurement)
+    message = " · ".join([status, *figures]) + on(decided.device)
+    label = f"edgekd {budget}".rstrip()
+    return json.dumps({"schemaVersion": 1, "label": label, "message": message, "color": _COLOURS[status]})
 
 
 def _figures(verdict: Verdict, measurement: Measurement) -> list[str]:

@@ -3,47 +3,62 @@
 Escaped as in actions/toolkit, packages/core/src/command.ts. GitHub shows ten annotations of a kind for a step.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from edgekd.gate.ci import markdown
-from edgekd.gate.ci._findings import UNDECIDED, Finding, findings, plain
-from edgekd.gate.judge import Judged
+from edgekd.gate.ci._findings import UNDECIDED, Finding, findings, on, plain
+from edgekd.gate.judge import Outcome, Unjudged
 
 HELP = "Annotate on stderr, and add the summary to $GITHUB_STEP_SUMMARY."
 OPTION: Final = "switch"
 
 _SHOWN = 10
+_KINDS = ("error", "warning", "notice")
 
 
-def text(judged: Judged, *, tolerate: bool) -> str:
+def text(outcomes: Sequence[Outcome], *, tolerate: bool) -> str:
     """Workflow commands, one a line: an error for each limit that makes the command fail, or else a notice.
 
     A limit that isn't decided, or wasn't measured, is a warning instead of an error where that is tolerated.
     """
-    verdict = judged.verdict
-    about = f"{verdict.artifact} on {verdict.budget}"
-    errors: list[tuple[str, str]] = []
-    warnings: list[tuple[str, str]] = []
-    for finding in findings(verdict):
-        if finding.status != "pass":
-            kind = warnings if tolerate and finding.status in UNDECIDED else errors
-            kind.append((f"{about}: {finding.name}: {finding.status}", _message(finding)))
-    lines = _commands("error", errors) + _commands("warning", warnings)
-    if not lines:
-        evidence = [plain(limit.evidence) for limit in verdict.limits]
-        lines = _commands("notice", [(f"{about}: pass", "\n".join(evidence) or "no limits")])
-    return "\n".join(lines)
+    annotated = [annotation for outcome in outcomes for annotation in _annotations(outcome, tolerate)]
+    by_kind = {kind: [(title, message) for k, title, message in annotated if k == kind] for kind in _KINDS}
+    return "\n".join(line for kind, shown in by_kind.items() for line in _commands(kind, shown))
 
 
-def appended(judged: Judged, *, tolerate: bool) -> tuple[str, str]:
+def _annotations(outcome: Outcome, tolerate: bool) -> list[tuple[str, str, str]]:
+    """Kind, title and message of each."""
+    if isinstance(outcome, Unjudged):
+        return [("error", f"edgekd check{on(outcome.device)}", _said(outcome.failure.message, outcome.failure.hint))]
+    verdict = outcome.verdict
+    about = f"{verdict.artifact} on {verdict.budget}{on(outcome.device)}"
+    found = [
+        (
+            "warning" if tolerate and finding.status in UNDECIDED else "error",
+            f"{about}: {finding.name}: {finding.status}",
+            _message(finding),
+        )
+        for finding in findings(verdict)
+        if finding.status != "pass"
+    ]
+    evidence = [plain(limit.evidence) for limit in verdict.limits]
+    return found or [("notice", f"{about}: pass", "\n".join(evidence) or "no limits")]
+
+
+def appended(outcomes: Sequence[Outcome], *, tolerate: bool) -> tuple[str, str]:
     """The Markdown summary, for the file that the runner names in $GITHUB_STEP_SUMMARY."""
-    return "GITHUB_STEP_SUMMARY", markdown.text(judged, tolerate=tolerate)
+    return "GITHUB_STEP_SUMMARY", markdown.text(outcomes, tolerate=tolerate)
 
 
 def failure(message: str, hint: str) -> str:
     """The workflow command for what went wrong before there was a verdict."""
-    (line,) = _commands("error", [("edgekd check", "\n".join(filter(None, (plain(message), plain(hint)))))])
+    (line,) = _commands("error", [("edgekd check", _said(message, hint))])
     return line
+
+
+def _said(message: str, hint: str) -> str:
+    return "\n".join(filter(None, (plain(message), plain(hint))))
 
 
 def _message(finding: Finding) -> str:

@@ -6,7 +6,7 @@ from typing import Final
 
 from edgekd.gate.ci._findings import figure, plain
 from edgekd.gate.evidence import launches
-from edgekd.gate.judge import Judged
+from edgekd.gate.judge import Judged, Outcome, Unjudged
 from edgekd.measuring import summary
 from edgekd.measuring.disturbance import spoiled
 from edgekd.values import Interval, LimitVerdict, Measurement, Status, Verdict
@@ -19,20 +19,40 @@ _MARKS: dict[Status, str] = {"pass": "✅", "fail": "❌", "inconclusive": "❔"
 # GitHub refuses a summary of more than 1 MiB as a whole: with these it stays below, whatever the names hold
 _LONGEST_TEXT = 300
 _MOST_LINES = 30
+_LONGEST = 900_000  # bytes, of several verdicts
 
 _MARKUP = re.compile(r"[\\`*_~\[\]|$<>&@#!]|:(?=//)")
 _REFERENCES = "@#!&:"
 
 
-def text(judged: Judged, *, tolerate: bool) -> str:
-    """The verdict with its limits and their evidence, and folded away what was measured and how.
+def text(outcomes: Sequence[Outcome], *, tolerate: bool) -> str:
+    """Each verdict with its limits and their evidence, and folded away what was measured and how.
 
-    At most 30 limits and 30 reasons are shown. The figures of a measurement are left out if they aren't the target's,
-    or are invalid.
+    Of very many devices not all are shown, and of each at most 30 limits and 30 reasons. The figures of a measurement
+    are left out if they aren't the target's, or are invalid.
     """
+    sections: list[str] = []
+    for outcome in outcomes:
+        sections.append(_section(outcome))
+        if len(sections) > 1 and sum(len(section.encode()) for section in sections) > _LONGEST:
+            return "\n".join([*sections[:-1], f"and {len(outcomes) - len(sections) + 1} more devices\n"])
+    return "\n".join(sections)
+
+
+def _section(outcome: Outcome) -> str:
+    if isinstance(outcome, Unjudged):
+        failure = outcome.failure
+        title = f"### {_MARKS['invalid']} no verdict on {_text(outcome.device)}: exit code {failure.exit_code}"
+        return "\n\n".join([title, _list(map(_text, filter(None, (failure.message, failure.hint))))]) + "\n"
+    return _judged(outcome)
+
+
+def _judged(judged: Judged) -> str:
     verdict = judged.verdict
+    about = f"{_text(verdict.artifact)} on budget {_text(verdict.budget)}"
+    device = f" on {_text(judged.device)}" if judged.device else ""
     parts = [
-        f"### {_MARKS[verdict.status]} {verdict.status}: {_text(verdict.artifact)} on budget {_text(verdict.budget)}",
+        f"### {_MARKS[verdict.status]} {verdict.status}: {about}{device}",
         _limits(verdict.limits[:_MOST_LINES]),
         _list(f"**{limit.status}** {_text(limit.evidence)}" for limit in verdict.limits[:_MOST_LINES]),
         _list(f"**invalid** {_text(reason)}" for reason in verdict.reasons[:_MOST_LINES]),

@@ -14,7 +14,7 @@ def of(limits, measurement, baseline=None):
 
 
 def read(verdict, measurement):
-    return json.loads(badge.text(Judged(verdict, measurement), tolerate=False))
+    return json.loads(badge.text([Judged(verdict, measurement)], tolerate=False))
 
 
 def test_it_is_what_shields_reads(measurement):
@@ -57,7 +57,7 @@ def test_times_that_say_nothing_are_not_told(measurement, verdict, changes):
 
 def test_hostile_names_stay_text(measurement, verdict, limit, hostile):
     judged = verdict("fail", limit("fail", name=hostile, evidence=hostile), budget=hostile, artifact=hostile)
-    text = badge.text(Judged(judged, measurement()), tolerate=False)
+    text = badge.text([Judged(judged, measurement())], tolerate=False)
     assert text.isascii()
     assert "\n" not in text
     found = json.loads(text)

@@ -13,11 +13,11 @@ from edgekd.values import Artifact
 
 
 def bencher(verdict, measurement):
-    return bencher_format.text(Judged(verdict, measurement), tolerate=False)
+    return bencher_format.text([Judged(verdict, measurement)], tolerate=False)
 
 
 def benchmark_action(verdict, measurement):
-    return benchmark_action_format.text(Judged(verdict, measurement), tolerate=False)
+    return benchmark_action_format.text([Judged(verdict, measurement)], tolerate=False)
 
 
 TIMES = {"latency", "load-time", "first-inference", "latency-ratio"}

@@ -10,7 +10,7 @@ from edgekd.gate.judge import Judged
 
 
 def annotations(verdict, *, tolerate):
-    return github.text(Judged(verdict, None), tolerate=tolerate)
+    return github.text([Judged(verdict, None)], tolerate=tolerate)
 
 
 def parse(text):
@@ -99,5 +99,5 @@ def test_what_went_wrong_before_there_was_a_verdict_is_an_error_too():
 
 def test_the_summary_is_added_to_the_file_that_the_runner_names(measurement, verdict, limit):
     judged = Judged(verdict("fail", limit()), measurement())
-    variable, added = github.appended(judged, tolerate=False)
-    assert (variable, added) == ("GITHUB_STEP_SUMMARY", markdown.text(judged, tolerate=False))
+    variable, added = github.appended([judged], tolerate=False)
+    assert (variable, added) == ("GITHUB_STEP_SUMMARY", markdown.text([judged], tolerate=False))

@@ -14,7 +14,7 @@ from edgekd.values import Artifact
 
 
 def junit(verdict, *, tolerate=False):
-    return format_.text(Judged(verdict, None), tolerate=tolerate)
+    return format_.text([Judged(verdict, None)], tolerate=tolerate)
 
 
 STATUSES = ["pass", "fail", "inconclusive", "not measured", "invalid"]

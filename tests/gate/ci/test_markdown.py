@@ -16,7 +16,7 @@ NO_WIDTH = "\u200b"
 
 
 def markdown(verdict, measurement, baseline=None):
-    return format_.text(Judged(verdict, measurement, baseline), tolerate=False)
+    return format_.text([Judged(verdict, measurement, baseline)], tolerate=False)
 
 
 @pytest.fixture

@@ -1,0 +1,117 @@
+"""The user's devices by name, in `devices.toml`, and which of them `--device` means."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from edgekd import catalog, folders
+from edgekd.errors import EdgekdError
+from edgekd.values import Value
+
+FILE = "devices.toml"
+
+TAG = "tag:"
+"""What goes before a tag in place of a device."""
+
+_Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*$", max_length=100)]
+
+
+class Listed(Value):
+    """One device of the file."""
+
+    url: Annotated[str, Field(pattern="^[a-z]+:")]
+    target: str | None = None
+    """What it is measured as, unless `--target` says otherwise."""
+    tags: tuple[_Word, ...] = ()
+
+
+class Devices(Value):
+    """What the file holds: `[devices.NAME]` for each."""
+
+    devices: dict[_Word, Listed] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A device that a command is to use."""
+
+    name: str
+    """What it was called: a name of the file, or a URL."""
+    url: str
+    target: str | None = None
+
+
+THIS_MACHINE = Place("local:", "local:")
+
+
+def known(file: Path | None = None) -> dict[str, Listed]:
+    """The devices of that file, or of the user's own, by name.
+
+    Raises:
+        EdgekdError: the file can't be read, or a key is unknown or of the wrong type.
+    """
+    if file:
+        return catalog.read_toml(file, Devices).devices
+    found: dict[str, Listed] = {}
+    for folder in folders.configs():
+        if (folder / FILE).exists():
+            found |= catalog.read_toml(folder / FILE, Devices).devices
+    return found
+
+
+def chosen(given: Sequence[str], file: Path | None = None) -> list[Place]:
+    """The devices that are meant by URLs, names and `tag:TAG`, in their order, each once; this machine for none.
+
+    Raises:
+        EdgekdError: as `known`, or a name or tag isn't in the file.
+    """
+    devices = known(file) if any(_is_named(one) for one in given) or file else {}
+    found: dict[str, Place] = {}
+    for place in (place for one in given for place in _meant(one, devices)):
+        found.setdefault(place.url, place)
+    return [*found.values()] or [THIS_MACHINE]
+
+
+def several(given: Sequence[str], places: Sequence[Place]) -> bool:
+    """Whether the answer is a list of devices: a tag is one, however many have it."""
+    return len(places) > 1 or any(one.startswith(TAG) for one in given)
+
+
+def only(given: str | None, file: Path | None = None) -> Place:
+    """The one device that is meant; this machine for None. Raises as `chosen`, and where a tag means several."""
+    found = chosen([given] if given is not None else [], file)
+    if len(found) > 1:
+        names = ", ".join(place.name for place in found)
+        raise EdgekdError(f"--device {given}: {len(found)} devices ({names}), and one is wanted", "Name one of them.")
+    return found[0]
+
+
+def _is_named(given: str) -> bool:
+    return given.startswith(TAG) or ":" not in given
+
+
+def _meant(given: str, devices: Mapping[str, Listed]) -> list[Place]:
+    if not _is_named(given):
+        return [Place(given, given)]
+    if given in devices:
+        return [_place(given, devices[given])]
+    tag = given.removeprefix(TAG)
+    if tag == given:
+        raise EdgekdError(f"--device {given}: no URL, and no name in {FILE}", _hint(given, devices))
+    found = [_place(name, one) for name, one in devices.items() if tag in one.tags]
+    if not found:
+        tags = {tag for one in devices.values() for tag in one.tags}
+        raise EdgekdError(f"--device {given}: no device in {FILE} has that tag", _hint(tag, tags))
+    return found
+
+
+def _hint(given: str, names: Mapping[str, Listed] | set[str]) -> str:
+    where = " or ".join(str(folder / FILE) for folder in reversed(folders.configs()))
+    return catalog.nearest(given, names) if names else f"Give a URL such as local:, or list devices in {where}."
+
+
+def _place(name: str, listed: Listed) -> Place:
+    return Place(name, listed.url, listed.target)

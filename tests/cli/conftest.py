@@ -1,0 +1,23 @@
+import sys
+
+import pytest
+
+
+@pytest.fixture
+def lab(tmp_path):
+    """Makes a devices.toml of so many devices with leases of their own, which are this machine, all with the tag lab;
+    and `gone`, which isn't there.
+    """
+
+    def make(count):
+        listed = ['[devices.gone]\nurl = "local:/no/such/python"\ntarget = "x86-cpu"\n']
+        for number in range(count):
+            python = tmp_path / f"python{number}"
+            python.write_text(f'#!/bin/sh\nEDGEKD_LEASE={python}.lease exec {sys.executable} "$@"\n')
+            python.chmod(0o755)
+            listed.append(f'[devices.d{number}]\nurl = "local:{python}"\ntarget = "x86-cpu"\ntags = ["lab"]\n')
+        path = tmp_path / "devices.toml"
+        path.write_text("".join(listed))
+        return path
+
+    return make

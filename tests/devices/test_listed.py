@@ -1,0 +1,110 @@
+import pytest
+
+from edgekd import folders
+from edgekd.devices.listed import THIS_MACHINE, Place, chosen, known, only, several
+from edgekd.errors import EdgekdError
+
+LAB = """
+[devices.orin]
+url = "ssh://lab@orin"
+target = "jetson-orin-nano"
+tags = ["lab", "jetson"]
+
+[devices.pi]
+url = "ssh://pi@pi"
+tags = ["lab"]
+
+[devices.here]
+url = "local:"
+"""
+
+
+@pytest.fixture
+def lab(tmp_path):
+    path = tmp_path / "devices.toml"
+    path.write_text(LAB)
+    return path
+
+
+ORIN = Place("orin", "ssh://lab@orin", "jetson-orin-nano")
+PI = Place("pi", "ssh://pi@pi")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ([], [THIS_MACHINE]),
+        (["local:"], [THIS_MACHINE]),
+        (["pi", "orin"], [PI, ORIN]),
+        (["tag:lab"], [ORIN, PI]),
+        (["pi", "tag:lab", "adb://1"], [PI, ORIN, Place("adb://1", "adb://1")]),
+        (["here", "local:", "here"], [Place("here", "local:")]),
+    ],
+)
+def test_urls_names_and_tags_name_devices_each_once(lab, given, expected):
+    assert chosen(given, lab) == expected
+
+
+def test_a_tag_is_a_list_however_few_have_it(lab):
+    assert several(["tag:jetson"], chosen(["tag:jetson"], lab))
+    assert several(["pi", "orin"], chosen(["pi", "orin"], lab))
+    assert not several(["orin"], chosen(["orin"], lab))
+    assert not several([], chosen([], lab))
+
+
+def test_a_command_for_one_device_refuses_several(lab):
+    assert only("pi", lab) == PI
+    assert only("tag:jetson", lab) == ORIN
+    assert only(None) == THIS_MACHINE
+    with pytest.raises(EdgekdError, match=r"2 devices \(orin, pi\)"):
+        only("tag:lab", lab)
+
+
+@pytest.mark.parametrize(("given", "hint"), [("ping", "'pi'"), ("tag:labs", "'lab'"), ("", "here, orin, pi")])
+def test_what_is_not_listed_is_refused_with_the_nearest(lab, given, hint):
+    with pytest.raises(EdgekdError, match=r"devices\.toml") as e:
+        chosen([given], lab)
+    assert hint in e.value.hint
+
+
+def test_without_a_file_the_remedy_says_where_one_goes(monkeypatch, tmp_path):
+    monkeypatch.setattr(folders, "configs", lambda: (tmp_path,))
+    with pytest.raises(EdgekdError) as e:
+        chosen(["pi"])
+    assert str(tmp_path / "devices.toml") in e.value.hint
+    assert chosen(["local:/x"]) == [Place("local:/x", "local:/x")]
+
+
+def test_the_files_of_the_users_folders_are_one_and_the_last_counts_most(monkeypatch, tmp_path):
+    places = (tmp_path / "old", tmp_path / "new", tmp_path / "none")
+    monkeypatch.setattr(folders, "configs", lambda: places)
+    for place, url in zip(places, ("local:/old", "local:/new"), strict=False):
+        place.mkdir()
+        (place / "devices.toml").write_text(f'[devices.a]\nurl = "{url}"\n[devices.{place.name}]\nurl = "local:"\n')
+    assert {name: one.url for name, one in known().items()} == {"a": "local:/new", "old": "local:", "new": "local:"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        ('[devices.a]\nurk = "local:"', r"unknown key 'devices.a.urk'", "'url'"),
+        ('[device.a]\nurl = "local:"', r"unknown key 'device'", "'devices'"),
+        ("[devices.a]", r"'devices.a.url' is missing", "Add"),
+        ('[devices.a]\nurl = "pi"', r"devices.a.url: .*not 'pi'", "url"),
+        ('[devices."a:b"]\nurl = "local:"', "a:b", "Correct"),
+        ('[devices.a]\nurl = "local:"\ntags = "lab"', "tags", "tags"),
+        ('[devices.a]\nurl = "local:"\ntags = ["a b"]', "tags", "tags"),
+    ],
+)
+def test_mistakes_are_named_with_file_and_key(tmp_path, text, message, hint):
+    path = tmp_path / "devices.toml"
+    path.write_text(text)
+    with pytest.raises(EdgekdError, match=message) as e:
+        known(path)
+    assert str(path) in e.value.message
+    assert hint in e.value.hint
+
+
+def test_a_file_that_is_not_there_is_an_error_though_no_name_is_used(tmp_path):
+    with pytest.raises(EdgekdError, match="nowhere"):
+        chosen(["local:"], tmp_path / "nowhere.toml")
