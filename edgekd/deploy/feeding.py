@@ -65,7 +65,7 @@ def fed(images: Array, feeding: Feeding) -> Array | Pixels:
     if feeding.normalised_by == "caller":
         return images
     # part by part: the values between would take photos' memory a few times
-    parts = range(0, max(1, len(images)), _AT_ONCE)
+    parts = range(0, len(images), _AT_ONCE)
     return np.concatenate([_pixels(images[i : i + _AT_ONCE], feeding.preprocessing) for i in parts])
 
 

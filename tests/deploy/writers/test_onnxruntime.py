@@ -43,6 +43,13 @@ def test_int8_is_u8s8_per_channel_and_close_to_fp32(fp32, tmp_path, runner_of):
     assert failure(parity, tolerances["int8"]) is None
 
 
+def test_fp32_is_the_exported_file_itself(tmp_path):
+    def never():
+        raise AssertionError("nothing is calibrated")
+
+    assert write(tmp_path / "m.onnx", "fp32", tmp_path / "own.onnx", never) == tmp_path / "m.onnx"
+
+
 def test_the_calibration_images_decide_the_ranges(fp32, tmp_path):
     write(fp32, "int8", tmp_path / "a.onnx", lambda: images(16, 0))
     write(fp32, "int8", tmp_path / "b.onnx", lambda: 10 * images(16, 0))
@@ -62,7 +69,7 @@ def test_a_folder_that_is_not_there_is_a_storage_error(fp32, tmp_path):
 def test_a_grouped_transposed_convolution_with_bias_stays_float_and_the_rest_is_int8(tmp_path, runner_of):
     torch.manual_seed(0)
     model = nn.Sequential(
-        nn.Conv2d(1, 32, 3, 2, 1), nn.ReLU(), nn.ConvTranspose2d(32, 32, 2, 2, groups=4), nn.ConvTranspose2d(32, 8, 1),
+        nn.Conv2d(1, 32, 3, 2, 1), nn.ReLU(), nn.ConvTranspose2d(32, 32, 2, 2, groups=2), nn.ConvTranspose2d(32, 8, 1),
         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4),
     ).eval()  # fmt: skip
     export_onnx(model, torch.zeros(1, 1, 12, 12), tmp_path / "f.onnx")

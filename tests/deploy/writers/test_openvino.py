@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from edgekd import catalog
-from edgekd.deploy.check import compare
+from edgekd.deploy.check import compare, failure
 from edgekd.deploy.export import export_onnx
 from edgekd.deploy.variants import deployable, why_not
 from edgekd.deploy.writers import openvino as writer
@@ -55,6 +55,7 @@ def test_each_precision_is_within_its_tolerance_and_bf16_is_coarser(tmp_path, ru
             parity = compare(expected, runner(images))
         except UnsupportedModelError as e:
             pytest.skip(f"this CPU has no {variant.precision}: {e.message}")
+        assert failure(parity, writer.tolerances[variant.precision]) is None
         kept[variant.precision] = parity.sqnr_db
     assert kept["fp32"] > 90
     assert writer.tolerances["bf16"].sqnr_db < kept["bf16"] < 60
