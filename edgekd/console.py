@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from edgekd.devices.bundle.manifest import Bundle
     from edgekd.gate.budget import Budget
     from edgekd.measuring.explain import Explanation
+    from edgekd.pipeline.devices import DeviceStates
     from edgekd.pipeline.doctor import Diagnosis
     from edgekd.studies._results import Overview, StudyResult
     from edgekd.values import DevicesMeasured, Failure, Measurement, Target, Value, Verdict
@@ -169,6 +170,22 @@ def diagnosis(found: "Diagnosis") -> None:
         _say(f"noise floor: a ratio is off by up to {n.floor:.2%}")
         _say(f"resolution: a model that is too slow by more than {n.resolution:.2%} fails at the first look")
         _say(f"absolute times: medians of two fresh processes differ by up to {n.launches:.1%}")
+
+
+def devices(found: "DeviceStates") -> None:
+    """Devices with their state, one per line, then why some can't be reached."""
+    rows = [["device", "url", "tags", "state", "target", "processor", "runtimes"]]
+    for d in found.devices:
+        state = "no access" if d.failure else d.in_use or "free"
+        runtimes = [f"{name} {runtime.version}" for name, runtime in (d.runtimes or {}).items()]
+        asked = "none" if d.runtimes is not None else "not asked" if d.in_use else ""
+        target = d.target or ", ".join(d.targets) or ("none" if d.host else "")
+        cpu = d.host.cpu if d.host else ""
+        rows.append([d.device, d.url, ", ".join(d.tags), state, target, cpu, ", ".join(runtimes) or asked])
+    _table(rows)
+    for d in found.devices:
+        if d.failure:
+            failure(d.device, d.failure)
 
 
 def bundle(found: "Bundle", folder: Path) -> None:

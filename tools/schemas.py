@@ -6,6 +6,7 @@ from pathlib import Path
 from edgekd.devices.bundle.manifest import Bundle
 from edgekd.gate.budget import Budgets
 from edgekd.measuring.explain import Explanation
+from edgekd.pipeline.devices import DeviceStates
 from edgekd.pipeline.doctor import Diagnosis
 from edgekd.studies._results import Overviews, StudyResult
 from edgekd.values import (
@@ -33,6 +34,7 @@ DOCUMENTS: dict[str, type[Value]] = {
     "verdicts": Verdicts,
     "targets": Targets,
     "budgets": Budgets,
+    "devices": DeviceStates,
     "doctor": Diagnosis,
     "bundle": Bundle,
     "study": StudyResult,

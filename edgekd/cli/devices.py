@@ -1,4 +1,4 @@
-"""`edgekd devices`: what devices need."""
+"""`edgekd devices`: your devices and their state, and what they need."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,17 +6,38 @@ from typing import Annotated
 import typer
 
 from edgekd import console
-from edgekd.cli.options import Json
+from edgekd.cli.options import DevicesFile, DeviceUrls, Json
 from edgekd.cli.panels import Command
 from edgekd.console_progress import ConsoleProgress
 from edgekd.errors import ExitCode
 
-devices = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+devices = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 
 
 @devices.callback()
-def _devices() -> None:
-    """Prepare devices."""
+def list_devices(
+    context: typer.Context,
+    *,
+    device: DeviceUrls = None,
+    file: DevicesFile = None,
+    timeout: Annotated[float, typer.Option(min=0.1, metavar="S", help="Wait at most this long for the answers.")] = 30,
+    json: Json = False,
+) -> int:
+    """List your devices with their state: those of devices.toml, and others by --device; prepare one.
+
+    Exit code: 0, whether they can be reached or not.
+    """
+    from edgekd import catalog
+    from edgekd.devices import listed
+
+    if context.invoked_subcommand:
+        if device or file or json:
+            raise typer.BadParameter(f"write it after {context.invoked_subcommand!r}")
+        return ExitCode.PASS
+    places = listed.every(device or (), file)
+    found = catalog.require("edgekd.pipeline.devices").devices(places, timeout_s=timeout)
+    console.json(found) if json else console.devices(found)
+    return ExitCode.PASS
 
 
 @devices.command("bundle", cls=Command)

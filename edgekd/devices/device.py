@@ -151,6 +151,16 @@ class Reached:
         with self._agent([]) as agent, self._answering():
             return agent.lease().holder
 
+    def look(self) -> tuple[DeviceFacts, Holder | None]:
+        """The facts, and who holds the lease. Of a device in use no runtime is imported: that would disturb its user.
+
+        Raises:
+            DeviceError: it can't be reached.
+        """
+        with self._agent([]) as agent, self._answering():
+            holder = agent.lease().holder
+            return self._surveyed(agent, [] if holder else self._runtimes), holder
+
     def push(self, paths: Sequence[Path]) -> str:
         """Make files available in one folder on the device; returns the path of the first one there."""
         folder = paths[0].parent
@@ -205,10 +215,13 @@ class Reached:
             return DeviceRuntime(**protocol.document(self._evaluator(name).describe().runtime))
 
     def _survey(self) -> DeviceFacts:
-        paths = {name: self._push_runtime(name) for name in self._runtimes}
-        markers = sorted({target.marker for target in self._targets if target.marker})
         with self._agent([]) as agent, self._answering():
-            found = agent.survey(paths, markers)
+            return self._surveyed(agent, self._runtimes)
+
+    def _surveyed(self, agent: Agent, runtimes: Sequence[str]) -> DeviceFacts:
+        """Its facts, with those of the given runtimes that it has. Raises WorkerError."""
+        markers = sorted({target.marker for target in self._targets if target.marker})
+        found = agent.survey({name: self._push_runtime(name) for name in runtimes}, markers)
         return DeviceFacts(
             host=Host(**protocol.document(found.host)),
             runtimes={name: DeviceRuntime(**protocol.document(one)) for name, one in found.runtimes.items()},

@@ -42,6 +42,7 @@ class Place:
     """What it was called: a name of the file, or a URL."""
     url: str
     target: str | None = None
+    tags: tuple[str, ...] = ()
 
 
 THIS_MACHINE = Place("local:", "local:")
@@ -80,6 +81,11 @@ def several(given: Sequence[str], places: Sequence[Place]) -> bool:
     return len(places) > 1 or any(one.startswith(TAG) for one in given)
 
 
+def every(given: Sequence[str], file: Path | None = None) -> list[Place]:
+    """All devices of the file, and those that are meant besides; this machine where there are none. As `chosen`."""
+    return chosen([*known(file), *given], file)
+
+
 def only(given: str | None, file: Path | None = None) -> Place:
     """The one device that is meant; this machine for None. Raises as `chosen`, and where a tag means several."""
     found = chosen([given] if given is not None else [], file)
@@ -114,4 +120,4 @@ def _hint(given: str, names: Mapping[str, Listed] | set[str]) -> str:
 
 
 def _place(name: str, listed: Listed) -> Place:
-    return Place(name, listed.url, listed.target)
+    return Place(name, listed.url, listed.target, listed.tags)

@@ -114,3 +114,17 @@ def test_twenty_devices_are_profiled_by_one_command(lab, model):
     assert [one["failure"] for one in measured] == [None] * 20
     assert all(len(one["measurements"][0]["launches"]) == 2 for one in measured)
     assert len({one["measurements"][0]["session"] for one in measured}) == 20
+
+
+def test_devices_lists_those_of_the_file_and_those_that_are_named(lab):
+    devices = lab(1)
+    found = edgekd("devices", "--devices", devices, "--device", "local:", "--json")
+    assert found.returncode == ExitCode.PASS, found.stderr
+    document = json.loads(found.stdout)
+    assert document["schema_version"] == "edgekd.devices/1"
+    assert [one["device"] for one in document["devices"]] == ["gone", "d0", "local:"]
+    shown = edgekd("devices", "--devices", devices)
+    assert shown.returncode == ExitCode.PASS
+    assert [line.split()[0] for line in shown.stdout.splitlines()] == ["device", "gone", "d0"]
+    assert "/no/such/python" in shown.stderr
+    assert edgekd("devices", "--json", "bundle", "--arch", "aarch64").returncode == ExitCode.USAGE

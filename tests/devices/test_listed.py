@@ -1,7 +1,7 @@
 import pytest
 
 from edgekd import folders
-from edgekd.devices.listed import THIS_MACHINE, Place, chosen, known, only, several
+from edgekd.devices.listed import THIS_MACHINE, Place, chosen, every, known, only, several
 from edgekd.errors import EdgekdError
 
 LAB = """
@@ -26,8 +26,8 @@ def lab(tmp_path):
     return path
 
 
-ORIN = Place("orin", "ssh://lab@orin", "jetson-orin-nano")
-PI = Place("pi", "ssh://pi@pi")
+ORIN = Place("orin", "ssh://lab@orin", "jetson-orin-nano", ("lab", "jetson"))
+PI = Place("pi", "ssh://pi@pi", tags=("lab",))
 
 
 @pytest.mark.parametrize(
@@ -58,6 +58,16 @@ def test_a_command_for_one_device_refuses_several(lab):
     assert only(None) == THIS_MACHINE
     with pytest.raises(EdgekdError, match=r"2 devices \(orin, pi\)"):
         only("tag:lab", lab)
+
+
+@pytest.fixture
+def no_file(monkeypatch):
+    monkeypatch.setattr(folders, "configs", lambda: ())
+
+
+def test_every_device_of_the_file_and_what_is_named_besides(lab, no_file):
+    assert [place.name for place in every(["local:/x", "pi"], lab)] == ["orin", "pi", "here", "local:/x"]
+    assert every([]) == [THIS_MACHINE]
 
 
 @pytest.mark.parametrize(("given", "hint"), [("ping", "'pi'"), ("tag:labs", "'lab'"), ("", "here, orin, pi")])

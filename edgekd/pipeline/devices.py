@@ -1,0 +1,95 @@
+"""`devices`: the user's devices and their state, all asked at once."""
+
+import threading
+import time
+from collections.abc import Sequence
+from typing import Literal
+
+from edgekd import catalog
+from edgekd.devices.device import connect
+from edgekd.devices.lease import in_use
+from edgekd.devices.listed import Place
+from edgekd.errors import EdgekdError, ExitCode
+from edgekd.values import DeviceRuntime, Failure, Host, Value
+from edgekd.values.value import Name
+
+
+class DeviceState(Value):
+    """A device as it was found."""
+
+    device: Name
+    """As `--device` takes it: a name of `devices.toml`, or a URL."""
+    url: Name
+    tags: tuple[str, ...] = ()
+    target: str | None = None
+    """What the file says that it is."""
+    targets: tuple[str, ...] = ()
+    """Whose kind it is, as far as it was reached."""
+    host: Host | None = None
+    runtimes: dict[str, DeviceRuntime] | None = None
+    """Those that edgekd knows and the device has; None: not asked for, since the device is in use."""
+    in_use: str | None = None
+    """By whom, and since when."""
+    failure: Failure | None = None
+    """Why it can't be used."""
+
+
+class DeviceStates(Value):
+    """What `edgekd devices --json` prints."""
+
+    schema_version: Literal["edgekd.devices/1"] = "edgekd.devices/1"
+    devices: tuple[DeviceState, ...]
+
+
+def devices(places: Sequence[Place], *, timeout_s: float) -> DeviceStates:
+    """The state of each device, in their order; one that gives no answer in time is reported as such."""
+    found: list[DeviceState | BaseException] = [_late(place, timeout_s) for place in places]
+
+    def ask(number: int, place: Place) -> None:
+        try:
+            found[number] = _state(place)
+        except BaseException as e:  # raised again below
+            found[number] = e
+
+    # daemons: the command doesn't wait for a device that hangs
+    threads = [threading.Thread(target=ask, args=one, daemon=True) for one in enumerate(places)]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + timeout_s
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    answered = []
+    for one in list(found):
+        if isinstance(one, BaseException):
+            raise one
+        answered.append(one)
+    return DeviceStates(devices=tuple(answered))
+
+
+def _state(place: Place) -> DeviceState:
+    listed = _listed(place)
+    try:
+        with connect(place.url) as device:
+            facts, holder = device.look()
+            matching = tuple(target.name for target in catalog.targets() if facts.are_of(target))
+    except EdgekdError as e:
+        return listed.model_copy(
+            update={"failure": Failure(message=e.message, hint=e.hint, exit_code=e.exit_code)},
+        )
+    seen = {
+        "host": facts.host,
+        "targets": matching,
+        "runtimes": None if holder else facts.runtimes,
+        "in_use": in_use(holder) if holder else None,
+    }
+    return listed.model_copy(update=seen)
+
+
+def _late(place: Place, timeout_s: float) -> DeviceState:
+    message = f"{place.url}: no answer within {timeout_s:g} s"
+    failure = Failure(message=message, hint="Give it more time with --timeout.", exit_code=ExitCode.UNREACHABLE)
+    return _listed(place).model_copy(update={"failure": failure})
+
+
+def _listed(place: Place) -> DeviceState:
+    return DeviceState(device=place.name, url=place.url, tags=place.tags, target=place.target)
