@@ -25,6 +25,7 @@ from edgekd.cli.options import (
     Shapes,
     Spinning,
     Threads,
+    Transfers,
     VariantName,
     WaitMinutes,
 )
@@ -79,6 +80,7 @@ def check(
     threads: Threads = None,
     spinning: Spinning = None,
     affinity: Affinity = None,
+    transfers: Transfers = None,
     variant: VariantName = None,
     provider: Provider = None,
     provider_option: ProviderOptions = None,
@@ -108,7 +110,13 @@ def check(
                 catalog.target(name),
                 place.url if device else None,
                 stated.protocol(
-                    usual, batch=batch, shapes=shape, affinity=affinity, launches=launches, seconds=seconds
+                    usual,
+                    batch=batch,
+                    shapes=shape,
+                    affinity=affinity,
+                    transfers=transfers,
+                    launches=launches,
+                    seconds=seconds,
                 ),
                 stated.settings(
                     threads=threads, spinning=spinning, provider=provider, provider_options=provider_option

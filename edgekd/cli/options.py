@@ -107,6 +107,10 @@ Inputs = Annotated[
 Spinning = Annotated[
     bool | None, typer.Option(help="Let waiting threads spin (default: yes).", rich_help_panel=MEASURING)
 ]
+Transfers = Annotated[
+    bool | None,
+    typer.Option(help="Count copies to and from an accelerator (default: yes).", rich_help_panel=MEASURING),
+]
 Affinity = Annotated[
     str | None,
     typer.Option(metavar="0,1", help="CPUs to run on (default: all).", rich_help_panel=MEASURING),

@@ -25,6 +25,7 @@ from edgekd.cli.options import (
     Shapes,
     Spinning,
     Threads,
+    Transfers,
     WaitMinutes,
 )
 from edgekd.cli.panels import DEVICE, MEASURING, OUTPUT
@@ -77,6 +78,7 @@ def profile(
     threads: Threads = None,
     spinning: Spinning = None,
     affinity: Affinity = None,
+    transfers: Transfers = None,
     variant: Variant = None,
     provider: Provider = None,
     provider_option: ProviderOptions = None,
@@ -107,7 +109,13 @@ def profile(
     how = {
         "reference": len(files) - 1 if baseline else 0,
         "protocol": stated.protocol(
-            cadence_hz=cadence_hz, batch=batch, shapes=shape, affinity=affinity, launches=launches, seconds=seconds
+            cadence_hz=cadence_hz,
+            batch=batch,
+            shapes=shape,
+            affinity=affinity,
+            transfers=transfers,
+            launches=launches,
+            seconds=seconds,
         ),
         "settings": stated.settings(
             threads=threads, spinning=spinning, provider=provider, provider_options=provider_option

@@ -36,6 +36,8 @@ def protocol(stated: "MeasuringProtocol | None" = None, **given: Any) -> "Measur
     given = {key: value for key, value in given.items() if value is not None}
     if "cadence_hz" in given:
         given["loop"] = "paced"
+    if "transfers" in given:
+        given["transfers"] = "included" if given["transfers"] else "excluded"
     if "affinity" in given:
         given["affinity"] = _numbers("--affinity", given["affinity"], ",")
     if "shapes" in given:

@@ -33,6 +33,8 @@ class Conditions(Value):
     provider: str | None = None
     threads: PositiveInt | None = None
     batch: PositiveInt | None = None
+    transfers: Literal["included", "excluded"] | None = None
+    """Whether copies to and from an accelerator count, see `values.MeasuringProtocol`; absent, they do."""
     artifact: str | None = None
     """The artifact's name, which is its file's without the suffix."""
 

@@ -1,7 +1,7 @@
 """Whether a measurement was made as the budget says that it must be."""
 
 from edgekd.errors import MeasurementError
-from edgekd.gate.budget import Budget
+from edgekd.gate.budget import Budget, Conditions
 from edgekd.gate.limits._base import CLOSED_LOOP_HZ
 from edgekd.values import Measurement, MeasuringProtocol
 
@@ -15,7 +15,7 @@ def require_conditions(budget: Budget, measurement: Measurement) -> None:
         MeasurementError: they differ; each difference is listed.
     """
     found = _found(measurement)
-    asked = budget.conditions.model_dump(exclude_none=True) if budget.conditions else {}
+    asked = {"transfers": _transfers(budget), **(budget.conditions or Conditions()).model_dump(exclude_none=True)}
     unlike = [
         f"{name} is {found[name]!r}, the budget is for {wanted!r}"
         for name, wanted in asked.items()
@@ -33,9 +33,22 @@ def require_conditions(budget: Budget, measurement: Measurement) -> None:
 
 
 def protocol_for(budget: Budget, protocol: MeasuringProtocol) -> MeasuringProtocol:
-    """The protocol that the budget judges: paced, if one of its limits is for a cadence."""
+    """The protocol that the budget judges: paced if one of its limits is for a cadence, with its transfers.
+
+    Raises:
+        MeasurementError: the protocol leaves transfers out, and the budget is for measurements with them.
+    """
+    transfers = _transfers(budget)
+    if transfers == "included" != protocol.transfers:
+        hint = 'Add transfers = "excluded" to its [conditions], or count them.'
+        raise MeasurementError(f"budget {budget.name!r} is for measurements with transfers", hint)
+    protocol = protocol.model_copy(update={"transfers": transfers})
     paced = [wanted_hz for _, wanted_hz in _cadences(budget) if wanted_hz != CLOSED_LOOP_HZ]
     return protocol.model_copy(update={"loop": "paced", "cadence_hz": paced[0]}) if paced else protocol
+
+
+def _transfers(budget: Budget) -> str:
+    return (budget.conditions or Conditions()).transfers or "included"
 
 
 def _cadences(budget: Budget) -> list[tuple[str, float]]:
@@ -55,6 +68,7 @@ def _found(measurement: Measurement) -> dict[str, object]:
         found |= {"machine": measurement.host.machine, "cpu": measurement.host.cpu}
         found |= {"runtime": runtime.name, "runtime_version": runtime.version, "provider": runtime.provider}
         found |= {"threads": runtime.settings.get("threads"), "batch": measurement.protocol.batch}
+        found |= {"transfers": measurement.protocol.transfers}
     return found
 
 

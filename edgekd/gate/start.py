@@ -62,3 +62,5 @@ def _conditions(measurement: Measurement) -> Iterator[str]:
     if threads := runtime.settings.get("threads"):
         yield f"threads = {threads}"
     yield f"batch = {protocol.batch}"
+    if protocol.transfers == "excluded":
+        yield 'transfers = "excluded"'

@@ -35,7 +35,8 @@ class Setup:
         """The agent's parameters for opening an artifact."""
         p = self.protocol
         feeds = Feeds(batch=p.batch, shapes=p.shapes, file=self.inputs)
-        return Opening(path, complete(variant), feeds, affinity=self.cpus or p.affinity)
+        transfers = p.transfers == "included"
+        return Opening(path, complete(variant), feeds, affinity=self.cpus or p.affinity, transfers=transfers)
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ class Block:
     samples_ms: tuple[float, ...]
     energy_mj: float | None
     canary_ms: float
+    accelerator_ms: float | None = None
 
 
 def host_of(described: Described) -> Host:
@@ -143,7 +145,7 @@ def run_block(opened: Opened, seconds: float, period_s: float | None = None) -> 
     """One turn of `seconds`. Raises MeasurementError."""
     with _of(opened.artifact, "block"):
         timed = opened.agent.block(seconds, period_s, opened.latency_ms)
-    return Block(timed.samples_ms, timed.energy_mj, timed.canary_ms)
+    return Block(timed.samples_ms, timed.energy_mj, timed.canary_ms, timed.accelerator_ms)
 
 
 def finish(opened: Opened, blocks: Sequence[Block]) -> Launch:
@@ -157,6 +159,7 @@ def finish(opened: Opened, blocks: Sequence[Block]) -> Launch:
         blocks_ms=tuple(block.samples_ms for block in blocks),
         peak_bytes=end.peak_bytes,
         energy_mj=_energy_of_one(blocks),
+        accelerator_ms=tuple(block.accelerator_ms for block in blocks if block.accelerator_ms is not None),
         canary_ms=tuple(block.canary_ms for block in blocks),
         before=opened.before,
         after=State(**asdict(end.state)),

@@ -21,6 +21,8 @@ def rows(found: Sequence[Measurement]) -> list[list[str]]:
     table = [["", *(m.artifact.name for m in found)]]
     table += [[f"p{p}", *(_percentile(m, p) for m in found)] for p in _PERCENTILES]
     table.append(["throughput", *(_throughput(m) for m in found)])
+    if any(launch.accelerator_ms for m in found for launch in m.launches):
+        table.append(["on the accelerator", *(_on_accelerator(m) for m in found)])
     table.append(["load", *(_time([launch.load_ms for launch in m.launches]) for m in found)])
     table.append(["first inference", *(_time([launch.first_ms for launch in m.launches]) for m in found)])
     table.append(["peak memory", *(_peak(m) for m in found)])
@@ -86,6 +88,11 @@ def _throughput(m: Measurement) -> str:
     return f"{1e3 * m.protocol.batch * len(samples) / sum(samples):,.1f} images/s"
 
 
+def _on_accelerator(m: Measurement) -> str:
+    of_blocks = [ms for launch in m.launches for ms in launch.accelerator_ms]
+    return _time(of_blocks) if of_blocks else "none"
+
+
 def _megabytes(count: float | None) -> str:
     return "not measured" if count is None else f"{count / 1e6:.2f} MB"
 
@@ -109,6 +116,7 @@ def conditions(m: Measurement, others: Sequence[Measurement] = ()) -> list[str]:
     where = f"{m.device} {h.cpu}, {h.cores} cores ({h.arch} {h.os} {h.os_version})"
     loop = f"paced at {p.cadence_hz:g} Hz" if p.cadence_hz else "closed loop"
     details = [f"batch {p.batch}", loop, f"{p.inputs.partition(':')[0]} inputs"]
+    details += ["without transfers"] if p.transfers == "excluded" else []
     details += [f"CPUs {', '.join(map(str, p.affinity))}"] if p.affinity else []
     details += ["taking turns on the same CPUs"] if p.same_cpus else []
     ways = {_how_run(one) for one in (m, *others)}

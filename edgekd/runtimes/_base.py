@@ -11,7 +11,12 @@ from edgekd.catalog import Kind
 
 
 class Session(Protocol):
-    """An opened artifact."""
+    """An opened artifact.
+
+    One that runs on an accelerator with memory of its own also has `place(feeds)`, which copies inputs there;
+    `compute()`, one inference on them that leaves its outputs there; and `accelerator_ms()`, what the accelerator took
+    for the last inference by its own clock, without copies.
+    """
 
     provider: str
     """The runtime's execution provider, such as "CPUExecutionProvider"."""

@@ -27,8 +27,9 @@ class MeasuringProtocol(Value):
     same_cpus: bool = True
     """Artifacts that take turns run on the same CPUs, on others in each launch: a shared machine's CPUs are slowed by
     different neighbours. Only where no affinity is given, and all CPUs are of one kind."""
-    transfers: Literal["included"] = "included"
-    """Inputs and outputs are in the host's memory: copying them to and from an accelerator counts."""
+    transfers: Literal["included", "excluded"] = "included"
+    """Whether copying inputs from the host's memory to an accelerator, and outputs back, counts. Excluded, inputs lie
+    there already; only a runtime whose accelerator has memory of its own can be measured like that."""
     launches: PositiveInt = 5
     seconds: Positive = 2.0
     """Timed seconds a launch."""
@@ -120,6 +121,9 @@ class Launch(Value):
     peak_bytes: NonNegativeInt | None = None
     energy_mj: NonNegative | None = None
     """An inference's, on average over the blocks, with what the device takes while idle."""
+    accelerator_ms: tuple[Milliseconds, ...] = ()
+    """Of each block, the median time for which an accelerator computed for an inference, by its own clock and without
+    copies. Information only: limits are judged by the host's clock. Empty where a runtime has none."""
     canary_ms: tuple[Milliseconds, ...] = ()
     """Before each block, the least time of a small piece of work that is always the same: it follows the clock."""
     before: State | None = None

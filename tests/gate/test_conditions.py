@@ -17,6 +17,7 @@ MET = {
     "threads": 1,
     "batch": 1,
     "artifact": "net",
+    "transfers": "included",
 }
 
 
@@ -35,7 +36,7 @@ def test_a_measurement_that_meets_every_condition_is_judged(measurement):
 
 @pytest.mark.parametrize("condition", Conditions.model_fields)
 def test_each_condition_that_is_not_met_is_refused_with_what_differs(measurement, condition):
-    wanted = 2 if isinstance(MET[condition], int) else "another"
+    wanted = 2 if isinstance(MET[condition], int) else "excluded" if condition == "transfers" else "another"
     limits = budget(conditions=MET | {condition: wanted}, latency={"limit_ms": 2})
     with pytest.raises(MeasurementError) as e:
         judge(limits, measurement())
@@ -91,3 +92,16 @@ def test_where_nothing_ran_only_the_target_and_the_artifact_are_compared(measure
     for condition in ("target", "artifact"):
         with pytest.raises(EdgekdError, match=condition):
             judge(budget(conditions={condition: "another"}, **limits), nothing)
+
+
+def test_transfers_count_unless_the_budget_leaves_them_out(measurement):
+    without = measurement(protocol=MeasuringProtocol(transfers="excluded"))
+    limits = {"latency": {"limit_ms": 2}}
+    with pytest.raises(MeasurementError, match="transfers is 'excluded', the budget is for 'included'"):
+        judge(budget(**limits), without)
+    leaves_out = budget(conditions={"transfers": "excluded"}, **limits)
+    assert judge(leaves_out, without).status == "pass"
+    assert protocol_for(leaves_out, MeasuringProtocol()).transfers == "excluded"
+    with pytest.raises(MeasurementError, match="'mine' is for measurements with transfers") as e:
+        protocol_for(budget(**limits), without.protocol)
+    assert 'transfers = "excluded"' in e.value.hint

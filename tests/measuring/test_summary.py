@@ -1,4 +1,5 @@
 from edgekd.measuring import summary
+from edgekd.values import MeasuringProtocol
 
 
 def test_an_engine_is_shown_with_its_size_and_how_long_its_build_took(measurement):
@@ -7,3 +8,13 @@ def test_an_engine_is_shown_with_its_size_and_how_long_its_build_took(measuremen
     assert table["engine"] == ["7.00 MB", "none"]
     assert table["engine built in"] == ["83.2 s", ""]
     assert "engine" not in {row[0] for row in summary.rows([measurement()])}
+
+
+def test_what_an_accelerator_takes_is_shown_beside_the_hosts_clock(measurement):
+    launch = measurement().launches[0].model_copy(update={"accelerator_ms": (0.5, 0.7, 0.6)})
+    accelerated = measurement().model_copy(update={"launches": (launch,)})
+    table = {row[0]: row[1:] for row in summary.rows([accelerated, measurement()])}
+    assert table["on the accelerator"] == ["0.6 ms", "none"]
+    assert "on the accelerator" not in {row[0] for row in summary.rows([measurement()])}
+    without = measurement(protocol=MeasuringProtocol(transfers="excluded"))
+    assert "without transfers" in " ".join(summary.conditions(without))

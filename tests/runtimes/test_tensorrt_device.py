@@ -10,8 +10,10 @@ from test_tensorrt import IMAGE, expected, network
 from edgekd import catalog
 from edgekd.devices.device import connect
 from edgekd.errors import DeviceError, UnsupportedModelError
+from edgekd.measuring import session
 from edgekd.measuring.artifact import describe
-from edgekd.values import Variant
+from edgekd.progress import Silent
+from edgekd.values import MeasuringProtocol, Variant
 
 JETSON = catalog.target("jetson")
 
@@ -56,6 +58,57 @@ def test_an_engine_is_built_there_once_and_gives_the_outputs(device, tmp_path):
     (found,) = device.evaluate(artifact(path), [np.concatenate([IMAGE, 2 * IMAGE])])
     wanted = np.concatenate([expected(path), expected(path, 2 * IMAGE)])
     np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
+
+
+QUICK = MeasuringProtocol(launches=1, seconds=0.06, block_seconds=0.02, warmup_seconds=0.05)
+
+
+def measured(device, path, **protocol):
+    return session.measure(
+        [artifact(path), artifact(path, tf32=True)],
+        device=device,
+        target=JETSON,
+        protocol=QUICK.model_copy(update=protocol),
+        progress=Silent(),
+        traced=True,
+        steady=False,
+    )
+
+
+def test_it_is_measured_with_what_its_engine_is_and_took(device, tmp_path):
+    found, other = measured(device, network(tmp_path / "net.onnx"))
+    assert (found.build_how, other.build_how) == (
+        "tensorrt 10.3.0 in Python, strongly typed",
+        f"{found.build_how}, TF32",
+    )
+    assert found.engine_bytes == Path(device.build(artifact(tmp_path / "net.onnx")).path).stat().st_size
+    assert found.build_seconds > 0
+    assert (found.runtime.version, found.runtime.provider) == ("10.3.0", "TensorRT")
+    (launch,) = found.launches
+    assert len(launch.accelerator_ms) == len(launch.blocks_ms)
+    assert all(ms < max(block) for ms, block in zip(launch.accelerator_ms, launch.blocks_ms, strict=True))
+    assert {node.name for node in found.trace.nodes} == {"conv0", "relu0", "conv1", "relu1"}
+    again, _ = measured(device, tmp_path / "net.onnx", transfers="excluded")
+    assert again.build_seconds == found.build_seconds
+    assert again.protocol.transfers == "excluded"
+
+
+def test_the_engine_is_built_for_the_batch_that_is_measured(device, tmp_path):
+    found, _ = measured(device, network(tmp_path / "net.onnx", batch="N"), batch=3)
+    assert (found.protocol.batch, found.invalid) == (3, ())
+
+
+def test_transfers_cannot_be_left_out_where_there_are_none(tmp_path):
+    path = network(tmp_path / "net.onnx")
+    with connect("local:") as device, pytest.raises(UnsupportedModelError, match="CPUExecutionProvider has no") as e:
+        session.measure(
+            [describe(path, name="net", runtime="onnxruntime")],
+            device=device,
+            target=JETSON,
+            protocol=QUICK.model_copy(update={"transfers": "excluded"}),
+            progress=Silent(),
+        )
+    assert e.value.hint == "Leave --no-transfers out: there is nothing to exclude."
 
 
 def test_what_cannot_be_built_is_told_with_the_file(device, tmp_path):

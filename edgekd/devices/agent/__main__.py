@@ -22,7 +22,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from edgekd.devices.agent import (
         energy,
@@ -105,8 +105,10 @@ class Agent:
         start = time.perf_counter_ns()
         session = self._runtime.open(opening.path, **opening.options)
         load_ms = (time.perf_counter_ns() - start) / 1e6
-        self._run = session.run
         self._feeds = _feeds(session.inputs(), opening.feeds)
+        self._run = session.run if opening.transfers else _computing(session, self._feeds)
+        self._accelerator_ms = getattr(session, "accelerator_ms", None)
+        self._on_accelerator: list[float] = []
         self._made_up = [] if opening.feeds.file else inputs.made_up_integers(session.inputs())
         shapes = {name: tuple(values.shape) for name, values in self._feeds.items()}
         return protocol.Loaded(load_ms, shapes, session.provider)
@@ -151,9 +153,11 @@ class Agent:
         meter = energy.meter()
         if meter:
             meter.start()
+        self._on_accelerator.clear()
         samples = self._timed(seconds, period_s)
         energy_mj = meter.stop_mj() if meter else None
-        return protocol.Timed(tuple(samples), energy_mj, canary_ms)
+        accelerator_ms = median(self._on_accelerator) if self._on_accelerator else None
+        return protocol.Timed(tuple(samples), energy_mj, canary_ms, accelerator_ms)
 
     def finish(self, _: protocol.Finish) -> protocol.Finished:
         """The peak memory of loading and running, and the device's final state."""
@@ -204,7 +208,7 @@ class Agent:
         With a period, an inference delayed by the previous one is timed from its scheduled start. Late wake-ups of the
         timer are not counted: the model doesn't cause them.
         """
-        run, feeds, clock = self._run, self._feeds, time.perf_counter_ns
+        run, feeds, clock, accelerator_ms = self._run, self._feeds, time.perf_counter_ns, self._accelerator_ms
         period = None if period_s is None else int(period_s * 1e9)
         samples, queued = [], False
         due = clock()
@@ -214,6 +218,8 @@ class Agent:
             run(feeds)
             stop = clock()
             samples.append(stop - (due if queued else start))
+            if accelerator_ms is not None:
+                self._on_accelerator.append(accelerator_ms())
             if stop >= end:
                 return [ns / 1e6 for ns in samples]
             if period is not None:
@@ -221,6 +227,20 @@ class Agent:
                 queued = due <= stop
                 if not queued:
                     time.sleep((due - stop) / 1e9)
+
+
+class NoAcceleratorError(ValueError):
+    """Transfers can't be left out where there are none. `hint` is the remedy."""
+
+    hint = "Leave --no-transfers out: there is nothing to exclude."
+
+
+def _computing(session: Any, feeds: Mapping[str, Any]) -> Callable[[Any], None]:
+    """Inference on inputs that lie in the accelerator's memory already."""
+    if not hasattr(session, "compute"):
+        raise NoAcceleratorError(f"{session.provider} has no accelerator with memory of its own")
+    session.place(feeds)
+    return lambda _: session.compute()
 
 
 def _feeds(taken: Sequence[Mapping[str, Any]], feeds: protocol.Feeds) -> dict[str, Any]:

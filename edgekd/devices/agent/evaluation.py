@@ -13,7 +13,7 @@ else:  # on a device this folder is all there is
 
 
 class Evaluation:
-    """An artifact of batch size one, opened once per CPU."""
+    """An artifact of batch size one, opened once per CPU, or once for an accelerator."""
 
     def __init__(self, runtime: Any, request: protocol.Evaluate) -> None:
         self.opened = (request.path, request.options)
@@ -23,8 +23,10 @@ class Evaluation:
         if len(names) != 1:
             raise ValueError(f"it has {len(names)} inputs ({', '.join(names)}); only models with one can be evaluated")
         self._name = names[0]
-        self._sessions = [first, *(runtime.open(request.path, **request.options) for _ in range(cpus - 1))]
-        self._pool = ThreadPoolExecutor(cpus)
+        # an accelerator is kept busy by one, and its memory may not hold several
+        others = 0 if hasattr(first, "compute") else cpus - 1
+        self._sessions = [first, *(runtime.open(request.path, **request.options) for _ in range(others))]
+        self._pool = ThreadPoolExecutor(1 + others)
 
     def outputs(self, request: protocol.Evaluate, frame: bytes) -> tuple[protocol.Evaluated, memoryview]:
         """The first output for every input, in the same order."""

@@ -190,6 +190,8 @@ class Timed:
     samples_ms: Tuple[float, ...]
     energy_mj: Optional[float]
     canary_ms: float
+    accelerator_ms: Optional[float] = None
+    """The median of what an accelerator took for an inference, by its own clock."""
 
 
 @dataclass(frozen=True)
@@ -248,6 +250,8 @@ class Opening:
     feeds: Feeds = Feeds()
     affinity: Optional[Tuple[int, ...]] = None
     """The CPUs to which the process is pinned; None: all."""
+    transfers: bool = True
+    """Whether an inference includes copying inputs to an accelerator, and outputs back."""
 
 
 @dataclass(frozen=True)
