@@ -4,8 +4,9 @@ Loaded by path on devices (see `runtimes._base`), with the other files of this f
 here, and Python 3.8 is enough. What a version of TensorRT can do is looked up in its module (`hasattr`, `__members__`)
 and never concluded from its number: flags went away, and values of enumerations moved, between 8, 10 and 11.
 
-Building needs TensorRT's own Python module, as JetPack has it; running needs it too, and CUDA's runtime library, which
-is called by ctypes. The settings of `build` and of `open` are those of one variant, so each takes all of them.
+Running needs TensorRT's own Python module, as JetPack has it, and CUDA's runtime library, which is called by ctypes.
+Building needs that module too; if it has no builder, trtexec takes its place. The settings of `build` and of `open` are
+those of one variant, so each takes all of them.
 """
 
 from __future__ import annotations
@@ -52,15 +53,16 @@ def capabilities() -> dict[str, Any]:
         Further fields of `devices.agent.protocol.Runtime`.
     """
     from . import _build, _cuda
+    from ._library import builds as can_build
     from ._library import library, logger
 
     trt = library()
-    builder = trt.Builder(logger(trt))
-    return {
-        "compute_capability": _cuda.load().compute_capability(),
-        "dla_cores": max(0, builder.num_DLA_cores),
-        "precisions": _build.precisions(trt, builder),
-    }
+    found: dict[str, Any] = {"compute_capability": _cuda.load().compute_capability()}
+    if can_build(trt):
+        builder = trt.Builder(logger(trt))
+        found["dla_cores"] = max(0, builder.num_DLA_cores)
+        found["precisions"] = _build.precisions(trt, builder)
+    return found
 
 
 def build(
@@ -93,12 +95,18 @@ def build(
     Raises:
         ValueError: it can't be built; the text says why.
     """
-    from . import _build, _cuda
-    from ._library import library
+    from . import _build, _cuda, _trtexec
+    from ._library import MissingError, library
+    from ._library import builds as can_build
 
     wish = _build.Wish(precision, dla_core, workspace_mb, tf32)
     trt = library()
     known_timings = Path(engine).parent / f"timing-{trt.__version__}-{_cuda.load().compute_capability()}"
+    if not can_build(trt):
+        tool = _trtexec.find()
+        if tool is None:
+            raise MissingError(f"the module tensorrt {trt.__version__} can't build engines, and there is no trtexec")
+        return _trtexec.build(tool, path, engine, wish=wish, known_timings=known_timings)
     return _build.build(trt, path, engine, shapes, wish=wish, known_timings=known_timings)
 
 

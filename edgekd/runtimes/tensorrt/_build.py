@@ -28,6 +28,11 @@ class Wish:
     workspace_mb: int | None = None
     tf32: bool = False
 
+    def __post_init__(self) -> None:
+        """Raises ValueError where there is no such precision."""
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"it builds {', '.join(PRECISIONS)}, and {self.precision} was asked for")
+
     @property
     def half(self) -> bool:
         """Whether floats are computed in fp16."""
@@ -63,8 +68,6 @@ def build(trt: Any, path: str, engine: str, shapes: Shapes, *, wish: Wish, known
     Raises:
         ValueError: it can't be built.
     """
-    if wish.precision not in PRECISIONS:
-        raise ValueError(f"it builds {', '.join(PRECISIONS)}, and {wish.precision} was asked for")
     log = logger(trt)
     log.clear()
     builder = trt.Builder(log)

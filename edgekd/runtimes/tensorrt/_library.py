@@ -24,19 +24,22 @@ class MissingError(ModuleNotFoundError):
 
 
 def library() -> Any:
-    """TensorRT's Python module. Raises MissingError."""
+    """TensorRT's Python module, which runs engines; `builds` tells whether it builds them. Raises MissingError."""
     try:
         import tensorrt
     except ModuleNotFoundError as e:
         raise MissingError(f"this Python has no module {e.name}") from e
     except ImportError as e:  # of a shared library that it needs
         raise MissingError(f"TensorRT's Python module can't be imported: {e}") from e
-    if not hasattr(tensorrt, "Builder") or not hasattr(tensorrt, "OnnxParser"):
-        raise MissingError(f"the module tensorrt {tensorrt.__version__} can't build engines")
     if not hasattr(tensorrt.IExecutionContext, "execute_async_v3"):
         hint = f"Use TensorRT {_OLDEST} or newer: JetPack 5.1 or newer has it."
         raise MissingError(f"TensorRT {tensorrt.__version__} is older than {_OLDEST}", hint)
     return tensorrt
+
+
+def builds(trt: Any) -> bool:
+    """Whether the module builds engines from ONNX files."""
+    return hasattr(trt, "Builder") and hasattr(trt, "OnnxParser")
 
 
 @lru_cache(maxsize=None)
