@@ -314,7 +314,7 @@ def test_two_models_are_explained_node_by_node(model):
         (["--shape", "8x3x8x8", "--affinity", "9999"], "hint: Give --affinity some of these CPUs"),
         (["--affinity", f"{min(os.sched_getaffinity(0))},9999"], ", 9999]\nhint: Give --affinity"),
         (["--shape", "8x3x8x8", "--no-transfers"], "hint: Leave --no-transfers out"),
-        (["--provider", "AbacusExecutionProvider"], "no provider 'AbacusExecutionProvider'"),
+        (["--provider", "AbacusExecutionProvider"], "the provider 'AbacusExecutionProvider'"),
         (["--provider", "AbacusExecutionProvider"], "hint: Give another --provider"),
         (["--out", "."], "error: .: is a folder, not a file"),
         (["--provider-option", "a=b"], "--provider-option without --provider"),

@@ -96,10 +96,14 @@ def check(
     """
     from edgekd import catalog
     from edgekd.devices import listed
+    from edgekd.files import require_writable
     from edgekd.gate.budget import load
     from edgekd.pipeline import check as verb
 
     with ConsoleProgress() as progress, announced(formats):
+        for file in (out, *formats.values()):
+            if isinstance(file, Path):
+                require_writable(file)
         limits, places = load(budget), listed.chosen(device or (), devices)
 
         def on_device(place: listed.Place) -> verb.OnDevice | None:

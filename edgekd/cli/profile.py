@@ -98,6 +98,7 @@ def profile(
     """
     from edgekd import catalog
     from edgekd.devices import listed
+    from edgekd.files import require_writable
 
     files = [*artifacts, baseline] if baseline else artifacts
     places = listed.chosen(device or (), devices)
@@ -105,6 +106,8 @@ def profile(
     _require_two(len(files), len(variant or ()), explain=explain, baseline=baseline is not None)
     if explain and side_by_side:
         raise EdgekdError("--explain on several devices", "Name one --device.")
+    if out:
+        require_writable(out)
     verb = catalog.require("edgekd.pipeline.profile")
     how = {
         "reference": len(files) - 1 if baseline else 0,
