@@ -1,5 +1,6 @@
 """The runtime `tensorrt` on fakes of five versions, whose calls are checked and whose engines compute."""
 
+import ctypes
 import json
 import sys
 from pathlib import Path
@@ -278,7 +279,7 @@ def test_layers_are_traced_with_what_they_are_and_compute_in(tensorrt_of, versio
     for _ in range(4):
         session.run({"image": IMAGE})
     nodes = {node.name: node for node in (Node(**fields) for fields in session.nodes(3))}
-    assert (nodes["conv0"].kind, nodes["conv0"].precision, nodes["conv0"].op) == ("product", "fp32", "CaskConvolution")
+    assert (nodes["conv0"].kind, nodes["conv0"].precision, nodes["conv0"].op) == ("product", "int8", "CaskConvolution")
     assert (nodes["quantize0"].kind, nodes["dequantize0"].kind) == ("conversion", "conversion")
     assert nodes["dequantize0"].precision == "int8"
     assert nodes["conv0"].kernel == "sm80_conv"
@@ -355,8 +356,6 @@ def test_what_cuda_refuses_is_told_in_its_words(tensorrt_of, tmp_path, monkeypat
 
 
 def test_the_devices_memory_is_given_back(tensorrt_of, tmp_path, monkeypatch, cudart):
-    import ctypes
-
     allocated = ctypes.CDLL(str(cudart)).fake_cuda_allocated
     runtime = tensorrt_of()
     engine, _ = built(runtime, network(tmp_path / "net.onnx"))
@@ -384,14 +383,28 @@ def test_engines_that_are_not_this_tensorrts_are_refused_in_its_words(tensorrt_o
         runtime.open(str(tmp_path / "missing"))
 
 
-def test_how_the_host_waits_is_a_setting(tensorrt_of, tmp_path, monkeypatch):
-    runtime = tensorrt_of()
+def test_how_the_host_waits_is_a_setting(tensorrt_of, tmp_path, cudart):
+    runtime, flags_of = tensorrt_of(), ctypes.CDLL(str(cudart)).fake_cuda_flags
     engine, _ = built(runtime, network(tmp_path / "net.onnx"))
-    asked = []
-    monkeypatch.setattr(_cuda.Cuda, "wait_awake", lambda _, awake: asked.append(awake))
     runtime.open(str(engine))
+    assert flags_of() == 1  # cudaDeviceScheduleSpin
     runtime.open(str(engine), spinning=False)
-    assert asked == [True, False]
+    assert flags_of() == 4  # cudaDeviceScheduleBlockingSync
+
+
+def test_an_engine_that_fails_to_run_is_told_in_its_words(tensorrt_of, tmp_path, monkeypatch):
+    runtime = tensorrt_of()
+    session = runtime.open(str(built(runtime, network(tmp_path / "net.onnx"))[0]))
+    monkeypatch.setenv("FAKE_TENSORRT_FAILS", "1")
+    with pytest.raises(ValueError, match=r"Error Code 1: Cask \(Cask convolution execution\)"):
+        session.run({"image": IMAGE})
+
+
+def test_cold_inferences_do_not_count_in_a_trace(tensorrt_of, tmp_path):
+    runtime = tensorrt_of()
+    session = runtime.open(str(built(runtime, network(tmp_path / "net.onnx"))[0]), trace_in=str(tmp_path))
+    session._profiler.runs = [{"conv0": 100.0}, {"conv0": 2.0}, {"conv0": 4.0}]
+    assert [node["ms"] for node in session.nodes(1)] == [3.0]
 
 
 def test_a_missing_tensorrt_is_explained(monkeypatch):
@@ -423,7 +436,5 @@ def test_a_missing_cuda_is_explained(monkeypatch):
 
 
 def test_the_cuda_that_is_loaded_is_taken_first(cudart):
-    import ctypes
-
     ctypes.CDLL(str(cudart))
     assert next(_cuda._candidates()) == str(Path(cudart).resolve())

@@ -33,6 +33,7 @@ if "--help" in given:
     print({known!r})
     sys.exit()
 if "slow" in given["--onnx"]:
+    open(given["--onnx"], "w").close()
     time.sleep(60)
 assert set(given) <= set({known!r}.split()), given
 import tensorrt as trt
@@ -157,8 +158,9 @@ def test_trtexec_ends_with_who_started_it(runtime_of, tmp_path):
     code = f"from edgekd.runtimes.tensorrt import _trtexec; _trtexec._run(['trtexec', '--onnx={tmp_path}/slow'])"
     parent = subprocess.Popen([sys.executable, "-c", code])
     end = time.monotonic() + 20
-    while not (children := psutil.Process(parent.pid).children()) and time.monotonic() < end:
+    while not (tmp_path / "slow").exists() and time.monotonic() < end:
         time.sleep(0.05)
+    children = psutil.Process(parent.pid).children()
     parent.send_signal(signal.SIGKILL)
     parent.wait()
     assert children

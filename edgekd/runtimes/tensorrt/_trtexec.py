@@ -8,6 +8,7 @@ version and looked up in its own help.
 from __future__ import annotations
 
 import ctypes
+import os
 import re
 import shlex
 import shutil
@@ -118,9 +119,12 @@ def _version(banner: str) -> str:
 
 def _run(command: Sequence[str]) -> str:
     """What a command prints. It ends with this process, however this one ends."""
+    parent = os.getpid()
 
     def end_with_parent() -> None:
         ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+        if os.getppid() != parent:  # it ended before
+            os._exit(1)
 
     done = subprocess.run(
         command,

@@ -1,5 +1,6 @@
 """Outputs of artifacts for many inputs, through a real agent."""
 
+import os
 import sys
 
 import numpy as np
@@ -92,6 +93,34 @@ class open:
         self.output[:] = feeds["x"]
         return [self.output]
 """
+
+
+OPENED = """
+import os, numpy
+formats = ()
+builds = False
+def describe():
+    return {"version": "1", "provider": "none"}
+class open:
+    provider = "none"
+    def __init__(self, path):
+        with __builtins__["open"](path, "a") as file:
+            file.write("opened ")
+    def inputs(self):
+        return [{"name": "x", "shape": [1, 2], "dtype": "float32"}]
+    def run(self, feeds):
+        return [feeds["x"]]
+"""
+
+
+def test_an_accelerator_has_one_session_and_cpus_one_each(tmp_path):
+    inputs = np.arange(100, dtype=np.float32).reshape(50, 2)
+    for name, more in (("cpu", ""), ("accelerator", "    def compute(self):\n        pass\n")):
+        (tmp_path / f"{name}.py").write_text(OPENED + more)
+        with with_runtime(tmp_path / f"{name}.py") as agent:
+            assert (next(agent.evaluate(str(tmp_path / name), {}, [inputs])) == inputs).all()
+    assert (tmp_path / "accelerator").read_text().split() == ["opened"]
+    assert len((tmp_path / "cpu").read_text().split()) == len(os.sched_getaffinity(0))
 
 
 def test_a_runtime_may_give_its_own_memory(tmp_path, monkeypatch):

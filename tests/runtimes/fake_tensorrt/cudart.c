@@ -22,7 +22,13 @@ int cudaDeviceGetAttribute(int *value, int attribute, int device) {
   *value = atoi(attribute == 75 ? capability : strchr(capability, '.') + 1);
   return 0;
 }
-int cudaSetDeviceFlags(unsigned flags) { FAILS(cudaSetDeviceFlags); return flags == 1 || flags == 4 ? 0 : 1; }
+static unsigned device_flags;
+unsigned fake_cuda_flags(void) { return device_flags; }
+int cudaSetDeviceFlags(unsigned flags) {
+  FAILS(cudaSetDeviceFlags);
+  device_flags = flags;
+  return flags == 1 || flags == 4 ? 0 : 1;
+}
 int cudaMalloc(void **made, size_t size) {
   const char *limit = getenv("FAKE_CUDA_MEMORY");
   FAILS(cudaMalloc);

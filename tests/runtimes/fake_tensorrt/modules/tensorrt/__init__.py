@@ -5,7 +5,8 @@ Each class and enumeration has exactly the members, and each member the value, t
 off NVIDIA's own wheels): using another one raises AttributeError, as it does there. Engines hold the ONNX file and
 compute by ONNX Runtime, at the addresses that they are given.
 
-Environment: FAKE_TENSORRT_DLA_CORES; FAKE_TENSORRT_BUILD_S, the seconds of a build that isn't in the timing cache.
+Environment: FAKE_TENSORRT_DLA_CORES; FAKE_TENSORRT_BUILD_S, the seconds of a build that isn't in the timing cache;
+FAKE_TENSORRT_FAILS, whether engines fail to run.
 """
 
 import ctypes
@@ -401,6 +402,9 @@ class Runtime:
         if held.header["version"] != __version__:
             _error(f"Error Code 6: The engine plan file is not compatible with this version of TensorRT, {__version__}")
             return None
+        if held.header["dla"] is not None and held.header["dla"] != self.DLA_core:
+            _error("Error Code 3: API Usage Error (the engine is for another DLA core)")
+            return None
         return ICudaEngine(held)
 
 
@@ -466,7 +470,7 @@ class EngineInspector:
             return json.dumps(_label(node, i))
         on_dla = header["dla"] is not None and header["on_dla"][i]
         made = {1: "FP32", 3: "Int8", 10: "FP16"}[node.types[0]] if node.types else "FP32"
-        taken = "Int8" if node.op == "DequantizeLinear" else "FP32" if node.op == "QuantizeLinear" else made
+        taken = "Int8" if self._takes_integers(node) else "FP32" if node.op == "QuantizeLinear" else made
         kinds = {"Conv": "CaskConvolution", "QuantizeLinear": "Quantize", "DequantizeLinear": "Dequantize"}
         layer = {
             "Name": _label(node, i),
@@ -476,6 +480,12 @@ class EngineInspector:
             "TacticName": f"sm80_{node.op.lower()}",
         }
         return json.dumps(layer)
+
+    def _takes_integers(self, node):
+        """Whether it takes integers itself, or is a convolution that has the DequantizeLinear before it in itself."""
+        before = [one for one in self._held.graph.nodes if one.outputs[0] == node.inputs[0]]
+        fused = node.op == "Conv" and before and before[0].op == "DequantizeLinear"
+        return node.op == "DequantizeLinear" or bool(fused)
 
 
 def _told(kind):
@@ -521,6 +531,9 @@ class IExecutionContext:
         import numpy as np
 
         assert stream_handle, "the default stream"
+        if os.environ.get("FAKE_TENSORRT_FAILS"):
+            _error("Error Code 1: Cask (Cask convolution execution)")
+            return False
         start, feeds = time.perf_counter(), {}
         for name, shape in self._shapes.items():
             feeds[name] = np.empty(shape, _numpy(self._engine, name))
