@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import fake_tensorrt
 import numpy as np
 import pytest
 
@@ -136,3 +137,13 @@ def test_onnx_runtime_measures_and_evaluates_there(python38, model):
         assert there.first().first_ms > 0
         (found,), (expected,) = (agent.evaluate(path, options, [images]) for agent in (there, here))
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.skipif(fake_tensorrt.COMPILER is None, reason="no C compiler: there is no fake CUDA runtime")
+def test_tensorrt_is_surveyed_and_builds_there(python38, tmp_path, model):
+    python = fake_tensorrt.device_python(tmp_path / "device", python=shutil.which(python38))
+    with start(str(python), runtime_file("tensorrt"), "--cache", str(tmp_path / "cache")) as agent:
+        (found,) = agent.survey({"tensorrt": str(runtime_file("tensorrt"))}, []).runtimes.values()
+        assert (found.version, found.precisions[:2]) == ("10.3.0", ("fp32", "fp16"))
+        built = agent.build(Build(str(model(batch=1)), {"precision": "fp32"}, "key"))
+    assert (Path(built.path).stat().st_size, built.how) == (built.bytes, "tensorrt 10.3.0 in Python, strongly typed")
