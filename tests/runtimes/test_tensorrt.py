@@ -153,7 +153,8 @@ def test_fp16_in_the_file_is_never_called_fp32(tensorrt_of, version, tmp_path):
     runtime = tensorrt_of(version)
     with pytest.raises(ValueError, match="fp32 was asked for, and the file states fp16"):
         built(runtime, network(tmp_path / "net.onnx", half=True))
-    with pytest.raises(ValueError, match=r"int8\+fp32 was asked for, and the file states fp16"):
+    why = "scale must be" if version.startswith("8.") else r"int8\+fp32 was asked for, and the file states fp16"
+    with pytest.raises(ValueError, match=why):
         built(runtime, network(tmp_path / "net.onnx", half=True, quantised=True), precision="int8+fp32")
 
 
@@ -185,6 +186,11 @@ def test_what_the_parser_refuses_is_named(tensorrt_of, version, tmp_path):
         built(runtime, tmp_path / "junk.onnx")
 
 
+def test_scales_in_fp16_are_not_for_tensorrt_8(tensorrt_of, tmp_path):
+    with pytest.raises(ValueError, match="scale must be of type FLOAT"):
+        built(tensorrt_of("8.6.1"), network(tmp_path / "net.onnx", half=True, quantised=True), precision="int8+fp16")
+
+
 def test_settings_reach_the_builder(tensorrt_of, tmp_path):
     runtime, path = tensorrt_of(), network(tmp_path / "net.onnx")
     engine, how = built(runtime, path, workspace_mb=64, tf32=True)
@@ -209,6 +215,14 @@ def test_a_dla_runs_what_it_can_and_the_rest_is_reported(tensorrt_of, tmp_path, 
     providers = {node["name"]: node["provider"] for node in session.nodes(0)}
     assert session.provider == "TensorRT DLA"
     assert [name for name, provider in providers.items() if provider != session.provider] == ["relu0"]
+
+
+def test_a_dla_of_a_version_without_weak_typing_takes_typed_networks(tensorrt_of, tmp_path, monkeypatch):
+    monkeypatch.setenv("FAKE_TENSORRT_DLA_CORES", "2")
+    path = network(tmp_path / "net.onnx", half=True)
+    engine, how = built(tensorrt_of("11.4.0.106"), path, precision="fp16", dla_core=0)
+    assert how.endswith("strongly typed, DLA core 0")
+    assert flags(engine)["flags"] == ["GPU_FALLBACK"]
 
 
 @pytest.mark.parametrize(

@@ -223,6 +223,10 @@ class OnnxParser:
             if node.op not in _OPS:
                 why = "Plugin not found, are the plugin name, version, and namespace correct? (at op.cpp:12)"
                 self._errors.append(ParserError(i, node.name, node.op, why))
+            elif (
+                node.op in ("QuantizeLinear", "DequantizeLinear") and __version__.startswith("8.") and 10 in node.scales
+            ):
+                self._errors.append(ParserError(i, node.name, node.op, "Assertion failed: scale must be of type FLOAT"))
         return not self._errors
 
     @property

@@ -17,6 +17,8 @@ class Node:
     attributes: dict
     types: list = field(default_factory=list)
     """ONNX's number of the type of each output."""
+    scales: list = field(default_factory=list)
+    """That of the second input, the scale of Q and DQ."""
 
 
 @dataclass
@@ -41,6 +43,7 @@ def read(model):
     types.update({name: kind for name, (kind, _) in inputs.items()})
     for node in nodes:
         node.types = [_type_of(node, types)] * len(node.outputs)
+        node.scales = [types[name] for name in node.inputs[1:2] if name in types]
         types.update(dict.fromkeys(node.outputs, node.types[0]))
     return Graph(nodes, inputs, [_value(value)[0] for value in fields.get(12, ())])
 
