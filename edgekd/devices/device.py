@@ -174,8 +174,12 @@ class Reached:
             return Engine(path)
         how = how or MeasuringProtocol()
         builder = [files.sha256(file) for file in runtime_files(artifact.runtime)]
-        decides = [artifact.id, runtime.version, builder, self.facts.host.machine, how.batch, how.shapes, how.inputs]
-        key = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+        # what was timed while the device was in another power mode is kept apart, and so are its engines
+        state = self.facts.host.model_dump(include={"machine", "power_mode"})
+        decides = [artifact.id, runtime.version, builder, how.batch, how.shapes, how.inputs]
+        key = "/".join(
+            hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest() for part in (state, decides)
+        )
         feeds = protocol.Feeds(batch=how.batch, shapes=how.shapes, file=inputs)
         with self.leased(), self.start(artifact.runtime) as agent, self._running(artifact, "build"):
             built = agent.build(protocol.Build(path, complete(artifact.variant), key, feeds))

@@ -48,7 +48,8 @@ def test_a_survey_tells_what_the_device_can(device):
 def test_an_engine_is_built_there_once_and_gives_the_outputs(device, tmp_path):
     path = network(tmp_path / "net.onnx")
     engine = device.build(artifact(path))
-    assert Path(engine.path).parent == tmp_path / "cache" / "edgekd" / "engines"
+    assert Path(engine.path).parents[1] == tmp_path / "cache" / "edgekd" / "engines"
+    assert [file.name for file in Path(engine.path).parent.glob("timing-*")] == ["timing-10.3.0-8.7"]
     assert (engine.bytes, engine.build_how) == (
         Path(engine.path).stat().st_size,
         "tensorrt 10.3.0 in Python, strongly typed",

@@ -31,7 +31,7 @@ def build(
     known = _known(engine)
     if known:
         return known
-    partial = engine.with_name(f".{request.key}.{os.getpid()}")
+    partial = engine.with_name(f".{engine.name}.{os.getpid()}")
     try:
         engine.parent.mkdir(parents=True, exist_ok=True)
         start = time.monotonic()

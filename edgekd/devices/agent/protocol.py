@@ -269,7 +269,10 @@ class Survey:
 
 @dataclass(frozen=True)
 class Build:
-    """Build an engine from an artifact, unless one is cached under this key; answered by Built."""
+    """Build an engine from an artifact, unless one is cached under this key; answered by Built.
+
+    The key is a relative path: engines in one folder share what the runtime keeps beside them, such as timings.
+    """
 
     path: str
     options: Dict[str, Any]
