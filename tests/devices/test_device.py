@@ -334,6 +334,17 @@ def test_an_engine_that_was_built_for_a_file_of_inputs_has_their_shapes(builder,
     assert built.build_how == "by hand for (5, 2)"
 
 
+def test_what_a_killed_build_left_is_removed_by_the_next(builder, elsewhere, model):
+    _, device = elsewhere
+    artifact = builder("abc", model())
+    engine = Path(device.build(artifact).path)
+    left = engine.with_name(f".{engine.name}.4711")
+    left.write_text("half an engine")
+    engine.unlink()
+    assert device.build(artifact).path == str(engine)
+    assert sorted(file.name for file in engine.parent.iterdir()) == [engine.name, f"{engine.name}.json"]
+
+
 def test_an_engine_that_was_not_written_whole_is_built_again(builder, elsewhere, model):
     _, device = elsewhere
     artifact = builder("abc", model())

@@ -34,6 +34,8 @@ def build(
     partial = engine.with_name(f".{engine.name}.{os.getpid()}")
     try:
         engine.parent.mkdir(parents=True, exist_ok=True)
+        for left in engine.parent.glob(f".{engine.name}.*"):  # by a build whose process was killed
+            left.unlink()
         start = time.monotonic()
         how = runtime.build(request.path, str(partial), shapes, **request.options)
         built = protocol.Built(str(engine), partial.stat().st_size, time.monotonic() - start, how)
