@@ -55,7 +55,7 @@ class Sshd:
     @property
     def cache(self) -> Path:
         """Where the device keeps what is pushed."""
-        return self.root / "device/edgekd"
+        return self.root / "home/.cache/edgekd"
 
     @property
     def log(self) -> str:
@@ -112,10 +112,11 @@ def serving(
     host_key = (root / "host_key.pub").read_text()
     (root / "known_hosts").write_text(f"[127.0.0.1]:{port} {host_key}[::1]:{port} {host_key}")
     (root / "bin").mkdir(exist_ok=True)
+    (root / "home").mkdir(exist_ok=True)
     # OpenSSH finds ~/.ssh by the user's name, not by $HOME
     (root / "bin/ssh").write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {root}/config "$@"\n')
     (root / "bin/ssh").chmod(0o755)
-    variables = {"XDG_CACHE_HOME": str(root / "device"), "EDGEKD_LEASE": str(root / "lease"), **(env or {})}
+    variables = {"HOME": str(root / "home"), "EDGEKD_LEASE": str(root / "lease"), **(env or {})}
     (root / "sshd_config").write_text(_server(root, port, {**(options or {})}, variables))
     if os.getuid() == 0:
         Path("/run/sshd").mkdir(exist_ok=True)

@@ -1,103 +1,112 @@
-"""What `ssh` says where it fails, as errors with a remedy."""
+"""What `ssh` and programs on a device say when they fail, as errors with a remedy."""
 
 import re
+from collections.abc import Mapping, Sequence
 
 from edgekd.devices.transports._address import Address
 from edgekd.errors import DeviceError
 from edgekd.visible import visible
 
-# the first pattern that matches ssh's words; {ssh} is the command that a user types, {host} the host
-_KNOWN = [
+Known = Sequence[tuple[str, str, str]]
+"""What the first matching pattern means, and the remedy; {ssh} is the command that a user types."""
+
+_CONNECTING: Known = [
     (
         r"REMOTE HOST IDENTIFICATION HAS CHANGED|differs from the key for the IP address",
-        "its host key is not the known one",
+        "its host key has changed",
         "If the device was set up again: ssh-keygen -R '{known}', then connect by hand and compare the key: {ssh}",
     ),
     (
         r"host key is known for|Host key verification failed|authenticity of host",
-        "its host key is not known",
+        "its host key is unknown",
         "Connect once by hand, compare the key and accept it: {ssh}",
     ),
     (
         r"Permission denied \(|Too many authentication failures",
         "it does not accept your key",
-        "Put your public key there: ssh-copy-id {ssh_arguments}; if it has a passphrase, add it to the agent: ssh-add",
+        "Put your public key there: ssh-copy-id {arguments}; if it has a passphrase, add it to the agent: ssh-add",
     ),
     (
-        r"Could not resolve hostname|Name or service not known",
-        "there is no host of that name",
-        "Check the name, or give an IP address; hosts of ~/.ssh/config are known as well.",
+        r"Could not resolve hostname",
+        "the host name can't be resolved",
+        "Check the name, or give the IP address; hosts of ~/.ssh/config can be given as well.",
     ),
     (
         r"Connection refused",
-        "it refuses connections",
-        "Check that it runs an ssh server, and the port: ssh://{destination}:PORT",
+        "the connection was refused",
+        "Check that an ssh server runs there, and its port: ssh://HOST:PORT",
     ),
     (
         r"No route to host|Network is unreachable|Host is down",
         "there is no route to it",
-        "Check that it is on, and in this network.",
+        "Check that it is switched on, and that both are in one network.",
     ),
     (
-        r"Operation timed out|Connection timed out|timed out during banner exchange|connect to .*: Timeout",
+        r"timed out",
         "it does not answer",
-        "Check that it is on, its address, and firewalls between.",
+        "Check that it is switched on, its address, and firewalls in between.",
     ),
     (
-        r"Bad configuration option|bad configuration options|Bad owner or permissions|terminating, \d+ bad",
+        r"[Bb]ad configuration option|Bad owner or permissions|keyword .* extra arguments",
         "ssh rejects your configuration",
-        "Correct it: {ssh} must work.",
+        "Correct it; this must work: {ssh}",
     ),
+]
+
+_RUNNING: Known = [
     (
-        r"Session open refused|session request failed|open failed",
+        r"refused by peer|open failed|session request failed",
         "its ssh server refuses another session",
-        "Raise MaxSessions in its sshd_config to 10, which is the default, and reload sshd.",
+        "Set MaxSessions to 10, the default, in its sshd_config, and reload sshd.",
     ),
     (
         r"No space left on device|Disk quota exceeded",
         "its disk is full",
-        "Free some space there: `edgekd devices clean {url}` removes all that edgekd has sent.",
+        "Free space there: `edgekd devices clean {url}` removes everything that edgekd keeps there.",
     ),
     (
-        r"Read-only file system|Permission denied",
-        "the cache folder can't be written",
-        "Make ~/.cache/edgekd of that user writable, or set XDG_CACHE_HOME for its ssh logins.",
+        r"Read-only file system|Permission denied|Not a directory|No such file|Operation not permitted",
+        "the folder can't be written",
+        "Make the folder writable for this user, or set XDG_CACHE_HOME for ssh sessions on the device.",
     ),
 ]
 
-_RETRIED = re.compile(r"kex_exchange_identification|Connection (reset|closed) by .* port|ssh_exchange_identification")
+_DROPPED = re.compile(r"(kex|ssh)_exchange_identification: |Connection (reset|closed) by .* port")
 
 
-def failed(
-    address: Address, doing: str, words: str, otherwise: str = "Check that this works: {ssh} true"
-) -> DeviceError:
-    """The error for what ssh wrote to stderr.
+def not_connected(address: Address, words: str) -> DeviceError:
+    """The error for what ssh wrote to stderr when it could not connect."""
+    return _failed(address, f"{address.url}: can't connect", words, _CONNECTING, "Check that this works: {ssh}")
 
-    Args:
-        address: of the device.
-        doing: what was to be done, such as "can't connect".
-        words: what ssh wrote.
-        otherwise: the remedy where the words are not known.
-    """
+
+def not_done(address: Address, doing: str, words: str) -> DeviceError:
+    """The error for what a program on the device wrote to stderr, or ssh about its session."""
+    return _failed(address, f"{address.url}: {doing}", words, _RUNNING, "Try again.")
+
+
+def dropped(words: str) -> bool:
+    """Whether a server may have dropped the connection because many were being opened at once (MaxStartups)."""
+    return bool(_DROPPED.search(words))
+
+
+def _failed(address: Address, doing: str, words: str, known: Known, otherwise: str) -> DeviceError:
     terms = _terms(address)
-    for pattern, what, remedy in _KNOWN:
+    for pattern, what, remedy in known:
         if re.search(pattern, words):
-            return DeviceError(f"{address.url}: {doing}: {what}", remedy.format(**terms))
-    said = visible(words.splitlines()[-1]) if words else "ssh ended without a message"
-    return DeviceError(f"{address.url}: {doing}: {said}", otherwise.format(**terms))
+            detail = _last_line(words) if known is _RUNNING else ""
+            return DeviceError(f"{doing}: {what}{detail and f' ({detail})'}", remedy.format(**terms))
+    return DeviceError(f"{doing}: {_last_line(words) or 'no reason was given'}", otherwise.format(**terms))
 
 
-def overloaded(words: str) -> bool:
-    """Whether a server may have dropped the connection because too many were being opened (MaxStartups)."""
-    return bool(_RETRIED.search(words))
+def _last_line(words: str) -> str:
+    return visible(words.splitlines()[-1]) if words else ""
 
 
-def _terms(address: Address) -> dict[str, str]:
+def _terms(address: Address) -> Mapping[str, str]:
     port = f"-p {address.port} " if address.port else ""
     return {
         "url": address.url,
-        "destination": address.destination,
         "known": f"[{address.host}]:{address.port}" if address.port not in (None, 22) else address.host,
-        "ssh_arguments": f"{port}{address.destination}",
+        "arguments": f"{port}{address.destination}",
         "ssh": f"ssh {port}{address.destination}",
     }

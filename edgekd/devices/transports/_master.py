@@ -11,7 +11,7 @@ from pathlib import Path
 from edgekd.devices.pythons import Python
 from edgekd.devices.transports import _posix
 from edgekd.devices.transports._address import Address
-from edgekd.devices.transports._failures import failed, overloaded
+from edgekd.devices.transports._failures import dropped, not_connected
 from edgekd.devices.transports._session import Session
 from edgekd.errors import DeviceError
 
@@ -27,7 +27,6 @@ _LONGEST_SOCKET = 80  # ssh adds 17 characters for a moment, and a socket's path
 _OPTIONS = [
     "BatchMode=yes",
     "StrictHostKeyChecking=yes",
-    f"ConnectTimeout={_CONNECT_S}",
     "ServerAliveInterval=5",
     "ServerAliveCountMax=3",
     "ClearAllForwardings=yes",
@@ -107,14 +106,14 @@ def open_master(address: Address, runtimes: Sequence[str]) -> Master:
         except BaseException as e:
             session.close()
             shutil.rmtree(folder, ignore_errors=True)
-            if not (isinstance(e, DeviceError) and overloaded(session.words) and attempt < _ATTEMPTS):
+            if not (isinstance(e, DeviceError) and dropped(session.words) and attempt < _ATTEMPTS):
                 raise
         time.sleep(attempt * random.uniform(0.5, 1.5) * _PAUSE_S)
     raise AssertionError("unreachable")
 
 
 def _ssh(address: Address, folder: Path, more: Sequence[str], script: str) -> list[str]:
-    options = [part for option in (*_OPTIONS, *more) for part in ("-o", option)]
+    options = [part for option in (*_OPTIONS, f"ConnectTimeout={_CONNECT_S}", *more) for part in ("-o", option)]
     port = ["-p", str(address.port)] if address.port else []
     return ["ssh", "-T", *options, "-S", str(folder / "s"), *port, "--", address.destination, _posix.command(script)]
 
@@ -132,7 +131,7 @@ def _probed(address: Address, session: Session) -> Device:
     first = session.line(_BEGIN_S)
     if first is None:
         session.wait(1)
-        raise failed(address, "can't connect", session.words)
+        raise not_connected(address, session.words)
     if first != _posix.BEGIN:
         message = f"{address.url}: its login shell prints {first[:80]!r} before a command's output"
         raise DeviceError(message, "Let its start-up files, such as ~/.bashrc, print nothing unless [ -t 1 ].")
@@ -140,7 +139,7 @@ def _probed(address: Address, session: Session) -> Device:
     while (line := session.line(_LINE_S)) != _posix.END:
         if line is None:
             session.wait(1)
-            raise failed(address, "can't find out what it has", session.words)
+            raise not_connected(address, session.words)
         what, _, value = line.partition(" ")
         found.setdefault(what, []).append(value)
     one = {what: values[0] for what, values in found.items()}

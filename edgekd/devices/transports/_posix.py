@@ -20,7 +20,7 @@ try:
     found = [name for name in sys.argv[1:] if find_spec("numpy") and find_spec(name)]
 except Exception:
     found = []
-sys.stdout.write("python %d.%d %s %s\\n" % (sys.version_info[0], sys.version_info[1], ",".join(found), sys.executable))
+sys.stdout.write("%d.%d %s" % (sys.version_info[0], sys.version_info[1], ",".join(found)))
 """
 
 _PROBE = """
@@ -35,7 +35,8 @@ printf 'boot %s\\n' "$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)"
 cd "$cache/files" 2>/dev/null && for name in *; do printf 'has %s\\n' "$name"; done
 cd /
 for python in {pythons}; do
-command -v "$python" >/dev/null 2>&1 && "$python" -c {ask} {runtimes} 2>/dev/null
+path=$(command -v "$python") && said=$("$path" -c {ask} {runtimes} 2>/dev/null) &&
+printf 'python %s %s\\n' "$said" "$path"
 done
 echo {end}
 exec cat >/dev/null 2>&1

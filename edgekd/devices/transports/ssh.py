@@ -4,23 +4,21 @@ By the system's `ssh`, so that the user's configuration, keys, agent, jump hosts
 always checked. One connection carries all sessions; it ends with this process.
 """
 
-import tarfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from io import BytesIO
 from pathlib import Path
-from typing import IO, cast
 
 from edgekd import catalog, files
 from edgekd.devices import pythons
 from edgekd.devices.transports import _posix
 from edgekd.devices.transports._address import Address, parse
-from edgekd.devices.transports._failures import failed
+from edgekd.devices.transports._failures import not_done
 from edgekd.devices.transports._master import Device, Master, open_master
-from edgekd.devices.transports._session import Feed, Session
+from edgekd.devices.transports._sending import NotSentError, send, size_of
+from edgekd.devices.transports._session import Session
 from edgekd.errors import DeviceError
 from edgekd.runtimes._base import RUNTIMES
 from edgekd.visible import visible_name
@@ -28,8 +26,6 @@ from edgekd.worker import Worker
 
 _LARGEST_FETCHED = 4 << 30
 _PIECE = 1 << 20
-_STALLED_S = 300.0
-_CHECKING_S = 600.0  # hashing and syncing a large file on a slow card
 _LOST_S = 1.0  # between a client's end and its master's
 _AGAIN = "Check its power and its network, then try again."
 
@@ -81,10 +77,16 @@ class Ssh:
         """Send files, unless the device has them."""
         device = self._opened()
         if device.unwritable:
-            raise failed(self._address, f"can't write {device.cache}", device.unwritable)
+            raise not_done(self._address, f"can't write to {visible_name(device.cache)}", device.unwritable)
         with self._pushing:
             if key not in self._has:
-                self._send(folder, hashes, key, device.cache)
+                size = size_of(folder, hashes)
+                with self._session(_posix.receive(device.cache, key, size)) as (session, master):
+                    try:
+                        send(session, folder, hashes, key, self.url)
+                    except NotSentError as e:
+                        what = f"can't send {visible_name(next(iter(hashes)))} ({size / 1e6:.1f} MB){e}"
+                        raise self._not_done(session, master, what) from e
                 self._has.add(key)
         return f"{device.cache}/files/{key}"
 
@@ -133,82 +135,36 @@ class Ssh:
             time.sleep(0.05)
         if not master.alive():
             return f"the connection to {self.url} was lost{_because(master.session.words)}", _AGAIN
-        if "refused" in words or "open failed" in words:
-            error = failed(self._address, "can't start another process", words)
-            return error.message, error.hint
-        return None
+        error = not_done(self._address, "can't start a program", words)
+        return error.message, error.hint
 
     def _content(self, path: str) -> Iterator[bytes]:
         left = _LARGEST_FETCHED
-        with self._session(_posix.run(["cat", "--", path])) as session:
+        with self._session(_posix.run(["cat", "--", path])) as (session, master):
             while piece := session.stdout.read(_PIECE):
                 left -= len(piece)
                 if left < 0:
                     raise DeviceError(f"{self.url}: {visible_name(path)} is larger than 4 GB", "Copy it by hand.")
                 yield piece
             if session.wait(_LOST_S):
-                raise failed(self._address, f"can't copy {visible_name(path)}", session.words, _AGAIN)
+                raise self._not_done(session, master, f"can't copy {visible_name(path)} from the device")
 
     @contextmanager
-    def _session(self, script: str) -> Iterator[Session]:
+    def _session(self, script: str) -> Iterator[tuple[Session, Master]]:
         with self._lock:
             master = self._free_master()
             session = Session(master.command(script))
             master.carry(session.runs)
         with session:
-            yield session
+            yield session, master
 
-    def _send(self, folder: Path, hashes: Mapping[str, str], key: str, cache: str) -> None:
-        sizes = {name: (folder / name).stat().st_size for name in hashes}
-        size, what = sum(sizes.values()), f"{next(iter(hashes))} ({sum(sizes.values()) / 1e6:.1f} MB)"
-        with self._session(_posix.receive(cache, key, size)) as session:
-            answer = session.line(_CHECKING_S)
-            if answer == "send":
-                feed = Feed(session, _STALLED_S)
-                try:
-                    _archive(feed, folder, sizes, hashes, key)
-                except (BrokenPipeError, TimeoutError) as e:
-                    session.wait(_LOST_S)
-                    sent = f"can't send {what}, after {feed.written / 1e6:.1f} MB"
-                    raise failed(self._address, sent, session.words, _AGAIN) from e
-                session.stdin.close()
-                answer = session.line(_CHECKING_S)
-            if answer in ("has", "done"):
-                return
-            session.wait(_LOST_S)
-            self._refuse(answer, what, session.words, cache)
-
-    def _refuse(self, answer: str | None, what: str, words: str, cache: str) -> None:
-        verdict, _, detail = (answer or "").partition(" ")
-        if verdict == "full":
-            free = f"No space left on device: {int(detail) / 1e3:.1f} MB are free"
-            raise failed(self._address, f"can't send {what} to {cache}", free)
-        if verdict == "differs":
-            message = f"{self.url}: {visible_name(detail)} arrived damaged, or was changed while it was sent"
-            raise DeviceError(message, "Try again.")
-        raise failed(self._address, f"can't send {what} to {cache}", words, _AGAIN)
+    def _not_done(self, session: Session, master: Master, doing: str) -> DeviceError:
+        lost = self._lost(master, session.wait(_LOST_S), session.words)
+        return DeviceError(f"{doing}: {lost[0]}", lost[1]) if lost else not_done(self._address, doing, session.words)
 
 
 def _because(words: str) -> str:
     return f": {visible_name(words.splitlines()[-1])}" if words else ""
-
-
-def _archive(feed: Feed, folder: Path, sizes: Mapping[str, int], hashes: Mapping[str, str], key: str) -> None:
-    """Write what `_posix.receive` expects, piece by piece. Raises BrokenPipeError and TimeoutError."""
-    with tarfile.TarFile(
-        fileobj=cast(IO[bytes], feed), mode="w", format=tarfile.GNU_FORMAT, copybufsize=_PIECE
-    ) as archive:
-        for name, size in sizes.items():
-            with (folder / name).open("rb") as file:  # of a link, what it leads to
-                archive.addfile(_member(f"{key}/{name}", size), file)
-        checks = _posix.checks(hashes)
-        archive.addfile(_member("check", len(checks)), BytesIO(checks))
-
-
-def _member(name: str, size: int) -> tarfile.TarInfo:
-    member = tarfile.TarInfo(name)
-    member.size, member.mode, member.mtime = size, 0o600, int(time.time())
-    return member
 
 
 def connect(where: str) -> Ssh:

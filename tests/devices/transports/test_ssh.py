@@ -7,7 +7,6 @@ import pytest
 
 from edgekd import catalog
 from edgekd.devices.device import connect
-from edgekd.errors import DeviceError, ExitCode
 from edgekd.measuring.artifact import describe
 from edgekd.pipeline.profile import profile
 from edgekd.progress import Silent
@@ -83,9 +82,3 @@ def test_what_the_device_has_is_not_sent_again(sshd, device, tmp_path):
         assert Path(again.push([tmp_path / "a.bin"])) == there
     assert there.stat().st_mtime_ns == written
     assert sshd.log.count("Starting session") == sessions + 1
-
-
-def test_a_port_nobody_listens_on(sshd):
-    with connect(f"ssh://127.0.0.1:1{sshd.python}") as device, pytest.raises(DeviceError, match="refuses conn") as e:
-        _ = device.facts
-    assert e.value.exit_code == ExitCode.UNREACHABLE

@@ -1,0 +1,78 @@
+"""Sends files to a device as one tar archive, piece by piece: no file is held in memory."""
+
+import tarfile
+import time
+from collections.abc import Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import IO, cast
+
+from edgekd.devices.transports import _posix
+from edgekd.devices.transports._session import Feed, Session
+from edgekd.errors import DeviceError, StorageError
+from edgekd.visible import visible_name
+
+_PIECE = 1 << 20
+_STALLED_S = 300.0
+_CHECKING_S = 600.0  # hashing and syncing a large file on a slow card
+
+
+class NotSentError(Exception):
+    """The session ended, or the device refused the files; the text says after how much."""
+
+
+def size_of(folder: Path, hashes: Mapping[str, str]) -> int:
+    """The bytes of the files. Raises StorageError."""
+    try:
+        return sum((folder / name).stat().st_size for name in hashes)
+    except OSError as e:
+        raise StorageError(f"{e.filename}: {e.strerror}", "Give files that can be read.") from e
+
+
+def send(session: Session, folder: Path, hashes: Mapping[str, str], key: str, url: str) -> None:
+    """Send the files to a session that runs `_posix.receive`, if the device does not have them.
+
+    Raises:
+        NotSentError: the session failed; its stderr says why.
+        DeviceError: the device's disk is full, or files arrived damaged.
+        StorageError: a file here can't be read.
+    """
+    answer = session.line(_CHECKING_S)
+    if answer == "send":
+        feed = Feed(session, _STALLED_S)
+        try:
+            _archive(feed, folder, hashes, key)
+        except (BrokenPipeError, TimeoutError) as e:
+            raise NotSentError(f", after {feed.written / 1e6:.1f} MB") from e
+        except OSError as e:
+            raise StorageError(f"{folder}: {e.strerror or e}", "The files must not change while they are sent.") from e
+        session.stdin.close()
+        answer = session.line(_CHECKING_S)
+    verdict, _, detail = (answer or "").partition(" ")
+    if verdict == "full":
+        size = size_of(folder, hashes) / 1e6
+        message = f"{url}: its disk is full: {size:.1f} MB are to be sent, {int(detail) * 1024 / 1e6:.1f} MB are free"
+        hint = f"Free space there: `edgekd devices clean {url}` removes everything that edgekd keeps there."
+        raise DeviceError(message, hint)
+    if verdict == "differs":
+        message = f"{url}: {visible_name(detail)} arrived damaged, or was changed while it was sent"
+        raise DeviceError(message, "Try again.")
+    if verdict not in ("has", "done"):
+        raise NotSentError("")
+
+
+def _archive(feed: Feed, folder: Path, hashes: Mapping[str, str], key: str) -> None:
+    """What `_posix.receive` expects. Raises OSError: BrokenPipeError and TimeoutError of the feed alone."""
+    with tarfile.TarFile(fileobj=cast(IO[bytes], feed), mode="w", format=tarfile.GNU_FORMAT, copybufsize=_PIECE) as tar:
+        for name in hashes:
+            with (folder / name).open("rb") as file:  # of a link, what it leads to
+                size = (folder / name).stat().st_size
+                tar.addfile(_member(f"{key}/{name}", size), file)
+        checks = _posix.checks(hashes)
+        tar.addfile(_member("check", len(checks)), BytesIO(checks))
+
+
+def _member(name: str, size: int) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.size, member.mode, member.mtime = size, 0o600, int(time.time())
+    return member
