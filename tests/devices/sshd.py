@@ -97,7 +97,7 @@ def serving(
     Args:
         root: a folder of its own, which may be new.
         options: of sshd_config.
-        env: variables of every session, besides those that keep it apart from this machine.
+        env: variables of every session, besides those that keep it apart from this machine; "" leaves one out.
     """
     if why := missing():
         pytest.skip(why)
@@ -164,7 +164,7 @@ def _server(root: Path, port: int, options: Mapping[str, str], env: Mapping[str,
         "LogLevel": "VERBOSE",
         **options,
     }
-    variables = " ".join(f'"{name}={value}"' for name, value in env.items())
+    variables = " ".join(f'"{name}={value}"' for name, value in env.items() if value)
     return "".join(f"{name} {value}\n" for name, value in given.items()) + f"SetEnv {variables}\n"
 
 
