@@ -13,7 +13,7 @@ def lab(tmp_path):
         listed = ['[devices.gone]\nurl = "local:/no/such/python"\ntarget = "x86-cpu"\n']
         for number in range(count):
             python = tmp_path / f"python{number}"
-            python.write_text(f'#!/bin/sh\nEDGEKD_LEASE={tmp_path}/{number}.lease exec {sys.executable} "$@"\n')
+            python.write_text(f'#!/bin/sh\nEDGEKD_LEASE={python}.lease exec {sys.executable} "$@"\n')
             python.chmod(0o755)
             listed.append(f'[devices.d{number}]\nurl = "local:{python}"\ntarget = "x86-cpu"\ntags = ["lab"]\n')
         path = tmp_path / "devices.toml"

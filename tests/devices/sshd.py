@@ -70,7 +70,11 @@ class Sshd:
     def programs(self) -> list[psutil.Process]:
         """What runs on the device, besides the server."""
         below = psutil.Process(self.process.pid).children(recursive=True)
-        return [one for one in below if not _named(one).startswith("sshd")]
+        return [one for one in below if _command(one) and not _named(one).startswith("sshd")]
+
+    def agents(self) -> list[psutil.Process]:
+        """Those of the programs that are agents with a runtime."""
+        return [one for one in self.programs() if _named(one) != "sh" and "--runtime" in _command(one)]
 
     def cut(self) -> None:
         """Cut every connection, as a network does: nobody on the device is told before."""
@@ -88,6 +92,14 @@ def _named(process: psutil.Process) -> str:
         return "sshd"
 
 
+def _command(process: psutil.Process) -> list[str]:
+    """Empty where it has just ended."""
+    try:
+        return list(process.cmdline())
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return []
+
+
 @contextlib.contextmanager
 def serving(
     root: Path, *, options: Mapping[str, str] | None = None, env: Mapping[str, str] | None = None
@@ -97,7 +109,7 @@ def serving(
     Args:
         root: a folder of its own, which may be new.
         options: of sshd_config.
-        env: variables of every session, besides those that keep it apart from this machine; "" leaves one out.
+        env: variables of every session, besides those that keep it apart from this machine.
     """
     if why := missing():
         pytest.skip(why)
@@ -164,7 +176,7 @@ def _server(root: Path, port: int, options: Mapping[str, str], env: Mapping[str,
         "LogLevel": "VERBOSE",
         **options,
     }
-    variables = " ".join(f'"{name}={value}"' for name, value in env.items() if value)
+    variables = " ".join(f'"{name}={value}"' for name, value in env.items())
     return "".join(f"{name} {value}\n" for name, value in given.items()) + f"SetEnv {variables}\n"
 
 

@@ -319,20 +319,6 @@ def test_a_file_that_is_removed_lets_another_in_and_so_the_lease_is_lost(lease):
         use(device, share)
 
 
-def test_a_connection_that_is_cut_loses_the_lease_and_leaves_nothing_behind(sshd):
-    with connect(sshd.url) as device:
-        with pytest.raises(MeasurementError, match="the lease on the device was lost"):
-            use(device, sshd.cut)
-        wait_until(lambda: not sshd.programs())
-        with connect(sshd.url) as other, other.leased():
-            assert f"pid {os.getpid()}" in other.holder().who
-
-
-def test_devices_over_ssh_are_in_use_as_well(sshd):
-    with connect(sshd.url) as device, device.leased(), pytest.raises(DeviceError, match=f"pid {os.getpid()}"):
-        use(connect(sshd.url))
-
-
 @pytest.mark.parametrize("text", ["", "nonsense", "[]", '{"who": 1}', '{"who": "a", "since": "b"}', "[" * 100_000])
 def test_a_holder_who_left_no_name_is_unknown(lease, text):
     with other_host(), connect("local:") as device:
