@@ -326,6 +326,30 @@ def test_an_engine_is_built_on_the_device_once_and_run_there(builder, elsewhere,
     assert found.tolist() == [[13, 13]]
 
 
+def test_what_runs_on_a_device_waits_for_its_lease(builder, elsewhere, model, tmp_path):
+    """Not what only looks, or copies a file."""
+    _, device = elsewhere
+    artifact = builder("abc", model())
+    plain = described(matrix(tmp_path / "v1", 1.0))
+    assert device.facts
+    with connect("local:") as other, other.leased():
+        assert device.push([artifact.path])
+        assert device.build(plain).bytes is None
+        with pytest.raises(DeviceError, match="in use by"):
+            device.build(artifact)
+        with pytest.raises(DeviceError, match="in use by"):
+            list(device.evaluate(plain, [ONES]))
+    # given back as soon as an evaluation ends, also where its outputs are taken no further
+    device.build(artifact)
+    outputs = device.evaluate(plain, [ONES, ONES])
+    next(outputs)
+    with pytest.raises(DeviceError, match="in use by"), connect("local:") as other, other.leased():
+        pass
+    outputs.close()
+    with connect("local:") as other, other.leased():
+        pass
+
+
 def test_an_engine_that_was_built_for_a_file_of_inputs_has_their_shapes(builder, elsewhere, model, tmp_path):
     _, device = elsewhere
     np.savez(tmp_path / "inputs.npz", x=np.zeros((5, 2), np.float32))

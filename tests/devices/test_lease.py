@@ -177,6 +177,17 @@ def test_losing_the_keeper_is_an_error_and_no_launch_starts_after_it():
         use(device, lambda: device.start("onnxruntime").close())
 
 
+def test_a_lease_that_is_lost_stays_lost_in_blocks_within():
+    def lose_and_go_on():
+        kill_keeper(device)
+        for _ in range(2):
+            with pytest.raises(MeasurementError, match="lost"):
+                use(device)
+
+    with connect("local:") as device, pytest.raises(MeasurementError, match="lost"):
+        use(device, lose_and_go_on)
+
+
 def test_a_verdict_on_a_model_does_not_count_without_the_lease_either():
     def refuse():
         raise UnsupportedModelError("no")

@@ -25,6 +25,19 @@ def test_the_floor_and_the_resolution_follow_the_noise(measurement, sd, below):
     assert found.launches < 4 * sd
 
 
+def test_nobody_gets_the_device_between_two_comparisons(monkeypatch, measurement):
+    device, holders = connect("local:"), []
+
+    def measure(artifacts, **_):
+        holders.append(device.holder())
+        return [measurement()] * 2
+
+    monkeypatch.setattr(noise, "measure", measure)
+    noise.self_comparison(device, "onnxruntime", None, Silent())
+    assert len(holders) == 5
+    assert None not in holders
+
+
 def test_a_real_device_is_compared_with_itself(monkeypatch):
     quick = MeasuringProtocol(launches=2, seconds=0.05, block_seconds=0.01, warmup_seconds=0.05)
     monkeypatch.setattr(noise, "_PROTOCOL", quick)

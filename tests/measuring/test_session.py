@@ -74,6 +74,27 @@ def measured(*paths, device=None, protocol=QUICK, settings=None, target="x86-cpu
     )
 
 
+def test_a_session_holds_the_devices_lease_from_its_first_launch_to_its_last(model):
+    holders = []
+    device = Watched()
+    measured(model(), device=device, progress=Meddling(lambda: holders.append(device.holder())))
+    assert all(f"pid {os.getpid()}" in holder.who for holder in holders)
+    assert holders
+    with connect("local:") as other, other.leased(), pytest.raises(DeviceError, match="in use by"):
+        measured(model(), device=device)
+
+
+def test_a_session_that_loses_the_lease_gives_no_measurement(model):
+    device = Watched()
+    keeper = device.device._lease
+
+    def lose():
+        os.kill(keeper._keeper.process.pid, signal.SIGKILL)
+
+    with pytest.raises(MeasurementError, match="the lease on the device was lost"):
+        measured(model(), device=device, progress=Meddling(lose))
+
+
 def test_artifacts_are_measured_side_by_side_in_fresh_processes(model):
     device = Watched()
     small, large = measured(model("small"), model("large", layers=12, channels=32), device=device)
