@@ -1,6 +1,7 @@
 """Measuring inside a run: invalid measurements are repeated, never kept; what decides a measurement is its key."""
 
 import itertools
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,10 +10,11 @@ from simulated import exactly
 
 from edgekd import catalog
 from edgekd.devices.agent.protocol import Timed
-from edgekd.errors import MeasurementError
+from edgekd.devices.device import connect
+from edgekd.errors import DeviceError, MeasurementError
 from edgekd.measuring.artifact import describe
 from edgekd.measuring.statistics import ratio
-from edgekd.pipeline.measuring import TargetDevice
+from edgekd.pipeline.measuring import TargetDevice, device_of_target
 from edgekd.pipeline.measuring import measured as measure_in
 from edgekd.progress import Silent
 from edgekd.run import Run
@@ -224,3 +226,32 @@ def test_each_artifact_is_opened_with_the_settings_of_its_variant(measured, simu
     assert device.threads == {1, 2}
     assert (base.runtime.settings["threads"], half.runtime.settings["threads"]) == (1, 2)
     assert ratio(half, base).estimate == pytest.approx(0.5)
+
+
+def run_in(folder, progress):
+    return Run(store=Store(folder / "run"), shared=Store(folder / "shared"), progress=progress)
+
+
+def test_a_run_waits_for_a_device_in_use_and_says_for_whom(tmp_path):
+    with connect("local:") as other, ExitStack() as held:
+        held.enter_context(other.leased())
+
+        class Freeing(Listening):
+            def note(self, text):
+                super().note(text)
+                held.close()
+
+        progress = Freeing()
+        with device_of_target(None, TARGET, run_in(tmp_path, progress)):
+            pass
+    assert progress.notes[0].startswith("waiting for local:: in use by ")
+
+
+def test_a_run_can_be_told_how_long_to_wait(tmp_path):
+    with (
+        connect("local:") as other,
+        other.leased(),
+        pytest.raises(DeviceError, match="in use by"),
+        ExitStack() as stack,
+    ):
+        stack.enter_context(device_of_target(None, TARGET, run_in(tmp_path, Silent()), wait_s=0.1))
