@@ -156,7 +156,7 @@ def diagnosis(found: "Diagnosis") -> None:
     _say(f"edgekd {found.edgekd}, Python {found.python}")
     _say("libraries: " + ", ".join(f"{name} {version or 'missing'}" for name, version in found.libraries.items()))
     _say(f"device: {found.device} {e.cpu}, {e.cores} cores ({e.arch} {e.os} {e.os_version})")
-    _say(f"runtime: {runtime.name} {runtime.version}, Python {e.python}")
+    _say(f"runtime: {runtime.title}, Python {e.python}")
     _say(f"instructions: {', '.join(e.cpu_features) or 'not reported'}")
     _say(f"matching targets: {', '.join(found.targets) or 'none'}")
     _say(f"energy: {'reported' if found.energy else 'not reported'} by the device")

@@ -25,7 +25,7 @@ DeviceUrl = Annotated[
     typer.Option(
         "--device",
         metavar="URL|NAME",
-        help="local:[PYTHON] (default), ssh://[USER@]HOST[:PORT][/PYTHON], a name in devices.toml.",
+        help="local:[PYTHON] (default), ssh://[USER@]HOST[:PORT][/PYTHON], adb://SERIAL, a name in devices.toml.",
         rich_help_panel=DEVICE,
     ),
 ]

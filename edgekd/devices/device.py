@@ -97,6 +97,7 @@ class Reached:
         self._facts = known
         self._evaluating: tuple[str, Agent] | None = None
         self._lock = threading.RLock()
+        self._note = waiting.note
         self._lease = Lease(lambda: self._agent([]), self.url, waiting)
 
     def __enter__(self) -> Self:
@@ -127,6 +128,7 @@ class Reached:
         with self._lock:
             if self._facts is None:
                 self._facts = self._survey()
+                self._note_origin(self._facts)
             return self._facts
 
     def key(self) -> Any:
@@ -231,6 +233,12 @@ class Reached:
             runtimes={name: DeviceRuntime(**protocol.document(one)) for name, one in found.runtimes.items()},
             markers={marker: marker in found.exist for marker in markers},
         )
+
+    def _note_origin(self, facts: DeviceFacts) -> None:
+        for name, runtime in facts.runtimes.items():
+            if runtime.origin:
+                message = f"{self.url} has no Python with a runtime of its own: it runs edgekd's bundle"
+                self._note(f"{message}, {name} {runtime.version} ({runtime.origin})")
 
     def _evaluator(self, runtime: str) -> Agent:
         """The agent that evaluates with that runtime: at most one is open, and it is reused for the next artifact."""

@@ -35,7 +35,7 @@ class Waiting:
     longest_s: float = 0
     """How long it is waited for; infinite: as long as it takes."""
     note: Callable[[str], None] = lambda text: None
-    """Called with whom it is waited for, whenever that changes."""
+    """Called with whom it is waited for, whenever that changes, and with what else is worth a line of the device."""
 
 
 NO_WAITING = Waiting()

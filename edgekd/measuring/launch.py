@@ -124,6 +124,7 @@ def open_artifact(agent: Agent, artifact: Artifact, path: str, setup: Setup) -> 
         RuntimeInfo(
             name=artifact.variant.runtime,
             version=described.runtime.version,
+            origin=described.runtime.origin,
             provider=loaded.provider,
             settings=complete(artifact.variant),
         ),

@@ -46,7 +46,7 @@ def _run_rows(found: Sequence[Measurement]) -> list[list[str]]:
     """Runtime, provider and settings, if they differ between measurements."""
     names = dict.fromkeys(name for m in found for name in m.runtime.settings if name not in _SHOWN_ELSEWHERE)
     rows = [
-        ["runtime", *(f"{m.runtime.name} {m.runtime.version}" for m in found)],
+        ["runtime", *(m.runtime.title for m in found)],
         ["provider", *(m.runtime.provider for m in found)],
         *([name.replace("_", " "), *(_setting(m.runtime.settings.get(name)) for m in found)] for name in names),
     ]

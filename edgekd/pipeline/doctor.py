@@ -74,7 +74,7 @@ def doctor(
             libraries={name: _version(name) for name in _LIBRARIES},
             device=device.url,
             host=facts.host,
-            runtime=RuntimeInfo(name=runtime, version=found.version, provider=found.provider),
+            runtime=RuntimeInfo(name=runtime, version=found.version, provider=found.provider, origin=found.origin),
             state=state,
             energy=answer.energy,
             targets=matching,

@@ -13,6 +13,8 @@ class DeviceRuntime(Value):
     """What runs artifacts if nothing else is asked for."""
     builds: bool = False
     """Whether it builds an engine from an artifact, on the device."""
+    origin: str = ""
+    """As in `RuntimeInfo`."""
     precisions: tuple[str, ...] = ()
     """Those that it can run on this device, of a runtime that can tell; empty: not reported."""
     compute_capability: str | None = None

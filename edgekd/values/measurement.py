@@ -93,6 +93,13 @@ class RuntimeInfo(Value):
     """What of the runtime ran it, such as "CPUExecutionProvider"."""
     settings: dict[str, Setting | None] = {}
     """All of its settings, those that were left at their defaults included."""
+    origin: str = ""
+    """Which build of it that was, if it was not the device's own but edgekd's bundle's, such as "Linux/arm64 build"."""
+
+    @property
+    def title(self) -> str:
+        """Name, version and, if it was not the device's own, which build."""
+        return f"{self.name} {self.version}{self.origin and f' ({self.origin})'}"
 
 
 class State(Value):

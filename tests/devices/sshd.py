@@ -79,10 +79,16 @@ class Sshd:
     def cut(self) -> None:
         """Cut every connection, as a network does: nobody on the device is told before."""
         for one in self.connections():
-            for process in (*one.children(), one):
+            for process in (*_children(one), one):
                 if _named(process).startswith("sshd"):
                     with contextlib.suppress(psutil.NoSuchProcess):
                         process.kill()
+
+
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.children()
+    return []
 
 
 def _named(process: psutil.Process) -> str:

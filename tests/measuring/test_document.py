@@ -154,7 +154,7 @@ def test_a_document_of_version_1_is_converted():
     }
     assert found.protocol.batch == 2
     assert [launch.model_dump(mode="json") for launch in found.launches] == [
-        {"group": 0, **launch} for launch in old["launches"]
+        {"group": 0, "accelerator_ms": [], **launch} for launch in old["launches"]
     ]
     assert found.trace is not None
     assert len(found.trace.nodes) == len(old["trace"]["nodes"])

@@ -278,7 +278,7 @@ def _pin(cpus: tuple[int, ...]) -> None:
 
 
 def _described(runtime: Any, **more: Any) -> protocol.Runtime:
-    facts = {**runtime.describe(), "builds": runtime.builds, **more}
+    facts = {**runtime.describe(), "builds": runtime.builds, "origin": system.origin(), **more}
     return protocol.read(protocol.Runtime, facts, "describe()")
 
 

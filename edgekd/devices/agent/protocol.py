@@ -55,6 +55,8 @@ class Runtime:
     """The default execution provider."""
     builds: bool = False
     """Whether it builds an engine from an artifact."""
+    origin: str = ""
+    """Which build of it that is, if it isn't the device's own but edgekd's bundle's, such as "Linux/arm64 build"."""
     precisions: Tuple[str, ...] = ()
     """Those that it runs on this device, if only a survey can tell; and so are the others."""
     compute_capability: Optional[str] = None

@@ -18,6 +18,7 @@ else:  # on a device this folder is all there is
     import sysfs
 
 _ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64"}
+_DEBIAN = {arch: name for name, arch in _ARCHITECTURES.items()}
 
 # a container sees its host's device tree, but gets a new host name each time
 _SERIALS = ("/proc/device-tree/serial-number", "/etc/machine-id")
@@ -71,6 +72,16 @@ def is_emulated(arch: str) -> bool:
     keys = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in _cpuinfo())}
     implementer = keys.get("CPU implementer", "0x41")
     return bool({"vendor_id", "flags"} & set(keys)) or implementer.strip("0x") == ""
+
+
+def origin() -> str:
+    """Which build of a runtime this Python has, if it was started by a dynamic loader of its own, as a bundle's is."""
+    try:
+        loader = os.path.basename(os.readlink("/proc/self/exe"))  # noqa: PTH119
+    except OSError:
+        return ""
+    machine = platform.machine().lower()
+    return f"Linux/{_DEBIAN.get(machine, machine)} build" if loader.startswith("ld-") else ""
 
 
 def mark_memory() -> int | None:

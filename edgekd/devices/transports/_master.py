@@ -6,18 +6,17 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from edgekd.devices.pythons import Python
 from edgekd.devices.transports import _posix
 from edgekd.devices.transports._address import Address
 from edgekd.devices.transports._failures import dropped, not_connected
+from edgekd.devices.transports._probing import Device, probed
 from edgekd.devices.transports._session import Session
 from edgekd.errors import DeviceError
 
 _CONNECT_S = 20
-_BEGIN_S = 120.0  # over a jump host, each with several addresses
-_LINE_S = 60.0  # a Python that starts from an SD card
 _ATTEMPTS = 6
 _PAUSE_S = 0.5
 _CARRIED = 9  # sessions besides its own: MaxSessions of sshd is 10 by default
@@ -36,20 +35,6 @@ _OPTIONS = [
     "RemoteCommand=none",
     "LogLevel=ERROR",
 ]
-
-
-@dataclass(frozen=True)
-class Device:
-    """What a device is found to have when it is connected to."""
-
-    cache: str
-    unwritable: str
-    """Why the cache folder can't be written; empty if it can."""
-    boot: str
-    """Another one after each start of the system; empty where the system has none."""
-    has: frozenset[str]
-    """The keys of what was pushed."""
-    pythons: tuple[Python, ...]
 
 
 @dataclass(frozen=True)
@@ -94,7 +79,7 @@ def open_master(address: Address, runtimes: Sequence[str]) -> Master:
     """
     for attempt in range(1, _ATTEMPTS + 1):
         folder = _private_folder()
-        script = _posix.probe(address.python, runtimes)
+        script = _posix.probe(_posix.USERS_CACHE, address.python, runtimes)
         try:
             session = Session(_ssh(address, folder, ["ControlMaster=yes", "ControlPersist=no"], script))
         except OSError as e:
@@ -102,7 +87,7 @@ def open_master(address: Address, runtimes: Sequence[str]) -> Master:
             hint = "Install OpenSSH's client, for example: apt install openssh-client"
             raise DeviceError(f"{address.url}: can't start ssh: {e.strerror}", hint) from e
         try:
-            return Master(address, session, folder, _probed(address, session))
+            return Master(address, session, folder, probed(session, address.url, partial(not_connected, address)))
         except BaseException as e:
             session.close()
             shutil.rmtree(folder, ignore_errors=True)
@@ -125,29 +110,3 @@ def _private_folder() -> Path:
         return folder
     folder.rmdir()
     return Path(tempfile.mkdtemp(prefix="edgekd-ssh-", dir="/tmp"))
-
-
-def _probed(address: Address, session: Session) -> Device:
-    first = session.line(_BEGIN_S)
-    if first is None:
-        session.wait(1)
-        raise not_connected(address, session.words)
-    if first != _posix.BEGIN:
-        message = f"{address.url}: its login shell prints {first[:80]!r} before a command's output"
-        raise DeviceError(message, "Let its start-up files, such as ~/.bashrc, print nothing unless [ -t 1 ].")
-    found: dict[str, list[str]] = {}
-    while (line := session.line(_LINE_S)) != _posix.END:
-        if line is None:
-            session.wait(1)
-            raise not_connected(address, session.words)
-        what, _, value = line.partition(" ")
-        found.setdefault(what, []).append(value)
-    one = {what: values[0] for what, values in found.items()}
-    pythons = tuple(_python(line) for line in found.get("python", ()))
-    return Device(one["cache"], one["unwritable"], one["boot"], frozenset(found.get("has", ())), pythons)
-
-
-def _python(line: str) -> Python:
-    version, runtimes, path = line.split(" ", 2)
-    major, minor = version.split(".")
-    return Python(path, (int(major), int(minor)), tuple(filter(None, runtimes.split(","))))

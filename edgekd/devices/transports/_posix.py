@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 
 BEGIN, END = "edgekd-begin", "edgekd-end"
 
+USERS_CACHE = "case ${XDG_CACHE_HOME-} in /*) cache=$XDG_CACHE_HOME ;; *) cache=${HOME-}/.cache ;; esac"
+"""Sets `cache` to the user's cache folder."""
+
 PYTHONS = (*(f"python3.{minor}" for minor in range(13, 7, -1)), "python3")
 """Searched for on the device's PATH, in this order."""
 
@@ -26,11 +29,12 @@ sys.stdout.write("%d.%d %s" % (sys.version_info[0], sys.version_info[1], ",".joi
 _PROBE = """
 echo {begin}
 umask 077
-case ${{XDG_CACHE_HOME-}} in /*) cache=$XDG_CACHE_HOME ;; *) cache=${{HOME-}}/.cache ;; esac
+{cache}
 cache=$cache/edgekd
 printf 'cache %s\\n' "$cache"
 if problem=$(mkdir -p "$cache/files" 2>&1) && ! [ -w "$cache/files" ]; then problem="Permission denied"; fi
 printf 'unwritable %s\\n' "${{problem##*: }}"
+printf 'arch %s\\n' "$(uname -m)"
 printf 'boot %s\\n' "$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)"
 cd "$cache/files" 2>/dev/null && for name in *; do printf 'has %s\\n' "$name"; done
 cd /
@@ -89,16 +93,28 @@ def run(arguments: Sequence[str]) -> str:
     return f"{shlex.join(arguments)}\nexit $?"
 
 
-def probe(python: str | None, runtimes: Sequence[str]) -> str:
+def read(path: str) -> str:
+    """Prints how many bytes a file has, on a line of its own, and then the file."""
+    quoted = shlex.quote(path)
+    return f"wc -c < {quoted} && exec cat < {quoted}"
+
+
+def probe(cache: str, python: str | None, runtimes: Sequence[str]) -> str:
     """Says what the device has, line by line between BEGIN and END, then waits for the end of stdin.
 
     Args:
+        cache: a line that sets `cache` to the folder in which edgekd's own is.
         python: the only one that is asked; None: those of PYTHONS.
         runtimes: the modules that each Python is asked for.
     """
     pythons = [python] if python else PYTHONS
     return _PROBE.format(
-        begin=BEGIN, end=END, pythons=shlex.join(pythons), ask=shlex.quote(_ASK_PYTHON), runtimes=shlex.join(runtimes)
+        begin=BEGIN,
+        end=END,
+        cache=cache,
+        pythons=shlex.join(pythons),
+        ask=shlex.quote(_ASK_PYTHON),
+        runtimes=shlex.join(runtimes),
     )
 
 

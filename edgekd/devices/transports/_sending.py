@@ -1,5 +1,6 @@
 """Sends files to a device as one tar archive, piece by piece: no file is held in memory."""
 
+import os
 import tarfile
 import time
 from collections.abc import Mapping
@@ -67,12 +68,13 @@ def _archive(feed: Feed, folder: Path, hashes: Mapping[str, str], key: str) -> N
         for name in hashes:
             with (folder / name).open("rb") as file:  # of a link, what it leads to
                 size = (folder / name).stat().st_size
-                tar.addfile(_member(f"{key}/{name}", size), file)
+                mode = 0o700 if os.access(folder / name, os.X_OK) else 0o600
+                tar.addfile(_member(f"{key}/{name}", size, mode), file)
         checks = _posix.checks(hashes)
         tar.addfile(_member("check", len(checks)), BytesIO(checks))
 
 
-def _member(name: str, size: int) -> tarfile.TarInfo:
+def _member(name: str, size: int, mode: int = 0o600) -> tarfile.TarInfo:
     member = tarfile.TarInfo(name)
-    member.size, member.mode, member.mtime = size, 0o600, int(time.time())
+    member.size, member.mode, member.mtime = size, mode, int(time.time())
     return member

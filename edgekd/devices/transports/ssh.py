@@ -12,11 +12,12 @@ from functools import partial
 from pathlib import Path
 
 from edgekd import catalog, files
-from edgekd.devices import pythons
+from edgekd.devices.bundle import fallback
 from edgekd.devices.transports import _posix
 from edgekd.devices.transports._address import Address, parse
 from edgekd.devices.transports._failures import not_done
-from edgekd.devices.transports._master import Device, Master, open_master
+from edgekd.devices.transports._master import Master, open_master
+from edgekd.devices.transports._probing import Device
 from edgekd.devices.transports._sending import NotSentError, send, size_of
 from edgekd.devices.transports._session import Session
 from edgekd.errors import DeviceError
@@ -61,8 +62,9 @@ class Ssh:
         return self._opened().cache
 
     def python(self, runtimes: Sequence[str]) -> Sequence[str]:
-        """The Python that the URL names, or the best of those on the device's PATH."""
-        return pythons.choose(self.url, self._opened().pythons, runtimes, self._address.python)
+        """The Python that the URL names, or the best of those on the device's PATH, or the bundle's."""
+        device, named = self._opened(), self._address.python
+        return fallback.python(self.url, device.pythons, runtimes, arch=device.arch, push=self.push, named=named)
 
     def start(self, command: Sequence[str]) -> Worker:
         """Start a command."""

@@ -153,7 +153,7 @@ def _environment(result: Result, reference: Measurement | None) -> str:
     measuring, host, threads = result.recipe.measure, reference.host, reference.runtime.settings.get("threads")
     return (
         f"`{result.device}`: {host.cpu}, {host.cores} cores, {host.os} {host.arch}; "
-        f"{reference.runtime.name} {reference.runtime.version}, {reference.runtime.provider}; {threads} thread(s), "
+        f"{reference.runtime.title}, {reference.runtime.provider}; {threads} thread(s), "
         f"batch {measuring.batch}, {measuring.loop} loop. {measuring.launches} launches, each a fresh process a file; "
         f"{measuring.seconds:g} s timed a launch in turns of {measuring.block_seconds:g} s in random order, after "
         "warm-up. Ratios are medians over block pairs, with a bootstrap interval over launches and blocks. "

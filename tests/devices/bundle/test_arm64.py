@@ -19,7 +19,8 @@ TARGET = catalog.target("x86-cpu").model_copy(update={"name": "arm", "arch": "aa
 
 
 @pytest.fixture
-def url(tmp_path):
+def url(tmp_path, monkeypatch):
+    monkeypatch.setenv("EDGEKD_LEASE", str(tmp_path / "lease"))  # which the root shows
     return f"local:{arm64_python(tmp_path, [here(), tmp_path])}"
 
 

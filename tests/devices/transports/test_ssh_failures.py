@@ -169,7 +169,8 @@ def device_path(root, **programs):
     return str(folder)
 
 
-def test_a_device_without_python(tmp_path):
+def test_a_device_without_python(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))  # in which there is no bundle for it
     with serving(tmp_path, env={"PATH": device_path(tmp_path)}):
         assert "there is no Python" in fails("ssh://device").message
 

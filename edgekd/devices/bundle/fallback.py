@@ -1,0 +1,52 @@
+"""The bundle where a device has no Python with a runtime of its own."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from edgekd.devices import pythons
+from edgekd.devices.bundle import manifest
+from edgekd.devices.bundle.debian import NAMES
+from edgekd.devices.pythons import Python
+from edgekd.errors import DeviceError
+
+Push = Callable[[Path, Mapping[str, str], str], str]
+"""As `Connection.push`."""
+
+_PROVIDES = {"onnxruntime"}
+
+
+def python(
+    url: str,
+    found: Sequence[Python],
+    runtimes: Sequence[str],
+    *,
+    arch: str,
+    push: Push,
+    named: str | None = None,
+) -> Sequence[str]:
+    """The command of the device's own Python if that has one of the runtimes, or was named; else of the bundle's.
+
+    Args:
+        url: of the device, for messages.
+        found: its own.
+        runtimes: that are wanted.
+        arch: of the device.
+        push: sends files to it.
+        named: the path that the user gave, if one was.
+
+    Raises:
+        DeviceError: there is none, and no bundle was made; or the device can't be reached.
+    """
+    wanted = {*runtimes}
+    suits = any(one.version >= pythons.OLDEST and wanted & {*one.runtimes} for one in found)
+    if named or suits or not wanted & _PROVIDES or arch not in NAMES:
+        return pythons.choose(url, found, runtimes, named)
+    folder = manifest.place(arch)
+    bundle = manifest.read(folder)
+    if bundle:
+        return bundle.command(push(folder, bundle.files, bundle.key))
+    try:
+        return pythons.choose(url, found, runtimes)
+    except DeviceError as e:
+        make = f"or make what runs there without one: edgekd devices bundle --arch {arch}"
+        raise DeviceError(e.message, f"{e.hint}; {make}") from e
