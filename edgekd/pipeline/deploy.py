@@ -145,7 +145,7 @@ def _export(inputs: _Exporting, at: Workspace) -> Exported:
 def _file(exported: Path, how: Deployment, images: Callable[[], Images], runtime: str, precision: str) -> Path:
     """The file that a runtime opens for one precision; a name of its own, so that no writer overwrites another's."""
     own = exported.with_name(f"{exported.stem}-{runtime}-{precision}.onnx")
-    path = catalog.load(WRITERS, runtime).write(exported, precision, own, images)
+    path = catalog.load(WRITERS, runtime).write(exported, precision, own, images, how.max_opset.get(runtime))
     if path != exported:
         stamp(path, how.feeding)
     return path

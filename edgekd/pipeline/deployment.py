@@ -1,12 +1,14 @@
 """How the networks of a run become artifacts: in which variants, how they are fed, calibrated and checked."""
 
 import importlib.metadata
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from edgekd.data.dataset import Dataset
 from edgekd.data.fixed_images import sample_images
 from edgekd.deploy.export import OPSET
 from edgekd.deploy.feeding import fed
+from edgekd.deploy.opset import ceilings
 from edgekd.deploy.variants import deployable
 from edgekd.values import Feeding, Recipe, Target, Variant
 from edgekd.variants import settle
@@ -31,7 +33,9 @@ class Deployment:
     """Its training images calibrate, its validation images check."""
     calibration_images: int
     opset: int = OPSET
-    """Of the ONNX files."""
+    """Of the exported ONNX file; a writer may need a higher one for a precision."""
+    max_opset: Mapping[str, int] = field(default_factory=dict)
+    """The highest that the target's runtimes read, by name, where it is known."""
 
     def made_with(self) -> dict[str, str | None]:
         """The versions of what exports networks, writes files and runs them: another one makes other files."""
@@ -61,6 +65,7 @@ def deployment(recipe: Recipe, target: Target, data: Dataset) -> Deployment:
         data=data,
         calibration_images=recipe.quantize.images,
         opset=min((OPSET, *target.max_opset.values())),
+        max_opset=ceilings(target),
     )
 
 

@@ -22,7 +22,9 @@ def lines(manifest: Manifest, photo: str = "photo.jpg") -> str:
         imports.append("from PIL import Image, ImageOps")
         made = [*_photo(how, photo, _MODES[how.colour]), _values(manifest)]
     classified = [f"logits = {runtime.logits}", f"print({runtime.classes}[logits.argmax()])"]
-    return "\n".join([*imports, "", f"model = {runtime.model}", *made, *classified])
+    built = [f"# on the device, once: {runtime.build}"] if runtime.build else []
+    opened = [f"model = {runtime.model}", *([runtime.start] if runtime.start else [])]
+    return "\n".join([*imports, "", *built, *opened, *made, *classified])
 
 
 def usage(manifest: Manifest) -> "Usage":

@@ -26,11 +26,15 @@ class Usage:
     """What is imported, and what `title` calls."""
     title: str
     model: str
-    """The expression that opens the file."""
+    """The expression that opens the file, or what `build` made of it."""
     logits: str
     """The expression of the logits (C,) for `values`, an array as the file is fed, by `model`."""
     classes: str
     """The expression of the classes' names, by `model` and what lies beside it."""
+    build: str = ""
+    """The command that builds, on the device, what `model` opens; none where that is the file itself."""
+    start: str = ""
+    """A statement between `model` and `logits`."""
 
 
 class Writer(Protocol):
@@ -40,7 +44,9 @@ class Writer(Protocol):
     def tolerances(self) -> Mapping[str, Tolerance]:
         """The precisions that it writes, each with what the check demands of it when the runtime runs it."""
 
-    def write(self, exported: Path, precision: str, path: Path, images: Callable[[], Images]) -> Path:
+    def write(
+        self, exported: Path, precision: str, path: Path, images: Callable[[], Images], max_opset: int | None = None
+    ) -> Path:
         """The file that the runtime opens for a network in one of the precisions.
 
         Args:
@@ -48,6 +54,7 @@ class Writer(Protocol):
             precision: one of `tolerances`.
             path: what to call the file, in a folder that is there.
             images: gives some training images, as the file is fed, to calibrate on.
+            max_opset: the highest that the runtime reads on the devices of the target; None where it isn't known.
 
         Returns:
             `path`, written; or `exported`, where that file serves as it is.

@@ -7,13 +7,13 @@ import logging
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import onnx
-from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from edgekd.deploy.check import BROKEN_BELOW_DB, EXACT, Tolerance
+from edgekd.deploy.quantise.ranges import Feeds
 from edgekd.deploy.writers._base import Images, Usage
 from edgekd.errors import EdgekdError, UnsupportedModelError
 from edgekd.files import writing
@@ -27,15 +27,9 @@ tolerances: Mapping[str, Tolerance] = {
 }
 
 
-class _Images(CalibrationDataReader):  # type: ignore[misc]  # untyped base
-    def __init__(self, name: str, images: Images) -> None:
-        self._feeds = ({name: image[None]} for image in images)
-
-    def get_next(self) -> dict[str, Any] | None:
-        return next(self._feeds, None)
-
-
-def write(exported: Path, precision: str, path: Path, images: Callable[[], Images]) -> Path:
+def write(
+    exported: Path, precision: str, path: Path, images: Callable[[], Images], max_opset: int | None = None
+) -> Path:
     """See `_base.Writer`: fp32 is the file as it was exported, INT8 is quantised by ONNX Runtime's own quantiser."""
     if precision == "fp32":
         return exported
@@ -78,7 +72,7 @@ def _quantise(fp32: Path, int8: Path, images: Images, inferred: Path) -> None:
     quantize_static(
         inferred,
         int8,
-        _Images(graph.input[0].name, images),
+        Feeds(graph.input[0].name, images),
         quant_format=QuantFormat.QDQ,
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,

@@ -16,7 +16,9 @@ tolerances: Mapping[str, Tolerance] = {
 _HINTS = {"fp32": "f32", "bf16": "bf16"}
 
 
-def write(exported: Path, precision: str, path: Path, images: Callable[[], Images]) -> Path:
+def write(
+    exported: Path, precision: str, path: Path, images: Callable[[], Images], max_opset: int | None = None
+) -> Path:
     """The file as it was exported; see `_base.Writer`."""
     return exported
 

@@ -1,0 +1,1 @@
+"""Explicit INT8 for TensorRT: where Q/DQ pairs go, the ranges behind their scales, and the graph with them."""

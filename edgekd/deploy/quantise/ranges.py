@@ -1,0 +1,56 @@
+"""The ranges of a float model's activations over calibration images."""
+
+import contextlib
+import io
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod
+from onnxruntime.quantization.calibrate import create_calibrator
+
+from edgekd.deploy.quantise.placement import LAYERS
+from edgekd.errors import UnsupportedModelError
+
+
+class Feeds(CalibrationDataReader):  # type: ignore[misc]  # untyped base
+    """Gives images one by one, as the input of that name."""
+
+    def __init__(self, name: str, images: Iterable[Any]) -> None:
+        self._feeds = ({name: image[None]} for image in images)
+
+    def get_next(self) -> dict[str, Any] | None:
+        """The next feed; None after the last."""
+        return next(self._feeds, None)
+
+
+def ranges(model: onnx.ModelProto, images: Iterable[Any]) -> dict[str, float]:
+    """The greatest magnitude of each value that a convolution, Gemm or addition reads or writes.
+
+    Args:
+        model: takes one image at a time, as its only input.
+        images: as the model is fed, without the axis of the batch.
+
+    Raises:
+        UnsupportedModelError: one is NaN or infinite.
+        Exception: whatever ONNX Runtime raises for a model that it can't run.
+    """
+    with tempfile.TemporaryDirectory(prefix="edgekd-") as folder, contextlib.redirect_stdout(io.StringIO()):
+        path = Path(folder) / "float.onnx"
+        onnx.save(model, path)
+        calibrator = create_calibrator(
+            path,
+            [*LAYERS, "Add"],
+            augmented_model_path=str(path.with_name("augmented.onnx")),
+            calibrate_method=CalibrationMethod.MinMax,
+            extra_options={"symmetric": True},
+        )
+        calibrator.collect_data(Feeds(model.graph.input[0].name, images))
+        found = calibrator.compute_data()
+    greatest = {name: float(np.abs(found[name].range_value).max()) for name in found.keys()}  # noqa: SIM118
+    if odd := [name for name, value in greatest.items() if not np.isfinite(value)]:
+        raise UnsupportedModelError(f"{odd[0]} is NaN or infinity on calibration images", "Check the weights.")
+    return greatest

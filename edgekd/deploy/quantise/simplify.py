@@ -1,0 +1,46 @@
+"""A float graph without what only an exporter needs: constants folded, batch normalisations inside convolutions."""
+
+import tempfile
+from pathlib import Path
+
+import onnx
+import onnxruntime
+
+
+def simplified(path: Path) -> onnx.ModelProto:
+    """The model in a file after ONNX Runtime's basic optimisations, which leave ONNX's own operators, with shapes.
+
+    Raises:
+        Exception: whatever ONNX Runtime raises for a model that it can't open.
+    """
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.log_severity_level = 3
+    with tempfile.TemporaryDirectory(prefix="edgekd-") as folder:
+        written = Path(folder) / "simplified.onnx"
+        options.optimized_model_filepath = str(written)
+        onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        model = onnx.load(written)
+    used = {node.domain for node in model.graph.node} | {""}
+    kept = [entry for entry in model.opset_import if entry.domain in used]
+    del model.opset_import[:]
+    model.opset_import.extend(kept)
+    original = onnx.load(path, load_external_data=False)
+    model.producer_name, model.producer_version = original.producer_name, original.producer_version
+    return onnx.shape_inference.infer_shapes(model)
+
+
+def opset(model: onnx.ModelProto) -> int:
+    """The version of ONNX's own operators that a model uses."""
+    return next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 1)
+
+
+def at_least(model: onnx.ModelProto, wanted: int) -> onnx.ModelProto:
+    """The model in the opset `wanted`, or as it is where its own is not lower.
+
+    Raises:
+        Exception: whatever ONNX's converter raises for an operator that it can't convert.
+    """
+    if opset(model) >= wanted:
+        return model
+    return onnx.shape_inference.infer_shapes(onnx.version_converter.convert_version(model, wanted))

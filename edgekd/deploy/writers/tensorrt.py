@@ -1,0 +1,96 @@
+"""TensorRT: typed ONNX files with explicit Q/DQ, from which engines are built on the device.
+
+INT8 is symmetric S8 where TensorRT wants it (`quantise.placement`). A TensorRT that reads opset 19 builds in the types
+of the file; an older one (8.x) takes fp16 as a permission of the builder, refuses integer weights (onnxruntime issue
+11535) and half scales: its files are float, with Q/DQ pairs on weights too.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import onnx
+from onnxruntime.transformers.float16 import convert_float_to_float16
+from onnxruntime.transformers.onnx_model import OnnxModel
+
+from edgekd.deploy.check import BROKEN_BELOW_DB, EXACT, Tolerance
+from edgekd.deploy.quantise.placement import placement
+from edgekd.deploy.quantise.qdq import with_qdq
+from edgekd.deploy.quantise.ranges import ranges
+from edgekd.deploy.quantise.simplify import at_least, simplified
+from edgekd.deploy.writers._base import Images, Usage
+from edgekd.errors import EdgekdError, UnsupportedModelError
+from edgekd.files import writing
+from edgekd.values import Manifest
+
+_INT8 = Tolerance(sqnr_db=BROKEN_BELOW_DB, top1_agreement=0.8)
+
+tolerances: Mapping[str, Tolerance] = {
+    "fp32": EXACT,
+    # eleven bits of mantissa keep 55 to 70 dB
+    "fp16": Tolerance(sqnr_db=35, top1_agreement=0.97),
+    # symmetric activations keep 39 to 42 dB on networks of ImageNet
+    "int8+fp32": _INT8,
+    "int8+fp16": _INT8,
+}
+
+TYPED_FROM = 19
+"""The first opset whose QuantizeLinear takes float16; what reads it is TensorRT 10 or later, with strong typing."""
+
+
+def write(
+    exported: Path, precision: str, path: Path, images: Callable[[], Images], max_opset: int | None = None
+) -> Path:
+    """See `_base.Writer`. Where TensorRT isn't strongly typed, fp16 is the exported file."""
+    half = precision.endswith("fp16") and (max_opset is None or max_opset >= TYPED_FROM)
+    if not half and not precision.startswith("int8"):
+        return exported
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        model = _int8(exported, half, images()) if precision.startswith("int8") else _half(onnx.load(exported))
+        with writing(path):
+            onnx.save(model, path)
+    except (EdgekdError, OSError):
+        raise
+    # graphs that are new to ONNX's and ONNX Runtime's passes end in whatever these raise
+    except Exception as e:
+        reason = " ".join(f"{type(e).__name__}: {e}".split())
+        raise UnsupportedModelError(f"{precision} for TensorRT can't be written: {reason[:300]}") from e
+    finally:
+        logging.disable(level)
+    return path
+
+
+def usage(manifest: Manifest) -> Usage:
+    """See `_base.Writer`: NVIDIA's Polygraphy runs the engine, which takes no line of CUDA."""
+    given, engine = manifest.input, f"{Path(manifest.file).stem}.engine"
+    flags = {"fp32": "none", "fp16": "--fp16", "int8+fp32": "--int8", "int8+fp16": "--int8 --fp16"}[manifest.precision]
+    return Usage(
+        library="polygraphy.backend.trt",
+        title="TensorRT",
+        build=f"trtexec --onnx={manifest.file} --saveEngine={engine} --stronglyTyped  # TensorRT 8: {flags} instead",
+        model=f'polygraphy.backend.trt.TrtRunner(polygraphy.backend.trt.EngineFromPath("{engine}"))',
+        start="model.activate()",
+        logits=f'model.infer({{"{given.name}": values.astype("{given.dtype}")}})["{manifest.output.name}"][0]',
+        classes='json.load(open("model.json"))["classes"]',
+    )
+
+
+def _int8(exported: Path, half: bool, images: Images) -> onnx.ModelProto:
+    model = simplified(exported)
+    if half:
+        model = at_least(model, TYPED_FROM)
+    placed = placement(model.graph)
+    if not placed.weights:
+        raise UnsupportedModelError("it has no convolution or Gemm with constant weights, so nothing would be INT8")
+    model = with_qdq(model, placed, ranges(model, images), half=half, packed=half)
+    return _half(model) if half else model
+
+
+def _half(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model in float16, with its inputs and outputs as they are."""
+    converted: onnx.ModelProto = convert_float_to_float16(model, keep_io_types=True)
+    # it appends the casts of inputs at the end, where ONNX allows none
+    OnnxModel.graph_topological_sort(converted.graph)
+    return converted
