@@ -22,7 +22,7 @@ from edgekd.devices.pythons import installing
 from edgekd.devices.transports._base import TRANSPORTS, Connection
 from edgekd.errors import DeviceError, EdgekdError, MeasurementError, NoDeviceError, UnsupportedModelError
 from edgekd.runtimes._base import RUNTIMES
-from edgekd.values import Artifact, DeviceFacts, DeviceRuntime, Host, MeasuringProtocol, Target
+from edgekd.values import Artifact, DeviceFacts, DeviceRuntime, Host, MeasuringProtocol, Platform, Target
 from edgekd.variants import complete
 from edgekd.worker import WorkerError
 
@@ -132,8 +132,8 @@ class Reached:
             return self._facts
 
     def key(self) -> Any:
-        """Its facts."""
-        return self.facts.model_dump(mode="json")
+        """Its facts that decide a result."""
+        return self.facts.model_dump(mode="json", exclude={"platform"})
 
     def is_of(self, target: Target) -> bool:
         """Whether the device matches the target."""
@@ -231,6 +231,8 @@ class Reached:
         return DeviceFacts(
             host=Host(**protocol.document(found.host)),
             runtimes={name: DeviceRuntime(**protocol.document(one)) for name, one in found.runtimes.items()},
+            unavailable=found.unavailable,
+            platform=Platform(**protocol.document(found.platform)),
             markers={marker: marker in found.exist for marker in markers},
         )
 

@@ -19,6 +19,9 @@ def disturbances(before: State, after: State) -> tuple[str, ...]:
     throttled = (after.throttle_count or 0) - (before.throttle_count or 0)
     if throttled > 0:
         reasons.append(f"the device throttled {throttled} times during the measurement")
+    for alarm, count in after.over_current.items():
+        if (more := count - before.over_current.get(alarm, 0)) > 0:
+            reasons.append(f"over-current alarm {alarm} throttled the device {more} times during the measurement")
     if slowed := sorted({*before.throttled_by, *after.throttled_by}):
         reasons.append(f"the device was slowed down by {', '.join(slowed)}")
     if after.governor != before.governor:
@@ -26,6 +29,9 @@ def disturbances(before: State, after: State) -> tuple[str, ...]:
     if _drifted(before.clock_limit_mhz, after.clock_limit_mhz):
         change = f"from {before.clock_limit_mhz:g} to {after.clock_limit_mhz:g} MHz"
         reasons.append(f"the clock limit changed {change}")
+    if _drifted(before.gpu_clock_limit_mhz, after.gpu_clock_limit_mhz):
+        change = f"from {before.gpu_clock_limit_mhz:g} to {after.gpu_clock_limit_mhz:g} MHz"
+        reasons.append(f"the GPU's clock limit changed {change}")
     return tuple(reasons)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
-from edgekd.devices.agent.protocol import Described, Feeds, Loaded, Opening
+from edgekd.devices.agent.protocol import Described, Feeds, Loaded, Opening, UsableCpus
 from edgekd.devices.client import PATIENCE_S, Agent
 from edgekd.errors import EdgekdError, MeasurementError, UnsupportedModelError
 from edgekd.values import Artifact, Host, Launch, MeasuringProtocol, RuntimeInfo, State, Trace, Variant
@@ -53,6 +53,8 @@ class Opened:
     latency_ms: float
     before: State
     """The device's state after the warm-up."""
+    cpus: tuple[int, ...] = ()
+    """The CPUs that it runs on; empty: all."""
 
 
 @dataclass(frozen=True)
@@ -76,22 +78,41 @@ def threads_of(variant: Variant) -> int:
     return threads if isinstance(threads, int) else 1
 
 
-def cpus_of_launch(agent: Agent, artifacts: Sequence[Artifact], number: int) -> tuple[int, ...]:
+def cpus_of_launch(agent: Agent, artifacts: Sequence[Artifact], number: int, *, same: bool) -> tuple[int, ...]:
     """The CPUs on which all artifacts of a launch run; empty: the system decides.
 
-    Their number is the largest number of threads of an artifact. All artifacts share the same CPUs and thus the same
-    disturbances; those with fewer threads leave some CPUs idle.
+    Where CPUs are of several kinds, they are of the fastest kind, or of as many kinds as all threads need: a thread
+    that is moved to a slower one would decide the latency.
+
+    Args:
+        agent: knows the CPUs.
+        artifacts: all that are measured.
+        number: of the launch: each has other CPUs, if there are more than are needed.
+        same: whether there are as many CPUs as the artifact with the most threads needs, so that all artifacts share
+            the same disturbances; those with fewer threads leave some CPUs idle.
 
     Raises:
         MeasurementError: the agent does not answer.
     """
     with _of(artifacts[0], "cpus"):
         known = agent.cpus()
-    usable, threads = known.cpus, max(threads_of(artifact.variant) for artifact in artifacts)
-    if not known.alike or len(usable) < threads:
+    threads = max(threads_of(artifact.variant) for artifact in artifacts)
+    chosen = _fastest(known, threads) if known.clusters else known.cpus if known.alike and same else ()
+    if len(chosen) < threads:
         return ()
+    if not same:
+        return chosen
     first = number * threads
-    return tuple(sorted(usable[(first + i) % len(usable)] for i in range(threads)))
+    return tuple(sorted(chosen[(first + i) % len(chosen)] for i in range(threads)))
+
+
+def _fastest(known: UsableCpus, threads: int) -> tuple[int, ...]:
+    """All CPUs of the fastest kinds that have at least so many CPUs together."""
+    chosen: tuple[int, ...] = ()
+    for cluster in known.clusters:
+        if len(chosen) < threads:
+            chosen += cluster.cpus
+    return tuple(sorted(chosen))
 
 
 def open_artifact(agent: Agent, artifact: Artifact, path: str, setup: Setup) -> Opened:
@@ -133,6 +154,7 @@ def open_artifact(agent: Agent, artifact: Artifact, path: str, setup: Setup) -> 
         warmup_ms=warm.samples_ms,
         latency_ms=warm.latency_ms,
         before=State(**asdict(warm.state)),
+        cpus=setup.cpus or setup.protocol.affinity or (),
     )
 
 
@@ -162,6 +184,7 @@ def finish(opened: Opened, blocks: Sequence[Block]) -> Launch:
         energy_mj=_energy_of_one(blocks),
         accelerator_ms=tuple(block.accelerator_ms for block in blocks if block.accelerator_ms is not None),
         canary_ms=tuple(block.canary_ms for block in blocks),
+        cpus=opened.cpus,
         before=opened.before,
         after=State(**asdict(end.state)),
     )

@@ -6,7 +6,7 @@ Raw samples are stored.
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -15,7 +15,7 @@ from edgekd.devices._base import Device, Engine
 from edgekd.errors import MeasurementError
 from edgekd.measuring.disturbance import EMULATED
 from edgekd.measuring.launch import Setup, trace
-from edgekd.measuring.side_by_side import Record, Session, launch
+from edgekd.measuring.side_by_side import Record, Session, chosen_cpus, launch
 from edgekd.progress import Progress
 from edgekd.values import Artifact, Host, Measurement, MeasuringProtocol, RuntimeInfo, Target, Trace
 
@@ -145,7 +145,8 @@ def _trace(session: Session, artifact: Artifact, path: str) -> Trace:
     session.progress.stage("trace", f"timing the nodes of {artifact.name}")
     with session.device.start(artifact.runtime) as agent:
         try:
-            return trace(agent, artifact, path, session.setup)
+            setup = replace(session.setup, cpus=chosen_cpus(session, agent, 0))
+            return trace(agent, artifact, path, setup)
         except ValidationError as e:
             raise MeasurementError(f"{session.device.url}: invalid answer of the agent: {e!r}", "Measure again.") from e
 

@@ -101,14 +101,15 @@ def _together(session: Session, members: Sequence[int], part: Part) -> list[Reco
     with ExitStack() as processes:
         try:
             agents = _start(session, placed, processes)
-            cpus = _cpus(session, agents[0], part.launch)
+            cpus = chosen_cpus(session, agents[0], part.launch)
             setup = replace(session.setup, cpus=cpus)
             opened = [
                 open_artifact(agent, artifact, engine.path, setup)
                 for agent, (artifact, engine) in zip(agents, placed, strict=True)
             ]
             blocks = _take_turns(session, part, opened)
-            return [_record(one, taken, bool(cpus), part.group) for one, taken in zip(opened, blocks, strict=True)]
+            same = bool(cpus) and _same_cpus(session)
+            return [_record(one, taken, same, part.group) for one, taken in zip(opened, blocks, strict=True)]
         except (ValidationError, WorkerError) as e:
             raise MeasurementError(f"{session.device.url}: invalid answer of the agent: {e!r}", "Measure again.") from e
 
@@ -146,12 +147,17 @@ def _start(session: Session, placed: Sequence[tuple[Artifact, Engine]], processe
     return agents
 
 
-def _cpus(session: Session, agent: Agent, number: int) -> tuple[int, ...]:
-    """The CPUs that the artifacts of all groups share in a launch; empty if they needn't share them."""
-    protocol = session.setup.protocol
-    if len(session.placed) < 2 or protocol.affinity is not None or not protocol.same_cpus:
+def chosen_cpus(session: Session, agent: Agent, number: int) -> tuple[int, ...]:
+    """The CPUs that the artifacts of all groups run on in a launch; empty if the user or the system decides."""
+    if session.setup.protocol.affinity is not None:
         return ()
-    return cpus_of_launch(agent, [artifact for artifact, _ in session.placed], number)
+    artifacts = [artifact for artifact, _ in session.placed]
+    return cpus_of_launch(agent, artifacts, number, same=_same_cpus(session))
+
+
+def _same_cpus(session: Session) -> bool:
+    """Whether artifacts take turns on the same CPUs."""
+    return len(session.placed) > 1 and session.setup.protocol.same_cpus
 
 
 def _record(opened: Opened, blocks: Sequence[Block], same_cpus: bool, group: int) -> Record:

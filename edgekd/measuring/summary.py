@@ -113,16 +113,26 @@ def conditions(m: Measurement, others: Sequence[Measurement] = ()) -> list[str]:
     Runtime and settings are omitted if they differ from those of other measurements of the session.
     """
     h, p = m.host, m.protocol
-    where = f"{m.device} {h.cpu}, {h.cores} cores ({h.arch} {h.os} {h.os_version})"
+    cpu = h.cpu if h.board in (None, h.cpu) else f"{h.board}, {h.cpu}"
+    where = f"{m.device} {cpu}, {h.cores} cores ({h.arch} {h.os} {h.os_version})"
     loop = f"paced at {p.cadence_hz:g} Hz" if p.cadence_hz else "closed loop"
     details = [f"batch {p.batch}", loop, f"{p.inputs.partition(':')[0]} inputs"]
     details += ["without transfers"] if p.transfers == "excluded" else []
     details += [f"CPUs {', '.join(map(str, p.affinity))}"] if p.affinity else []
+    details += _pinned(m)
     details += ["taking turns on the same CPUs"] if p.same_cpus else []
     ways = {_how_run(one) for one in (m, *others)}
     lines = [f"measured on {where}; {'; '.join([*(ways if len(ways) == 1 else ()), ', '.join(details)])}"]
     lines += [f"launch repeated: {reason}" for reason in m.retried]
     return [*lines, *_states(m)]
+
+
+def _pinned(m: Measurement) -> list[str]:
+    """The CPUs that edgekd chose, if it chose the same ones in each launch: those of the fastest kind."""
+    chosen = {launch.cpus for launch in m.launches}
+    if m.protocol.affinity or len(chosen) != 1 or not (cpus := chosen.pop()):
+        return []
+    return [f"on the fastest CPUs ({', '.join(map(str, cpus))})"]
 
 
 def _how_run(m: Measurement) -> str:
@@ -148,9 +158,14 @@ def _states(m: Measurement) -> list[str]:
     before, after = (m.launches[0].before, m.launches[-1].after) if m.launches else (None, None)
     if before is None or after is None:
         return []
-    found = [f"governor {after.governor}"] if after.governor else []
+    found = [f"power mode {m.host.power_mode}"] if m.host.power_mode else []
+    if m.host.clocks_locked is not None:
+        found.append(f"clocks {'locked' if m.host.clocks_locked else 'not locked'}")
+    found += [f"governor {after.governor}"] if after.governor else []
     if before.clocks_mhz and after.clocks_mhz:
         found.append(f"fastest clock {max(before.clocks_mhz):.0f} → {max(after.clocks_mhz):.0f} MHz")
+    if before.gpu_clock_mhz and after.gpu_clock_mhz:
+        found.append(f"GPU clock {before.gpu_clock_mhz:.0f} → {after.gpu_clock_mhz:.0f} MHz")
     if before.temperatures_c and after.temperatures_c:
         hottest = [max(state.temperatures_c.values()) for state in (before, after)]
         found.append(f"hottest {hottest[0]:.0f} → {hottest[1]:.0f} °C")

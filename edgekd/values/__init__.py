@@ -5,7 +5,7 @@ Percentiles, ratios and other statistics are computed on reading (`measuring.sta
 
 from edgekd.values.data import Data, Jitter, Preprocessing
 from edgekd.values.deployment import Artifact, Setting, Variant
-from edgekd.values.device import DeviceFacts, DeviceRuntime
+from edgekd.values.device import Cluster, DeviceFacts, DeviceRuntime, Platform
 from edgekd.values.file import File
 from edgekd.values.manifest import Feeding, Manifest, Port
 from edgekd.values.measurement import (
@@ -45,6 +45,7 @@ __all__ = [
     "Architecture",
     "Artifact",
     "Candidate",
+    "Cluster",
     "Cost",
     "Data",
     "DeviceFacts",
@@ -71,6 +72,7 @@ __all__ = [
     "MeasuringProtocol",
     "Node",
     "Plan",
+    "Platform",
     "Port",
     "PositiveInt",
     "Preprocessing",

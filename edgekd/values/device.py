@@ -2,7 +2,7 @@
 
 from edgekd.values.measurement import Host
 from edgekd.values.target import Target
-from edgekd.values.value import Value
+from edgekd.values.value import NonNegative, NonNegativeInt, Value
 
 
 class DeviceRuntime(Value):
@@ -23,12 +23,43 @@ class DeviceRuntime(Value):
     """Deep-learning accelerators beside that GPU."""
 
 
+class Cluster(Value):
+    """CPUs of one kind, and their highest clock."""
+
+    cpus: tuple[NonNegativeInt, ...]
+    max_mhz: NonNegative | None = None
+
+
+class Platform(Value):
+    """What a device reports of its board and its system's software. It informs, and decides nothing."""
+
+    compatible: tuple[str, ...] = ()
+    """The board's and module's identifiers in the device tree, such as "nvidia,p3767-0005"."""
+    l4t: str | None = None
+    jetpack: str | None = None
+    cuda: str | None = None
+    tensorrt: str | None = None
+    """Of the installed package, whether or not Python can import it."""
+    android: str | None = None
+    android_sdk: int | None = None
+    glibc: str | None = None
+    free_bytes: NonNegativeInt | None = None
+    """Where files for it are kept."""
+    clusters: tuple[Cluster, ...] = ()
+    """Its CPUs by kind, the fastest first."""
+    power_modes: dict[str, int] = {}
+    """The numbers of a Jetson's power modes by their names."""
+
+
 class DeviceFacts(Value):
     """A device as it was found when it was opened; a run keeps them, and can be resumed without the device."""
 
     host: Host
     runtimes: dict[str, DeviceRuntime]
     """Those that edgekd knows and the device has, by name."""
+    unavailable: dict[str, str] = {}
+    """Why the others can't be used there."""
+    platform: Platform = Platform()
     markers: dict[str, bool] = {}
     """Whether the paths by which targets are recognised exist there."""
 

@@ -23,10 +23,10 @@ class MeasuringProtocol(Value):
     shapes: dict[str, tuple[PositiveInt, ...]] = {}
     """Of inputs whose axes the model leaves open."""
     affinity: tuple[NonNegativeInt, ...] | None = None
-    """The CPUs that it may run on; None: all."""
+    """The CPUs that it may run on; None: all, or those of the fastest kind where an Arm processor has several kinds."""
     same_cpus: bool = True
     """Artifacts that take turns run on the same CPUs, on others in each launch: a shared machine's CPUs are slowed by
-    different neighbours. Only where no affinity is given, and all CPUs are of one kind."""
+    different neighbours. Only where no affinity is given, and the kinds of the CPUs are known."""
     transfers: Literal["included", "excluded"] = "included"
     """Whether copying inputs from the host's memory to an accelerator, and outputs back, counts. Excluded, inputs lie
     there already; only a runtime whose accelerator has memory of its own can be measured like that."""
@@ -82,6 +82,12 @@ class Host(Value):
     python: str
     emulated: bool = False
     """Whether another machine's processor pretends to be this one, as qemu-user does: no time counts."""
+    board: str | None = None
+    """The board's name; of an Android device maker and model. Like what follows, None where it isn't reported."""
+    power_mode: str | None = None
+    """By its name, such as "MAXN_SUPER": its number differs between boards."""
+    clocks_locked: bool | None = None
+    """Whether CPUs and GPU are fixed at the highest clock of the power mode, as `jetson_clocks` does."""
 
 
 class RuntimeInfo(Value):
@@ -114,6 +120,14 @@ class State(Value):
     """How often it has throttled since it started."""
     throttled_by: tuple[str, ...] = ()
     """What slows it down at this moment, such as "under-voltage"."""
+    gpu_clock_mhz: NonNegative | None = None
+    gpu_clock_limit_mhz: NonNegative | None = None
+    over_current: dict[str, int] = {}
+    """How often each over-current alarm has throttled it since it started, such as {"oc3": 4}."""
+    rails_w: dict[str, float] = {}
+    """The power of each supply rail that the board measures."""
+    charging: bool | None = None
+    """Whether an Android device is supplied from outside."""
 
 
 class Launch(Value):
@@ -133,6 +147,8 @@ class Launch(Value):
     copies. Information only: limits are judged by the host's clock. Empty where a runtime has none."""
     canary_ms: tuple[Milliseconds, ...] = ()
     """Before each block, the least time of a small piece of work that is always the same: it follows the clock."""
+    cpus: tuple[NonNegativeInt, ...] = ()
+    """The CPUs that it ran on; empty: all."""
     before: State | None = None
     after: State | None = None
 

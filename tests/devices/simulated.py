@@ -59,6 +59,8 @@ class SimulatedDevice:
         outputs: from a file to what gives its outputs for a batch; ONNX Runtime in this process, if nothing is given.
         runtimes: that it has.
         emulated: whether it says so of itself.
+        clusters: its CPUs by kind, the fastest first; two CPUs of one kind, if none are given.
+        described: further facts of its host, as the n-th process describes it, from 1.
     """
 
     url = "local:"
@@ -73,10 +75,14 @@ class SimulatedDevice:
         outputs: Callable[[Path], Outputs] = by_onnxruntime,
         runtimes: Sequence[str] = ("onnxruntime",),
         emulated: bool = False,
+        clusters: Sequence[tuple[int, ...]] = (),
+        described: Callable[[int], dict[str, Any]] = lambda process: {},
     ) -> None:
         self.latency_ms, self.throttled, self.machine, self.timing = latency_ms, throttled, machine, timing
         self.outputs, self.runtimes, self.emulated = outputs, runtimes, emulated
-        self.finished = 0
+        self.clusters, self.described = clusters, described
+        self.finished = self.started = 0
+        self.affinities: list[tuple[int, ...] | None] = []
         self.threads: set[int] = set()
 
     title = "the simulated device"
@@ -93,7 +99,7 @@ class SimulatedDevice:
     @property
     def facts(self) -> DeviceFacts:
         runtimes = {name: DeviceRuntime(version="1", provider="CPUExecutionProvider") for name in self.runtimes}
-        return DeviceFacts(host=Host(**protocol.document(self.host)), runtimes=runtimes)
+        return DeviceFacts(host=Host(**protocol.document(self.host(0))), runtimes=runtimes)
 
     def key(self) -> Any:
         return self.facts.model_dump(mode="json")
@@ -116,10 +122,10 @@ class SimulatedDevice:
             yield run(batch)
 
     def start(self, runtime: str) -> Agent:
-        return Agent(SimulatedProcess(self), self.url)
+        self.started += 1
+        return Agent(SimulatedProcess(self, self.started), self.url)
 
-    @property
-    def host(self) -> protocol.Host:
+    def host(self, process: int) -> protocol.Host:
         return protocol.Host(
             machine=self.machine,
             arch="x86_64",
@@ -127,11 +133,12 @@ class SimulatedDevice:
             os_version="1",
             cpu="simulated",
             cpu_features=(),
-            cores=2,
+            cores=sum(map(len, self.clusters)) or 2,
             memory_bytes=None,
             governor=None,
             python="3",
             emulated=self.emulated,
+            **self.described(process),
         )
 
     def state(self, throttle_count: int = 0) -> protocol.State:
@@ -141,8 +148,8 @@ class SimulatedDevice:
 class SimulatedProcess:
     """Answers the requests of `agent.protocol` for its device."""
 
-    def __init__(self, device: SimulatedDevice) -> None:
-        self.device = device
+    def __init__(self, device: SimulatedDevice, number: int = 1) -> None:
+        self.device, self.number = device, number
         self.timing = device.timing()
 
     def ask(self, request: Any, timeout_s: float) -> dict[str, Any]:
@@ -154,7 +161,7 @@ class SimulatedProcess:
         pass
 
     def describe(self, _: protocol.Describe) -> protocol.Described:
-        return protocol.Described(self.device.host, protocol.Runtime("1", "CPUExecutionProvider"))
+        return protocol.Described(self.device.host(self.number), protocol.Runtime("1", "CPUExecutionProvider"))
 
     def exists(self, _: protocol.Exists) -> protocol.Found:
         return protocol.Found(True)
@@ -163,9 +170,12 @@ class SimulatedProcess:
         return protocol.StateRead(self.device.state(), energy=False)
 
     def cpus(self, _: protocol.Cpus) -> protocol.UsableCpus:
-        return protocol.UsableCpus((0, 1), alike=True)
+        clusters = tuple(protocol.Cluster(cpus, None) for cpus in self.device.clusters)
+        cpus = tuple(sorted(cpu for cluster in self.device.clusters for cpu in cluster)) or (0, 1)
+        return protocol.UsableCpus(cpus, not clusters, clusters)
 
     def load(self, request: protocol.Load) -> protocol.Loaded:
+        self.device.affinities.append(request.opening.affinity)
         self.device.threads.add(request.opening.options["threads"])
         self.ms = self.device.latency_ms(Path(request.opening.path))
         return protocol.Loaded(5.0, {}, "CPUExecutionProvider")

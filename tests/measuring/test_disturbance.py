@@ -5,7 +5,13 @@ import pytest
 from edgekd.measuring.disturbance import disturbances, drift, spoiled, wavering
 from edgekd.values import Launch, State
 
-QUIET = State(throttle_count=3, governor="performance", clock_limit_mhz=2000.0)
+QUIET = State(
+    throttle_count=3,
+    governor="performance",
+    clock_limit_mhz=2000.0,
+    gpu_clock_limit_mhz=1020.0,
+    over_current={"oc1": 2, "oc3": 7},
+)
 
 
 @pytest.mark.parametrize("after", [QUIET, QUIET.model_copy(update={"clocks_mhz": (800.0,)})])
@@ -24,6 +30,8 @@ def test_a_device_that_tells_nothing_disturbs_nothing():
         ({"throttled_by": ("under-voltage",)}, "slowed down by under-voltage"),
         ({"governor": "powersave"}, "governor changed from performance to powersave"),
         ({"clock_limit_mhz": 1500.0}, "from 2000 to 1500 MHz"),
+        ({"gpu_clock_limit_mhz": 612.0}, "the GPU's clock limit changed from 1020 to 612 MHz"),
+        ({"over_current": {"oc1": 2, "oc3": 11}}, "over-current alarm oc3 throttled the device 4 times"),
     ],
 )
 def test_what_changed_is_told(changed, says):

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from edgekd.devices.agent import (
+        board,
         energy,
         engines,
         evaluation,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
         system,
     )
 else:  # on a device this folder is all there is
+    import board
     import energy
     import engines
     import evaluation
@@ -69,16 +71,18 @@ class Agent:
         return protocol.Described(system.describe(), _described(self._runtime))
 
     def survey(self, request: protocol.Survey) -> protocol.Surveyed:
-        """The host, the runtimes that can be imported, and the paths that exist."""
-        found = {}
+        """The host, the runtimes that can be imported, why the others can't, and the paths that exist."""
+        found, unavailable = {}, {}
         for name, path in request.runtimes.items():
             try:
                 module = _module(path)
                 found[name] = _described(module, **getattr(module, "capabilities", dict)())
-            except Exception:  # importing a runtime can fail in any way; it is then not available
-                continue
+            except ModuleNotFoundError as e:
+                unavailable[name] = f"not installed: Python has no module {e.name}"
+            except Exception as e:  # importing a runtime can fail in any way
+                unavailable[name] = f"it fails when imported: {type(e).__name__}: {e}"
         exist = tuple(path for path in request.paths if os.path.exists(path))  # noqa: PTH110 - as in `exists`
-        return protocol.Surveyed(system.describe(), found, exist)
+        return protocol.Surveyed(system.describe(), board.describe(self._cache), found, unavailable, exist)
 
     def build(self, request: protocol.Build) -> protocol.Built:
         """An engine for the artifact, from the cache or newly built."""

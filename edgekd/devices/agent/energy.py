@@ -1,7 +1,7 @@
 """Energy consumption of a device, if it can be read without special permissions.
 
 Sources: Intel and AMD RAPL through Linux's powercap (a counter, readable only by root on most systems); on a Jetson
-the INA3221 monitors of the board's rails through hwmon (volts times amperes, sampled).
+the INA3221 monitors of the board's rails, sampled (see `rails`).
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edgekd.devices.agent import sysfs
+    from edgekd.devices.agent import rails, sysfs
 else:  # on a device this folder is all there is
+    import rails
     import sysfs
 
 _SAMPLE_S = 0.02
-_WHOLE_MODULE = ("VDD_IN", "POM_5V_IN")  # input rails that supply all others
 
 
 class Counter:
@@ -45,8 +45,8 @@ class Counter:
 class Sampler:
     """Energy from power sampled fifty times per second."""
 
-    def __init__(self, rails: list[tuple[Path, Path]]) -> None:
-        self._rails = rails
+    def __init__(self, summed: list[rails.Rail]) -> None:
+        self._rails = summed
 
     def start(self) -> None:
         """Start sampling in a separate thread."""
@@ -72,34 +72,17 @@ class Sampler:
             self._samples.append((time.perf_counter(), self._watts()))
 
     def _watts(self) -> float | None:
-        total = 0.0
-        for millivolts, milliamperes in self._rails:
-            volts, amperes = sysfs.number(millivolts), sysfs.number(milliamperes)
-            if volts is None or amperes is None:
-                return None
-            total += volts * amperes / 1e6
-        return total
+        powers = [rail.watts() for rail in self._rails]
+        known = [watts for watts in powers if watts is not None]
+        return sum(known) if len(known) == len(powers) else None
 
 
 def meter() -> Counter | Sampler | None:
     """The energy meter of this device; None if there is none."""
-    rails = _ina3221_rails()
-    if rails:
-        return Sampler(rails)
+    summed = rails.whole()
+    if summed:
+        return Sampler(summed)
     # "intel-rapl:0" is a package; its part "intel-rapl:0:1" would be counted twice
-    zones = sorted(zone for zone in (sysfs.SYS / "class/powercap").glob("*-rapl:*") if zone.name.count(":") == 1)
+    zones = [zone for zone in sysfs.found("sys/class/powercap", "*-rapl:*") if zone.name.count(":") == 1]
     packages = [zone for zone in zones if sysfs.text(zone / "name").startswith("package")]
     return Counter(packages) if packages and all(sysfs.number(z / "energy_uj") is not None for z in packages) else None
-
-
-def _ina3221_rails() -> list[tuple[Path, Path]]:
-    """The files of volts and amperes: of the rail that feeds the module, else of all rails that are connected."""
-    rails = {}
-    for monitor in sorted((sysfs.SYS / "bus/i2c/drivers/ina3221").glob("*/hwmon/hwmon*")):
-        for port in (1, 2, 3):  # port 7 is the sum of the shunts, no rail
-            label = sysfs.text(monitor / f"in{port}_label")
-            files = (monitor / f"in{port}_input", monitor / f"curr{port}_input")
-            if label not in ("", "NC") and all(sysfs.number(file) is not None for file in files):
-                rails[label] = files
-    whole = [files for label, files in rails.items() if label in _WHOLE_MODULE]
-    return whole[:1] or list(rails.values())

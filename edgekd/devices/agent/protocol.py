@@ -44,6 +44,42 @@ class Host:
     python: str
     emulated: bool = False
     """Whether another machine's processor pretends to be this one: nothing that is timed there counts."""
+    board: Optional[str] = None
+    """The board's name, as in the device tree; of an Android device maker and model."""
+    power_mode: Optional[str] = None
+    """By its name, such as "MAXN_SUPER"."""
+    clocks_locked: Optional[bool] = None
+    """Whether CPUs and GPU are fixed at the highest clock of the power mode, as `jetson_clocks` does."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """CPUs of one kind, and their highest clock."""
+
+    cpus: Tuple[int, ...]
+    max_mhz: Optional[float]
+
+
+@dataclass(frozen=True)
+class Platform:
+    """What informs about a device's board and software: None or empty where the device does not report it."""
+
+    compatible: Tuple[str, ...] = ()
+    """The board's and module's identifiers in the device tree, such as "nvidia,p3767-0005"."""
+    l4t: Optional[str] = None
+    jetpack: Optional[str] = None
+    cuda: Optional[str] = None
+    tensorrt: Optional[str] = None
+    """Of the installed package, whether or not its Python module can be imported."""
+    android: Optional[str] = None
+    android_sdk: Optional[int] = None
+    glibc: Optional[str] = None
+    free_bytes: Optional[int] = None
+    """In the cache folder."""
+    clusters: Tuple[Cluster, ...] = ()
+    """The fastest first."""
+    power_modes: Dict[str, int] = field(default_factory=dict)
+    """The numbers of the power modes by their names."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +109,12 @@ class State:
     temperatures_c: Dict[str, float]
     throttle_count: Optional[int]
     throttled_by: Tuple[str, ...]
+    gpu_clock_mhz: Optional[float] = None
+    gpu_clock_limit_mhz: Optional[float] = None
+    over_current: Dict[str, int] = field(default_factory=dict)
+    """How often each over-current alarm has throttled it since boot."""
+    rails_w: Dict[str, float] = field(default_factory=dict)
+    charging: Optional[bool] = None
 
 
 @dataclass(frozen=True)
@@ -119,10 +161,12 @@ class Described:
 
 @dataclass(frozen=True)
 class Surveyed:
-    """The host, the requested runtimes that are installed, and the requested paths that exist."""
+    """The host, the requested runtimes that can be imported, why the others can't, and the paths that exist."""
 
     host: Host
+    platform: Platform
     runtimes: Dict[str, Runtime]
+    unavailable: Dict[str, str]
     exist: Tuple[str, ...]
 
 
@@ -158,6 +202,8 @@ class UsableCpus:
 
     cpus: Tuple[int, ...]
     alike: bool
+    clusters: Tuple[Cluster, ...] = ()
+    """The kinds of an Arm processor that has several (big.LITTLE), the fastest first."""
 
 
 @dataclass(frozen=True)

@@ -11,17 +11,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edgekd.devices.agent import protocol, state, sysfs
+    from edgekd.devices.agent import board, clocks, power_mode, protocol, sysfs
 else:  # on a device this folder is all there is
+    import board
+    import clocks
+    import power_mode
     import protocol
-    import state
     import sysfs
 
 _ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64"}
 _DEBIAN = {arch: name for name, arch in _ARCHITECTURES.items()}
 
 # a container sees its host's device tree, but gets a new host name each time
-_SERIALS = ("/proc/device-tree/serial-number", "/etc/machine-id")
+_SERIALS = ("proc/device-tree/serial-number", "etc/machine-id")
 
 # SIMD instructions for 8-bit integers (x86, Arm), half precision and bfloat16
 _FEATURES = {
@@ -56,10 +58,13 @@ def describe() -> protocol.Host:
         cpu="emulated" if emulated else _cpu() or platform.processor() or "unknown",
         cpu_features=() if emulated else tuple(cpu_features()),
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
-        memory_bytes=_kilobytes("/proc/meminfo", "MemTotal"),
-        governor=state.governor(),
+        memory_bytes=_kilobytes("proc/meminfo", "MemTotal"),
+        governor=clocks.governor(),
         python=platform.python_version(),
         emulated=emulated,
+        board=board.model(),
+        power_mode=power_mode.power_mode(),
+        clocks_locked=clocks.locked(),
     )
 
 
@@ -93,12 +98,12 @@ def mark_memory() -> int | None:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:
         return None  # without a reset, the increase is unknown
-    return _kilobytes("/proc/self/status", "VmRSS")
+    return _kilobytes("proc/self/status", "VmRSS")
 
 
 def available_bytes() -> int | None:
     """The available memory; None if the system does not report it."""
-    return _kilobytes("/proc/meminfo", "MemAvailable")
+    return _kilobytes("proc/meminfo", "MemAvailable")
 
 
 def peak_bytes(mark: int | None) -> int | None:
@@ -106,7 +111,7 @@ def peak_bytes(mark: int | None) -> int | None:
 
     If the counter can't be reset (not Linux), it is the increase of the peak since the process started.
     """
-    highest = _kilobytes("/proc/self/status", "VmHWM") if sys.platform == "linux" else _highest_use()
+    highest = _kilobytes("proc/self/status", "VmHWM") if sys.platform == "linux" else _highest_use()
     return None if mark is None or highest is None else max(0, highest - mark)
 
 
@@ -121,7 +126,7 @@ def _highest_use() -> int | None:
 
 def _identity() -> str:
     """A unique identity of this device: the board's serial number, the system's machine id, or its host name."""
-    serials = (sysfs.text(Path(file)) for file in _SERIALS)
+    serials = (sysfs.text(sysfs.path(file)) for file in _SERIALS)
     return next((serial for serial in serials if serial), platform.node())
 
 
@@ -130,17 +135,15 @@ def _cpu() -> str | None:
     for line in _cpuinfo():
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
-    return sysfs.text(Path("/proc/device-tree/model")) or None
+    return sysfs.text(sysfs.path("proc/device-tree/model")) or None
 
 
 def cpus() -> protocol.UsableCpus:
     """The CPUs available to this process, and whether all are of one kind, as far as the system reports it."""
-    if not hasattr(os, "sched_getaffinity"):
-        return protocol.UsableCpus((), alike=False)
-    usable = sorted(os.sched_getaffinity(0))
-    folders = [sysfs.SYS / "devices/system/cpu" / f"cpu{cpu}" for cpu in usable]
-    kinds = {(sysfs.text(f / "cpufreq/cpuinfo_max_freq"), sysfs.text(f / "cpu_capacity")) for f in folders}
-    return protocol.UsableCpus(tuple(usable), alike=len(kinds) == 1)
+    kinds = clocks.clusters()
+    # elsewhere each CPU can have a highest clock of its own: the fastest ones are no cluster
+    several = len(kinds) > 1 and platform.machine().lower() in ("aarch64", "arm64", "armv7l", "armv8l")
+    return protocol.UsableCpus(tuple(clocks.usable_cpus()), len(kinds) == 1, kinds if several else ())
 
 
 def cpu_features() -> list[str]:
@@ -153,12 +156,12 @@ def cpu_features() -> list[str]:
 
 
 def _cpuinfo() -> list[str]:
-    return sysfs.text(Path("/proc/cpuinfo")).splitlines()
+    return sysfs.text(sysfs.path("proc/cpuinfo")).splitlines()
 
 
 def _kilobytes(file: str, key: str) -> int | None:
     """The value of a line like `MemTotal:  16384256 kB`, in bytes."""
-    for line in sysfs.text(Path(file)).splitlines():
+    for line in sysfs.text(sysfs.path(file)).splitlines():
         if line.startswith(key + ":"):
             return int(line.split()[1]) * 1024
     return None

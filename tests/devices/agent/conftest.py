@@ -13,10 +13,10 @@ def system(tmp_path, monkeypatch):
     """A made-up /sys: writes files below it."""
     import sysfs
 
-    monkeypatch.setattr(sysfs, "SYS", tmp_path)
+    monkeypatch.setattr(sysfs, "ROOT", tmp_path)
 
     def write(path, text):
-        file = tmp_path / path
+        file = tmp_path / "sys" / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(f"{text}\n")
 

@@ -48,5 +48,5 @@ def test_a_rail_that_stops_telling_gives_no_figure(system, tmp_path):
     rails(system, ("VDD_IN", 5_000, 1_000))
     meter = energy.meter()
     meter.start()
-    (tmp_path / "bus/i2c/drivers/ina3221/1-0040/hwmon/hwmon3/curr1_input").unlink()
+    (tmp_path / "sys/bus/i2c/drivers/ina3221/1-0040/hwmon/hwmon3/curr1_input").unlink()
     assert meter.stop_mj() is None

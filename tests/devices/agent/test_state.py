@@ -19,15 +19,28 @@ def test_cpus_of_two_kinds_are_told(system, monkeypatch, clocks, alike):
     assert described.cpus().alike  # nothing tells them apart
     for cpu, clock in enumerate(clocks):
         system(f"devices/system/cpu/cpu{cpu}/cpufreq/cpuinfo_max_freq", clock)
-    assert asdict(described.cpus()) == {"cpus": (0, 1), "alike": alike}
+    assert (described.cpus().cpus, described.cpus().alike) == ((0, 1), alike)
+
+
+@pytest.mark.parametrize("machine", ["aarch64", "x86_64"])
+def test_the_clusters_of_an_arm_processor_are_listed_the_fastest_first(system, monkeypatch, machine):
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1, 2, 3})
+    for cpu, (mhz, capacity) in enumerate([(1_800, 300), (1_800, 300), (1_700, 900), (3_000, 1_024)]):
+        system(f"devices/system/cpu/cpu{cpu}/cpufreq/cpuinfo_max_freq", 1_000 * mhz)
+        system(f"devices/system/cpu/cpu{cpu}/cpu_capacity", capacity)
+    clusters = [(cluster.cpus, cluster.max_mhz) for cluster in described.cpus().clusters]
+    fastest = [((3,), 3_000), ((2,), 1_700), ((0, 1), 1_800)]
+    assert clusters == (fastest if machine == "aarch64" else [])
 
 
 def test_a_device_is_known_by_its_serial_number_else_by_its_name(tmp_path, monkeypatch):
-    (tmp_path / "serial").write_text("10000000abcdef\0")
-    monkeypatch.setattr(described, "_SERIALS", (str(tmp_path / "missing"), str(tmp_path / "serial")))
+    monkeypatch.setattr(described.sysfs, "ROOT", tmp_path)
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/machine-id").write_text("10000000abcdef\0")
     known = described.describe().machine
     assert known == hashlib.sha256(b"10000000abcdef").hexdigest()[:12]
-    monkeypatch.setattr(described, "_SERIALS", ())
+    (tmp_path / "etc/machine-id").unlink()
     assert described.describe().machine == hashlib.sha256(platform.node().encode()).hexdigest()[:12]
 
 
@@ -88,4 +101,4 @@ def test_a_jetson_tells_by_its_over_current_counters(system):
     system("class/hwmon/hwmon1/name", "soctherm_oc")
     system("class/hwmon/hwmon1/oc1_event_cnt", 2)
     system("class/hwmon/hwmon1/oc3_event_cnt", 40)
-    assert state.throttle_count() == 42
+    assert state.over_current() == {"oc1": 2, "oc3": 40}

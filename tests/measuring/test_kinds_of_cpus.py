@@ -1,0 +1,55 @@
+import pytest
+
+from edgekd import catalog
+from edgekd.measuring.artifact import describe
+from edgekd.measuring.session import measure
+from edgekd.measuring.summary import conditions
+from edgekd.progress import Silent
+from edgekd.values import MeasuringProtocol
+from tests.devices.simulated import SimulatedDevice
+
+
+def measured(device, *paths, settings=None, **changes):
+    artifacts = [describe(path, name=path.stem, runtime="onnxruntime", settings=settings) for path in paths]
+    return measure(
+        artifacts,
+        device=device,
+        target=catalog.target("x86-cpu"),
+        protocol=MeasuringProtocol(launches=3, **changes),
+        progress=Silent(),
+    )
+
+
+@pytest.mark.parametrize(
+    ("files", "settings", "changes", "pinned"),
+    [
+        (1, {}, {}, [(6, 7)] * 3),
+        (2, {}, {}, [(6,), (7,), (6,)]),
+        (2, {}, {"same_cpus": False}, [(6, 7)] * 3),
+        (1, {"threads": 3}, {}, [(4, 5, 6, 7)] * 3),
+        (1, {}, {"affinity": (0,)}, [(0,)] * 3),
+    ],
+)
+def test_on_an_arm_processor_with_several_kinds_of_cpus_the_fastest_are_chosen(model, files, settings, changes, pinned):
+    device = SimulatedDevice(lambda path: 1.0, clusters=[(6, 7), (4, 5), (0, 1, 2, 3)])
+    paths = [model(name) for name in ("a", "b")[:files]]
+    for one in measured(device, *paths, settings=settings, **changes):
+        assert [launch.cpus for launch in one.launches] == pinned
+        assert one.protocol.affinity == changes.get("affinity")
+        assert one.protocol.same_cpus == (files == 2 and not changes)
+    assert device.affinities == [cpus for cpus in pinned for _ in range(files)]
+
+
+def test_chosen_cpus_are_shown(model):
+    device = SimulatedDevice(lambda path: 1.0, clusters=[(6, 7), (0, 1, 2, 3)])
+    (found,) = measured(device, model())
+    assert "on the fastest CPUs (6, 7)" in conditions(found)[0]
+
+
+@pytest.mark.parametrize("change", [{"power_mode": "15W"}, {"clocks_locked": False}, {}])
+def test_a_power_mode_that_changes_between_launches_makes_the_measurement_invalid(model, change):
+    fast = {"power_mode": "MAXN", "clocks_locked": True}
+    device = SimulatedDevice(lambda path: 1.0, described=lambda process: fast if process < 2 else {**fast, **change})
+    (found,) = measured(device, model())
+    assert found.invalid == (("the device's system or settings changed between launches",) if change else ())
+    assert "power mode MAXN, clocks locked" in conditions(found)[1]
