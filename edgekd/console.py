@@ -196,6 +196,11 @@ def bundle(found: "Bundle", folder: Path) -> None:
     _say(f"made from {parts}; manifest.json lists them with their hashes and licences")
 
 
+def cleaned(device: str, removed: int) -> None:
+    """What was removed from a device."""
+    _say(f"{device}: {removed / 1e6:.1f} MB removed")
+
+
 def targets(known: "Sequence[Target]") -> None:
     """The targets, one per line."""
     rows = [["name", "what", "arch", "os", "variants", "budget"]]

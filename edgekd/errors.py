@@ -6,6 +6,7 @@ EdgekdError                  2   wrong usage or configuration, with the remedy a
 ├── NoDeviceError            3   there is no device of the target's kind to measure on
 ├── MeasurementError         4   the measurement is invalid
 └── DeviceError              5   the device can't be reached, or is in use
+    └── DiskFullError        5   it has no room for what is to be sent
 
 A missed budget is a verdict, not an error.
 """
@@ -78,3 +79,7 @@ class DeviceError(EdgekdError):
     """The device can't be reached, is in use by somebody else, or what should run there can't be started."""
 
     exit_code = ExitCode.UNREACHABLE
+
+
+class DiskFullError(DeviceError):
+    """The device has no room for what is to be sent."""

@@ -68,3 +68,24 @@ def bundle(
         found, folder = making.make(making.Wanted(arch, python, onnxruntime), progress, out)
     console.json(found) if json else console.bundle(found, folder)
     return ExitCode.PASS
+
+
+@devices.command("clean", cls=Command)
+def clean(
+    device: Annotated[
+        list[str], typer.Argument(metavar="DEVICE...", help="URLs, names or tags, as --device takes them.")
+    ],
+    *,
+    file: DevicesFile = None,
+) -> int:
+    """Remove what edgekd keeps on devices: files that were sent, engines that were built there.
+
+    It is sent and built again when it is needed. A device in use is not cleaned.
+    """
+    from edgekd import catalog
+    from edgekd.devices import listed
+
+    for place in listed.chosen(device, file):
+        with catalog.require("edgekd.devices.device").connect(place.url) as found:
+            console.cleaned(place.name, found.clean())
+    return ExitCode.PASS

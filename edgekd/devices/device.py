@@ -6,13 +6,14 @@ import json
 import math
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from edgekd import catalog, files
 from edgekd.devices import agent as agent_package
+from edgekd.devices import cleaning
 from edgekd.devices._base import Array, Device, Engine
 from edgekd.devices.agent import protocol
 from edgekd.devices.agent.protocol import Holder
@@ -20,7 +21,14 @@ from edgekd.devices.client import Agent
 from edgekd.devices.lease import NO_WAITING, Lease, Waiting
 from edgekd.devices.pythons import installing
 from edgekd.devices.transports._base import TRANSPORTS, Connection
-from edgekd.errors import DeviceError, EdgekdError, MeasurementError, NoDeviceError, UnsupportedModelError
+from edgekd.errors import (
+    DeviceError,
+    DiskFullError,
+    EdgekdError,
+    MeasurementError,
+    NoDeviceError,
+    UnsupportedModelError,
+)
 from edgekd.runtimes._base import RUNTIMES
 from edgekd.values import Artifact, DeviceFacts, DeviceRuntime, Host, MeasuringProtocol, Platform, Target
 from edgekd.variants import complete
@@ -211,6 +219,19 @@ class Reached:
     def fetch(self, path: str, to: Path) -> None:
         """Copy a file from the device. Raises DeviceError, and StorageError if it can't be written."""
         self._connection.fetch(path, to)
+
+    def clean(self) -> int:
+        """Remove what edgekd keeps there, and close the connection; the bytes that it took.
+
+        Raises:
+            DeviceError: it can't be reached, is in use, or some of it can't be removed.
+        """
+        with ExitStack() as alone:
+            with suppress(DiskFullError):  # there may be no room even for what takes the lease
+                alone.enter_context(self.leased())
+            removed = cleaning.remove(self._connection)
+        self.close()
+        return removed
 
     def _runtime(self, name: str) -> DeviceRuntime:
         """The runtime as installed on the device. Raises DeviceError if it is missing."""

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from edgekd.devices.transports._address import Address
-from edgekd.errors import DeviceError
+from edgekd.errors import DeviceError, DiskFullError
 from edgekd.visible import visible
 
 Known = Sequence[tuple[str, str, str]]
@@ -60,11 +60,6 @@ _RUNNING: Known = [
         "Set MaxSessions to 10, the default, in its sshd_config, and reload sshd.",
     ),
     (
-        r"No space left on device|Disk quota exceeded",
-        "its disk is full",
-        "Free space there: `edgekd devices clean {url}` removes everything that edgekd keeps there.",
-    ),
-    (
         r"Read-only file system|Permission denied|Not a directory|No such file|Operation not permitted",
         "the folder can't be written",
         "Make the folder writable for this user, or set XDG_CACHE_HOME for ssh sessions on the device.",
@@ -81,7 +76,15 @@ def not_connected(address: Address, words: str) -> DeviceError:
 
 def not_done(address: Address, doing: str, words: str) -> DeviceError:
     """The error for what a program on the device wrote to stderr, or ssh about its session."""
-    return _failed(address, f"{address.url}: {doing}", words, _RUNNING, "Try again.")
+    doing = f"{address.url}: {doing}"
+    if re.search(r"No space left on device|Disk quota exceeded", words):
+        return DiskFullError(f"{doing}: its disk is full ({_last_line(words)})", freeing(address.url))
+    return _failed(address, doing, words, _RUNNING, "Try again.")
+
+
+def freeing(url: str) -> str:
+    """The remedy for a full disk."""
+    return f"Free space there: `edgekd devices clean {url}` removes everything that edgekd keeps there."
 
 
 def dropped(words: str) -> bool:

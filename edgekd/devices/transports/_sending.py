@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import IO, cast
 
 from edgekd.devices.transports import _posix
+from edgekd.devices.transports._failures import freeing
 from edgekd.devices.transports._session import Feed, Session
-from edgekd.errors import DeviceError, StorageError
+from edgekd.errors import DeviceError, DiskFullError, StorageError
 from edgekd.visible import visible_name
 
 _PIECE = 1 << 20
@@ -35,7 +36,8 @@ def send(session: Session, folder: Path, hashes: Mapping[str, str], key: str, ur
 
     Raises:
         NotSentError: the session failed; its stderr says why.
-        DeviceError: the device's disk is full, or files arrived damaged.
+        DiskFullError: the device has no room for them.
+        DeviceError: files arrived damaged.
         StorageError: a file here can't be read.
     """
     answer = session.line(_CHECKING_S)
@@ -53,8 +55,7 @@ def send(session: Session, folder: Path, hashes: Mapping[str, str], key: str, ur
     if verdict == "full":
         size = size_of(folder, hashes) / 1e6
         message = f"{url}: its disk is full: {size:.1f} MB are to be sent, {int(detail) * 1024 / 1e6:.1f} MB are free"
-        hint = f"Free space there: `edgekd devices clean {url}` removes everything that edgekd keeps there."
-        raise DeviceError(message, hint)
+        raise DiskFullError(message, freeing(url))
     if verdict == "differs":
         message = f"{url}: {visible_name(detail)} arrived damaged, or was changed while it was sent"
         raise DeviceError(message, "Try again.")

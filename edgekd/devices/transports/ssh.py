@@ -102,6 +102,7 @@ class Ssh:
             for master in self._masters:
                 master.close()
             self._masters.clear()
+            self._device = None
 
     def _opened(self) -> Device:
         """What the device has, from when it was first connected to."""
@@ -130,6 +131,9 @@ class Ssh:
 
     def _lost(self, master: Master, code: int, words: str) -> tuple[str, str] | None:
         """What to say of a session that ended with that code, and the remedy; None where its program ended so."""
+        if f"can't open file '{master.device.cache}" in words:
+            self._has.clear()
+            return "what was sent to it was removed there meanwhile", "Run the same command again."
         if code != 255:
             return None
         end = time.monotonic() + _LOST_S
