@@ -142,7 +142,7 @@ def _how_run(m: Measurement) -> str:
         name: value for name, value in r.settings.items() if value not in (None, {}) and name not in _SHOWN_ELSEWHERE
     }
     settings = ", ".join(f"{name} {_setting(value)}" for name, value in stated.items())
-    return f"{r.name} {r.version} {r.provider}" + (f", {settings}" if settings else "")
+    return f"{r.title} {r.provider}" + (f", {settings}" if settings else "")
 
 
 def _setting(value: Setting | None) -> str:

@@ -12,7 +12,8 @@ from edgekd import catalog
 from edgekd.devices.client import Agent
 from edgekd.devices.device import LOCAL, connect
 from edgekd.devices.lease import Waiting, in_use
-from edgekd.errors import DeviceError
+from edgekd.errors import DeviceError, MeasurementError
+from edgekd.measuring.disturbance import EMULATED
 from edgekd.measuring.noise import Noise, self_comparison
 from edgekd.progress import Progress
 from edgekd.runtimes._base import RUNTIMES
@@ -57,6 +58,7 @@ def doctor(
     Raises:
         DeviceError: the device can't be reached, or has no runtime.
         EdgekdError: the model can't be read or run.
+        MeasurementError: the device is emulated, and its noise was asked for.
     """
     runtime = catalog.names(RUNTIMES)[0]
     with connect(url or LOCAL, waiting=Waiting(wait_s, progress.note)) as device:
@@ -66,6 +68,8 @@ def doctor(
             except WorkerError as e:
                 raise DeviceError(f"{device.url}: the agent does not answer: {e}", "Try again.") from e
         facts, state = device.facts, State(**asdict(answer.state))
+        if noise and facts.host.emulated:
+            raise MeasurementError(f"{device.url}: {EMULATED}", "Leave --noise out, or give the real device.")
         matching = tuple(target.name for target in catalog.targets() if device.is_of(target))
         found = facts.runtimes[runtime]
         return Diagnosis(
@@ -102,7 +106,7 @@ def _version(library: str) -> str | None:
 
 
 def _remarks(host: Host, state: State, targets: Sequence[str]) -> list[str]:
-    found = []
+    found = [EMULATED] if host.emulated else []
     if not targets:
         kind = f"{host.arch} {host.os}"
         found.append(f"no target is of this kind ({kind}): write one, see `edgekd targets show x86-cpu`")

@@ -18,3 +18,14 @@ def test_what_an_accelerator_takes_is_shown_beside_the_hosts_clock(measurement):
     assert "on the accelerator" not in {row[0] for row in summary.rows([measurement()])}
     without = measurement(protocol=MeasuringProtocol(transfers="excluded"))
     assert "without transfers" in " ".join(summary.conditions(without))
+
+
+def test_a_runtime_that_is_not_the_devices_own_is_named_with_its_build(measurement):
+    bundled = measurement()
+    bundled = bundled.model_copy(update={"runtime": bundled.runtime.model_copy(update={"origin": "Linux/arm64 build"})})
+    title = f"{bundled.runtime.name} {bundled.runtime.version} (Linux/arm64 build)"
+    assert title in " ".join(summary.conditions(bundled))
+    assert ["runtime", title, measurement().runtime.title] in [
+        list(row) for row in summary.rows([bundled, measurement()])
+    ]
+    assert "build" not in " ".join(summary.conditions(measurement()))

@@ -7,8 +7,10 @@ from bundles import ONNXRUNTIME, arm64_python, here
 
 from edgekd import catalog
 from edgekd.devices.device import connect
+from edgekd.errors import MeasurementError
 from edgekd.measuring.artifact import describe
 from edgekd.measuring.disturbance import EMULATED
+from edgekd.pipeline.doctor import doctor
 from edgekd.pipeline.profile import profile
 from edgekd.progress import Silent
 from edgekd.values import MeasuringProtocol
@@ -48,3 +50,11 @@ def test_its_times_are_invalid(url, model):
     (found,) = profile([model(batch=1)], target=TARGET, device_url=url, protocol=once, progress=Silent())
     assert found.invalid == (EMULATED,)
     assert found.host.emulated
+
+
+def test_doctor_says_so_and_compares_no_times(url):
+    found = doctor(url, noise=False, progress=Silent())
+    assert EMULATED in found.remarks
+    assert (found.runtime.version, found.runtime.origin) == (ONNXRUNTIME, "Linux/arm64 build")
+    with pytest.raises(MeasurementError, match="emulated"):
+        doctor(url, noise=True, progress=Silent())
