@@ -33,7 +33,7 @@ _CUDA = re.compile(r'"cuda"\s*:\s*\{[^}]*"version"\s*:\s*"([\d.]+)"')
 
 def model() -> str | None:
     """The board's name, such as "Raspberry Pi 5 Model B Rev 1.0"; of an Android device maker and model."""
-    return sysfs.text(sysfs.path(f"{_TREE}/model")) or _android_model() or None
+    return _android_model() or sysfs.text(sysfs.path(f"{_TREE}/model")) or None
 
 
 def describe(cache: str | None) -> protocol.Platform:

@@ -1,0 +1,227 @@
+"""Every reading of the agent against trees of the boards that edgekd has targets for."""
+
+import time
+from dataclasses import asdict, dataclass, field
+
+import board
+import clocks
+import commands
+import energy
+import power_mode
+import pytest
+import rails
+import state
+import sysfs
+import system as host
+
+from edgekd.values import Platform, State
+from tests.devices import boards
+
+
+@dataclass(frozen=True)
+class Expected:
+    model: str
+    compatible: str | None  # one of them
+    mode: str | None
+    locked: bool | None
+    clusters: list[tuple[int, ...]]
+    l4t: str | None = None
+    jetpack: str | None = None
+    tensorrt: str | None = None
+    gpu_mhz: tuple[float | None, float | None] = (None, None)
+    temperatures_c: dict[str, float] = field(default_factory=dict)
+    over_current: dict[str, int] = field(default_factory=dict)
+    rails_w: dict[str, float] = field(default_factory=dict)
+    whole: set[str] = field(default_factory=set)
+    throttling: tuple[int | None, tuple[str, ...]] = (None, ())
+
+
+EXPECTED = {
+    "jetson-orin-nano": Expected(
+        "NVIDIA Jetson Orin Nano Engineering Reference Developer Kit Super",
+        "nvidia,p3767-0005",
+        "MAXN_SUPER",
+        True,
+        [(0, 1, 2, 3, 4, 5)],
+        l4t="36.4.7",
+        jetpack="6.2.1",
+        tensorrt="10.3.0.30",
+        gpu_mhz=(1020, 1020),
+        temperatures_c={"cpu-thermal": 51.25, "gpu-thermal": 52.093},
+        over_current={"oc1": 0, "oc2": 0, "oc3": 7},
+        rails_w={"VDD_IN": 7.44, "VDD_CPU_GPU_CV": 2.48, "VDD_SOC": 1.984},
+        whole={"VDD_IN"},
+    ),
+    "jetson-agx-orin": Expected(
+        "NVIDIA Jetson AGX Orin Developer Kit",
+        "nvidia,p3701-0005",
+        "MODE_30W",
+        False,
+        [(0, 1, 2, 3, 4, 5, 6, 7)],
+        l4t="35.4.1",
+        gpu_mhz=(306, 624.75),
+        over_current={"oc1": 0, "oc2": 0, "oc3": 0},
+        rails_w={"VDD_GPU_SOC": 3.8, "VDD_CPU_CV": 1.9, "VIN_SYS_5V0": 4.0, "VDDQ_VDD2_1V8AO": 0.5},
+        whole={"VDD_GPU_SOC", "VDD_CPU_CV", "VIN_SYS_5V0"},
+    ),
+    "jetson-xavier-nx": Expected(
+        "NVIDIA Jetson Xavier NX Developer Kit",
+        "nvidia,p3509-0000+p3668-0000",
+        "MODE_10W_4CORE",
+        False,
+        [(0, 1, 2, 3)],
+        l4t="32.7.1",
+        gpu_mhz=(114.75, 803.25),
+        rails_w={"VDD_IN": 4.22, "VDD_CPU_GPU_CV": 1.01, "VDD_SOC": 0.89},
+        whole={"VDD_IN"},
+    ),
+    "jetson-nano": Expected(
+        "NVIDIA Jetson Nano Developer Kit",
+        "nvidia,jetson-nano",
+        "MAXN",
+        True,
+        [(0, 1, 2, 3)],
+        l4t="32.7.6",
+        gpu_mhz=(0, 921.6),
+        rails_w={"POM_5V_IN": 2.875, "POM_5V_CPU": 0.64},
+        whole={"POM_5V_IN"},
+    ),
+    "jetson-thor": Expected(
+        "NVIDIA Jetson AGX Thor Developer Kit",
+        "nvidia,tegra264",
+        "120W",
+        True,
+        [tuple(range(14))],
+        l4t="39.2.0",
+        tensorrt="10.16.2.10",
+        gpu_mhz=(1575, 1575),
+        temperatures_c={"tj-thermal": 55.1},
+        rails_w={"VDD_GPU": 10.0, "VDD_CPU_SOC_MSS": 6.5, "VIN_SYS_5V0": 6.5},
+        whole={"VDD_GPU", "VDD_CPU_SOC_MSS", "VIN_SYS_5V0"},
+    ),
+    "raspberry-pi-4": Expected(
+        "Raspberry Pi 4 Model B Rev 1.4",
+        "brcm,bcm2711",
+        None,
+        None,
+        [(0, 1, 2, 3)],
+        temperatures_c={"cpu-thermal": 48.199},
+        throttling=(1, ()),
+    ),
+    "raspberry-pi-5": Expected(
+        "Raspberry Pi 5 Model B Rev 1.0",
+        "raspberrypi,5-model-b",
+        None,
+        None,
+        [(0, 1, 2, 3)],
+        temperatures_c={"cpu-thermal": 84.1},
+        throttling=(1, ("the soft temperature limit",)),
+    ),
+    "android-phone": Expected(
+        "Google Pixel 6",
+        None,
+        "battery saver",
+        None,
+        [(6, 7), (4, 5), (0, 1, 2, 3)],
+        temperatures_c={"thermal_zone0": 41.0},
+        throttling=(None, ("Android's thermal status moderate",)),
+    ),
+}
+
+
+@pytest.fixture(params=boards.NAMES)
+def expected(request, tmp_path, monkeypatch):
+    """Makes this machine look like the board, and says what should be read of it."""
+    looks_like(request.param, tmp_path, monkeypatch)
+    return EXPECTED[request.param]
+
+
+def looks_like(name, tmp_path, monkeypatch):
+    boards.make(name, tmp_path)
+    monkeypatch.setattr(sysfs, "ROOT", tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    cpus = {int(folder.name[3:]) for folder in (tmp_path / "sys/devices/system/cpu").glob("cpu*")}
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: cpus)
+
+
+def test_what_decides_speed_is_read(expected):
+    found = host.describe()
+    assert (found.board, found.power_mode, found.clocks_locked) == (expected.model, expected.mode, expected.locked)
+
+
+def test_what_only_informs_is_read(expected):
+    found = Platform(**asdict(board.describe(None)))
+    assert (found.l4t, found.jetpack, found.tensorrt) == (expected.l4t, expected.jetpack, expected.tensorrt)
+    assert [cluster.cpus for cluster in found.clusters] == expected.clusters
+    assert expected.compatible in found.compatible if expected.compatible else found.compatible == ()
+
+
+def test_the_state_is_read(expected):
+    found = State(**asdict(state.state()))
+    assert found.temperatures_c == expected.temperatures_c
+    assert found.over_current == expected.over_current
+    assert found.rails_w == pytest.approx(expected.rails_w)
+    assert (found.gpu_clock_mhz, found.gpu_clock_limit_mhz) == expected.gpu_mhz
+    assert (found.throttle_count, found.throttled_by) == expected.throttling
+
+
+def test_energy_is_that_of_the_whole_module(expected):
+    assert {rail.label for rail in rails.whole()} == expected.whole
+    assert (energy.meter() is not None) == bool(expected.whole)
+
+
+def test_a_phone_reports_its_android_and_whether_it_charges(tmp_path, monkeypatch):
+    looks_like("android-phone", tmp_path, monkeypatch)
+    assert (board.describe(None).android, board.describe(None).android_sdk) == ("14", 34)
+    assert state.charging() is True
+
+
+def test_cuda_and_the_numbers_of_power_modes_are_read(tmp_path, monkeypatch):
+    looks_like("jetson-orin-nano", tmp_path, monkeypatch)
+    found = board.describe(None)
+    assert (found.cuda, found.power_modes) == ("12.6.68", {"15W": 0, "25W": 1, "MAXN_SUPER": 2})
+
+
+def test_free_space_is_that_of_the_cache_folder_even_before_it_exists(tmp_path):
+    assert board.describe(str(tmp_path / "not" / "made")).free_bytes > 0
+
+
+@pytest.mark.parametrize("lost", ["etc", "var", "proc", "sys/class", "sys/bus", "sys/devices", "bin"])
+def test_what_cannot_be_read_is_left_out_and_nothing_else(expected, lost, tmp_path):
+    folder = tmp_path / lost
+    if folder.exists():
+        folder.rename(tmp_path / "lost")
+    folder.write_text("not a folder")
+    host.describe()
+    board.describe(None)
+    found = state.state()
+    if lost not in ("sys/devices", "bin"):
+        assert found.throttled_by == expected.throttling[1] or lost == "proc"
+
+
+def test_clocks_that_are_capped_below_the_highest_are_not_locked(tmp_path, monkeypatch):
+    looks_like("jetson-orin-nano", tmp_path, monkeypatch)
+    assert clocks.locked()
+    (tmp_path / "sys/class/devfreq/17000000.gpu/cur_freq").write_text("612000000")
+    assert clocks.locked() is False
+
+
+def test_a_power_mode_that_the_configuration_does_not_name_is_asked_for(tmp_path, monkeypatch):
+    looks_like("jetson-nano", tmp_path, monkeypatch)
+    (tmp_path / "var/lib/nvpmodel/status").write_text("pmode:0007")
+    assert power_mode.power_mode() is None
+    boards._write_program(tmp_path / "bin/nvpmodel", {"-q": "NV Fan Mode:quiet\nNV Power Mode: CUSTOM\n7"})
+    assert power_mode.power_mode() == "CUSTOM"
+
+
+@pytest.mark.parametrize("script", ["exec sleep 30", "exit 1", "kill -9 $$"])
+def test_a_program_that_hangs_or_fails_reports_nothing(tmp_path, monkeypatch, script):
+    program = tmp_path / "bin/vcgencmd"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    monkeypatch.setattr(commands, "LIMIT_S", 0.2)
+    start = time.monotonic()
+    assert commands.output("vcgencmd", "get_throttled") == ""
+    assert time.monotonic() - start < 5
