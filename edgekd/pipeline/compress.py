@@ -30,12 +30,16 @@ from edgekd.pipeline.student import beginning, require_losses
 from edgekd.pipeline.teacher import TeacherImages, supervision, teacher
 from edgekd.pipeline.wanted import states_normalisation
 from edgekd.progress import Progress, Silent
+from edgekd.pruning.criteria._base import CRITERIA
 from edgekd.recipe import settle
 from edgekd.run import Run, open_run
+from edgekd.steps._read import trainings
 from edgekd.training import ranks
+from edgekd.training.losses._base import LOSSES
 from edgekd.training.trackers._base import TRACKERS
 from edgekd.values import Recipe
 from edgekd.values.result import Result
+from edgekd.zoo.build import require_known
 
 
 def compress(
@@ -59,7 +63,7 @@ def compress(
     """
     started = time.monotonic()
     target, budget = catalog.target(recipe.target), budgets.load(recipe.budget)
-    _require_files(recipe, track)
+    _require_names(recipe, track)
     load = partial(load_dataset, root=data_root, download=download)
     with ranks.joined() as rank:
         if not rank.is_main:
@@ -92,11 +96,20 @@ def settled(stated: Recipe, data: Dataset, budget: Budget) -> Recipe:
     return recipe.model_copy(update={"measure": protocol_for(budget, recipe.measure)})
 
 
-def _require_files(recipe: Recipe, track: str | None) -> None:
-    """Raises EdgekdError if there is no such tracker, or a file of weights isn't there."""
+def _require_names(recipe: Recipe, track: str | None) -> None:
+    """Raises EdgekdError if a model, criterion, loss, tracker or file of weights doesn't exist: before there is a run
+    folder, and before images are read, which may take minutes.
+    """
     for weights in (recipe.weights, *(further.weights for further in recipe.teachers)):
         if weights:
             require_file(Path(weights), "Give the path of the model's weights.")
+    for model in (recipe.model, recipe.student, *(further.model for further in recipe.teachers)):
+        if model:
+            require_known(model)
+    catalog.load(CRITERIA, recipe.prune.criterion)
+    for training in trainings(recipe):
+        for loss in training.losses:
+            catalog.load(LOSSES, loss)
     if track:
         catalog.load(TRACKERS, track)
 

@@ -6,6 +6,7 @@ Names: `resnet32`, `mobilenet_v1:width=0.5,blocks512=1`, `torchvision:resnet18`,
 import difflib
 import inspect
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import nn
@@ -41,21 +42,27 @@ def build(spec: str, *, classes: int, channels: int, size: tuple[int, int] | Non
         EdgekdError: the name, a parameter or its value is wrong, or a library isn't installed.
         UnsupportedModelError: what the user's factory gives isn't a network, or not one that can be worked on.
     """
-    model = _made(spec, classes=classes, channels=channels)
+    model = _maker(spec)(classes=classes, channels=channels)
     try:
         return plain(model, None if size is None else torch.zeros(1, channels, *size))
     except UnsupportedModelError as e:
         raise UnsupportedModelError(f"model {spec}: {e.message}", e.hint) from e
 
 
-def _made(spec: str, *, classes: int, channels: int) -> nn.Module:
+def require_known(spec: str) -> None:
+    """Raises EdgekdError unless there is such a model; one of a library is only known once it is built."""
+    _maker(spec)
+
+
+def _maker(spec: str) -> Callable[..., nn.Module]:
+    """What makes the network of that name, given `classes` and `channels`."""
     name, _, rest = spec.partition(":")
     libraries = catalog.names(LIBRARIES)
     if name in libraries:
-        return catalog.load(LIBRARIES, name).build(rest, classes=classes, channels=channels)
+        return partial(catalog.load(LIBRARIES, name).build, rest)
     known = models()
     if name in known:
-        return _built_in(name, known[name], rest, classes=classes, channels=channels)
+        return partial(_built_in, name, known[name], _settings(name, known[name], rest))
     if not rest or "=" in rest:
         hint = catalog.nearest(name, [*known, *(f"{library}:NAME" for library in libraries), "package.module:factory"])
         raise EdgekdError(f"no model {name!r}", hint)
@@ -64,7 +71,7 @@ def _made(spec: str, *, classes: int, channels: int) -> nn.Module:
         factory = catalog.function(spec, f"Did you mean {meant[0]!r}?" if meant else "")
     except EdgekdError as e:
         raise EdgekdError(f"model {spec!r}: {e.message}", e.hint) from e
-    return _from_factory(spec, factory, classes=classes, channels=channels)
+    return partial(_from_factory, spec, factory)
 
 
 def preprocessing(spec: str) -> Preprocessing | None:
@@ -75,8 +82,9 @@ def preprocessing(spec: str) -> Preprocessing | None:
     return catalog.load(LIBRARIES, name).preprocessing(rest)
 
 
-def _built_in(name: str, make: Callable[..., nn.Module], rest: str, *, classes: int, channels: int) -> nn.Module:
-    settings = _settings(name, make, rest)
+def _built_in(
+    name: str, make: Callable[..., nn.Module], settings: dict[str, int | float], *, classes: int, channels: int
+) -> nn.Module:
     try:
         return make(classes=classes, channels=channels, **settings)
     except ValueError as e:
@@ -99,7 +107,7 @@ def _settings(name: str, make: Callable[..., nn.Module], rest: str) -> dict[str,
             settings[key] = kind(text)
         except ValueError as e:
             what = "a whole number" if kind is int else "a number"
-            raise EdgekdError(f"model {name}: {key} is {what}, not {text!r}", hint) from e
+            raise EdgekdError(f"model {name}: {key} must be {what}, not {text!r}", hint) from e
     return settings
 
 

@@ -120,8 +120,8 @@ def on_device():
 
     @contextmanager
     def use(device):
-        def connect(url, target, known=None):
-            return device if (url, target.arch) == ("local:", "x86_64") else real(url, target, known)
+        def connect(url, target, known=None, **more):
+            return device if (url, target.arch) == ("local:", "x86_64") else real(url, target, known, **more)
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(measuring, "connect", connect)

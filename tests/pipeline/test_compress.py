@@ -12,9 +12,9 @@ import pytest
 import torch
 from PIL import Image
 
-from edgekd import files
+from edgekd import cli, files
 from edgekd.data.load import load_dataset
-from edgekd.errors import DeviceError, UnsupportedModelError
+from edgekd.errors import DeviceError, EdgekdError, UnsupportedModelError
 from edgekd.gate.budget import Budget
 from edgekd.gate.judge import exit_code, judge
 from edgekd.measuring.document import read_measurement
@@ -442,6 +442,26 @@ def test_missing_weights_are_told_before_anything_is_done(compress, tmp_path):
     run = compress(tmp_path / "run", "--weights", tmp_path / "none.pt")
     assert run.code == 2
     assert "none.pt: No such file" in run.err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ("model = 'mobilnet_v1'", "no model 'mobilnet_v1'"),
+        ("student = 'resnet9'", "no model 'resnet9'"),
+        ("teachers = [{model = 'no_nets_here:make'}]", "no module 'no_nets_here'"),
+        ("[prune]\ncriterion = 'l3'", "no pruning criterion 'l3'"),
+        ("[recover.losses]\nkdd = 1", "no loss 'kdd'"),
+    ],
+)
+def test_a_wrong_name_leaves_no_run_folder_and_reads_no_images(tmp_path, monkeypatch, given, says):
+    (tmp_path / "recipe.toml").write_text(f"target = 'x86-cpu'\ndata = 'folder:{tmp_path / 'absent'}'\n{given}\n")
+    line = ["edgekd", "compress", "--recipe", str(tmp_path / "recipe.toml"), "--out", str(tmp_path / "run")]
+    monkeypatch.setattr("sys.argv", line)
+    with pytest.raises(EdgekdError, match=says) as e:
+        cli.app(standalone_mode=False)
+    assert e.value.hint
     assert not (tmp_path / "run").exists()
 
 

@@ -89,7 +89,7 @@ def widths_times(width: float) -> Callable[[int], int]:
         ValueError: the width isn't above 0 and at most 8.
     """
     if not 0 < width <= 8:
-        raise ValueError(f"width is above 0 and at most 8, not {width}")
+        raise ValueError(f"width must be above 0 and at most 8, not {width}")
 
     def rounded(channels: int) -> int:
         wanted = channels * width

@@ -36,7 +36,7 @@ def efficientnet_b0(*, classes: int, channels: int, width: float = 1.0, depth: f
     """
     wide = widths_times(width)
     if not 0 < depth <= 8:
-        raise ValueError(f"depth is above 0 and at most 8, not {depth}")
+        raise ValueError(f"depth must be above 0 and at most 8, not {depth}")
     inputs = wide(32)
     network = nn.Sequential()
     network.add_module("stem", conv_bn(channels, inputs, activation=nn.SiLU))

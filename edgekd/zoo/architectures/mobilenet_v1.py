@@ -39,12 +39,12 @@ def mobilenet_v1(
         blocks1024: the same for 1024 channels; 1 in the paper.
     """
     if not 0 < width <= 8:
-        raise ValueError(f"width is above 0 and at most 8, not {width}")
+        raise ValueError(f"width must be above 0 and at most 8, not {width}")
     repeats = {128: blocks128, 256: blocks256, 512: blocks512, 1024: blocks1024}
     plan = [(64, 1)]
     for outputs, count in repeats.items():
         if not 0 <= count <= 100:
-            raise ValueError(f"blocks{outputs} is from 0 to 100, not {count}")
+            raise ValueError(f"blocks{outputs} must be from 0 to 100, not {count}")
         plan += [(outputs, 2), *[(outputs, 1)] * count]
     wide = partial(_rounded, width)
     inputs = wide(32)
