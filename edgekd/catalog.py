@@ -59,6 +59,7 @@ _EXTRAS = {
     "filelock": "compress",
     "matplotlib": "report",
     "openvino": "openvino",
+    "tensorrt_rtx": "trt-check",
     "tensorboard": "track",
     "mlflow": "track",
 }

@@ -273,7 +273,7 @@ class Unplugged:
 
 def test_a_finished_run_is_judged_and_shown_again_with_the_device_unplugged(ended, compress):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(measuring, "connect", lambda url, target, known=None: Unplugged(known))
+        patch.setattr(measuring, "connect", lambda url, target, known=None, waiting=None: Unplugged(known))
         again = compress(ended.folder, "--budget", ended.folder.parent / "budget.toml", "--json")
         elsewhere = compress(ended.folder.parent / "never", "--ratio", 0)
     assert again.code == ended.code, again.err
@@ -563,7 +563,7 @@ def test_a_paced_budget_is_measured_paced():
     ("recover", "says"),
     [
         ("losses = {kdd = 1}", "Did you mean 'kd'"),
-        ("losses = {kd = {beta = 1.0}}", "the loss 'kd' has no 'beta'"),
+        ("losses = {kd = {beta = 1.0}}", "the loss 'kd' has no option 'beta'"),
         ("losses = {kd_ls = 9}", "'kd_ls' with 10 classes"),
     ],
 )

@@ -152,6 +152,9 @@ OTHER = {
     "memory_bytes": 1,
     "governor": "powersave",
     "python": "4",
+    "board": "another",
+    "power_mode": "15W",
+    "clocks_locked": True,
 }
 
 

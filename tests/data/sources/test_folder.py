@@ -414,7 +414,7 @@ def test_evaluation_is_that_of_torchvision(tmp_path: Path) -> None:
     [
         ({"size": 64, "resize": 60}, "too small for a crop"),
         ({"crop": "none", "resize": 60}, "resize requires crop"),
-        ({"mean": (0.5, 0.5)}, "2 numbers"),
+        ({"mean": (0.5, 0.5)}, "has 2 values"),
     ],
 )
 def test_settings_that_contradict_are_refused(tmp_path: Path, stated: dict[str, Any], says: str) -> None:
