@@ -265,10 +265,10 @@ class Unplugged:
     def is_of(self, target):
         return self.facts.host.arch == target.arch
 
-    def start(self, runtime):
+    def start(self, *_):
         raise DeviceError("local: can't be reached", "Plug it in.")
 
-    push = build = evaluate = start
+    push = build = evaluate = leased = start
 
 
 def test_a_finished_run_is_judged_and_shown_again_with_the_device_unplugged(ended, compress):
