@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 import edgekd
+from edgekd.deploy.opset import lower_ir_version
 from edgekd.errors import UnsupportedModelError
 from edgekd.files import writing
 
@@ -42,6 +43,7 @@ def export_onnx(model: nn.Module, example: Tensor, path: Path, *, opset: int = O
             problems.append(f"{exporter}: {type(e).__name__}: {str(e).strip().splitlines()[0][:300] if str(e) else ''}")
             continue
         proto.producer_name, proto.producer_version = "edgekd", edgekd.__version__
+        lower_ir_version(proto)
         with writing(path):
             onnx.save(proto, path)
         return exporter

@@ -1,6 +1,8 @@
-"""The highest ONNX opset that a target's runtimes read."""
+"""The highest ONNX opset that a target's runtimes read, and the IR version of a file."""
 
 from collections.abc import Mapping
+
+import onnx
 
 from edgekd.values import Target
 
@@ -22,3 +24,12 @@ def ceilings(target: Target, versions: Mapping[str, str] | None = None) -> dict[
     """The `ceiling` of each of the target's runtimes that has one; `versions` are the device's, by runtime."""
     found = {name: ceiling(target, name, (versions or {}).get(name)) for name in target.runtimes}
     return {name: opset for name, opset in found.items() if opset is not None}
+
+
+def lower_ir_version(model: onnx.ModelProto) -> None:
+    """State the lowest IR version that a model's opsets need: exporters state their own library's, which older runtimes
+    refuse.
+    """
+    needed = onnx.helper.find_min_ir_version_for(model.opset_import, ignore_unknown=True)
+    # functions are of IR version 8
+    model.ir_version = max(needed, 8) if model.functions else needed

@@ -67,3 +67,9 @@ def test_what_neither_exporter_takes_is_a_clear_error(tmp_path):
 def test_a_folder_that_is_not_there_is_a_storage_error(tmp_path):
     with pytest.raises(StorageError):
         export_onnx(network(), torch.zeros(1, 1, 8, 8), tmp_path / "none" / "m.onnx")
+
+
+@pytest.mark.parametrize(("opset", "ir_version"), [(13, 7), (17, 8), (18, 8), (19, 9)])
+def test_the_ir_version_is_no_higher_than_the_opset_needs(tmp_path, opset, ir_version):
+    export_onnx(nn.Conv2d(1, 2, 3), torch.zeros(1, 1, 8, 8), tmp_path / "m.onnx", opset=opset)
+    assert onnx.load(tmp_path / "m.onnx").ir_version == ir_version

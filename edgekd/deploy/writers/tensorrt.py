@@ -14,6 +14,7 @@ from onnxruntime.transformers.float16 import convert_float_to_float16
 from onnxruntime.transformers.onnx_model import OnnxModel
 
 from edgekd.deploy.check import BROKEN_BELOW_DB, EXACT, Tolerance
+from edgekd.deploy.opset import lower_ir_version
 from edgekd.deploy.quantise.placement import placement
 from edgekd.deploy.quantise.qdq import with_qdq
 from edgekd.deploy.quantise.ranges import ranges
@@ -49,6 +50,7 @@ def write(
     logging.disable(logging.WARNING)
     try:
         model = _int8(exported, half, images()) if precision.startswith("int8") else _half(onnx.load(exported))
+        lower_ir_version(model)
         with writing(path):
             onnx.save(model, path)
     except (EdgekdError, OSError):

@@ -1,0 +1,85 @@
+"""NVIDIA's parser and compiler, in a process of its own."""
+
+import sys
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from edgekd.deploy.preflight import parser
+from edgekd.deploy.preflight._rule import Destination
+from edgekd.deploy.preflight.parser import ACCEPTED, parse
+from edgekd.deploy.preflight.preflight import preflight
+
+
+def network(path, *, op="Relu", shape=(1, 4, 8, 8)):
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["x", "w"], ["c"], "conv"), helper.make_node(op, ["c"], ["y"], "last")],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(np.ones((8, 4, 3, 3), np.float32), "w")],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+@pytest.fixture
+def rtx():
+    pytest.importorskip("tensorrt_rtx", reason="the extra trt-check (tensorrt-rtx) isn't installed")
+
+
+@pytest.mark.usefixtures("rtx")
+@pytest.mark.parametrize(("capability", "gpu"), [("8.7", "SM86"), ("11.0", "SM120"), ("7.2", "SM75"), (None, "SM75")])
+def test_it_says_for_which_gpu_it_accepts(tmp_path, capability, gpu):
+    found = parse(network(tmp_path / "m.onnx", shape=["N", 4, 8, 8]), capability)
+    assert (found.status, found.message) == ("accepted", ACCEPTED)
+    assert f" for {gpu}" in found.compiler
+    assert ("nearest to compute capability" in found.compiler) == (capability is not None)
+
+
+def test_the_label_claims_no_more_than_it_knows():
+    assert ACCEPTED == "accepted by NVIDIA's parser and compiler; not a Jetson engine"
+
+
+@pytest.mark.usefixtures("rtx")
+def test_what_it_refuses_is_an_error_with_its_reason(tmp_path):
+    found = preflight(network(tmp_path / "m.onnx", op="Oddity"), Destination(20, "8.7"))
+    assert found.parsed.status == "refused"
+    (finding,) = found.findings
+    assert (finding.rule, finding.severity) == ("nvidia-parser", "error")
+    assert "'last' (Oddity)" in finding.message
+    assert finding.remedy
+
+
+@pytest.mark.usefixtures("rtx")
+def test_open_axes_are_parsed_and_not_compiled(tmp_path):
+    found = parse(network(tmp_path / "m.onnx", shape=[1, 4, "H", "W"]), "8.7")
+    assert found.status == "parsed"
+    assert found.message == "accepted by NVIDIA's parser; not compiled, since it leaves axes open: x"
+
+
+@pytest.mark.usefixtures("rtx")
+def test_too_long_is_no_judgement(tmp_path):
+    found = parse(network(tmp_path / "m.onnx"), "8.7", timeout_s=0.01)
+    assert found.status == "not judged"
+    assert "no answer within" in found.message
+
+
+def test_a_crash_is_no_judgement(tmp_path, monkeypatch):
+    crash = tmp_path / "tensorrt_rtx.py"
+    crash.write_text("import os, signal\nclass ILogger: os.kill(os.getpid(), signal.SIGSEGV)\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "tensorrt_rtx", raising=False)
+    found = preflight(network(tmp_path / "m.onnx"), Destination(20, "8.7"))
+    assert found.findings == ()
+    assert found.parsed.status == "not judged"
+    assert "signal 11" in found.parsed.message
+
+
+def test_without_it_the_extra_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(parser.importlib.util, "find_spec", lambda name: None)
+    found = parse(network(tmp_path / "m.onnx"), "8.7")
+    assert found.status == "not judged"
+    assert "pip install 'edgekd[trt-check]'" in found.message
