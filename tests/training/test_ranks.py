@@ -56,7 +56,8 @@ with ranks.joined() as rank:
     given = {"execution": Execution(), "objective": objective, "teacher": teacher, "progress": Silent()}
     trained = train(model, data, settings, seed=0, cache=out / "cache", checkpoint=out / "c.pt", **given)
     torch.save(model.state_dict(), out / f"{rank.number}.pt")
-print(*[f"{epoch.loss:.4f} {epoch.validation.correct}" for epoch in trained.history], sep=", ")
+line = ", ".join(f"{epoch.loss:.4f} {epoch.validation.correct}" for epoch in trained.history)
+sys.stdout.write(line + "\\n")  # in one piece: both processes write to the same pipe
 """
 
 
