@@ -4,7 +4,7 @@ import contextlib
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from edgekd.pipeline.doctor import Diagnosis
     from edgekd.studies._results import Overview, StudyResult
     from edgekd.values import DevicesMeasured, Failure, Measurement, Target, Value, Verdict
+    from edgekd.values.exported import Exports
     from edgekd.values.result import Result
 
 _ANSI_COLOURS = {"pass": 32, "fail": 31, "inconclusive": 33, "not measured": 33, "invalid": 35}
@@ -135,6 +136,17 @@ def devices_measured(found: "DevicesMeasured", reference: int = -1) -> None:
 def failure(device: str, found: "Failure") -> None:
     """Why a device gave no result, and the remedy."""
     error(EdgekdError(f"{device}: {found.message} (exit code {found.exit_code})", found.hint))
+
+
+def exports(found: "Exports") -> None:
+    """Exported files side by side, then what speaks against some, with the remedy."""
+    from edgekd.report import exported
+
+    _table(exported.rows(found))
+    _say("\n".join(("", *exported.remarks(found))))
+    for severity, status, text in exported.findings(found):
+        _say(f": {text}", first=_coloured(severity, status))
+    _say(f"\nfiles: {found.folder}")
 
 
 def explanation(found: "Explanation") -> None:
@@ -257,21 +269,10 @@ def study_result(found: "StudyResult") -> None:
 
 def settings(value: "Value") -> None:
     """Everything a target or a budget states, one key per line."""
-    for key, text in _keys(value.model_dump(exclude_none=True)):
+    from edgekd.report.keys import flat
+
+    for key, text in flat(value.model_dump(exclude_none=True)):
         _say(f"{key} = {text}")
-
-
-def _keys(value: object, key: str = "") -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            yield from _keys(inner, f"{key}.{name}" if key else name)
-    elif isinstance(value, list | tuple) and any(isinstance(item, dict) for item in value):
-        for number, inner in enumerate(value, 1):
-            yield from _keys(inner, f"{key}.{number}")
-    elif isinstance(value, list | tuple):
-        yield key, ", ".join(map(str, value)) or "none"
-    else:
-        yield key, str(value)
 
 
 def _coloured(text: str, status: str) -> str:

@@ -19,12 +19,14 @@ from edgekd.values import (
     Verdict,
     Verdicts,
 )
+from edgekd.values.exported import Exports
 from edgekd.values.result import Result
 
 FOLDER = Path(__file__).parent.parent / "edgekd" / "schemas"
 
 DOCUMENTS: dict[str, type[Value]] = {
     "result": Result,
+    "export": Exports,
     "manifest": Manifest,
     "measurement": Measurement,
     "measurements": Measurements,

@@ -14,6 +14,7 @@ from edgekd.cli.check import check
 from edgekd.cli.compress import compress
 from edgekd.cli.devices import devices
 from edgekd.cli.doctor import doctor
+from edgekd.cli.export import export
 from edgekd.cli.lists import budgets, targets
 from edgekd.cli.panels import WIDTH, Command
 from edgekd.cli.profile import profile
@@ -28,7 +29,7 @@ app = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDTH},
 )
-for command in (compress, profile, check, doctor):
+for command in (compress, export, profile, check, doctor):
     app.command(cls=Command)(command)
 app.add_typer(study, name="study")
 app.add_typer(devices, name="devices")

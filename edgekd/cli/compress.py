@@ -24,10 +24,11 @@ from edgekd.cli.compress_options import (
     Track,
     TrustCheckpoint,
     Weights,
+    input_size,
 )
 from edgekd.cli.options import DataRoot, DevicesFile, DeviceUrl, Download, Json, WaitMinutes
 from edgekd.console_progress import ConsoleProgress
-from edgekd.errors import EdgekdError, ExitCode
+from edgekd.errors import ExitCode
 
 if TYPE_CHECKING:
     from edgekd.values import Recipe
@@ -74,7 +75,7 @@ def compress(
         "model": model,
         "weights": str(weights.absolute()) if weights else None,
         "data.source": data,
-        "data.size": _size(size),
+        "data.size": input_size(size),
         "data.mean": normalize,
         "data.std": normalize,
         "data.flip": flip,
@@ -105,16 +106,6 @@ def _run(settings: "Recipe", folder: Path, *, json: bool, **more: Any) -> int:
         return ExitCode.PASS
     console.json(result) if json else console.result(result)
     return exit_code(result.verdict)
-
-
-def _size(stated: str | None) -> int | list[int] | None:
-    """A side, or height and width."""
-    if stated is None:
-        return None
-    if not re.fullmatch(r"[0-9]{1,5}(x[0-9]{1,5})?", stated):
-        raise EdgekdError(f"--size {stated}: not a size in pixels", "Write 224, or 240x320 (height x width).")
-    sides = [int(side) for side in stated.split("x")]
-    return sides[0] if len(sides) == 1 else sides
 
 
 def _run_folder(settings: "Recipe") -> Path:

@@ -1,11 +1,13 @@
-"""The options of `edgekd compress` that no other command has."""
+"""The options of `edgekd compress`, some of which `edgekd export` has too."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from edgekd.cli.panels import COMPRESSION, DATA, DEVICE, MODEL, OUTPUT, TRAINING
+from edgekd.errors import EdgekdError
 
 Normalisation = Literal["imagenet", "0.5", "0-1", "data"]
 
@@ -114,3 +116,13 @@ IncludePreprocessing = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
+
+
+def input_size(stated: str | None) -> int | list[int] | None:
+    """A side, or height and width."""
+    if stated is None:
+        return None
+    if not re.fullmatch(r"[0-9]{1,5}(x[0-9]{1,5})?", stated):
+        raise EdgekdError(f"--size {stated}: not a size in pixels", "Write 224, or 240x320 (height x width).")
+    sides = [int(side) for side in stated.split("x")]
+    return sides[0] if len(sides) == 1 else sides

@@ -1,5 +1,6 @@
 """Which of a target's variants can be written and run here, and why the others can't."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgekd import catalog
@@ -23,21 +24,39 @@ class Deployable:
 
 def deployable(target: Target) -> Deployable:
     """Which of the target's variants can be written and run here."""
-    reasons = [(variant, why_not(variant)) for variant in target.variants]
+    return _divided([(variant, why_not(variant)) for variant in target.variants])
+
+
+def _divided(reasons: Sequence[tuple[Variant, str | None]]) -> Deployable:
     return Deployable(
         variants=tuple(settle(variant) for variant, why in reasons if why is None),
         left_out=tuple(Dropped(name=variant.name, why=why) for variant, why in reasons if why is not None),
     )
 
 
+def writable(target: Target) -> Deployable:
+    """Which of the target's variants can be written, whether or not they can be run here."""
+    return _divided([(variant, unwritable(variant)) for variant in target.variants])
+
+
 def why_not(variant: Variant) -> str | None:
     """Why a network can't be written for a variant, or run in it here; None if it can."""
+    return unwritable(variant) or not_run_here(variant)
+
+
+def unwritable(variant: Variant) -> str | None:
+    """Why a network can't be written for a variant; None if it can."""
     for kind in (RUNTIMES, WRITERS):
         if variant.runtime not in catalog.names(kind):
             return f"edgekd has no {kind.noun} for {variant.runtime}"
     written = catalog.load(WRITERS, variant.runtime).tolerances
     if variant.precision not in written:
         return f"the writer for {variant.runtime} has no {variant.precision}, only {', '.join(written)}"
+    return None
+
+
+def not_run_here(variant: Variant) -> str | None:
+    """Why this machine has no such runtime; None if it has."""
     try:
         catalog.load(RUNTIMES, variant.runtime).describe()
     except ImportError:

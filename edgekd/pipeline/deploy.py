@@ -109,16 +109,30 @@ def deploy(run: Run, name: str, network: Network, how: Deployment, device: Devic
     """
     run.progress.stage("deploy", f"writing {name} in {len(how.variants)} variants and checking each")
     exported = export(run, name, network, how)
-    checks = run.stage(
-        f"check-{name}", _Checking(name, network, exported.artifacts, how, how.made_with(), device), _check
-    )
-    found = _deployed(exported, checks)
+    found = _deployed(exported, check(run, name, network, exported.artifacts, how=how, device=device))
     for gone in found.dropped:
         run.progress.note(f"{gone.name}: dropped: {gone.why}")
     if not found.artifacts:
         why = "; ".join(f"{gone.name}: {gone.why}" for gone in found.dropped)
         raise UnsupportedModelError(f"no export of {name} passed its check: {why}", "See the numbers above.")
     return found
+
+
+def check(
+    run: Run,
+    name: str,
+    network: Network,
+    artifacts: tuple[Artifact, ...],
+    *,
+    how: Deployment,
+    device: Device | None,
+) -> "Checks":
+    """The checks of a network's artifacts, run by the device, or by this machine for None.
+
+    Raises:
+        UnsupportedModelError: the network's own outputs aren't finite.
+    """
+    return run.stage(f"check-{name}", _Checking(name, network, artifacts, how, how.made_with(), device), _check)
 
 
 def _export(inputs: _Exporting, at: Workspace) -> Exported:

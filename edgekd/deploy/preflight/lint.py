@@ -5,8 +5,8 @@ from pathlib import Path
 import onnx
 
 from edgekd.deploy.preflight import quantisation, versions
-from edgekd.deploy.preflight._rule import Destination
 from edgekd.deploy.preflight.model import Model
+from edgekd.deploy.preflight.rule import Destination
 from edgekd.values.preflight import Finding
 
 RULES = (*quantisation.RULES, *versions.RULES)

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from edgekd.deploy.preflight._rule import Destination
 from edgekd.deploy.preflight.lint import lint
 from edgekd.deploy.preflight.parser import parse
+from edgekd.deploy.preflight.rule import Destination
 from edgekd.values.preflight import Finding, Preflight
 
 _PARSER = "nvidia-parser"

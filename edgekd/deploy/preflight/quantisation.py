@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import onnx
 from onnx import TensorProto, numpy_helper
 
-from edgekd.deploy.preflight._rule import Destination, Rule
 from edgekd.deploy.preflight.model import DEQUANTISE, QUANTISE, Model, Scope, called
+from edgekd.deploy.preflight.rule import Destination, Rule
 from edgekd.deploy.quantise.placement import attribute
 
 _CONVOLUTIONS = ("Conv", "ConvTranspose")

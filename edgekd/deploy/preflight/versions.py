@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 
 from onnx import TensorProto, helper
 
-from edgekd.deploy.preflight._rule import Destination, Rule
 from edgekd.deploy.preflight.model import Model, called
+from edgekd.deploy.preflight.rule import Destination, Rule
 
 _INTEGER_OPERATORS = {
     "DynamicQuantizeLinear",
@@ -41,7 +41,7 @@ def _ir_version(model: Model, to: Destination) -> Iterable[str]:
     if to.max_opset is None:
         return []
     newest = max((row[1] for row in helper.VERSION_TABLE if row[2] <= to.max_opset), default=0)
-    return [f"{model.proto.ir_version}, not {newest}"] if model.proto.ir_version > newest else []
+    return [f"{model.proto.ir_version}, at most {newest}"] if model.proto.ir_version > newest else []
 
 
 def _fp8(model: Model, to: Destination) -> Iterable[str]:
@@ -87,8 +87,8 @@ RULES = (
     Rule(
         "ir-version",
         "warning",
-        "the IR version is newer than that of the newest opset that the target's TensorRT reads",
-        "Set model.ir_version and save the file again.",
+        "the IR version is newer than the target's TensorRT knows",
+        "Set the model's ir_version to that and save it again; TensorRT fails where the file uses what is new.",
         _ir_version,
     ),
     Rule(

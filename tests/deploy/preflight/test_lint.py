@@ -7,8 +7,8 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from edgekd.deploy.export import export_onnx
-from edgekd.deploy.preflight._rule import Destination
 from edgekd.deploy.preflight.lint import RULES, lint
+from edgekd.deploy.preflight.rule import Destination
 from edgekd.deploy.writers.tensorrt import tolerances, write
 from edgekd.zoo import networks
 
@@ -187,8 +187,10 @@ def test_int8_on_the_tensorrt_of_jetpack_6_is_warned_of(tmp_path, to, warned):
     assert rules(path, to) == (["int8-on-10.3"] if warned else [])
 
 
-@pytest.mark.parametrize("model", ["resnet8", "mobilenet_v3_small"])
-@pytest.mark.parametrize(("opset", "ceiling", "version"), [(17, 17, "8.6.2"), (18, 20, "10.7.0")])
+@pytest.mark.parametrize(
+    ("model", "opset", "ceiling", "version"),
+    [("resnet8", 17, 17, "8.6.2"), ("mobilenet_v3_small", 17, 17, "8.6.2"), ("resnet8", 18, 20, "10.7.0")],
+)
 def test_files_of_edgekd_break_none(tmp_path, model, opset, ceiling, version):
     untrained = networks.untrained(networks.architecture(model, classes=10, shape=(1, 28, 28)), 0)
     export_onnx(untrained, torch.zeros(1, 1, 28, 28), tmp_path / "f.onnx", opset=opset)

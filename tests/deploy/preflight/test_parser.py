@@ -8,9 +8,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgekd.deploy.preflight import parser
-from edgekd.deploy.preflight._rule import Destination
 from edgekd.deploy.preflight.parser import ACCEPTED, parse
 from edgekd.deploy.preflight.preflight import preflight
+from edgekd.deploy.preflight.rule import Destination
 
 
 def network(path, *, op="Relu", shape=(1, 4, 8, 8)):

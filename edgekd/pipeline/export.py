@@ -1,0 +1,157 @@
+"""`export`: a trained network in every variant of a target, each checked as far as it can be."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from edgekd import catalog, files
+from edgekd.data.load import load_dataset
+from edgekd.deploy.feeding import manifest
+from edgekd.deploy.opset import ceilings
+from edgekd.deploy.variants import not_run_here, writable
+from edgekd.devices._base import Device
+from edgekd.errors import EdgekdError, UnsupportedModelError
+from edgekd.pipeline import deploy
+from edgekd.pipeline.classifier import require_classifier
+from edgekd.pipeline.deploy import Check
+from edgekd.pipeline.deployment import Deployment, deployment, require_feeding
+from edgekd.pipeline.export_file import Preflights, destination, versions
+from edgekd.pipeline.images import load_images
+from edgekd.pipeline.measuring import device_of_target
+from edgekd.pipeline.teacher import TeacherImages, teacher
+from edgekd.pipeline.wanted import states_normalisation
+from edgekd.progress import Progress
+from edgekd.run import Run, open_run
+from edgekd.values import Artifact, Recipe, Target
+from edgekd.values.exported import Exported, Exports
+from edgekd.values.network import Network
+from edgekd.values.preflight import Finding
+
+_NAME = "model"
+
+
+def export(
+    recipe: Recipe,
+    out: Path,
+    *,
+    device_url: str | None = None,
+    wait_s: float = math.inf,
+    data_root: Path | None = None,
+    download: bool = False,
+    trust_checkpoint: bool = False,
+    progress: Progress,
+) -> Exports:
+    """Write the recipe's network, with its weights, in every variant of the target that can be written.
+
+    Args:
+        recipe: model, weights, data, target, quantisation and export count.
+        out: the folder for the files; what was written and checked before isn't made again.
+        device_url: where files are run beside the network; this machine if None.
+        wait_s: how long the device is waited for while somebody else uses it.
+        data_root: where data sets are looked for first.
+        download: whether a missing data set is fetched.
+        trust_checkpoint: whether the weights may be a pickle, whose code is run.
+        progress: told about each step.
+
+    Raises:
+        EdgekdError: a name, setting, file or model that doesn't work, with the remedy.
+    """
+    target = catalog.target(recipe.target)
+    if not recipe.weights:
+        raise EdgekdError("export needs trained weights", "Give --weights, or train the model with `edgekd compress`.")
+    files.require_file(Path(recipe.weights), "Give the path of the model's weights.")
+    load = partial(load_dataset, root=data_root, download=download)
+    progress.stage("start", f"{recipe.model} on {recipe.data.source} for {target.name}")
+    with open_run(out, progress) as run, device_of_target(device_url, target, run, wait_s) as device:
+        data = load_images(recipe, load, progress)
+        require_classifier(recipe, data)
+        how = _for_all_variants(deployment(recipe, target, data), target, device)
+        require_feeding(how)
+        images = TeacherImages(data, states_normalisation(recipe.data), trust_checkpoint)
+        network = teacher(run, recipe, recipe.teacher, images).network
+        return _exported(run, network, how, target, device)
+
+
+def _for_all_variants(how: Deployment, target: Target, device: Device | None) -> Deployment:
+    return replace(how, variants=writable(target).variants, max_opset=ceilings(target, versions(device)))
+
+
+def _exported(run: Run, network: Network, how: Deployment, target: Target, device: Device | None) -> Exports:
+    run.progress.stage("export", f"writing {len(how.variants)} variants")
+    written = deploy.export(run, _NAME, network, how)
+    dropped = (*writable(target).left_out, *written.dropped)
+    if not written.artifacts:
+        why = "; ".join(f"{gone.name}: {gone.why}" for gone in dropped)
+        raise UnsupportedModelError(f"no variant of {target.name} can be written: {why}", "Name another --target.")
+    run.progress.stage("check", f"checking {len(written.artifacts)} variants")
+    places = _Places(written.artifacts, device)
+    checks = {**_checked(run, network, how, places.here, None), **_checked(run, network, how, places.there, device)}
+    preflights = Preflights(destination(target, device), run.progress)
+    found = []
+    for artifact in written.artifacts:
+        checked = _with_check(artifact, checks.get(artifact.id), places)
+        found.append(preflights.added(checked, artifact.path))
+    exports = Exports(
+        target=target.name,
+        device=device.url if device else None,
+        folder=str(run.store.root),
+        exported=tuple(
+            _taken(one, artifact, run.store.root, how) for one, artifact in zip(found, written.artifacts, strict=True)
+        ),
+        dropped=dropped,
+    )
+    files.write_text(run.store.root / "export.json", exports.model_dump_json(indent=1))
+    return exports
+
+
+class _Places:
+    """Which artifacts the device runs, which this machine, and why the others are run by neither."""
+
+    def __init__(self, artifacts: tuple[Artifact, ...], device: Device | None) -> None:
+        self.device = device
+        has = device.facts.runtimes if device else {}
+        self.there = tuple(artifact for artifact in artifacts if artifact.runtime in has)
+        others = [artifact for artifact in artifacts if artifact.runtime not in has]
+        self.why_not = {artifact.id: not_run_here(artifact.variant) for artifact in others}
+        self.here = tuple(artifact for artifact in others if self.why_not[artifact.id] is None)
+
+    def of(self, artifact: Artifact) -> str:
+        """What runs it."""
+        return self.device.title if self.device and artifact in self.there else "this machine"
+
+
+def _checked(
+    run: Run, network: Network, how: Deployment, artifacts: tuple[Artifact, ...], device: Device | None
+) -> Mapping[str, Check]:
+    """Each artifact's check, by the artifact's id."""
+    if not artifacts:
+        return {}
+    found = deploy.check(run, _NAME, network, artifacts, how=how, device=device).checks
+    return {artifact.id: check for artifact, check in zip(artifacts, found, strict=True)}
+
+
+def _with_check(artifact: Artifact, check: Check | None, places: _Places) -> Exported:
+    if check is None:
+        why = f"{places.why_not[artifact.id]}; give a --device that has it"
+        return Exported(artifact=artifact, not_checked=why)
+    findings: tuple[Finding, ...] = ()
+    if check.failed:
+        remedy = "Don't deploy this file. Use another variant; for INT8, raise quantize.images in a recipe."
+        findings = (Finding(rule="check", severity="error", message=check.failed, remedy=remedy),)
+    return Exported(
+        artifact=artifact,
+        checked_by=places.of(artifact),
+        parity=check.parity,
+        accuracy=check.accuracy,
+        findings=findings,
+    )
+
+
+def _taken(one: Exported, artifact: Artifact, root: Path, how: Deployment) -> Exported:
+    """Copied, with its manifest, to where the user finds it."""
+    name = f"{artifact.name}.json"
+    files.copy(artifact.path, root / artifact.file)
+    files.write_text(root / name, manifest(artifact, artifact.path, how.feeding).model_dump_json(indent=1))
+    return one.model_copy(update={"artifact": artifact.without_folder(), "manifest": name})

@@ -1,0 +1,61 @@
+"""What is said of exported files."""
+
+from collections.abc import Iterable, Iterator
+
+from edgekd.values.exported import Exported, Exports
+
+
+def rows(found: Exports) -> list[list[str]]:
+    """The variants, one per row, below the headings."""
+    lines = [["variant", "file", "bytes", "gzip bytes", "check", "findings"]]
+    for one in found.exported:
+        of = one.artifact
+        sizes = f"{of.disk_bytes:,}", f"{of.transfer_bytes:,}"
+        lines.append([of.variant.name, of.file, *sizes, _check(one), _findings(one)])
+    return lines
+
+
+def remarks(found: Exports) -> Iterator[str]:
+    """What wasn't written or checked, and what NVIDIA's parser said, with those of the same together."""
+    for gone in found.dropped:
+        yield f"not written: {gone.name}: {gone.why}"
+    for why, names in _grouped((one.not_checked, one.artifact.name) for one in found.exported):
+        yield f"not checked: {names}: {why}"
+    for said, names in _grouped((_parsed(one), one.artifact.name) for one in found.exported):
+        yield f"{names}: {said}"
+
+
+def findings(found: Exports) -> Iterator[tuple[str, str, str]]:
+    """The severity of each finding, the status that it is coloured as, and its text with the remedy."""
+    for one in found.exported:
+        for finding in one.findings:
+            status = "fail" if finding.severity == "error" else "inconclusive"
+            yield finding.severity, status, f"{one.artifact.name}: {finding.message}\n  {finding.remedy}"
+
+
+def _check(one: Exported) -> str:
+    if one.parity is None:
+        return "failed" if one.checked_by else "not checked"
+    accuracy = f", {one.accuracy.top1:.2%} of {one.accuracy.images:,} images" if one.accuracy else ""
+    return f"{one.parity.sqnr_db:.0f} dB{accuracy}, on {one.checked_by}"
+
+
+def _findings(one: Exported) -> str:
+    counts = {"error": one.errors, "warning": len(one.findings) - one.errors}
+    return ", ".join(f"{n} {what}{'s' if n > 1 else ''}" for what, n in counts.items() if n) or "none"
+
+
+def _parsed(one: Exported) -> str | None:
+    if one.parsed is None:
+        return None
+    compiler = f" ({one.parsed.compiler})" if one.parsed.compiler else ""
+    return f"{one.parsed.message}{compiler}"
+
+
+def _grouped(said: Iterable[tuple[str | None, str]]) -> Iterator[tuple[str, str]]:
+    """What was said, and of which."""
+    groups: dict[str, list[str]] = {}
+    for text, name in said:
+        if text is not None:
+            groups.setdefault(text, []).append(name)
+    return ((text, ", ".join(names)) for text, names in groups.items())

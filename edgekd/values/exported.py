@@ -1,0 +1,52 @@
+"""What `export` wrote, and how far it was checked."""
+
+from typing import Literal
+
+from edgekd.values.deployment import Artifact
+from edgekd.values.measurement import Accuracy
+from edgekd.values.preflight import Finding, Parsed
+from edgekd.values.result import Dropped, Parity
+from edgekd.values.value import Name, Value
+
+
+class Exported(Value):
+    """A file, as one of the target's variants."""
+
+    artifact: Artifact
+    """Its paths are relative to the folder; those of a file that was given are as they were given."""
+    manifest: Name | None = None
+    """The file beside it that says how it is fed; None for a file that was given: nothing says so."""
+    checked_by: str | None = None
+    """The device that ran it beside the network; None: nothing has run it."""
+    not_checked: str | None = None
+    """Why nothing has."""
+    parity: Parity | None = None
+    accuracy: Accuracy | None = None
+    """On the validation images."""
+    findings: tuple[Finding, ...] = ()
+    """The errors first."""
+    parsed: Parsed | None = None
+    """What NVIDIA's parser and compiler said; None where it isn't for TensorRT."""
+
+    @property
+    def errors(self) -> int:
+        """How many of the findings are errors."""
+        return sum(finding.severity == "error" for finding in self.findings)
+
+
+class Exports(Value):
+    """The document of `edgekd export --json`."""
+
+    schema_version: Literal["edgekd.export/1"] = "edgekd.export/1"
+    target: str
+    device: str | None
+    """None: no device of the target's kind was asked."""
+    folder: str
+    exported: tuple[Exported, ...]
+    dropped: tuple[Dropped, ...] = ()
+    """The target's variants that weren't written."""
+
+    @property
+    def errors(self) -> int:
+        """How many findings are errors."""
+        return sum(one.errors for one in self.exported)

@@ -1,0 +1,97 @@
+"""`edgekd export MODEL.onnx`: a given file is checked for TensorRT."""
+
+import json
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from edgekd import cli
+from edgekd.failures import run as ending
+
+
+@pytest.fixture
+def model(tmp_path):
+    def make(zero=None, ir=8):
+        graph = helper.make_graph(
+            [helper.make_node("Conv", ["x" if zero is None else "d", "w"], ["y"], "conv")],
+            "g",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 4, 8, 8])],
+            [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 8, 6, 6])],
+            [numpy_helper.from_array(np.ones((8, 4, 3, 3), np.float32), "w")],
+        )
+        if zero is not None:
+            graph.initializer.extend(
+                [numpy_helper.from_array(np.float32(0.1), "s"), numpy_helper.from_array(zero, "z")]
+            )
+            graph.node.insert(0, helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"], "quantise"))
+            graph.node.insert(1, helper.make_node("DequantizeLinear", ["q", "s", "z"], ["d"], "dequantise"))
+        path = tmp_path / "net.onnx"
+        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=ir), path)
+        return path
+
+    return make
+
+
+@pytest.fixture
+def export(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+
+    def run(*options):
+        monkeypatch.setattr("sys.argv", ["edgekd", "export", *map(str, options)])
+        return ending(lambda: cli.app(standalone_mode=False)), *capsys.readouterr()
+
+    return run
+
+
+def test_a_float_file_is_checked_and_made_fp16(export, model, tmp_path):
+    code, out, _ = export(model(), "--target", "jetson", "--json")
+    found = json.loads(out)
+    assert code == 0
+    given, half = found["exported"]
+    assert given["artifact"]["files"][0]["path"] == str(tmp_path / "net.onnx")
+    assert given["findings"] == half["findings"] == []
+    assert given["parsed"]["status"] in ("accepted", "not judged")
+    assert found["folder"] == "exports/net-jetson-orin-nano"
+    written = onnx.load(tmp_path / found["folder"] / half["artifact"]["files"][0]["path"])
+    assert written.graph.initializer[0].data_type == TensorProto.FLOAT16
+    assert "--model, --weights and --data" in found["dropped"][0]["why"]
+
+
+def test_findings_are_shown_with_remedies_and_errors_end_with_2(export, model):
+    code, out, _ = export(model(np.uint8(0)), "--target", "jetson")
+    assert code == 2
+    assert "error: net: TensorRT reads U8 as S8" in out
+    assert "QInt8 for activations and weights" in out
+    assert "1 error" in out
+
+
+def test_warnings_alone_end_with_0(export, model):
+    code, out, _ = export(model(np.int8(0), ir=11), "--target", "jetson", "--out", "here")
+    assert code == 0
+    assert "2 warnings" in out
+    assert "files: here" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--target", "x86-cpu"], "has no TensorRT"),
+        ([], "no target"),
+        (["--target", "jetson", "--model", "resnet8"], "takes no option of a network (model)"),
+        (["--target", "jetson", "--device", "local:"], "is not a device of target"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(export, model, options, said):
+    code, out, err = export(model(), *options)
+    assert (code in (2, 3), out) == (True, "")
+    assert said in err
+
+
+def test_what_is_no_model_is_refused(export, tmp_path):
+    (tmp_path / "junk.onnx").write_bytes(b"junk")
+    for name in ("junk.onnx", "missing.onnx"):
+        code, _, err = export(name, "--target", "jetson")
+        assert code == 2
+        assert name in err

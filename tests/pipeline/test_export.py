@@ -1,0 +1,127 @@
+"""A trained network as the files of a target, each checked where its runtime is, or not with the reason."""
+
+import json
+
+import fake_tensorrt
+import onnx
+import pytest
+from safetensors.torch import save_file
+
+from edgekd import catalog, cli
+from edgekd.deploy.preflight import preflight as checking
+from edgekd.deploy.writers import onnxruntime as writer
+from edgekd.failures import run as ending
+from edgekd.values import Manifest
+from edgekd.values.preflight import Parsed
+from edgekd.zoo import networks
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "w.safetensors"
+    network = networks.untrained(networks.architecture("resnet8", classes=10, shape=(1, 8, 8)), 0)
+    save_file(network.state_dict(), path)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def parsed(monkeypatch):
+    """NVIDIA's parser has tests of its own; the files that it is asked about."""
+    asked = []
+
+    def parse(path, compute_capability):
+        asked.append((path.name, compute_capability))
+        return Parsed(status="accepted", message="fine", compiler="a compiler")
+
+    monkeypatch.setattr(checking, "parse", parse)
+    return asked
+
+
+@pytest.fixture
+def here(tmp_path):
+    """A target of this machine's kind that has a Jetson's variants."""
+    path = tmp_path / "here.toml"
+    text = (catalog.folder("targets") / "jetson-orin-nano.toml").read_text()
+    lines = [line for line in text.splitlines() if not line.startswith(("marker", "family"))]
+    path.write_text("\n".join(lines).replace('"aarch64"', '"x86_64"'))
+    return path
+
+
+@pytest.fixture
+def export(weights, monkeypatch, capsys):
+    def run(*options):
+        given = ["--model", "resnet8", "--weights", weights, "--data", "digits", "--normalize", "data", "--json"]
+        monkeypatch.setattr("sys.argv", ["edgekd", "export", *map(str, (*given, *options))])
+        code = ending(lambda: cli.app(standalone_mode=False))
+        out, err = capsys.readouterr()
+        return code, json.loads(out) if out else err
+
+    return run
+
+
+def by_variant(found):
+    names = (one["artifact"]["variant"] for one in found["exported"])
+    return {f"{v['runtime']}-{v['precision']}": one for v, one in zip(names, found["exported"], strict=True)}
+
+
+def test_a_jetson_gets_its_files_and_what_this_machine_can_run_is_checked(export, tmp_path, parsed):
+    code, found = export("--target", "jetson", "--out", tmp_path / "out")
+    assert code == 0
+    exported = by_variant(found)
+    assert [*exported] == [variant.name for variant in catalog.target("jetson").variants]
+    for name, one in exported.items():
+        manifest = Manifest.model_validate_json((tmp_path / "out" / one["manifest"]).read_text())
+        assert (tmp_path / "out" / manifest.file).is_file()
+        assert f"{manifest.runtime}-{manifest.precision}" == name
+        assert manifest.sha256 == one["artifact"]["files"][0]["sha256"]
+        if manifest.runtime == "onnxruntime":
+            assert one["checked_by"] == "this machine"
+            assert one["parity"]["sqnr_db"] > 20
+            assert one["accuracy"]["split"] == "val"
+            assert one["parsed"] is None
+        else:
+            assert "give a --device that has it" in one["not_checked"]
+            assert one["parity"] is None
+            assert one["parsed"]["message"] == "fine"
+    assert parsed == [(exported[f"tensorrt-{p}"]["artifact"]["files"][0]["path"], "8.7") for p in
+                      ("fp32", "fp16", "int8+fp16")]  # fmt: skip
+    assert [f["rule"] for f in exported["tensorrt-int8+fp16"]["findings"]] == ["int8-on-10.3"]
+    assert json.loads((tmp_path / "out" / "export.json").read_text()) == found
+
+
+def test_a_device_that_has_tensorrt_checks_them_and_its_version_counts(export, here, tmp_path, monkeypatch):
+    if fake_tensorrt.COMPILER is None:
+        pytest.skip("no C compiler: there is no fake CUDA runtime")
+    python = fake_tensorrt.device_python(tmp_path / "fake", FAKE_TENSORRT_VERSION="8.6.1")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    code, found = export("--target", here, "--device", f"local:{python}", "--out", tmp_path / "out")
+    exported = by_variant(found)
+    assert code == 0
+    assert exported["tensorrt-fp16"]["checked_by"]
+    assert exported["tensorrt-fp32"]["parity"]["sqnr_db"] > 50
+    # 8 reads opset 17 and no fp16 in the file
+    assert exported["tensorrt-fp16"]["artifact"]["files"] == exported["tensorrt-fp32"]["artifact"]["files"]
+    file = exported["tensorrt-int8+fp16"]["artifact"]["files"][0]["path"]
+    assert onnx.load(tmp_path / "out" / file).opset_import[0].version == 17
+    assert exported["tensorrt-int8+fp16"]["findings"] == []
+
+
+def test_a_file_that_fails_its_check_is_an_error(export, tmp_path, monkeypatch):
+    strict = writer.tolerances["int8"].model_copy(update={"sqnr_db": 300})
+    monkeypatch.setattr(writer, "tolerances", {**writer.tolerances, "int8": strict})
+    code, found = export("--target", "jetson", "--out", tmp_path / "out")
+    assert code == 2
+    (finding,) = by_variant(found)["onnxruntime-int8"]["findings"]
+    assert (finding["rule"], finding["severity"]) == ("check", "error")
+    assert "at least 300" in finding["message"]
+    assert by_variant(found)["onnxruntime-fp32"]["findings"] == []
+
+
+def test_without_weights_nothing_is_trained(export, tmp_path, monkeypatch, capsys):
+    code, found = export("--weights", tmp_path / "missing.pt", "--target", "jetson", "--out", tmp_path / "out")
+    assert (code, "missing.pt" in found) == (2, True)
+    line = ["edgekd", "export", "--model", "resnet8", "--target", "jetson", "--out", str(tmp_path / "out")]
+    monkeypatch.setattr("sys.argv", line)
+    assert ending(lambda: cli.app(standalone_mode=False)) == 2
+    assert "export needs trained weights" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
