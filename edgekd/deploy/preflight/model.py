@@ -27,11 +27,17 @@ class Scope:
     @cached_property
     def pairs(self) -> tuple[onnx.NodeProto, ...]:
         """The nodes that quantise or dequantise."""
-        return tuple(node for node in self.nodes if node.op_type in (QUANTISE, DEQUANTISE))
+        found = (node for node in self.nodes if node.op_type in (QUANTISE, DEQUANTISE))
+        return tuple(node for node in found if len(node.input) > 1 and node.output)
 
     def maker(self, name: str) -> str | None:
         """The operator that makes a value; None for inputs and constants."""
         return self.made_by[name].op_type if name in self.made_by else None
+
+    def dequantised(self, name: str) -> onnx.NodeProto | None:
+        """The node that dequantises a value, if one makes it."""
+        made = self.made_by.get(name)
+        return made if made is not None and made.op_type == DEQUANTISE and len(made.input) > 1 else None
 
     def readers(self, name: str) -> list[onnx.NodeProto]:
         """The nodes that read a value."""
@@ -60,13 +66,11 @@ class Scope:
         scale = self.constants.get(node.input[1])
         return scale is not None and int(np.prod(scale.dims)) > 1
 
-    def is_weight(self, node: onnx.NodeProto) -> bool:
-        """Whether what one of `pairs` takes is a constant, maybe behind another of them."""
-        taken = node.input[0]
-        made = self.made_by.get(taken)
-        if made is not None and made.op_type == QUANTISE:
-            return self.is_weight(made)
-        return taken in self.constants
+    def weight(self, node: onnx.NodeProto) -> TensorProto | None:
+        """The constant that one of `pairs` takes, maybe behind another of them; None for an activation."""
+        made = self.made_by.get(node.input[0])
+        behind = made is not None and made.op_type == QUANTISE and len(made.input) > 0
+        return self.constants.get(made.input[0] if made is not None and behind else node.input[0])
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import onnx
 from onnx import TensorProto, numpy_helper
 
-from edgekd.deploy.preflight.model import DEQUANTISE, QUANTISE, Model, Scope, called
+from edgekd.deploy.preflight.model import DEQUANTISE, QUANTISE, Model, called
 from edgekd.deploy.preflight.rule import Destination, Rule
 from edgekd.deploy.quantise.placement import attribute
 
@@ -27,8 +27,11 @@ def _zero_points(model: Model, to: Destination) -> Iterator[str]:
 
 def _isnt_zero(zero: TensorProto) -> bool:
     outside = zero.data_location == TensorProto.EXTERNAL
-    # ONNX's float8 and int4 come as numpy types of ml_dtypes
-    return not outside and bool((numpy_helper.to_array(zero).astype("float32") != 0).any())
+    try:
+        # ONNX's float8 and int4 come as numpy types of ml_dtypes
+        return not outside and bool((numpy_helper.to_array(zero).astype("float32") != 0).any())
+    except ValueError:  # a damaged one
+        return True
 
 
 def _unsigned(model: Model, to: Destination) -> Iterator[str]:
@@ -52,11 +55,11 @@ def _typed(model: Model, *types: int) -> Iterator[str]:
 def _weight_axes(model: Model, to: Destination) -> Iterator[str]:
     for scope in model.scopes:
         for node in scope.nodes:
-            wanted = _output_channels(node)
-            weight = scope.made_by.get(node.input[1]) if wanted is not None else None
-            if weight is None or weight.op_type != DEQUANTISE or not scope.is_weight(weight):
+            wanted = _output_channels(node) if len(node.input) > 1 else None
+            pair = scope.dequantised(node.input[1]) if wanted is not None else None
+            if pair is None or (weight := scope.weight(pair)) is None:
                 continue
-            if scope.per_channel(weight) and (found := _axis(scope, weight)) != wanted:
+            if scope.per_channel(pair) and (found := _axis(pair, len(weight.dims))) != wanted:
                 yield f"{called(node)} (axis {found}, not {wanted})"
 
 
@@ -67,22 +70,15 @@ def _output_channels(node: onnx.NodeProto) -> int | None:
     return {"Conv": 0, "ConvTranspose": 1}.get(node.op_type)
 
 
-def _axis(scope: Scope, node: onnx.NodeProto) -> int:
-    stated, rank = int(attribute(node, "axis", 1)), _rank(scope, node)
-    return stated + rank if stated < 0 and rank else stated
-
-
-def _rank(scope: Scope, node: onnx.NodeProto) -> int:
-    taken = node.input[0]
-    if taken in scope.constants:
-        return len(scope.constants[taken].dims)
-    return _rank(scope, scope.made_by[taken]) if taken in scope.made_by else 0
+def _axis(node: onnx.NodeProto, rank: int) -> int:
+    stated = int(attribute(node, "axis", 1))
+    return stated + rank if stated < 0 else stated
 
 
 def _channels_of_activations(model: Model, to: Destination) -> Iterator[str]:
     for scope in model.scopes:
         for node in scope.pairs:
-            if scope.per_channel(node) and not scope.is_weight(node):
+            if scope.per_channel(node) and scope.weight(node) is None:
                 yield called(node)
 
 

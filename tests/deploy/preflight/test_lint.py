@@ -158,6 +158,25 @@ def test_branches_are_looked_into(tmp_path):
     assert [finding.message.rpartition(": ")[2] for finding in lint(path, ORIN)] == ["inner"]
 
 
+def test_what_is_no_valid_graph_is_looked_at_as_far_as_it_goes(tmp_path):
+    nodes = [
+        node("QuantizeLinear", ["b_dq"], "a"),
+        *pair("loop_dq", ["scale", "zero"]),
+        node("QuantizeLinear", ["loop_dq_dq", "scale", "zero"], "loop_q"),
+        node("DequantizeLinear", ["loop_q", "scale", "zero"], "loop_dq"),
+        helper.make_node("QuantizeLinear", ["relu", "scale"], []),
+        node("Conv", ["relu"], "no_weight"),
+        node("Conv", ["relu", "loop_dq"], "loop"),
+    ]
+    path = network(tmp_path / "m.onnx", nodes=nodes)
+    assert rules(path) == []
+    model = onnx.load(path)
+    zero = next(tensor for tensor in model.graph.initializer if tensor.name == "zero")
+    zero.raw_data = b"too long"
+    onnx.save(model, path)
+    assert rules(path) == ["zero-point"]
+
+
 @pytest.mark.parametrize(("capability", "expected"), [("8.7", ["fp8"]), ("8.9", []), ("11.0", []), (None, [])])
 def test_fp8_needs_a_gpu_that_has_it(tmp_path, capability, expected):
     path = network(tmp_path / "m.onnx", opset=19, ir=9)

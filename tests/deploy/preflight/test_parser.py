@@ -54,6 +54,21 @@ def test_what_it_refuses_is_an_error_with_its_reason(tmp_path):
 
 
 @pytest.mark.usefixtures("rtx")
+@pytest.mark.parametrize(("zero", "refused"), [(np.int8(0), False), (np.uint8(0), False), (np.int8(3), True)])
+def test_unsigned_values_are_taken_without_a_word_and_so_need_a_rule(tmp_path, zero, refused):
+    model = onnx.load(network(tmp_path / "m.onnx"))
+    constants = {"s": np.float32(0.1), "z": zero}
+    model.graph.initializer.extend(numpy_helper.from_array(np.asarray(v), name) for name, v in constants.items())
+    model.graph.node.insert(0, helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"]))
+    model.graph.node.insert(1, helper.make_node("DequantizeLinear", ["q", "s", "z"], ["d"]))
+    model.graph.node[2].input[0] = "d"
+    onnx.save(model, tmp_path / "m.onnx")
+    found = preflight(tmp_path / "m.onnx", Destination(20, "8.9"))
+    assert (found.parsed.status == "refused") == refused
+    assert bool(found.findings) == (zero.dtype == np.uint8 or refused)
+
+
+@pytest.mark.usefixtures("rtx")
 def test_open_axes_are_parsed_and_not_compiled(tmp_path):
     found = parse(network(tmp_path / "m.onnx", shape=[1, 4, "H", "W"]), "8.7")
     assert found.status == "parsed"
