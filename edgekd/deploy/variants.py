@@ -1,4 +1,4 @@
-"""Which of a target's variants can be written and run here, and why the others can't."""
+"""Which of a target's variants can be written and run, by the device or by this machine, and why the others can't."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from edgekd import catalog
 from edgekd.deploy.writers._base import WRITERS
 from edgekd.errors import EdgekdError
 from edgekd.runtimes._base import RUNTIMES
-from edgekd.values import Target, Variant
+from edgekd.values import DeviceFacts, Target, Variant
 from edgekd.values.result import Dropped
 from edgekd.variants import require_settings, settle
 
@@ -22,9 +22,9 @@ class Deployable:
     """The others, by the variant's name, with the reason."""
 
 
-def deployable(target: Target) -> Deployable:
-    """Which of the target's variants can be written and run here."""
-    return _divided([(variant, why_not(variant)) for variant in target.variants])
+def deployable(target: Target, facts: DeviceFacts | None = None) -> Deployable:
+    """Which of the target's variants can be written, and run by the device, or by this machine for None."""
+    return _divided([(variant, why_not(variant, facts)) for variant in target.variants])
 
 
 def _divided(reasons: Sequence[tuple[Variant, str | None]]) -> Deployable:
@@ -35,13 +35,13 @@ def _divided(reasons: Sequence[tuple[Variant, str | None]]) -> Deployable:
 
 
 def writable(target: Target) -> Deployable:
-    """Which of the target's variants can be written, whether or not they can be run here."""
+    """Which of the target's variants can be written, whether or not anything here can run them."""
     return _divided([(variant, unwritable(variant)) for variant in target.variants])
 
 
-def why_not(variant: Variant) -> str | None:
-    """Why a network can't be written for a variant, or run in it here; None if it can."""
-    return unwritable(variant) or not_run_here(variant)
+def why_not(variant: Variant, facts: DeviceFacts | None = None) -> str | None:
+    """Why a network can't be written for a variant, or not be run in it by the device, or by this machine for None."""
+    return unwritable(variant) or (not_run_here(variant) if facts is None else _not_run_there(variant, facts))
 
 
 def unwritable(variant: Variant) -> str | None:
@@ -56,24 +56,50 @@ def unwritable(variant: Variant) -> str | None:
 
 
 def not_run_here(variant: Variant) -> str | None:
-    """Why this machine has no such runtime; None if it has."""
+    """Why this machine can't run a variant; None if it can."""
     try:
         catalog.load(RUNTIMES, variant.runtime).describe()
     except ImportError:
         return f"{variant.runtime} is not installed"
     except EdgekdError as e:
         return f"{e.message}: {e.hint}"
+    except Exception as e:  # of a library that is installed and doesn't work here, such as TensorRT without a GPU
+        return f"{variant.runtime} doesn't work here: {e}"
     return None
 
 
-def require_reference(target: Target) -> None:
+def _not_run_there(variant: Variant, facts: DeviceFacts) -> str | None:
+    found = facts.runtimes.get(variant.runtime)
+    if found is None:
+        return f"{variant.runtime} is not on the device: {facts.unavailable.get(variant.runtime, 'not asked for')}"
+    if found.precisions and variant.precision not in found.precisions:
+        has = ", ".join(found.precisions)
+        return f"{variant.runtime} {found.version} has no {variant.precision} on the device, only {has}"
+    return None
+
+
+def reference(target: Target, facts: DeviceFacts | None = None) -> Variant:
+    """The variant of the original network that drops and ratios refer to: the target's.
+
+    Without a device nothing is measured, and accuracies alone are compared. Where this machine can't run the target's
+    reference, the first variant that it can run in the same precision stands in for it.
+    """
+    wanted = target.reference
+    if facts is None and unwritable(wanted) is None and not_run_here(wanted) is not None:
+        same = (variant for variant in deployable(target).variants if variant.precision == wanted.precision)
+        return next(same, settle(wanted))
+    return settle(wanted)
+
+
+def require_reference(target: Target, facts: DeviceFacts | None = None) -> None:
     """Raises EdgekdError if networks can't be deployed in the variant that drops and ratios refer to, or a variant has
     a setting that its runtime does not have.
     """
     require_settings(target)
-    if why := why_not(target.reference):
-        others = ", ".join(variant.name for variant in deployable(target).variants) or "none"
+    if why := unwritable(target.reference) or why_not(reference(target, facts), facts):
+        others = ", ".join(variant.name for variant in deployable(target, facts).variants) or "none"
+        where = "here" if facts is None else "on the device"
         raise EdgekdError(
             f"target {target.name}: its reference is {target.reference.name}, and {why}",
-            f"Name another variant in its [reference]; those that can be deployed here: {others}.",
+            f"Name another variant in its [reference]; those that can be deployed {where}: {others}.",
         )

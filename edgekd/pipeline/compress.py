@@ -39,6 +39,7 @@ from edgekd.training.losses._base import LOSSES
 from edgekd.training.trackers._base import TRACKERS
 from edgekd.values import Recipe
 from edgekd.values.result import Result
+from edgekd.variants import settle as settle_variant
 from edgekd.zoo.build import require_known
 
 
@@ -75,10 +76,10 @@ def compress(
             images = TeacherImages(data, states_normalisation(recipe.data), trust_checkpoint)
             recipe = settled(recipe, data, budget)
             goal = Goal(budget, target, device, recipe.measure)
-            _require_feasible(run, recipe, goal, deployment(recipe, target, data))
+            _require_feasible(run, recipe, goal, deployment(recipe, target, data, goal.facts))
             original = teacher(run, recipe, recipe.teacher, images)
             data, mirrored = with_flip_decided(run, recipe.data, data, original.network)
-            how = deployment(recipe, target, data)
+            how = deployment(recipe, target, data, goal.facts)
             reference = baseline(run, original.network, how, device)
             taught_by = supervision(run, recipe, original.network, replace(images, data=data))
             start = beginning(run, recipe, data, original.network)
@@ -120,8 +121,11 @@ def _require_feasible(run: Run, recipe: Recipe, goal: Goal, how: Deployment) -> 
     require_classifier(recipe, data)
     require_losses(recipe, data)
     require_feeding(how)
-    require_reference(target)
-    for left_out in deployable(target).left_out:
+    require_reference(target, goal.facts)
+    for left_out in deployable(target, goal.facts).left_out:
         run.progress.note(f"{left_out.name} is left out: {left_out.why}")
+    if how.reference != settle_variant(target.reference):
+        instead = f"{how.reference.name} stands in for the reference {target.reference.name}"
+        run.progress.note(f"{instead}, which can't be run without a device: accuracies alone are compared")
     Searching(recipe, has_device).check()
     require_prunable(run, recipe, data, channel_block=target.channel_block, has_device=has_device)

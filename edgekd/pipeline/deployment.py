@@ -10,8 +10,8 @@ from edgekd.deploy.export import OPSET
 from edgekd.deploy.feeding import fed
 from edgekd.deploy.opset import ceilings
 from edgekd.deploy.variants import deployable
-from edgekd.values import Feeding, Recipe, Target, Variant
-from edgekd.variants import settle
+from edgekd.deploy.variants import reference as reference_of
+from edgekd.values import DeviceFacts, Feeding, Recipe, Target, Variant
 
 _ROUGHLY = 32
 """Calibration images of a network whose latency alone counts: ranges that are only roughly right don't change which
@@ -53,11 +53,12 @@ def feeding(data: Dataset, *, in_graph: bool) -> Feeding:
     )
 
 
-def deployment(recipe: Recipe, target: Target, data: Dataset) -> Deployment:
-    """How networks are deployed for a target: in those of its variants that can be written and run here, and in the one
-    that drops and ratios refer to.
+def deployment(recipe: Recipe, target: Target, data: Dataset, facts: DeviceFacts | None = None) -> Deployment:
+    """How networks are deployed for a target: in those of its variants that can be written, and run by the device with
+    these facts, or by this machine for None; and in the one that drops and ratios refer to.
     """
-    variants, reference = deployable(target).variants, settle(target.reference)
+    variants, reference = deployable(target, facts).variants, reference_of(target, facts)
+    versions = {name: runtime.version for name, runtime in facts.runtimes.items()} if facts else {}
     return Deployment(
         variants=variants if reference in variants else (reference, *variants),
         reference=reference,
@@ -65,7 +66,7 @@ def deployment(recipe: Recipe, target: Target, data: Dataset) -> Deployment:
         data=data,
         calibration_images=recipe.quantize.images,
         opset=min((OPSET, *target.max_opset.values())),
-        max_opset=ceilings(target),
+        max_opset=ceilings(target, versions),
     )
 
 

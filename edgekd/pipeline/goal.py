@@ -8,7 +8,7 @@ from edgekd.devices._base import Device
 from edgekd.gate.budget import Budget, for_given_device
 from edgekd.pipeline.measuring import TargetDevice, measured
 from edgekd.run import Run
-from edgekd.values import Artifact, Measurement, MeasuringProtocol, Target
+from edgekd.values import Artifact, DeviceFacts, Measurement, MeasuringProtocol, Target
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,11 @@ class Goal:
     device: Device | None
     """None: there is no device of the target's kind, so nothing is measured."""
     protocol: MeasuringProtocol
+
+    @property
+    def facts(self) -> DeviceFacts | None:
+        """What is known of the device; None without one."""
+        return self.device.facts if self.device else None
 
     def measured(self, run: Run, artifacts: Sequence[Artifact], **changes: Any) -> tuple[Measurement, ...]:
         """All artifacts, interleaved, the first being the reference of the others; raises as `measuring.measured`.

@@ -1,10 +1,10 @@
 import pytest
 
 from edgekd import catalog
-from edgekd.deploy.variants import deployable, require_reference, why_not
+from edgekd.deploy.variants import deployable, reference, require_reference, why_not
 from edgekd.errors import EdgekdError
 from edgekd.runtimes import onnxruntime
-from edgekd.values import Variant
+from edgekd.values import DeviceFacts, DeviceRuntime, Host, Variant
 
 TARGET = catalog.target("x86-cpu")
 FP32, INT8 = (Variant(runtime="onnxruntime", precision=precision) for precision in ("fp32", "int8"))
@@ -34,6 +34,37 @@ def test_the_reason_is_what_is_missing(monkeypatch):
 
     monkeypatch.setattr(onnxruntime, "describe", too_old)
     assert why_not(FP32) == "onnxruntime 1.0 is too old: Install a newer one."
+
+
+def facts(**runtimes):
+    host = Host(machine="m", arch="aarch64", os="linux", cpu="c", cores=1, python="3.10")
+    return DeviceFacts(
+        host=host, runtimes=runtimes, unavailable={"openvino": "not installed: Python has no module openvino"}
+    )
+
+
+def test_a_devices_runtimes_decide_and_not_this_machines():
+    """TensorRT isn't here, and OpenVINO is."""
+    engine, fp16 = (Variant(runtime="tensorrt", precision=precision) for precision in ("fp32", "fp16"))
+    openvino = Variant(runtime="openvino", precision="fp32")
+    has = facts(tensorrt=DeviceRuntime(version="10.3.0", provider="TensorRT", builds=True, precisions=("fp32",)))
+    found = deployable(TARGET.model_copy(update={"variants": (engine, fp16, openvino)}), has)
+    assert found.variants == (engine,)
+    assert {gone.name: gone.why for gone in found.left_out} == {
+        "tensorrt-fp16": "tensorrt 10.3.0 has no fp16 on the device, only fp32",
+        "openvino-fp32": "openvino is not on the device: not installed: Python has no module openvino",
+    }
+
+
+def test_without_a_device_another_runtime_stands_in_for_a_reference_that_only_devices_run():
+    engine = Variant(runtime="tensorrt", precision="fp32")
+    target = TARGET.model_copy(update={"reference": engine, "variants": (engine, INT8, FP32)})
+    assert reference(target) == FP32
+    require_reference(target)
+    assert reference(target, facts()) == engine
+    with pytest.raises(EdgekdError, match="its reference is tensorrt-fp32, and tensorrt is not on the device") as e:
+        require_reference(target, facts(onnxruntime=DeviceRuntime(version="1.23.2", provider="CPU")))
+    assert "on the device: onnxruntime-int8, onnxruntime-fp32" in e.value.hint
 
 
 @pytest.mark.parametrize(

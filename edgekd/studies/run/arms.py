@@ -36,7 +36,7 @@ class ArmRun:
     @property
     def how(self) -> Deployment:
         """How its networks become artifacts."""
-        return deployment(self.recipe, self.target, self.data)
+        return deployment(self.recipe, self.target, self.data, self.goal.facts)
 
     @property
     def pruner(self) -> Pruner:
