@@ -95,7 +95,8 @@ class TargetDevice:
     def key(self) -> list[object]:
         """What decides the result of a stage that measures there."""
         target, device = self.target, self.device
-        return [device.url, key_of(device.facts.host), target.name, target.arch, target.os, target.marker]
+        kind = (target.name, target.arch, target.os, target.marker, target.compatible)
+        return [device.url, key_of(device.facts.host), *kind]
 
 
 @dataclass(frozen=True)

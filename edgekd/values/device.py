@@ -1,5 +1,7 @@
 """What is known of a device."""
 
+from fnmatch import fnmatchcase
+
 from edgekd.values.measurement import Host
 from edgekd.values.target import Target
 from edgekd.values.value import NonNegative, NonNegativeInt, Value
@@ -31,7 +33,9 @@ class Cluster(Value):
 
 
 class Platform(Value):
-    """What a device reports of its board and its system's software. It informs, and decides nothing."""
+    """What a device reports of its board and its system's software. It tells whose kind the device is, and informs; no
+    result depends on it.
+    """
 
     compatible: tuple[str, ...] = ()
     """The board's and module's identifiers in the device tree, such as "nvidia,p3767-0005"."""
@@ -64,11 +68,28 @@ class DeviceFacts(Value):
     """Whether the paths by which targets are recognised exist there."""
 
     def are_of(self, target: Target) -> bool:
-        """Whether the device is one of the target's kind: architecture, system, marker.
+        """Whether the device is one of the target's kind; raises as `differences`."""
+        return not self.differences(target)
+
+    def differences(self, target: Target) -> tuple[str, ...]:
+        """Why the device isn't one of the target's kind, the most basic difference first; empty if it is.
 
         Raises:
             KeyError: whether the target's marker exists is not known.
         """
-        if (self.host.arch, self.host.os) != (target.arch, target.os):
-            return False
-        return target.marker is None or self.markers[target.marker]
+        found = [
+            f"its {what} is {own}, not {wanted}"
+            for what, own, wanted in (
+                ("architecture", self.host.arch, target.arch),
+                ("system", self.host.os, target.os),
+            )
+            if own != wanted
+        ]
+        identifiers = self.platform.compatible
+        if target.compatible and not any(fnmatchcase(one, p) for one in identifiers for p in target.compatible):
+            own, wanted = ", ".join(identifiers) or "none", " or ".join(target.compatible)
+            found.append(f"none of its board's identifiers ({own}) fits {wanted}")
+        # a device of another system is not asked for the path
+        if not found and target.marker is not None and not self.markers[target.marker]:
+            found.append(f"it has no {target.marker}")
+        return tuple(found)

@@ -25,6 +25,8 @@ class Target(Value):
     os: str = "linux"
     marker: str | None = None
     """A path that exists on such devices only; a machine without it isn't one."""
+    compatible: tuple[str, ...] = ()
+    """Patterns such as "*p3767-000[345]*", of which one fits an identifier in the device tree of such devices."""
     reference: Variant
     """The variant of the original network that drops and ratios refer to."""
     variants: Annotated[tuple[Variant, ...], Field(min_length=1)]

@@ -105,7 +105,8 @@ class SimulatedDevice:
         return self.facts.model_dump(mode="json")
 
     def is_of(self, target: Target) -> bool:
-        return (target.arch, target.os, target.marker) == ("x86_64", "linux", None)
+        kind = (target.arch, target.os, target.marker, target.compatible)
+        return kind == ("x86_64", "linux", None, ())
 
     def leased(self) -> AbstractContextManager[None]:
         return nullcontext()

@@ -185,7 +185,8 @@ def test_a_runtime_that_runs_none_of_the_artifacts_decides_nothing(measured, sim
 
 
 @pytest.mark.parametrize(
-    "changes", [{"name": "another"}, {"marker": "/marker"}, {"os": "android"}, {"arch": "aarch64"}]
+    "changes",
+    [{"name": "another"}, {"marker": "/marker"}, {"compatible": ("a,board",)}, {"os": "android"}, {"arch": "aarch64"}],
 )
 def test_it_is_measured_again_as_another_target(measured, simulated, files, changes):
     measured(simulated(latency_ms), files)

@@ -14,7 +14,8 @@ import state
 import sysfs
 import system as host
 
-from edgekd.values import Platform, State
+from edgekd import catalog
+from edgekd.values import DeviceFacts, Host, Platform, State
 from tests.devices import boards
 
 
@@ -163,6 +164,29 @@ def test_the_state_is_read(expected):
     assert found.rails_w == pytest.approx(expected.rails_w)
     assert (found.gpu_clock_mhz, found.gpu_clock_limit_mhz) == expected.gpu_mhz
     assert (found.throttle_count, found.throttled_by) == expected.throttling
+
+
+@pytest.mark.parametrize("name", boards.NAMES)
+def test_a_board_is_of_its_own_target_alone(name, tmp_path, monkeypatch):
+    looks_like(name, tmp_path, monkeypatch)
+    found = facts_of("android" if name == "android-phone" else "linux")
+    assert [target.name for target in catalog.targets() if found.are_of(target)] == [name]
+
+
+def test_why_a_board_is_of_no_other_target_is_said(tmp_path, monkeypatch):
+    looks_like("jetson-orin-nano", tmp_path, monkeypatch)
+    (why,) = facts_of("linux").differences(catalog.target("jetson-agx-orin"))
+    assert "nvidia,p3767-0005" in why
+    assert why.endswith("fits *p3701-000[0458]*")
+    architecture, identifiers = facts_of("linux", "x86_64").differences(catalog.target("jetson-thor"))
+    assert architecture == "its architecture is x86_64, not aarch64"
+    assert "p3834" in identifiers
+
+
+def facts_of(system, arch="aarch64"):
+    described = Host(**asdict(host.describe())).model_copy(update={"arch": arch, "os": system})
+    platform = Platform(**asdict(board.describe(None)))
+    return DeviceFacts(host=described, runtimes={}, platform=platform)
 
 
 def test_energy_is_that_of_the_whole_module(expected):
