@@ -9,15 +9,14 @@ from pathlib import Path
 from edgekd import catalog, files
 from edgekd.data.load import load_dataset
 from edgekd.deploy.feeding import manifest
-from edgekd.deploy.opset import ceilings
-from edgekd.deploy.variants import not_run_here, writable
+from edgekd.deploy.variants import not_run_here, why_not, writable
 from edgekd.devices._base import Device
 from edgekd.errors import EdgekdError, UnsupportedModelError
 from edgekd.pipeline import deploy
 from edgekd.pipeline.classifier import require_classifier
 from edgekd.pipeline.deploy import Check
 from edgekd.pipeline.deployment import Deployment, deployment, require_feeding
-from edgekd.pipeline.export_file import Preflights, destination, versions
+from edgekd.pipeline.export_file import Preflights, destination
 from edgekd.pipeline.images import load_images
 from edgekd.pipeline.measuring import device_of_target
 from edgekd.pipeline.teacher import TeacherImages, teacher
@@ -67,15 +66,12 @@ def export(
     with open_run(out, progress) as run, device_of_target(device_url, target, run, wait_s) as device:
         data = load_images(recipe, load, progress)
         require_classifier(recipe, data)
-        how = _for_all_variants(deployment(recipe, target, data), target, device)
+        facts = device.facts if device else None
+        how = replace(deployment(recipe, target, data, facts), variants=writable(target).variants)
         require_feeding(how)
         images = TeacherImages(data, states_normalisation(recipe.data), trust_checkpoint)
         network = teacher(run, recipe, recipe.teacher, images).network
         return _exported(run, network, how, target, device)
-
-
-def _for_all_variants(how: Deployment, target: Target, device: Device | None) -> Deployment:
-    return replace(how, variants=writable(target).variants, max_opset=ceilings(target, versions(device)))
 
 
 def _exported(run: Run, network: Network, how: Deployment, target: Target, device: Device | None) -> Exports:
@@ -111,9 +107,9 @@ class _Places:
 
     def __init__(self, artifacts: tuple[Artifact, ...], device: Device | None) -> None:
         self.device = device
-        has = device.facts.runtimes if device else {}
-        self.there = tuple(artifact for artifact in artifacts if artifact.runtime in has)
-        others = [artifact for artifact in artifacts if artifact.runtime not in has]
+        of_device = device and device.facts
+        self.there = tuple(a for a in artifacts if of_device and why_not(a.variant, of_device) is None)
+        others = [artifact for artifact in artifacts if artifact not in self.there]
         self.why_not = {artifact.id: not_run_here(artifact.variant) for artifact in others}
         self.here = tuple(artifact for artifact in others if self.why_not[artifact.id] is None)
 

@@ -23,11 +23,6 @@ _TENSORRT = "tensorrt"
 _NO_NETWORK = "a file alone has no network and no images to compare it with"
 
 
-def versions(device: Device | None) -> dict[str, str]:
-    """Those of the device's runtimes, by name."""
-    return {name: runtime.version for name, runtime in device.facts.runtimes.items()} if device else {}
-
-
 def destination(target: Target, device: Device | None) -> Destination:
     """The TensorRT of the target: the device's own, where one was asked."""
     found = device.facts.runtimes.get(_TENSORRT) if device else None
@@ -115,7 +110,7 @@ def _written(
         if precision == given.precision:
             continue
         if (given.precision, precision) != ("fp32", "fp16"):
-            why = f"it can't be made of an {given.precision} file alone: give --model, --weights and --data"
+            why = f"an {given.precision} file alone isn't enough: give --model, --weights and --data"
             dropped.append(Dropped(name=name, why=why))
             continue
         own = out / f"{name}.onnx"

@@ -46,7 +46,7 @@ def _findings(one: Exported) -> str:
 
 
 def _parsed(one: Exported) -> str | None:
-    if one.parsed is None:
+    if one.parsed is None or one.parsed.status == "refused":  # which is a finding
         return None
     compiler = f" ({one.parsed.compiler})" if one.parsed.compiler else ""
     return f"{one.parsed.message}{compiler}"

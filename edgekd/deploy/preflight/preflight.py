@@ -21,6 +21,11 @@ def preflight(path: Path, to: Destination) -> Preflight:
     parsed = parse(path, to.compute_capability)
     if parsed.status == "refused":
         remedy = "Rewrite what it names with plain layers, or export the network in another precision."
-        found = Finding(rule=_PARSER, severity="error", message=f"refused: {parsed.message}", remedy=remedy)
-        findings = (found, *findings)
+        found = Finding(
+            rule=_PARSER,
+            severity="error",
+            message=f"NVIDIA's parser or compiler refuses it: {parsed.message}",
+            remedy=remedy,
+        )
+        findings = (*findings, found)
     return Preflight(findings=findings, parsed=parsed)

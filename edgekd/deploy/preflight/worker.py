@@ -11,8 +11,10 @@ from typing import Any
 import tensorrt_rtx as trt
 
 from edgekd.devices.agent.host import requests
+from edgekd.runtimes.tensorrt._library import plain
 
-_LONGEST = 500  # characters
+_NO_GPU = re.compile(r"Error Code 1: Cuda Runtime.*", re.DOTALL)
+"""What it adds to any error where there is no GPU."""
 _GPU = re.compile(r"SM(\d+)")
 
 
@@ -89,7 +91,8 @@ def _said(error: Any) -> str:
 
 
 def _short(errors: list[str]) -> str:
-    return " ".join("; ".join(dict.fromkeys(errors)).split())[:_LONGEST] or "no reason was given"
+    told = dict.fromkeys(_NO_GPU.sub("", error).strip() for error in errors)
+    return plain("; ".join(error for error in told if error)) or "no reason was given"
 
 
 if __name__ == "__main__":

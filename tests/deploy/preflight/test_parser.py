@@ -50,6 +50,8 @@ def test_what_it_refuses_is_an_error_with_its_reason(tmp_path):
     (finding,) = found.findings
     assert (finding.rule, finding.severity) == ("nvidia-parser", "error")
     assert "'last' (Oddity)" in finding.message
+    assert ".cpp" not in finding.message
+    assert "cuda" not in finding.message.lower()
     assert finding.remedy
 
 
