@@ -164,24 +164,10 @@ def explanation(found: "Explanation") -> None:
 
 def diagnosis(found: "Diagnosis") -> None:
     """The capabilities of a machine and a device."""
-    e, runtime = found.host, found.runtime
-    _say(f"edgekd {found.edgekd}, Python {found.python}")
-    _say("libraries: " + ", ".join(f"{name} {version or 'missing'}" for name, version in found.libraries.items()))
-    _say(f"device: {found.device} {e.cpu}, {e.cores} cores ({e.arch} {e.os} {e.os_version})")
-    _say(f"runtime: {runtime.title}, Python {e.python}")
-    _say(f"instructions: {', '.join(e.cpu_features) or 'not reported'}")
-    _say(f"matching targets: {', '.join(found.targets) or 'none'}")
-    _say(f"energy: {'reported' if found.energy else 'not reported'} by the device")
-    for remark in found.remarks:
-        _say(f"- {remark}")
-    if found.noise:
-        n = found.noise
-        _say(f"\n{n.model} compared with itself:")
-        for r in n.ratios:
-            _say(f"  {r.estimate:.4f} ({r.low:.4f} to {r.high:.4f} at {r.confidence:.1%})")
-        _say(f"noise floor: a ratio is off by up to {n.floor:.2%}")
-        _say(f"resolution: a model that is too slow by more than {n.resolution:.2%} fails at the first look")
-        _say(f"absolute times: medians of two fresh processes differ by up to {n.launches:.1%}")
+    from edgekd.pipeline.doctor_text import lines
+
+    for line in lines(found):
+        _say(line)
 
 
 def devices(found: "DeviceStates") -> None:

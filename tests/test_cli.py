@@ -379,7 +379,7 @@ def test_doctor_says_what_is_here():
     assert found.returncode == 0, found.stderr
     for says in ("onnxruntime", "matching targets:", "x86-cpu", "instructions:"):
         assert says in found.stdout
-    assert json.loads(edgekd("doctor", "--json").stdout)["schema_version"] == "edgekd.doctor/2"
+    assert json.loads(edgekd("doctor", "--json").stdout)["schema_version"] == "edgekd.doctor/3"
 
 
 def test_an_unwritable_file_ends_in_2(stored, budget):

@@ -19,7 +19,7 @@ from edgekd.devices.agent import protocol
 from edgekd.devices.agent.protocol import Holder
 from edgekd.devices.client import Agent
 from edgekd.devices.lease import NO_WAITING, Lease, Waiting
-from edgekd.devices.pythons import installing
+from edgekd.devices.pythons import install_command, installing
 from edgekd.devices.transports._base import TRANSPORTS, Connection
 from edgekd.errors import (
     DeviceError,
@@ -170,6 +170,14 @@ class Reached:
         with self._agent([]) as agent, self._answering():
             holder = agent.lease().holder
             return self._surveyed(agent, [] if holder else self._runtimes), holder
+
+    def look_on(self) -> Agent:
+        """A new agent without a runtime, which disturbs nobody; it reads the state, and who holds the lease."""
+        return self._agent([])
+
+    def install_command(self, runtime: str) -> str | None:
+        """What installs a missing runtime, to be typed there; None where no such command is known."""
+        return install_command(list(self._connection.python(self._runtimes)), self.facts, runtime)
 
     def push(self, paths: Sequence[Path]) -> str:
         """Make files available in one folder on the device; returns the path of the first one there."""

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from edgekd.errors import DeviceError
+from edgekd.values import DeviceFacts
 
 OLDEST = (3, 8)
 
@@ -49,6 +50,21 @@ def installing(python: Sequence[str], version: str, runtime: str) -> str:
     known = _LAST_ONNXRUNTIME.get(_minor(version)) if runtime == "onnxruntime" else None
     package = f"{runtime}=={known}" if known else runtime
     return f"{' '.join(python)} -m pip install {package}"
+
+
+def install_command(python: Sequence[str], facts: DeviceFacts, runtime: str) -> str | None:
+    """What installs a runtime on a device, to be typed there; None where edgekd knows no such command.
+
+    Args:
+        python: the command of the Python that runs the agent there.
+        facts: of the device.
+        runtime: that is missing.
+    """
+    if runtime == "tensorrt":
+        return "sudo apt-get install python3-libnvinfer python3-numpy" if facts.platform.l4t else None
+    # the bundle is made elsewhere, and has no pip
+    bundled = any(one.origin for one in facts.runtimes.values())
+    return None if bundled else installing(python, facts.host.python, runtime)
 
 
 def _minor(version: str) -> tuple[int, int]:

@@ -326,6 +326,19 @@ def test_an_engine_is_built_on_the_device_once_and_run_there(builder, elsewhere,
     assert found.tolist() == [[13, 13]]
 
 
+def test_another_power_mode_has_engines_and_timings_of_its_own(builder, elsewhere, model):
+    _, device = elsewhere
+    artifact = builder("abc", model())
+
+    def engine(**host):
+        device._facts = device.facts.model_copy(update={"host": device.facts.host.model_copy(update=host)})
+        return Path(device.build(artifact).path)
+
+    first, fast = engine(power_mode="15W"), engine(power_mode="MAXN_SUPER")
+    assert first.parent != fast.parent
+    assert engine(power_mode="15W") == first
+
+
 def test_what_runs_on_a_device_waits_for_its_lease(builder, elsewhere, model, tmp_path):
     """Not what only looks, or copies a file."""
     _, device = elsewhere

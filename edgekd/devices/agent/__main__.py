@@ -78,9 +78,10 @@ class Agent:
                 module = _module(path)
                 found[name] = _described(module, **getattr(module, "capabilities", dict)())
             except ModuleNotFoundError as e:
-                unavailable[name] = f"not installed: Python has no module {e.name}"
+                # a runtime that looks itself for what it needs says what it is
+                unavailable[name] = f"not installed: Python has no module {e.name}" if e.name else _with_hint(e)
             except Exception as e:  # importing a runtime can fail in any way
-                unavailable[name] = f"it fails when imported: {type(e).__name__}: {e}"
+                unavailable[name] = f"it fails when imported: {type(e).__name__}: {_with_hint(e)}"
         exist = tuple(path for path in request.paths if os.path.exists(path))  # noqa: PTH110 - as in `exists`
         return protocol.Surveyed(system.describe(), board.describe(self._cache), found, unavailable, exist)
 
@@ -279,6 +280,11 @@ def _pin(cpus: tuple[int, ...]) -> None:
         if os.sched_getaffinity(0) == set(cpus):
             return
     raise UnusableCpusError(f"can't run on CPUs {list(cpus)}", f"Give --affinity some of these CPUs: {usable}.")
+
+
+def _with_hint(error: Exception) -> str:
+    hint = getattr(error, "hint", "")
+    return f"{error}. {hint}" if hint else str(error)
 
 
 def _described(runtime: Any, **more: Any) -> protocol.Runtime:

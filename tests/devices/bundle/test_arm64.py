@@ -55,6 +55,7 @@ def test_its_times_are_invalid(url, model):
 def test_doctor_says_so_and_compares_no_times(url):
     found = doctor(url, noise=False, progress=Silent())
     assert EMULATED in found.remarks
-    assert (found.runtime.version, found.runtime.origin) == (ONNXRUNTIME, "Linux/arm64 build")
+    runtime = found.runtimes["onnxruntime"]
+    assert (runtime.version, runtime.origin) == (ONNXRUNTIME, "Linux/arm64 build")
     with pytest.raises(MeasurementError, match="emulated"):
         doctor(url, noise=True, progress=Silent())
