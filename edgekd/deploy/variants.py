@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from edgekd import catalog
 from edgekd.deploy.writers._base import WRITERS
+from edgekd.devices.pythons import installing
 from edgekd.errors import EdgekdError
 from edgekd.runtimes._base import RUNTIMES
 from edgekd.values import DeviceFacts, Target, Variant
@@ -71,11 +72,19 @@ def not_run_here(variant: Variant) -> str | None:
 def _not_run_there(variant: Variant, facts: DeviceFacts) -> str | None:
     found = facts.runtimes.get(variant.runtime)
     if found is None:
-        return f"{variant.runtime} is not on the device: {facts.unavailable.get(variant.runtime, 'not asked for')}"
+        return f"{variant.runtime} is not on the device: {_unavailable(variant.runtime, facts)}"
     if found.precisions and variant.precision not in found.precisions:
         has = ", ".join(found.precisions)
         return f"{variant.runtime} {found.version} has no {variant.precision} on the device, only {has}"
     return None
+
+
+def _unavailable(runtime: str, facts: DeviceFacts) -> str:
+    """Why the device has no such runtime, and how it gets one."""
+    why = facts.unavailable.get(runtime, "not asked for")
+    if not why.startswith("not installed"):
+        return why
+    return f"{why}; install it there: {installing(['python3'], facts.host.python, runtime)}"
 
 
 def reference(target: Target, facts: DeviceFacts | None = None) -> Variant:

@@ -52,7 +52,8 @@ def test_a_devices_runtimes_decide_and_not_this_machines():
     assert found.variants == (engine,)
     assert {gone.name: gone.why for gone in found.left_out} == {
         "tensorrt-fp16": "tensorrt 10.3.0 has no fp16 on the device, only fp32",
-        "openvino-fp32": "openvino is not on the device: not installed: Python has no module openvino",
+        "openvino-fp32": "openvino is not on the device: not installed: Python has no module openvino; "
+        "install it there: python3 -m pip install openvino",
     }
 
 

@@ -330,6 +330,10 @@ def test_a_target_without_a_device_is_not_measured_and_ends_in_3(compress, budge
     assert status["accuracy.max_drop_pp"] == "pass"
     assert document["student"]["cost"]["parameters"] < document["teacher"]["cost"]["parameters"]
     assert "Nothing was measured" in (ended.folder / "report.md").read_text()
+    assert document["reference"] == "baseline-onnxruntime-fp32"
+    instead = "onnxruntime-fp32 stands in for the reference tensorrt-fp32, which can't be run without a device"
+    assert (instead in ended.err) == (target == "jetson")
+    assert ("tensorrt-fp16 is left out: tensorrt is not installed" in ended.err) == (target == "jetson")
 
 
 def test_given_weights_are_the_teacher(compress, tmp_path):
