@@ -69,7 +69,7 @@ if [ "${{found%% *}}" != "$2" ]; then echo "differs $1"; exit 0; fi
 mkdir "$partial" && echo send && tar -xf - -C "$partial" || exit 1
 . "$partial/check" || exit 1
 sync -f "$partial" 2>/dev/null || sync
-mv "$partial/$key" "$there" || exit 1
+mv "$partial/$key" "$there" || [ -d "$there" ] || exit 1
 rm -rf "$there/$key"
 echo done
 """
@@ -122,8 +122,8 @@ def receive(cache: str, key: str, size: int) -> str:
     """Takes a tar archive of so many bytes from stdin: the folder KEY, which becomes `files/KEY` of the cache folder.
 
     Its last member is `check`, see `checks`. The script prints "has", "full FREE_KB" or "send", and after the archive
-    "done", or "differs NAME". The folder gets its name when it is complete and on the disk; what an interrupted push
-    left is removed by the next one.
+    "done", or "differs NAME". The folder gets its name when it is complete and on the disk, unless another push of the
+    same was faster; what an interrupted push left is removed by the next one.
     """
     return _RECEIVE.format(cache=shlex.quote(cache), key=shlex.quote(key), kilobytes=size // 1024 + 1)
 
