@@ -131,7 +131,8 @@ def test_another_version_of_tensorrt_builds_another_engine(python, tmp_path, mon
 def test_a_device_without_tensorrt_is_told_what_to_install(tmp_path):
     with connect("local:", JETSON) as device:
         assert "tensorrt" not in device.facts.runtimes
-        assert device.facts.unavailable["tensorrt"].startswith("this Python has no module tensorrt. On a Jetson: sudo apt")
+        why = device.facts.unavailable["tensorrt"]
+        assert why.startswith("this Python has no module tensorrt. On a Jetson: sudo apt")
         with pytest.raises(DeviceError, match="this Python has no module tensorrt") as e:
             device.build(artifact(network(tmp_path / "net.onnx")))
     assert "apt-get install python3-libnvinfer" in e.value.hint
