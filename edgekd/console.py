@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from edgekd.devices.bundle.manifest import Bundle
     from edgekd.gate.budget import Budget
     from edgekd.measuring.explain import Explanation
+    from edgekd.pipeline.detect import Detected
     from edgekd.pipeline.devices import DeviceStates
     from edgekd.pipeline.doctor import Diagnosis
     from edgekd.studies._results import Overview, StudyResult
@@ -165,6 +166,14 @@ def explanation(found: "Explanation") -> None:
 def diagnosis(found: "Diagnosis") -> None:
     """The capabilities of a machine and a device."""
     from edgekd.pipeline.doctor_text import lines
+
+    for line in lines(found):
+        _say(line)
+
+
+def detected(found: "Detected") -> None:
+    """Which target a device is of."""
+    from edgekd.pipeline.detect_text import lines
 
     for line in lines(found):
         _say(line)

@@ -14,6 +14,7 @@ import pytest
 from edgekd.gate import budget as budgets
 from edgekd.measuring.document import read_measurement, write
 from edgekd.values import Measurement, Measurements, Verdict
+from tests.devices import boards
 
 pytestmark = pytest.mark.alone
 
@@ -540,6 +541,25 @@ print("heavy:", sorted({HEAVY!r} & set(sys.modules)))
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     # what is printed after the command's end goes to stderr
     assert found.stderr.endswith("heavy: []\n")
+
+
+def test_detecting_a_target_imports_no_runtime_and_its_code_says_whether_there_is_one(tmp_path):
+    python = boards.python("jetson-orin-nano", tmp_path)
+    code = f"""
+import sys
+from edgekd.cli import main
+sys.argv = ["edgekd", "targets", "detect", "--device", "local:{python}", "--json"]
+try:
+    main()
+finally:
+    print("heavy:", sorted({HEAVY - {"numpy"}!r} & set(sys.modules)), file=sys.stderr)
+"""
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert json.loads(found.stdout)["targets"][0]["target"] == "jetson-orin-nano"
+    assert found.stderr == "heavy: []\n"
+    unknown = boards.python("raspberry-pi-4", tmp_path / "other", arch="riscv64")
+    assert edgekd("targets", "detect", "--device", f"local:{unknown}").returncode == 3
+    assert edgekd("targets", "detect", "--device", "local:/no/such/python").returncode == 5
 
 
 def test_profile_needs_no_torch(model):

@@ -6,6 +6,7 @@ from pathlib import Path
 from edgekd.devices.bundle.manifest import Bundle
 from edgekd.gate.budget import Budgets
 from edgekd.measuring.explain import Explanation
+from edgekd.pipeline.detect import Detected
 from edgekd.pipeline.devices import DeviceStates
 from edgekd.pipeline.doctor import Diagnosis
 from edgekd.studies._results import Overviews, StudyResult
@@ -36,6 +37,7 @@ DOCUMENTS: dict[str, type[Value]] = {
     "verdicts": Verdicts,
     "targets": Targets,
     "budgets": Budgets,
+    "detected": Detected,
     "devices": DeviceStates,
     "doctor": Diagnosis,
     "bundle": Bundle,

@@ -1,4 +1,4 @@
-"""`edgekd targets` and `edgekd budgets`: list, show, validate; a budget made from a measurement."""
+"""`edgekd targets` and `edgekd budgets`: list, show, detect, validate; a budget made from a measurement."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgekd import console
+from edgekd.cli.detect import detect
 from edgekd.cli.options import Json
 from edgekd.cli.panels import Command
 from edgekd.errors import EdgekdError, ExitCode
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 targets = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 budgets = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
+targets.command("detect", cls=Command)(detect)
 
 Name = Annotated[str, typer.Argument(metavar="NAME|FILE", help="A name or a TOML file.")]
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="TOML files.")]
@@ -24,7 +26,7 @@ Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="TOML files
 
 @targets.callback()
 def list_targets(context: typer.Context, json: Json = False) -> int:
-    """List the kinds of devices; show one; validate your own files."""
+    """List the kinds of devices; show one; find out which a device is of; validate your own files."""
     from edgekd import catalog
 
     return ExitCode.PASS if _has_command(context, json) else _targets(catalog.targets(), console.targets, json)

@@ -79,7 +79,9 @@ def require_target(device: Device, target: Target) -> None:
     if not device.is_of(target):
         host = device.facts.host
         message = f"not measured: {device.title} ({host.arch} {host.os}) is not a device of target {target.name}"
-        raise NoDeviceError(message, "Specify one with --device.")
+        raise NoDeviceError(
+            message, "Specify one with --device. `edgekd targets detect` reports which target a device is of."
+        )
 
 
 class Reached:
@@ -170,6 +172,15 @@ class Reached:
         with self._agent([]) as agent, self._answering():
             holder = agent.lease().holder
             return self._surveyed(agent, [] if holder else self._runtimes), holder
+
+    def identify(self) -> DeviceFacts:
+        """The facts by which its kind is known. No runtime is imported: that would disturb whoever uses the device.
+
+        Raises:
+            DeviceError: it can't be reached.
+        """
+        with self._agent([]) as agent, self._answering():
+            return self._surveyed(agent, [])
 
     def look_on(self) -> Agent:
         """A new agent without a runtime, which disturbs nobody; it reads the state, and who holds the lease."""

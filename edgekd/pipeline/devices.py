@@ -9,6 +9,7 @@ from edgekd import catalog
 from edgekd.devices.device import connect
 from edgekd.devices.lease import in_use
 from edgekd.devices.listed import Place
+from edgekd.devices.recognition import fitting
 from edgekd.errors import EdgekdError, ExitCode
 from edgekd.values import DeviceRuntime, Failure, Host, Value
 from edgekd.values.value import Name
@@ -24,7 +25,7 @@ class DeviceState(Value):
     target: str | None = None
     """What the file says that it is."""
     targets: tuple[str, ...] = ()
-    """Whose kind it is, as far as it was reached."""
+    """Those that it is of, as far as it was reached; that of its board first."""
     host: Host | None = None
     runtimes: dict[str, DeviceRuntime] | None = None
     """Those that edgekd knows and the device has; None: not asked for, since the device is in use."""
@@ -71,7 +72,7 @@ def _state(place: Place) -> DeviceState:
     try:
         with connect(place.url) as device:
             facts, holder = device.look()
-            matching = tuple(target.name for target in catalog.targets() if facts.are_of(target))
+            matching = tuple(target.name for target in fitting(facts, catalog.targets()))
     except EdgekdError as e:
         return listed.model_copy(
             update={"failure": Failure(message=e.message, hint=e.hint, exit_code=e.exit_code)},

@@ -13,6 +13,7 @@ from edgekd.devices.advice import advice
 from edgekd.devices.client import Agent
 from edgekd.devices.device import LOCAL, Reached, connect
 from edgekd.devices.lease import Waiting, in_use
+from edgekd.devices.recognition import fitting
 from edgekd.errors import DeviceError, MeasurementError
 from edgekd.measuring.disturbance import EMULATED
 from edgekd.measuring.noise import Noise, self_comparison
@@ -52,7 +53,7 @@ class Diagnosis(Value):
     energy: bool
     """Whether the device reports the energy that it takes."""
     targets: tuple[str, ...]
-    """Whose kind the device is."""
+    """Those that the device is of, that of its board first."""
     remarks: tuple[str, ...]
     """What makes measuring here less exact, and what to do about it."""
     noise: Noise | None = None
@@ -85,7 +86,7 @@ def doctor(
         missing = _missing(device)
         if noise:
             _require_noise(device, missing)
-        matching = tuple(target.name for target in catalog.targets() if facts.are_of(target))
+        matching = tuple(target.name for target in fitting(facts, catalog.targets()))
         return Diagnosis(
             edgekd=edgekd.__version__,
             python=platform.python_version(),

@@ -85,11 +85,27 @@ class DeviceFacts(Value):
             )
             if own != wanted
         ]
-        identifiers = self.platform.compatible
-        if target.compatible and not any(fnmatchcase(one, p) for one in identifiers for p in target.compatible):
-            own, wanted = ", ".join(identifiers) or "none", " or ".join(target.compatible)
-            found.append(f"none of its board's identifiers ({own}) fits {wanted}")
+        if target.compatible and self._identified_by(target) is None:
+            wanted = " or ".join(target.compatible)
+            known = (
+                "none of its board's identifiers fits" if self.platform.compatible else "its board has no identifier:"
+            )
+            found.append(f"{known} {wanted}")
         # a device of another system is not asked for the path
         if not found and target.marker is not None and not self.markers[target.marker]:
             found.append(f"it has no {target.marker}")
         return tuple(found)
+
+    def agreements(self, target: Target) -> tuple[str, ...]:
+        """What the device has of all that the target's kind has; meant for one that it is of."""
+        found = [f"its architecture is {self.host.arch}", f"its system is {self.host.os}"]
+        if fits := self._identified_by(target):
+            found.append(f"its board's identifier {fits[0]} fits {fits[1]}")
+        if target.marker is not None:
+            found.append(f"it has {target.marker}")
+        return tuple(found)
+
+    def _identified_by(self, target: Target) -> tuple[str, str] | None:
+        """The first of the board's identifiers that fits one of the target's patterns, and that pattern."""
+        pairs = ((one, pattern) for one in self.platform.compatible for pattern in target.compatible)
+        return next((pair for pair in pairs if fnmatchcase(*pair)), None)

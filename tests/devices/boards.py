@@ -11,6 +11,7 @@ with `\\0`, `\\n` and `\\t` in the text for these characters.
 
 import re
 import shlex
+import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "boards"
@@ -36,6 +37,35 @@ def make(name: str, at: Path) -> None:
     for program, answers in programs.items():
         _write_program(at / "bin" / program, answers)
     (at / "bin").mkdir(parents=True, exist_ok=True)
+
+
+def python(name: str, at: Path, arch: str = "aarch64") -> Path:
+    """A Python that is below a folder and sees the board's files and programs there, for `local:` and ssh."""
+    make(name, at)
+    cpus = {int(folder.name[3:]) for folder in (at / "sys/devices/system/cpu").glob("cpu*")} or {0}
+    (at / "as_there.py").write_text(_AS_THERE.format(tree=str(at), cpus=cpus, arch=arch))
+    file = at / "bin/python"
+    android = "ANDROID_ROOT=/system " if name == "android-phone" else ""
+    file.write_text(
+        f"""#!/bin/sh
+[ "$1" = -c ] && exec {sys.executable} "$@"
+{android}PATH={at / "bin"}:/usr/bin:/bin exec {sys.executable} {at / "as_there.py"} "$@"
+"""
+    )
+    file.chmod(0o755)
+    return file
+
+
+_AS_THERE = """
+import os, pathlib, platform, runpy, sys
+sys.argv.pop(0)
+sys.path[0] = sys.argv[0]
+import sysfs
+sysfs.ROOT = pathlib.Path({tree!r})
+os.sched_getaffinity = lambda process: {cpus!r}
+platform.machine = lambda: {arch!r}
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 
 
 def _each(path: str) -> list[str]:
