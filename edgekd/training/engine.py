@@ -91,8 +91,7 @@ def train(
     """Train the model in place on `data.train`. Afterwards it is on the CPU, in evaluation mode, with the weights of
     the epoch with the best accuracy on `data.val`. `data.test` isn't read.
 
-    If the training diverges, it is restarted once at a tenth of the learning rate with clipped gradients; this is
-    reported.
+    If the training diverges, it is restarted once at a tenth of the learning rate with clipped gradients.
 
     Processes joined by `ranks.joined` each train on their part of every batch; rank 0 writes.
 

@@ -9,21 +9,14 @@ runs on the device and needs only Python ≥ 3.8, the standard library and that 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import gc
-import importlib.util
 import json
 import os
-import re
-import sys
 import tempfile
 import time
-from statistics import median
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
     from edgekd.devices.agent import (
         board,
         energy,
@@ -33,10 +26,12 @@ if TYPE_CHECKING:
         host,
         inputs,
         lease,
+        opening,
         protocol,
+        runtime_module,
         state,
-        stored,
         system,
+        timing,
     )
 else:  # on a device this folder is all there is
     import board
@@ -47,12 +42,13 @@ else:  # on a device this folder is all there is
     import host
     import inputs
     import lease
+    import opening
     import protocol
+    import runtime_module
     import state
-    import stored
     import system
+    import timing
 
-_STEADY = 0.02  # the warm-up ends when the medians of two consecutive windows differ by less
 _COLD = 0.1  # untimed fraction of a block: another artifact ran before it and filled the caches
 _COLD_INFERENCES = 3  # untimed inferences of a trace
 
@@ -67,27 +63,28 @@ class Agent:
 
     def describe(self, _: protocol.Describe) -> protocol.Described:
         """The host and the runtime, which is imported."""
-        self._runtime = _module(self._runtime_path)
-        return protocol.Described(system.describe(), _described(self._runtime))
+        self._runtime = runtime_module.imported(self._runtime_path)
+        return protocol.Described(system.describe(), runtime_module.described(self._runtime))
 
     def survey(self, request: protocol.Survey) -> protocol.Surveyed:
         """The host, the runtimes that can be imported, why the others can't, and the paths that exist."""
         found, unavailable = {}, {}
         for name, path in request.runtimes.items():
             try:
-                module = _module(path)
-                found[name] = _described(module, **getattr(module, "capabilities", dict)())
+                module = runtime_module.imported(path)
+                found[name] = runtime_module.described(module, **getattr(module, "capabilities", dict)())
             except ModuleNotFoundError as e:
-                # a runtime that looks itself for what it needs says what it is
-                unavailable[name] = f"not installed: Python has no module {e.name}" if e.name else _with_hint(e)
+                # a runtime that searches for its own packages names the missing one
+                missing = f"not installed: Python has no module {e.name}"
+                unavailable[name] = missing if e.name else runtime_module.with_hint(e)
             except Exception as e:  # importing a runtime can fail in any way
-                unavailable[name] = f"it fails when imported: {type(e).__name__}: {_with_hint(e)}"
+                unavailable[name] = f"it fails when imported: {type(e).__name__}: {runtime_module.with_hint(e)}"
         exist = tuple(path for path in request.paths if os.path.exists(path))  # noqa: PTH110 - as in `exists`
         return protocol.Surveyed(system.describe(), board.describe(self._cache), found, unavailable, exist)
 
     def build(self, request: protocol.Build) -> protocol.Built:
         """An engine for the artifact, from the cache or newly built."""
-        return engines.build(self._runtime, request, lambda taken: _shapes(taken, request.feeds), self._cache)
+        return engines.build(self._runtime, request, lambda taken: opening.shapes_of(taken, request.feeds), self._cache)
 
     def exists(self, request: protocol.Exists) -> protocol.Found:
         """Whether a file or folder exists on the device."""
@@ -103,25 +100,24 @@ class Agent:
 
     def load(self, request: protocol.Load) -> protocol.Loaded:
         """Open the artifact."""
-        opening = request.opening
-        if opening.affinity is not None:
-            _pin(opening.affinity)
+        wanted = request.opening
+        if wanted.affinity is not None:
+            opening.pin(wanted.affinity)
         self._mark = system.mark_memory()
         start = time.perf_counter_ns()
-        session = self._runtime.open(opening.path, **opening.options)
+        session = self._runtime.open(wanted.path, **wanted.options)
         load_ms = (time.perf_counter_ns() - start) / 1e6
-        self._feeds = _feeds(session.inputs(), opening.feeds)
-        self._run = session.run if opening.transfers else _computing(session, self._feeds)
-        self._accelerator_ms = getattr(session, "accelerator_ms", None)
-        self._on_accelerator: list[float] = []
-        self._made_up = [] if opening.feeds.file else inputs.made_up_integers(session.inputs())
-        shapes = {name: tuple(values.shape) for name, values in self._feeds.items()}
+        feeds = opening.feeds_of(session.inputs(), wanted.feeds)
+        run = session.run if wanted.transfers else opening.computing(session, feeds)
+        self._timing = timing.Timing(run, feeds, session)
+        self._made_up = [] if wanted.feeds.file else inputs.made_up_integers(session.inputs())
+        shapes = {name: tuple(values.shape) for name, values in feeds.items()}
         return protocol.Loaded(load_ms, shapes, session.provider)
 
     def first(self, _: protocol.First) -> protocol.FirstRun:
         """The first inference after loading."""
         try:
-            return protocol.FirstRun(self._timed(0)[0])
+            return protocol.FirstRun(self._timing.samples(0)[0])
         except Exception as e:  # runtimes' errors have no common base class
             if self._made_up:
                 fed = f"Its input was random integers for {', '.join(self._made_up)}"
@@ -134,15 +130,7 @@ class Agent:
 
         The device's state is read afterwards: the clock of a processor changes when load starts.
         """
-        end, window_s = time.monotonic() + request.max_s, request.window_ms / 1e3
-        window = self._timed(window_s, request.period_s)
-        samples = list(window)
-        while time.monotonic() < end:
-            previous, window = median(window), self._timed(window_s, request.period_s)
-            samples += window
-            if abs(median(window) - previous) < _STEADY * previous:
-                break
-        self._latency_ms = median(window)
+        samples, self._latency_ms = self._timing.until_steady(request.window_ms / 1e3, request.max_s, request.period_s)
         return protocol.Warmed(tuple(samples), self._latency_ms, state.state())
 
     def block(self, request: protocol.Block) -> protocol.Timed:
@@ -154,15 +142,13 @@ class Agent:
         seconds, period_s = request.seconds, request.period_s
         canary_ms = state.canary_ms()
         if 2 * self._latency_ms < seconds * 1e3:
-            self._timed(_COLD * seconds, period_s)
+            self._timing.samples(_COLD * seconds, period_s)
         meter = energy.meter()
         if meter:
             meter.start()
-        self._on_accelerator.clear()
-        samples = self._timed(seconds, period_s)
+        samples = self._timing.samples(seconds, period_s)
         energy_mj = meter.stop_mj() if meter else None
-        accelerator_ms = median(self._on_accelerator) if self._on_accelerator else None
-        return protocol.Timed(tuple(samples), energy_mj, canary_ms, accelerator_ms)
+        return protocol.Timed(tuple(samples), energy_mj, canary_ms, self._timing.on_accelerator_ms())
 
     def finish(self, _: protocol.Finish) -> protocol.Finished:
         """The peak memory of loading and running, and the device's final state."""
@@ -170,12 +156,12 @@ class Agent:
 
     def trace(self, request: protocol.Trace) -> protocol.Traced:
         """The time of each node."""
-        opening = request.opening
-        if opening.affinity is not None:
-            _pin(opening.affinity)
+        wanted = request.opening
+        if wanted.affinity is not None:
+            opening.pin(wanted.affinity)
         with tempfile.TemporaryDirectory() as folder:
-            session = self._runtime.open(opening.path, trace_in=folder, **opening.options)
-            values, count, end = _feeds(session.inputs(), opening.feeds), 0, time.monotonic() + request.seconds
+            session = self._runtime.open(wanted.path, trace_in=folder, **wanted.options)
+            values, count, end = opening.feeds_of(session.inputs(), wanted.feeds), 0, time.monotonic() + request.seconds
             while count < _COLD_INFERENCES + 1 or time.monotonic() < end:
                 session.run(values)
                 count += 1
@@ -206,102 +192,6 @@ class Agent:
     def lease(self, _: protocol.ReadLease) -> protocol.Leased:
         """Who holds the lease."""
         return lease.read()
-
-    def _timed(self, seconds: float, period_s: float | None = None) -> list[float]:
-        """The latency in milliseconds of each inference during `seconds`, of at least one.
-
-        With a period, an inference delayed by the previous one is timed from its scheduled start. Late wake-ups of the
-        timer are not counted: the model doesn't cause them.
-        """
-        run, feeds, clock, accelerator_ms = self._run, self._feeds, time.perf_counter_ns, self._accelerator_ms
-        period = None if period_s is None else int(period_s * 1e9)
-        samples, queued = [], False
-        due = clock()
-        end = due + int(seconds * 1e9)
-        while True:
-            start = clock()
-            run(feeds)
-            stop = clock()
-            samples.append(stop - (due if queued else start))
-            if accelerator_ms is not None:
-                self._on_accelerator.append(accelerator_ms())
-            if stop >= end:
-                return [ns / 1e6 for ns in samples]
-            if period is not None:
-                due += period
-                queued = due <= stop
-                if not queued:
-                    time.sleep((due - stop) / 1e9)
-
-
-class NoAcceleratorError(ValueError):
-    """Transfers can't be left out where there are none. `hint` is the remedy."""
-
-    hint = "Leave --no-transfers out: there is nothing to exclude."
-
-
-def _computing(session: Any, feeds: Mapping[str, Any]) -> Callable[[Any], None]:
-    """Inference on inputs that lie in the accelerator's memory already."""
-    if not hasattr(session, "compute"):
-        raise NoAcceleratorError(f"{session.provider} has no accelerator with memory of its own")
-    session.place(feeds)
-    return lambda _: session.compute()
-
-
-def _feeds(taken: Sequence[Mapping[str, Any]], feeds: protocol.Feeds) -> dict[str, Any]:
-    """The artifact's inputs: the values in a file on the device, or random ones of the given shapes and batch."""
-    if feeds.file:
-        return stored.file_feeds(taken, feeds.file)
-    return inputs.random_feeds(taken, batch=feeds.batch, seed=feeds.seed, shapes=feeds.shapes)
-
-
-def _shapes(taken: Sequence[Mapping[str, Any]], feeds: protocol.Feeds) -> dict[str, tuple[int, ...]]:
-    """The shape of each input as `_feeds` feeds it."""
-    if feeds.file:
-        return {name: tuple(values.shape) for name, values in stored.file_feeds(taken, feeds.file).items()}
-    return {name: tuple(shape) for name, shape in fitting.complete(taken, feeds.batch, feeds.shapes).items()}
-
-
-class UnusableCpusError(ValueError):
-    """CPUs that the device doesn't have, with a hint."""
-
-    def __init__(self, message: str, hint: str) -> None:
-        super().__init__(message)
-        self.hint = hint
-
-
-def _pin(cpus: tuple[int, ...]) -> None:
-    """Run this process and its future threads only on these CPUs."""
-    if not hasattr(os, "sched_setaffinity"):
-        raise ValueError("CPU affinity is not supported on this system")
-    usable = sorted(os.sched_getaffinity(0))
-    with contextlib.suppress(OSError):  # it knows none of them; it silently leaves out those that it doesn't know
-        os.sched_setaffinity(0, cpus)
-        if os.sched_getaffinity(0) == set(cpus):
-            return
-    raise UnusableCpusError(f"can't run on CPUs {list(cpus)}", f"Give --affinity some of these CPUs: {usable}.")
-
-
-def _with_hint(error: Exception) -> str:
-    hint = getattr(error, "hint", "")
-    return f"{error}. {hint}" if hint else str(error)
-
-
-def _described(runtime: Any, **more: Any) -> protocol.Runtime:
-    facts = {**runtime.describe(), "builds": runtime.builds, "origin": system.origin(), **more}
-    return protocol.read(protocol.Runtime, facts, "describe()")
-
-
-def _module(path: str) -> Any:
-    """The runtime's module at a path; one that is a package imports its other files relative to itself."""
-    name = re.sub(r"\W", "_", f"edgekd_runtime_{path}")  # the path tells the packages of two runtimes apart
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def _answer(agent: Agent, line: str, frame: bytes) -> tuple[dict[str, Any], bytes | memoryview]:
