@@ -19,10 +19,13 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
+from edgekd.visible import visible
+from edgekd.worker_output import NOTHING, Limits, OutputError, answers, last_words, parsed
+
 _STDERR_TAIL = 2_000  # characters
-_LONGEST_LINE = 1 << 28  # bytes
-_LARGEST_FRAME = 1 << 30
+_LONGEST_ERROR = 8_000  # characters of an error and of a hint
 _SENDING_S = 300.0  # large frames on slow connections
+_BUFFERED = 4_096  # bytes that any pipe takes at once
 _ENDING_S = 1.0  # from the end of its stdout to its exit code
 
 Frame = bytes | memoryview
@@ -31,13 +34,24 @@ Lost = Callable[[int, str], tuple[str, str] | None]
 """From the exit code and the tail of stderr to a message and a hint if the connection to it failed, not the process."""
 
 
-class WorkerError(Exception):
-    """The child failed. `kind` is the kind of failure; the text ends with the tail of stderr; `hint` is the child's."""
+ANY = Limits()
 
-    def __init__(self, kind: str, text: str, hint: str = "") -> None:
-        super().__init__(text)
+
+class WorkerError(Exception):
+    """The child failed. The text, which ends with the tail of stderr, and the hint are safe to print.
+
+    Args:
+        kind: the kind of failure.
+        text: what happened.
+        hint: the child's.
+        answer: the child's, of kind "error".
+    """
+
+    def __init__(self, kind: str, text: str, hint: str = "", answer: Mapping[str, Any] | None = None) -> None:
+        super().__init__(visible(text))
         self.kind = kind
-        self.hint = hint
+        self.hint = visible(hint)
+        self.answer = answer or {}
 
 
 class Worker:
@@ -72,7 +86,10 @@ class Worker:
         )
         self._memory_bytes = memory_bytes
         self._lost = lost
-        self._answers: queue.Queue[tuple[bytes, bytes] | None] = queue.Queue()
+        self._limits = ANY
+        self._allowed = 1  # answers so far: a child may begin by itself
+        self._heard = 0
+        self._answers: queue.Queue[tuple[bytes, bytes] | OutputError | None] = queue.Queue()
         self._stderr = ""
         self._threads = [
             threading.Thread(target=self._read_stdout, daemon=True),
@@ -96,17 +113,29 @@ class Worker:
         """Whether the child has not ended yet."""
         return self._process.poll() is None
 
-    def ask(self, request: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
-        """Send one request and wait for its answer.
+    def ask(self, request: Mapping[str, Any], timeout_s: float, limits: Limits = ANY) -> dict[str, Any]:
+        """Send one request and wait for its answer, which may be as large as `limits` say.
 
         Raises:
             WorkerError: kind "error" (reported by the child), "crashed", "timeout", "memory", "garbled" or "lost".
         """
-        self.send(request)
+        self.send(request, limits=limits)
         return self.receive(timeout_s)
 
-    def send(self, request: Mapping[str, Any], frame: Frame = b"", timeout_s: float = _SENDING_S) -> None:
+    def send(
+        self,
+        request: Mapping[str, Any],
+        frame: Frame = b"",
+        timeout_s: float = _SENDING_S,
+        limits: Limits = ANY,
+    ) -> None:
         """Send one request, optionally with a frame, without waiting for the answer.
+
+        Args:
+            request: the request.
+            frame: sent before it.
+            timeout_s: the child is killed if it has not read them by then.
+            limits: on all answers from now on.
 
         Raises:
             WorkerError: the child ended, or did not read the request in time.
@@ -115,12 +144,15 @@ class Worker:
         assert stdin is not None
         # a write to a child that no longer reads would block forever
         late = threading.Timer(timeout_s, self._kill_group)
+        line = json.dumps(request).encode() + b"\n"
+        self._limits, self._allowed = limits, self._allowed + 1
         try:
-            if len(frame):
+            if len(frame) + len(line) > _BUFFERED:
                 late.start()
+            if len(frame):
                 stdin.write(b"#%d\n" % len(frame))
                 stdin.write(frame)
-            stdin.write(json.dumps(request).encode() + b"\n")
+            stdin.write(line)
             stdin.flush()
         except (BrokenPipeError, ValueError) as e:
             raise self._crashed() from e
@@ -135,14 +167,14 @@ class Worker:
         """Wait for the next answer and its frame (empty if there is none); raises like `ask`."""
         line, frame = self._next(time.monotonic() + timeout_s, timeout_s)
         try:
-            answer = json.loads(line)
-        # also raised for numbers with too many digits and for deep nesting
-        except (ValueError, RecursionError) as e:
-            raise _garbled(line) from e
-        if not isinstance(answer, dict):
-            raise _garbled(line)
+            answer = parsed(line, self._limits)
+        except OutputError as e:
+            raise WorkerError("garbled", str(e)) from e
         if "error" in answer:
-            raise WorkerError("error", str(answer["error"]), str(answer.get("hint", "")))
+            text, hint = answer["error"], answer.get("hint", "")
+            if not (isinstance(text, str) and isinstance(hint, str)):
+                raise WorkerError("garbled", "answered with an error that is no text")
+            raise WorkerError("error", text[:_LONGEST_ERROR], hint[:_LONGEST_ERROR], answer)
         return answer, frame
 
     def _next(self, deadline: float, timeout_s: float) -> tuple[bytes, bytes]:
@@ -157,6 +189,9 @@ class Worker:
                 continue
             if answer is None:
                 raise self._crashed()
+            if isinstance(answer, OutputError):
+                self._kill()
+                raise WorkerError("garbled", str(answer))
             return answer
 
     def _watch_memory(self) -> None:
@@ -217,29 +252,21 @@ class Worker:
 
     def _read_stdout(self) -> None:
         assert self._process.stdout is not None
-        frame = b""
-        # the child isn't trusted: the size of every read is bounded
-        while line := self._process.stdout.readline(_LONGEST_LINE):
-            size = _frame_size(line)
-            if size is not None:
-                frame = self._process.stdout.read(size)
-                continue
-            self._answers.put((line, frame))
-            frame = b""
-        self._answers.put(None)
+        try:
+            for answer in answers(self._process.stdout, self._expected):
+                self._heard += 1
+                self._answers.put(answer)
+            self._answers.put(None)
+        except OutputError as e:
+            self._answers.put(e)
+
+    def _expected(self) -> Limits:
+        """What may come next: nothing if all requests were answered, so that no flood fills the memory."""
+        return self._limits if self._heard < self._allowed else NOTHING
 
     def _read_stderr(self) -> None:
         assert self._process.stderr is not None
-        for line in self._process.stderr:
-            self._stderr = (self._stderr + line.decode("utf-8", "replace"))[-2 * _STDERR_TAIL :]
+        last_words(self._process.stderr, 2 * _STDERR_TAIL, self._hear)
 
-
-def _frame_size(line: bytes) -> int | None:
-    """The frame size that a line announces; None if it announces none or one that is too large."""
-    digits = line[1:-1]
-    announces = line[:1] == b"#" and digits.isdigit() and len(digits) <= len(str(_LARGEST_FRAME))
-    return int(digits) if announces and int(digits) <= _LARGEST_FRAME else None
-
-
-def _garbled(line: bytes) -> WorkerError:
-    return WorkerError("garbled", f"answered {line[:200].decode('utf-8', 'replace')!r}")
+    def _hear(self, tail: bytes) -> None:
+        self._stderr = tail.decode("utf-8", "replace")

@@ -5,17 +5,23 @@ An answer that violates `agent.protocol` raises MeasurementError.
 """
 
 import math
+import secrets
+import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
 
+from edgekd.devices import answers
 from edgekd.devices.agent import protocol
 from edgekd.errors import MeasurementError
+from edgekd.visible import visible
 from edgekd.worker import Frame, WorkerError
+from edgekd.worker_output import Limits
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -36,10 +42,12 @@ BUILD_S = 3_600.0
 class Process(Protocol):
     """The process in which an agent runs; `worker.Worker` is one."""
 
-    def ask(self, request: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
+    def ask(self, request: Mapping[str, Any], timeout_s: float, limits: Limits = ...) -> dict[str, Any]:
         """Send one request and wait for its answer. Raises worker.WorkerError."""
 
-    def send(self, request: Mapping[str, Any], frame: Frame = ..., timeout_s: float = ...) -> None:
+    def send(
+        self, request: Mapping[str, Any], frame: Frame = ..., timeout_s: float = ..., limits: Limits = ...
+    ) -> None:
         """Send one request with its frame. Raises worker.WorkerError."""
 
     def receive_framed(self, timeout_s: float) -> tuple[dict[str, Any], bytes]:
@@ -58,11 +66,13 @@ class Agent:
     Args:
         process: the process in which the agent runs.
         url: the device's URL, for messages.
+        clock: seconds as they pass for the host while it waits for answers.
     """
 
-    def __init__(self, process: Process, url: str) -> None:
+    def __init__(self, process: Process, url: str, clock: Callable[[], float] = time.monotonic) -> None:
         self.process = process
         self.url = url
+        self._clock = clock
 
     def __enter__(self) -> Self:
         return self
@@ -100,27 +110,27 @@ class Agent:
 
     def acquire(self, who: str, expires_s: float) -> protocol.Leased:
         """Take the lease on the device if it is free, for so long unless it is renewed."""
-        return self._ask(protocol.Acquire(who, expires_s), protocol.Leased, _SLACK_S)
+        return self._ask(protocol.Acquire(who, expires_s), protocol.Leased, _SLACK_S, check=answers.leased)
 
     def renew(self, timeout_s: float) -> protocol.Leased:
         """Keep the lease that this agent has acquired."""
-        return self._ask(protocol.Renew(), protocol.Leased, timeout_s)
+        return self._ask(protocol.Renew(), protocol.Leased, timeout_s, check=answers.leased)
 
     def release(self) -> protocol.Leased:
         """Give the lease back."""
-        return self._ask(protocol.Release(), protocol.Leased, _SLACK_S)
+        return self._ask(protocol.Release(), protocol.Leased, _SLACK_S, check=answers.leased)
 
     def lease(self) -> protocol.Leased:
         """Who holds the lease on the device."""
-        return self._ask(protocol.ReadLease(), protocol.Leased, _SLACK_S)
+        return self._ask(protocol.ReadLease(), protocol.Leased, _SLACK_S, check=answers.leased)
 
     def load(self, opening: protocol.Opening, timeout_s: float = PATIENCE_S) -> protocol.Loaded:
         """Open an artifact to measure it."""
-        return self._ask(protocol.Load(opening), protocol.Loaded, timeout_s)
+        return self._ask(protocol.Load(opening), protocol.Loaded, timeout_s, check=answers.loaded)
 
     def first(self, timeout_s: float = PATIENCE_S) -> protocol.FirstRun:
         """Run the first inference."""
-        return self._ask(protocol.First(), protocol.FirstRun, timeout_s)
+        return self._ask(protocol.First(), protocol.FirstRun, timeout_s, check=answers.first_run)
 
     def warmup(self, window_ms: float, max_s: float, period_s: float | None, first_ms: float) -> protocol.Warmed:
         """Run the artifact until two consecutive windows have equal latency, for at most `max_s` seconds.
@@ -131,13 +141,15 @@ class Agent:
             period_s: time between the starts of two inferences; None: back to back.
             first_ms: latency of the first inference, for the timeout.
         """
-        request = protocol.Warmup(window_ms, max_s, period_s)
-        return self._ask(request, protocol.Warmed, _patience(max_s + (first_ms + 2 * window_ms) / 1e3))
+        request, longest_s = protocol.Warmup(window_ms, max_s, period_s), max_s + (first_ms + 2 * window_ms) / 1e3
+        limits, check = answers.samples(longest_s), partial(answers.warmed, period_s=period_s)
+        return self._ask(request, protocol.Warmed, _patience(longest_s), limits, check)
 
     def block(self, seconds: float, period_s: float | None, latency_ms: float) -> protocol.Timed:
         """Run the artifact for `seconds`, at least once; `latency_ms` is its expected latency, for the timeout."""
-        request = protocol.Block(seconds, period_s)
-        return self._ask(request, protocol.Timed, _patience(seconds + 2 * latency_ms / 1e3))
+        request, timeout_s = protocol.Block(seconds, period_s), _patience(seconds + 2 * latency_ms / 1e3)
+        limits, check = answers.samples(seconds), partial(answers.timed, period_s=period_s)
+        return self._ask(request, protocol.Timed, timeout_s, limits, check)
 
     def finish(self) -> protocol.Finished:
         """The peak memory of loading and running, and the final state."""
@@ -145,7 +157,8 @@ class Agent:
 
     def trace(self, opening: protocol.Opening, seconds: float, timeout_s: float = PATIENCE_S) -> protocol.Traced:
         """Open an artifact and time its nodes for about `seconds`."""
-        return self._ask(protocol.Trace(opening, seconds), protocol.Traced, timeout_s)
+        request = protocol.Trace(opening, seconds)
+        return self._ask(request, protocol.Traced, timeout_s, answers.NODES, answers.traced)
 
     def evaluate(self, path: str, options: Mapping[str, Any], batches: Iterable[Array]) -> Iterator[Array]:
         """The first output of an artifact for each input.
@@ -158,26 +171,28 @@ class Agent:
         Yields:
             The outputs of each batch, (N, ...).
         """
-        sent: deque[int] = deque()
+        sent: deque[tuple[int, str]] = deque()
         for batch in batches:
-            self._send_batch(path, options, batch)
-            sent.append(len(batch))
+            sent.append((len(batch), self._send_batch(path, options, batch)))
             if len(sent) == _AHEAD:
-                yield self._outputs(sent.popleft())
+                yield self._outputs(*sent.popleft())
         while sent:
-            yield self._outputs(sent.popleft())
+            yield self._outputs(*sent.popleft())
 
-    def _send_batch(self, path: str, options: Mapping[str, Any], batch: Array) -> None:
-        batch = np.ascontiguousarray(batch, batch.dtype.newbyteorder("<"))
+    def _send_batch(self, path: str, options: Mapping[str, Any], batch: Array) -> str:
+        """The nonce of the request."""
+        batch, nonce = np.ascontiguousarray(batch, batch.dtype.newbyteorder("<")), _nonce()
         request = protocol.Evaluate(path, dict(options), protocol.Array(batch.dtype.name, batch.shape))
-        self.process.send(protocol.request_document(request), batch.reshape(-1).view(np.uint8).data)
+        frame = batch.reshape(-1).view(np.uint8).data
+        self.process.send(protocol.request_document(request, nonce), frame, limits=answers.OUTPUTS)
+        return nonce
 
-    def _outputs(self, count: int) -> Array:
+    def _outputs(self, count: int, nonce: str) -> Array:
         """The outputs of the next batch of `count` inputs."""
-        with self._answering("evaluate"):
+        with self._answering("evaluate", nonce):
             answer, frame = self.process.receive_framed(PATIENCE_S)
-            array = protocol.read(protocol.Evaluated, answer).outputs
-            if array.dtype not in _OUTPUT_TYPES or min(array.shape, default=0) < 0:
+            array = answers.read(protocol.Evaluated, answer, nonce).outputs
+            if array.dtype not in _OUTPUT_TYPES:
                 raise protocol.ProtocolError(f"outputs are {array.dtype} of shape {array.shape}")
             expected = math.prod(array.shape) * np.dtype(array.dtype).itemsize
             if array.shape[:1] != (count,) or len(frame) != expected:
@@ -185,26 +200,49 @@ class Agent:
                 raise protocol.ProtocolError(f"{got} for {count} inputs")
             return np.frombuffer(frame, np.dtype(array.dtype).newbyteorder("<")).reshape(array.shape)
 
-    def _ask(self, request: protocol.Request, answer: type[T], timeout_s: float) -> T:
-        name = protocol.name_of(request)
-        with self._answering(name):
-            return protocol.read(answer, self.process.ask(protocol.request_document(request), timeout_s))
+    def _ask(
+        self,
+        request: protocol.Request,
+        kind: type[T],
+        timeout_s: float,
+        limits: Limits = answers.FACTS,
+        check: Callable[[T, float], None] = lambda answer, waited_ms: None,
+    ) -> T:
+        """The answer, of that kind. `check` is called with it and with how long it was waited for."""
+        name, nonce = protocol.name_of(request), _nonce()
+        with self._answering(name, nonce):
+            start = self._clock()
+            found = self.process.ask(protocol.request_document(request, nonce), timeout_s, limits)
+            waited_ms = (self._clock() - start) * 1e3
+            answer = answers.read(kind, found, nonce)
+            check(answer, waited_ms)
+            return answer
 
     @contextmanager
-    def _answering(self, name: str) -> Iterator[None]:
+    def _answering(self, name: str, nonce: str) -> Iterator[None]:
         try:
-            yield
+            try:
+                yield
+            except WorkerError as e:
+                if e.kind == "error":
+                    answers.require_nonce(e.answer, nonce)
+                if e.kind != "garbled":
+                    raise
+                raise _wrong_answer(self.url, name, str(e)) from e
         except protocol.ProtocolError as e:
             raise _wrong_answer(self.url, name, str(e)) from e
-        except WorkerError as e:
-            if e.kind == "garbled":
-                raise _wrong_answer(self.url, name, str(e)) from e
-            raise
+
+
+def _nonce() -> str:
+    return secrets.token_hex(16)
 
 
 def _wrong_answer(url: str, request: str, why: str) -> MeasurementError:
-    hint = "Another program on the device writes to the agent's output, or the agent has another version. Retry."
-    return MeasurementError(f"{url}: invalid answer of the agent to {request!r}: {why}", hint)
+    hint = (
+        "Retry. If it happens again, another program on the device writes to the agent's output, its clock is wrong, "
+        "or it isn't what it claims to be."
+    )
+    return MeasurementError(f"{url}: invalid answer of the agent to {request!r}: {visible(why)}", hint)
 
 
 def _patience(seconds: float) -> float:

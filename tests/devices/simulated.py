@@ -16,9 +16,12 @@ from edgekd.devices._base import Array, Engine
 from edgekd.devices.agent import protocol
 from edgekd.devices.client import Agent
 from edgekd.values import Artifact, DeviceFacts, DeviceRuntime, Host, MeasuringProtocol, Target
+from edgekd.worker_output import Limits
 
 INFERENCES = 15
 """Of each block."""
+
+_OTHERWISE_S = 1.0  # that a request takes beside its inferences
 
 Outputs = Callable[[Array], Array]
 """From a batch of N inputs to N outputs."""
@@ -124,7 +127,8 @@ class SimulatedDevice:
 
     def start(self, runtime: str) -> Agent:
         self.started += 1
-        return Agent(SimulatedProcess(self, self.started), self.url)
+        process = SimulatedProcess(self, self.started)
+        return Agent(process, self.url, lambda: process.now_s)
 
     def host(self, process: int) -> protocol.Host:
         return protocol.Host(
@@ -152,11 +156,14 @@ class SimulatedProcess:
     def __init__(self, device: SimulatedDevice, number: int = 1) -> None:
         self.device, self.number = device, number
         self.timing = device.timing()
+        self.now_s = 0.0
+        """What has passed by the host's clock."""
 
-    def ask(self, request: Any, timeout_s: float) -> dict[str, Any]:
+    def ask(self, request: Any, timeout_s: float, limits: Limits) -> dict[str, Any]:
         sent = protocol.read_request(json.loads(json.dumps(request)))
-        answer = getattr(self, protocol.name_of(sent))(sent)
-        return json.loads(json.dumps(protocol.document(answer)))
+        answer = protocol.answer_document(getattr(self, protocol.name_of(sent))(sent), request)
+        self.now_s += sum(answer.get("samples_ms", ())) / 1e3 + _OTHERWISE_S
+        return json.loads(json.dumps(answer))
 
     def close(self) -> None:
         pass
@@ -185,7 +192,7 @@ class SimulatedProcess:
         return protocol.FirstRun(2.0)
 
     def warmup(self, _: protocol.Warmup) -> protocol.Warmed:
-        return protocol.Warmed((1.0,), self.ms, self.device.state())
+        return protocol.Warmed((self.ms,), self.ms, self.device.state())
 
     def block(self, request: protocol.Block) -> protocol.Timed:
         return self.timing(self.ms, request.seconds)

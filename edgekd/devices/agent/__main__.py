@@ -51,6 +51,7 @@ else:  # on a device this folder is all there is
 
 _COLD = 0.1  # untimed fraction of a block: another artifact ran before it and filled the caches
 _COLD_INFERENCES = 3  # untimed inferences of a trace
+_LONGEST_ERROR = 8_000  # characters
 
 
 class Agent:
@@ -196,16 +197,20 @@ class Agent:
 
 def _answer(agent: Agent, line: str, frame: bytes) -> tuple[dict[str, Any], bytes | memoryview]:
     """The answer to a request, and its frame."""
+    message = {}
     try:
-        request = protocol.read_request(json.loads(line))
+        message = json.loads(line)
+        request = protocol.read_request(message)
         if isinstance(request, protocol.Evaluate):
             evaluated, outputs = agent.evaluate(request, frame)
-            return protocol.document(evaluated), outputs
-        return protocol.document(getattr(agent, protocol.name_of(request))(request)), b""
+            return protocol.answer_document(evaluated, message), outputs
+        answer = getattr(agent, protocol.name_of(request))(request)
+        return protocol.answer_document(answer, message), b""
     except Exception as e:  # every failure is reported to the host
-        text = str(e).strip()
-        message = text if isinstance(e, ValueError) and text else f"{type(e).__name__}: {text}"
-        return {"error": message, "hint": getattr(e, "hint", "")}, b""
+        text = str(e).strip()[:_LONGEST_ERROR]
+        error = text if isinstance(e, ValueError) and text else f"{type(e).__name__}: {text}"
+        nonce = message.get("nonce") if isinstance(message, dict) else None
+        return {"nonce": nonce, "error": error, "hint": str(getattr(e, "hint", ""))}, b""
 
 
 def main() -> None:

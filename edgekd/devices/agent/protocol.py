@@ -1,18 +1,20 @@
 """The protocol between the host and the agent on a device: requests and answers, each one JSON object per line.
 
 Both sides import this file, so it runs on Python 3.8 with only the standard library. The key "do" of a request holds
-its name; an answer with the keys "error" and "hint" reports a failure. An array precedes the line that describes it,
-as raw bytes (its frame) after a line `#N` with their number. Both sides are strict: a field that is missing, unknown
-or of another type raises ProtocolError, and so does a number that isn't finite.
+its name; its key "nonce" is repeated in the answer, which so belongs to this request and no other. An answer with the
+keys "error" and "hint" reports a failure. An array precedes the line that describes it, as raw bytes (its frame) after
+a line `#N` with their number. Both sides are strict: a field that is missing, unknown or of another type raises
+ProtocolError, and so does a number that isn't finite.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 import sys
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Dict, List, Optional, Tuple, Type, TypeVar, Union, get_type_hints
+from typing import Any, Dict, List, Mapping, Optional, Tuple, Type, TypeVar, Union, get_type_hints
 
 T = TypeVar("T")
 
@@ -478,18 +480,23 @@ def name_of(request: Request) -> str:
     return next(name for name, kind in REQUESTS.items() if isinstance(request, kind))
 
 
-def request_document(request: Request) -> Dict[str, Any]:
-    """The JSON object of a request."""
-    return {"do": name_of(request), **document(request)}
+def request_document(request: Request, nonce: str) -> Dict[str, Any]:
+    """The JSON object of a request; the nonce is a text that no other request has."""
+    return {"do": name_of(request), "nonce": nonce, **document(request)}
 
 
 def read_request(message: Any) -> Request:
     """The request in a JSON object. Raises ProtocolError."""
     if not isinstance(message, dict) or message.get("do") not in REQUESTS:
         raise ProtocolError(f"not a request: {_shown(message)}; 'do' must be one of {', '.join(REQUESTS)}")
-    fields = {key: value for key, value in message.items() if key != "do"}
+    fields = {key: value for key, value in message.items() if key not in ("do", "nonce")}
     request: Request = read(REQUESTS[message["do"]], fields)
     return request
+
+
+def answer_document(answer: Any, request: Mapping[str, Any]) -> Dict[str, Any]:
+    """The JSON object of the answer to a request, which is given as the JSON object that was received."""
+    return {"nonce": request.get("nonce"), **document(answer)}
 
 
 def document(value: Any) -> Dict[str, Any]:
@@ -540,10 +547,18 @@ def _read(kind: Any, given: Any, at: str) -> Any:
     if container is Union:  # always Optional here
         return None if given is None else _read(arguments[0], given, at)
     if container is tuple:
-        return tuple(_read(arguments[0], one, f"{at}[{i}]") for i, one in enumerate(_of(list, given, at)))
+        return _sequence(arguments[0], given, at)
     if container is dict:
         return {key: _read(arguments[1], one, _at(at, key)) for key, one in _of(dict, given, at).items()}
     return _scalar(kind, given, at)
+
+
+def _sequence(kind: Any, given: Any, at: str) -> Tuple[Any, ...]:
+    values: List[Any] = _of(list, given, at)
+    # there may be a million
+    if kind is float and set(map(type, values)) == {float} and all(map(math.isfinite, values)):
+        return tuple(values)
+    return tuple(_read(kind, one, f"{at}[{i}]") for i, one in enumerate(values))
 
 
 def _scalar(kind: Any, given: Any, at: str) -> Any:

@@ -195,6 +195,14 @@ def test_free_axes_beyond_the_first_and_texts_are_told(agent, model, one_node):
         load(agent, one_node("text", "Identity", [text]))
 
 
+def test_a_window_of_a_paced_warm_up_may_be_shorter_than_the_period(tmp_path):
+    runtime = tmp_path / "runtime.py"
+    runtime.write_text(PRINTS)
+    with started(runtime) as agent:
+        load(agent, "x")
+        assert len(warmup(agent, 0.2, window_ms=1, period_s=0.05).samples_ms) >= 3
+
+
 def test_a_paced_loop_starts_as_often_as_asked_and_counts_waiting_in_a_queue(tmp_path):
     runtime = tmp_path / "sleeps.py"
     runtime.write_text(PRINTS.replace("0.05 if self.count == 1 else 0.002", "0.004"))

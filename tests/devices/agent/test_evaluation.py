@@ -8,9 +8,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from edgekd.devices.agent.protocol import Opening
 from edgekd.devices.client import Agent
 from edgekd.devices.device import AGENT, runtime_file
-from edgekd.errors import MeasurementError
 from edgekd.worker import Worker, WorkerError
 
 OPTIONS = {"threads": 1}
@@ -129,34 +129,5 @@ def test_a_runtime_may_give_its_own_memory(tmp_path, monkeypatch):
     inputs = np.arange(100, dtype=np.float32).reshape(50, 2)
     with with_runtime(runtime) as agent:
         # one session at a time: this runtime's share their memory
-        agent.process.ask({"do": "load", "opening": {"path": "x", "affinity": [0]}}, 20)
+        agent.load(Opening("x", affinity=(0,)))
         assert (next(agent.evaluate("x", {}, [inputs])) == inputs).all()
-
-
-LIES = """
-import sys
-for line in iter(sys.stdin.buffer.readline, b""):
-    if line.startswith(b"#"):
-        sys.stdin.buffer.read(int(line[1:]))
-        continue
-    sys.stdout.buffer.write({frame!r})
-    print({answer!r}, flush=True)
-"""
-
-
-@pytest.mark.parametrize(
-    ("frame", "dtype", "shape", "says"),
-    [
-        (b"#8\n12345678", "float32", [2, 1], "8 bytes as float32 of shape"),
-        (b"#12\n123456781234", "float32", [2, 2], "12 bytes as float32 of shape"),
-        (b"", "float32", [3, 1], "0 bytes as float32 of shape"),
-        (b"#12\n123456781234", "object", [3, 1], "outputs are object of shape"),
-        (b"#12\n123456781234", "float32", [3, -1], "outputs are float32 of shape"),
-        (b"#12\n123456781234", "float32", [], "12 bytes as float32 of shape"),
-    ],
-)
-def test_outputs_that_are_not_what_they_say_are_refused(frame, dtype, shape, says):
-    answer = f'{{"outputs": {{"dtype": "{dtype}", "shape": {shape}}}, "provider": "none"}}'
-    lying = Agent(Worker([sys.executable, "-c", LIES.format(frame=frame, answer=answer)]), "test:")
-    with lying as agent, pytest.raises(MeasurementError, match=f"to 'evaluate': {says}"):
-        list(agent.evaluate("x", {}, [np.ones((3, 2), np.float32)]))

@@ -13,7 +13,7 @@ TIMED = {"samples_ms": [1.5, 2], "energy_mj": None, "canary_ms": 0.1}
 
 
 def sent(request):
-    return protocol.read_request(json.loads(json.dumps(protocol.request_document(request))))
+    return protocol.read_request(json.loads(json.dumps(protocol.request_document(request, "n"))))
 
 
 @pytest.mark.parametrize(
