@@ -12,8 +12,9 @@ import socket
 import subprocess
 import sys
 import sysconfig
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -83,6 +84,45 @@ class Sshd:
                 if _named(process).startswith("sshd"):
                     with contextlib.suppress(psutil.NoSuchProcess):
                         process.kill()
+
+
+class Cutting:
+    """Cuts the server's connections once a condition holds."""
+
+    def __init__(self, server: Sshd, condition: Callable[[], bool]) -> None:
+        self._server, self._condition = server, condition
+
+    def __enter__(self) -> None:
+        self._thread = threading.Thread(target=self._cut)
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.join()
+
+    def _cut(self) -> None:
+        end = time.monotonic() + 60
+        while not self._condition() and time.monotonic() < end:
+            time.sleep(0.01)
+        self._server.cut()
+
+
+def assert_nothing_left(server: Sshd) -> None:
+    """No process and no partial on the device, and no connection."""
+    end = time.monotonic() + 10
+    while (server.programs() or server.connections()) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not server.programs()
+    assert not server.connections()
+    assert not [*server.cache.glob("partial/*")]
+
+
+def clients(server: Sshd) -> list[psutil.Process]:
+    """The local processes of our connections."""
+    found = []
+    for process in psutil.process_iter(["name", "cmdline"]):
+        if process.info["name"] == "ssh" and f"{server.root}/config" in (process.info["cmdline"] or ()):
+            found.append(process)
+    return found
 
 
 def _children(process: psutil.Process) -> list[psutil.Process]:

@@ -7,7 +7,6 @@ import stat
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -15,9 +14,8 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
-from sshd import serving
+from sshd import Cutting, assert_nothing_left, clients, serving
 
 from edgekd import catalog
 from edgekd.devices.device import connect
@@ -36,25 +34,6 @@ def device(sshd):
     with connect(sshd.url) as found:
         yield found
     assert_nothing_left(sshd)
-
-
-def assert_nothing_left(sshd):
-    """No process and no partial on the device, and no connection."""
-    end = time.monotonic() + 10
-    while (sshd.programs() or sshd.connections()) and time.monotonic() < end:
-        time.sleep(0.05)
-    assert not sshd.programs()
-    assert not sshd.connections()
-    assert not [*sshd.cache.glob("partial/*")]
-
-
-def clients(sshd):
-    """The local processes of our connections."""
-    found = []
-    for process in psutil.process_iter(["name", "cmdline"]):
-        if process.info["name"] == "ssh" and f"{sshd.root}/config" in (process.info["cmdline"] or ()):
-            found.append(process)
-    return found
 
 
 def test_models_are_measured_over_ssh(sshd, model):
@@ -225,27 +204,6 @@ def test_a_jump_host(sshd):
     finally:
         config.write_text(before)
     assert_nothing_left(sshd)
-
-
-class Cutting:
-    """Cuts the server's connections once a condition holds."""
-
-    def __init__(self, server, condition):
-        self.server, self.condition, self.cut_at = server, condition, None
-
-    def __enter__(self):
-        self.thread = threading.Thread(target=self.run)
-        self.thread.start()
-
-    def run(self):
-        end = time.monotonic() + 60
-        while not self.condition() and time.monotonic() < end:
-            time.sleep(0.01)
-        self.cut_at = time.monotonic()
-        self.server.cut()
-
-    def __exit__(self, *_):
-        self.thread.join()
 
 
 def test_a_connection_that_breaks_in_the_middle_of_a_push(sshd, tmp_path):
