@@ -14,7 +14,7 @@ import sys
 import sysconfig
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -148,7 +148,12 @@ def _command(process: psutil.Process) -> list[str]:
 
 @contextlib.contextmanager
 def serving(
-    root: Path, *, options: Mapping[str, str] | None = None, env: Mapping[str, str] | None = None
+    root: Path,
+    *,
+    options: Mapping[str, str] | None = None,
+    env: Mapping[str, str] | None = None,
+    address: str = "127.0.0.1",
+    within: Sequence[str] = (),
 ) -> Iterator[Sshd]:
     """A server below a folder, with its keys, the client's configuration and the device's Python.
 
@@ -156,6 +161,8 @@ def serving(
         root: a folder of its own, which may be new.
         options: of sshd_config.
         env: variables of every session, besides those that keep it apart from this machine.
+        address: that it listens on.
+        within: the command that runs it, such as one that enters a network namespace.
     """
     if why := missing():
         pytest.skip(why)
@@ -166,23 +173,23 @@ def serving(
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", root / name], check=True)
     shutil.copy(root / "key.pub", root / "authorized_keys")
     _write_python(root / "venv")
-    (root / "config").write_text(_client(root, port))
+    (root / "config").write_text(_client(root, address, port))
     host_key = (root / "host_key.pub").read_text()
-    (root / "known_hosts").write_text(f"[127.0.0.1]:{port} {host_key}[::1]:{port} {host_key}")
+    (root / "known_hosts").write_text(f"[{address}]:{port} {host_key}[::1]:{port} {host_key}")
     (root / "bin").mkdir(exist_ok=True)
     (root / "home").mkdir(exist_ok=True)
     # OpenSSH finds ~/.ssh by the user's name, not by $HOME
     (root / "bin/ssh").write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {root}/config "$@"\n')
     (root / "bin/ssh").chmod(0o755)
     variables = {"HOME": str(root / "home"), "EDGEKD_LEASE": str(root / "lease"), **(env or {})}
-    (root / "sshd_config").write_text(_server(root, port, {**(options or {})}, variables))
+    (root / "sshd_config").write_text(_server(root, port, {"ListenAddress": address, **(options or {})}, variables))
     if os.getuid() == 0:
         Path("/run/sshd").mkdir(exist_ok=True)
     with (root / "log").open("wb") as log:
-        process = subprocess.Popen([PROGRAM, "-D", "-e", "-f", root / "sshd_config"], stderr=log)
+        process = subprocess.Popen([*within, PROGRAM, "-D", "-e", "-f", root / "sshd_config"], stderr=log)
     found = Sshd(root, port, process)
     try:
-        _wait_for(port, found)
+        _wait_for(address, port, found)
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("PATH", f"{root / 'bin'}:{os.environ['PATH']}")
             yield found
@@ -192,10 +199,10 @@ def serving(
         process.wait()
 
 
-def _client(root: Path, port: int) -> str:
+def _client(root: Path, address: str, port: int) -> str:
     return f"""
 Host device
-  HostName 127.0.0.1
+  HostName {address}
   Port {port}
   User {USER}
 Host *
@@ -210,7 +217,6 @@ Host *
 def _server(root: Path, port: int, options: Mapping[str, str], env: Mapping[str, str]) -> str:
     given = {
         "Port": str(port),
-        "ListenAddress": "127.0.0.1",
         "HostKey": str(root / "host_key"),
         "AuthorizedKeysFile": str(root / "authorized_keys"),
         "PidFile": "none",
@@ -246,9 +252,9 @@ def _free_port() -> int:
         return int(one.getsockname()[1])
 
 
-def _wait_for(port: int, server: Sshd) -> None:
+def _wait_for(address: str, port: int, server: Sshd) -> None:
     for _ in range(200):
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        with contextlib.suppress(OSError), socket.create_connection((address, port), timeout=1):
             return
         if server.process.poll() is not None:
             break
