@@ -5,7 +5,7 @@ latencies, but not the ratio of artifacts that took turns: it affects all of the
 """
 
 from edgekd.measuring.statistics import lower_bound, percentile, upper_bound
-from edgekd.values import Launch, Measurement, State
+from edgekd.values import Host, Launch, Measurement, State
 
 _DRIFT = 0.03
 
@@ -22,10 +22,19 @@ def disturbances(before: State, after: State) -> tuple[str, ...]:
     for alarm, count in after.over_current.items():
         if (more := count - before.over_current.get(alarm, 0)) > 0:
             reasons.append(f"over-current alarm {alarm} throttled the device {more} times during the measurement")
-    if slowed := sorted({*before.throttled_by, *after.throttled_by}):
+    new = {*(after.throttled_since_boot or ())} - {*(before.throttled_since_boot or ())}
+    if slowed := sorted({*before.throttled_by, *after.throttled_by, *new}):
         reasons.append(f"the device was slowed down by {', '.join(slowed)}")
-    if after.governor != before.governor:
-        reasons.append(f"the clock governor changed from {before.governor} to {after.governor}")
+    reasons += [
+        f"the {what} changed from {_shown(old)} to {_shown(now)}"
+        for what, old, now in (
+            ("clock governor", before.governor, after.governor),
+            ("power mode", before.power_mode, after.power_mode),
+        )
+        if old != now
+    ]
+    if before.clocks_locked != after.clocks_locked:
+        reasons.append(f"the clocks were {'locked' if after.clocks_locked else 'released'} during the measurement")
     if _drifted(before.clock_limit_mhz, after.clock_limit_mhz):
         change = f"from {before.clock_limit_mhz:g} to {after.clock_limit_mhz:g} MHz"
         reasons.append(f"the clock limit changed {change}")
@@ -33,6 +42,18 @@ def disturbances(before: State, after: State) -> tuple[str, ...]:
         change = f"from {before.gpu_clock_limit_mhz:g} to {after.gpu_clock_limit_mhz:g} MHz"
         reasons.append(f"the GPU's clock limit changed {change}")
     return tuple(reasons)
+
+
+def changes(before: Host, after: Host) -> tuple[str, ...]:
+    """How a device's system and settings differ between two launches, such as "power mode from MAXN to 15W"."""
+    pairs = ((name, getattr(before, name), getattr(after, name)) for name in type(before).model_fields)
+    return tuple(
+        f"{name.replace('_', ' ')} from {_shown(old)} to {_shown(now)}" for name, old, now in pairs if old != now
+    )
+
+
+def _shown(value: object) -> str:
+    return {None: "not reported", True: "yes", False: "no"}[value] if value in (None, True, False) else str(value)
 
 
 def drift(launch: Launch) -> str | None:

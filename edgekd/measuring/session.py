@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from edgekd.devices._base import Device, Engine
 from edgekd.errors import MeasurementError
-from edgekd.measuring.disturbance import EMULATED
+from edgekd.measuring.disturbance import EMULATED, changes
 from edgekd.measuring.launch import Setup, trace
 from edgekd.measuring.side_by_side import Record, Session, chosen_cpus, launch
 from edgekd.progress import Progress
@@ -151,6 +151,13 @@ def _trace(session: Session, artifact: Artifact, path: str) -> Trace:
             raise MeasurementError(f"{session.device.url}: invalid answer of the agent: {e!r}", "Measure again.") from e
 
 
+def _changes(first: Record, other: Record) -> tuple[str, ...]:
+    """How the device differs between two launches of an artifact."""
+    a, b = first.runtime, other.runtime
+    runtime = () if a == b else (f"runtime from {a.title} {a.provider} to {b.title} {b.provider}",)
+    return (*changes(first.host, other.host), *runtime)
+
+
 def _measurements(
     session: Session,
     launches: Sequence[Sequence[Sequence[Record]]],
@@ -177,8 +184,8 @@ def _measurement(
     invalid = [reason for record in records for reason in record.invalid]
     if first.host.emulated:
         invalid.append(EMULATED)
-    if any((record.host, record.runtime) != (first.host, first.runtime) for record in records):
-        invalid.append("the device's system or settings changed between launches")
+    if changed := dict.fromkeys(change for record in records for change in _changes(first, record)):
+        invalid.append(f"the device changed between launches: {'; '.join(changed)}")
     return Measurement(
         session=session.name,
         artifact=artifact.without_folder(),

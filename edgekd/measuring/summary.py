@@ -7,7 +7,7 @@ from edgekd.errors import MeasurementError
 from edgekd.measuring.disturbance import wavering
 from edgekd.measuring.nodes import by_operator, by_provider, integer_coverage, total_ms
 from edgekd.measuring.statistics import percentile, ratio, samples_ms, samples_needed, upper_bound
-from edgekd.values import Measurement, Setting
+from edgekd.values import Measurement, Setting, State
 
 BOUNDS = "(≤ …): upper bound of the percentile at 95 % confidence"
 
@@ -169,11 +169,19 @@ def _states(m: Measurement) -> list[str]:
     if before.temperatures_c and after.temperatures_c:
         hottest = [max(state.temperatures_c.values()) for state in (before, after)]
         found.append(f"hottest {hottest[0]:.0f} → {hottest[1]:.0f} °C")
-    if before.throttle_count is not None and after.throttle_count is not None:
-        found.append(f"throttled {after.throttle_count - before.throttle_count} times")
+    found += _throttling(before, after)
     if (apart := wavering(m)) is not None:
         found.append(f"the canary differed by up to {apart:.0%} between launches")
     return [f"state: {', '.join(found)}"] if found else []
+
+
+def _throttling(before: State, after: State) -> list[str]:
+    """How often it has throttled in between, by each counter that it has."""
+    counts = {"throttled": (before.throttle_count, after.throttle_count)}
+    counts |= {f"over-current {alarm}": (before.over_current.get(alarm), n) for alarm, n in after.over_current.items()}
+    return [
+        f"{what} {now - then} times" for what, (then, now) in counts.items() if then is not None and now is not None
+    ]
 
 
 _COSTLIEST = 5

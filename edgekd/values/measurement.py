@@ -128,6 +128,11 @@ class State(Value):
     """The power of each supply rail that the board measures."""
     charging: bool | None = None
     """Whether an Android device is supplied from outside."""
+    throttled_since_boot: tuple[str, ...] | None = None
+    """What has slowed it down since it started, of a device that remembers this, and not how often (Raspberry Pi)."""
+    power_mode: str | None = None
+    clocks_locked: bool | None = None
+    """Like `power_mode` as in `Host`: what it was at this moment."""
 
 
 class Launch(Value):

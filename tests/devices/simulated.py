@@ -3,6 +3,7 @@
 Requests and answers go through the same checks as a real agent's. `simulated` (tests/conftest.py) makes them.
 """
 
+import dataclasses
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -64,6 +65,7 @@ class SimulatedDevice:
         emulated: whether it says so of itself.
         clusters: its CPUs by kind, the fastest first; two CPUs of one kind, if none are given.
         described: further facts of its host, as the n-th process describes it, from 1.
+        ended: what of its state has changed at the end of its n-th process.
     """
 
     url = "local:"
@@ -80,10 +82,11 @@ class SimulatedDevice:
         emulated: bool = False,
         clusters: Sequence[tuple[int, ...]] = (),
         described: Callable[[int], dict[str, Any]] = lambda process: {},
+        ended: Callable[[int], dict[str, Any]] = lambda process: {},
     ) -> None:
         self.latency_ms, self.throttled, self.machine, self.timing = latency_ms, throttled, machine, timing
         self.outputs, self.runtimes, self.emulated = outputs, runtimes, emulated
-        self.clusters, self.described = clusters, described
+        self.clusters, self.described, self.ended = clusters, described, ended
         self.finished = self.started = 0
         self.affinities: list[tuple[int, ...] | None] = []
         self.threads: set[int] = set()
@@ -140,10 +143,9 @@ class SimulatedDevice:
             cpu_features=(),
             cores=sum(map(len, self.clusters)) or 2,
             memory_bytes=None,
-            governor=None,
             python="3",
             emulated=self.emulated,
-            **self.described(process),
+            **{"governor": None, **self.described(process)},
         )
 
     def state(self, throttle_count: int = 0) -> protocol.State:
@@ -199,7 +201,8 @@ class SimulatedProcess:
 
     def finish(self, _: protocol.Finish) -> protocol.Finished:
         self.device.finished += 1
-        return protocol.Finished(None, self.device.state(int(self.device.throttled(self.device.finished))))
+        end = self.device.state(int(self.device.throttled(self.device.finished)))
+        return protocol.Finished(None, dataclasses.replace(end, **self.device.ended(self.device.finished)))
 
     def trace(self, request: protocol.Trace) -> protocol.Traced:
         node = protocol.Node("all", "Conv", "CPUExecutionProvider", self.device.latency_ms(Path(request.opening.path)))

@@ -28,14 +28,24 @@ def test_a_quiet_device_needs_nothing():
     ("found", "says"),
     [
         ({"state": {"governor": "ondemand"}}, "echo performance | sudo tee /sys/devices/system/cpu/cpu*/cpufreq"),
-        ({"state": {"governor": "schedutil"}, "host": {"os": "android"}}, "can't be set without root"),
+        ({"host": {"os": "android", "clocks_locked": False}}, "cmd power set-fixed-performance-mode-enabled true"),
+        ({"host": {"os": "android"}}, "clocks are not reported; before measuring, fix them: adb shell cmd power set-f"),
         ({"state": {"governor": "schedutil"}, "host": {"clocks_locked": False}}, "sudo jetson_clocks"),
-        ({"state": {"throttled_by": ("under-voltage",)}}, "throttled by under-voltage"),
+        ({"state": {"throttled_by": ("under-voltage",)}}, "slowed down by under-voltage: use a stronger power supply"),
+        ({"state": {"throttled_by": ("heat (gpu-throttle-alert)",)}}, "let it cool down"),
+        (
+            {"state": {"throttled_since_boot": ("under-voltage",)}},
+            "has been slowed down by under-voltage since it star",
+        ),
+        ({"state": {"throttle_count": 4}}, "has throttled 4 times since it started: let it cool down"),
         ({"state": {"over_current": {"oc1": 0, "oc3": 7}}}, "alarm oc3 has throttled it 7 times"),
         ({"state": {"throttle_count": None}}, "throttling is not reported"),
         ({"state": {"governor": None}}, "clocks are not reported"),
         ({"state": {"charging": True}}, "charging"),
-        ({"host": {"power_mode": "battery saver"}}, "switch it off"),
+        (
+            {"host": {"power_mode": "battery saver", "os": "android", "clocks_locked": True}},
+            "adb shell settings put global low_power 0",
+        ),
         (
             {"host": {"power_mode": "15W"}, "platform": Platform(power_modes=MODES)},
             "its power mode, 15W; sudo nvpmodel -m N sets another: 1 (25W), 2 (MAXN_SUPER)",
@@ -48,6 +58,11 @@ def test_a_quiet_device_needs_nothing():
 def test_each_finding_is_said_with_its_remedy(found, says):
     (said,) = given(**found)
     assert says in said
+
+
+def test_what_lasts_is_said_once():
+    (said,) = given(state={"throttled_by": ("under-voltage",), "throttled_since_boot": ("under-voltage",)})
+    assert said.startswith("it is slowed down")
 
 
 @pytest.mark.parametrize(
@@ -63,6 +78,8 @@ def test_each_finding_is_said_with_its_remedy(found, says):
         {"state": {"governor": "schedutil"}, "host": {"clocks_locked": True}},
         {"state": {"throttle_count": None, "over_current": {"oc1": 0}}},
         {"host": {"power_mode": "MAXN"}},
+        {"state": {"throttle_count": None, "throttled_since_boot": ()}},
+        {"state": {"governor": "walt", "throttle_count": None}, "host": {"os": "android", "clocks_locked": True}},
     ],
 )
 def test_what_is_well_is_not_mentioned(found):

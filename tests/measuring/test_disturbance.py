@@ -11,6 +11,9 @@ QUIET = State(
     clock_limit_mhz=2000.0,
     gpu_clock_limit_mhz=1020.0,
     over_current={"oc1": 2, "oc3": 7},
+    power_mode="25W",
+    clocks_locked=True,
+    throttled_since_boot=("under-voltage",),
 )
 
 
@@ -31,6 +34,9 @@ def test_a_device_that_tells_nothing_disturbs_nothing():
         ({"governor": "powersave"}, "governor changed from performance to powersave"),
         ({"clock_limit_mhz": 1500.0}, "from 2000 to 1500 MHz"),
         ({"gpu_clock_limit_mhz": 612.0}, "the GPU's clock limit changed from 1020 to 612 MHz"),
+        ({"power_mode": "15W"}, "the power mode changed from 25W to 15W"),
+        ({"clocks_locked": False}, "the clocks were released"),
+        ({"throttled_since_boot": ("under-voltage", "throttled")}, "slowed down by throttled"),
         ({"over_current": {"oc1": 2, "oc3": 11}}, "over-current alarm oc3 throttled the device 4 times"),
     ],
 )

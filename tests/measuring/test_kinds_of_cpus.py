@@ -46,10 +46,36 @@ def test_chosen_cpus_are_shown(model):
     assert "on the fastest CPUs (6, 7)" in conditions(found)[0]
 
 
-@pytest.mark.parametrize("change", [{"power_mode": "15W"}, {"clocks_locked": False}, {}])
-def test_a_power_mode_that_changes_between_launches_makes_the_measurement_invalid(model, change):
-    fast = {"power_mode": "MAXN", "clocks_locked": True}
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"power_mode": "15W"}, "power mode from MAXN to 15W"),
+        ({"clocks_locked": False}, "clocks locked from yes to no"),
+        ({"governor": "powersave", "power_mode": None}, "governor from performance to powersave; power mode from MAXN"),
+        ({}, ""),
+    ],
+)
+def test_a_power_mode_that_changes_between_launches_makes_the_measurement_invalid(model, change, says):
+    fast = {"power_mode": "MAXN", "clocks_locked": True, "governor": "performance"}
     device = SimulatedDevice(lambda path: 1.0, described=lambda process: fast if process < 2 else {**fast, **change})
     (found,) = measured(device, model())
-    assert found.invalid == (("the device's system or settings changed between launches",) if change else ())
+    assert [why.partition(": ")[2].startswith(says) for why in found.invalid] == ([True] if change else [])
     assert "power mode MAXN, clocks locked" in conditions(found)[1]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"power_mode": "15W"}, "the power mode changed from not reported to 15W"),
+        ({"over_current": {"oc3": 4}}, "over-current alarm oc3 throttled the device 4 times"),
+        ({"throttled_since_boot": ("under-voltage",)}, "slowed down by under-voltage"),
+        ({"throttled_by": ("Android's thermal status light",)}, "slowed down by Android's thermal status light"),
+    ],
+)
+@pytest.mark.parametrize("always", [False, True])
+def test_a_launch_during_which_the_device_was_slowed_down_is_made_again(model, change, says, always):
+    device = SimulatedDevice(lambda path: 1.0, ended=lambda process: change if always or process == 2 else {})
+    (found,) = measured(device, model())
+    assert says in found.retried[0]
+    assert len(found.retried) == (3 if always else 1)
+    assert [says in why for why in found.invalid] == ([True] if always else [])

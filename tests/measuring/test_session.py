@@ -390,7 +390,9 @@ def test_a_system_that_changes_between_launches_makes_it_invalid(model):
             return agent
 
     (found,) = measured(model(), device=Updated())
-    assert found.invalid == ("the device's system or settings changed between launches",)
+    (why,) = found.invalid
+    assert why.startswith("the device changed between launches: governor from ")
+    assert why.endswith(" to powersave")
 
 
 def test_an_emulated_device_has_no_latency(model, simulated):

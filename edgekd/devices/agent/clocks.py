@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edgekd.devices.agent import protocol, sysfs
+    from edgekd.devices.agent import android, protocol, sysfs
 else:  # on a device this folder is all there is
+    import android
     import protocol
     import sysfs
 
@@ -52,13 +53,14 @@ def gpu_limit_mhz() -> float | None:
 
 
 def locked() -> bool | None:
-    """Whether a Jetson's CPUs and GPU are fixed at the highest clock of its power mode, as `jetson_clocks` does.
+    """Whether a Jetson's CPUs and GPU are fixed at the highest clock of its power mode, as `jetson_clocks` does, or an
+    Android device's CPUs at one clock, as its fixed-performance mode does.
 
-    The lowest clock allowed is then the highest, and the current one. None if this is no Jetson, or it isn't reported.
+    The lowest clock allowed is then the highest, and the current one. None for other devices, or if it isn't reported.
     """
     gpus = _gpus()
     cpus = [file.parent for file in _each_cpu("scaling_max_freq")]
-    if not gpus or not cpus:
+    if not cpus or not (gpus or android.is_android()):
         return None
     fixed = [_fixed(cpu, "scaling_min_freq", "scaling_max_freq", "scaling_cur_freq") for cpu in cpus]
     fixed += [_fixed(gpu, "min_freq", "max_freq", "cur_freq") for gpu in gpus]

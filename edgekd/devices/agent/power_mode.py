@@ -6,8 +6,9 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edgekd.devices.agent import commands, sysfs
+    from edgekd.devices.agent import android, commands, sysfs
 else:  # on a device this folder is all there is
+    import android
     import commands
     import sysfs
 
@@ -19,9 +20,9 @@ _QUERIED = re.compile(r"^NV Power Mode:\s*(\S.*)$", re.MULTILINE)
 def power_mode() -> str | None:
     """The power mode, such as "MAXN_SUPER" or "15W" of a Jetson's nvpmodel; None where the device has none.
 
-    Of Android only the battery saver is reported; whether its fixed-performance mode is on can't be read.
+    Of Android only the battery saver is reported. Its fixed-performance mode shows in the clocks: see `clocks.locked`.
     """
-    return _nvpmodel() or _android()
+    return _nvpmodel() or android.power_mode()
 
 
 def known_modes() -> dict[str, int]:
@@ -37,7 +38,3 @@ def _nvpmodel() -> str | None:
         return names[int(current[1])]
     queried = _QUERIED.search(commands.output("nvpmodel", "-q"))
     return queried[1].strip() if queried else None
-
-
-def _android() -> str | None:
-    return "battery saver" if commands.output("settings", "get", "global", "low_power") == "1" else None

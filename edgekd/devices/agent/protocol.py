@@ -51,7 +51,9 @@ class Host:
     power_mode: Optional[str] = None
     """By its name, such as "MAXN_SUPER"."""
     clocks_locked: Optional[bool] = None
-    """Whether CPUs and GPU are fixed at the highest clock of the power mode, as `jetson_clocks` does."""
+    """Whether CPUs and GPU are fixed at the highest clock of the power mode, as `jetson_clocks` does, or the CPUs of an
+    Android device at one clock.
+    """
 
 
 @dataclass(frozen=True)
@@ -111,12 +113,18 @@ class State:
     temperatures_c: Dict[str, float]
     throttle_count: Optional[int]
     throttled_by: Tuple[str, ...]
+    """The causes at this moment."""
     gpu_clock_mhz: Optional[float] = None
     gpu_clock_limit_mhz: Optional[float] = None
     over_current: Dict[str, int] = field(default_factory=dict)
     """How often each over-current alarm has throttled it since boot."""
     rails_w: Dict[str, float] = field(default_factory=dict)
     charging: Optional[bool] = None
+    throttled_since_boot: Optional[Tuple[str, ...]] = None
+    """The causes that there have been since boot, of a device that remembers them, and not how often."""
+    power_mode: Optional[str] = None
+    clocks_locked: Optional[bool] = None
+    """Like `power_mode` as in `Host`."""
 
 
 @dataclass(frozen=True)

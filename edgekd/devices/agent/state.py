@@ -1,52 +1,49 @@
 """The state of a device at one moment: clocks, temperatures, power, throttling. Empty where the system does not report
 it.
 
-Sources: Linux's sysfs (cpufreq, thermal, thermal_throttle); on a Raspberry Pi the firmware's `get_throttled` bits; on a
-Jetson the over-current counters of the `soctherm_oc` driver and the INA3221 monitors; on Android its services.
+Sources: Linux's sysfs (cpufreq, thermal, thermal_throttle); on a Jetson also the over-current counters of the
+`soctherm_oc` driver, the throttle alerts and the monitors of the rails.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
 import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edgekd.devices.agent import clocks, commands, protocol, rails, sysfs
+    from edgekd.devices.agent import android, clocks, power_mode, protocol, rails, raspberry_pi, sysfs
 else:  # on a device this folder is all there is
+    import android
     import clocks
-    import commands
+    import power_mode
     import protocol
     import rails
+    import raspberry_pi
     import sysfs
 
 _CANARY_S = 0.002
 _CANARY_WORK = bytes(16_384)
 
-# bits 0 to 3 of get_throttled: current conditions; bits 16 to 19: the same conditions since boot
-_PI = ("under-voltage", "the CPU's clock capped", "throttled", "the soft temperature limit")
-
-# android.os.PowerManager.THERMAL_STATUS_*
-_THERMAL = ("none", "light", "moderate", "severe", "critical", "emergency", "shutdown")
-_THERMAL_STATUS = re.compile(r"^\s*Thermal Status:\s*(\d)", re.MULTILINE)
-_POWERED = re.compile(r"^\s*(?:AC|USB|Wireless|Dock) powered:\s*(true|false)", re.MULTILINE)
-
 
 def state() -> protocol.State:
     """The device's current state."""
+    heat = android.thermal()
     return protocol.State(
         clocks_mhz=tuple(clocks.cpu_mhz()),
         clock_limit_mhz=clocks.cpu_limit_mhz(),
         governor=clocks.governor(),
-        temperatures_c=temperatures_c(),
+        temperatures_c={**temperatures_c(), **dict(heat.temperatures_c)},
         throttle_count=throttle_count(),
-        throttled_by=tuple(throttled_by()),
+        throttled_by=(*raspberry_pi.throttled_by(), *alerts(), *heat.causes),
+        throttled_since_boot=raspberry_pi.throttled_since_boot(),
         gpu_clock_mhz=clocks.gpu_mhz(),
         gpu_clock_limit_mhz=clocks.gpu_limit_mhz(),
         over_current=over_current(),
         rails_w={rail.label: watts for rail in rails.rails() for watts in [rail.watts()] if watts is not None},
-        charging=charging(),
+        charging=android.charging(),
+        power_mode=power_mode.power_mode(),
+        clocks_locked=clocks.locked(),
     )
 
 
@@ -66,9 +63,6 @@ def throttle_count() -> int | None:
         sysfs.number(file)
         for file in sysfs.found("sys/devices/system/cpu", "cpu[0-9]*/thermal_throttle/*_throttle_count")
     ]
-    bits = _pi_bits()
-    if bits is not None:
-        counts.append(bin(bits >> 16 & 15).count("1"))
     known = [count for count in counts if count is not None]
     return int(sum(known)) if known else None
 
@@ -85,21 +79,14 @@ def over_current() -> dict[str, int]:
     return found
 
 
-def throttled_by() -> list[str]:
-    """The current causes of throttling."""
-    bits = _pi_bits() or 0
-    causes = [what for bit, what in enumerate(_PI) if bits >> bit & 1]
-    status = _THERMAL_STATUS.search(commands.output("dumpsys", "thermalservice"))
-    level = int(status[1]) if status else 0
-    if level:
-        causes.append(f"Android's thermal status {_THERMAL[min(level, len(_THERMAL) - 1)]}")
-    return causes
-
-
-def charging() -> bool | None:
-    """Whether an Android device is supplied from outside, which warms its battery."""
-    found = _POWERED.findall(commands.output("dumpsys", "battery"))
-    return "true" in found if found else None
+def alerts() -> list[str]:
+    """The throttle alerts of a Jetson that are on: its processor is being throttled for heat."""
+    return [
+        f"heat ({name})"
+        for device in sysfs.found("sys/class/thermal", "cooling_device*")
+        for name in [sysfs.text(device / "type")]
+        if name.endswith("-throttle-alert") and (sysfs.number(device / "cur_state") or 0) > 0
+    ]
 
 
 def canary_ms() -> float:
@@ -110,17 +97,3 @@ def canary_ms() -> float:
         hashlib.sha256(_CANARY_WORK).digest()
         least = min(least, clock() - start)
     return least / 1e6
-
-
-def _pi_bits() -> int | None:
-    """The firmware's bits, from the kernel or, where it does not have them, from the firmware's own program."""
-    files = sysfs.found("sys/devices/platform", "soc*/soc*:firmware/get_throttled")
-    texts = [sysfs.text(file) for file in files]
-    if not any(texts) and sysfs.text(sysfs.path("proc/device-tree/model")).startswith("Raspberry Pi"):
-        texts = [commands.output("vcgencmd", "get_throttled").partition("=")[2]]
-    for text in texts:
-        try:
-            return int(text, 16)
-        except ValueError:
-            continue
-    return None

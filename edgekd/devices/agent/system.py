@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edgekd.devices.agent import board, clocks, power_mode, protocol, sysfs
+    from edgekd.devices.agent import android, board, clocks, power_mode, protocol, sysfs
 else:  # on a device this folder is all there is
+    import android
     import board
     import clocks
     import power_mode
@@ -52,7 +53,7 @@ def describe() -> protocol.Host:
         # a hash, not the serial number: a measurement may be published
         machine=hashlib.sha256(_identity().encode()).hexdigest()[:12],
         arch=arch,
-        os="android" if "ANDROID_ROOT" in os.environ else platform.system().lower(),
+        os="android" if android.is_android() else platform.system().lower(),
         os_version=platform.release(),
         # an emulator shows the processor of the machine that it runs on
         cpu="emulated" if emulated else _cpu() or platform.processor() or "unknown",

@@ -1,8 +1,10 @@
 """Every reading of the agent against trees of the boards that edgekd has targets for."""
 
 import time
+import types
 from dataclasses import asdict, dataclass, field
 
+import android
 import board
 import clocks
 import commands
@@ -35,7 +37,8 @@ class Expected:
     over_current: dict[str, int] = field(default_factory=dict)
     rails_w: dict[str, float] = field(default_factory=dict)
     whole: set[str] = field(default_factory=set)
-    throttling: tuple[int | None, tuple[str, ...]] = (None, ())
+    throttled_by: tuple[str, ...] = ()
+    throttled_since_boot: tuple[str, ...] | None = None
 
 
 EXPECTED = {
@@ -52,6 +55,17 @@ EXPECTED = {
         temperatures_c={"cpu-thermal": 51.25, "gpu-thermal": 52.093},
         over_current={"oc1": 0, "oc2": 0, "oc3": 7},
         rails_w={"VDD_IN": 7.44, "VDD_CPU_GPU_CV": 2.48, "VDD_SOC": 1.984},
+        whole={"VDD_IN"},
+    ),
+    "jetson-orin-nx": Expected(
+        "NVIDIA Orin NX Developer Kit",
+        "nvidia,p3767-0000",
+        "15W",
+        False,
+        [(0, 1, 2, 3)],
+        l4t="35.4.1",
+        gpu_mhz=(306, 612),
+        rails_w={"VDD_IN": 6.0, "VDD_CPU_GPU_CV": 1.5, "VDD_SOC": 1.75},
         whole={"VDD_IN"},
     ),
     "jetson-agx-orin": Expected(
@@ -98,7 +112,8 @@ EXPECTED = {
         tensorrt="10.16.2.10",
         gpu_mhz=(1575, 1575),
         temperatures_c={"tj-thermal": 55.1},
-        rails_w={"VDD_GPU": 10.0, "VDD_CPU_SOC_MSS": 6.5, "VIN_SYS_5V0": 6.5},
+        rails_w={"VDD_GPU": 7.7056, "VDD_CPU_SOC_MSS": 11.5584, "VIN_SYS_5V0": 8.85312, "VIN": 40.0},
+        throttled_by=("heat (gpu-throttle-alert)",),
         whole={"VDD_GPU", "VDD_CPU_SOC_MSS", "VIN_SYS_5V0"},
     ),
     "raspberry-pi-4": Expected(
@@ -108,7 +123,7 @@ EXPECTED = {
         None,
         [(0, 1, 2, 3)],
         temperatures_c={"cpu-thermal": 48.199},
-        throttling=(1, ()),
+        throttled_since_boot=("under-voltage",),
     ),
     "raspberry-pi-5": Expected(
         "Raspberry Pi 5 Model B Rev 1.0",
@@ -117,16 +132,17 @@ EXPECTED = {
         None,
         [(0, 1, 2, 3)],
         temperatures_c={"cpu-thermal": 84.1},
-        throttling=(1, ("the soft temperature limit",)),
+        throttled_by=("under-voltage", "the soft temperature limit"),
+        throttled_since_boot=("the soft temperature limit",),
     ),
     "android-phone": Expected(
         "Google Pixel 6",
         None,
         "battery saver",
-        None,
+        False,
         [(6, 7), (4, 5), (0, 1, 2, 3)],
-        temperatures_c={"thermal_zone0": 41.0},
-        throttling=(None, ("Android's thermal status moderate",)),
+        temperatures_c={"thermal_zone0": 41.0, "BIG": 72.25, "LITTLE": 61.0, "VIRTUAL-SKIN": 43.5},
+        throttled_by=("Android's thermal status moderate", "the thermal status light of BIG"),
     ),
 }
 
@@ -142,6 +158,8 @@ def looks_like(name, tmp_path, monkeypatch):
     boards.make(name, tmp_path)
     monkeypatch.setattr(sysfs, "ROOT", tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    if name == "android-phone":
+        monkeypatch.setenv("ANDROID_ROOT", "/system")
     cpus = {int(folder.name[3:]) for folder in (tmp_path / "sys/devices/system/cpu").glob("cpu*")}
     monkeypatch.setattr("os.sched_getaffinity", lambda _: cpus)
 
@@ -164,7 +182,9 @@ def test_the_state_is_read(expected):
     assert found.over_current == expected.over_current
     assert found.rails_w == pytest.approx(expected.rails_w)
     assert (found.gpu_clock_mhz, found.gpu_clock_limit_mhz) == expected.gpu_mhz
-    assert (found.throttle_count, found.throttled_by) == expected.throttling
+    assert found.throttled_by == expected.throttled_by
+    assert found.throttled_since_boot == expected.throttled_since_boot
+    assert (found.power_mode, found.clocks_locked) == (expected.mode, expected.locked)
 
 
 @pytest.mark.parametrize("name", boards.NAMES)
@@ -195,10 +215,58 @@ def test_energy_is_that_of_the_whole_module(expected):
     assert (energy.meter() is not None) == bool(expected.whole)
 
 
+def test_energy_is_the_power_of_the_whole_module_over_time(expected, monkeypatch):
+    meter = energy.meter()
+    if not expected.whole:
+        assert meter is None
+        return
+    seconds = iter([10.0, 12.5])
+    monkeypatch.setattr(energy, "time", types.SimpleNamespace(perf_counter=lambda: next(seconds)))
+    monkeypatch.setattr(energy, "_SAMPLE_S", 60)
+    meter.start()
+    watts = sum(watts for label, watts in expected.rails_w.items() if label in expected.whole)
+    assert meter.stop_mj() == pytest.approx(2_500 * watts)
+
+
 def test_a_phone_reports_its_android_and_whether_it_charges(tmp_path, monkeypatch):
     looks_like("android-phone", tmp_path, monkeypatch)
     assert (board.describe(None).android, board.describe(None).android_sdk) == ("14", 34)
-    assert state.charging() is True
+    assert android.charging() is True
+
+
+def test_a_phone_in_fixed_performance_mode_has_its_clocks_locked(tmp_path, monkeypatch):
+    looks_like("android-phone", tmp_path, monkeypatch)
+    assert clocks.locked() is False
+    for cpu in (tmp_path / "sys/devices/system/cpu").glob("cpu*/cpufreq"):
+        for file in ("scaling_min_freq", "scaling_max_freq", "scaling_cur_freq"):
+            (cpu / file).write_text("1200000")
+    assert clocks.locked() is True
+
+
+@pytest.mark.parametrize(
+    ("reported", "causes"),
+    [
+        ("", ()),
+        ("Thermal Status: 0", ()),
+        ("IsStatusOverride: false\nThermal Status: 3", ("Android's thermal status severe",)),
+        # before the hardware has reported
+        ("IsStatusOverride: false\nThermal Status: -2147483648\nHAL Ready: false", ()),
+        # somebody has set the status by a command
+        ("IsStatusOverride: true\nThermal Status: 4", ()),
+        (
+            (
+                "IsStatusOverride: true\nThermal Status: 0\nCurrent temperatures from HAL:\n"
+                "\tTemperature{mValue=50.0, mType=3, mName=skin, mStatus=3}\n"
+                "\tTemperature{mValue=35.0, mType=2, mName=battery, mStatus=1}"
+            ),
+            ("the thermal status severe of skin",),
+        ),
+    ],
+)
+def test_the_thermal_status_is_what_slows_a_phone_down(tmp_path, monkeypatch, reported, causes):
+    looks_like("android-phone", tmp_path, monkeypatch)
+    boards._write_program(tmp_path / "bin/dumpsys", {"thermalservice": reported})
+    assert android.thermal().causes == causes
 
 
 def test_cuda_and_the_numbers_of_power_modes_are_read(tmp_path, monkeypatch):
@@ -220,8 +288,8 @@ def test_what_cannot_be_read_is_left_out_and_nothing_else(expected, lost, tmp_pa
     host.describe()
     board.describe(None)
     found = state.state()
-    if lost not in ("sys/devices", "bin"):
-        assert found.throttled_by == expected.throttling[1] or lost == "proc"
+    if lost not in ("sys/class", "bin", "proc"):
+        assert found.throttled_by == expected.throttled_by
 
 
 def test_clocks_that_are_capped_below_the_highest_are_not_locked(tmp_path, monkeypatch):

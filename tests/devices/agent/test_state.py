@@ -3,6 +3,7 @@ import platform
 from dataclasses import asdict
 
 import pytest
+import raspberry_pi
 import state
 import system as described
 
@@ -42,6 +43,13 @@ def test_a_device_is_known_by_its_serial_number_else_by_its_name(tmp_path, monke
     assert known == hashlib.sha256(b"10000000abcdef").hexdigest()[:12]
     (tmp_path / "etc/machine-id").unlink()
     assert described.describe().machine == hashlib.sha256(platform.node().encode()).hexdigest()[:12]
+
+
+@pytest.fixture
+def raspberry(system, tmp_path):
+    (tmp_path / "proc/device-tree").mkdir(parents=True)
+    (tmp_path / "proc/device-tree/model").write_text("Raspberry Pi 4 Model B Rev 1.4\0")
+    return system
 
 
 X86 = "vendor_id\t: AuthenticAMD\nmodel name\t: AMD EPYC\nflags\t\t: fpu avx2\n"
@@ -88,12 +96,25 @@ def test_the_hottest_zone_of_a_type_counts(system):
 
 
 @pytest.mark.parametrize(
-    ("bits", "count", "now"),
-    [("0x0", 0, []), ("0x50005", 2, ["under-voltage", "throttled"]), ("0x20000", 1, []), ("nonsense", None, [])],
+    ("bits", "since", "now"),
+    [
+        ("0x0", (), []),
+        ("0x50005", ("under-voltage", "throttled"), ["under-voltage", "throttled"]),
+        ("0x20000", ("the CPU's clock capped",), []),
+        ("nonsense", None, []),
+    ],
 )
-def test_a_raspberry_pi_tells_by_its_firmware(system, bits, count, now):
-    system("devices/platform/soc/soc:firmware/get_throttled", bits)
-    assert (state.throttle_count(), state.throttled_by()) == (count, now)
+def test_a_raspberry_pi_reports_by_its_firmware(raspberry, bits, since, now):
+    raspberry("devices/platform/soc/soc:firmware/get_throttled", bits)
+    assert (raspberry_pi.throttled_since_boot(), raspberry_pi.throttled_by()) == (since, now)
+
+
+@pytest.mark.parametrize("bits", ["0x0", "0x1", "nonsense"])
+def test_the_kernels_alarm_of_under_voltage_counts_too(raspberry, bits):
+    raspberry("devices/platform/soc/soc:firmware/get_throttled", bits)
+    raspberry("class/hwmon/hwmon1/name", "rpi_volt")
+    raspberry("class/hwmon/hwmon1/in0_lcrit_alarm", 1)
+    assert raspberry_pi.throttled_by() == ["under-voltage"]
 
 
 def test_a_jetson_tells_by_its_over_current_counters(system):
