@@ -1,46 +1,33 @@
 """A device at a URL: opened on first use, surveyed once, closed in one place."""
 
 import hashlib
-import importlib.util
 import json
 import math
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from edgekd import catalog, files
-from edgekd.devices import agent as agent_package
 from edgekd.devices import cleaning
 from edgekd.devices._base import Array, Device, Engine
 from edgekd.devices.agent import protocol
 from edgekd.devices.agent.protocol import Holder
 from edgekd.devices.client import Agent
+from edgekd.devices.failing import answering, running
 from edgekd.devices.lease import NO_WAITING, Lease, Waiting
-from edgekd.devices.pythons import install_command, installing
+from edgekd.devices.pythons import install_command
+from edgekd.devices.shipped import runtime_files, runtimes_of
+from edgekd.devices.starting import Agents
 from edgekd.devices.transports._base import TRANSPORTS, Connection
-from edgekd.errors import (
-    DeviceError,
-    DiskFullError,
-    EdgekdError,
-    MeasurementError,
-    NoDeviceError,
-    UnsupportedModelError,
-)
-from edgekd.runtimes._base import RUNTIMES
+from edgekd.errors import DiskFullError, EdgekdError, NoDeviceError
 from edgekd.values import Artifact, DeviceFacts, DeviceRuntime, Host, MeasuringProtocol, Platform, Target
 from edgekd.variants import complete
-from edgekd.worker import WorkerError
 
 LOCAL = "local:"
 """The default device."""
-
-AGENT = Path(agent_package.__file__).parent
-"""The folder with the agent, which is pushed to a device and started there."""
-
-_START_S = 120.0  # a small board imports numpy and a runtime from an SD card
 
 
 def connect(
@@ -104,11 +91,12 @@ class Reached:
         self._connection = connection
         self._targets = catalog.targets() if target is None else [target]
         self._runtimes = runtimes_of(target)
+        self._agents = Agents(connection, self._runtimes)
         self._facts = known
         self._evaluating: tuple[str, Agent] | None = None
         self._lock = threading.RLock()
         self._note = waiting.note
-        self._lease = Lease(lambda: self._agent([]), self.url, waiting)
+        self._lease = Lease(lambda: self._agents.start([]), self.url, waiting)
 
     def __enter__(self) -> Self:
         return self
@@ -150,7 +138,7 @@ class Reached:
         try:
             return self.facts.are_of(target)
         except KeyError:  # this marker was not surveyed
-            with self._agent([]) as agent, self._answering():
+            with self._agents.start([]) as agent, answering(self.url):
                 found = agent.survey({}, [target.marker or ""]).exist
             return bool(found)
 
@@ -160,7 +148,7 @@ class Reached:
 
     def holder(self) -> Holder | None:
         """Who holds the lease on the device now. Raises DeviceError."""
-        with self._agent([]) as agent, self._answering():
+        with self._agents.start([]) as agent, answering(self.url):
             return agent.lease().holder
 
     def look(self) -> tuple[DeviceFacts, Holder | None]:
@@ -169,7 +157,7 @@ class Reached:
         Raises:
             DeviceError: it can't be reached.
         """
-        with self._agent([]) as agent, self._answering():
+        with self._agents.start([]) as agent, answering(self.url):
             holder = agent.lease().holder
             return self._surveyed(agent, [] if holder else self._runtimes), holder
 
@@ -179,12 +167,12 @@ class Reached:
         Raises:
             DeviceError: it can't be reached.
         """
-        with self._agent([]) as agent, self._answering():
+        with self._agents.start([]) as agent, answering(self.url):
             return self._surveyed(agent, [])
 
     def look_on(self) -> Agent:
         """A new agent without a runtime, which disturbs nobody; it reads the state, and who holds the lease."""
-        return self._agent([])
+        return self._agents.start([])
 
     def install_command(self, runtime: str) -> str | None:
         """What installs a missing runtime, to be typed there; None where no such command is known."""
@@ -192,9 +180,7 @@ class Reached:
 
     def push(self, paths: Sequence[Path]) -> str:
         """Make files available in one folder on the device; returns the path of the first one there."""
-        folder = paths[0].parent
-        names = [path.relative_to(folder).as_posix() for path in paths]
-        return f"{self._push(folder, names)}/{names[0]}"
+        return self._agents.push_files(paths)
 
     def build(self, artifact: Artifact, how: MeasuringProtocol | None = None, inputs: str | None = None) -> Engine:
         """The file that the device runs for an artifact; see `_base.Device`."""
@@ -210,7 +196,7 @@ class Reached:
             hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest() for part in (state, decides)
         )
         feeds = protocol.Feeds(batch=how.batch, shapes=how.shapes, file=inputs)
-        with self.leased(), self.start(artifact.runtime) as agent, self._running(artifact, "build"):
+        with self.leased(), self.start(artifact.runtime) as agent, running(artifact, "build"):
             built = agent.build(protocol.Build(path, complete(artifact.variant), key, feeds))
         return Engine(built.path, built.bytes, built.seconds, built.how)
 
@@ -223,7 +209,7 @@ class Reached:
         with self.leased():
             agent = self._evaluator(artifact.runtime)
             try:
-                with self._running(artifact, "run"):
+                with running(artifact, "run"):
                     yield from agent.evaluate(path, options, batches)
             except BaseException:  # also if the caller stops early: batches are still in flight
                 self._end_evaluation()
@@ -233,7 +219,7 @@ class Reached:
         """A new agent with that runtime. The evaluating agent is closed first: it would disturb the measurement."""
         self._lease.require()
         self._end_evaluation()
-        return self._agent([runtime])
+        return self._agents.start([runtime])
 
     def fetch(self, path: str, to: Path) -> None:
         """Copy a file from the device. Raises DeviceError, and StorageError if it can't be written."""
@@ -257,17 +243,17 @@ class Reached:
         if self._facts and name in self._facts.runtimes:
             return self._facts.runtimes[name]
         # through the evaluating agent, which is usually needed next
-        with self._answering():
+        with answering(self.url):
             return DeviceRuntime(**protocol.document(self._evaluator(name).describe().runtime))
 
     def _survey(self) -> DeviceFacts:
-        with self._agent([]) as agent, self._answering():
+        with self._agents.start([]) as agent, answering(self.url):
             return self._surveyed(agent, self._runtimes)
 
     def _surveyed(self, agent: Agent, runtimes: Sequence[str]) -> DeviceFacts:
         """Its facts, with those of the given runtimes that it has. Raises WorkerError."""
         markers = sorted({target.marker for target in self._targets if target.marker})
-        found = agent.survey({name: self._push_runtime(name) for name in runtimes}, markers)
+        found = agent.survey({name: self._agents.push_runtime(name) for name in runtimes}, markers)
         return DeviceFacts(
             host=Host(**protocol.document(found.host)),
             runtimes={name: DeviceRuntime(**protocol.document(one)) for name, one in found.runtimes.items()},
@@ -288,7 +274,7 @@ class Reached:
             if self._evaluating and self._evaluating[0] == runtime:
                 return self._evaluating[1]
             self._end_evaluation()
-            self._evaluating = (runtime, self._agent([runtime]))
+            self._evaluating = (runtime, self._agents.start([runtime]))
             return self._evaluating[1]
 
     def _end_evaluation(self) -> None:
@@ -296,89 +282,3 @@ class Reached:
             ended, self._evaluating = self._evaluating, None
         if ended:
             ended[1].close()
-
-    def _agent(self, runtimes: Sequence[str]) -> Agent:
-        """A new agent, with a runtime if one is given. Raises DeviceError."""
-        python = list(self._connection.python(self._runtimes))
-        names = sorted(file.name for file in AGENT.glob("*.py"))
-        command = [*python, self._push(AGENT, names)]
-        for runtime in runtimes:
-            command += ["--runtime", self._push_runtime(runtime)]
-        if self._connection.cache:
-            command += ["--cache", self._connection.cache]
-        agent = Agent(self._connection.start(command), self.url)
-        try:
-            agent.describe(_START_S) if runtimes else agent.state()
-        except (WorkerError, MeasurementError) as e:
-            hint = e.hint or self._remedy(agent, python, runtimes, e)
-            agent.close()
-            raise DeviceError(f"{self.url}: the agent does not start: {e}", hint) from e
-        except BaseException:
-            agent.close()
-            raise
-        return agent
-
-    def _remedy(self, agent: Agent, python: Sequence[str], runtimes: Sequence[str], e: Exception) -> str:
-        """For an agent whose runtime can't be imported; empty for one that failed otherwise."""
-        if not (isinstance(e, WorkerError) and e.kind == "error" and runtimes):
-            return ""
-        with self._answering():
-            version = agent.survey({}, []).host.python
-        return f"Install the missing packages, for example: {installing(python, version, runtimes[0])}"
-
-    def _push_runtime(self, name: str) -> str:
-        return self.push(runtime_files(name))
-
-    def _push(self, folder: Path, names: Sequence[str]) -> str:
-        hashes = {name: files.sha256(folder / name) for name in names}
-        return self._connection.push(folder, hashes, content_key(hashes))
-
-    @contextmanager
-    def _answering(self) -> Iterator[None]:
-        try:
-            yield
-        except WorkerError as e:
-            raise DeviceError(f"{self.url}: the agent does not answer: {e}", e.hint or "Try again.") from e
-
-    @contextmanager
-    def _running(self, artifact: Artifact, what: str) -> Iterator[None]:
-        """Adds the artifact's name to the error if its runtime rejects it, crashes or hangs."""
-        try:
-            yield
-        except WorkerError as e:
-            if e.kind == "error":
-                hint = f"Export it with operators that {artifact.runtime} supports; check that the file is complete."
-                message = f"{artifact.file}: {artifact.runtime} can't {what} it: {e}"
-                raise UnsupportedModelError(message, e.hint or hint) from e
-            hint = "Check the device's memory and temperature, then retry."
-            message = f"{artifact.file}: {artifact.runtime} failed to {what} it: {e}"
-            raise MeasurementError(message, e.hint or hint) from e
-
-
-def runtimes_of(target: Target | None) -> list[str]:
-    """The names of the target's runtimes that edgekd supports, in the target's order; None: of all supported ones."""
-    known = catalog.names(RUNTIMES)
-    return known if target is None else [name for name in dict.fromkeys(target.runtimes) if name in known]
-
-
-def runtime_file(name: str) -> Path:
-    """The module file of a runtime, which the agent loads by path. Raises EdgekdError if the runtime is unknown."""
-    known = catalog.names(RUNTIMES)
-    if name not in known:
-        raise EdgekdError(f"edgekd has no runtime {name!r}", catalog.nearest(name, known))
-    found = importlib.util.find_spec(f"edgekd.{RUNTIMES.package}.{name}")
-    assert found is not None
-    assert found.origin is not None
-    return Path(found.origin)
-
-
-def runtime_files(name: str) -> list[Path]:
-    """All files of a runtime, `runtime_file` first: a package has several. Raises as `runtime_file`."""
-    file = runtime_file(name)
-    others = file.parent.glob("*.py") if file.name == "__init__.py" else ()
-    return [file, *sorted(one for one in others if one != file)]
-
-
-def content_key(hashes: Mapping[str, str]) -> str:
-    """A hash of the names and contents of files, from the SHA-256 of each by its name."""
-    return hashlib.sha256(json.dumps(sorted(hashes.items())).encode()).hexdigest()

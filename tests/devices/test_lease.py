@@ -15,8 +15,9 @@ import psutil
 import pytest
 
 from edgekd.devices.agent.protocol import Holder
-from edgekd.devices.device import AGENT, connect
+from edgekd.devices.device import connect
 from edgekd.devices.lease import Waiting, in_use
+from edgekd.devices.shipped import AGENT
 from edgekd.errors import DeviceError, ExitCode, MeasurementError, UnsupportedModelError
 
 HOST = """

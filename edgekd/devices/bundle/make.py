@@ -9,7 +9,7 @@ from pathlib import Path
 from edgekd import catalog, files
 from edgekd.devices.bundle import contents, debian, manifest, wheels
 from edgekd.devices.bundle.manifest import Bundle
-from edgekd.devices.device import content_key
+from edgekd.devices.shipped import content_key
 from edgekd.errors import EdgekdError
 from edgekd.progress import Progress
 

@@ -2,7 +2,7 @@ import sys
 
 import pytest
 
-from edgekd.devices.device import AGENT
+from edgekd.devices.shipped import AGENT
 
 # its modules import each other by their own names, as on a device
 sys.path.append(str(AGENT))

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 
 from edgekd.devices.agent.protocol import Feeds, Opening, Runtime
 from edgekd.devices.client import Agent
-from edgekd.devices.device import AGENT, runtime_file
+from edgekd.devices.shipped import AGENT, runtime_file
 from edgekd.worker import Worker, WorkerError
 
 pytestmark = pytest.mark.alone

@@ -10,7 +10,7 @@ from onnx import TensorProto, helper
 
 from edgekd.devices.agent.protocol import Opening
 from edgekd.devices.client import Agent
-from edgekd.devices.device import AGENT, runtime_file
+from edgekd.devices.shipped import AGENT, runtime_file
 from edgekd.worker import Worker, WorkerError
 
 OPTIONS = {"threads": 1}

@@ -1,7 +1,7 @@
 import subprocess
 import sys
 
-from edgekd.devices.device import AGENT
+from edgekd.devices.shipped import AGENT
 
 BUSY = """
 import sys, time

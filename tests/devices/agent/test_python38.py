@@ -16,7 +16,7 @@ import pytest
 from edgekd import catalog
 from edgekd.devices.agent.protocol import Build, Feeds, Opening
 from edgekd.devices.client import Agent
-from edgekd.devices.device import AGENT, runtime_file, runtime_files
+from edgekd.devices.shipped import AGENT, runtime_file, runtime_files
 from edgekd.runtimes._base import RUNTIMES
 from edgekd.worker import Worker
 

@@ -1,0 +1,32 @@
+"""What it means that an agent failed."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from edgekd.errors import DeviceError, MeasurementError, UnsupportedModelError
+from edgekd.values import Artifact
+from edgekd.worker import WorkerError
+
+
+@contextmanager
+def answering(url: str) -> Iterator[None]:
+    """Raises DeviceError if the agent of the device at that URL fails, hangs or ends."""
+    try:
+        yield
+    except WorkerError as e:
+        raise DeviceError(f"{url}: the agent does not answer: {e}", e.hint or "Try again.") from e
+
+
+@contextmanager
+def running(artifact: Artifact, what: str) -> Iterator[None]:
+    """Raises UnsupportedModelError if the runtime rejects the artifact, and MeasurementError if it crashes or hangs."""
+    try:
+        yield
+    except WorkerError as e:
+        if e.kind == "error":
+            hint = f"Export it with operators that {artifact.runtime} supports; check that the file is complete."
+            message = f"{artifact.file}: {artifact.runtime} can't {what} it: {e}"
+            raise UnsupportedModelError(message, e.hint or hint) from e
+        hint = "Check the device's memory and temperature, then retry."
+        message = f"{artifact.file}: {artifact.runtime} failed to {what} it: {e}"
+        raise MeasurementError(message, e.hint or hint) from e

@@ -1,0 +1,73 @@
+"""Starts agents on a device."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgekd import files
+from edgekd.devices.client import Agent
+from edgekd.devices.failing import answering
+from edgekd.devices.pythons import installing
+from edgekd.devices.shipped import AGENT, content_key, runtime_files
+from edgekd.devices.transports._base import Connection
+from edgekd.errors import DeviceError, MeasurementError
+from edgekd.worker import WorkerError
+
+_START_S = 120.0  # a small board imports numpy and a runtime from an SD card
+
+
+@dataclass(frozen=True)
+class Agents:
+    """The agents of one device.
+
+    Args:
+        connection: how it is reached.
+        runtimes: those that its Python should have.
+    """
+
+    connection: Connection
+    runtimes: Sequence[str]
+
+    def start(self, runtimes: Sequence[str]) -> Agent:
+        """A new agent, with a runtime if one is given. Raises DeviceError."""
+        python = list(self.connection.python(self.runtimes))
+        names = sorted(file.name for file in AGENT.glob("*.py"))
+        command = [*python, self.push(AGENT, names)]
+        for runtime in runtimes:
+            command += ["--runtime", self.push_runtime(runtime)]
+        if self.connection.cache:
+            command += ["--cache", self.connection.cache]
+        agent = Agent(self.connection.start(command), self.connection.url)
+        try:
+            agent.describe(_START_S) if runtimes else agent.state()
+        except (WorkerError, MeasurementError) as e:
+            hint = e.hint or self._remedy(agent, python, runtimes, e)
+            agent.close()
+            raise DeviceError(f"{self.connection.url}: the agent does not start: {e}", hint) from e
+        except BaseException:
+            agent.close()
+            raise
+        return agent
+
+    def _remedy(self, agent: Agent, python: Sequence[str], runtimes: Sequence[str], e: Exception) -> str:
+        """For an agent whose runtime can't be imported; empty for one that failed otherwise."""
+        if not (isinstance(e, WorkerError) and e.kind == "error" and runtimes):
+            return ""
+        with answering(self.connection.url):
+            version = agent.survey({}, []).host.python
+        return f"Install the missing packages, for example: {installing(python, version, runtimes[0])}"
+
+    def push(self, folder: Path, names: Sequence[str]) -> str:
+        """Make files below a folder available on the device, by their content; returns their folder there."""
+        hashes = {name: files.sha256(folder / name) for name in names}
+        return self.connection.push(folder, hashes, content_key(hashes))
+
+    def push_files(self, paths: Sequence[Path]) -> str:
+        """Make files available in one folder on the device; returns the path of the first one there."""
+        folder = paths[0].parent
+        names = [path.relative_to(folder).as_posix() for path in paths]
+        return f"{self.push(folder, names)}/{names[0]}"
+
+    def push_runtime(self, name: str) -> str:
+        """Make a runtime's files available; returns the path of its module. Raises EdgekdError if it is unknown."""
+        return self.push_files(runtime_files(name))
