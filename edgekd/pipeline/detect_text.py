@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from edgekd.pipeline.doctor_text import hardware
+
 if TYPE_CHECKING:  # the command line imports nothing heavy
     from edgekd.pipeline.detect import Detected
 
@@ -10,8 +12,7 @@ if TYPE_CHECKING:  # the command line imports nothing heavy
 def lines(found: "Detected") -> Iterator[str]:
     """What `edgekd targets detect` prints."""
     host = found.host
-    board = f"{host.board}, " if host.board else ""
-    yield f"device: {found.device} {board}{host.cpu}, {host.cores} cores ({host.arch} {host.os})"
+    yield f"device: {found.device} {hardware(host)} ({host.arch} {host.os})"
     if found.platform.compatible:
         yield f"identifiers: {', '.join(found.platform.compatible)}"
     for one in found.targets[:1]:

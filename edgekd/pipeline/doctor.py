@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import platform
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
@@ -18,7 +19,7 @@ from edgekd.errors import DeviceError, MeasurementError
 from edgekd.measuring.disturbance import EMULATED
 from edgekd.measuring.noise import Noise, self_comparison
 from edgekd.progress import Progress
-from edgekd.values import DeviceRuntime, Host, Platform, State, Value
+from edgekd.values import DeviceFacts, DeviceRuntime, Host, Platform, State, Target, Value
 from edgekd.worker import WorkerError
 
 _LIBRARIES = ("onnxruntime", "onnx", "numpy", "torch", "torchvision", "timm", "torch-pruning", "safetensors")
@@ -31,6 +32,8 @@ class MissingRuntime(Value):
     why: str
     install: str | None = None
     """The command that installs it, to be typed there; None where none is known."""
+    wanted: bool = True
+    """Whether it is a runtime of a target that the device is of; True for all where it is of none."""
 
 
 class Diagnosis(Value):
@@ -46,7 +49,7 @@ class Diagnosis(Value):
     shipped: dict[str, str]
     """What NVIDIA ships with the device's L4T, of what `platform` lacks: the device may have another version."""
     runtimes: dict[str, DeviceRuntime]
-    """Those that the device has, by name."""
+    """Those that the device has, by name. None are asked for while somebody else uses it."""
     missing: dict[str, MissingRuntime]
     """The others."""
     state: State
@@ -82,11 +85,13 @@ def doctor(
                 answer, in_use_by = agent.state(), _in_use(agent)
             except WorkerError as e:
                 raise DeviceError(f"{device.url}: the agent does not answer: {e}", "Try again.") from e
-        facts, state = device.facts, State(**asdict(answer.state))
-        missing = _missing(device)
+        state = State(**asdict(answer.state))
+        # importing runtimes would disturb whoever uses it
+        facts = device.facts if noise or not in_use_by else device.identify()
+        matching = fitting(facts, catalog.targets())
+        missing = _missing(device, facts, matching)
         if noise:
             _require_noise(device, missing)
-        matching = tuple(target.name for target in fitting(facts, catalog.targets()))
         return Diagnosis(
             edgekd=edgekd.__version__,
             python=platform.python_version(),
@@ -99,16 +104,17 @@ def doctor(
             missing=missing,
             state=state,
             energy=answer.energy,
-            targets=matching,
-            remarks=(*in_use_by, *_first_remarks(device, matching), *advice(facts, state)),
+            targets=tuple(target.name for target in matching),
+            remarks=(*_first_remarks(device.url, facts, matching, in_use_by), *advice(facts, state)),
             noise=self_comparison(device, _NOISE_RUNTIME, model, progress) if noise else None,
         )
 
 
-def _missing(device: Reached) -> dict[str, MissingRuntime]:
+def _missing(device: Reached, facts: DeviceFacts, matching: Sequence[Target]) -> dict[str, MissingRuntime]:
+    wanted = {runtime for target in matching for runtime in target.runtimes}
     return {
-        name: MissingRuntime(why=why, install=device.install_command(name))
-        for name, why in device.facts.unavailable.items()
+        name: MissingRuntime(why=why, install=device.install_command(name), wanted=name in wanted or not matching)
+        for name, why in facts.unavailable.items()
     }
 
 
@@ -120,12 +126,16 @@ def _require_noise(device: Reached, missing: dict[str, MissingRuntime]) -> None:
         raise DeviceError(f"{device.url}: its noise is measured with {_NOISE_RUNTIME}: {one.why}", hint)
 
 
-def _first_remarks(device: Reached, targets: tuple[str, ...]) -> list[str]:
-    found = [EMULATED] if device.facts.host.emulated else []
-    if not device.facts.runtimes:
-        found.append("it has no runtime that edgekd knows: nothing can be measured there")
-    if not targets:
-        found.append(f"no target is of this kind: edgekd targets detect --device {device.url} proposes one")
+def _first_remarks(url: str, facts: DeviceFacts, matching: Sequence[Target], in_use_by: Sequence[str]) -> list[str]:
+    found = [*in_use_by]
+    if facts.host.emulated:
+        found.append(f"{EMULATED}. Its outputs count; measure on the device itself")
+    if in_use_by and not facts.runtimes:
+        found.append("its runtimes are not asked for meanwhile: that would disturb the other")
+    elif not facts.runtimes:
+        found.append("it has no runtime that edgekd knows, and nothing can be measured there: install one")
+    if not matching:
+        found.append(f"it is of no target: edgekd targets detect --device {url} reports why, and what to do")
     return found
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from edgekd.devices import jetson
-from edgekd.values import DeviceRuntime
+from edgekd.values import DeviceRuntime, Host, State
 
 if TYPE_CHECKING:  # the command line imports nothing heavy
     from edgekd.measuring.noise import Noise
@@ -18,22 +18,54 @@ def lines(found: "Diagnosis") -> Iterator[str]:
     host = found.host
     yield f"edgekd {found.edgekd}, Python {found.python}"
     yield "libraries: " + ", ".join(f"{name} {version or 'missing'}" for name, version in found.libraries.items())
-    board = f"{host.board}, " if host.board else ""
-    yield f"device: {found.device} {board}{host.cpu}, {host.cores} cores ({host.arch} {host.os} {host.os_version})"
+    yield f"device: {found.device} {hardware(host)} ({host.arch} {host.os} {host.os_version})"
     yield f"system: {', '.join([*_software(found), *_settings(found)])}"
     for name, runtime in found.runtimes.items():
         yield f"runtime: {', '.join(_runtime(name, runtime))}"
-    for name, missing in found.missing.items():
-        yield f"no {name}: {missing.why}"
-        if missing.install:
-            yield f"  to install it there: {missing.install}"
+    yield from _missing(found)
     yield f"instructions: {', '.join(host.cpu_features) or 'not reported'}"
     yield f"matching targets: {', '.join(found.targets) or 'none'}"
+    yield f"state: {', '.join(_state(found.state)) or 'not reported'}"
     yield f"energy: {'reported' if found.energy else 'not reported'} by the device"
     for remark in found.remarks:
         yield f"- {remark}"
     if found.noise:
         yield from _noise(found.noise)
+    else:
+        yield "noise: not measured; --noise compares a model with itself"
+
+
+def hardware(host: Host) -> str:
+    """The board, if it is known, the processor, and the number of CPUs."""
+    names = dict.fromkeys(name for name in (host.board, host.cpu) if name and name != "unknown")
+    return f"{', '.join(names) or 'unknown processor'}, {host.cores} cores"
+
+
+def _missing(found: "Diagnosis") -> Iterator[str]:
+    for name, missing in found.missing.items():
+        if missing.wanted:
+            yield f"no {name}: {missing.why}"
+            if missing.install:
+                yield f"  to install it there: {missing.install}"
+    if others := [name for name, missing in found.missing.items() if not missing.wanted]:
+        yield f"not there, and not a runtime of its targets: {', '.join(others)}"
+
+
+def _state(state: State) -> Iterator[str]:
+    clock = max(state.clocks_mhz, default=None)
+    for name, now, limit in (
+        ("CPU", clock, state.clock_limit_mhz),
+        ("GPU", state.gpu_clock_mhz, state.gpu_clock_limit_mhz),
+    ):
+        if now is not None:
+            yield f"{name} at {now:.0f}{f' of {limit:.0f}' if limit else ''} MHz"
+    if state.governor:
+        yield f"governor {state.governor}"
+    if state.temperatures_c:
+        name, celsius = max(state.temperatures_c.items(), key=lambda one: one[1])
+        yield f"hottest {celsius:.0f} °C ({name})"
+    if state.rails_w:
+        yield ", ".join(f"{name} {watts:.1f} W" for name, watts in state.rails_w.items())
 
 
 def _software(found: "Diagnosis") -> Iterator[str]:

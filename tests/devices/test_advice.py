@@ -76,7 +76,8 @@ def test_what_lasts_is_said_once():
         {"platform": ORIN.model_copy(update={"l4t": None}), "runtimes": tensorrt("10.30.0")},
         # the governor has no clock to choose
         {"state": {"governor": "schedutil"}, "host": {"clocks_locked": True}},
-        {"state": {"throttle_count": None, "over_current": {"oc1": 0}}},
+        {"state": {"throttle_count": None}, "platform": ORIN},
+        {"state": {"governor": None, "clocks_mhz": (2600.0,)}},
         {"host": {"power_mode": "MAXN"}},
         {"state": {"throttle_count": None, "throttled_since_boot": ()}},
         {"state": {"governor": "walt", "throttle_count": None}, "host": {"os": "android", "clocks_locked": True}},

@@ -33,6 +33,7 @@ def test_a_device_without_a_runtime_is_examined_and_what_installs_one_is_said(tm
     )
     assert found.missing["tensorrt"].why.startswith("this Python has no module tensorrt. On a Jetson: sudo apt-get")
     assert found.missing["tensorrt"].install is None
+    assert (missing.wanted, found.missing["tensorrt"].wanted) == (True, False)
     assert any("no runtime" in remark for remark in found.remarks)
     with pytest.raises(DeviceError, match="no module onnxruntime") as e:
         doctor(f"local:{bare}", noise=True, progress=Silent())
