@@ -5,16 +5,15 @@ Sources: the device tree; L4T's release file and the installed packages of a Jet
 
 from __future__ import annotations
 
-import os
 import platform
 import re
 import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edgekd.devices.agent import clocks, commands, power_mode, protocol, sysfs
+    from edgekd.devices.agent import caching, clocks, commands, power_mode, protocol, sysfs
 else:  # on a device this folder is all there is
+    import caching
     import clocks
     import commands
     import power_mode
@@ -69,8 +68,8 @@ def _l4t() -> str | None:
 
 def _free_bytes(cache: str | None) -> int | None:
     """The space that this user may fill where the agent's cache is, or will be."""
-    folder = Path(cache) if cache else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    for place in (folder, *folder.parents):
+    folder = caching.folder(cache)
+    for place in (folder, *folder.parents) if folder else ():
         try:
             return shutil.disk_usage(str(place)).free
         except OSError:

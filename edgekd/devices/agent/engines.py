@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from edgekd.devices.agent import protocol
+    from edgekd.devices.agent import caching, protocol
 else:  # on a device this folder is all there is
+    import caching
     import protocol
 
 
@@ -27,7 +28,10 @@ def build(
     Raises:
         ValueError: the build fails, or the folder can't be written.
     """
-    engine = _folder(cache) / "engines" / request.key
+    folder = caching.folder(cache)
+    if folder is None:
+        raise ValueError("the user has no home folder for engines: set HOME or XDG_CACHE_HOME there")
+    engine = folder / "engines" / request.key
     known = _known(engine)
     if known:
         return known
@@ -62,7 +66,3 @@ def _known(engine: Path) -> protocol.Built | None:
 
 def _record(engine: Path) -> Path:
     return engine.with_name(f"{engine.name}.json")
-
-
-def _folder(cache: str | None) -> Path:
-    return Path(cache or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgekd")
