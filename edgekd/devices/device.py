@@ -6,6 +6,7 @@ import math
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,7 +19,8 @@ from edgekd.devices.agent.protocol import Holder
 from edgekd.devices.client import Agent
 from edgekd.devices.failing import answering, running
 from edgekd.devices.lease import NO_WAITING, Lease, Waiting
-from edgekd.devices.pythons import install_command
+from edgekd.devices.pythons import install_command, upgrading
+from edgekd.devices.reading import require_readable
 from edgekd.devices.shipped import runtime_files, runtimes_of
 from edgekd.devices.starting import Agents
 from edgekd.devices.transports._base import TRANSPORTS, Connection
@@ -184,7 +186,9 @@ class Reached:
 
     def build(self, artifact: Artifact, how: MeasuringProtocol | None = None, inputs: str | None = None) -> Engine:
         """The file that the device runs for an artifact; see `_base.Device`."""
-        path, runtime = self.push([file.path for file in artifact.files]), self._runtime(artifact.runtime)
+        runtime = self._runtime(artifact.runtime)
+        require_readable(artifact, runtime.version, self.title, partial(self._upgrading, artifact.runtime))
+        path = self.push([file.path for file in artifact.files])
         if not runtime.builds:
             return Engine(path)
         how = how or MeasuringProtocol()
@@ -245,6 +249,9 @@ class Reached:
         # through the evaluating agent, which is usually needed next
         with answering(self.url):
             return DeviceRuntime(**protocol.document(self._evaluator(name).describe().runtime))
+
+    def _upgrading(self, runtime: str, least: str) -> str:
+        return upgrading(list(self._connection.python(self._runtimes)), self.facts, runtime, least)
 
     def _survey(self) -> DeviceFacts:
         with self._agents.start([]) as agent, answering(self.url):

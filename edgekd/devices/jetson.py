@@ -54,17 +54,6 @@ _COMPUTE_CAPABILITIES = {
     "nvidia,tegra264": "11.0",
 }
 
-# the highest ONNX opset that TensorRT reads, from that version on: README of onnx-tensorrt at its release branches
-_OPSETS: tuple[tuple[tuple[int, int], int | None], ...] = (
-    ((0, 0), None),
-    ((8, 5), 17),
-    ((8, 7), None),
-    ((10, 0), 20),
-    ((10, 9), 22),
-    ((10, 13), 24),
-    ((10, 17), None),
-)
-
 
 def is_jetson(platform: Platform) -> bool:
     """Whether the device says that it is one."""
@@ -84,12 +73,3 @@ def compute_capability(platform: Platform) -> str | None:
     """Of the GPU of the device's processor, such as "8.7"; None where the processor isn't known."""
     known = (_COMPUTE_CAPABILITIES.get(one) for one in platform.compatible)
     return next((one for one in known if one), None)
-
-
-def max_opset(tensorrt: str) -> int | None:
-    """The highest ONNX opset that a version of TensorRT reads, such as "10.3.0"; None where it isn't known."""
-    try:
-        major, minor = (int(part) for part in tensorrt.split(".")[:2])
-    except ValueError:
-        return None
-    return next(opset for since, opset in reversed(_OPSETS) if since <= (major, minor))

@@ -67,6 +67,25 @@ def install_command(python: Sequence[str], facts: DeviceFacts, runtime: str) -> 
     return None if bundled else installing(python, facts.host.python, runtime)
 
 
+def upgrading(python: Sequence[str], facts: DeviceFacts, runtime: str, least: str) -> str:
+    """How a device gets a newer version of a runtime that it has: a command, or what to do.
+
+    Args:
+        python: the command of the Python that runs the agent there.
+        facts: of the device.
+        runtime: that it has.
+        least: the version that is needed, such as "1.24".
+    """
+    if runtime == "tensorrt":
+        return "it comes with a newer JetPack"
+    if facts.runtimes[runtime].origin:
+        return "make the bundle again with `edgekd devices bundle`"
+    last = _LAST_ONNXRUNTIME.get(_minor(facts.host.python)) if runtime == "onnxruntime" else None
+    if last and _minor(last) < _minor(f"{least}.0"):
+        return f"it needs a newer Python there, since {last} is the last one for Python {facts.host.python}"
+    return f"{' '.join(python)} -m pip install '{runtime}>={least}'"
+
+
 def _minor(version: str) -> tuple[int, int]:
     major, minor, *_ = version.split(".")
     return int(major), int(minor)

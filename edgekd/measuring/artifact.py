@@ -13,6 +13,7 @@ from zstandard import ZstdCompressor
 
 from edgekd.errors import StorageError, UnsupportedModelError
 from edgekd.files import require_file
+from edgekd.measuring.needs import needs
 from edgekd.values import Artifact, File, Setting, Variant
 
 _GZIP_LEVEL = 6  # gzip's own default
@@ -64,6 +65,7 @@ def describe(
         transfer_bytes=sum(one.gzip_bytes for one in weighed),
         zstd_bytes=sum(one.zstd_bytes for one in weighed),
         lineage=dict(lineage or {}),
+        needs=needs(model, _nodes(model)),
     )
 
 

@@ -24,4 +24,4 @@ def write_reference(path: Path) -> None:
     image = helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, _SIZE, _SIZE])
     output = helper.make_tensor_value_info(tensor, TensorProto.FLOAT, [1, _CHANNELS, _SIZE, _SIZE])
     graph = helper.make_graph(nodes, "reference", [image], [output], weights)
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=7), path)

@@ -8,7 +8,7 @@ from edgekd.data.dataset import Dataset
 from edgekd.data.fixed_images import sample_images
 from edgekd.deploy.export import OPSET
 from edgekd.deploy.feeding import fed
-from edgekd.deploy.opset import ceilings
+from edgekd.deploy.opset import ceilings, exported
 from edgekd.deploy.variants import deployable
 from edgekd.deploy.variants import reference as reference_of
 from edgekd.values import DeviceFacts, Feeding, Recipe, Target, Variant
@@ -35,7 +35,7 @@ class Deployment:
     opset: int = OPSET
     """Of the exported ONNX file; a writer may need a higher one for a precision."""
     max_opset: Mapping[str, int] = field(default_factory=dict)
-    """The highest that the target's runtimes read, by name, where it is known."""
+    """The highest that the variants' runtimes read on the device, by name, where it is known."""
 
     def made_with(self) -> dict[str, str | None]:
         """The versions of what exports networks, writes files and runs them: another one makes other files."""
@@ -53,20 +53,38 @@ def feeding(data: Dataset, *, in_graph: bool) -> Feeding:
     )
 
 
-def deployment(recipe: Recipe, target: Target, data: Dataset, facts: DeviceFacts | None = None) -> Deployment:
-    """How networks are deployed for a target: in those of its variants that can be written, and run by the device with
-    these facts, or by this machine for None; and in the one that drops and ratios refer to.
+def deployment(
+    recipe: Recipe,
+    target: Target,
+    data: Dataset,
+    facts: DeviceFacts | None = None,
+    variants: tuple[Variant, ...] | None = None,
+) -> Deployment:
+    """How networks are deployed for a target: in files that its runtimes read, in the device's versions where there is
+    one.
+
+    Args:
+        recipe: quantisation and export count.
+        target: of the device.
+        data: the networks'.
+        facts: the device's; None: there is none, and this machine runs the files.
+        variants: in these, whether or not anything here runs them; None: in those of the target that can be written and
+            run, and in the one that drops and ratios refer to.
     """
-    variants, reference = deployable(target, facts).variants, reference_of(target, facts)
+    reference = reference_of(target, facts)
+    if variants is None:
+        variants = deployable(target, facts).variants
+        variants = variants if reference in variants else (reference, *variants)
     versions = {name: runtime.version for name, runtime in facts.runtimes.items()} if facts else {}
+    runtimes = list(dict.fromkeys(variant.runtime for variant in variants))
     return Deployment(
-        variants=variants if reference in variants else (reference, *variants),
+        variants=variants,
         reference=reference,
         feeding=feeding(data, in_graph=recipe.export.include_preprocessing),
         data=data,
         calibration_images=recipe.quantize.images,
-        opset=min((OPSET, *target.max_opset.values())),
-        max_opset=ceilings(target, versions),
+        opset=exported(target, runtimes, versions, OPSET),
+        max_opset=ceilings(target, runtimes, versions),
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from edgekd.devices import jetson
+from edgekd.devices.reading import reads
 from edgekd.values import DeviceRuntime, Host, State
 
 if TYPE_CHECKING:  # the command line imports nothing heavy
@@ -100,8 +100,8 @@ def _runtime(name: str, runtime: DeviceRuntime) -> Iterator[str]:
         yield f"compute capability {runtime.compute_capability}"
     if runtime.dla_cores is not None:
         yield f"{runtime.dla_cores} DLA cores"
-    if name == "tensorrt" and (opset := jetson.max_opset(runtime.version)):
-        yield f"ONNX opset up to {opset}"
+    if (row := reads(name, runtime.version)) and row["opset"]:
+        yield f"ONNX opset up to {row['opset']}"
 
 
 def _noise(n: "Noise") -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -67,7 +66,7 @@ def export(
         data = load_images(recipe, load, progress)
         require_classifier(recipe, data)
         facts = device.facts if device else None
-        how = replace(deployment(recipe, target, data, facts), variants=writable(target).variants)
+        how = deployment(recipe, target, data, facts, writable(target).variants)
         require_feeding(how)
         images = TeacherImages(data, states_normalisation(recipe.data), trust_checkpoint)
         network = teacher(run, recipe, recipe.teacher, images).network

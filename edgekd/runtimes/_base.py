@@ -46,8 +46,25 @@ class Setting(TypedDict):
     """A short description."""
 
 
+class Reads(TypedDict):
+    """What the versions of a runtime read, from one on up to the next that is listed."""
+
+    since: tuple[int, int]
+    """The first of them: major and minor."""
+    opset: int | None
+    """The highest of ONNX's own operators; None: not known."""
+    ir_version: int | None
+    """The highest; None: not known, or it doesn't matter to the runtime."""
+
+
 class Runtime(Protocol):
-    """The members of a runtime module."""
+    """The members of a runtime module.
+
+    One of which it is known has two more, by which a file is checked before it is sent to a device: `READS`, a sequence
+    of `Reads` by version, the last of which is of versions that are too new to be known; and `OPERATORS`, a mapping
+    from operators, as in `values.Needs`, that the CPU got later than its opset, or than the first version of `READS`,
+    to the first version that runs them.
+    """
 
     @property
     def formats(self) -> tuple[str, ...]:

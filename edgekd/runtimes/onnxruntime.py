@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import onnxruntime
 
-    from edgekd.runtimes._base import Setting
+    from edgekd.runtimes._base import Reads, Setting
 
 formats = ("onnx", "ort")
 builds = False
@@ -28,6 +28,45 @@ SETTINGS: Mapping[str, Setting] = {
     "provider": {"kind": "text", "default": None, "help": "the execution provider; the CPU's by default"},
     "provider_options": {"kind": "options", "default": {}, "help": "options of the execution provider"},
 }
+
+# Both as tried with a wheel of each version, 1.8 to 1.32: models of one node of every opset and IR version, of every
+# operator of com.microsoft, and the test models of ONNX's releases; from 1.16 on with the kernels that it lists.
+READS: Sequence[Reads] = tuple(
+    {"since": since, "opset": opset, "ir_version": ir_version}
+    for since, opset, ir_version in (
+        ((1, 8), 14, 7),
+        ((1, 9), 15, 8),
+        ((1, 11), 16, 8),
+        ((1, 12), 17, 8),
+        ((1, 14), 18, 8),
+        ((1, 15), 19, 9),
+        ((1, 17), 20, 9),
+        ((1, 18), 21, 10),
+        ((1, 21), 22, 10),
+        ((1, 23), 23, 11),
+        ((1, 24), 25, 13),
+        ((1, 25), 26, 13),
+        ((1, 32), 28, 14),
+        ((1, 33), None, None),
+    )
+)
+
+_LATER = {
+    (1, 9): "com.microsoft:GridSample com.microsoft:NGramRepeatBlock com.microsoft:QEmbedLayerNormalization "
+    "com.microsoft:QGemm com.microsoft:SparseToDenseMatMul",
+    (1, 13): "com.microsoft:QLinearSoftmax",
+    (1, 14): "com.microsoft:MultiHeadAttention com.microsoft:QLinearWhere com.microsoft:QuickGelu "
+    "com.microsoft:SkipSimplifiedLayerNormalization",
+    (1, 16): "AveragePool-19 Cast-19 DequantizeLinear-19 Equal-19 Identity-19 Pad-19 QuantizeLinear-19 Reshape-19 "
+    "Size-19 com.microsoft:MatMulBnb4 com.microsoft:MatMulNBits com.microsoft:RotaryEmbedding",
+    (1, 18): "com.microsoft:GroupQueryAttention",
+    (1, 19): "com.microsoft:SparseAttention",
+    (1, 20): "com.microsoft:GatherBlockQuantized",
+    (1, 23): "com.microsoft:MoE com.microsoft:QMoE",
+    (1, 25): "DeformConv-19 DeformConv-22 TensorScatter-24 com.microsoft:CausalConvWithState "
+    "com.microsoft:LinearAttention",
+}
+OPERATORS: Mapping[str, tuple[int, int]] = {name: since for since, names in _LATER.items() for name in names.split()}
 
 _PROVIDER = "CPUExecutionProvider"
 

@@ -4,7 +4,7 @@ Percentiles, ratios and other statistics are computed on reading (`measuring.sta
 """
 
 from edgekd.values.data import Data, Jitter, Preprocessing
-from edgekd.values.deployment import Artifact, Setting, Variant
+from edgekd.values.deployment import Artifact, Needs, Setting, Variant
 from edgekd.values.device import Cluster, DeviceFacts, DeviceRuntime, Platform
 from edgekd.values.file import File
 from edgekd.values.manifest import Feeding, Manifest, Port
@@ -70,6 +70,7 @@ __all__ = [
     "Measurement",
     "Measurements",
     "MeasuringProtocol",
+    "Needs",
     "Node",
     "Plan",
     "Platform",

@@ -40,6 +40,16 @@ def _named(key: str, value: Setting) -> str:
     return value if isinstance(value, str) else f"{key}{value:g}"
 
 
+class Needs(Value):
+    """What a runtime must know to run an ONNX file."""
+
+    ir_version: NonNegativeInt
+    opset: NonNegativeInt
+    """Of ONNX's own operators."""
+    operators: tuple[str, ...]
+    """By name, each once: `Conv-11`, with the opset that defined it so, or `com.microsoft:QGemm`, with its domain."""
+
+
 class Artifact(Value):
     """A network in one variant: its files, what they weigh and what they were made from."""
 
@@ -56,6 +66,8 @@ class Artifact(Value):
     zstd_bytes: NonNegativeInt | None = None
     """After zstd."""
     lineage: dict[str, str] = {}
+    needs: Needs | None = None
+    """None: not known."""
 
     @property
     def id(self) -> str:

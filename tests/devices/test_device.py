@@ -211,6 +211,23 @@ def elsewhere(tmp_path):
 ONES = np.ones((3, 256), np.float32)
 
 
+def test_what_the_devices_runtime_does_not_read_is_not_sent(elsewhere, tmp_path, local):
+    connection, device = elsewhere
+    runtime = local.facts.runtimes["onnxruntime"].model_copy(update={"version": "1.8.1"})
+    known = local.facts.model_copy(update={"runtimes": {"onnxruntime": runtime}})
+    artifact = described(matrix(tmp_path / "v1", 1.0))
+    with Reached(connection, known=known) as older:
+        says = r"model\.onnx: onnxruntime 1\.8\.1 on a device elsewhere does not read it: it has opset 17"
+        with pytest.raises(UnsupportedModelError, match=says) as e:
+            list(older.evaluate(artifact, [ONES]))
+        with pytest.raises(UnsupportedModelError, match=says):
+            older.build(artifact)
+    assert f"{sys.executable} -m pip install 'onnxruntime>=1.12'" in e.value.hint
+    assert connection.sent == []
+    device.build(artifact)
+    assert "model.onnx" in connection.sent
+
+
 def test_what_a_device_has_is_not_sent_again_and_what_belongs_together_stays_together(elsewhere, tmp_path):
     connection, device = elsewhere
     first, second = (described(matrix(tmp_path / name, value)) for name, value in (("v1", 1.0), ("v2", 2.0)))

@@ -1,6 +1,5 @@
 import pytest
 
-from edgekd import catalog
 from edgekd.devices import jetson
 from edgekd.values import Platform
 
@@ -41,33 +40,3 @@ def test_the_processor_decides_the_compute_capability(compatible, expected):
     platform = Platform(compatible=compatible)
     assert jetson.compute_capability(platform) == expected
     assert jetson.is_jetson(platform) is (expected is not None)
-
-
-@pytest.mark.parametrize(
-    ("version", "opset"),
-    [
-        ("8.2.1", None),
-        ("8.5.2.2", 17),
-        ("8.6.1", 17),
-        ("9.3.0", None),
-        ("10.3.0.30", 20),
-        ("10.8.0", 20),
-        ("10.9.0", 22),
-        ("10.13.3", 24),
-        ("10.16.2.10", 24),
-        ("11.4.1", None),
-        ("unknown", None),
-        ("10", None),
-    ],
-)
-def test_the_highest_opset_is_that_of_the_version_of_tensorrt(version, opset):
-    assert jetson.max_opset(version) == opset
-
-
-def test_targets_state_no_more_than_the_oldest_tensorrt_of_a_major_version_reads():
-    oldest = {"jetson-thor": "10.13"}  # older ones don't know its GPU
-    for target in catalog.targets():
-        for runtime, opset in target.max_opset.items():
-            name, _, major = runtime.partition("-")
-            assert name == "tensorrt"
-            assert opset == jetson.max_opset(oldest.get(target.name, {"8": "8.5", "10": "10.0"}[major]))

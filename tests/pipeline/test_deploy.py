@@ -14,6 +14,7 @@ from edgekd.data.fixed_images import sample_images
 from edgekd.data.load import load_dataset
 from edgekd.deploy.check import compare, failure
 from edgekd.deploy.writers import onnxruntime as writer
+from edgekd.devices.reading import unread
 from edgekd.errors import UnsupportedModelError
 from edgekd.measuring.artifact import describe
 from edgekd.pipeline import deploy as deploying
@@ -23,12 +24,12 @@ from edgekd.progress import Silent
 from edgekd.run import Run
 from edgekd.store import Store
 from edgekd.training.evaluate import outputs
-from edgekd.values import Recipe, Variant
+from edgekd.values import DeviceFacts, DeviceRuntime, Host, Recipe, Variant
 from edgekd.zoo import networks
 
 X86 = catalog.target("x86-cpu")
 ONE_RUNTIME = tuple(variant for variant in X86.variants if variant.runtime == "onnxruntime")
-TARGET = X86.model_copy(update={"max_opset": {"quick": 17}, "variants": ONE_RUNTIME})
+TARGET = X86.model_copy(update={"max_opset": {"onnxruntime": 17}, "variants": ONE_RUNTIME})
 FP32, INT8 = (Variant(runtime="onnxruntime", precision=precision) for precision in ("fp32", "int8"))
 TWO = FP32.model_copy(update={"settings": {"threads": 2}})
 
@@ -194,3 +195,19 @@ def test_a_network_that_gives_nan_itself_is_told_apart_from_a_bad_export(run, da
 def test_another_calibration_makes_another_file(run, network, how):
     few, more = (export(run, "net", network, replace(how, calibration_images=n)).of(INT8) for n in (4, 64))
     assert few.id != more.id
+
+
+def test_files_are_made_for_the_version_that_the_device_has(run, network, data):
+    """In another opset than for the version before, and in files of their own."""
+    host = Host(machine="m", arch="x86_64", os="linux", cpu="c", cores=1, python="3.8.10")
+    target = X86.model_copy(update={"variants": ONE_RUNTIME})
+    found = {}
+    for version in ("1.8.1", "1.12.1", "1.8.1"):
+        runtime = DeviceRuntime(version=version, provider="CPUExecutionProvider")
+        how = deployment(RECIPE, target, data, DeviceFacts(host=host, runtimes={"onnxruntime": runtime}))
+        found[version] = export(run, "net", network, how).artifacts
+        assert all(unread(artifact, version) is None for artifact in found[version])
+    needed = {version: {(a.needs.opset, a.needs.ir_version) for a in made} for version, made in found.items()}
+    assert needed == {"1.8.1": {(14, 7)}, "1.12.1": {(17, 8)}}
+    assert [artifact.precision for artifact in found["1.8.1"]] == ["fp32", "int8"]
+    assert not {a.id for a in found["1.8.1"]} & {a.id for a in found["1.12.1"]}

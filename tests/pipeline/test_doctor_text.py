@@ -39,3 +39,12 @@ def test_a_runtime_is_shown_with_what_it_can_and_a_missing_one_with_what_install
         "no onnxruntime: not installed\n"
         "  to install it there: pip install onnxruntime\n"
     ) in text
+
+
+def test_of_every_runtime_the_opset_is_shown_up_to_which_its_version_reads():
+    runtimes = {
+        name: DeviceRuntime(version=version, provider="CPU")
+        for name, version in (("onnxruntime", "1.19.2"), ("tensorrt", "99.1"), ("openvino", "2026.4.1"))
+    }
+    shown_lines = [line for line in shown(runtimes=runtimes).splitlines() if line.startswith("runtime: ")]
+    assert [line.partition(", ")[2] for line in shown_lines] == ["ONNX opset up to 21", "", ""]

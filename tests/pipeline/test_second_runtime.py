@@ -23,7 +23,7 @@ def test_a_network_is_deployed_for_two_runtimes(tmp_path):
         networks.untrained(architecture, 0), tmp_path / "w.safetensors", architecture, origin="trained"
     )
     run = Run(store=Store(tmp_path / "run"), shared=Store(tmp_path / "shared"), progress=Silent())
-    target = catalog.target("x86-cpu").model_copy(update={"max_opset": {"quick": 17}})
+    target = catalog.target("x86-cpu").model_copy(update={"max_opset": {"onnxruntime": 17}})
     recipe = Recipe(model="resnet8", data="digits", target="x86-cpu", budget="b", quantize={"images": 16})
     found = deploy(run, "net", network, deployment(recipe, target, data))
     by_name = {checked.artifact.variant.name: checked for checked in found.artifacts}

@@ -7,6 +7,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
+from edgekd.devices.reading import reads
 from edgekd.runtimes import onnxruntime as runtime
 
 
@@ -121,3 +122,27 @@ def test_a_traces_times_are_those_of_an_inference(tmp_path):
     nodes = [e for e in events if e["cat"] == "Node"]
     found = {n["name"]: n["ms"] for n in runtime._nodes(nodes, [e for e in events if e["cat"] == "Session"][1:])}
     assert found == pytest.approx({"loop": 0.51, "a": 0.05, "if": 0.04, "b": 0.007})
+
+
+def opens(path, opset, ir_version):
+    """Why a model of that opset and IR version isn't opened; None if it is."""
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "xy"]
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", values[:1], values[1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=ir_version)
+    path.write_bytes(model.SerializeToString())
+    try:
+        runtime.open(str(path))
+    except ValueError as e:
+        return str(e)
+    return None
+
+
+def test_the_version_here_reads_what_is_listed_for_it_and_no_more(tmp_path):
+    """Other versions were tried in the same way when they were listed."""
+    row = reads("onnxruntime", onnxruntime.__version__)
+    if row is None or row["opset"] is None:
+        pytest.skip(f"onnxruntime {onnxruntime.__version__} is newer than what is listed")
+    path = tmp_path / "m.onnx"
+    assert opens(path, row["opset"], row["ir_version"]) is None
+    assert "opset" in opens(path, row["opset"] + 1, row["ir_version"]).lower()
+    assert "IR version" in opens(path, 17, row["ir_version"] + 1)

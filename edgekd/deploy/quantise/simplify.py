@@ -6,6 +6,10 @@ from pathlib import Path
 import onnx
 import onnxruntime
 
+from edgekd.errors import UnsupportedModelError
+
+_SCALES_BY_CHANNEL_FROM = 13
+
 
 def simplified(path: Path) -> onnx.ModelProto:
     """The model in a file after ONNX Runtime's basic optimisations, which leave ONNX's own operators, with shapes.
@@ -33,6 +37,16 @@ def simplified(path: Path) -> onnx.ModelProto:
 def opset(model: onnx.ModelProto) -> int:
     """The version of ONNX's own operators that a model uses."""
     return next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 1)
+
+
+def require_scales_by_channel(model: onnx.ModelProto) -> None:
+    """Raises UnsupportedModelError if Q/DQ pairs can't have a scale for each channel in the model's opset."""
+    if (found := opset(model)) < _SCALES_BY_CHANNEL_FROM:
+        what = (
+            f"INT8 takes opset {_SCALES_BY_CHANNEL_FROM}, where weights have a scale for each channel, and the runtime"
+        )
+        hint = "Use a newer version of the runtime on the device, or another variant."
+        raise UnsupportedModelError(f"{what} reads no more than opset {found}", hint)
 
 
 def at_least(model: onnx.ModelProto, wanted: int) -> onnx.ModelProto:

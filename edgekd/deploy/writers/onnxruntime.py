@@ -14,6 +14,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from edgekd.deploy.check import BROKEN_BELOW_DB, EXACT, Tolerance
 from edgekd.deploy.quantise.ranges import Feeds
+from edgekd.deploy.quantise.simplify import require_scales_by_channel
 from edgekd.deploy.writers._base import Images, Usage
 from edgekd.errors import EdgekdError, UnsupportedModelError
 from edgekd.files import writing
@@ -67,6 +68,7 @@ def _write_int8(fp32: Path, int8: Path, images: Images) -> None:
 
 
 def _quantise(fp32: Path, int8: Path, images: Images, inferred: Path) -> None:
+    require_scales_by_channel(onnx.load(fp32, load_external_data=False))
     quant_pre_process(fp32, inferred, skip_optimization=True, skip_symbolic_shape=True)
     graph = onnx.load(inferred, load_external_data=False).graph
     quantize_static(

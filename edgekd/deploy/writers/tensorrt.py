@@ -18,7 +18,7 @@ from edgekd.deploy.opset import lower_ir_version
 from edgekd.deploy.quantise.placement import placement
 from edgekd.deploy.quantise.qdq import with_qdq
 from edgekd.deploy.quantise.ranges import ranges
-from edgekd.deploy.quantise.simplify import at_least, simplified
+from edgekd.deploy.quantise.simplify import at_least, require_scales_by_channel, simplified
 from edgekd.deploy.writers._base import Images, Usage
 from edgekd.errors import EdgekdError, UnsupportedModelError
 from edgekd.files import writing
@@ -81,6 +81,7 @@ def usage(manifest: Manifest) -> Usage:
 
 def _int8(exported: Path, half: bool, images: Images) -> onnx.ModelProto:
     model = simplified(exported)
+    require_scales_by_channel(model)
     if half:
         model = at_least(model, TYPED_FROM)
     placed = placement(model.graph)

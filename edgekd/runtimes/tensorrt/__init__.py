@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from edgekd.runtimes._base import Setting
+    from edgekd.runtimes._base import Reads, Setting
     from edgekd.runtimes.tensorrt._session import Session
 
     Shapes = Callable[[Sequence[Mapping[str, Any]]], Mapping[str, Sequence[int]]]
@@ -36,6 +36,20 @@ SETTINGS: Mapping[str, Setting] = {
     "tf32": {"kind": "switch", "default": False, "help": "whether fp32 products may be rounded to TF32"},
     "spinning": {"kind": "switch", "default": True, "help": "whether the host stays awake while the GPU works"},
 }
+
+# README of onnx-tensorrt at its release branches; the IR version is no reason for it to refuse a file
+READS: Sequence[Reads] = tuple(
+    {"since": since, "opset": opset, "ir_version": None}
+    for since, opset in (
+        ((8, 5), 17),
+        ((8, 7), None),
+        ((10, 0), 20),
+        ((10, 9), 22),
+        ((10, 13), 24),
+        ((10, 17), None),
+    )
+)
+OPERATORS: Mapping[str, tuple[int, int]] = {}
 
 
 def describe() -> dict[str, str]:

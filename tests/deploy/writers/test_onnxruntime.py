@@ -1,3 +1,5 @@
+from contextlib import nullcontext
+
 import numpy as np
 import onnx
 import pytest
@@ -94,3 +96,14 @@ def test_what_the_quantiser_raises_is_told_and_leaves_no_file(fp32, tmp_path):
     with pytest.raises(UnsupportedModelError, match="quantiser failed: "):
         write(tmp_path / "nan.onnx", "int8", tmp_path / "i.onnx", lambda: images(4, 0))
     assert not (tmp_path / "i.onnx").exists()
+
+
+def test_int8_takes_an_opset_with_a_scale_for_each_channel(tmp_path):
+    path = tmp_path / "old.onnx"
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    for opset, refused in ((12, True), (13, False)):
+        export_onnx(model, torch.zeros(1, 1, 12, 12), path, opset=opset)
+        says = r"INT8 takes opset 13, .* the runtime reads no more than opset 12"
+        with pytest.raises(UnsupportedModelError, match=says) if refused else nullcontext():
+            write(path, "int8", tmp_path / "own.onnx", lambda: images(4, 0))
+        assert (tmp_path / "own.onnx").exists() is not refused

@@ -1,0 +1,29 @@
+import pytest
+
+from edgekd.devices.pythons import upgrading
+from edgekd.values import DeviceFacts, DeviceRuntime, Host
+
+
+def facts(python, *, runtime="onnxruntime", origin=""):
+    host = Host(machine="m", arch="aarch64", os="linux", cpu="c", cores=1, python=python)
+    return DeviceFacts(host=host, runtimes={runtime: DeviceRuntime(version="1.2.3", provider="CPU", origin=origin)})
+
+
+@pytest.mark.parametrize(
+    ("device", "least", "how"),
+    [
+        (facts("3.11.2"), "1.24", "/opt/python -m pip install 'onnxruntime>=1.24'"),
+        (facts("3.10.12"), "1.23", "/opt/python -m pip install 'onnxruntime>=1.23'"),
+        (facts("3.10.12"), "1.24", "it needs a newer Python there, since 1.23.2 is the last one for Python 3.10.12"),
+        (facts("3.11.2", origin="Linux/arm64 build"), "1.24", "make the bundle again with `edgekd devices bundle`"),
+    ],
+)
+def test_a_newer_runtime_is_installed_where_there_is_one_for_the_devices_python(device, least, how):
+    assert upgrading(["/opt/python"], device, "onnxruntime", least) == how
+
+
+def test_a_newer_tensorrt_comes_with_a_newer_jetpack():
+    assert (
+        upgrading(["python3"], facts("3.10.12", runtime="tensorrt"), "tensorrt", "10.9")
+        == "it comes with a newer JetPack"
+    )
