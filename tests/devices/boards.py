@@ -62,7 +62,9 @@ sys.argv.pop(0)
 sys.path[0] = sys.argv[0]
 import sysfs
 sysfs.ROOT = pathlib.Path({tree!r})
-os.sched_getaffinity = lambda process: {cpus!r}
+cpus = {cpus!r}
+os.sched_getaffinity = lambda process: {{*cpus}}
+os.sched_setaffinity = lambda process, given: (cpus.clear(), cpus.update(given))
 platform.machine = lambda: {arch!r}
 runpy.run_path(sys.argv[0], run_name="__main__")
 """

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
-import psutil
 import pytest
-from adbd import Adbd, Phone, adb, adb_server, missing
+from adbd import adb
 from bundles import ONNXRUNTIME, bundle
 
 from edgekd import catalog
@@ -28,42 +27,9 @@ from edgekd.progress import Silent
 from edgekd.values import MeasuringProtocol
 
 PHONE = catalog.target("android-phone").model_copy(update={"arch": "x86_64"})
+pytestmark = pytest.mark.usefixtures("server")
+
 SHORT = MeasuringProtocol(launches=1, seconds=0.1, block_seconds=0.02, warmup_seconds=0.1)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def server(tmp_path_factory):
-    if missing():
-        pytest.skip(missing())
-    with adb_server(tmp_path_factory.mktemp("home")):
-        yield
-
-
-@pytest.fixture
-def plugged(tmp_path):
-    """Makes phones that adb knows, of this machine's architecture."""
-    opened = []
-
-    def plug(name="phone", **facts):
-        served = Adbd(Phone(tmp_path / name, **{"machine": "x86_64", **facts}))
-        opened.append(served)
-        adb("connect", served.serial)
-        return served
-
-    yield plug
-    for one in opened:
-        adb("disconnect", one.serial)
-        one.__exit__()
-        end = time.monotonic() + 10
-        while (left := programs(one.phone)) and time.monotonic() < end:
-            time.sleep(0.05)
-        assert not left
-
-
-def programs(phone):
-    """The command lines of what runs on it."""
-    found = [process.info["cmdline"] or () for process in psutil.process_iter(["cmdline"])]
-    return [line for line in found if str(phone.folder) in " ".join(line)]
 
 
 @pytest.fixture
