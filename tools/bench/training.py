@@ -25,7 +25,7 @@ from edgekd.data.dataset import Dataset, View
 from edgekd.data.load import load_dataset
 from edgekd.progress import Silent
 from edgekd.training.cache import TeacherCache
-from edgekd.training.epoch import Lesson, Run
+from edgekd.training.epoch import Run, TeacherBatches
 from edgekd.training.execution import choose_execution
 from edgekd.training.objective import LABELS_ALONE, build_objective
 from edgekd.training.step import learner, on_threads, place_images, run_step
@@ -37,11 +37,11 @@ from edgekd.zoo.build import build
 def edgekd_steps(run: Run) -> Iterator[int]:
     """Endless steps of the engine, always of the first epoch's view; each gives the images it learned from."""
     while True:
-        lesson = Lesson(run, 1)
+        taught = TeacherBatches(run, 1)
         view = View(run.data.augmentation, run.seed, 1)
         for images, labels in run.data.train.batches(run.settings.batch_size, view):
             placed = place_images(images, run.learner.execution, run.learner.device)
-            run_step(run.learner, placed, labels, lesson(placed))
+            run_step(run.learner, placed, labels, taught(placed))
             yield len(images)
 
 
