@@ -66,11 +66,14 @@ def or_this_machine(device: Device | None, note: Callable[[str], None]) -> Abstr
 def require_target(device: Device, target: Target) -> None:
     """Raises NoDeviceError if the device doesn't match the target, and DeviceError if it can't be reached."""
     if not device.is_of(target):
-        host = device.facts.host
-        message = f"not measured: {device.title} ({host.arch} {host.os}) is not a device of target {target.name}"
-        raise NoDeviceError(
-            message, "Specify one with --device. `edgekd targets detect` reports which target a device is of."
-        )
+        hint = "Specify one with --device. `edgekd targets detect` reports which target a device is of."
+        raise NoDeviceError(f"not measured: {not_of(device, target)}", hint)
+
+
+def not_of(device: Device, target: Target) -> str:
+    """That the device doesn't match the target, as a sentence."""
+    host = device.facts.host
+    return f"{device.title} ({host.arch} {host.os}) is not a device of target {target.name}"
 
 
 class Reached:

@@ -9,9 +9,9 @@ from edgekd.deploy.preflight.preflight import preflight
 from edgekd.deploy.preflight.rule import Destination
 from edgekd.deploy.writers._base import WRITERS, Images
 from edgekd.devices._base import Device
-from edgekd.devices.device import connect, require_target
+from edgekd.devices.device import connect, not_of
 from edgekd.devices.lease import Waiting
-from edgekd.errors import EdgekdError, UnsupportedModelError
+from edgekd.errors import EdgekdError, NoDeviceError, UnsupportedModelError
 from edgekd.measuring.artifact import describe
 from edgekd.progress import Progress
 from edgekd.values import Artifact, Target, Variant
@@ -76,7 +76,8 @@ def export_file(
     with connect(device_url, target, waiting=waiting) if device_url else nullcontext() as device:
         if device:
             with device.leased():
-                require_target(device, target)
+                if not device.is_of(target):
+                    raise NoDeviceError(not_of(device, target), "Leave --device out, or give one of that target.")
         to = destination(target, device)
     written, dropped = _written(given, variants, out, to.max_opset)
     preflights = Preflights(to, progress)

@@ -14,9 +14,9 @@ from pydantic import ValidationError
 
 from edgekd import files
 from edgekd.devices._base import Device
-from edgekd.devices.device import LOCAL, connect, require_target
+from edgekd.devices.device import LOCAL, connect, not_of
 from edgekd.devices.lease import Waiting
-from edgekd.errors import DeviceError, MeasurementError, NoDeviceError
+from edgekd.errors import DeviceError, MeasurementError
 from edgekd.measuring.disturbance import EMULATED, spoiled
 from edgekd.measuring.document import read_measurement, write
 from edgekd.measuring.session import measure
@@ -67,13 +67,11 @@ def device_of_target(url: str | None, target: Target, run: Run, wait_s: float = 
             device = stack.enter_context(connect(url or LOCAL, target, kept.facts, waiting))
         else:
             files.write_text(file, known.model_dump_json(indent=1))
-        try:
-            require_target(device, target)
-        except NoDeviceError as e:
-            run.progress.note(f"{e.message}; exported files are checked by this machine's own runtimes")
-            yield None
-        else:
+        if device.is_of(target):
             yield device
+        else:
+            run.progress.note(f"{not_of(device, target)}; exported files are checked by this machine's own runtimes")
+            yield None
 
 
 def _kept(file: Path, url: str) -> KnownDevice | None:

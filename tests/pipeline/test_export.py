@@ -83,8 +83,8 @@ def test_a_jetson_gets_its_files_and_what_this_machine_can_run_is_checked(export
             assert "give a --device that has it" in one["not_checked"]
             assert one["parity"] is None
             assert one["parsed"]["message"] == "fine"
-    assert parsed == [(exported[f"tensorrt-{p}"]["artifact"]["files"][0]["path"], "8.7") for p in
-                      ("fp32", "fp16", "int8+fp16", "int8+fp32")]  # fmt: skip
+    built = [name for name in exported if name.startswith("tensorrt")]
+    assert parsed == [(exported[name]["artifact"]["files"][0]["path"], "8.7") for name in built]
     assert [f["rule"] for f in exported["tensorrt-int8+fp16"]["findings"]] == ["int8-on-10.3"]
     assert json.loads((tmp_path / "out" / "export.json").read_text()) == found
 

@@ -2,8 +2,10 @@
 
 import ctypes
 import json
+import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import fake_tensorrt
 import numpy as np
@@ -172,6 +174,35 @@ def test_open_axes_have_the_sizes_that_are_fed(tensorrt_of, tmp_path):
     np.testing.assert_allclose(session.run({"image": images})[0], expected(path, images), rtol=1e-5, atol=1e-6)
     with pytest.raises(ValueError, match=r"'image' is \(1, 3, 16, 16\), and the engine takes \(4, 3, 16, 16\)"):
         session.run({"image": IMAGE})
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [  # as TensorRT-RTX 1.7.1 says them, and TensorRT 8.6
+        (
+            "Error Code 4: API Usage Error (n: has type Int32. In checkType at /_src/optimizer/nodeBase.cpp:456)",
+            "Error Code 4: API Usage Error (n: has type Int32.)",
+        ),
+        ("Invalid Node - n\n[checkMacros.cpp::catchCudaError::250]", "Invalid Node - n"),
+        ("too large. In processCheck at /a/b-c.cpp:1 In operator() at /a/d.cpp:2)", "too large.)"),
+        ("f(x, y.data(), 2): not supported", "f(x, y.data(), 2): not supported"),
+        ("4: [network.cpp::validate::3062] no profile (In validate at network.cpp:3062)", "no profile"),
+    ],
+)
+def test_words_of_tensorrt_are_shown_without_places_in_its_source(said, shown):
+    assert _library.plain(said) == shown
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ('known && "Unsupported data type!"', "Unsupported data type!"),
+        ("false", "the parser refuses it without a reason"),
+    ],
+)
+def test_what_the_parser_asserts_is_shown_in_its_words(said, shown):
+    error = SimpleNamespace(desc=lambda: said, node=lambda: 3, node_name=lambda: "n", node_operator=lambda: "Cast")
+    assert _library.parser_error(error) == f"node 3 'n' (Cast): {shown}"
 
 
 @pytest.mark.parametrize("version", fake_tensorrt.VERSIONS)
@@ -449,6 +480,15 @@ def test_a_missing_cuda_is_explained(monkeypatch):
         _cuda.load()
 
 
+LOADED = """
+import ctypes, sys
+from edgekd.runtimes.tensorrt import _cuda
+ctypes.CDLL(sys.argv[1])
+print(next(_cuda._candidates()))
+"""
+
+
 def test_the_cuda_that_is_loaded_is_taken_first(cudart):
-    ctypes.CDLL(str(cudart))
-    assert next(_cuda._candidates()) == str(Path(cudart).resolve())
+    # in a process of its own: PyTorch, which other tests import here, loads another one
+    line = [sys.executable, "-c", LOADED, cudart]
+    assert subprocess.check_output(line, text=True).strip() == str(Path(cudart).resolve())

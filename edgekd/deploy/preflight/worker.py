@@ -11,7 +11,7 @@ from typing import Any
 import tensorrt_rtx as trt
 
 from edgekd.devices.agent.host import requests
-from edgekd.runtimes.tensorrt._library import plain
+from edgekd.runtimes.tensorrt._library import parser_error, plain
 
 _NO_GPU = re.compile(r"Error Code 1: Cuda Runtime.*", re.DOTALL)
 """What it adds to any error where there is no GPU."""
@@ -52,7 +52,7 @@ def judged(path: str, compute_capability: str | None) -> dict[str, Any]:
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, log)
     if not parser.parse_from_file(path):
-        errors = [_said(parser.get_error(i)) for i in range(parser.num_errors)]
+        errors = [parser_error(parser.get_error(i)) for i in range(parser.num_errors)]
         return {"compiler": compiler, "status": "refused", "reason": _short(errors or log.errors)}
     config = builder.create_builder_config()
     if left_open := _fixed(builder, config, network):
@@ -83,11 +83,6 @@ def _fixed(builder: Any, config: Any, network: Any) -> list[str]:
             profile.set_shape(one.name, shape, shape, shape)
         config.add_optimization_profile(profile)
     return left_open
-
-
-def _said(error: Any) -> str:
-    where = f"node {error.node()} {error.node_name()!r} ({error.node_operator()}): " if error.node() >= 0 else ""
-    return f"{where}{error.desc()}"
 
 
 def _short(errors: list[str]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ._library import logger, plain
+from ._library import logger, parser_error, plain
 from ._types import numpy_name
 
 if TYPE_CHECKING:
@@ -128,17 +128,9 @@ def _parse(trt: Any, builder: Any, path: str, *, typed: bool) -> Parsed:
     log = logger(trt)
     parser = trt.OnnxParser(network, log)
     if not parser.parse_from_file(path):
-        errors = "; ".join(_parser_error(parser.get_error(i)) for i in range(parser.num_errors))
+        errors = "; ".join(parser_error(parser.get_error(i)) for i in range(parser.num_errors))
         raise ValueError(plain(errors) or log.words("the ONNX parser can't read it"))
     return Parsed(network, parser, typed)
-
-
-def _parser_error(error: Any) -> str:
-    """What the parser says of a node, which it names from TensorRT 10 on."""
-    where = [f"node {error.node()}"]
-    if hasattr(error, "node_name"):
-        where += [repr(error.node_name()), f"({error.node_operator()})"]
-    return f"{' '.join(where)}: {error.desc()}" if error.node() >= 0 else str(error.desc())
 
 
 def _layers(network: Any) -> Iterator[Any]:

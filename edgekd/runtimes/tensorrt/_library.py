@@ -11,8 +11,12 @@ _INSTALL = (
     "On a Jetson: sudo apt-get install python3-libnvinfer, and use JetPack's own Python (/usr/bin/python3), "
     "or a virtual environment made with --system-site-packages."
 )
-_PLACE = re.compile(r"\[[\w./]+\.(?:cpp|h|cu|inl)[^\]]*\]|\b[\w./]+\.(?:cpp|h|cu|inl):\d+:?|^\d+: ")
+_FILE = r"[\w./-]+\.(?:cpp|h|cu|inl)"
+_FOUND = rf"\[{_FILE}[^\]]*\]|(?:\bIn \S+ )?(?:\bat )?{_FILE}:\d+:?"
+_PLACE = re.compile(rf"\((?:{_FOUND})\)|(?:{_FOUND})|^\d+: ")
 """Where in its own source TensorRT found something."""
+_CONDITION = re.compile(r'[^"]+ && "(.*)"', re.DOTALL)
+"""What its parser asserts, and what it says of that."""
 
 
 class MissingError(ModuleNotFoundError):
@@ -69,6 +73,18 @@ def logger(trt: Any) -> Any:
     return Log()
 
 
+def parser_error(error: Any) -> str:
+    """What the parser says of a node, which it names from TensorRT 10 on."""
+    said = _CONDITION.sub(r"\1", str(error.desc()))
+    said = "the parser refuses it without a reason" if said == "false" else said
+    if error.node() < 0:
+        return said
+    where = [f"node {error.node()}"]
+    if hasattr(error, "node_name"):
+        where += [repr(error.node_name()), f"({error.node_operator()})"]
+    return f"{' '.join(where)}: {said}"
+
+
 def plain(text: str) -> str:
     """TensorRT's words in one line, without places in its source files."""
-    return " ".join(_PLACE.sub("", text).split())[:500]
+    return " ".join(_PLACE.sub("", text).split()).replace(" )", ")")[:500]
