@@ -18,7 +18,7 @@ else:  # on a device this folder is all there is
     import sysfs
 
 _CPUS = "sys/devices/system/cpu"
-_AT_MAXIMUM = 0.97  # of the highest clock; counters report a little less or more than was set
+_AT_MAXIMUM = 0.97  # of the highest clock; drivers report a little less or more than was set
 
 # devfreq devices of a Jetson's GPU, by a part of their name: Nano, Xavier and Orin up to JetPack 5; Orin; Thor
 _GPUS = (".gm20b", ".gp10b", ".gv11b", ".ga10b", ".gpu", "gpu-gpc")
@@ -56,13 +56,14 @@ def locked() -> bool | None:
     """Whether a Jetson's CPUs and GPU are fixed at the highest clock of its power mode, as `jetson_clocks` does, or an
     Android device's CPUs at one clock, as its fixed-performance mode does.
 
-    The lowest clock allowed is then the highest, and the current one. None for other devices, or if it isn't reported.
+    The lowest clock allowed is then the highest. That a GPU has it is read as well; what counters of idle CPUs report
+    is not exact enough. None for other devices, or if it isn't reported.
     """
     gpus = _gpus()
     cpus = [file.parent for file in _each_cpu("scaling_max_freq")]
     if not cpus or not (gpus or android.is_android()):
         return None
-    fixed = [_fixed(cpu, "scaling_min_freq", "scaling_max_freq", "scaling_cur_freq") for cpu in cpus]
+    fixed = [_fixed(cpu, "scaling_min_freq", "scaling_max_freq") for cpu in cpus]
     fixed += [_fixed(gpu, "min_freq", "max_freq", "cur_freq") for gpu in gpus]
     known = [one for one in fixed if one is not None]
     return all(known) if known else None
@@ -103,9 +104,10 @@ def _gpu_mhz(file: str) -> float | None:
     return max(found) / 1e6 if found else None
 
 
-def _fixed(folder: Path, lowest: str, highest: str, current: str) -> bool | None:
-    """Whether the clock can't be changed and is the highest; None if it isn't reported."""
-    low, high, now = (sysfs.number(folder / name) for name in (lowest, highest, current))
+def _fixed(folder: Path, lowest: str, highest: str, current: str = "") -> bool | None:
+    """Whether the clock can't be changed and, if it is known, is the highest; None if it isn't reported."""
+    low, high = sysfs.number(folder / lowest), sysfs.number(folder / highest)
+    now = sysfs.number(folder / current) if current else None
     if low is None or high is None:
         return None
     return low == high and (not now or now >= _AT_MAXIMUM * high)  # a GPU that is switched off reports 0

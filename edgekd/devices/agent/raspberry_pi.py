@@ -6,6 +6,7 @@ kernels; the alarm of the kernel's `rpi_volt` driver, which any user may read.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,16 +21,22 @@ UNDER_VOLTAGE = "under-voltage"
 _CONDITIONS = (UNDER_VOLTAGE, "the CPU's clock capped", "throttled", "the soft temperature limit")
 
 
-def throttled_by() -> list[str]:
-    """The current conditions. The kernel's alarm stays on for two seconds after under-voltage."""
-    found = _named(_bits() or 0)
-    return [UNDER_VOLTAGE, *found] if _alarm() and UNDER_VOLTAGE not in found else found
+@dataclass(frozen=True)
+class Throttled:
+    """Conditions under which the firmware lowers the clock."""
+
+    now: tuple[str, ...]
+    """The kernel's alarm stays on for two seconds after under-voltage."""
+    since_boot: tuple[str, ...] | None
+    """None if the firmware's bits can't be read."""
 
 
-def throttled_since_boot() -> tuple[str, ...] | None:
-    """The conditions that there have been since boot; None if the firmware's bits can't be read."""
+def throttled() -> Throttled:
+    """The current conditions, and those that there have been since boot."""
     bits = _bits()
-    return None if bits is None else tuple(_named(bits >> 16))
+    now, since = _named(bits or 0), None if bits is None else tuple(_named(bits >> 16))
+    under_voltage = [UNDER_VOLTAGE] if _alarm() and UNDER_VOLTAGE not in now else []
+    return Throttled((*under_voltage, *now), since)
 
 
 def _named(bits: int) -> list[str]:

@@ -28,15 +28,15 @@ _CANARY_WORK = bytes(16_384)
 
 def state() -> protocol.State:
     """The device's current state."""
-    heat = android.thermal()
+    heat, firmware = android.thermal(), raspberry_pi.throttled()
     return protocol.State(
         clocks_mhz=tuple(clocks.cpu_mhz()),
         clock_limit_mhz=clocks.cpu_limit_mhz(),
         governor=clocks.governor(),
         temperatures_c={**temperatures_c(), **dict(heat.temperatures_c)},
         throttle_count=throttle_count(),
-        throttled_by=(*raspberry_pi.throttled_by(), *alerts(), *heat.causes),
-        throttled_since_boot=raspberry_pi.throttled_since_boot(),
+        throttled_by=(*firmware.now, *alerts(), *heat.causes),
+        throttled_since_boot=firmware.since_boot,
         gpu_clock_mhz=clocks.gpu_mhz(),
         gpu_clock_limit_mhz=clocks.gpu_limit_mhz(),
         over_current=over_current(),

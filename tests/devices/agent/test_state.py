@@ -98,15 +98,15 @@ def test_the_hottest_zone_of_a_type_counts(system):
 @pytest.mark.parametrize(
     ("bits", "since", "now"),
     [
-        ("0x0", (), []),
-        ("0x50005", ("under-voltage", "throttled"), ["under-voltage", "throttled"]),
-        ("0x20000", ("the CPU's clock capped",), []),
-        ("nonsense", None, []),
+        ("0x0", (), ()),
+        ("0x50005", ("under-voltage", "throttled"), ("under-voltage", "throttled")),
+        ("0x20000", ("the CPU's clock capped",), ()),
+        ("nonsense", None, ()),
     ],
 )
 def test_a_raspberry_pi_reports_by_its_firmware(raspberry, bits, since, now):
     raspberry("devices/platform/soc/soc:firmware/get_throttled", bits)
-    assert (raspberry_pi.throttled_since_boot(), raspberry_pi.throttled_by()) == (since, now)
+    assert raspberry_pi.throttled() == raspberry_pi.Throttled(now, since)
 
 
 @pytest.mark.parametrize("bits", ["0x0", "0x1", "nonsense"])
@@ -114,7 +114,7 @@ def test_the_kernels_alarm_of_under_voltage_counts_too(raspberry, bits):
     raspberry("devices/platform/soc/soc:firmware/get_throttled", bits)
     raspberry("class/hwmon/hwmon1/name", "rpi_volt")
     raspberry("class/hwmon/hwmon1/in0_lcrit_alarm", 1)
-    assert raspberry_pi.throttled_by() == ["under-voltage"]
+    assert raspberry_pi.throttled().now == ("under-voltage",)
 
 
 def test_a_jetson_tells_by_its_over_current_counters(system):
