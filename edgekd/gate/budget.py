@@ -4,7 +4,7 @@ The tables are those of the modules in `gate/limits/`: each declares its keys, s
 key is refused with the nearest known one, and a new limit is one new module.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
@@ -14,7 +14,7 @@ from pydantic import create_model
 from edgekd import catalog
 from edgekd.errors import EdgekdError
 from edgekd.gate.limits._base import LIMITS, Limit, Needs
-from edgekd.values import Reference, Value
+from edgekd.values import DeviceFacts, Reference, Value
 from edgekd.values.value import Name, PositiveInt
 
 S = TypeVar("S", bound=Value)
@@ -130,6 +130,18 @@ def require_baseline(budget: Budget, *, given: bool) -> None:
             f"budget {budget.name}: {relative[0]} is relative to a baseline, and none was given",
             "Give the original model, or its measurement of the same session, with --baseline.",
         )
+
+
+def require_engines(budget: Budget, facts: DeviceFacts, runtimes: Iterable[str]) -> None:
+    """Raises EdgekdError if an engine's size is limited, and none of these runtimes of the device builds engines."""
+    limited = [f"{limit.table}.{limit.needs.engine}" for limit in budget.limits() if limit.needs.engine]
+    known = {name: facts.runtimes[name] for name in runtimes if name in facts.runtimes}
+    if limited and known and not any(runtime.builds for runtime in known.values()):
+        without = ", ".join(known)
+        message = (
+            f"budget {budget.name}: {limited[0]} limits what the device builds, and its runtimes ({without}) build"
+        )
+        raise EdgekdError(f"{message} nothing", "Leave it out: the file itself is run, which size.disk_bytes limits.")
 
 
 def for_given_device(budget: Budget) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 from edgekd import catalog
 from edgekd.devices.listed import Place
 from edgekd.errors import EdgekdError, NoDeviceError
-from edgekd.gate.budget import Budget, for_given_device, require_baseline, require_limits
+from edgekd.gate.budget import Budget, for_given_device, require_baseline, require_engines, require_limits
 from edgekd.gate.conditions import protocol_for
 from edgekd.gate.judge import Judged, Outcome, Unjudged, judge
 from edgekd.measuring.document import read_measurement
@@ -147,6 +147,7 @@ def _measured(files: list[Path], budget: Budget, on_device: OnDevice, progress: 
     with devices.connect(on_device.url or devices.LOCAL, target, waiting=waiting) as device, device.leased():
         try:
             devices.require_target(device, target)
+            require_engines(budget, device.facts, [artifacts[0].variant.runtime])
             progress.stage("measure", f"measuring {' and '.join(a.name for a in artifacts)} on {device.url}")
             used = device
         except NoDeviceError as e:

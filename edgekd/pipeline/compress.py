@@ -12,7 +12,7 @@ from edgekd.data.load import load_dataset
 from edgekd.deploy.variants import deployable, require_reference
 from edgekd.files import require_file
 from edgekd.gate import budget as budgets
-from edgekd.gate.budget import Budget
+from edgekd.gate.budget import Budget, require_engines
 from edgekd.gate.conditions import protocol_for
 from edgekd.pipeline.candidates import NetworkCandidates
 from edgekd.pipeline.classifier import require_classifier
@@ -122,6 +122,8 @@ def _require_feasible(run: Run, recipe: Recipe, goal: Goal, how: Deployment) -> 
     require_losses(recipe, data)
     require_feeding(how)
     require_reference(target, goal.facts)
+    if goal.facts:
+        require_engines(goal.budget, goal.facts, target.runtimes)
     for left_out in deployable(target, goal.facts).left_out:
         run.progress.note(f"{left_out.name} is left out: {left_out.why}")
     if how.reference != settle_variant(target.reference):

@@ -24,11 +24,13 @@ class _Option:
     speed: Interval | None
     misses: int
     """Limits other than accuracy that it fails."""
+    unjudged: int
+    """Those that a measurement of it says nothing about, such as an engine's size where none is built."""
 
     @property
-    def rank(self) -> tuple[bool, int, float, float]:
+    def rank(self) -> tuple[bool, int, int, float, float]:
         """Smaller is better: the accuracy kept, then the limits, then the speed."""
-        return self.loses_too_much, self.misses, self.speed.estimate if self.speed else 0.0, self.drop
+        return self.loses_too_much, self.misses, self.unjudged, self.speed.estimate if self.speed else 0.0, self.drop
 
     @property
     def loses_too_much(self) -> bool:
@@ -63,17 +65,19 @@ def keeps_accuracy(budget: Budget, reference: Checked, checked: Checked) -> bool
 def _option(
     budget: Budget, reference: Checked, checked: Checked, measurement: Measurement | None, baseline: Measurement | None
 ) -> _Option:
-    speed, misses, stated = None, 0, budget.of(accuracy.Settings)
+    speed, misses, unjudged, stated = None, 0, 0, budget.of(accuracy.Settings)
     if measurement and baseline:
         speed = ratio(measurement, baseline)
         limits = judge(budget.only(lambda needs: not needs.trained), measurement, baseline).limits
         misses = sum(limit.status == "fail" for limit in limits)
+        unjudged = sum(limit.status == "not measured" for limit in limits)
     return _Option(
         checked=checked,
         drop=_points_lost(reference.accuracy, checked.accuracy),
         allowed=stated.max_drop_pp if stated else None,
         speed=speed,
         misses=misses,
+        unjudged=unjudged,
     )
 
 
@@ -96,4 +100,8 @@ def _why_not(other: _Option, best: _Option) -> str:
             return "is as accurate on the validation images, and its latency was not measured"
         return f"loses {more} points more of validation accuracy; nothing was measured"
     times = f"{other.speed.estimate / best.speed.estimate:.2f} times the latency of the one kept"
-    return f"misses the budget, at {times}" if other.misses > best.misses else f"is slower: {times}"
+    if other.misses > best.misses:
+        return f"misses the budget, at {times}"
+    if other.unjudged > best.unjudged:
+        return f"can't be judged by all limits of the budget, at {times}"
+    return f"is slower: {times}"

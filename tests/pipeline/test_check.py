@@ -89,6 +89,13 @@ def test_what_cannot_be_checked_is_told_before_anything_is_measured(tmp_path, su
     assert e.value.hint
 
 
+def test_the_size_of_an_engine_is_refused_where_the_runtime_builds_none(model):
+    with pytest.raises(EdgekdError, match=r"engine_bytes limits .* its runtimes \(onnxruntime\) build nothing") as e:
+        checked(model(), budget(size={"engine_bytes": 10**6}), on_device=here())
+    assert e.value.exit_code == 2
+    assert "size.disk_bytes" in e.value.hint
+
+
 @pytest.mark.parametrize("limits", [{"latency": {"limit_ms": 9}}, {"load": {"limit_ms": 9}}])
 def test_milliseconds_beside_a_baseline_are_refused_unless_the_device_is_given(model, monkeypatch, limits):
     with pytest.raises(EdgekdError, match="milliseconds are for one given device") as e:

@@ -1,6 +1,7 @@
 import pytest
 
 from edgekd.gate.budget import Budget
+from edgekd.gate.limits.size import Settings as Size
 from edgekd.pipeline.select import keeps_accuracy, select
 from edgekd.values import Accuracy, Artifact, File, Variant
 from edgekd.values.result import Checked, Deployed, Dropped, Parity
@@ -51,6 +52,18 @@ def test_the_fastest_that_keeps_the_accuracy_is_chosen_whatever_its_runtime_and_
         "student-ort-fp32": "is slower: 2.25 times the latency of the one kept",
     }
     assert select(BUDGET, REFERENCE, student(945, 944, 945), timed(1.0, 0.2, 0.3, 0.3)).artifact == "student-ort-fp32"
+
+
+def test_what_the_budget_can_judge_is_chosen_before_what_it_can_not(timed):
+    budget = BUDGET.model_copy(update={"size": Size(engine_bytes=1000)})
+    reference, fp32, int8 = timed(1.0, 0.45, 0.3)
+    built = [reference, fp32.model_copy(update={"engine_bytes": 999}), int8]
+    choice = select(budget, REFERENCE, student(945, 945), built)
+    assert choice.artifact == "student-ort-fp32"
+    (gone,) = choice.dropped
+    assert gone.why == "can't be judged by all limits of the budget, at 0.67 times the latency of the one kept"
+    too_large = [reference, fp32.model_copy(update={"engine_bytes": 1001}), int8]
+    assert select(budget, REFERENCE, student(945, 945), too_large).artifact == "student-ort-int8"
 
 
 def test_speed_does_not_buy_lost_accuracy(timed):

@@ -30,6 +30,8 @@ class Needs:
     """An untrained candidate is measured until this is decided: it changes with the structure and nothing else."""
     trained: bool = False
     """It depends on the trained weights: untrained candidates are not judged by it."""
+    engine: str | None = None
+    """The key that limits what the device builds from an artifact: a runtime must build something."""
     cadence_hz: float | None = None
     """Inferences a second that it is measured at, `CLOSED_LOOP_HZ` for a closed loop; None if it doesn't matter."""
 

@@ -17,9 +17,9 @@ class Settings(Value):
     engine_bytes: PositiveInt | None = None
 
 
-def needs(_: Settings) -> Needs:
-    """Nothing."""
-    return Needs()
+def needs(settings: Settings) -> Needs:
+    """A size of the engine needs a runtime that builds one."""
+    return Needs(engine="engine_bytes" if settings.engine_bytes is not None else None)
 
 
 def judge(settings: Settings, given: Given) -> Iterator[LimitVerdict]:
@@ -55,5 +55,5 @@ def _engine(measurement: Measurement, limit: int) -> LimitVerdict:
     if elsewhere := elsewhere_than(threshold, measurement):
         return elsewhere
     if measurement.engine_bytes is None:
-        return unmeasured(threshold, "the device built none")
+        return unmeasured(threshold, f"{measurement.runtime.name} builds none: it runs the file")
     return counted(threshold, measurement.engine_bytes, f"engine {measurement.engine_bytes:,} bytes")
