@@ -1,8 +1,8 @@
 """The device interface, independent of the transport."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -21,6 +21,8 @@ class Engine:
 
     path: str
     """Path on the device."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """The SHA-256 of all its files by their paths on the device."""
     bytes: int | None = None
     """Size of the engine; None if nothing was built."""
     build_seconds: float | None = None

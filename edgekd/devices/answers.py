@@ -24,6 +24,7 @@ _SAMPLE_BYTES = 26  # of a float in JSON, with what separates it from the next
 _LONGEST_TEXT = 1 << 16  # names of fused layers list what they were fused from
 _DEEPEST = 8
 _LONGEST_HELD_S = 1e9
+_SHOWN = 12  # digits of a hash
 _LARGEST = 2**63 - 1
 _SIGNED = ("temperatures_c", "rails_w")
 _CLOCK_ERROR = 1.01  # of the device's clock against the host's
@@ -49,8 +50,23 @@ def require_nonce(answer: Mapping[str, Any], nonce: str) -> None:
         raise protocol.ProtocolError("it answers another request: the nonce differs")
 
 
-def loaded(answer: protocol.Loaded, waited_ms: float) -> None:
+class OtherFileError(Exception):
+    """What the device has under a path isn't what it was sent."""
+
+
+def require_files(sha256: Sequence[str], files: Mapping[str, str]) -> None:
+    """Raises OtherFileError unless the device read files of this content: SHA-256 by path."""
+    if len(sha256) != len(files):
+        raise protocol.ProtocolError(f"sha256 has {len(sha256)} hashes of {len(files)} files")
+    for (path, expected), found in zip(files.items(), sha256, strict=True):
+        if found != expected:
+            there, here = (one[:_SHOWN] for one in (found, expected))
+            raise OtherFileError(f"{path} has another content there than was sent: SHA-256 {there}…, not {here}…")
+
+
+def loaded(answer: protocol.Loaded, waited_ms: float, files: Mapping[str, str]) -> None:
     """Loading takes time, but not longer than was waited; every axis of an input has a size."""
+    require_files(answer.sha256, files)
     _require_time("load_ms", answer.load_ms, waited_ms)
     for name, shape in answer.inputs.items():
         if 0 in shape:
@@ -83,8 +99,14 @@ def timed(answer: protocol.Timed, waited_ms: float, period_s: float | None) -> N
         _require_at_most("accelerator_ms", answer.accelerator_ms, waited_ms)
 
 
-def traced(answer: protocol.Traced, waited_ms: float) -> None:
+def built(answer: protocol.Built, waited_ms: float, files: Mapping[str, str]) -> None:
+    """It was built from the right files."""
+    require_files(answer.sha256, files)
+
+
+def traced(answer: protocol.Traced, waited_ms: float, files: Mapping[str, str]) -> None:
     """There was an inference, and no node took longer than was waited."""
+    require_files(answer.sha256, files)
     if not answer.inferences:
         raise protocol.ProtocolError("inferences is 0")
     for node in answer.nodes:

@@ -10,8 +10,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
@@ -27,6 +28,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 T = TypeVar("T")
 
+_NONE: Mapping[str, str] = MappingProxyType({})
 _SLACK_S = 30.0
 _AHEAD = 2  # batches in flight
 _OUTPUT_TYPES = ("float16", "float32", "float64", "int8", "uint8", "int32", "int64", "bool")
@@ -61,7 +63,7 @@ class Agent:
     """An agent in its own process. Use as a context manager: the process ends with the block.
 
     Its methods raise WorkerError if the agent fails or does not answer in time, and MeasurementError if the answer is
-    invalid.
+    invalid, or the device has another content than `files` say: the SHA-256 of what is read there, by its path.
 
     Args:
         process: the process in which the agent runs.
@@ -92,9 +94,12 @@ class Agent:
         """The host, the available runtimes (given as module paths by name) and the existing paths."""
         return self._ask(protocol.Survey(dict(runtimes), tuple(paths)), protocol.Surveyed, PATIENCE_S)
 
-    def build(self, request: protocol.Build, timeout_s: float = BUILD_S) -> protocol.Built:
+    def build(
+        self, request: protocol.Build, files: Mapping[str, str] = _NONE, timeout_s: float = BUILD_S
+    ) -> protocol.Built:
         """Build an engine from an artifact, or return the cached one with this key."""
-        return self._ask(request, protocol.Built, timeout_s)
+        request, check = replace(request, files=tuple(files)), partial(answers.built, files=files)
+        return self._ask(request, protocol.Built, timeout_s, check=check)
 
     def exists(self, path: str) -> bool:
         """Whether a file or folder exists on the device."""
@@ -124,9 +129,12 @@ class Agent:
         """Who holds the lease on the device."""
         return self._ask(protocol.ReadLease(), protocol.Leased, _SLACK_S, check=answers.leased)
 
-    def load(self, opening: protocol.Opening, timeout_s: float = PATIENCE_S) -> protocol.Loaded:
+    def load(
+        self, opening: protocol.Opening, files: Mapping[str, str] = _NONE, timeout_s: float = PATIENCE_S
+    ) -> protocol.Loaded:
         """Open an artifact to measure it."""
-        return self._ask(protocol.Load(opening), protocol.Loaded, timeout_s, check=answers.loaded)
+        request, check = protocol.Load(opening, tuple(files)), partial(answers.loaded, files=files)
+        return self._ask(request, protocol.Loaded, timeout_s, check=check)
 
     def first(self, timeout_s: float = PATIENCE_S) -> protocol.FirstRun:
         """Run the first inference."""
@@ -155,43 +163,65 @@ class Agent:
         """The peak memory of loading and running, and the final state."""
         return self._ask(protocol.Finish(), protocol.Finished, _SLACK_S)
 
-    def trace(self, opening: protocol.Opening, seconds: float, timeout_s: float = PATIENCE_S) -> protocol.Traced:
+    def trace(
+        self,
+        opening: protocol.Opening,
+        seconds: float,
+        files: Mapping[str, str] = _NONE,
+        timeout_s: float = PATIENCE_S,
+    ) -> protocol.Traced:
         """Open an artifact and time its nodes for about `seconds`."""
-        request = protocol.Trace(opening, seconds)
-        return self._ask(request, protocol.Traced, timeout_s, answers.NODES, answers.traced)
+        request, check = protocol.Trace(opening, seconds, tuple(files)), partial(answers.traced, files=files)
+        return self._ask(request, protocol.Traced, timeout_s, answers.NODES, check)
 
-    def evaluate(self, path: str, options: Mapping[str, Any], batches: Iterable[Array]) -> Iterator[Array]:
+    def evaluate(
+        self, path: str, options: Mapping[str, Any], batches: Iterable[Array], files: Mapping[str, str] = _NONE
+    ) -> Iterator[Array]:
         """The first output of an artifact for each input.
 
         Args:
             path: path of the artifact on the device; its batch size is one.
             options: options of the runtime's `open`.
             batches: arrays (N, ...) of N inputs each. One batch is prefetched while the device computes.
+            files: as of all requests.
 
         Yields:
-            The outputs of each batch, (N, ...).
+            The outputs of each batch, (N, ...), of one shape and type but for N.
         """
         sent: deque[tuple[int, str]] = deque()
+        received = self._each_output(sent, files)
         for batch in batches:
-            sent.append((len(batch), self._send_batch(path, options, batch)))
+            sent.append((len(batch), self._send_batch(path, options, batch, tuple(files))))
             if len(sent) == _AHEAD:
-                yield self._outputs(*sent.popleft())
-        while sent:
-            yield self._outputs(*sent.popleft())
+                yield next(received)
+        yield from received
 
-    def _send_batch(self, path: str, options: Mapping[str, Any], batch: Array) -> str:
+    def _each_output(self, sent: deque[tuple[int, str]], files: Mapping[str, str]) -> Iterator[Array]:
+        before = ""
+        while sent:
+            count, nonce = sent.popleft()
+            outputs = self._outputs(count, nonce, files)
+            now = f"{outputs.dtype} of shape {list(outputs.shape[1:])}"
+            if before not in ("", now):
+                raise _wrong_answer(self.url, "evaluate", f"the output for an input is {now}; before it was {before}")
+            before = now
+            yield outputs
+
+    def _send_batch(self, path: str, options: Mapping[str, Any], batch: Array, files: tuple[str, ...]) -> str:
         """The nonce of the request."""
         batch, nonce = np.ascontiguousarray(batch, batch.dtype.newbyteorder("<")), _nonce()
-        request = protocol.Evaluate(path, dict(options), protocol.Array(batch.dtype.name, batch.shape))
+        request = protocol.Evaluate(path, dict(options), protocol.Array(batch.dtype.name, batch.shape), files)
         frame = batch.reshape(-1).view(np.uint8).data
         self.process.send(protocol.request_document(request, nonce), frame, limits=answers.OUTPUTS)
         return nonce
 
-    def _outputs(self, count: int, nonce: str) -> Array:
+    def _outputs(self, count: int, nonce: str, files: Mapping[str, str]) -> Array:
         """The outputs of the next batch of `count` inputs."""
         with self._answering("evaluate", nonce):
             answer, frame = self.process.receive_framed(PATIENCE_S)
-            array = answers.read(protocol.Evaluated, answer, nonce).outputs
+            evaluated = answers.read(protocol.Evaluated, answer, nonce)
+            answers.require_files(evaluated.sha256, files)
+            array = evaluated.outputs
             if array.dtype not in _OUTPUT_TYPES:
                 raise protocol.ProtocolError(f"outputs are {array.dtype} of shape {array.shape}")
             expected = math.prod(array.shape) * np.dtype(array.dtype).itemsize
@@ -231,6 +261,9 @@ class Agent:
                 raise _wrong_answer(self.url, name, str(e)) from e
         except protocol.ProtocolError as e:
             raise _wrong_answer(self.url, name, str(e)) from e
+        except answers.OtherFileError as e:
+            clean = f"if it happens again, its storage is damaged: edgekd devices clean {self.url}"
+            raise MeasurementError(f"{self.url}: {e}", f"It was changed meanwhile: retry; {clean}") from e
 
 
 def _nonce() -> str:

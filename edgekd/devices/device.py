@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any, Self
 
@@ -191,9 +191,9 @@ class Reached:
         """The file that the device runs for an artifact; see `_base.Device`."""
         runtime = self._runtime(artifact.runtime)
         require_readable(artifact, runtime.version, self.title, partial(self._upgrading, artifact.runtime))
-        path = self.push([file.path for file in artifact.files])
+        sent = self._sent(artifact)
         if not runtime.builds:
-            return Engine(path)
+            return sent
         how = how or MeasuringProtocol()
         builder = [files.sha256(file) for file in runtime_files(artifact.runtime)]
         # what was timed while the device was in another power mode is kept apart, and so are its engines
@@ -204,12 +204,12 @@ class Reached:
         )
         feeds = protocol.Feeds(batch=how.batch, shapes=how.shapes, file=inputs)
         with self.leased(), self.start(artifact.runtime) as agent, running(artifact, "build"):
-            built = agent.build(protocol.Build(path, complete(artifact.variant), key, feeds))
-        return Engine(built.path, built.bytes, built.seconds, built.how)
+            built = agent.build(protocol.Build(sent.path, complete(artifact.variant), key, feeds), sent.files)
+        return Engine(built.path, {built.path: built.engine_sha256}, built.bytes, built.seconds, built.how)
 
     def evaluate(self, artifact: Artifact, batches: Iterable[Array]) -> Iterator[Array]:
         """The first output (N, …) for each batch of N inputs; the artifact has batch size one."""
-        path = self.build(artifact).path
+        engine = self.build(artifact)
         options = complete(artifact.variant)
         if "threads" in options:
             options["threads"] = 1  # one session per CPU
@@ -217,7 +217,7 @@ class Reached:
             agent = self._evaluator(artifact.runtime)
             try:
                 with running(artifact, "run"):
-                    yield from agent.evaluate(path, options, batches)
+                    yield from agent.evaluate(engine.path, options, batches, engine.files)
             except BaseException:  # also if the caller stops early: batches are still in flight
                 self._end_evaluation()
                 raise
@@ -292,3 +292,10 @@ class Reached:
             ended, self._evaluating = self._evaluating, None
         if ended:
             ended[1].close()
+
+    def _sent(self, artifact: Artifact) -> Engine:
+        """The artifact itself, on the device."""
+        there = PurePosixPath(self.push([file.path for file in artifact.files])).parent
+        folder = artifact.path.parent
+        found = {str(there / file.path.relative_to(folder).as_posix()): file.sha256 for file in artifact.files}
+        return Engine(next(iter(found)), found)

@@ -4,10 +4,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
+from edgekd.devices._base import Engine
 from edgekd.devices.agent.protocol import Described, Feeds, Loaded, Opening, UsableCpus
 from edgekd.devices.client import PATIENCE_S, Agent
 from edgekd.errors import EdgekdError, MeasurementError, UnsupportedModelError
-from edgekd.values import Artifact, Host, Launch, MeasuringProtocol, RuntimeInfo, State, Trace, Variant
+from edgekd.values import Artifact, Host, Launch, MeasuringProtocol, Node, RuntimeInfo, State, Trace, Variant
 from edgekd.variants import complete
 from edgekd.worker import WorkerError
 
@@ -22,6 +23,7 @@ class Setup:
 
     protocol: MeasuringProtocol
     inputs: str | None = None
+    inputs_sha256: str = ""
     patience_s: float = PATIENCE_S
     cpus: tuple[int, ...] = ()
     """The CPUs chosen for this launch; empty if none were chosen."""
@@ -30,6 +32,10 @@ class Setup:
     def period_s(self) -> float | None:
         """Seconds between the starts of two inferences; None for a closed loop."""
         return 1 / self.protocol.cadence_hz if self.protocol.cadence_hz else None
+
+    def files(self, engine: Engine) -> dict[str, str]:
+        """What the agent reads: the SHA-256 by path."""
+        return {**engine.files, **({self.inputs: self.inputs_sha256} if self.inputs else {})}
 
     def opening(self, variant: Variant, path: str) -> Opening:
         """The agent's parameters for opening an artifact."""
@@ -115,8 +121,8 @@ def _fastest(known: UsableCpus, threads: int) -> tuple[int, ...]:
     return tuple(sorted(chosen))
 
 
-def open_artifact(agent: Agent, artifact: Artifact, path: str, setup: Setup) -> Opened:
-    """Load the artifact at `path` on the device, run its first inference and warm it up.
+def open_artifact(agent: Agent, artifact: Artifact, engine: Engine, setup: Setup) -> Opened:
+    """Load the artifact, which is `engine` on the device, run its first inference and warm it up.
 
     Raises:
         EdgekdError: there are more threads than the device has CPUs.
@@ -131,7 +137,8 @@ def open_artifact(agent: Agent, artifact: Artifact, path: str, setup: Setup) -> 
         asked = f"{threads} threads were requested, but the device has {host.cores} CPUs"
         raise EdgekdError(f"{artifact.file}: {asked}", f"Give --threads {host.cores} or fewer.")
     with _of(artifact, "load"):
-        loaded = agent.load(setup.opening(artifact.variant, path), setup.patience_s)
+        opening = setup.opening(artifact.variant, engine.path)
+        loaded = agent.load(opening, setup.files(engine), setup.patience_s)
     with _of(artifact, "first"):
         first_ms = agent.first(setup.patience_s).first_ms
     period_s, longest_s = setup.period_s, setup.protocol.warmup_seconds
@@ -190,11 +197,12 @@ def finish(opened: Opened, blocks: Sequence[Block]) -> Launch:
     )
 
 
-def trace(agent: Agent, artifact: Artifact, path: str, setup: Setup) -> Trace:
+def trace(agent: Agent, artifact: Artifact, engine: Engine, setup: Setup) -> Trace:
     """The provider and time of each node, measured in a new process. Raises like `open_artifact`."""
     with _of(artifact, "trace"):
-        opening = setup.opening(artifact.variant, path)
-        return Trace(**asdict(agent.trace(opening, _TRACE_S, setup.patience_s)))
+        opening = setup.opening(artifact.variant, engine.path)
+        traced = agent.trace(opening, _TRACE_S, setup.files(engine), setup.patience_s)
+        return Trace(inferences=traced.inferences, nodes=tuple(Node(**asdict(node)) for node in traced.nodes))
 
 
 def _energy_of_one(blocks: Sequence[Block]) -> float | None:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from edgekd.devices._base import Device, Engine
 from edgekd.errors import MeasurementError
+from edgekd.files import sha256
 from edgekd.measuring.disturbance import EMULATED, changes
 from edgekd.measuring.launch import Setup, trace
 from edgekd.measuring.side_by_side import Record, Session, chosen_cpus, launch
@@ -74,13 +75,13 @@ def measure(
             placed=[(artifact, device.build(artifact, protocol, fed)) for artifact in artifacts],
             device=device,
             target=target,
-            setup=Setup(protocol, inputs=fed),
+            setup=Setup(protocol, fed, sha256(inputs) if inputs else ""),
             progress=progress,
             steady=steady,
             reference=reference,
         )
         launches, retried = _launches(session, enough)
-        traces = [_trace(session, artifact, engine.path) if traced else None for artifact, engine in session.placed]
+        traces = [_trace(session, artifact, engine) if traced else None for artifact, engine in session.placed]
         return _measurements(session, launches, retried, traces)
 
 
@@ -141,12 +142,12 @@ def unmeasured(artifact: Artifact, *, target: Target, protocol: MeasuringProtoco
     )
 
 
-def _trace(session: Session, artifact: Artifact, path: str) -> Trace:
+def _trace(session: Session, artifact: Artifact, engine: Engine) -> Trace:
     session.progress.stage("trace", f"timing the nodes of {artifact.name}")
     with session.device.start(artifact.runtime) as agent:
         try:
             setup = replace(session.setup, cpus=chosen_cpus(session, agent, 0))
-            return trace(agent, artifact, path, setup)
+            return trace(agent, artifact, engine, setup)
         except ValidationError as e:
             raise MeasurementError(f"{session.device.url}: invalid answer of the agent: {e!r}", "Measure again.") from e
 

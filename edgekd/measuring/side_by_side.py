@@ -104,7 +104,7 @@ def _together(session: Session, members: Sequence[int], part: Part) -> list[Reco
             cpus = chosen_cpus(session, agents[0], part.launch)
             setup = replace(session.setup, cpus=cpus)
             opened = [
-                open_artifact(agent, artifact, engine.path, setup)
+                open_artifact(agent, artifact, engine, setup)
                 for agent, (artifact, engine) in zip(agents, placed, strict=True)
             ]
             blocks = _take_turns(session, part, opened)

@@ -188,7 +188,7 @@ class SimulatedProcess:
         self.device.affinities.append(request.opening.affinity)
         self.device.threads.add(request.opening.options["threads"])
         self.ms = self.device.latency_ms(Path(request.opening.path))
-        return protocol.Loaded(5.0, {}, "CPUExecutionProvider")
+        return protocol.Loaded(5.0, {}, "CPUExecutionProvider", ())
 
     def first(self, _: protocol.First) -> protocol.FirstRun:
         return protocol.FirstRun(2.0)
@@ -206,4 +206,4 @@ class SimulatedProcess:
 
     def trace(self, request: protocol.Trace) -> protocol.Traced:
         node = protocol.Node("all", "Conv", "CPUExecutionProvider", self.device.latency_ms(Path(request.opening.path)))
-        return protocol.Traced(1, (node,))
+        return protocol.Traced(1, (node,), ())

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgekd.devices import client
-from edgekd.devices.agent.protocol import Opening
+from edgekd.devices.agent.protocol import Build, Opening
 from edgekd.errors import ExitCode, MeasurementError
 from edgekd.worker import WorkerError
 from tests.devices.lying import lying
@@ -125,6 +125,7 @@ def load(agent):
     agent.load(Opening("m.onnx"))
 
 
+BY = {"provider": "p", "sha256": []}
 BLOCK = {"samples_ms": [0.001], "energy_mj": None, "canary_ms": 0.001}
 NODE = {"name": "n", "op": "Conv", "provider": "CPU"}
 
@@ -152,20 +153,28 @@ NODE = {"name": "n", "op": "Conv", "provider": "CPU"}
             "clocks_mhz is -5",
             {"samples_ms": [0.1], "latency_ms": 0.1, "state": STATE | {"clocks_mhz": [-5]}},
         ),
-        (load, "load_ms is 0", {"load_ms": 0, "inputs": {}, "provider": "p"}),
-        (load, "load_ms is 1e.07 ms, but the answer came after", {"load_ms": 1e7, "inputs": {}, "provider": "p"}),
-        (load, r"inputs.x is of shape \[1, 0\]", {"load_ms": 0.1, "inputs": {"x": [1, 0]}, "provider": "p"}),
-        (load, "provider has 70000 characters", {"load_ms": 0.1, "inputs": {}, "provider": "p" * 70_000}),
+        (load, "load_ms is 0", {"load_ms": 0, "inputs": {}} | BY),
+        (
+            load,
+            "load_ms is 1e.07 ms, but the answer came after",
+            {"load_ms": 1e7, "inputs": {}} | BY,
+        ),
+        (
+            load,
+            r"inputs.x is of shape \[1, 0\]",
+            {"load_ms": 0.1, "inputs": {"x": [1, 0]}} | BY,
+        ),
+        (load, "provider has 70000 characters", {"load_ms": 0.1, "inputs": {}} | BY | {"provider": "p" * 70_000}),
         (client.Agent.first, "first_ms is 0", {"first_ms": 0}),
         (client.Agent.first, "first_ms is 1e.06 ms", {"first_ms": 1e6}),
         (client.Agent.first, "first_ms is -1", {"first_ms": -1}),
         (client.Agent.finish, "peak_bytes is -1", {"peak_bytes": -1, "state": STATE}),
         (client.Agent.finish, "peak_bytes is 10000", {"peak_bytes": 10**400, "state": STATE}),
-        (lambda agent: agent.trace(Opening("m"), 0.1), "inferences is 0", {"inferences": 0, "nodes": []}),
+        (lambda agent: agent.trace(Opening("m"), 0.1), "inferences is 0", {"inferences": 0, "nodes": [], "sha256": []}),
         (
             lambda agent: agent.trace(Opening("m"), 0.1),
             "n: ms is 1e.07 ms",
-            {"inferences": 1, "nodes": [NODE | {"ms": 1e7}]},
+            {"inferences": 1, "nodes": [NODE | {"ms": 1e7}], "sha256": []},
         ),
     ],
 )
@@ -183,7 +192,7 @@ def test_a_temperature_may_be_below_zero():
 
 
 def test_what_a_device_calls_itself_does_not_act_on_the_terminal():
-    with lying(answer(load_ms=0.1, inputs={"x\x1b]0;t\x07": [1]}, provider="a\x1b[2J\nPASS\u202e")) as agent:
+    with lying(answer(load_ms=0.1, inputs={"x\x1b]0;t\x07": [1]}, provider="a\x1b[2J\nPASS\u202e", sha256=[])) as agent:
         loaded = agent.load(Opening("m.onnx"))
     assert loaded.provider == r"a\x1b[2J\nPASS\u202e"
     assert [*loaded.inputs] == [r"x\x1b]0;t\x07"]
@@ -208,11 +217,48 @@ INPUTS = np.ones((3, 2), np.float32)
     ],
 )
 def test_outputs_that_are_not_what_they_say_are_refused(frame, dtype, shape, says):
-    text = answer(outputs={"dtype": dtype, "shape": shape}, provider="none")
+    text = answer(outputs={"dtype": dtype, "shape": shape}, provider="none", sha256=[])
     refused(f"to 'evaluate': {says}", lambda agent: [*agent.evaluate("x", {}, [INPUTS])], frame + text.encode() + b"\n")
 
 
 def test_outputs_of_another_request_are_refused():
     frame = b"#12\n123456781234"
-    text = json.dumps({"nonce": "old", "outputs": {"dtype": "float32", "shape": [3, 1]}, "provider": "none"})
+    text = json.dumps(
+        {"nonce": "old", "outputs": {"dtype": "float32", "shape": [3, 1]}, "provider": "none", "sha256": []}
+    )
     refused("nonce differs", lambda agent: [*agent.evaluate("x", {}, [INPUTS])], frame + text.encode() + b"\n")
+
+
+def test_outputs_of_another_shape_than_before_are_refused():
+    first = b"#12\n123456781234" + answer(**OUTPUTS, sha256=[]).encode() + b"\n"
+    second = first.replace(b"[3, 1]", b"[3, 3]").replace(b"#12\n", b"#36\n" + bytes(24))
+    also = f"answer, second = globals().get('second', answer), {second!r}"
+    says = r"the output for an input is float32 of shape \[3\]; before it was float32 of shape \[1\]"
+    refused(says, lambda agent: [*agent.evaluate("x", {}, [INPUTS] * 2)], first, also)
+
+
+FILES = {"/a.onnx": "1" * 64, "/a.data": "2" * 64}
+LOADED = {"load_ms": 0.001, "inputs": {}, "provider": "p"}
+BUILT = {"path": "/e", "bytes": 1, "seconds": 1, "how": "", "engine_sha256": "3" * 64}
+OUTPUTS = {"outputs": {"dtype": "float32", "shape": [3, 1]}, "provider": "none"}
+
+
+@pytest.mark.parametrize(
+    ("ask", "fields", "frame"),
+    [
+        (lambda agent: agent.load(Opening("m"), FILES), LOADED, b""),
+        (lambda agent: agent.build(Build("m", {}, "k"), FILES), BUILT, b""),
+        (lambda agent: agent.trace(Opening("m"), 0.1, FILES), {"inferences": 1, "nodes": []}, b""),
+        (lambda agent: [*agent.evaluate("m", {}, [INPUTS], FILES)], OUTPUTS, b"#12\n123456781234"),
+    ],
+)
+def test_what_was_not_made_from_the_files_that_were_sent_does_not_count(ask, fields, frame):
+    def said(sha256):
+        return frame + answer(**fields, sha256=sha256).encode() + b"\n"
+
+    with lying(said([*FILES.values()])) as agent:
+        ask(agent)
+    error = refused("/a.data has another content there than was sent", ask, said(["1" * 64, "4" * 64]))
+    assert "444444444444…, not 222222222222" in error.message
+    assert "edgekd devices clean test:" in error.hint
+    refused("sha256 has 1 hashes of 2 files", ask, said(["1" * 64]))

@@ -19,6 +19,7 @@ from edgekd.devices._base import Device
 from edgekd.devices.device import Reached, connect, require_target
 from edgekd.devices.transports import local as transport
 from edgekd.errors import DeviceError, EdgekdError, ExitCode, MeasurementError, NoDeviceError, UnsupportedModelError
+from edgekd.files import sha256
 from edgekd.measuring.artifact import describe
 from edgekd.values import DeviceFacts, MeasuringProtocol, Target, Variant
 
@@ -265,6 +266,26 @@ def test_an_evaluation_that_is_left_early_ends_its_agent(local, tmp_path):
     assert [one[0, 0] for one in local.evaluate(artifact, [3 * ONES])] == [768]
 
 
+def test_what_changed_on_the_device_since_it_was_sent_is_not_evaluated(elsewhere, tmp_path):
+    _, device = elsewhere
+    artifact, other = described(matrix(tmp_path / "v1", 1.0)), matrix(tmp_path / "v2", 2.0)
+    sent = Path(device.push([file.path for file in artifact.files])).with_name("model.onnx_data")
+    shutil.copy(other.with_name(sent.name), sent)
+    with pytest.raises(MeasurementError, match=rf"{sent} has another content there than was sent") as e:
+        list(device.evaluate(artifact, [ONES]))
+    assert "edgekd devices clean" in e.value.hint
+
+
+def test_a_file_that_changed_since_it_was_opened_is_opened_again(local, tmp_path):
+    path, other = matrix(tmp_path / "v1", 1.0), matrix(tmp_path / "v2", 2.0)
+    (before,) = local.evaluate(described(path), [ONES])
+    data = path.with_name("model.onnx_data")
+    data.unlink()  # it is mapped
+    shutil.copy(other.with_name(data.name), data)
+    (after,) = local.evaluate(described(path), [ONES])
+    assert (before[0, 0], after[0, 0]) == (256, 512)
+
+
 def test_what_a_runtime_refuses_names_the_file(local, one_node, tmp_path):
     odd = one_node("odd", "Oddity", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])], domain="made.up")
     with pytest.raises(UnsupportedModelError, match=r"odd\.onnx: onnxruntime can't run it: .*Oddity"):
@@ -319,7 +340,7 @@ def builder(tmp_path, monkeypatch):
         path.write_text(text)
         variant = Variant(runtime="builder", precision="fp32")
         known = describe(model, name="n", runtime="onnxruntime")
-        file = known.files[0].model_copy(update={"path": path, "sha256": text})
+        file = known.files[0].model_copy(update={"path": path, "sha256": sha256(path)})
         return known.model_copy(update={"variant": variant, "files": (file,)})
 
     return artifact
@@ -403,9 +424,16 @@ def test_an_engine_that_was_not_written_whole_is_built_again(builder, elsewhere,
     _, device = elsewhere
     artifact = builder("abc", model())
     engine = Path(device.build(artifact).path)
-    for spoil in (lambda: engine.write_text("half"), lambda: Path(f"{engine}.json").write_text("{"), engine.unlink):
+    whole = engine.read_text()
+    for spoil in (
+        lambda: engine.write_text("half"),
+        lambda: engine.write_text("x" * len(whole)),
+        lambda: Path(f"{engine}.json").write_text("{"),
+        engine.unlink,
+    ):
         spoil()
-        assert device.build(artifact).bytes == len("engine of abc") == engine.stat().st_size
+        assert device.build(artifact).bytes == len(whole)
+        assert engine.read_text() == whole
 
 
 PACKAGE = """

@@ -42,8 +42,8 @@ class Watched:
         agent = self.device.start(runtime)
         ask = agent.process.ask
 
-        def calm(request, timeout_s):
-            answer = ask(request, timeout_s)
+        def calm(request, timeout_s, limits):
+            answer = ask(request, timeout_s, limits)
             return {**answer, "canary_ms": 1.0} if "canary_ms" in answer else answer
 
         agent.process.ask = calm
@@ -125,9 +125,9 @@ def test_turns_are_shuffled_every_round(model):
             agent, number = super().watched(runtime), len(self.agents) - 1
             ask = agent.process.ask
 
-            def listened(request, timeout_s):
+            def listened(request, timeout_s, limits):
                 turns.extend([number] if request["do"] == "block" else [])
-                return ask(request, timeout_s)
+                return ask(request, timeout_s, limits)
 
             agent.process.ask = listened
             return agent
@@ -152,9 +152,9 @@ class Listening(Watched):
         ask, asked = agent.process.ask, []
         self.asked.append(asked)
 
-        def listened(request, timeout_s):
+        def listened(request, timeout_s, limits):
             asked.append(request)
-            answer = ask(request, timeout_s)
+            answer = ask(request, timeout_s, limits)
             return {**answer, "alike": self.alike} if request["do"] == "cpus" else answer
 
         agent.process.ask = listened
@@ -276,8 +276,8 @@ class Throttling(Watched):
         agent, number = super().watched(runtime), len(self.agents) - 1
         ask = agent.process.ask
 
-        def hot(request, timeout_s):
-            answer = ask(request, timeout_s)
+        def hot(request, timeout_s, limits):
+            answer = ask(request, timeout_s, limits)
             if request["do"] == "finish" and number in self.launches:
                 answer["state"] = {**answer["state"], "throttle_count": 10**6}
             elif "state" in answer:
@@ -321,10 +321,10 @@ def test_a_drift_makes_a_launch_again_only_where_milliseconds_matter(model, stea
             agent = super().watched(runtime)
             ask = agent.process.ask
 
-            def slower(request, timeout_s):
-                answer = ask(request, timeout_s)
+            def slower(request, timeout_s, limits):
+                answer = ask(request, timeout_s, limits)
                 self.blocks += request["do"] == "block"
-                return {**answer, "canary_ms": 1.0 + self.blocks} if "canary_ms" in answer else answer
+                return {**answer, "canary_ms": 1e-3 * (1 + self.blocks)} if "canary_ms" in answer else answer
 
             agent.process.ask = slower
             return agent
@@ -378,8 +378,8 @@ def test_a_system_that_changes_between_launches_makes_it_invalid(model):
             if len(self.agents) == 2:
                 ask = agent.process.ask
 
-                def changed(request, timeout_s):
-                    answer = ask(request, timeout_s)
+                def changed(request, timeout_s, limits):
+                    answer = ask(request, timeout_s, limits)
                     return (
                         {**answer, "host": {**answer["host"], "governor": "powersave"}}
                         if request["do"] == "describe"

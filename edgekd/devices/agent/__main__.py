@@ -9,6 +9,7 @@ runs on the device and needs only Python ≥ 3.8, the standard library and that 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import gc
 import json
 import os
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         engines,
         evaluation,
         fitting,
+        hashes,
         host,
         inputs,
         lease,
@@ -39,6 +41,7 @@ else:  # on a device this folder is all there is
     import engines
     import evaluation
     import fitting
+    import hashes
     import host
     import inputs
     import lease
@@ -85,7 +88,10 @@ class Agent:
 
     def build(self, request: protocol.Build) -> protocol.Built:
         """An engine for the artifact, from the cache or newly built."""
-        return engines.build(self._runtime, request, lambda taken: opening.shapes_of(taken, request.feeds), self._cache)
+        built = engines.build(
+            self._runtime, request, lambda taken: opening.shapes_of(taken, request.feeds), self._cache
+        )
+        return dataclasses.replace(built, sha256=hashes.of(request.files))
 
     def exists(self, request: protocol.Exists) -> protocol.Found:
         """Whether a file or folder exists on the device."""
@@ -113,7 +119,7 @@ class Agent:
         self._timing = timing.Timing(run, feeds, session)
         self._made_up = [] if wanted.feeds.file else inputs.made_up_integers(session.inputs())
         shapes = {name: tuple(values.shape) for name, values in feeds.items()}
-        return protocol.Loaded(load_ms, shapes, session.provider)
+        return protocol.Loaded(load_ms, shapes, session.provider, hashes.of(request.files))
 
     def first(self, _: protocol.First) -> protocol.FirstRun:
         """The first inference after loading."""
@@ -166,16 +172,18 @@ class Agent:
             while count < _COLD_INFERENCES + 1 or time.monotonic() < end:
                 session.run(values)
                 count += 1
-            timed = count - _COLD_INFERENCES
-            return protocol.read(protocol.Traced, {"inferences": timed, "nodes": session.nodes(_COLD_INFERENCES)})
+            nodes, sha256 = session.nodes(_COLD_INFERENCES), [*hashes.of(request.files)]
+            facts = {"inferences": count - _COLD_INFERENCES, "nodes": nodes, "sha256": sha256}
+            return protocol.read(protocol.Traced, facts)
 
     def evaluate(self, request: protocol.Evaluate, frame: bytes) -> tuple[protocol.Evaluated, memoryview]:
         """The outputs of an artifact for the inputs in the frame."""
-        if self._evaluation is None or self._evaluation.opened != (request.path, request.options):
+        wanted = (request.path, request.options, hashes.of(request.files))
+        if self._evaluation is None or self._evaluation.opened != wanted:
             if self._evaluation is not None:
                 self._evaluation.close()
             self._evaluation = None  # frees the memory before the next one is opened
-            self._evaluation = evaluation.Evaluation(self._runtime, request)
+            self._evaluation = evaluation.Evaluation(self._runtime, *wanted)
         return self._evaluation.outputs(request, frame)
 
     def acquire(self, request: protocol.Acquire) -> protocol.Leased:

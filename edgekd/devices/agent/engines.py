@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from edgekd.devices.agent import caching, protocol
+    from edgekd.devices.agent import caching, hashes, protocol
 else:  # on a device this folder is all there is
     import caching
+    import hashes
     import protocol
 
 
@@ -42,7 +43,8 @@ def build(
             left.unlink()
         start = time.monotonic()
         how = runtime.build(request.path, str(partial), shapes, **request.options)
-        built = protocol.Built(str(engine), partial.stat().st_size, time.monotonic() - start, how)
+        seconds, (sha256,) = time.monotonic() - start, hashes.of([str(partial)])
+        built = protocol.Built(str(engine), partial.stat().st_size, seconds, how, sha256)
         partial.replace(engine)
         # last: without it an engine counts as unfinished
         partial.write_text(json.dumps(protocol.document(built)), encoding="utf-8")
@@ -59,7 +61,8 @@ def _known(engine: Path) -> protocol.Built | None:
     """What is recorded of an engine that was built earlier; None if there is none, or not the one recorded."""
     try:
         known = protocol.read(protocol.Built, json.loads(_record(engine).read_text(encoding="utf-8")))
-        return known if (known.path, known.bytes) == (str(engine), engine.stat().st_size) else None
+        same = (known.path, known.bytes) == (str(engine), engine.stat().st_size)
+        return known if same and hashes.of([str(engine)]) == (known.engine_sha256,) else None
     except (OSError, ValueError):
         return None
 

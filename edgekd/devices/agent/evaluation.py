@@ -15,17 +15,17 @@ else:  # on a device this folder is all there is
 class Evaluation:
     """An artifact of batch size one, opened once per CPU, or once for an accelerator."""
 
-    def __init__(self, runtime: Any, request: protocol.Evaluate) -> None:
-        self.opened = (request.path, request.options)
+    def __init__(self, runtime: Any, path: str, options: dict[str, Any], sha256: tuple[str, ...]) -> None:
+        self.opened = (path, options, sha256)
         cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        first = runtime.open(request.path, **request.options)
+        first = runtime.open(path, **options)
         names = [one["name"] for one in first.inputs()]
         if len(names) != 1:
             raise ValueError(f"it has {len(names)} inputs ({', '.join(names)}); only models with one can be evaluated")
         self._name = names[0]
         # an accelerator is kept busy by one, and its memory may not hold several
         others = 0 if hasattr(first, "compute") else cpus - 1
-        self._sessions = [first, *(runtime.open(request.path, **request.options) for _ in range(others))]
+        self._sessions = [first, *(runtime.open(path, **options) for _ in range(others))]
         self._pool = ThreadPoolExecutor(1 + others)
 
     def outputs(self, request: protocol.Evaluate, frame: bytes) -> tuple[protocol.Evaluated, memoryview]:
@@ -37,7 +37,8 @@ class Evaluation:
         found = [one for part in self._pool.map(self._run, self._sessions, parts) for one in part]
         outputs = np.ascontiguousarray(np.concatenate(found))
         array = protocol.Array(outputs.dtype.name, outputs.shape)
-        return protocol.Evaluated(array, self._sessions[0].provider), outputs.reshape(-1).view(np.uint8).data
+        evaluated = protocol.Evaluated(array, self._sessions[0].provider, self.opened[2])
+        return evaluated, outputs.reshape(-1).view(np.uint8).data
 
     def close(self) -> None:
         """Stop the threads; the sessions are freed with their last reference."""

@@ -189,6 +189,9 @@ class Built:
     seconds: float
     how: str
     """In the runtime's words: the builder's settings, or the command."""
+    engine_sha256: str
+    sha256: Tuple[str, ...] = ()
+    """Of the request's files."""
 
 
 @dataclass(frozen=True)
@@ -223,6 +226,8 @@ class Loaded:
     load_ms: float
     inputs: Dict[str, Tuple[int, ...]]
     provider: str
+    sha256: Tuple[str, ...]
+    """Of the request's files."""
 
 
 @dataclass(frozen=True)
@@ -266,6 +271,8 @@ class Traced:
 
     inferences: int
     nodes: Tuple[Node, ...]
+    sha256: Tuple[str, ...]
+    """Of the request's files."""
 
 
 @dataclass(frozen=True)
@@ -274,6 +281,8 @@ class Evaluated:
 
     outputs: Array
     provider: str
+    sha256: Tuple[str, ...]
+    """Of the request's files."""
 
 
 @dataclass(frozen=True)
@@ -337,6 +346,8 @@ class Build:
     key: str
     feeds: Feeds = Feeds()
     """An engine is built for the shapes of its inputs."""
+    files: Tuple[str, ...] = ()
+    """Those of the artifact, whose SHA-256 the answer has."""
 
 
 @dataclass(frozen=True)
@@ -361,6 +372,8 @@ class Load:
     """Open an artifact to measure it; answered by Loaded."""
 
     opening: Opening
+    files: Tuple[str, ...] = ()
+    """What it reads, whose SHA-256 the answer has."""
 
 
 @dataclass(frozen=True)
@@ -397,6 +410,8 @@ class Trace:
 
     opening: Opening
     seconds: float
+    files: Tuple[str, ...] = ()
+    """What it reads, whose SHA-256 the answer has."""
 
 
 @dataclass(frozen=True)
@@ -410,6 +425,8 @@ class Evaluate:
     options: Dict[str, Any]
     inputs: Array
     """(N, ...): N inputs, each without the artifact's batch axis."""
+    files: Tuple[str, ...] = ()
+    """What it reads, whose SHA-256 the answer has."""
 
 
 @dataclass(frozen=True)

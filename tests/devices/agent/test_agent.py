@@ -13,6 +13,8 @@ from onnx import TensorProto, helper
 from edgekd.devices.agent.protocol import Feeds, Opening, Runtime
 from edgekd.devices.client import Agent
 from edgekd.devices.shipped import AGENT, runtime_file
+from edgekd.errors import MeasurementError
+from edgekd.files import sha256
 from edgekd.worker import Worker, WorkerError
 
 pytestmark = pytest.mark.alone
@@ -99,6 +101,15 @@ def test_one_launch_from_loading_to_the_end(agent, model):
     assert 40 < sum(samples) < 100 + max(samples)
     assert min(samples) > 0
     assert 0 < agent.finish().peak_bytes < 200_000_000
+
+
+def test_it_says_the_hash_of_what_it_reads(agent, model):
+    path = model()
+    opening, right, wrong = Opening(str(path), OPTIONS), {str(path): sha256(path)}, {str(path): "0" * 64}
+    assert agent.load(opening, right).sha256 == agent.trace(opening, 0.01, right).sha256 == (sha256(path),)
+    for ask in (lambda: agent.load(opening, wrong), lambda: agent.trace(opening, 0.01, wrong)):
+        with pytest.raises(MeasurementError, match="another content there than was sent"):
+            ask()
 
 
 def test_peak_memory_is_what_loading_and_running_add(agent, tmp_path):
