@@ -119,7 +119,7 @@ class State(Value):
     throttle_count: int | None = None
     """How often it has throttled since it started."""
     throttled_by: tuple[str, ...] = ()
-    """What slows it down at this moment, such as "under-voltage"."""
+    """What slows it down at this moment, such as "under-voltage"; after a launch also alarms that were on within it."""
     gpu_clock_mhz: NonNegative | None = None
     gpu_clock_limit_mhz: NonNegative | None = None
     over_current: dict[str, int] = {}

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edgekd.devices.agent import (
+        alarms,
         board,
         energy,
         engines,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
         timing,
     )
 else:  # on a device this folder is all there is
+    import alarms
     import board
     import energy
     import engines
@@ -116,6 +118,7 @@ class Agent:
         load_ms = (time.perf_counter_ns() - start) / 1e6
         feeds = opening.feeds_of(session.inputs(), wanted.feeds)
         run = session.run if wanted.transfers else opening.computing(session, feeds)
+        self._watch = alarms.Watch()
         self._timing = timing.Timing(run, feeds, session)
         self._made_up = [] if wanted.feeds.file else inputs.made_up_integers(session.inputs())
         shapes = {name: tuple(values.shape) for name, values in feeds.items()}
@@ -147,10 +150,11 @@ class Agent:
         inference starts every `period_s` seconds.
         """
         seconds, period_s = request.seconds, request.period_s
+        self._watch.look()
+        meter = energy.meter()
         canary_ms = state.canary_ms()
         if 2 * self._latency_ms < seconds * 1e3:
             self._timing.samples(_COLD * seconds, period_s)
-        meter = energy.meter()
         if meter:
             meter.start()
         samples = self._timing.samples(seconds, period_s)
@@ -158,8 +162,10 @@ class Agent:
         return protocol.Timed(tuple(samples), energy_mj, canary_ms, self._timing.on_accelerator_ms())
 
     def finish(self, _: protocol.Finish) -> protocol.Finished:
-        """The peak memory of loading and running, and the device's final state."""
-        return protocol.Finished(system.peak_bytes(self._mark), state.state())
+        """The peak memory of loading and running, and the device's final state, with what slowed it down meanwhile."""
+        peak, end = system.peak_bytes(self._mark), state.state()
+        slowed = tuple(dict.fromkeys((*end.throttled_by, *sorted(self._watch.causes))))
+        return protocol.Finished(peak, dataclasses.replace(end, throttled_by=slowed))
 
     def trace(self, request: protocol.Trace) -> protocol.Traced:
         """The time of each node."""

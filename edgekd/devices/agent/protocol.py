@@ -259,7 +259,10 @@ class Timed:
 
 @dataclass(frozen=True)
 class Finished:
-    """The peak memory of loading and running, if the system reports it, and the final state."""
+    """The peak memory of loading and running, if the system reports it, and the final state.
+
+    The state's `throttled_by` also holds the alarms that were on before any of the blocks.
+    """
 
     peak_bytes: Optional[int]
     state: State

@@ -1,7 +1,7 @@
 """What a Raspberry Pi's firmware says of throttling. Nothing on other boards.
 
 Sources: `vcgencmd get_throttled` (its bits in Raspberry Pi's documentation), or the kernel's copy of them in older
-kernels; the alarm of the kernel's `rpi_volt` driver, which any user may read.
+kernels.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ class Throttled:
     """Conditions under which the firmware lowers the clock."""
 
     now: tuple[str, ...]
-    """The kernel's alarm stays on for two seconds after under-voltage."""
     since_boot: tuple[str, ...] | None
     """None if the firmware's bits can't be read."""
 
@@ -34,13 +33,11 @@ class Throttled:
 def throttled() -> Throttled:
     """The current conditions, and those that there have been since boot."""
     bits = _bits()
-    now, since = _named(bits or 0), None if bits is None else tuple(_named(bits >> 16))
-    under_voltage = [UNDER_VOLTAGE] if _alarm() and UNDER_VOLTAGE not in now else []
-    return Throttled((*under_voltage, *now), since)
+    return Throttled(_named(bits or 0), None if bits is None else _named(bits >> 16))
 
 
-def _named(bits: int) -> list[str]:
-    return [what for bit, what in enumerate(_CONDITIONS) if bits >> bit & 1]
+def _named(bits: int) -> tuple[str, ...]:
+    return tuple(what for bit, what in enumerate(_CONDITIONS) if bits >> bit & 1)
 
 
 def _bits() -> int | None:
@@ -54,10 +51,3 @@ def _bits() -> int | None:
         except ValueError:
             continue
     return None
-
-
-def _alarm() -> bool:
-    return any(
-        sysfs.text(monitor / "name") == "rpi_volt" and sysfs.number(monitor / "in0_lcrit_alarm") == 1
-        for monitor in sysfs.found("sys/class/hwmon", "hwmon*")
-    )

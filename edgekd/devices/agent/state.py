@@ -2,7 +2,7 @@
 it.
 
 Sources: Linux's sysfs (cpufreq, thermal, thermal_throttle); on a Jetson also the over-current counters of the
-`soctherm_oc` driver, the throttle alerts and the monitors of the rails.
+`soctherm_oc` driver and the monitors of the rails.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edgekd.devices.agent import android, clocks, power_mode, protocol, rails, raspberry_pi, sysfs
+    from edgekd.devices.agent import alarms, android, clocks, power_mode, protocol, rails, raspberry_pi, sysfs
 else:  # on a device this folder is all there is
+    import alarms
     import android
     import clocks
     import power_mode
@@ -29,13 +30,14 @@ _CANARY_WORK = bytes(16_384)
 def state() -> protocol.State:
     """The device's current state."""
     heat, firmware = android.thermal(), raspberry_pi.throttled()
+    alarmed = [alarm.cause for alarm in alarms.alarms() if alarm.is_on()]
     return protocol.State(
         clocks_mhz=tuple(clocks.cpu_mhz()),
         clock_limit_mhz=clocks.cpu_limit_mhz(),
         governor=clocks.governor(),
         temperatures_c={**temperatures_c(), **dict(heat.temperatures_c)},
         throttle_count=throttle_count(),
-        throttled_by=(*firmware.now, *alerts(), *heat.causes),
+        throttled_by=tuple(dict.fromkeys((*alarmed, *firmware.now, *heat.causes))),
         throttled_since_boot=firmware.since_boot,
         gpu_clock_mhz=clocks.gpu_mhz(),
         gpu_clock_limit_mhz=clocks.gpu_limit_mhz(),
@@ -77,16 +79,6 @@ def over_current() -> dict[str, int]:
                 if count is not None:
                     found[file.name.partition("_")[0]] = int(count)
     return found
-
-
-def alerts() -> list[str]:
-    """The throttle alerts of a Jetson that are on: its processor is being throttled for heat."""
-    return [
-        f"heat ({name})"
-        for device in sysfs.found("sys/class/thermal", "cooling_device*")
-        for name in [sysfs.text(device / "type")]
-        if name.endswith("-throttle-alert") and (sysfs.number(device / "cur_state") or 0) > 0
-    ]
 
 
 def canary_ms() -> float:

@@ -114,7 +114,7 @@ def test_the_kernels_alarm_of_under_voltage_counts_too(raspberry, bits):
     raspberry("devices/platform/soc/soc:firmware/get_throttled", bits)
     raspberry("class/hwmon/hwmon1/name", "rpi_volt")
     raspberry("class/hwmon/hwmon1/in0_lcrit_alarm", 1)
-    assert raspberry_pi.throttled().now == ("under-voltage",)
+    assert state.state().throttled_by == ("under-voltage",)
 
 
 def test_a_jetson_tells_by_its_over_current_counters(system):
