@@ -417,7 +417,11 @@ def test_what_a_killed_build_left_is_removed_by_the_next(builder, elsewhere, mod
     left.write_text("half an engine")
     engine.unlink()
     assert device.build(artifact).path == str(engine)
-    assert sorted(file.name for file in engine.parent.iterdir()) == [engine.name, f"{engine.name}.json"]
+    assert sorted(file.name for file in engine.parent.iterdir()) == [
+        engine.name,
+        f"{engine.name}.json",
+        f"{engine.name}.used",
+    ]
 
 
 def test_an_engine_that_was_not_written_whole_is_built_again(builder, elsewhere, model):

@@ -1,7 +1,11 @@
-"""Engines that runtimes build from artifacts on the device, stored there in a cache folder under a key."""
+"""Engines that runtimes build from artifacts on the device, stored there in a cache folder under a key.
+
+Those that were not used for `UNUSED_DAYS` are removed when another one is built.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -16,6 +20,9 @@ else:  # on a device this folder is all there is
     import caching
     import hashes
     import protocol
+
+UNUSED_DAYS = 30
+_DAY_S = 86_400
 
 
 def build(
@@ -35,6 +42,7 @@ def build(
     engine = folder / "engines" / request.key
     known = _known(engine)
     if known:
+        _mark_used(engine)
         return known
     partial = engine.with_name(f".{engine.name}.{os.getpid()}")
     try:
@@ -49,6 +57,8 @@ def build(
         # last: without it an engine counts as unfinished
         partial.write_text(json.dumps(protocol.document(built)), encoding="utf-8")
         partial.replace(_record(engine))
+        _mark_used(engine)
+        _remove_unused(engine.parent.parent)
     except OSError as e:
         raise ValueError(f"{engine.parent}: {e.strerror or e}") from e
     finally:
@@ -69,3 +79,37 @@ def _known(engine: Path) -> protocol.Built | None:
 
 def _record(engine: Path) -> Path:
     return engine.with_name(f"{engine.name}.json")
+
+
+def _mark_used(engine: Path) -> None:
+    with contextlib.suppress(OSError):  # of a full disk: the engine is there nevertheless
+        _last_use(engine).write_text(f"{_boot()} {time.monotonic()}", encoding="utf-8")
+
+
+def _remove_unused(engines: Path) -> None:
+    """Remove the engines of all folders that were not used for long."""
+    for record in engines.glob("*/*.json"):
+        engine = record.with_suffix("")
+        with contextlib.suppress(OSError, ValueError):  # those whose last use is not known stay
+            if _unused_days(engine) > UNUSED_DAYS:
+                for file in (record, engine, _last_use(engine)):  # without its record it counts as unfinished
+                    file.unlink()
+
+
+def _unused_days(engine: Path) -> float:
+    """By the clock that never jumps where it was used since the device started: many boards start with a wrong date."""
+    boot, at = _last_use(engine).read_text(encoding="utf-8").split()
+    if boot == _boot():
+        return (time.monotonic() - float(at)) / _DAY_S
+    return (time.time() - _last_use(engine).stat().st_mtime) / _DAY_S
+
+
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
+    except OSError:
+        return "unknown"
+
+
+def _last_use(engine: Path) -> Path:
+    return engine.with_name(f"{engine.name}.used")

@@ -59,7 +59,7 @@ def test_a_connection_that_breaks_in_the_middle_of_a_build(device, cutting, tmp_
     with connect(quick, JETSON) as found:
         assert found.holder() is None
         engine = Path(found.build(artifact).path)
-        assert {*engines(server)} == {engine, engine.with_suffix(".json")}
+        assert {*engines(server)} == {engine, *(engine.with_suffix(suffix) for suffix in (".json", ".used"))}
         (outputs,) = found.evaluate(artifact, [IMAGE])
         np.testing.assert_allclose(outputs, expected(path), rtol=1e-5, atol=1e-6)
 
