@@ -1,4 +1,4 @@
-"""What the recipe's [data] leaves open, chosen by the images; and what was chosen, stated."""
+"""Chooses what the recipe's [data] leaves open from the images, and states what was chosen."""
 
 import statistics
 from collections.abc import Sequence
@@ -12,24 +12,24 @@ from edgekd.values.data import MOST_PIXELS, Colour
 Size = tuple[int, int]
 """Height and width."""
 _SMALL = 256
-"""Pixels of the longer side up to which images of one size are seen as they are."""
+"""Images of one size are not resized if their longer side has at most so many pixels."""
 _PHOTO = 224
 _STEP = 32
-"""What networks halve five times has sides that are multiples of it."""
+"""Side lengths are multiples of it, because networks halve the size five times."""
 _MARGIN = 256 / 224
-"""Of the short side to the crop's, as torchvision's and timm's models are evaluated."""
+"""Ratio of the short side to the crop's, as in the evaluation of torchvision's and timm's models."""
 PHOTO_CROP = (0.25, 1.0)
-"""The least area isn't the 0.08 of Szegedy et al. (arXiv 1409.4842), but edgekd's choice: trainings are short here."""
+"""The smallest area isn't 0.08 as in Szegedy et al. (arXiv 1409.4842): edgekd's choice, because trainings are short."""
 
 
 def chosen(stated: Data, sizes: Sequence[Size], colour: Colour) -> Preprocessing:
-    """How images of these sizes are prepared where `stated` leaves it open; without mean and deviation.
+    """How images of these sizes are prepared: as stated, or chosen where nothing is; without mean and deviation.
 
-    Images of one size, of up to 256 pixels, are seen as they are; others at 224, or less where they are smaller: the
-    short side becomes 8/7 of that, and the centre is cut out.
+    Images of one size of up to 256 pixels are not resized. Others become 224 pixels large, or less if they are smaller:
+    the short side is resized to 8/7 of that, and the centre is cropped.
 
     Raises:
-        EdgekdError: what is stated contradicts itself.
+        EdgekdError: the settings contradict each other.
     """
     height, width = _size(stated, sizes)
     crop = stated.crop
@@ -54,8 +54,8 @@ def chosen(stated: Data, sizes: Sequence[Size], colour: Colour) -> Preprocessing
 
 
 def _seen_whole(size: Size, sizes: Sequence[Size]) -> bool:
-    """Whether images of these sizes are brought to `size` as they are: undistorted, and no photographs whose border is
-    cut off as usual, unless somebody has chosen their shape.
+    """Whether whole images of these sizes are resized to `size`: they are not distorted, and they are no photographs,
+    whose borders are cropped unless their shape was chosen.
     """
     (height, width), there = size, set(sizes)
     undistorted = all(h * width == w * height for h, w in there)
@@ -73,10 +73,10 @@ def _size(stated: Data, sizes: Sequence[Size]) -> Size:
 
 
 def varying(stated: Data, default: Augmentation) -> Augmentation:
-    """The augmentation that is stated, the rest as the default."""
+    """The stated augmentation, completed by the default."""
     crop = stated.random_resized_crop
     if crop is None:
-        # whoever wants a border and says nothing of a crop wants that instead
+        # padding alone replaces the default crop
         crop = False if stated.pad else default.crop or False
     pad = stated.pad if stated.pad is not None else (0 if crop else default.pad)
     return Augmentation(
@@ -92,10 +92,10 @@ def varying(stated: Data, default: Augmentation) -> Augmentation:
 def normalisation(
     stated: Data, channels: int, measured: tuple[Sequence[float], Sequence[float]]
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and deviation of each channel as stated, in numbers or by a word; else as measured.
+    """Mean and deviation of each channel as stated, in numbers or by a word; otherwise as measured.
 
     Raises:
-        EdgekdError: they don't go with the number of channels.
+        EdgekdError: they don't match the number of channels.
     """
     values = []
     for position, wanted in enumerate((stated.mean, stated.std)):
@@ -108,12 +108,12 @@ def normalisation(
 
 
 def needs_measuring(stated: Data) -> bool:
-    """Whether mean or deviation are to be measured on the training images."""
+    """Whether mean or deviation must be measured on the training images."""
     return stated.mean in (None, "data") or stated.std in (None, "data")
 
 
 def settled(stated: Data, data: Dataset) -> Data:
-    """The section that gives this data set again, nothing left open but what a user's own code does in its own way."""
+    """The section that reproduces this data set. Only what a user's own code does is left open."""
     how, vary = data.preprocessing, data.augmentation
     usual = len(how.mean) == len(how.std) in (1, data.train.shape[0]) and min(how.std) > 0
     size = None if max(how.height, how.width) > MOST_PIXELS else (how.height, how.width)

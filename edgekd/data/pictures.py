@@ -1,4 +1,4 @@
-"""What becomes of one image that Pillow has opened: upright, in grey or RGB, in its size."""
+"""Prepares an image that Pillow has opened: its orientation, colour and size."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -16,59 +16,59 @@ FILTERS = {
     "lanczos": Image.Resampling.LANCZOS,
 }
 REDUCED_AFTERWARDS = 2.0
-"""Reduced by at least so much afterwards, a JPEG decoded at a fraction of its size hardly differs."""
+"""A JPEG may be decoded at a fraction of its size if it is then reduced by at least this factor: it hardly differs."""
 
 Picture = NDArray[np.uint8]  # (C, H, W)
 
 
 @dataclass(frozen=True)
 class Decoding:
-    """What files become. Turned ones are seen upright (EXIF), without their alpha channel, if they have one."""
+    """How files are decoded. Images are rotated as their EXIF data say; an alpha channel is dropped."""
 
     colour: Literal["grey", "rgb"]
     size: tuple[int, int] | None = None
-    """Height and width that every image becomes, whatever its aspect."""
+    """Height and width of every image, whatever its aspect."""
     short_side: int | None = None
-    """Pixels that the short side becomes, the long one in proportion; where `size` is None."""
+    """Pixels of the short side, with the long one in proportion; if `size` is None."""
     enlarge: bool = True
-    """Whether images with a shorter side than `short_side` are enlarged to it, or stay as they are."""
+    """Whether images whose short side is below `short_side` are enlarged to it, or not resized."""
     interpolation: Interpolation = "bilinear"
     exact: bool = True
-    """Whether the whole image is decoded and then resized, as an artifact's users do it. Else large images are first
-    reduced in the quickest way, JPEGs while they are decoded, to no less than twice the size that is wanted.
+    """Whether the whole image is decoded and then resized, as users of an artifact do. Otherwise large images are first
+    reduced in the fastest way, JPEGs while they are decoded, to at least twice the wanted size.
     """
 
 
 def upright(image: Image.Image, colour: Literal["grey", "rgb"]) -> Image.Image:
-    """The image as it is meant to be looked at, turned as its EXIF data say, in grey or RGB as Pillow converts it.
+    """The image rotated as its EXIF data say, in grey or RGB as Pillow converts it.
 
-    An alpha channel is dropped, as torchvision's ImageFolder drops it, so that networks which were trained elsewhere
-    and those who feed an artifact see the same pixels.
+    An alpha channel is dropped, as by torchvision's ImageFolder, so that networks trained elsewhere and users of an
+    artifact get the same pixels.
 
-    It may be the image itself, changed.
+    The given image may be changed in place and returned.
 
     Raises:
-        ValueError: its pixels have no stated white.
+        ValueError: its pixels have no defined white level.
     """
     ImageOps.exif_transpose(image, in_place=True)
     mode = "L" if colour == "grey" else "RGB"
     if image.mode.startswith("I;16"):
-        # Pillow would show all that is brighter than 255 of 65,535 as white
+        # Pillow would clip all values above 255 of 65,535 to white
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.mode in ("I", "F"):
         raise ValueError(f"pixels of mode {image.mode} have no defined white level; use 8 or 16 bits per channel")
-    # Pillow would warn of a palette's, and drop it all the same
+    # otherwise Pillow warns about a palette's, and drops it as well
     image.info.pop("transparency", None)
     return image if image.mode == mode else image.convert(mode)
 
 
 def resized(image: Image.Image, decoding: Decoding) -> Image.Image:
-    """The image in the size that `decoding` says."""
+    """The image resized as `decoding` says."""
     return in_size(image, image.size, decoding)
 
 
 def in_size(image: Image.Image, stored: tuple[int, int], decoding: Decoding) -> Image.Image:
-    """An image, perhaps already reduced from its stored width and height, in the size that it becomes."""
+    """An image, possibly already reduced from its stored width and height, in its final size."""
     size = wanted(stored, decoding)
     if image.size == size:
         return image
@@ -78,7 +78,7 @@ def in_size(image: Image.Image, stored: tuple[int, int], decoding: Decoding) -> 
 
 
 def wanted(stored: tuple[int, int], decoding: Decoding) -> tuple[int, int]:
-    """Width and height that an image of this width and height becomes."""
+    """The final width and height of an image of this width and height."""
     if decoding.size is not None:
         return decoding.size[1], decoding.size[0]
     short, (width, height) = decoding.short_side, stored
@@ -89,6 +89,6 @@ def wanted(stored: tuple[int, int], decoding: Decoding) -> tuple[int, int]:
 
 
 def picture(image: Image.Image) -> Picture:
-    """The pixels (C, H, W) of an image in grey or RGB; they lie as (H, W, C) in memory."""
+    """The pixels (C, H, W) of an image in grey or RGB; in memory they are (H, W, C)."""
     pixels = np.array(image)
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)

@@ -1,7 +1,7 @@
-"""Decoded images kept on disk, a file each, for the epochs and the runs that want them again.
+"""A cache of decoded images on disk, one file each, for later epochs and runs.
 
-What is there is whole: an image is written aside and renamed, and its checksum is compared when a process first reads
-it. Threads and processes share the folder without waiting for one another.
+Its files are complete: an image is written to a temporary file and renamed, and its checksum is verified when a process
+first reads it. Threads and processes share the folder without locks.
 """
 
 import functools
@@ -22,33 +22,33 @@ from edgekd.errors import EdgekdError
 from edgekd.store import cache_folder
 
 MOST_BYTES = 8_000_000_000
-"""More isn't kept, nor more than a tenth of the disk's free space, unless $EDGEKD_PIXELS_GB says so."""
+"""The cache is limited to this and to a tenth of the disk's free space, unless $EDGEKD_PIXELS_GB sets a limit."""
 
-# its number changes with the format
+# the number is the version of the format
 _MAGIC = b"edgekd pixels 1\n"
-_HEADER = struct.Struct("<16s4I")  # magic; height, width, channels; CRC-32 of what follows
-# bytes that a process writes before it looks again at what there is: others may write too
+_HEADER = struct.Struct("<16s4I")  # magic; height, width, channels; CRC-32 of the pixels
+# bytes that a process writes before it reads the folder's size again: other processes may write as well
 _LOOK_AGAIN = 64_000_000
 _ABANDONED_SECONDS = 3_600
-# the coarsest clock of a usual local file system; and of those that tell whole seconds, FAT's even ones alone
+# the coarsest clock of common local file systems, and of those with whole seconds (FAT: even ones only)
 _CLOCK_SECONDS = 0.1
 _COARSE_CLOCK_SECONDS = 3.0
 
 
 class PixelCache:
-    """Images (H, W, C) uint8 below one folder, of at most `most_bytes` together.
+    """Images (H, W, C) uint8 below one folder, at most `most_bytes` in total.
 
-    Where they are more, those go that were last read before this object was made, the longest unread first. Those
-    that were read since stay, and no more are kept: a training reads all its images in every epoch, so that whatever
-    replaced one of them would be gone before it is wanted again.
+    If there is no room, images are evicted that were last read before this object was created, the least recently read
+    first. Those read since are never evicted, and no more are added: a training reads all its images in every epoch, so
+    a replacement would be evicted before it is read again.
 
-    Several processes that write at once may each keep up to 64 MB too much.
+    Each of several processes that write at once may exceed the limit by up to 64 MB.
     """
 
     def __init__(self, folder: Path, most_bytes: int) -> None:
         self._folder = folder
         self.most_bytes = most_bytes
-        # a second less, because file systems' clocks run behind
+        # minus one second, because clocks of file systems lag
         self._began = time.time() - 1
         self._admitted = 0
         self._full = False
@@ -56,7 +56,7 @@ class PixelCache:
         self._whole: set[str] = set()
 
     def read(self, key: str) -> NDArray[np.uint8] | None:
-        """The image of that key; None if it isn't there, or is damaged."""
+        """The image of that key; None if it is missing or damaged."""
         try:
             with self._file(key).open("rb", buffering=0) as f:
                 content = np.empty(os.fstat(f.fileno()).st_size, np.uint8)
@@ -65,14 +65,14 @@ class PixelCache:
             os.utime(self._file(key))
         except OSError:
             return None
-        # once for each: while this process lives, no power cut can damage what was whole
+        # verified once per process: only a power failure could damage the file afterwards
         pixels = _unpacked(content, check=key not in self._whole)
         if pixels is not None:
             self._whole.add(key)
         return pixels
 
     def keep(self, key: str, pixels: NDArray[np.uint8]) -> None:
-        """Keep an image if there is room. What can't be written is given up, with all that follows."""
+        """Store an image if there is room. After a failed write nothing more is stored."""
         body = np.ascontiguousarray(pixels)
         header = _HEADER.pack(_MAGIC, *body.shape, zlib.crc32(body.data))
         if not self._admits(len(header) + body.nbytes):
@@ -103,7 +103,7 @@ class PixelCache:
             return True
 
     def _room(self) -> int:
-        """Bytes to write before looking again, after what others left unread made room for them."""
+        """Bytes that may be written before the next check; evicts unread images to make room for them."""
         wanted = min(_LOOK_AGAIN, self.most_bytes // 8)
         entries = sorted(_entries(self._folder))
         used = sum(size for _, size, _ in entries)
@@ -126,7 +126,7 @@ def _unpacked(content: NDArray[np.uint8], *, check: bool) -> NDArray[np.uint8] |
 
 
 def _entries(folder: Path) -> Iterator[tuple[float, int, Path]]:
-    """When each was last read, its bytes and where it is; what a killed process left half written is removed."""
+    """Time of the last read, size and path of each file; partial files of killed processes are removed."""
     for path in folder.glob("??/*"):
         try:
             status = path.stat()
@@ -141,12 +141,12 @@ def _entries(folder: Path) -> Iterator[tuple[float, int, Path]]:
 def _remove(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
-    except OSError:  # then it stays, and counts
+    except OSError:  # it stays, and counts
         return
 
 
 def image_key(path: Path, how: str) -> str:
-    """Where the image in this file, decoded like that, is kept: another one whenever the file may have changed.
+    """The key of this file's image, decoded like that; a file that may have changed has another key.
 
     Raises:
         OSError: there is no such file.
@@ -155,25 +155,25 @@ def image_key(path: Path, how: str) -> str:
 
 
 def settled_key(path: Path, how: str) -> str | None:
-    """As `image_key`, but None for a file that changed so lately that another change could bear the same time."""
+    """`image_key`, or None for a file changed so recently that another change could have the same timestamp."""
     status = path.stat()
     return _key(path, status, how) if settled(status.st_ctime_ns, time.time_ns()) else None
 
 
 def settled(changed_ns: int, now_ns: int) -> bool:
-    """Whether a later change than the one at that time would bear another time."""
+    """Whether any later change will have another timestamp."""
     clock = _CLOCK_SECONDS if changed_ns % 10**9 else _COARSE_CLOCK_SECONDS
     return now_ns - changed_ns >= clock * 1e9
 
 
 def _key(path: Path, status: os.stat_result, how: str) -> str:
-    # ctime_ns too: unlike mtime_ns it can't be set back
+    # ctime_ns as well: unlike mtime_ns it can't be set
     state = f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
     return hashlib.sha256(f"{how} {state} ".encode() + os.fsencode(path.absolute())).hexdigest()
 
 
 def pixel_cache() -> PixelCache | None:
-    """The cache that all runs of this user share; None if $EDGEKD_PIXELS_GB is 0.
+    """The cache shared by all runs of this user; None if $EDGEKD_PIXELS_GB is 0.
 
     Raises:
         EdgekdError: $EDGEKD_PIXELS_GB isn't a number.

@@ -1,7 +1,7 @@
-"""What training changes at random in a single image: what is cut out of it, its angle, its colours.
+"""Random changes of single images during training: crop, rotation and colour jitter.
 
-As in a view, everything random is drawn for all images at once and is a function of the view's seed and epoch. PIL does
-the arithmetic in whole numbers, so views are the same on every machine.
+As in a view, all random numbers are drawn for all images at once, as a function of the view's seed and epoch. PIL
+computes with integers, so views are identical on every machine.
 """
 
 import math
@@ -18,7 +18,7 @@ from edgekd.data.views import generator
 from edgekd.values.data import Interpolation
 
 _ASPECT = 4 / 3
-"""Most of what is cut out, either way (Szegedy et al., "Going Deeper with Convolutions", arXiv 1409.4842)."""
+"""A crop's largest aspect, or its inverse (Szegedy et al., "Going Deeper with Convolutions", arXiv 1409.4842)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,14 +26,14 @@ class Variation:
     """The changes to each of N images; a `decoding.Finish`."""
 
     size: tuple[int, int]
-    """Height and width that an image ends with, where something is cut out of it; else it keeps its own."""
+    """Height and width of an image after a crop; without a crop its size doesn't change."""
     interpolation: Interpolation
     augmentation: Augmentation
     draws: NDArray[np.float64]
     """(N, 9) from 0 to 1: area, aspect, place down and across, angle, brightness, contrast, saturation, hue."""
 
     def __call__(self, index: int, pixels: Picture) -> Picture:
-        """The image (C, H, W) of that index, changed."""
+        """The changed image (C, H, W) of that index."""
         area, aspect, down, across, angle, *colours = self.draws[index].tolist()
         how = self.augmentation
         image = Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0))
@@ -50,7 +50,7 @@ class Variation:
 def varied(
     view: View, images: int, size: tuple[int, int], interpolation: Interpolation = "bilinear"
 ) -> Variation | None:
-    """How the view changes each image of a split of so many; None where it changes none."""
+    """How the view changes each of a split's images; None if it changes none."""
     how = view.augmentation
     if how.crop is None and not how.rotate and not any(how.stated()["jitter"].values()):
         return None
@@ -61,13 +61,13 @@ def varied(
 def crop_box(
     size: tuple[int, int], area: float, aspect: float, place: tuple[float, float]
 ) -> tuple[int, int, int, int]:
-    """Left, top, right and bottom of what is cut out of an image of (width, height).
+    """Left, top, right and bottom of a crop of an image of (width, height).
 
     Args:
-        size: the image's.
-        area: fraction of the image's; less is cut out where the image is too narrow for the aspect.
-        aspect: width through height.
-        place: from 0 to 1, where it lies across and down.
+        size: the image's size.
+        area: the crop's fraction of the image's area; the crop is smaller if the image is too narrow for the aspect.
+        aspect: width divided by height.
+        place: horizontal and vertical position, from 0 to 1.
     """
     width, height = size
     wanted = area * width * height
@@ -78,11 +78,11 @@ def crop_box(
 
 
 def _jittered(image: Image.Image, how: Augmentation, drawn: list[float]) -> Image.Image:
-    """The image with each property changed by a factor of up to 1 ± what is stated, hue turned by as much."""
+    """The image with each property changed by a factor within 1 ± its setting, and hue rotated within ± its setting."""
     most = how.jitter
     if not any((most.brightness, most.contrast, most.saturation, most.hue)):
         return image
-    # importing it takes as long as decoding some hundred photos
+    # importing it takes as long as decoding a hundred photos
     from torchvision.transforms.v2 import functional
 
     factors = (

@@ -1,10 +1,10 @@
 """Randomly augmented views of images, a batch at a time.
 
-Everything random about a view is drawn for all images at once from a generator seeded with the view's seed and epoch,
-so it depends on neither the batch size nor what was drawn before.
+All random numbers of a view are drawn for all images at once from a generator seeded with the view's seed and epoch, so
+they depend neither on the batch size nor on earlier views.
 
-The arithmetic is numpy's, on one thread: these operations are so short that on a machine with other work, torch's
-threads wait for one another far longer than they compute, and on an idle one they aren't faster.
+The arithmetic uses numpy on one thread. These operations are so short that torch's threads, on a loaded machine, wait
+for each other far longer than they compute; on an idle machine they are no faster.
 """
 
 import hashlib
@@ -21,13 +21,13 @@ from edgekd.data.dataset import View
 
 Pixels = NDArray[np.uint8]  # (N, C, H, W)
 Indices = NDArray[np.int64]
-# of the pixels that are made floats at once
+# pixels that are converted to floats at once
 _STATISTICS_BYTES = 2_000_000
 
 
 @dataclass(frozen=True, eq=False)
 class Draw:
-    """The random part of a view of N images, by image; `order` is the order in which they are seen. All are (N,)."""
+    """The random part of a view of N images, by image; `order` is their order. All are (N,)."""
 
     order: Indices
     top: Indices
@@ -38,8 +38,8 @@ class Draw:
 def draw(view: View, images: int) -> Draw:
     """The random part of the view.
 
-    The flip alternates: every image is flipped or not at random in epoch 0 and the other way round in every next
-    epoch, so that two epochs show both ("alternating flip" of Jordan, "94% on CIFAR-10 in 3.29 Seconds",
+    The flip alternates: whether an image is flipped is random in epoch 0 and inverted in every following epoch, so that
+    two epochs show both ("alternating flip" of Jordan, "94% on CIFAR-10 in 3.29 Seconds",
     arXiv 2404.00498).
     """
     every_epoch = generator(view.seed, "flip")
@@ -57,25 +57,25 @@ def draw(view: View, images: int) -> Draw:
 
 
 def in_batches(order: Indices, batch_size: int, *, whole: bool = False) -> list[Indices]:
-    """The order cut into batches; with `whole`, without the last incomplete one unless it is the only one."""
+    """The order split into batches; with `whole`, without an incomplete last one unless it is the only one."""
     batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
     return batches[:-1] if whole and len(batches) > 1 and len(batches[-1]) < batch_size else batches
 
 
 def shown(view: View, images: int, batch_size: int) -> tuple[Draw, list[Indices]]:
-    """What a view draws, and the indices of the images that it shows, batch by batch."""
+    """The random part of a view, and the indices of its images, batch by batch."""
     drawn = draw(view, images)
     whole = in_batches(drawn.order, batch_size, whole=True)
     return drawn, [np.array_split(indices, view.parts)[view.part] for indices in whole]
 
 
 def augment(pixels: Pixels, indices: Indices, drawn: Draw, pad: int) -> Pixels:
-    """The drawn view of a batch (B, C, H, W) of the images `indices`: cropped out of a black border, then flipped."""
+    """The view of a batch (B, C, H, W) of the images `indices`: padded with black, cropped, then flipped."""
     count, channels, height, width = pixels.shape
-    # by hand, because np.pad takes as long as all the rest
+    # not np.pad, which takes as long as everything else here
     padded = np.zeros((count, channels, height + 2 * pad, width + 2 * pad), np.uint8)
     padded[:, :, pad : pad + height, pad : pad + width] = pixels
-    # all crops of all images, without a copy of any; the indexing copies one of each
+    # a view of all crops of all images; the indexing copies one of each
     crops = sliding_window_view(padded, (height, width), axis=(2, 3))
     chosen: Pixels = crops[np.arange(count), :, drawn.top[indices], drawn.left[indices]]
     flipped = drawn.flipped[indices]
@@ -84,7 +84,7 @@ def augment(pixels: Pixels, indices: Indices, drawn: Draw, pad: int) -> Pixels:
 
 
 def normalise(pixels: Pixels, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """(B, C, H, W) uint8 as float32 with each channel's mean (of 0..1) taken off, divided by its deviation."""
+    """(B, C, H, W) uint8 as float32 minus each channel's mean (0 to 1), divided by its standard deviation."""
     values = pixels.astype(np.float32)
     values -= _by_channel(mean)
     values /= _by_channel(std)
@@ -97,27 +97,27 @@ def _by_channel(fractions: Sequence[float]) -> NDArray[np.float32]:
 
 def channel_statistics(pixels: Pixels) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each channel, as fractions of white."""
-    # a few images at a time, because floats take eight times the memory
+    # in parts, because float64 takes eight times the memory
     some = max(1, _STATISTICS_BYTES // max(1, pixels[0].nbytes))
     return statistics_of(pixels[start : start + some] for start in range(0, len(pixels), some))
 
 
 def statistics_of(batches: Iterable[Pixels]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """As `channel_statistics` of all images in the batches, of which there is at least one."""
+    """`channel_statistics` over all images of the batches, of which there is at least one."""
     count, total, squares = 0, np.zeros(1), np.zeros(1)
     for pixels in batches:
-        # whole numbers, so exact whatever the order
+        # integers, so the sums are exact in any order
         values = pixels.astype(np.float64)
         total = total + values.sum((0, 2, 3))
         squares = squares + np.square(values).sum((0, 2, 3))
         count += pixels.size // pixels.shape[1]
     means = total / count
     deviations = np.sqrt(np.maximum(squares / count - means**2, 0)) / 255
-    # images of one brightness have nothing to scale
+    # a constant channel is not scaled
     return tuple((means / 255).tolist()), tuple(deviation or 1.0 for deviation in deviations.tolist())
 
 
 def generator(seed: int, what: str) -> torch.Generator:
-    """Random numbers for one purpose, a function of the seed and of nothing else."""
+    """A generator for one purpose that depends only on the seed."""
     digest = hashlib.sha256(f"{seed} {what}".encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)

@@ -1,4 +1,4 @@
-"""Teachers: the original network, loaded, or trained once and found again by the hash of what made it; and its like."""
+"""Teachers: the original network, loaded or trained once, and the recipe's further teachers."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +21,11 @@ from edgekd.zoo.frozen import frozen, frozen_at_random
 
 @dataclass(frozen=True)
 class Teacher:
-    """A teacher, and what is known of it as one."""
+    """A teacher with the findings about it."""
 
     network: Network
     trial: NormalisationTrial | None
-    """Of given weights, where nothing says how their images were normalised."""
+    """For given weights, if nothing states how their images were normalised."""
     doubts: tuple[str, ...]
 
 
@@ -35,22 +35,22 @@ class TeacherImages:
 
     data: Dataset
     normalisation_stated: bool = True
-    """Whether somebody said how they are normalised; else given weights are tried with the usual ways."""
+    """Whether the normalisation is stated; otherwise given weights are tried with the usual ones."""
     trust_checkpoint: bool = False
     """Whether given weights may be a pickle, whose code is run."""
 
 
 def teacher(run: Run, asked: Recipe | FurtherTeacher, training: Training, images: TeacherImages) -> Teacher:
-    """The network that the students come from, or learn from besides.
+    """The original network, or a further teacher.
 
     Args:
-        run: keeps it; one that is trained is found by other runs too.
-        asked: says which model, with which weights or seed.
-        training: how it is trained where there are no weights.
-        images: for which.
+        run: stores it; a trained one is shared with other runs.
+        asked: states the model, and its weights or seed.
+        training: how it is trained if there are no weights.
+        images: the images that it is loaded or trained for.
 
     Raises:
-        EdgekdError: the weights don't fit the model, or seem to be for images that are normalised otherwise.
+        EdgekdError: the weights don't fit the model, or seem to be for images with another normalisation.
     """
     data, trial = images.data, None
     architecture = networks.architecture(asked.model, classes=len(data.classes), shape=data.train.shape)
@@ -73,7 +73,7 @@ def teacher(run: Run, asked: Recipe | FurtherTeacher, training: Training, images
 
 
 def supervision(run: Run, recipe: Recipe, network: Network, images: TeacherImages) -> Supervision:
-    """Who teaches the students: this network, and the recipe's further teachers."""
+    """The teachers of the student: this network, and the recipe's further ones."""
     others = (
         Member(teacher(run, further, recipe.teacher, images).network, further.weight) for further in recipe.teachers
     )
@@ -93,7 +93,7 @@ def _trained(run: Run, architecture: Architecture, seed: int, settings: Training
 
 
 def _stays_frozen(run: Run, architecture: Architecture, seed: int) -> int:
-    """How many parameters stay as the model loaded and froze them: all train where it froze random ones."""
+    """How many parameters stay as the model loaded and froze them; all train if it froze random ones."""
     model = networks.untrained(architecture, seed)
     if not (count := frozen(model)):
         return 0

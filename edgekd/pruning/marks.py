@@ -1,8 +1,9 @@
-"""Where each channel of a network goes, found by marking it.
+"""Finds where each channel of a network goes by marking it.
 
-Layers' outputs are marked with NaN, in a batch whose images spell each channel's number in binary: image 2b has the
-channels marked whose bit b is 1, image 2b + 1 those whose bit is 0. The network's own forward carries the marks to the
-inputs of other layers, which read the numbers off. No operation needs to be known; what mixes channels is seen to.
+Layers' outputs are marked with NaN in a batch whose images encode each channel's number in binary: in image 2b the
+channels are marked whose bit b is 1, in image 2b + 1 those whose bit is 0. The network's own forward propagates the
+marks to the inputs of other layers, where the numbers are decoded. No operation needs to be known, and mixing of
+channels is detected.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,23 +20,23 @@ from edgekd.pruning.graph import outputs_of
 MIXING = (nn.modules.conv._ConvNd, nn.Linear)
 
 _AT_ONCE = 8
-"""Images of a forward pass: few enough for the maps of large networks."""
+"""Images per forward pass: few enough for the feature maps of large networks."""
 
 Places = tuple[tuple[int, ...], ...]
-"""The channels that come to each place: mostly one or none; several behind a pixel shuffle, each at its own pixels."""
+"""The channels that reach each place: usually one or none; several after a pixel shuffle, each at its own pixels."""
 
 
 @dataclass(frozen=True)
 class Reached:
-    """Where the channels of one layer go: for every layer that reads some, the channels at each place of its input."""
+    """Where the channels of one layer go: for each layer that reads them, the channels at each place of its input."""
 
     inputs: Mapping[str, Places]
     per_channel: Mapping[str, Places]
-    """The same of layers that work on each channel by itself and have tensors for it."""
+    """The same for layers that process each channel separately and have tensors for it."""
 
 
 def mixing_layers(model: nn.Module, example: Tensor) -> tuple[str, ...]:
-    """The convolutions and linear layers that run, in the order in which they do."""
+    """The convolutions and linear layers that run, in order of execution."""
     order: dict[str, None] = {}
     with ExitStack() as hooks, torch.inference_mode():
         for name, layer in model.named_modules():
@@ -50,17 +51,17 @@ def _note_run(order: dict[str, None], name: str, *_: Any) -> None:
 
 
 def channel_axis(layer: nn.Module) -> int:
-    """Where a layer's channels are: last for a linear layer, else second."""
+    """The axis of a layer's channels: the last one for a linear layer, otherwise the second."""
     return -1 if isinstance(layer, nn.Linear) else 1
 
 
 def trace(
     model: nn.Module, example: Tensor, sources: Sequence[str], *, before: Callable[[], None] = lambda: None
 ) -> dict[str, Reached]:
-    """Where the output channels of these layers go; without those that reach the output, or that something mixes.
+    """Where the output channels of these layers go; without layers whose channels reach the output or are mixed.
 
-    All are marked at once, and where marks of several meet, each half of them by itself; `before` is called before each
-    time.
+    All are marked at once; if the marks of several layers meet, each half of the layers is marked separately. `before`
+    is called before each forward pass.
     """
     found = _marked_at_once(model, example, sources, before)
     if found is not None:
@@ -71,8 +72,8 @@ def trace(
 
 
 def mixer(model: nn.Module, example: Tensor, source: str) -> tuple[str, str] | None:
-    """The name and kind of the first module that gives something that depends on a channel of this layer in all places,
-    convolutions, linear layers and norms aside: attention, for example. None where there is none.
+    """Name and type of the first module, other than convolutions, linear layers and norms, whose whole output depends
+    on one channel of this layer: attention, for example. None if there is none.
     """
     found: list[str] = []
     seen = _Seen(1, {})
@@ -102,7 +103,7 @@ def _note_mixing(found: list[str], name: str, _: nn.Module, given: tuple[Any, ..
 def _marked_at_once(
     model: nn.Module, example: Tensor, sources: Sequence[str], before: Callable[[], None]
 ) -> dict[str, Reached] | None:
-    """Where their channels go; None where the marks can't be told apart."""
+    """Where their channels go; None if the marks can't be distinguished."""
     widths = [outputs_of(model.get_submodule(source)) for source in sources]
     bits = max(1, (sum(widths) - 1).bit_length())
     numbers = torch.arange(sum(widths))
@@ -133,12 +134,12 @@ def _marked_at_once(
 
 
 def _seen_of(model: nn.Module, example: Tensor, marked: Mapping[str, Tensor]) -> dict[str, list[Tensor]] | None:
-    """What of the marks comes to each layer in each of its calls; None where one reaches the output.
+    """The marks that reach each layer in each of its calls; None if one reaches the network's output.
 
     Args:
         model: the network.
         example: as for `trace`.
-        marked: by the layer, which of its channels are marked in each image, (images, width).
+        marked: for each layer, which channels are marked in each image, (images, width).
     """
     seen = _Seen(len(next(iter(marked.values()))), {})
     with ExitStack() as hooks, torch.inference_mode():
@@ -159,7 +160,7 @@ def _own(places: Places, first: int, width: int) -> Places:
 
 @dataclass(frozen=True)
 class _Seen:
-    """What was marked, by layer and call: (batch, positions, C)."""
+    """The marks, by layer and call: (batch, positions, C)."""
 
     batch: int
     marks: dict[str, list[Tensor]]
@@ -181,7 +182,7 @@ def _read(seen: _Seen, name: str, layer: nn.Module, given: tuple[Any, ...]) -> A
 
 
 def _pass(seen: _Seen, name: str, layer: nn.Module, given: tuple[Any, ...], output: Any) -> Any:
-    """A layer of any other kind: where it works on each channel by itself, its tensors are the channels' too."""
+    """Any other layer: if it processes each channel separately, its tensors belong to the channels."""
     if len(given) != 1 or not all(isinstance(value, Tensor) for value in (*given, output)):
         return None
     own = [*layer.parameters(recurse=False), *layer.buffers(recurse=False)]
@@ -197,7 +198,7 @@ def _pass(seen: _Seen, name: str, layer: nn.Module, given: tuple[Any, ...], outp
 
 
 def _places(calls: list[Tensor], width: int) -> Places | None:
-    """The channels at each place in all calls; None where that can't be told."""
+    """The channels at each place over all calls; None if that can't be decided."""
     found = [_numbers(each, width) for each in calls]
     if any(each is None for each in found):
         return None
@@ -205,7 +206,7 @@ def _places(calls: list[Tensor], width: int) -> Places | None:
 
 
 def _numbers(marks: Tensor, width: int) -> list[tuple[int, ...]] | None:
-    """The channels at each place; None where a position of it has several, or none that there is."""
+    """The channels at each place; None if a position has several, or a number that doesn't exist."""
     ones, zeros = marks[0::2], marks[1::2]  # (bits, positions, C)
     reached = ones.any(dim=0) | zeros.any(dim=0)
     if not torch.equal(ones ^ zeros, reached.expand_as(ones)):

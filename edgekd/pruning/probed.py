@@ -1,9 +1,10 @@
-"""Which channels can only go together, found by trying: for networks that a dependency graph doesn't follow.
+"""Finds which channels must be removed together by trying it, for networks that a dependency graph can't trace.
 
-Marks tell where each channel goes (`pruning.marks`); channels that meet go together. What the code does with numbers of
-channels, such as halving a map, no mark tells. So every group is narrowed for a trial and held to the original
-(`pruning.proof`); one that fails is tried with channels at the same places in two, three or four equal parts going
-together, as behind a split, and else stays as it is. The rest of the network is pruned all the same.
+Marks show where each channel goes (`pruning.marks`); channels that meet are removed together. Marks can't show what the
+code does with numbers of channels, such as splitting a map in halves. So every group is narrowed on a copy and compared
+with the original (`pruning.proof`). If that fails, it is tried again with the channels at the same position of two,
+three or four equal parts removed together, as after a split; otherwise the group keeps its width. The rest of the
+network is pruned nevertheless.
 """
 
 import copy
@@ -23,15 +24,16 @@ from edgekd.pruning.proof import require_proof
 
 _PARTS = (2, 3, 4)
 _MOST_PARTED = 8
-"""Layers that are tried in parts: some tenths of a second each."""
+"""The number of layers that are tried in parts: each takes some tenths of a second."""
 _LIMIT_S, _ATTENTION_S = 25, 8
-"""Of processor time, so that it doesn't matter what else runs; it decides whether a network is refused, never how it is
-pruned. Where the first layer's channels are all mixed, as by attention, hardly any could be narrowed.
+"""Limits in processor time, which doesn't depend on other load. They decide whether a network is refused, never how it
+is pruned. The shorter one is for networks that mix all channels of the first layer, as attention does: hardly any
+layer of these can be narrowed.
 """
 
 
 class Probed:
-    """The channels of a network that can go, which `keep` narrows in place; satisfies `graph.Channels`.
+    """The removable channels of a network, which `keep` narrows in place; satisfies `graph.Channels`.
 
     Args:
         model: in eval mode; the caller's own copy.
@@ -55,7 +57,7 @@ class Probed:
             mixes = self._order and mixer(model, example, self._order[0])
             self._until = started + (_ATTENTION_S if mixes else _LIMIT_S)
             self._reached = trace(model, example, self._order, before=self._in_time)
-            self._why = "no layer's channels can be followed to the layers that read them"
+            self._why = "no layer's channels can be traced to the layers that read them"
             self._tried: dict[frozenset[Class], bool] = {}
             self._classes = self._named(self._groups())
         self.groups = tuple(self._group(root, found) for root, found in self._classes.items())
@@ -85,7 +87,7 @@ class Probed:
         return buckets(self._model, self._order, self._reached, parts)
 
     def _groups(self) -> list[list[Class]]:
-        """The buckets that can be narrowed, each as it may."""
+        """The buckets that can be narrowed."""
         plain = self._buckets({})
         if plain and self._passes(plain, 0) and self._passes(plain, 1):
             return plain
@@ -103,7 +105,7 @@ class Probed:
         return together
 
     def _parted(self, name: str, parts: Mapping[str, int]) -> dict[str, int]:
-        """The layer with the least number of parts by which its channels can go; empty if by none."""
+        """The layer with the smallest number of parts in which its channels can be removed; empty if there is none."""
         for count in _PARTS:
             if outputs_of(self._model.get_submodule(name)) % count:
                 continue
@@ -117,7 +119,7 @@ class Probed:
         return sorted(firsts, key=self._order.index)
 
     def _passes(self, buckets: Sequence[Sequence[Class]], seed: int) -> bool:
-        """Whether the network is the original without some channels of each bucket, of each another part."""
+        """Whether the network without some channels of each bucket, a different fraction of each, passes the proof."""
         key = frozenset(each for bucket in buckets for each in bucket)
         if len(buckets) == 1 and key in self._tried:
             return self._tried[key]
@@ -146,12 +148,12 @@ class Probed:
     def _cut(
         self, model: nn.Module, gone: Iterable[Class], left: Mapping[tuple[str, bool], tuple[int, ...]]
     ) -> dict[tuple[str, bool], tuple[int, ...]]:
-        """Take classes out of a copy of the network, in place.
+        """Remove classes of channels in place.
 
         Args:
             model: the network, or a copy of it.
-            gone: the classes.
-            left: what is left of the layers that were cut before: by layer, of its outputs and of its inputs.
+            gone: the classes to remove.
+            left: the remaining channels of the layers cut so far, by layer, for its outputs and its inputs.
         """
         nodes = {node for each in gone for node in each}
         now = dict(left)
@@ -179,7 +181,7 @@ class Probed:
         return now
 
     def _named(self, buckets: Sequence[Sequence[Class]]) -> dict[str, Sequence[Class]]:
-        """The buckets by a layer that each is called by; without those whose layers others are called by."""
+        """The buckets by the layer that each is named after; without those whose layers all name other buckets."""
         named: dict[str, Sequence[Class]] = {}
         for bucket in buckets:
             names = sorted({name for name, _ in bucket[0]} - named.keys(), key=self._order.index)

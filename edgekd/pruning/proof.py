@@ -1,19 +1,19 @@
-"""The proof that a student is the original without the channels that were taken from it, and nothing else.
+"""Proves that a student is the original without its removed channels, and nothing else.
 
-A student must compute what the original does whose removed channels are silenced. Which inputs of a layer those are is
-the very thing that a dependency graph may have wrong, so it isn't asked. Instead the original runs with a mark, NaN, in
-every removed channel where a layer produces it. The network's own forward carries the marks wherever it carries the
-channel: through norms, activations, additions, concatenations, and through what reorders channels too. The next layer
-that mixes channels must find marks in exactly the inputs that the student's layer lacks. What is left of its input
-must be the student's input, in that order; its output for zeros in the place of marks must be the student's in the
-channels that it kept. Then it goes on from the student's values, so that each layer is held to its own rounding.
+The student must compute what the original computes when its removed channels are zero. Which inputs of a layer those
+are is exactly what a dependency graph may have wrong, so the graph isn't used. Instead the original runs with a mark,
+NaN, in every removed channel of a layer's output. The network's own forward propagates the marks with the channels:
+through norms, activations, additions, concatenations and permutations. The next layer that mixes channels must find
+marks in exactly the inputs that the student's layer lacks. Its unmarked input must equal the student's input, in the
+same order, and its output, with zeros for the marks, must equal the student's in the kept channels. The pass continues
+with the student's values, so that the rounding of each layer is compared alone.
 
-Where something runs over channels, as a layer norm does, narrowing changes what it computes, and values can't be
-compared: there the channels, their order and the layer's own parameters are still held, the values behind it not.
+An operation over channels, such as a layer norm, computes something else when it is narrowed, so values after it can't
+be compared: only the channels, their order and the parameters of the layer are checked there.
 
-Some code drops NaN, as torch.where(x > 0, x, 0) does. Where marks get lost, the original runs once more, with two
-copies of the images: removed channels hold other random values in each, and what differs is marked. Nothing that is
-held depends on how marks are made: whatever isn't marked must have the student's values.
+Some code drops NaN, such as torch.where(x > 0, x, 0). If marks are lost, the original runs again with two copies of
+the images: removed channels hold different random values in each, and a difference is a mark. The proof doesn't depend
+on how marks are made: everything unmarked must have the student's values.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,9 @@ from edgekd.pruning.walk import Walk
 from edgekd.pruning.watching import watching
 
 _RTOL, _ATOL = 1e-3, 1e-5
-"""Of the largest value of the channel, and of all: another order of summing is off by some 1e-6, a mix-up by some 1."""
+"""Relative to the largest value of the channel, and of all. Another order of summation differs by about 1e-6, swapped
+channels by about 1.
+"""
 _MIXING = (nn.modules.conv._ConvNd, nn.Linear)
 
 
@@ -41,17 +43,17 @@ def require_proof(
     kept: Mapping[str, tuple[int, ...]],
     removed: tuple[str, ...] = (),
 ) -> None:
-    """Hold the student to the original without what was taken from it.
+    """Check that the student is the original without the removed channels and blocks.
 
     Args:
-        original: in eval mode; not changed, but watched while it runs.
-        student: a narrower copy in eval mode, with the surviving weights.
-        images: (N, C, H, W), some that the network is for.
-        kept: the output channels of the original's layers that the student's have, where they are fewer.
-        removed: blocks that were taken out; what comes in goes through.
+        original: in eval mode; not changed, but hooked while it runs.
+        student: a narrower copy in eval mode, with the remaining weights.
+        images: (N, C, H, W), typical inputs of the network.
+        kept: for each narrowed layer, the output channels of the original that the student keeps.
+        removed: removed blocks; each passes its input through.
 
     Raises:
-        UnsupportedModelError: the student computes something else; the message names the layer where it begins to.
+        UnsupportedModelError: the student computes something else; the message names the first layer that differs.
     """
     walk = Walk(student, kept)
     try:
@@ -61,7 +63,7 @@ def require_proof(
             raise
         try:
             _compare(Walk(student, kept, paired=True), original, images, removed)
-        except Exception:  # code that looks at the number of images may raise anything
+        except Exception:  # code that depends on the number of images may raise anything
             raise e from None
 
 
@@ -86,23 +88,23 @@ def _compare(walk: Walk, original: nn.Module, images: Tensor, removed: tuple[str
                 hooks.enter_context(layer.register_forward_hook(partial(_carry, walk, name)))
         output = original(images)
     if not _same(output, expected, 1):
-        raise walk.wrong("", "isn't that of the network without the channels that were taken")
+        raise walk.wrong("", "isn't that of the network without the removed channels")
     if walk.unheld:
         _require_own_tensors(walk, original)
 
 
 def _require_own_tensors(walk: Walk, original: nn.Module) -> None:
-    """Behind what runs over all channels no value tells whether a tensor that no layer holds was narrowed rightly."""
+    """After an operation over all channels, values can't show whether a tensor outside layers is narrowed correctly."""
     others = dict(walk.student.named_parameters(remove_duplicate=False))
     for path, module in original.named_modules():
         for key, value in module.named_parameters(recurse=False) if any(module.children()) else ():
             name = f"{path}.{key}" if path else key
             if name in others and not _is_part(walk, name, value, others[name]):
-                raise walk.wrong(walk.unheld, f"depends on all channels, and {name!r} isn't held by any layer")
+                raise walk.wrong(walk.unheld, f"depends on all channels, and {name!r} does not belong to any layer")
 
 
 def _is_part(walk: Walk, name: str, value: Tensor, there: Tensor) -> bool:
-    """Whether a tensor is the original's, or its part that belongs to the channels which some layer kept."""
+    """Whether a tensor is the original's, or its part for the kept channels of some layer."""
     axis = walk.differing(name, value, there)
     if axis is None:
         return torch.equal(value, there)
@@ -111,7 +113,7 @@ def _is_part(walk: Walk, name: str, value: Tensor, there: Tensor) -> bool:
 
 
 def _enter(walk: Walk, name: str, layer: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...] | None:
-    """What a layer that mixes channels reads: the unmarked ones, which must be what the student reads."""
+    """Check the input of a layer that mixes channels: its unmarked channels must be the student's input."""
     there, gave = _call(walk, name)
     if len(given) != 1 or there is None:
         return None
@@ -120,15 +122,15 @@ def _enter(walk: Walk, name: str, layer: nn.Module, given: tuple[Any, ...]) -> t
     walk.now[name] = there, gave, found
     if found is None and marks.all():
         walk.unheld = walk.unheld or name
-        return (there,)  # something ran over all channels: how many they were is in every value
+        return (there,)  # an operation over all channels: every value depends on their number
     left = value if found is None else value.index_select(*found)
     if not _same(left, there, -1 if isinstance(layer, nn.Linear) else 1):
-        raise walk.wrong(name, "doesn't read the channels that were kept, in their order")
+        raise walk.wrong(name, "doesn't read the kept channels in their order")
     return (value.masked_fill(marks, 0),)
 
 
 def _leave(walk: Walk, name: str, layer: nn.Module, _: tuple[Any, ...], output: Tensor) -> Tensor | None:
-    """What it gives: the student's values, and marks in the channels that the student's layer hasn't."""
+    """Replace its output by the student's values, with marks in the removed channels."""
     if name not in walk.now:
         return None
     there, read = walk.now.pop(name)[1:]
@@ -138,12 +140,12 @@ def _leave(walk: Walk, name: str, layer: nn.Module, _: tuple[Any, ...], output: 
     elif name in walk.kept:
         kept = torch.tensor(walk.kept[name], dtype=torch.int64)
     elif read is not None and axis == read[0] and isinstance(layer, nn.Linear):
-        kept = read[1]  # the channels are on another axis than the one that it mixes
+        kept = read[1]  # the channels are on another axis than the one it mixes
     else:
-        raise walk.wrong(name, "has fewer channels, and it isn't known which")
+        raise walk.wrong(name, "has fewer channels, and which ones is unknown")
     left = output if axis is None or kept is None else output.index_select(axis, kept)
     if not _same(left, there, -1 if isinstance(layer, nn.Linear) else 1):
-        raise walk.wrong(name, "has other weights than those of the channels that were kept")
+        raise walk.wrong(name, "has other weights than those of the kept channels")
     if axis is None or kept is None:
         return there.clone()
     walk.behind = name
@@ -151,7 +153,7 @@ def _leave(walk: Walk, name: str, layer: nn.Module, _: tuple[Any, ...], output: 
 
 
 def _carry(walk: Walk, name: str, layer: nn.Module, given: tuple[Any, ...], output: Any) -> Tensor | None:
-    """What any other layer gives: its own values and marks, or the student's where it ran over channels."""
+    """The output of any other layer: its own values and marks, or the student's if it is an operation over channels."""
     there, gave = _call(walk, name)
     if not _spreads(walk, given, output):
         return None
@@ -163,12 +165,12 @@ def _carry(walk: Walk, name: str, layer: nn.Module, given: tuple[Any, ...], outp
     for key, value in layer.named_parameters(recurse=False):
         at = walk.differing(name, value, own[key])
         if not torch.equal(value if at is None else value.index_select(at, kept), own[key]):
-            raise walk.wrong(name, "has other weights than those of the channels that were kept")
+            raise walk.wrong(name, "has other weights than those of the kept channels")
     return walk.marked(output, axis, kept, gave)
 
 
 def _spreads(walk: Walk, given: tuple[Any, ...], output: Any) -> bool:
-    """Whether channels get marked that weren't, as by a norm over them."""
+    """Whether unmarked channels become marked, as by a norm over channels."""
     if len(given) != 1 or not all(isinstance(value, Tensor) for value in (*given, output)):
         return False
     before, after = walk.marks(given[0]), walk.marks(output)
@@ -176,7 +178,7 @@ def _spreads(walk: Walk, given: tuple[Any, ...], output: Any) -> bool:
 
 
 def _passed_on(walk: Walk, _: nn.Module, given: tuple[Any, ...], output: Tensor) -> Tensor:
-    """A removed block: its input, and marks in the channels that it added."""
+    """The output of a removed block: its input, and marks in the channels that it added."""
     return walk.marked(output, 1, torch.arange(given[0].shape[1]), given[0])
 
 

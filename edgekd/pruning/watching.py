@@ -1,4 +1,4 @@
-"""What goes into the blocks of a network and what comes out."""
+"""Records inputs and outputs of a network's submodules."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 @contextmanager
 def watching(network: nn.Module, names: Iterable[str], note: Callable[[str, Any, Any], None]) -> Iterator[None]:
-    """While open, and without gradients, `note` gets name, input and output of each call of these submodules.
+    """Within the block, and without gradients, `note` receives name, input and output of each call of these submodules.
 
-    The input is None where there isn't exactly one.
+    The input is None unless there is exactly one.
     """
     came: dict[str, Any] = {}
 
@@ -32,7 +32,7 @@ def watching(network: nn.Module, names: Iterable[str], note: Callable[[str, Any,
 
 
 def maps(network: nn.Module, example: Tensor, names: Iterable[str]) -> dict[str, tuple[Tensor, Tensor]]:
-    """Input and output (N, C, H, W) of those that are called once, with one map, and give one."""
+    """Input and output (N, C, H, W) of the submodules that are called once, with one feature map, and return one."""
     calls: dict[str, list[tuple[Any, Any]]] = {name: [] for name in names}
     with watching(network, calls, lambda name, before, after: calls[name].append((before, after))):
         network(example)
@@ -40,7 +40,7 @@ def maps(network: nn.Module, example: Tensor, names: Iterable[str]) -> dict[str,
 
 
 def _copied(value: Any) -> Any:
-    # layers may work in place on what they get, and on what the block before them gave
+    # layers may modify their input, the previous block's output, in place
     return value.clone() if isinstance(value, Tensor) else value
 
 

@@ -1,9 +1,9 @@
-"""Convolutions that train under bf16 autocast on a CPU in other ways than by PyTorch's bf16 kernels (oneDNN's).
+"""Alternatives to PyTorch's bf16 convolutions (oneDNN's) for training under bf16 autocast on a CPU.
 
-The backward pass of depthwise convolutions can be several times slower in bf16 than in fp32, and on some CPUs dense
-ones of many channels on small maps take up to six times as long as the same product of matrices; on others these are
-slower. So they are among the ways of execution that are timed (`execution.py`); `tools/bench/convolutions.py` compares
-single layers.
+The backward pass of a depthwise convolution can be several times slower in bf16 than in fp32. On some CPUs a dense
+convolution with many channels on a small map takes up to six times as long as the equivalent matrix product; on others
+the product is slower. So these alternatives are timed with the other ways of execution (`execution.py`);
+`tools/bench/convolutions.py` compares single layers.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 
 
 class _Depthwise(torch.autograd.Function):
-    """Forwards in bf16, backwards in fp32: the gradient is the more exact, too."""
+    """Forward in bf16, backward in fp32, which also makes the gradient more exact."""
 
     @staticmethod
     def forward(ctx: Any, images: Tensor, weight: Tensor, geometry: tuple[Any, ...]) -> Tensor:
@@ -45,15 +45,15 @@ class _Depthwise(torch.autograd.Function):
 
 @custom_op("edgekd::matrix_convolution", mutates_args=())
 def matrix_convolution(images: Tensor, weight: Tensor, padding: Sequence[int]) -> Tensor:
-    """A dense convolution of stride 1 as the product of two matrices: patches (a row for each output pixel) by weights.
+    """A dense convolution of stride 1 as a matrix product of patches (one row per output pixel) and weights.
 
-    Channels come last in both, so that each patch is made of whole runs of memory. To torch.compile it is a single
-    operation: taken apart, it is copied to other layouts and back.
+    Channels are last in both, so each patch consists of contiguous pieces of memory. For torch.compile it is a single
+    operation: otherwise the compiler copies its parts to other layouts and back.
 
     Args:
         images: (B, C, H, W)
         weight: (outputs, C, kernel height, kernel width)
-        padding: of the height and of the width
+        padding: padding of height and width
     """
     patches = _patches(images, weight, padding)
     output = patches.flatten(0, 2) @ _matrix(weight, images.dtype).t()
@@ -114,7 +114,7 @@ def _matrix(weight: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def _patches(images: Tensor, weight: Tensor, padding: Sequence[int]) -> Tensor:
-    """What each output pixel sees (B, output height, output width, kernel height x kernel width x channels)."""
+    """The patch of each output pixel, (B, output height, output width, kernel height x kernel width x channels)."""
     rows = images.permute(0, 2, 3, 1)
     if weight.shape[2:] == (1, 1) and not any(padding):
         return rows
@@ -123,7 +123,7 @@ def _patches(images: Tensor, weight: Tensor, padding: Sequence[int]) -> Tensor:
 
 
 def _images_of(patches: Tensor, images: Tensor, weight: Tensor, padding: Sequence[int]) -> Tensor:
-    """The gradient of the images from that of their patches: each pixel's sum over the patches that it is in."""
+    """The gradient of the images from that of their patches: for each pixel the sum over its patches."""
     batch, channels, height, width = images.shape
     if weight.shape[2:] == (1, 1) and not any(padding):
         return patches.view(batch, height, width, channels).permute(0, 3, 1, 2)
@@ -137,17 +137,17 @@ def _images_of(patches: Tensor, images: Tensor, weight: Tensor, padding: Sequenc
 
 
 def _places(padded: Sequence[int], weight: Tensor) -> list[tuple[slice, ...]]:
-    """For each place in the kernel, where in the padded images (B, H, W, C) the output pixels see it."""
+    """For each kernel position, the slices of the padded images (B, H, W, C) that the output pixels read."""
     height, width = weight.shape[2:]
     down, right = padded[1] - height + 1, padded[2] - width + 1
     return [(slice(None), slice(i, i + down), slice(j, j + right)) for i in range(height) for j in range(width)]
 
 
 class OwnConvolutions(TorchFunctionMode):
-    """Within this context 2-d convolutions without bias run their backward pass in fp32 if they are depthwise.
+    """Within the block, depthwise 2-d convolutions without bias run their backward pass in fp32.
 
     Args:
-        matrices: whether dense ones of many channels on small maps run as products of matrices.
+        matrices: whether dense convolutions with many channels on small maps run as matrix products.
     """
 
     def __init__(self, *, matrices: bool) -> None:
@@ -161,7 +161,7 @@ class OwnConvolutions(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Takes over the call that `torch.nn.Conv2d` makes, and no other."""
+        """Replaces only the call made by `torch.nn.Conv2d`."""
         if func is torch.conv2d and len(args) == 7 and not kwargs and _is_plain(*args):
             images, weight, _, stride, padding, dilation, groups = args
             if groups > 1 and groups == images.shape[1]:
@@ -177,11 +177,11 @@ def _is_plain(images: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, 
 
 
 def has_small_maps(images: Tensor, weight: Tensor) -> bool:
-    """Whether a dense convolution has few pixels for its channels: oneDNN's time grows with the weights, that of making
-    patches with the pixels.
+    """Whether a dense convolution has few pixels for its channels: oneDNN's time grows with the number of weights, that
+    of copying patches with the number of pixels.
 
-    edgekd's choice: the constant is where neither was clearly faster on a Xeon with AMX. Elsewhere the border lies
-    elsewhere, which is why the way as a whole is timed.
+    edgekd's choice: at this constant neither was clearly faster on a Xeon with AMX. Other CPUs differ, which is why the
+    alternative is timed as a whole.
     """
     outputs, channels, height, width = weight.shape
     pixels = images.shape[0] * images.shape[2] * images.shape[3]

@@ -29,7 +29,7 @@ class Ensemble(nn.Module):
             raise EdgekdError(what, "Give each teacher a weight; none below 0, not all 0.")
         self.members = nn.ModuleList(members)
         self._shares = tuple(weight / sum(weights) for weight in weights)
-        # so that a digest of the teacher holds them
+        # so that a digest of the teacher depends on them
         self.register_buffer("shares", torch.tensor(self._shares))
 
     def forward(self, images: Tensor) -> Tensor:

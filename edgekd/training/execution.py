@@ -46,7 +46,7 @@ _LONG_SECONDS = 180.0
 """Trainings that take longer may save more time by compiling the network than compilation takes (about a minute)."""
 
 Job = Callable[[Execution], Callable[[], object]]
-"""Prepares work for one way to run it; what it gives does the work once."""
+"""Prepares work for one way of execution; the returned function does it once."""
 
 
 def choose_execution(
@@ -54,12 +54,12 @@ def choose_execution(
 ) -> Execution:
     """The fastest way to run a training step of this model, and its teacher's inference, on this machine.
 
-    What `settings` fix (precision, memory format, convolutions, threads) is taken as it is. Neither the model nor the
-    global random state changes. Two calls may answer differently where two ways are about as fast: keep the answer
-    where training is to be resumed or repeated exactly.
+    What `settings` fix (precision, memory format, convolutions, threads) isn't timed. Neither the model nor the global
+    random state changes. If two ways are about equally fast, two calls may return different ones: store the result if
+    the training must be resumed or repeated exactly.
 
     Raises:
-        UnsupportedModelError: the model runs with none of the alternatives that `settings` allow.
+        UnsupportedModelError: the model fails with all alternatives that `settings` allow.
     """
     settings = training_for(settings, (len(data.train), *data.train.shape))
     assert settings.batch_size is not None
@@ -93,7 +93,7 @@ def choose_execution(
 
 
 def _timed_on(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """The batch; of large images fewer, but eight at least."""
+    """The batch; fewer of large images, but at least eight."""
     count = max(_FEWEST, _PIXELS // (images.shape[2] * images.shape[3]))
     return images[:count], labels[:count]
 
@@ -101,7 +101,7 @@ def _timed_on(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
 def _perhaps_compiled(
     way: Execution, settings: Training, images: int, rates: dict[str, float], learning: Job, *, timed: int
 ) -> Execution:
-    """The same way, compiled if that is stated, or if the training, of so many images, is long and it is faster so."""
+    """The same way, compiled if that is stated, or if the training, of so many images, is long and compiling helps."""
     fast = way.model_copy(update={"compiled": True})
     if settings.compiled is not None:
         return fast if settings.compiled else way
@@ -116,20 +116,20 @@ def _precisions(stated: Literal["auto", "fp32", "bf16"]) -> tuple[Precision, ...
 
 
 def _in(way: Execution, precision: Precision, memory_format: MemoryFormat, settings: Training) -> Execution:
-    """The way in another arithmetic; bf16 with the convolutions that help it most, else it may lose to fp32 by them."""
+    """The way in another precision; bf16 with its usually fastest convolutions: native ones may slow it down."""
     changed = way.model_copy(update={"precision": precision, "memory_format": memory_format})
     return changed.model_copy(update={"convolutions": _convolutions(changed, settings)[-1]})
 
 
 def _convolutions(way: Execution, settings: Training) -> tuple[Convolutions, ...]:
-    """The kinds of convolutions that this way may have."""
+    """The kinds of convolutions that this way can use."""
     if way.precision != "bf16" or training_device().type != "cpu":
         return ("native",)
     return ("native", "depthwise", "matrices") if settings.convolutions == "auto" else (settings.convolutions,)
 
 
 def _thread_counts(settings: Training) -> list[int]:
-    """What torch would take, and halves of it down to one; only that where a GPU does the work."""
+    """Torch's default, and halves of it down to one; only the default on a GPU."""
     counts = [settings.threads or torch.get_num_threads()]
     while counts[-1] > 1 and settings.threads is None and training_device().type == "cpu":
         counts.append(counts[-1] // 2)
@@ -169,7 +169,7 @@ def _inference(teacher: nn.Module, images: Tensor, taps: Taps | None) -> Job:
 
 
 def _fastest(ways: Mapping[str, Execution], job: Job, images: int, rates: dict[str, float]) -> Execution:
-    """The way with the least median time over a few rounds in turn; notes images a second of each in `rates`."""
+    """The way with the smallest median time over a few alternating rounds; adds images per second to `rates`."""
     if len(ways) == 1:
         return next(iter(ways.values()))
     prepared = {name: job(way) for name, way in ways.items()}
@@ -185,7 +185,7 @@ def _fastest(ways: Mapping[str, Execution], job: Job, images: int, rates: dict[s
 
 
 def _first_times(ways: Mapping[str, Execution], prepared: Mapping[str, Callable[[], object]]) -> dict[str, list[float]]:
-    """One time, after a warm-up, of each way that runs at all."""
+    """One time, after a warm-up, of each way that doesn't fail."""
     seconds: dict[str, list[float]] = {}
     for name, run in prepared.items():
         try:

@@ -24,7 +24,7 @@ def teacher_outputs(teacher: nn.Module, images: Tensor, precision: Precision, ta
             return forward(teacher, images, precision, taps)
     with torch.inference_mode():
         output = logits(teacher, images, precision)
-    # autograd can't keep an inference tensor for the backward pass
+    # autograd can't save an inference tensor for the backward pass
     return Outputs(output.clone())
 
 
@@ -43,11 +43,11 @@ def forward(
 
 
 def logits(model: nn.Module, images: Tensor, precision: Precision, convolutions: Convolutions = "native") -> Tensor:
-    """The model's output (B, classes) for placed images, in the given precision; where gradients are computed in bf16
-    on a CPU, by convolutions of this kind.
+    """The model's output (B, classes) for placed images, in the given precision; `convolutions` matters only if
+    gradients are computed in bf16 on a CPU.
 
     Raises:
-        UnsupportedModelError: the model doesn't give one tensor of that shape, or its forward fails.
+        UnsupportedModelError: the model doesn't return one tensor of that shape, or its forward fails.
     """
     with _arithmetic(precision, convolutions, images.device.type):
         output = run(model, images)

@@ -1,11 +1,11 @@
 """Quantisation-aware training for INT8: R. Krishnamoorthi, "Quantizing deep convolutional networks for efficient
 inference", 2018, arXiv:1806.08342, section 3.2.
 
-Weights and activations are rounded to INT8 and back on the way forward; backward, the rounding counts as the identity
-within its range. Weights are symmetric per output channel, activations asymmetric per tensor, as the INT8 writers make
-them. A batch normalisation behind a convolution scales whole output channels, which symmetric scales of a channel
-follow, so it needn't be folded for this. edgekd's choice: an activation's range is what it was on the training images
-when the training began, and follows it by a moving average.
+The forward pass rounds weights and activations to INT8 and back; in the backward pass, rounding is the identity within
+its range. Weights are symmetric per output channel, activations asymmetric per tensor, as in the files of the INT8
+writers. Batch normalisation after a convolution scales whole output channels, and so their symmetric scales: it need
+not be folded. edgekd's choice: an activation's range is initialised on training images and then follows a moving
+average.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,7 +25,7 @@ _LAYERS = (nn.Conv2d, nn.Linear)
 
 
 class RoundedWeight(nn.Module):
-    """A weight (out, …) rounded to 255 levels of each output channel's own scale."""
+    """A weight (out, …) rounded to 255 levels, with a scale per output channel."""
 
     def forward(self, weight: Tensor) -> Tensor:
         """The rounded weight; its gradient is the weight's."""
@@ -35,7 +35,7 @@ class RoundedWeight(nn.Module):
 
 
 class RoundedInput(nn.Module):
-    """Rounds what a layer reads to 256 levels between its least and its greatest value, 0 included."""
+    """Rounds a layer's input to 256 levels between its minimum and maximum, including 0."""
 
     low: Tensor
     high: Tensor
@@ -47,7 +47,7 @@ class RoundedInput(nn.Module):
         self.register_buffer("high", torch.tensor(torch.nan))
 
     def forward(self, values: Tensor) -> Tensor:
-        """The rounded values, in the type that they came in."""
+        """The rounded values, in their own type."""
         exact = values.float()
         self._follow(exact.detach())
         scale = ((self.high - self.low) / 255).clamp_min(1e-8)
@@ -55,10 +55,10 @@ class RoundedInput(nn.Module):
         return torch.fake_quantize_per_tensor_affine(exact, scale, zero, 0, 255).to(values.dtype)
 
     def _follow(self, values: Tensor) -> None:
-        """Take the first range as it is, and while it begins the widest; in training, follow the later ones."""
+        """Update the range: initialisation uses the widest one, training a moving average."""
         new = self.low.isnan()
         least, greatest = values.amin().clamp_max(0), values.amax().clamp_min(0)
-        # chosen on the device: asking it would wait for the step
+        # decided on the device, which needs no synchronisation
         for bound, seen, further in ((self.low, least, torch.minimum), (self.high, greatest, torch.maximum)):
             later = bound.lerp(seen, _MOMENTUM) if self.training else further(bound, seen) if self.begins else bound
             bound.copy_(torch.where(new, seen, later))
@@ -66,15 +66,15 @@ class RoundedInput(nn.Module):
 
 @contextmanager
 def rounded(model: nn.Module, images: Tensor) -> Iterator[None]:
-    """Within this context the model's convolutions and linear layers simulate INT8; afterwards it is a plain model with
+    """Within the block, the model's convolutions and linear layers simulate INT8; afterwards it is a plain model with
     the trained weights.
 
     Args:
         model: changed in place.
-        images: some training images (B, C, H, W), for the activations' first ranges.
+        images: some training images (B, C, H, W), for the activations' initial ranges.
 
     Raises:
-        UnsupportedModelError: a hook of its own computes a layer's weight, which then can't be rounded.
+        UnsupportedModelError: a hook of the model computes a layer's weight, so it can't be rounded.
     """
     layers = [layer for layer in model.modules() if isinstance(layer, _LAYERS)]
     _require_weights(model)
@@ -95,7 +95,7 @@ def rounded(model: nn.Module, images: Tensor) -> Iterator[None]:
 
 
 def _begin(model: nn.Module, readers: Sequence[RoundedInput], images: Tensor) -> None:
-    """Let them see their first ranges."""
+    """Initialise the ranges."""
     training = model.training
     for reader in readers:
         reader.begins = True
@@ -120,7 +120,7 @@ def _is_parametrised(layer: nn.Module) -> bool:
 
 
 def _unrounded(layer: nn.Module) -> None:
-    """Take the rounding off, and leave what the network's own parametrisations make of its weight."""
+    """Remove the rounding, but keep the network's own parametrisations of the weight."""
     chain = cast(nn.ModuleList, cast(nn.ModuleDict, layer.parametrizations)["weight"])
     if len(chain) == 1:
         parametrize.remove_parametrizations(layer, "weight", leave_parametrized=False)

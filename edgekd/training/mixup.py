@@ -1,7 +1,7 @@
-"""Mixup: two images of a batch are mixed, and so are the losses of their labels.
+"""Mixup: each image of a batch is mixed with another one, and so are the losses of their labels.
 
 H. Zhang, M. Cisse, Y. N. Dauphin, D. Lopez-Paz, "mixup: Beyond Empirical Risk Minimization", arXiv:1710.09412. As
-there, one share is drawn for a batch. The teacher sees the mixed images.
+in the paper, one share is drawn per batch. The teacher receives the mixed images.
 """
 
 import hashlib
@@ -19,19 +19,19 @@ class Mix:
     """How the images of one batch are mixed."""
 
     share: float
-    """Of each image itself, from 0 to 1; the rest is of the other one."""
+    """The share of each image itself, from 0 to 1; the other image has the rest."""
     others: Tensor
-    """(B,) int64: the place of each image's other one in the batch."""
+    """(B,) int64: the index of each image's partner in the batch."""
 
     def images(self, images: Tensor) -> Tensor:
-        """Each image (B, C, H, W) mixed with its other one."""
+        """Each image (B, C, H, W) mixed with its partner."""
         return self.share * images + (1 - self.share) * images[self.others]
 
 
 def mix(view: View, batch: int, size: int) -> Mix | None:
-    """How batch number `batch` of a view, of so many images, is mixed; None if the view mixes nothing.
+    """How batch number `batch`, of `size` images, of a view is mixed; None if the view has no mixup.
 
-    A function of the view's seed, epoch and part and of the batch alone.
+    It depends only on the batch and on the view's seed, epoch and part.
     """
     alpha = view.augmentation.mixup
     if not alpha:

@@ -32,8 +32,8 @@ class Objective(nn.Module):
     Args:
         terms: at least one.
         student: where the student's features are read; None if no loss reads any.
-        teacher: the same of the teacher.
-        needs_teacher: whether any term asks the teacher.
+        teacher: the same for the teacher.
+        needs_teacher: whether any term needs the teacher.
         features_alone: whether no term reads the student's logits, so that its accuracy does not show what it learns.
     """
 
@@ -69,7 +69,7 @@ def build_objective(
     kept: Mapping[str, tuple[int, ...]] | None = None,
     seed: int = 0,
 ) -> Objective:
-    """The objective that a recipe's losses make for these networks.
+    """The objective of a recipe's losses for these networks.
 
     Args:
         losses: each loss's weight and options by its name; those of weight 0 are left out.
@@ -146,7 +146,7 @@ def _example_outputs(model: nn.Module, taps: Taps | None, images: Tensor) -> Out
 def _kept_stages(
     student: nn.Module, taps: Taps | None, kept: Mapping[str, tuple[int, ...]] | None
 ) -> tuple[tuple[int, ...] | None, ...]:
-    """Which of the teacher's channels each stage has: those of the last layer in it."""
+    """The teacher's channels that each stage kept: those of its last layer."""
     if taps is None or kept is None:
         return ()
     found = []

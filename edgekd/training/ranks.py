@@ -1,12 +1,12 @@
-"""Several processes that train one model on equal parts of every batch, as `torchrun` starts them.
+"""Distributed training: processes started by `torchrun` train one model on equal parts of every batch.
 
     torchrun --nproc-per-node 2 -m edgekd compress --target x86-cpu …
 
-Rank 0 alone runs the pipeline. The others load the same data and `serve`: they wait for the trainings that rank 0
-begins, take part in them, and throw away what they write. Written for GPUs (nccl) as well, but only run on CPUs (gloo).
+Only rank 0 runs the pipeline. The others load the same data and `serve`: they wait for the trainings that rank 0
+starts, take part in them, and discard their files. It supports GPUs (nccl), but has only been run on CPUs (gloo).
 
-Rank 0 sends its messages through the store by which the ranks found each other, not through a collective operation,
-which would wait for a rank that is in another one.
+Rank 0 sends its messages through the rendezvous store, not by a collective operation, which would wait for a rank that
+is in another one.
 """
 
 import base64
@@ -35,11 +35,11 @@ from edgekd.signals import end_with_parent
 
 T = TypeVar("T")
 
-# what rank 0 does in a training without the others, timing ways of execution and writing, may take long on photos
+# the others wait while rank 0 times ways of execution and writes files, which may take long for photos
 _PATIENCE = timedelta(days=7)
 _POLL_SECONDS = 0.05
 _GRACE_SECONDS = 10.0
-"""For rank 0 to say what is wrong with the training: torchrun ends it as soon as another rank has ended."""
+"""Time for rank 0 to report what failed: torchrun terminates it as soon as another rank has ended."""
 _FAILED, _DONE = "failed", "done"
 _SPLITS = ("train", "val", "test")
 
@@ -58,7 +58,7 @@ class Rank:
 
 
 class _Channel:
-    """The messages of rank 0 to the others, in their order."""
+    """The messages of rank 0 to the others, in order."""
 
     def __init__(self, store: Store) -> None:
         self._store, self._number = store, 0
@@ -68,7 +68,7 @@ class _Channel:
         self._number += 1
 
     def next(self, timeout_s: float | None = None) -> str | None:
-        """The next message, waiting for it; None where it doesn't come in time."""
+        """Wait for the next message; None after the timeout."""
         until = time.monotonic() + timeout_s if timeout_s is not None else None
         while not self._store.check([str(self._number)]):
             if until is not None and time.monotonic() > until:
@@ -78,16 +78,16 @@ class _Channel:
         return self._store.get(str(self._number - 1)).decode()
 
 
-_channel: _Channel | None = None  # there is one, as there is one default process group
+_channel: _Channel | None = None  # only one, as there is one default process group
 
 
 def count() -> int:
-    """How many processes train together; 1 without `torchrun`."""
+    """The number of processes; 1 without `torchrun`."""
     return distributed.get_world_size() if distributed.is_initialized() else 1
 
 
 def number() -> int:
-    """Which of them this one is, from 0."""
+    """The rank of this process, from 0."""
     return distributed.get_rank() if distributed.is_initialized() else 0
 
 
@@ -98,15 +98,16 @@ def is_main() -> bool:
 
 @contextmanager
 def joined() -> Iterator[Rank]:
-    """Within this context the processes that `torchrun` started know each other; without it there is rank 0 alone.
+    """Within the block, the processes that `torchrun` started form a process group; without `torchrun` there is only
+    rank 0.
 
-    When rank 0 leaves it, the others' `serve` ends: with an error if rank 0 leaves by one.
+    When rank 0 leaves the block, `serve` ends in the other ranks; if rank 0 leaves by an error, `serve` raises one.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or distributed.is_initialized():
         yield Rank(number(), count())
         return
     global _channel
-    end_with_parent()  # torchrun, once killed, would leave its processes training
+    end_with_parent()  # otherwise the processes train on after torchrun is killed
     gpu = torch.cuda.is_available()
     if gpu:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
@@ -130,12 +131,12 @@ def joined() -> Iterator[Rank]:
 
 
 def summon(function: Callable[[Any, Workspace], object], inputs: object, cache: Path) -> None:
-    """Have the ranks that `serve` call this function of a module with the same inputs, while rank 0 runs it
-    itself; nothing where this isn't rank 0, or there is no other.
+    """Make the ranks in `serve` call this module-level function with the same inputs; rank 0 calls it itself.
+    Does nothing if this isn't rank 0, or if there is only one rank.
 
     Args:
-        function: what they call.
-        inputs: what they give it; in place of a data set each gives its own, as rank 0 augments it.
+        function: the function.
+        inputs: its inputs; each rank replaces a data set by its own, with rank 0's augmentation.
         cache: the folder that all runs share.
     """
     if _channel is not None and is_main():
@@ -143,13 +144,13 @@ def summon(function: Callable[[Any, Workspace], object], inputs: object, cache: 
 
 
 def serve(data: Dataset) -> None:
-    """Take part in what rank 0 begins until it is done.
+    """Take part in the trainings that rank 0 starts until it has finished.
 
     Args:
         data: the same as rank 0's.
 
     Raises:
-        EdgekdError: rank 0 failed; or what it began can't be taken part in, as it raises there.
+        EdgekdError: rank 0 failed, or the training fails here as well.
     """
     assert _channel is not None
     channel = _channel
@@ -195,7 +196,7 @@ def _unpickled(message: str, data: Dataset) -> Any:
 
 
 def broadcast(value: T) -> T:
-    """Rank 0's value, in all ranks; each waits for it."""
+    """Rank 0's value, in all ranks, which wait for it."""
     values = [value]
     if count() > 1:
         distributed.broadcast_object_list(values, src=0)
@@ -203,15 +204,15 @@ def broadcast(value: T) -> T:
 
 
 def parallel(module: nn.Module) -> nn.Module:
-    """The module as all ranks train it: their gradients are averaged, rank 0's buffers are all's."""
+    """The module for training by all ranks: gradients are averaged, and buffers are those of rank 0."""
     if count() == 1 or not any(p.requires_grad for p in module.parameters()):
         return module
-    # layers that are skipped in some steps have no gradient there, which the others would wait for
+    # a layer that is skipped in a step has no gradient, for which the other ranks would wait
     return nn.parallel.DistributedDataParallel(module, find_unused_parameters=True)
 
 
 def broadcast_buffers(module: nn.Module) -> None:
-    """Give all ranks rank 0's buffers, such as a batch normalisation's running mean."""
+    """Copy rank 0's buffers, such as the running mean of batch normalisation, to all ranks."""
     if count() > 1:
         for buffer in module.buffers():
             distributed.broadcast(buffer, src=0)

@@ -1,6 +1,6 @@
-"""One step of training, on a GPU if there is one, else on the CPU.
+"""One training step, on a GPU if there is one, otherwise on the CPU.
 
-The GPU path is written but has only been run on CPUs.
+It supports GPUs, but has only been run on CPUs.
 """
 
 import logging
@@ -26,7 +26,7 @@ _MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch
 
 
 class Loss(nn.Module):
-    """A model with its objective, a batch to its loss: one module, which processes can train together."""
+    """A model with its objective as one module, from a batch to its loss, for distributed training."""
 
     def __init__(
         self, model: nn.Module, objective: Objective, precision: Precision, convolutions: Convolutions = "native"
@@ -35,8 +35,8 @@ class Loss(nn.Module):
         self.model, self.objective, self._precision, self._convolutions = model, objective, precision, convolutions
 
     def forward(self, images: Tensor, teacher: Outputs | None, labels: Tensor, mix: Mix | None = None) -> Tensor:
-        """The batch's mean loss, from placed images and labels and the teacher's outputs; images that are mixed
-        have the labels of both.
+        """The batch's mean loss, from placed images, labels and the teacher's outputs; mixed images have the labels of
+        both.
         """
         taps = self.objective.student_taps
         student = forward(self.model, images, self._precision, taps, self._convolutions)
@@ -49,25 +49,25 @@ class Loss(nn.Module):
 
 @dataclass(frozen=True)
 class Learner:
-    """A model on its device with all that a step needs."""
+    """A model on its device, with everything that a step needs."""
 
     model: nn.Module
     objective: Objective
     loss: nn.Module
-    """`Loss` of the two."""
+    """The `Loss` of model and objective."""
     optimizer: torch.optim.Optimizer
     execution: Execution
     device: torch.device
     zeros: Sequence[tuple[Tensor, Tensor]] = ()
-    """Parameters with where they stay zero."""
+    """Parameters, each with a mask of the weights that stay zero."""
     clip: float | None = None
-    """The greatest norm of all gradients together; None leaves them as they are."""
+    """The maximum norm of all gradients; None: no clipping."""
 
 
 def learner(
     model: nn.Module, objective: Objective, settings: Training, execution: Execution, *, keep_zeros: bool = False
 ) -> Learner:
-    """The model, moved to where it trains, ready to learn; `keep_zeros` as `engine.train`."""
+    """The model on its training device with its optimiser; `keep_zeros` as in `engine.train`."""
     device = training_device()
     place(model, execution, device)
     objective.to(device)
@@ -83,13 +83,13 @@ def learner(
 
 
 def training_device() -> torch.device:
-    """The GPU if there is one, else the CPU."""
+    """The GPU if there is one, otherwise the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Within this context torch's random numbers (dropout's) follow `seed`; outside they go on as if it hadn't been."""
+    """Within the block, torch's random numbers (for dropout) follow `seed`; then the previous state is restored."""
     device = training_device()
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
@@ -98,7 +98,7 @@ def seeded(seed: int) -> Iterator[None]:
 
 @contextmanager
 def on_threads(threads: int | None) -> Iterator[None]:
-    """Within this context torch computes on that many threads of the CPU; None changes nothing."""
+    """Within the block, torch uses that many CPU threads; None changes nothing."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads or before)
     try:
@@ -108,9 +108,9 @@ def on_threads(threads: int | None) -> Iterator[None]:
 
 
 def sgd(model: nn.Module, settings: Training, objective: nn.Module) -> torch.optim.SGD:
-    """SGD with Nesterov momentum for what learns: the model, and the objective's projections if it has any.
+    """SGD with Nesterov momentum for the model and the objective's projections, if it has any.
 
-    No weight decay on biases and on normalisation's scale and shift, which have one axis: decaying those constrains the
+    Biases and the scale and shift of normalisations, which have one axis, have no weight decay: it would constrain the
     function without regularising it.
     """
     parameters = [p for p in (*model.parameters(), *objective.parameters()) if p.requires_grad]
@@ -128,13 +128,13 @@ def place(module: nn.Module, execution: Execution, device: torch.device) -> nn.M
 
 
 def place_images(images: Tensor, execution: Execution, device: torch.device) -> Tensor:
-    """The images (B, C, H, W) where and how `place` put the model."""
+    """The images (B, C, H, W) on the device and in the memory format of the model."""
     return images.to(device, non_blocking=True, memory_format=_MEMORY_FORMATS[execution.memory_format])
 
 
 def compiled(model: nn.Module) -> nn.Module:
-    """The model as torch.compile runs it: the same parameters, faster code for batches of one size."""
-    # it warns at every start on machines without a GPU
+    """The model compiled by torch.compile: the same parameters, faster code for batches of one size."""
+    # it warns at every start on a machine without a GPU
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     return cast(nn.Module, torch.compile(model, dynamic=False))
 
@@ -142,11 +142,10 @@ def compiled(model: nn.Module) -> nn.Module:
 def run_step(
     learner: Learner, images: Tensor, labels: Tensor, teacher: Outputs | None, mix: Mix | None = None
 ) -> Tensor:
-    """Learn from one batch of placed images, mixed already if they are; returns its loss, on the device and not waited
-    for.
+    """Learn from one batch of placed, possibly mixed images; returns the loss on the device, without synchronising.
 
     Raises:
-        UnsupportedModelError: the model doesn't give one tensor of logits, or its forward or backward pass fails.
+        UnsupportedModelError: the model doesn't return one tensor of logits, or its forward or backward pass fails.
     """
     loss: Tensor = learner.loss(images, teacher, labels.to(learner.device, non_blocking=True), mix)
     learner.optimizer.zero_grad(set_to_none=True)
@@ -164,8 +163,8 @@ def run_step(
 
 def initialise_missing_momentum(optimizer: torch.optim.Optimizer) -> None:
     """Give parameters with their first gradient a zero momentum buffer. Layers that are skipped in some steps (G. Huang
-    et al., "Deep Networks with Stochastic Depth", 2016, arXiv:1603.09382) have no gradient there, and fused SGD
-    requires that either all parameters have a buffer or none.
+    et al., "Deep Networks with Stochastic Depth", 2016, arXiv:1603.09382) have no gradient in them, and fused SGD
+    requires a buffer for either all parameters or none.
     """
     if not optimizer.state:
         return
@@ -177,6 +176,6 @@ def initialise_missing_momentum(optimizer: torch.optim.Optimizer) -> None:
 
 
 def pruned_weights(model: nn.Module) -> list[tuple[Tensor, Tensor]]:
-    """The weights of more than one axis that have zeros, each with where they are."""
+    """The weights of more than one axis that contain zeros, each with a mask of them."""
     weights = [p for p in model.parameters() if p.ndim > 1]
     return [(p, zero) for p in weights if (zero := p.detach() == 0).any()]

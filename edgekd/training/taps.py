@@ -1,6 +1,6 @@
-"""Where a network's features are read: at the last layer of every resolution, and before the last linear layer.
+"""Finds where a network's features are read: at the last layer of every resolution, and before the last linear layer.
 
-Found by running the network once, so that any network has them, whatever its modules are called.
+They are found by running the network once, so this works for any network, whatever the names of its modules.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,27 +16,27 @@ from edgekd.training.outputs import Outputs
 
 @dataclass(frozen=True)
 class Taps:
-    """The modules whose output, or input, is read, by their names."""
+    """The names of the modules whose output or input is read."""
 
     stages: tuple[str, ...]
-    """Of outputs (B, C, H, W), in the order in which they come."""
+    """Modules with outputs (B, C, H, W), in order of execution."""
     embedding: str | None
-    """The linear layer whose input is the embedding; None where there is no such layer."""
+    """The linear layer whose input is the embedding; None if there is none."""
 
 
 @dataclass
 class _Trace:
-    """Sizes (H, W) of what modules read and give, in the order in which they end."""
+    """Input and output sizes (H, W) of modules, in the order in which they end."""
 
     sizes: dict[str, tuple[tuple[int, int], tuple[int, int]]] = field(default_factory=dict)
     linear: str | None = None
 
 
 def find_taps(model: nn.Module, images: Tensor) -> Taps:
-    """The taps of a network for images (B, C, H, W); of an ensemble those of its first member.
+    """The taps of a network for images (B, C, H, W); for an ensemble those of its first member.
 
-    A stage ends with the last of the largest modules that hold parameters and halve the resolution at most once:
-    whole stages and blocks, not the layers in them.
+    A stage ends with the last of the largest modules that have parameters and at most halve the resolution: whole
+    stages and blocks, not the layers inside.
     """
     if isinstance(model, Ensemble):
         first = find_taps(model.members[0], images)
@@ -49,7 +49,7 @@ def find_taps(model: nn.Module, images: Tensor) -> Taps:
 
 
 def _whole(module: nn.Module, name: str, trace: _Trace) -> Iterator[str]:
-    """The largest modules below this one that hold parameters and halve the resolution at most once."""
+    """The largest modules below this one that have parameters and at most halve the resolution."""
     if name in trace.sizes and next(module.parameters(), None) is not None:
         read, given = trace.sizes[name]
         if all(before <= 2 * after for before, after in zip(read, given, strict=True)):
@@ -90,7 +90,7 @@ def _is_map(value: object) -> bool:
 
 @contextmanager
 def tapped(model: nn.Module, taps: Taps) -> Iterator[Callable[[Tensor], Outputs]]:
-    """Within this context the network's next run is watched: the function adds the features to its logits."""
+    """Within the block, the features of the network's next run are recorded; the function adds them to its logits."""
     caught: dict[str, Tensor] = {}
 
     def output_of(name: str) -> Callable[[nn.Module, object, Tensor], None]:

@@ -153,7 +153,7 @@ def test_code_that_drops_marks_is_held_by_values_that_must_not_matter(subject_of
     with torch.no_grad():
         weight = student.model.get_submodule("3").weight
         weight.copy_(weight[:, [1, 0, *range(2, weight.shape[1])]])
-    with pytest.raises(UnsupportedModelError, match="channels get mixed up"):
+    with pytest.raises(UnsupportedModelError, match="channels are mixed up"):
         prove(model, student)
 
 
@@ -180,7 +180,7 @@ def test_a_tensor_that_no_layer_holds_must_have_the_channels_that_were_kept(rows
     if rows == range(16):
         prove(model, wrong)
         return
-    with pytest.raises(UnsupportedModelError, match="'head' depends on all channels, and 'weight' isn't held"):
+    with pytest.raises(UnsupportedModelError, match="'head' depends on all channels, and 'weight' does not belong"):
         prove(model, wrong)
 
 

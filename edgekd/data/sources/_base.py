@@ -1,4 +1,4 @@
-"""What a source of data provides. Its module's name, with hyphens for underscores, is the data set's name."""
+"""The contract of a data source. Its module's name, with hyphens for underscores, is the data set's name."""
 
 from pathlib import Path
 from typing import Protocol
@@ -13,20 +13,20 @@ class Source(Protocol):
 
     @property
     def WHERE(self) -> str:
-        """What users put behind the name and a colon, such as "PATH"; empty where nothing belongs there."""
+        """What users write after the name and a colon, such as "PATH"; empty if nothing."""
 
     def load(self, *, root: Path | None, download: bool, seed: int, where: str, stated: Data) -> Dataset:
-        """The data set in its three splits.
+        """The data set with its three splits.
 
         Args:
-            root: the folder with data sets that the user named.
-            download: whether a set that isn't there may be fetched.
-            seed: which of the possible splits, where the source doesn't fix them.
-            where: what stood behind the colon.
-            stated: what the user wants of the images; `adapted` makes it of images in memory.
+            root: the folder with data sets that the user gave.
+            download: whether a missing data set may be downloaded.
+            seed: seed of the splits, if the source doesn't define them.
+            where: what the user wrote after the colon.
+            stated: the recipe's [data]; `adapted` applies it to images in memory.
 
         Raises:
-            EdgekdError: the data isn't there, is damaged, or can't be learned from.
+            EdgekdError: the data is missing, damaged or unusable.
         """
 
 

@@ -18,13 +18,13 @@ from edgekd.values import Data
 
 
 def load_cifar(name: str, reader: Any, *, root: Path | None, download: bool, seed: int, stated: Data) -> Dataset:
-    """The set that torchvision's class `reader` reads, from below `root`, $EDGEKD_DATA or the cache."""
+    """The data set that torchvision's class `reader` reads, found below `root`, $EDGEKD_DATA or the cache."""
     base = _base(name, reader, root, download)
     try:
         known = reader(base, train=True, download=download)
         test = reader(base, train=False)
     except (OSError, RuntimeError) as e:
-        hint = "Remove the folder and get it again, with --download or by hand."
+        hint = "Remove the folder, then download the data set again, for example with --download."
         # torchvision compares every file's MD5 before it unpickles it
         raise StorageError(f"{base / reader.base_folder}: {name} is damaged or can't be fetched: {e}", hint) from e
     images = _images(known)
@@ -48,5 +48,5 @@ def _base(name: str, reader: Any, root: Path | None, download: bool) -> Path:
 
 
 def _images(read: Any) -> Split:
-    """What torchvision read as (N, H, W, C)."""
+    """The images (N, H, W, C) that torchvision read, as (N, C, H, W), and their labels."""
     return np.ascontiguousarray(read.data.transpose(0, 3, 1, 2)), torch.tensor(read.targets)

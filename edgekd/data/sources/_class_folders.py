@@ -1,4 +1,4 @@
-"""Finds the images of class folders, as people have them: links, hidden files, files that are no images."""
+"""Finds the images in class folders, which may also hold links, hidden files and files that are no images."""
 
 import os
 import stat
@@ -10,7 +10,7 @@ from edgekd.errors import EdgekdError, StorageError
 from edgekd.files import is_folder
 
 Files = dict[str, list[Path]]
-"""The images of each class by its folder's name."""
+"""The images of each class, by its folder's name."""
 _SUFFIXES = {
     *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".bmp", ".dib", ".webp", ".avif", ".gif", ".tga"),
     *(".ppm", ".pgm", ".pbm", ".pnm", ".tif", ".tiff"),
@@ -22,18 +22,18 @@ HINT = "A folder of images is PATH/CLASS/*.png, or PATH/train/CLASS/*.png with t
 
 @dataclass
 class LeftOut:
-    """Files below a folder that aren't taken as images."""
+    """Files below a folder that are not used as images."""
 
     unknown: list[Path] = field(default_factory=list)
-    """Without the extension of an image, or no regular files."""
+    """Files without an image's extension, and everything that is no regular file."""
 
     def notes(self) -> list[str]:
-        """What to tell of it."""
+        """Notes for the user."""
         if not self.unknown:
             return []
         count = len(self.unknown)
-        what = "1 file isn't" if count == 1 else f"{count:,} files aren't"
-        return [f"{what} named as an image and left out, such as {shown(self.unknown[0])}"]
+        what = "1 file is" if count == 1 else f"{count:,} files are"
+        return [f"{what} left out, without an image's extension, such as {shown(self.unknown[0])}"]
 
 
 def shown(path: Path | str) -> str:
@@ -42,12 +42,12 @@ def shown(path: Path | str) -> str:
 
 
 def hidden(name: str) -> bool:
-    """Whether a file or folder of that name is hidden, or the system's."""
+    """Whether a file or folder of that name is hidden or belongs to the operating system."""
     return name.startswith(".") or name.casefold() in _SYSTEM
 
 
 def inner_folders(folder: Path) -> list[Path]:
-    """The folders in it that may be classes or splits, by name.
+    """The folders inside that may be classes or splits, sorted by name.
 
     Raises:
         StorageError: the folder can't be read.
@@ -59,12 +59,12 @@ def class_files(folder: Path, left_out: LeftOut, *, every: bool = True) -> Files
     """The images below each class folder, by name in alphabetical order.
 
     Args:
-        folder: holds the class folders.
-        left_out: told the files that aren't images.
-        every: whether each class folder must hold images; else those without are left out.
+        folder: the folder with the class folders.
+        left_out: receives the files that are no images.
+        every: whether each class folder must hold images; otherwise empty ones are left out.
 
     Raises:
-        EdgekdError: there are no images, or of one class only, or a class folder is empty.
+        EdgekdError: there are no images, there is only one class, or a class folder is empty.
         StorageError: the folder can't be read.
     """
     inside = inner_folders(folder)
@@ -80,30 +80,30 @@ def class_files(folder: Path, left_out: LeftOut, *, every: bool = True) -> Files
     if empty and every:
         raise EdgekdError(f"{shown(folder / empty[0])}: no images in it", "Add some, or remove the folder.")
     if len(files) == 1 and every:
-        what = f"{shown(folder)}: only one class, {shown(inside[0].name)!r}: there is nothing to tell apart"
+        what = f"{shown(folder)}: only one class, {shown(inside[0].name)!r}; at least two are required"
         raise EdgekdError(what, HINT)
     return {name: paths for name, paths in files.items() if paths}
 
 
 def _require_distinct(names: list[str], folder: Path) -> None:
-    """Raises EdgekdError if two names differ in case alone: on other machines they are the same folder."""
+    """Raises EdgekdError if two names differ only in case: on some systems they are the same folder."""
     seen: dict[str, str] = {}
     for name in names:
         other = seen.setdefault(name.casefold(), name)
         if other != name:
-            what = f"{shown(folder)}: the classes {shown(other)!r} and {shown(name)!r} differ in case alone"
-            raise EdgekdError(what, "Rename one of them, or put their images together.")
+            what = f"{shown(folder)}: the classes {shown(other)!r} and {shown(name)!r} differ only in case"
+            raise EdgekdError(what, "Rename one of them, or merge them.")
 
 
 def _images(folder: Path, left_out: LeftOut, seen: set[tuple[int, int]]) -> Iterator[Path]:
-    """The images below a folder; each folder is looked into once, however many links lead there."""
+    """The images below a folder; each folder is read once, however many links point to it."""
     for entry in _entries(folder):
         if hidden(entry.name):
             continue
         path = Path(entry.path)
         try:
             state = entry.stat()
-        except OSError:  # a link that leads nowhere
+        except OSError:  # a broken link
             left_out.unknown.append(path)
             continue
         if stat.S_ISDIR(state.st_mode):
@@ -117,7 +117,7 @@ def _images(folder: Path, left_out: LeftOut, seen: set[tuple[int, int]]) -> Iter
 
 
 def _identity(folder: Path) -> tuple[int, int]:
-    # by path, because Windows gives entries no inode
+    # not entry.stat(), which has no inode on Windows
     state = folder.stat()
     return state.st_dev, state.st_ino
 

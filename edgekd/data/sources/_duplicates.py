@@ -1,4 +1,4 @@
-"""The same image more than once, by the bytes of its file."""
+"""Finds identical image files by their content."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,25 +8,25 @@ from edgekd.errors import EdgekdError
 from edgekd.values import Data
 
 _MOST = 0.01
-"""Of a split's images that may be in an earlier one too: more would show in its accuracy."""
+"""The fraction of a split's images that may be in an earlier split as well: more would bias its accuracy."""
 
 
 def copies(contents: Sequence[str]) -> list[int]:
-    """For each file the index of the first one with its content."""
+    """For each file the index of the first file with the same content."""
     first: dict[str, int] = {}
     return [first.setdefault(content, index) for index, content in enumerate(contents)]
 
 
 def notes_on_copies(splits: dict[str, dict[Path, str]], folder: Path, stated: Data) -> list[str]:
-    """What to tell of files that are in two splits, or in one split more than once.
+    """Notes about files that are in two splits, or more than once in one split.
 
     Args:
-        splits: the content of each file, by the split.
-        folder: holds them all.
+        splits: the content of each file, by split.
+        folder: the folder with all files.
         stated: the user's settings.
 
     Raises:
-        EdgekdError: more than 1 % of the validation or test images are in an earlier split, and that isn't allowed.
+        EdgekdError: more than 1 % of the validation or test images are in an earlier split, without permission.
     """
     told = []
     for earlier, later in ((("train",), "val"), (("train", "val"), "test")):
@@ -36,16 +36,16 @@ def notes_on_copies(splits: dict[str, dict[Path, str]], folder: Path, stated: Da
             continue
         one = f"{shown(same[0])} is {shown(before[splits[later][same[0]]])}"
         where = " or ".join(earlier)
-        what = f"{len(same):,} of {len(splits[later]):,} {later} images are {where} images too: {one}"
+        what = f"{len(same):,} of {len(splits[later]):,} {later} images are in {where} as well: {one}"
         if len(same) > _MOST * len(splits[later]) and not stated.allow_duplicates:
-            hint = "Remove them, or set allow_duplicates = true in [data]: the accuracy is too good by them."
+            hint = "Remove them, because they inflate the accuracy, or set allow_duplicates = true in [data]."
             raise EdgekdError(f"{shown(folder)}: {what}", hint)
         told.append(what)
     return [*told, *_within(splits)]
 
 
 def _within(splits: dict[str, dict[Path, str]]) -> list[str]:
-    """What to tell of copies within a split, and of those in two classes."""
+    """Notes about copies within a split, and in two classes."""
     files = [(path, content) for some in splits.values() for path, content in some.items()]
     first = copies([content for _, content in files])
     repeated = [i for i, original in enumerate(first) if i != original]

@@ -1,4 +1,4 @@
-"""What the headers of image files say, without decoding them: their sizes and colours."""
+"""Reads sizes and colours from the headers of image files, without decoding them."""
 
 import warnings
 from collections.abc import Sequence
@@ -19,43 +19,43 @@ _ON_THEIR_SIDE = (5, 6, 7, 8)
 
 @dataclass(frozen=True)
 class Header:
-    """An image that isn't decoded yet."""
+    """The header of an image file."""
 
     path: Path
     width: int
-    """Pixels, as it is meant to be looked at."""
+    """Pixels, after the rotation that EXIF states."""
     height: int
     grey: bool
     deep: bool
-    """Of 16 bits a channel."""
+    """Whether it has 16 bits per channel."""
     transparent: bool
     animated: bool
 
 
 def header(path: Path) -> Header:
-    """What the file's header says.
+    """The header of a file.
 
     Raises:
-        StorageError: it can't be read as an image of 8 or 16 bits a channel, or it is too large to be decoded.
+        StorageError: it isn't a readable image of 8 or 16 bits per channel, or it is too large to decode.
     """
     try:
         with warnings.catch_warnings():
-            # what is large is decoded all the same; what is far too large is an error
+            # large images are decoded; far too large ones are an error
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(path) as image:
                 return _read(path, image)
     except Image.DecompressionBombError as e:
-        raise StorageError(f"{shown(path)}: too large an image: {e}", "Make it smaller, or remove it.") from e
+        raise StorageError(f"{shown(path)}: the image is too large: {e}", "Resize or remove it.") from e
     except DECODING_ERRORS as e:
         raise unreadable(path, e) from e
 
 
 def _read(path: Path, image: Image.Image) -> Header:
     if image.mode in ("I", "F"):
-        what = f"{shown(path)}: pixels of mode {image.mode} have no stated white"
-        raise StorageError(what, "Convert the images to 8 or 16 bits a channel.")
+        what = f"{shown(path)}: pixels of mode {image.mode} have no defined white level"
+        raise StorageError(what, "Convert the images to 8 or 16 bits per channel.")
     width, height = image.size
-    # a PNG's may stand behind its pixels, and no camera writes one
+    # in a PNG it may follow the pixels, and cameras don't write PNGs
     if image.format != "PNG" and image.getexif().get(_ORIENTATION) in _ON_THEIR_SIDE:
         width, height = height, width
     deep = image.mode.startswith("I;16")
@@ -71,7 +71,7 @@ def _grey_palette(image: Image.Image) -> bool:
 
 
 def notes(headers: Sequence[Header], colour: Colour) -> list[str]:
-    """What to tell of these images, read in that colour."""
+    """Notes about these images, which are read in that colour."""
     grey = [h for h in headers if h.grey]
     coloured = [h for h in headers if not h.grey]
     told = []
@@ -82,9 +82,9 @@ def notes(headers: Sequence[Header], colour: Colour) -> list[str]:
     elif coloured and colour == "grey":
         told.append("the images are coloured and read as grey")
     for some, what in (
-        ([h for h in headers if h.deep], "are of 16 bits: the upper 8 are seen"),
+        ([h for h in headers if h.deep], "have 16 bits per channel, of which the upper 8 are used"),
         ([h for h in headers if h.transparent], "have an alpha channel, which is dropped"),
-        ([h for h in headers if h.animated], "are animated: their first pictures are taken"),
+        ([h for h in headers if h.animated], "are animated: their first frames are used"),
     ):
         if some:
             told.append(f"{len(some):,} of {len(headers):,} images {what}, such as {shown(some[0].path)}")

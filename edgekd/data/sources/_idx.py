@@ -1,4 +1,4 @@
-"""The IDX format of MNIST (Y. LeCun, http://yann.lecun.com/exdb/mnist/, "file formats"), of bytes."""
+"""The IDX format of MNIST (Y. LeCun, http://yann.lecun.com/exdb/mnist/, "file formats"), for unsigned bytes."""
 
 import gzip
 import math
@@ -32,5 +32,5 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     start = 4 + 4 * data[3]
     sizes = np.frombuffer(data[4:start], dtype=">u4").tolist() if len(data) >= start else []
     if not sizes or len(data) != start + math.prod(sizes) or 0 in sizes:
-        raise StorageError(f"{path}: {len(data)} bytes don't hold what its header says, {sizes}", hint)
+        raise StorageError(f"{path}: {len(data)} bytes don't match the sizes in its header, {sizes}", hint)
     return np.frombuffer(data, dtype=np.uint8, offset=start).reshape(sizes).copy()

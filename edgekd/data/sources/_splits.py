@@ -1,4 +1,4 @@
-"""The splits that a folder of images has by the names of its folders."""
+"""Finds the splits of a folder of images by the names of its folders."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,17 +15,17 @@ _NAMES = {
 
 @dataclass(frozen=True)
 class Found:
-    """The images of "train" and, where they are given, "val" and "test", with what to tell of them."""
+    """The images of "train" and, if they exist, "val" and "test", with notes for the user."""
 
     splits: dict[str, Files]
     notes: list[str]
 
 
 def found_splits(folder: Path, left_out: LeftOut) -> Found:
-    """The class folders of each split; of "train" alone where the folder isn't split.
+    """The class folders of each split; of "train" alone if the folder has no splits.
 
     Raises:
-        EdgekdError: the folders are no splits of the same classes.
+        EdgekdError: the splits don't have the same classes.
         StorageError: a folder can't be read.
     """
     inside = inner_folders(folder)
@@ -35,10 +35,10 @@ def found_splits(folder: Path, left_out: LeftOut) -> Found:
     notes = []
     others = [f for f in inside if f not in given.values()]
     if others:
-        notes.append(f"beside the splits, {len(others)} other folders are left out, such as {shown(others[0])}")
+        notes.append(f"{len(others)} folders other than the splits are left out, such as {shown(others[0])}")
     if "train" not in given:
         there = ", ".join(f.name for f in given.values())
-        raise EdgekdError(f"{shown(folder)}: has {there} but no train", f"Add {shown(folder / 'train')}.")
+        raise EdgekdError(f"{shown(folder)}: has {there}, but no train", f"Add {shown(folder / 'train')}.")
     splits = {s: class_files(inner, left_out, every=s == "train") for s, inner in given.items()}
     classes = list(splits["train"])
     for split, files in splits.items():
@@ -49,18 +49,18 @@ def found_splits(folder: Path, left_out: LeftOut) -> Found:
     if "test" not in splits and "val" in splits:
         splits["test"] = splits.pop("val")
         name = shown(given["val"].name)
-        notes.append(f"there is no test folder: {name} is the test set, and a tenth of train is for validation")
+        notes.append(f"there is no test folder: {name} is the test set, and a tenth of train is the validation set")
     return Found(splits, notes)
 
 
 def _named(folder: Path, inside: list[Path]) -> dict[str, Path]:
-    """The folders that are splits by their names; none where they seem to be classes of such names."""
+    """The folders whose names are those of splits; none if they seem to be classes with such names."""
     given: dict[str, Path] = {}
     for split, names in _NAMES.items():
         some = [f for f in inside if f.name.casefold() in names]
         if len(some) > 1:
-            what = f"{shown(folder)}: {some[0].name} and {some[1].name} are both {split} by their names"
-            raise EdgekdError(what, "Put their images together, or move one away.")
+            what = f"{shown(folder)}: {some[0].name} and {some[1].name} both name the {split} split"
+            raise EdgekdError(what, "Merge them, or move one away.")
         if some:
             given[split] = some[0]
     flat = [f for f in given.values() if not inner_folders(f)]

@@ -31,13 +31,13 @@ _CLASSES = (
     "Ankle boot",
 )
 _FILES = tuple(f"{split}-{what}-ubyte" for split in ("train", "t10k") for what in ("images-idx3", "labels-idx1"))
-# where the Debian package dataset-fashion-mnist puts it
+# the folder of the Debian package dataset-fashion-mnist
 _DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 _TORCHVISION = Path("FashionMNIST") / "raw"
 
 
 def load(*, root: Path | None, download: bool, seed: int, where: str, stated: Data) -> Dataset:
-    """Fashion-MNIST from the first folder that holds it: below `root`, $EDGEKD_DATA or the cache, or Debian's."""
+    """Fashion-MNIST from the first folder that contains it: below `root`, $EDGEKD_DATA or the cache, or Debian's."""
     files = _find(root)
     if files is None and download:
         _download(locations.download_base(root))
@@ -85,6 +85,6 @@ def _download(base: Path) -> None:
 def _images(images: Path, labels: Path) -> Split:
     pixels, classes = read_idx(images), read_idx(labels)
     if pixels.ndim != 3 or classes.ndim != 1 or len(pixels) != len(classes) or classes.max() >= len(_CLASSES):
-        what = f"{images}: {pixels.shape} images don't go with the {classes.shape} labels of {labels.name}"
+        what = f"{images}: {pixels.shape} images don't match the {classes.shape} labels of {labels.name}"
         raise StorageError(what, "Copy the four files of Fashion-MNIST again.")
     return pixels[:, None], torch.from_numpy(classes).long()

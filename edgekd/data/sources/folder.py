@@ -1,7 +1,7 @@
-"""Images in class folders: PATH/{train,val,test}/CLASS/*.png, or PATH/CLASS/*.png, of which edgekd makes the splits.
+"""Images in class folders: PATH/{train,val,test}/CLASS/*.png, or PATH/CLASS/*.png, which edgekd splits.
 
 Without a val folder, a tenth of train is the validation split; without any, 70 / 10 / 20 % are for training, validation
-and test. Files of the same bytes come into the same split.
+and test. Identical files are put into the same split.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ from edgekd.files import is_folder
 from edgekd.values import Data, Preprocessing
 
 WHERE = "PATH"
-# more of them change mean and deviation by less than what they are used for can notice
+# with more images, mean and deviation hardly change
 _STATISTICS_IMAGES = 2_000
 _SMALLEST_CLASS = 3
 Listed = tuple[list[Path], Tensor]
@@ -36,11 +36,11 @@ Listed = tuple[list[Path], Tensor]
 
 
 def load(*, root: Path | None, download: bool, seed: int, where: str, stated: Data) -> Dataset:
-    """The images below `where`, a path of its own; `root` isn't asked."""
+    """The images below the path `where`; `root` is not used."""
     if shown(where) != where:
-        # the run's recipe, which is UTF-8, names it
-        raise EdgekdError(f"folder:{shown(where)}: its path isn't UTF-8", "Give a link to it whose path is.")
-    folder = Path(os.path.expanduser(where))  # noqa: PTH111 - Path's own raises where there is no such home
+        # the path is written to the run's recipe, which is UTF-8
+        raise EdgekdError(f"folder:{shown(where)}: the path isn't UTF-8", "Give a link to it with a UTF-8 path.")
+    folder = Path(os.path.expanduser(where))  # noqa: PTH111 - Path.expanduser raises if there is no such home
     if not is_folder(folder):
         raise EdgekdError(f"folder:{shown(where)}: no such folder", "Give a folder that holds one folder per class.")
     left_out = LeftOut()
@@ -84,7 +84,7 @@ def _flat(files: Files, classes: tuple[str, ...]) -> Listed:
 def _cut(
     given: dict[str, Listed], content: dict[Path, str], seed: int, folder: Path, classes: tuple[str, ...]
 ) -> dict[str, Listed]:
-    """The splits that are given, and those that are cut out of the training images."""
+    """The given splits, and the missing ones taken from the training images."""
     fractions = {} if "val" in given else {"val": 0.1}
     if "test" not in given:
         fractions["test"] = 0.2
@@ -97,7 +97,7 @@ def _cut(
     for name, count in zip(classes, counts, strict=True):
         if count < _SMALLEST_CLASS:
             what = f"{shown(folder / name)}: {count} images can't be split into training, validation and test"
-            raise EdgekdError(what, f"Every class needs at least {_SMALLEST_CLASS} that aren't copies of others.")
+            raise EdgekdError(what, f"Every class needs at least {_SMALLEST_CLASS} different images.")
     cut = dict(given)
     parts = stratified(labels[unique], [*fractions.values()], seed)
     for split, part in zip(("train", *fractions), parts, strict=True):
@@ -108,8 +108,8 @@ def _cut(
 
 
 def _chosen(stated: Data, headers: list[Header], paths: list[Path]) -> Preprocessing:
-    """How images with these headers are prepared; mean and deviation are those of the training images `paths` where
-    they aren't stated.
+    """How images with these headers are prepared; unless stated, mean and deviation are measured on the training images
+    `paths`.
     """
     sizes = [(h.height, h.width) for h in headers]
     how = chosen(stated, sizes, "grey" if all(h.grey for h in headers) else "rgb")
@@ -127,7 +127,7 @@ def _statistics(paths: list[Path], how: Preprocessing) -> tuple[tuple[float, ...
 
 
 def _content(folder: Path, splits: dict[str, Listed], content: dict[Path, str]) -> str:
-    """By the names and all bytes of the files."""
+    """A hash of the names and contents of the files."""
     digest = hashlib.sha256(b"folder")
     for split in ("train", "val", "test"):
         for path, label in zip(splits[split][0], splits[split][1].tolist(), strict=True):

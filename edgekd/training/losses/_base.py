@@ -37,7 +37,7 @@ class Example:
     student: Outputs
     teacher: Outputs | None
     kept: tuple[tuple[int, ...] | None, ...] = ()
-    """Of each of the student's stages, the teacher's channels that it kept; None where that isn't known."""
+    """For each of the student's stages, the teacher's channels that it kept; None if unknown."""
 
 
 class LossModule(Protocol):
@@ -52,7 +52,7 @@ class LossModule(Protocol):
         """Its options with their defaults."""
 
     def build(self, options: Mapping[str, float], example: Example) -> Loss:
-        """The loss with all its options stated.
+        """The loss, given all of its options.
 
         Raises:
             EdgekdError: an option's value, the number of classes, or the features are unsuitable.
@@ -63,7 +63,7 @@ LOSSES = Kind[LossModule]("training.losses", "loss")
 
 
 def at_least_fp32(values: Tensor) -> Tensor:
-    """The values in fp32, or fp64 if they are: a softmax in bf16 would keep 8 bits of a probability."""
+    """The values in fp32, or in fp64 if they already are: a softmax in bf16 has only 8 bits per probability."""
     return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
@@ -82,10 +82,10 @@ def required_teacher(loss: str, student: Outputs, teacher: Outputs | None) -> Ou
 
 
 def centred_unit(values: Tensor, dim: int) -> Tensor:
-    """The values less their mean, scaled to length 1 along `dim`: their scale and offset are gone.
+    """The values minus their mean, scaled to length 1 along `dim`, which removes scale and offset.
 
-    Values that are equal to rounding have no direction: they give zeros, and no gradient, where the formula would give
-    0 / 0 and a gradient without bound.
+    Values that are equal up to rounding have no direction: the result is zero, without a gradient, where the formula
+    would give 0 / 0 and an unbounded gradient.
     """
     centred = values - values.mean(dim, keepdim=True)
     length: Tensor = vector_norm(centred, dim=dim, keepdim=True)

@@ -1,8 +1,8 @@
 """Attention transfer: S. Zagoruyko, N. Komodakis, "Paying More Attention to Attention: Improving the Performance of
 Convolutional Neural Networks via Attention Transfer", 2017, arXiv:1612.03928, section 3.1, equation 2.
 
-The paper's equation has the norm of the difference; this has what the authors' code and mdistiller's have, the mean of
-its squares. mdistiller's recipe for CIFAR-100 adds it to cross-entropy with the weight 1000.
+The paper's equation uses the norm of the difference; the authors' code, mdistiller's and this one use the mean of its
+squares. mdistiller's recipe for CIFAR-100 adds it to cross-entropy with the weight 1000.
 """
 
 from collections.abc import Mapping
@@ -25,8 +25,8 @@ def attention_loss(student: Tensor, teacher: Tensor) -> Tensor:
     """The mean squared difference of two stages' attention, in at least fp32, from features (B, C, H, W).
 
     An image's attention is the sum of squares over the channels (the paper's F_sum with p = 2) at every position,
-    scaled to length 1 over the positions. edgekd's choice: where the sizes differ, the larger one is averaged to the
-    smaller one's before it is scaled. Features that are all 0 have the attention 0.
+    scaled to length 1 over the positions. edgekd's choice: if the sizes differ, the larger one is first average-pooled
+    to the smaller one. The attention of all-zero features is 0.
     """
     ours, theirs = same_size(_squared(student), _squared(teacher.detach()))
     return F.mse_loss(F.normalize(ours.flatten(1), dim=1), F.normalize(theirs.flatten(1), dim=1))
@@ -44,7 +44,7 @@ class AttentionTransfer:
         """The loss of a batch.
 
         Raises:
-            EdgekdError: there is no teacher, or it knows other classes.
+            EdgekdError: there is no teacher, or it has other classes.
         """
         return torch.stack([attention_loss(*pair) for pair in stage_pairs("at", student, teacher)]).sum()
 

@@ -1,4 +1,4 @@
-"""Cross-entropy with the labels: ordinary training, and the control that any distillation has to beat."""
+"""Cross-entropy with the labels: ordinary training, and the control for every distillation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,13 +1,13 @@
-"""Cross-layer matrices, edgekd's reading of: H.-H. Chou, C.-T. Chiu, Y.-P. Liao, "Cross-layer knowledge distillation
+"""Cross-layer matrices, edgekd's version of: H.-H. Chou, C.-T. Chiu, Y.-P. Liao, "Cross-layer knowledge distillation
 with KL divergence and offline ensemble for compressing deep neural network", 2021, doi:10.1017/ATSIP.2021.16.
 
-Of that paper edgekd knows the abstract alone: a "cross-layer matrix" (their conference version: a Gramian one) of the
-teacher's features, and 1×1 convolutions where dimensions differ. All the rest is edgekd's choice: the matrix is that
-of the flow between two layers of J. Yim, D. Joo, J. Bae, J. Kim, "A Gift from Knowledge Distillation: Fast
-Optimization, Network Minimization and Transfer Learning", CVPR 2017, equation 1, between every two stages and not only
-neighbours; larger maps are averaged to the smaller size (they take the maximum); the matrices are compared at length 1,
-since a student's first ones may be any number of times the teacher's, and its training then diverges. The paper's other
-parts are the loss 'kd' and several teachers.
+Only the abstract of that paper was available: a "cross-layer matrix" (in the conference version: Gramian) of the
+teacher's features, and 1×1 convolutions if dimensions differ. Everything else is edgekd's choice. The matrix is that of
+the flow between two layers of J. Yim, D. Joo, J. Bae, J. Kim, "A Gift from Knowledge Distillation: Fast
+Optimization, Network Minimization and Transfer Learning", CVPR 2017, equation 1, between all pairs of stages, not only
+neighbours. Larger maps are average-pooled to the smaller size (the paper uses the maximum). The matrices are compared
+at length 1, because a new student's may be larger than the teacher's by any factor, and its training would diverge. The
+paper's other parts are the loss 'kd' and several teachers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,15 +27,15 @@ NEEDS: Literal["features"] = "features"
 OPTIONS: Mapping[str, float] = {}
 
 _Stages = tuple[Tensor, Tensor]
-"""Two of a network, of one size."""
+"""Two stages of a network, of the same size."""
 
 _LEAST = 1e-2
-"""Matrices shorter than this are scaled by as much as one of this length: a gradient that stays bounded."""
+"""Shorter matrices are scaled like one of this length, which bounds the gradient."""
 
 
 def crosslayer_loss(student: Sequence[Tensor], teacher: Sequence[Tensor]) -> Tensor:
-    """The squared distance of two networks' `flow` between stages, each scaled to length 1: from 0 to 4, the mean over
-    the batch and over every two stages.
+    """The squared distance of two networks' `flow` between stages, each scaled to length 1: 0 to 4, the mean over the
+    batch and over all pairs of stages.
 
     From two or more stages (B, C_i, H_i, W_i) of each, with the same channels C_i; the teacher's are constants.
     """
@@ -47,7 +47,7 @@ def crosslayer_loss(student: Sequence[Tensor], teacher: Sequence[Tensor]) -> Ten
 def flow(one: Tensor, other: Tensor) -> Tensor:
     """The mean over all positions of the products of two stages' channels, (B, C_i, C_j), in at least fp32.
 
-    From features (B, C_i, H_i, W_i) and (B, C_j, H_j, W_j), the larger averaged to the smaller one's size.
+    From features (B, C_i, H_i, W_i) and (B, C_j, H_j, W_j), the larger average-pooled to the smaller one's size.
     """
     one, other = same_size(one, other)
     with full_precision(one):
@@ -57,7 +57,7 @@ def flow(one: Tensor, other: Tensor) -> Tensor:
 def _distance(ours: _Stages, theirs: _Stages) -> Tensor:
     """The squared distance of two flows of length 1, (B,).
 
-    Small maps of many channels have flows of many more numbers than pairs of positions: those aren't made there.
+    For small maps with many channels, flows are larger than products over pairs of positions, which are used instead.
     """
     if _positions(ours) * _positions(theirs) >= ours[0].shape[1] * ours[1].shape[1]:
         return (_unit(flow(*ours)) - _unit(flow(*theirs))).square().sum(1)
@@ -83,10 +83,10 @@ def _positions(stages: _Stages) -> int:
 
 
 class CrossLayer(nn.Module):
-    """`crosslayer_loss`, with 1×1 convolutions that learn with the student where it has other channels.
+    """`crosslayer_loss`, with trained 1×1 convolutions where the student has other channels.
 
     Args:
-        pairs: of the student's and the teacher's stages, (B, C, H, W).
+        pairs: pairs of the student's and the teacher's stages, (B, C, H, W).
     """
 
     def __init__(self, pairs: Sequence[tuple[Tensor, Tensor]]) -> None:
@@ -100,7 +100,7 @@ class CrossLayer(nn.Module):
         """The loss of a batch.
 
         Raises:
-            EdgekdError: there is no teacher, or it knows other classes.
+            EdgekdError: there is no teacher, or it has other classes.
         """
         ours, theirs = zip(*stage_pairs("crosslayer", student, teacher), strict=True)
         with full_precision(student.logits):
@@ -115,10 +115,10 @@ def build(options: Mapping[str, float], example: Example) -> CrossLayer:
     """The loss has no options.
 
     Raises:
-        EdgekdError: student and teacher have less than two stages in common.
+        EdgekdError: student and teacher have fewer than two stages in common.
     """
     pairs = stage_pairs("crosslayer", example.student, example.teacher)
     if len(pairs) < 2:
-        what = "the loss 'crosslayer' is of two stages at least; student and teacher have one in common"
+        what = "the loss 'crosslayer' needs at least two stages; student and teacher have one in common"
         raise EdgekdError(what, NO_FEATURES_HINT)
     return CrossLayer(pairs)

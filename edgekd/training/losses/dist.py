@@ -1,7 +1,7 @@
 """DIST, distillation by correlation: T. Huang, S. You, F. Wang, C. Qian, C. Xu, "Knowledge Distillation from A Stronger
 Teacher", 2022, arXiv:2205.10536, section 4.
 
-The factor T² is that of the authors' code, which adds 1e-8 to a divisor where this has `centred_unit`. torchdistill's
+The factor T² is from the authors' code, which adds 1e-8 to a divisor where this uses `centred_unit`. torchdistill's
 recipe for ImageNet has temperature 1 and the weights 1 for cross-entropy and 2 for this.
 """
 
@@ -22,8 +22,8 @@ OPTIONS: Mapping[str, float] = {"temperature": 4.0, "beta": 1.0, "gamma": 1.0}
 def pearson_distance(student: Tensor, teacher: Tensor, dim: int) -> Tensor:
     """1 - Pearson's correlation along `dim`, the mean over the other axis; from 0 to 2.
 
-    It doesn't change with the scale and offset of either. Where all values are equal to rounding (a class in a batch of
-    one image, say) edgekd's choice is a correlation of 0 without gradient.
+    It is invariant to the scale and offset of either. If all values are equal up to rounding (for example a class in a
+    batch of one image), edgekd's choice is a correlation of 0 without gradient.
     """
     return 1 - (centred_unit(student, dim) * centred_unit(teacher, dim)).sum(dim).mean()
 
@@ -54,14 +54,14 @@ class CorrelationDistillation:
         """The loss of a batch.
 
         Raises:
-            EdgekdError: there is no teacher, or it knows other classes.
+            EdgekdError: there is no teacher, or it has other classes.
         """
         constant = required_teacher("dist", student, teacher).logits
         return dist_loss(student.logits, constant, temperature=self.temperature, beta=self.beta, gamma=self.gamma)
 
 
 def build(options: Mapping[str, float], example: Example) -> CorrelationDistillation:
-    """The loss with its options: `temperature` (4), `beta` (1) of the relations between an image's classes, `gamma` (1)
-    of those between the images of a class.
+    """The loss with its options: `temperature` (4), `beta` (1) weighs the relations between an image's classes, `gamma`
+    (1) those between the images of a class.
     """
     return CorrelationDistillation(**options)

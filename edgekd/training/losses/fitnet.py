@@ -1,9 +1,9 @@
 """Hints: A. Romero, N. Ballas, S. Ebrahimi Kahou, A. Chassang, C. Gatta, Y. Bengio, "FitNets: Hints for Thin Deep
 Nets", 2015, arXiv:1412.6550, equation 3.
 
-The paper takes half the squared distance and trains the student up to the hint first, then on logits. This is the mean
+The paper uses half the squared distance and first trains the student up to the hint, then on logits. This is the mean
 squared difference, as in mdistiller's code, whose recipe for CIFAR-100 adds it to cross-entropy with the weight 100.
-edgekd's choice: the regressor is a plain 1×1 convolution; mdistiller's has a batch normalisation and a ReLU behind it.
+edgekd's choice: the regressor is a plain 1×1 convolution; mdistiller's is followed by batch normalisation and a ReLU.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ def hint_loss(guided: Tensor, hint: Tensor, weight: Tensor, bias: Tensor | None)
 
     Args:
         guided: the student's features (B, C_s, H_s, W_s).
-        hint: the teacher's (B, C_t, H_t, W_t); the larger of the two is averaged to the smaller one's size.
+        hint: the teacher's (B, C_t, H_t, W_t); the larger one is average-pooled to the smaller one's size.
         weight: the regressor's, (C_t, C_s, 1, 1).
         bias: the regressor's, (C_t,), if it has one.
     """
@@ -36,7 +36,7 @@ def hint_loss(guided: Tensor, hint: Tensor, weight: Tensor, bias: Tensor | None)
 
 
 class Hint(nn.Module):
-    """`hint_loss` of one pair of stages, with the regressor that learns with the student.
+    """`hint_loss` of one pair of stages, with a regressor that is trained with the student.
 
     Args:
         stage: which pair, from 1.
@@ -53,7 +53,7 @@ class Hint(nn.Module):
         """The loss of a batch.
 
         Raises:
-            EdgekdError: there is no teacher, or it knows other classes.
+            EdgekdError: there is no teacher, or it has other classes.
         """
         guided, hint = stage_pairs("fitnet", student, teacher)[self.stage - 1]
         return hint_loss(guided, hint, self.regressor.weight, self.regressor.bias)
@@ -66,7 +66,7 @@ def build(options: Mapping[str, float], example: Example) -> Hint:
     """The loss with its option: `stage`, which of the stages that student and teacher have in common is the hint,
     counted from 1.
 
-    The default, 0, is the middle one (of an even number the later): the paper takes the middle layer.
+    The default, 0, is the middle one (the later of two): the paper uses the middle layer.
 
     Raises:
         EdgekdError: there is no such stage, or no stages at all.

@@ -19,7 +19,7 @@ OPTIONS: Mapping[str, float] = {"temperature": 4.0}
 def kd_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
     """T² · KL(softmax(z_t / T) ‖ softmax(z_s / T)), the mean over the batch of logits (B, C), in at least fp32.
 
-    T² keeps the gradient's size when T changes, so that the weights of the two losses keep their meaning.
+    T² makes the size of the gradient independent of T, so the weights of the losses needn't be adapted.
     """
     student = F.log_softmax(at_least_fp32(student_logits) / temperature, dim=1)
     teacher = F.log_softmax(at_least_fp32(teacher_logits.detach()) / temperature, dim=1)
@@ -36,7 +36,7 @@ class Distillation:
         """The loss of a batch.
 
         Raises:
-            EdgekdError: there is no teacher, or it knows other classes.
+            EdgekdError: there is no teacher, or it has other classes.
         """
         return kd_loss(student.logits, required_teacher("kd", student, teacher).logits, self.temperature)
 

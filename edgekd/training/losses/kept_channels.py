@@ -1,8 +1,8 @@
-"""A hint without a projection, for a student that was pruned from its teacher: each of its channels is one of the
-teacher's, and is compared with it.
+"""A hint without a projection, for a student that was pruned from its teacher: each of its channels is compared with
+the teacher's channel that it was.
 
-edgekd's own; the hint itself is that of `fitnet`, and no weights are learned that the student can't take along. The
-weight is for the user to choose: it has none from the literature.
+edgekd's own. The hint is that of `fitnet`, without a regressor that is discarded after training. There is no weight in
+the literature; the user chooses one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,10 +22,10 @@ OPTIONS: Mapping[str, float] = {}
 
 
 def kept_channels_loss(student: Tensor, teacher: Tensor, kept: Tensor) -> Tensor:
-    """The mean squared difference of the student's features (B, C_s, H, W) from those channels of the teacher's
-    (B, C_t, H, W), a constant, that `kept` (C_s,) int64 names; in at least fp32.
+    """The mean squared difference between the student's features (B, C_s, H, W) and the channels `kept` (C_s,) int64 of
+    the teacher's (B, C_t, H, W), which are constant; in at least fp32.
 
-    Where the sizes differ, the larger one is averaged to the smaller one's.
+    If the sizes differ, the larger one is average-pooled to the smaller one's.
     """
     return F.mse_loss(*same_size(student, teacher.detach().index_select(1, kept)))
 
@@ -34,9 +34,8 @@ class KeptChannels(nn.Module):
     """The mean of `kept_channels_loss` over the stages whose channels are known.
 
     Args:
-        kept: of each stage, the teacher's channels that the student kept; None leaves the stage out; at least one is
-            known.
-        device: where the features will be.
+        kept: for each stage, the teacher's channels that the student kept; None omits the stage; at least one is known.
+        device: the device of the features.
     """
 
     def __init__(self, kept: Sequence[tuple[int, ...] | None], device: torch.device) -> None:
@@ -50,7 +49,7 @@ class KeptChannels(nn.Module):
         """The loss of a batch.
 
         Raises:
-            EdgekdError: there is no teacher, or it knows other classes.
+            EdgekdError: there is no teacher, or it has other classes.
         """
         pairs = stage_pairs("kept_channels", student, teacher)
         known = [stage for stage, channels in enumerate(self.channels) if channels is not None]
@@ -78,13 +77,13 @@ def build(options: Mapping[str, float], example: Example) -> KeptChannels:
 
 
 def _kept(stated: tuple[int, ...] | None, ours: Tensor, theirs: Tensor) -> tuple[int, ...] | None:
-    """The teacher's channels that are the student's at a stage; None where that isn't known.
+    """The teacher's channels that the student has at a stage; None if unknown.
 
-    What is stated is of the stage's last narrowed layer; where the stage's channels aren't that layer's (those of a
-    dense block, say), it can't be right.
+    `stated` belongs to the stage's last narrowed layer; it doesn't fit if the stage's channels aren't those of that
+    layer, as in a dense block.
     """
     width, original = ours.shape[1], theirs.shape[1]
     if stated is not None and len(stated) == width and max(stated) < original:
         return stated
-    # a pruned student that has as many channels as its teacher has all of them
+    # a stage of unchanged width has all of the teacher's channels
     return tuple(range(original)) if width == original else None

@@ -1,8 +1,8 @@
 """Relational knowledge distillation: W. Park, D. Kim, Y. Lu, M. Cho, "Relational Knowledge Distillation", 2019,
 arXiv:1904.05068, sections 3.2.1 (distances) and 3.2.2 (angles).
 
-The paper sums over the pairs and triples of a batch; this takes the mean over all of them, an image with itself
-included, as the authors' code does. The weights 25 and 50 are the paper's for classification (section 4.2), together
+The paper sums over the pairs and triples of a batch; this is the mean over all of them, including an image with
+itself, as in the authors' code. The weights 25 and 50 are the paper's for classification (section 4.2), together
 with cross-entropy.
 """
 
@@ -25,11 +25,11 @@ OPTIONS: Mapping[str, float] = {"distance": 25.0, "angle": 50.0}
 
 
 def rkd_loss(student: Tensor, teacher: Tensor, *, distance: float, angle: float) -> Tensor:
-    """The weighted sum of the two differences in what the images of a batch are to each other, in at least fp32.
+    """The weighted sum of the differences in distances and in angles between the images of a batch, in at least fp32.
 
-    From embeddings (B, F_s) and (B, F_t), constants. Both differences are Huber's (delta = 1): of the distances between
-    two images, by the mean distance, and of the cosines of the angle that two images form at a third. It changes with
-    neither place, scale nor rotation of either. A batch of one has no relations: 0. Memory goes with B² · F and B³.
+    From embeddings (B, F_s) and (B, F_t), the latter constant. Both are Huber losses (delta = 1): of the distances
+    between two images, divided by their mean, and of the cosines of the angles that two images form at a third. The
+    loss is invariant to translation, scale and rotation. For a batch of one it is 0. Memory grows with B² · F and B³.
     """
     with full_precision(student):
         ours, theirs = _relations(at_least_fp32(student)), _relations(at_least_fp32(teacher.detach()))
@@ -38,11 +38,11 @@ def rkd_loss(student: Tensor, teacher: Tensor, *, distance: float, angle: float)
 
 
 def _relations(embedding: Tensor) -> tuple[Tensor, Tensor]:
-    """Distances (B, B) by their mean over pairs of two images, and the cosines (B, B, B) of all angles; the first index
-    is where the angle is.
+    """Distances (B, B) divided by their mean over pairs of different images, and the cosines (B, B, B) of all angles;
+    the first index is the vertex.
 
-    Images whose embeddings are equal to rounding have the distance 0, and the cosine 0 with any third; neither has a
-    gradient, which would have no bound.
+    Images whose embeddings are equal up to rounding have the distance 0, and the cosine 0 with any third one, without
+    gradients, which would be unbounded.
     """
     difference = embedding.unsqueeze(0) - embedding.unsqueeze(1)
     length = vector_norm(difference, dim=2)
@@ -65,18 +65,18 @@ class RelationalDistillation:
         """The loss of a batch.
 
         Raises:
-            EdgekdError: there is no teacher, or it knows other classes.
+            EdgekdError: there is no teacher, or it has other classes.
         """
         constant = required_teacher("rkd", student, teacher)
         return rkd_loss(_embedding(student), _embedding(constant), distance=self.distance, angle=self.angle)
 
 
 def _embedding(outputs: Outputs) -> Tensor:
-    """What the last linear layer reads; where there is none, the last stage's mean over its positions, (B, F)."""
+    """The input of the last linear layer; without one, the last stage's mean over its positions, (B, F)."""
     if outputs.embedding is not None:
         return outputs.embedding
     if not outputs.stages:
-        what = "the loss 'rkd' compares what the last linear layer reads, or else the last features; there are none"
+        what = "the loss 'rkd' compares inputs of the last linear layer, or the last features; the network has neither"
         raise EdgekdError(what, NO_FEATURES_HINT)
     return at_least_fp32(outputs.stages[-1]).mean((2, 3))
 

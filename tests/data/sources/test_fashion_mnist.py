@@ -121,5 +121,5 @@ def test_truncated_file_is_named(tmp_path: Path) -> None:
 def test_labels_that_dont_fit_the_images_are_refused(tmp_path: Path, labels: np.ndarray) -> None:
     folder = write(tmp_path / "root")
     (folder / "train-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(labels)))
-    with pytest.raises(StorageError, match="don't go with"):
+    with pytest.raises(StorageError, match="don't match"):
         load_dataset("fashion-mnist", root=folder)

@@ -104,7 +104,9 @@ def test_hidden_and_system_files_are_left_out_and_others_told(tmp_path: Path) ->
     os.mkfifo(tmp_path / "dog" / "pipe.png")
     data = load(tmp_path)
     assert sum(map(len, (data.train, data.val, data.test))) == 20
-    assert data.notes == (f"3 files aren't named as an image and left out, such as {tmp_path / 'cat' / 'IMG_0001'}",)
+    assert data.notes == (
+        f"3 files are left out, without an image's extension, such as {tmp_path / 'cat' / 'IMG_0001'}",
+    )
 
 
 def _made(path: Path) -> Path:
@@ -194,9 +196,11 @@ def test_images_of_16_bits_are_told_and_those_without_a_white_refused(tmp_path: 
     images(tmp_path, mode="L")
     deep = tmp_path / "cat" / "0.png"
     Image.fromarray(np.full((8, 12), 40_000, np.uint16)).save(deep)
-    assert load(tmp_path).notes == (f"1 of 20 images are of 16 bits: the upper 8 are seen, such as {deep}",)
+    assert load(tmp_path).notes == (
+        f"1 of 20 images have 16 bits per channel, of which the upper 8 are used, such as {deep}",
+    )
     Image.fromarray(np.zeros((8, 12), np.float32)).save(tmp_path / "dog" / "0.tif")
-    assert "no stated white" in error(tmp_path).message
+    assert "no defined white level" in error(tmp_path).message
 
 
 def test_a_class_that_training_lacks_is_refused(tmp_path: Path) -> None:
@@ -232,7 +236,7 @@ def test_splits_have_the_names_that_people_give(tmp_path: Path, names: tuple[str
 def test_two_folders_for_one_split_are_refused(tmp_path: Path) -> None:
     for name in ("train", "Training", "test"):
         images(tmp_path / name)
-    assert "are both train" in error(tmp_path).message
+    assert "both name the train split" in error(tmp_path).message
 
 
 def test_a_class_named_train_is_a_class(tmp_path: Path) -> None:
@@ -258,7 +262,7 @@ def test_without_a_test_folder_validation_images_are_the_test(tmp_path: Path) ->
     images(tmp_path / "val", count=3)
     data = load(tmp_path)
     assert (len(data.train), len(data.val), len(data.test)) == (36, 4, 6)
-    assert data.notes == ("there is no test folder: val is the test set, and a tenth of train is for validation",)
+    assert data.notes == ("there is no test folder: val is the test set, and a tenth of train is the validation set",)
     assert not {*data.train.paths, *data.val.paths} & {*data.test.paths}  # type: ignore[attr-defined]
 
 
@@ -269,7 +273,7 @@ def test_a_train_folder_alone_is_cut_like_a_folder_without_splits(tmp_path: Path
 
 def test_classes_that_differ_in_case_alone_are_refused(tmp_path: Path) -> None:
     e = error(images(tmp_path, classes=("Cat", "cat", "dog")))
-    assert "'Cat' and 'cat' differ in case" in e.message
+    assert "'Cat' and 'cat' differ only in case" in e.message
 
 
 def test_names_may_be_of_any_bytes(tmp_path: Path) -> None:
@@ -330,7 +334,7 @@ def test_an_image_too_large_to_decode_is_named(tmp_path: Path) -> None:
     images(tmp_path)
     large = tmp_path / "cat" / "large.png"
     Image.new("1", (20_000, 20_000)).save(large)
-    assert f"{large}: too large an image" in error(tmp_path).message
+    assert f"{large}: the image is too large" in error(tmp_path).message
 
 
 def test_images_that_move_or_are_seen_through_are_told(tmp_path: Path) -> None:
@@ -340,7 +344,7 @@ def test_images_that_move_or_are_seen_through_are_told(tmp_path: Path) -> None:
     Image.new("RGBA", (12, 8)).save(tmp_path / "dog" / "a.png")
     told = "\n".join(load(tmp_path).notes)
     assert "1 of 22 images have an alpha channel, which is dropped" in told
-    assert "1 of 22 images are animated: their first pictures are taken" in told
+    assert "1 of 22 images are animated: their first frames are used" in told
 
 
 # what the network sees

@@ -42,10 +42,10 @@ def test_damaged_gzip_is_named(tmp_path: Path, data: bytes) -> None:
         (b"", "not an IDX file"),
         (b"\0\0\x0d\x01\0\0\0\x01\0\0\0\0", "not an IDX file"),
         (b"<html>not found</html>", "not an IDX file"),
-        (IDX[:10], "don't hold what its header says"),
-        (IDX[:-1], "don't hold what its header says"),
-        (IDX + b"x", "don't hold what its header says"),
-        (b"\0\0\x08\x01\0\0\0\0", "don't hold what its header says"),
+        (IDX[:10], "don't match the sizes in its header"),
+        (IDX[:-1], "don't match the sizes in its header"),
+        (IDX + b"x", "don't match the sizes in its header"),
+        (b"\0\0\x08\x01\0\0\0\0", "don't match the sizes in its header"),
     ],
 )
 def test_file_that_isnt_whole_idx_is_named(tmp_path: Path, data: bytes, why: str) -> None:
