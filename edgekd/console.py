@@ -172,7 +172,7 @@ def diagnosis(found: "Diagnosis") -> None:
 
 
 def detected(found: "Detected") -> None:
-    """Which target a device is of."""
+    """Which target a device matches."""
     from edgekd.pipeline.detect_text import lines
 
     for line in lines(found):

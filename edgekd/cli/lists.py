@@ -26,7 +26,7 @@ Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="TOML files
 
 @targets.callback()
 def list_targets(context: typer.Context, json: Json = False) -> int:
-    """List the kinds of devices; show one; find out which a device is of; validate your own files."""
+    """List the kinds of devices; show one; find the one that a device matches; validate your own files."""
     from edgekd import catalog
 
     return ExitCode.PASS if _has_command(context, json) else _targets(catalog.targets(), console.targets, json)

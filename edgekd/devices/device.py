@@ -66,7 +66,7 @@ def or_this_machine(device: Device | None, note: Callable[[str], None]) -> Abstr
 def require_target(device: Device, target: Target) -> None:
     """Raises NoDeviceError if the device doesn't match the target, and DeviceError if it can't be reached."""
     if not device.is_of(target):
-        hint = "Specify one with --device. `edgekd targets detect` reports which target a device is of."
+        hint = "Specify one with --device. `edgekd targets detect` reports which target a device matches."
         raise NoDeviceError(f"not measured: {not_of(device, target)}", hint)
 
 

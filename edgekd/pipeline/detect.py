@@ -1,4 +1,4 @@
-"""`targets detect`: which target a device is of."""
+"""`targets detect`: which target a device matches."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -14,7 +14,7 @@ from edgekd.values.value import Name
 
 
 class Comparison(Value):
-    """A target, and why the device is of it or isn't."""
+    """A target, and why the device matches it or doesn't."""
 
     target: Name
     title: str
@@ -29,7 +29,7 @@ class Detected(Value):
     host: Host
     platform: Platform
     targets: tuple[Comparison, ...]
-    """Those that it is of, the proposed one first: that of its board precedes that of every computer like it."""
+    """Those that it matches, the proposed one first: that of its board precedes that of every computer like it."""
     close: tuple[Comparison, ...]
     """The others that it is most like."""
     remarks: tuple[str, ...]
@@ -37,7 +37,7 @@ class Detected(Value):
 
     @property
     def exit_code(self) -> ExitCode:
-        """0 if there is a target for it, else 3."""
+        """0 if it matches a target, else 3."""
         return ExitCode.PASS if self.targets else ExitCode.INCONCLUSIVE
 
 

@@ -1,4 +1,4 @@
-"""Which target a device is of, as lines of text."""
+"""Which target a device matches, as lines of text."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING

@@ -135,7 +135,7 @@ def _first_remarks(url: str, facts: DeviceFacts, matching: Sequence[Target], in_
     elif not facts.runtimes:
         found.append("it has no runtime that edgekd knows, and nothing can be measured there: install one")
     if not matching:
-        found.append(f"it is of no target: edgekd targets detect --device {url} reports why, and what to do")
+        found.append(f"it matches no target: edgekd targets detect --device {url} reports why, and what to do")
     return found
 
 

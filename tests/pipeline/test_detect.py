@@ -77,6 +77,20 @@ def test_where_none_fits_a_target_to_start_from_is_named(arch, os, start):
     assert f'arch = "{arch}", os = "{os}"' in remark
 
 
+def test_a_target_of_your_own_is_recognised_by_a_path_too():
+    (known,) = (target for target in catalog.targets() if target.name == "arm-cpu")
+    own = known.model_copy(update={"name": "acme", "marker": "/etc/acme-release"})
+    host = Host(machine="m", arch="aarch64", os="linux", cpu="some", cores=4, python="3.10.12")
+    facts = DeviceFacts(host=host, runtimes={}, markers={"/etc/acme-release": True})
+    found = compared("ssh://board", facts, [known, own])
+    assert [one.target for one in found.targets] == ["acme", "arm-cpu"]
+    assert found.targets[0].why[-1] == "it has /etc/acme-release"
+    without = facts.model_copy(update={"markers": {"/etc/acme-release": False}})
+    assert [(one.target, one.why) for one in compared("ssh://board", without, [known, own]).close] == [
+        ("acme", ("it has no /etc/acme-release",))
+    ]
+
+
 def test_an_emulated_device_is_called_so():
     assert any("emulated" in remark for remark in described(emulated=True).remarks)
 

@@ -83,7 +83,7 @@ def test_a_device_in_use_is_examined_without_disturbing_its_user(tmp_path):
     assert "nothing can be measured" not in text
 
 
-def test_a_device_of_no_target_gets_the_command_that_says_why(tmp_path):
+def test_a_device_that_matches_no_target_gets_the_command_that_says_why(tmp_path):
     url = f"local:{boards.python('raspberry-pi-4', tmp_path, 'riscv64')}"
     found, text = examined(url)
     assert found.targets == ()
