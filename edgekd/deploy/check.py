@@ -6,7 +6,7 @@ import numpy as np
 
 from edgekd.errors import UnsupportedModelError
 from edgekd.values import Value
-from edgekd.values.result import Parity
+from edgekd.values.deployment import Parity
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
 

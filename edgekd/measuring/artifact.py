@@ -3,9 +3,10 @@
 import hashlib
 import math
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
@@ -54,19 +55,36 @@ def describe(
         UnsupportedModelError: it isn't an ONNX model, or refers to data outside its folder.
     """
     model = _read(path)
-    paths = [path, *_external_files(model, path)]
-    weighed = [_weigh(file) for file in paths]
     return Artifact(
         name=name,
         format="onnx",
         variant=Variant(runtime=runtime, precision=precision or _precision(model), settings=dict(settings or {})),
-        files=tuple(File(path=file, sha256=one.sha256) for file, one in zip(paths, weighed, strict=True)),
-        disk_bytes=sum(one.disk_bytes for one in weighed),
-        transfer_bytes=sum(one.gzip_bytes for one in weighed),
-        zstd_bytes=sum(one.zstd_bytes for one in weighed),
         lineage=dict(lineage or {}),
         needs=needs(model, _nodes(model)),
+        **_weighed([path, *_external_files(model, path)]),
     )
+
+
+def describe_ort(path: Path, onnx_one: Artifact) -> Artifact:
+    """The artifact in an `.ort` file, into which an ONNX one of that variant was converted."""
+    return Artifact(
+        name=onnx_one.name,
+        format="ort",
+        variant=onnx_one.variant,
+        lineage={**onnx_one.lineage, "onnx": onnx_one.files[0].sha256},
+        **_weighed([path]),
+    )
+
+
+def _weighed(paths: Sequence[Path]) -> dict[str, Any]:
+    """An artifact's files, and what they weigh together."""
+    weighed = [_weigh(file) for file in paths]
+    return {
+        "files": tuple(File(path=file, sha256=one.sha256) for file, one in zip(paths, weighed, strict=True)),
+        "disk_bytes": sum(one.disk_bytes for one in weighed),
+        "transfer_bytes": sum(one.gzip_bytes for one in weighed),
+        "zstd_bytes": sum(one.zstd_bytes for one in weighed),
+    }
 
 
 def _read(path: Path) -> onnx.ModelProto:

@@ -11,10 +11,12 @@ from edgekd.deploy.feeding import manifest
 from edgekd.deploy.outputs import Runner, accuracy
 from edgekd.devices._base import Device
 from edgekd.devices.device import or_this_machine
+from edgekd.errors import UnsupportedModelError
 from edgekd.measuring.statistics import percentile, ratio
 from edgekd.pipeline.deployment import Deployment
 from edgekd.pipeline.finish import Finished
 from edgekd.pipeline.goal import Goal
+from edgekd.pipeline.mobile import for_app, is_for_app
 from edgekd.pipeline.selection import Selection
 from edgekd.pipeline.teacher import Teacher
 from edgekd.pipeline.verdict import judged, take_away
@@ -24,6 +26,7 @@ from edgekd.report.write import names as report_files
 from edgekd.report.write import write as write_report
 from edgekd.run import Run, Workspace
 from edgekd.values import Accuracy, Artifact, Manifest, Measurement, Recipe, SearchSettings, Value
+from edgekd.values.mobile import ForApp
 from edgekd.values.network import Network
 from edgekd.values.result import Checked, Mirrored, Result, Tried
 
@@ -70,6 +73,9 @@ def conclude(
     found = judged(run, goal, choice, reference, (tested[selection.chosen], tested[0]))
     root, manifests = run.store.root, _manifests(how, selection)
     taken = _take_away(root, finished, teacher.network, measurements, manifests) | take_away(found, root)
+    app = _for_app(run, choice, how, goal)
+    if app:
+        taken |= {"app": app.artifact.file, "operators for an app": app.operators, "usability in an app": app.report}
     result = Result(
         recipe=_reproducing(recipe, how.data, teacher.network, finished),
         data_notes=how.data.notes,
@@ -88,6 +94,7 @@ def conclude(
         ),
         choice=selection.choice,
         manifest=manifests["model.json"],
+        app=app,
         verdict=found.verdict,
         files=taken,
         seconds=round(seconds, 1),
@@ -105,6 +112,16 @@ def test_stage(inputs: Testing, at: Workspace) -> Tested:
     with or_this_machine(inputs.device, at.progress.note) as device:
         runners = [Runner(device, artifact, how.feeding) for artifact in inputs.artifacts]
         return Tested(accuracies=tuple(accuracy(runner, how.data, "test") for runner in runners))
+
+
+def _for_app(run: Run, choice: Artifact, how: Deployment, goal: Goal) -> ForApp | None:
+    if not is_for_app(choice, goal.target):
+        return None
+    try:
+        return for_app(run, choice, how, goal.device, "model")
+    except UnsupportedModelError as e:
+        run.progress.note(f"no file for an app: {e.message}")
+        return None
 
 
 def taken_away(network: Network, taken: Mapping[str, str], name: str) -> Network:

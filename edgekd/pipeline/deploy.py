@@ -24,8 +24,9 @@ from edgekd.pipeline.deployment import Deployment, rough
 from edgekd.run import Run, Workspace
 from edgekd.training.evaluate import outputs
 from edgekd.values import Accuracy, Artifact, Value, Variant
+from edgekd.values.deployment import Parity
 from edgekd.values.network import Network
-from edgekd.values.result import Checked, Deployed, Dropped, Parity
+from edgekd.values.result import Checked, Deployed, Dropped
 from edgekd.zoo import networks
 
 _PARITY_IMAGES = 256

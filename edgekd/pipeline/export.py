@@ -18,6 +18,7 @@ from edgekd.pipeline.deployment import Deployment, deployment, require_feeding
 from edgekd.pipeline.export_file import Preflights, destination
 from edgekd.pipeline.images import load_images
 from edgekd.pipeline.measuring import device_of_target
+from edgekd.pipeline.mobile import for_app, is_for_app
 from edgekd.pipeline.teacher import TeacherImages, teacher
 from edgekd.pipeline.wanted import states_normalisation
 from edgekd.progress import Progress
@@ -87,7 +88,9 @@ def _exported(run: Run, network: Network, how: Deployment, target: Target, devic
     found = []
     for artifact in written.artifacts:
         checked = _with_check(artifact, checks.get(artifact.id), places)
-        found.append(preflights.added(checked, artifact.path))
+        checked = preflights.added(checked, artifact.path)
+        wanted = is_for_app(artifact, target) and checked.parity is not None
+        found.append(_with_app(run, checked, artifact, how, places.device_of(artifact)) if wanted else checked)
     exports = Exports(
         target=target.name,
         device=device.url if device else None,
@@ -112,9 +115,13 @@ class _Places:
         self.why_not = {artifact.id: not_run_here(artifact.variant) for artifact in others}
         self.here = tuple(artifact for artifact in others if self.why_not[artifact.id] is None)
 
+    def device_of(self, artifact: Artifact) -> Device | None:
+        """The device, if it runs it; None: this machine."""
+        return self.device if artifact in self.there else None
+
     def of(self, artifact: Artifact) -> str:
         """What runs it."""
-        return self.device.title if self.device and artifact in self.there else "this machine"
+        return device.title if (device := self.device_of(artifact)) else "this machine"
 
 
 def _checked(
@@ -142,6 +149,16 @@ def _with_check(artifact: Artifact, check: Check | None, places: _Places) -> Exp
         accuracy=check.accuracy,
         findings=findings,
     )
+
+
+def _with_app(run: Run, one: Exported, artifact: Artifact, how: Deployment, device: Device | None) -> Exported:
+    """The same with what an app takes of it, run by the device, or by this machine for None."""
+    try:
+        app = for_app(run, artifact, how, device, artifact.path.stem)
+    except UnsupportedModelError as e:
+        found = Finding(rule="app", severity="warning", message=e.message, remedy=e.hint or "Use the ONNX file.")
+        return one.model_copy(update={"findings": (*one.findings, found)})
+    return one.model_copy(update={"app": app})
 
 
 def _taken(one: Exported, artifact: Artifact, root: Path, how: Deployment) -> Exported:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from edgekd.report import app
 from edgekd.values.exported import Exported, Exports
 
 
@@ -23,6 +24,9 @@ def remarks(found: Exports) -> Iterator[str]:
         yield f"not checked: {names}: {why}"
     for said, names in _grouped((_parsed(one), one.artifact.name) for one in found.exported):
         yield f"{names}: {said}"
+    for one in found.exported:
+        for line in app.lines(one.app) if one.app else ():
+            yield f"for an app: {one.artifact.name}: {line}"
 
 
 def findings(found: Exports) -> Iterator[tuple[str, str, str]]:

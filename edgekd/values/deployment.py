@@ -111,3 +111,13 @@ class Artifact(Value):
     def _moved(self, move: Callable[[Path], Path]) -> Self:
         files = tuple(file.model_copy(update={"path": move(file.path)}) for file in self.files)
         return self.model_copy(update={"files": files})
+
+
+class Parity(Value):
+    """How far an exported file's outputs are from the network's, over real images."""
+
+    images: int
+    max_difference: float
+    sqnr_db: float
+    """Signal to quantisation noise ratio: 10·log10(mean reference² ÷ mean difference²)."""
+    top1_agreement: float

@@ -2,10 +2,11 @@
 
 from typing import Literal
 
-from edgekd.values.deployment import Artifact
+from edgekd.values.deployment import Artifact, Parity
 from edgekd.values.measurement import Accuracy
+from edgekd.values.mobile import ForApp
 from edgekd.values.preflight import Finding, Parsed
-from edgekd.values.result import Dropped, Parity
+from edgekd.values.result import Dropped
 from edgekd.values.value import Name, Value
 
 
@@ -27,6 +28,9 @@ class Exported(Value):
     """The errors first."""
     parsed: Parsed | None = None
     """What NVIDIA's parser and compiler said; None where it isn't for TensorRT."""
+
+    app: ForApp | None = None
+    """The same model as an app takes it; None where it isn't for a phone, or couldn't be made."""
 
     @property
     def errors(self) -> int:

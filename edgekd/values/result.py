@@ -3,18 +3,10 @@
 from typing import Literal
 
 from edgekd.values import Accuracy, Artifact, Interval, Manifest, Plan, PositiveInt, Recipe, Value, Variant, Verdict
+from edgekd.values.deployment import Parity
+from edgekd.values.mobile import ForApp
 from edgekd.values.network import Network
 from edgekd.values.value import NonNegativeInt
-
-
-class Parity(Value):
-    """How far an exported file's outputs are from the network's, over real images."""
-
-    images: int
-    max_difference: float
-    sqnr_db: float
-    """Signal to quantisation noise ratio: 10·log10(mean reference² ÷ mean difference²)."""
-    top1_agreement: float
 
 
 class TriedNormalisation(Value):
@@ -148,6 +140,8 @@ class Result(Value):
     choice: Choice
     manifest: Manifest
     """How to feed the chosen file."""
+    app: ForApp | None = None
+    """The chosen file as an app takes it, for a phone."""
     verdict: Verdict
     files: dict[str, str]
     seconds: float

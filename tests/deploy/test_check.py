@@ -3,7 +3,7 @@ import pytest
 
 from edgekd.deploy.check import EXACT, Tolerance, compare, failure
 from edgekd.errors import UnsupportedModelError
-from edgekd.values.result import Parity
+from edgekd.values.deployment import Parity
 
 COARSE = Tolerance(sqnr_db=8, top1_agreement=0.8)
 

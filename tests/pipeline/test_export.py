@@ -11,6 +11,8 @@ from edgekd import catalog, cli
 from edgekd.deploy.preflight import preflight as checking
 from edgekd.deploy.writers import onnxruntime as writer
 from edgekd.failures import run as ending
+from edgekd.files import sha256
+from edgekd.pipeline import mobile
 from edgekd.values import Manifest
 from edgekd.values.preflight import Parsed
 from edgekd.zoo import networks
@@ -79,6 +81,7 @@ def test_a_jetson_gets_its_files_and_what_this_machine_can_run_is_checked(export
             assert one["parity"]["sqnr_db"] > 20
             assert one["accuracy"]["split"] == "val"
             assert one["parsed"] is None
+            assert one["app"] is None
         else:
             assert "give a --device that has it" in one["not_checked"]
             assert one["parity"] is None
@@ -125,3 +128,37 @@ def test_without_weights_nothing_is_trained(export, tmp_path, monkeypatch, capsy
     assert ending(lambda: cli.app(standalone_mode=False)) == 2
     assert "export needs trained weights" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_phone_gets_every_onnxruntime_file_as_an_app_takes_it(export, tmp_path, monkeypatch):
+    code, found = export("--target", "mobile", "--out", tmp_path / "out")
+    assert code == 0
+    exported = by_variant(found)
+    assert [*exported] == ["onnxruntime-fp32", "onnxruntime-int8"]
+    for one in exported.values():
+        app, stem = one["app"], one["artifact"]["files"][0]["path"].removesuffix(".onnx")
+        (file,) = app["artifact"]["files"]
+        written = tmp_path / "out" / f"{stem}.ort"
+        assert (file["path"], file["sha256"]) == (written.name, sha256(written))
+        assert app["artifact"]["disk_bytes"] == written.stat().st_size
+        assert app["artifact"]["lineage"]["onnx"] == one["artifact"]["files"][0]["sha256"]
+        assert (app["checked_by"], app["parity"]["sqnr_db"] > 90) == ("this machine", True)
+        assert "QLinearConv" in (tmp_path / "out" / app["operators"]).read_text() or one is exported["onnxruntime-fp32"]
+        assert (tmp_path / "out" / app["report"]).is_file()
+    monkeypatch.setattr(mobile, "convert", None)
+    assert export("--target", "mobile", "--out", tmp_path / "out") == (code, found)
+
+
+def test_a_file_for_an_app_that_differs_is_a_warning_and_is_not_written(export, tmp_path, monkeypatch):
+    text = (catalog.folder("targets") / "android-phone.toml").read_text()
+    target = tmp_path / "one-variant.toml"
+    target.write_text("[[variants]]".join(text.split("[[variants]]")[:2]))
+    monkeypatch.setattr(mobile, "EXACT", mobile.EXACT.model_copy(update={"sqnr_db": 300}))
+    code, found = export("--target", target, "--out", tmp_path / "out")
+    assert code == 0
+    (one,) = found["exported"]
+    assert one["app"] is None
+    (finding,) = one["findings"]
+    assert (finding["rule"], finding["severity"]) == ("app", "warning")
+    assert "differs from the ONNX file: SQNR" in finding["message"]
+    assert not list((tmp_path / "out").glob("*.ort"))

@@ -4,7 +4,8 @@ from edgekd.gate.budget import Budget
 from edgekd.gate.limits.size import Settings as Size
 from edgekd.pipeline.select import keeps_accuracy, select
 from edgekd.values import Accuracy, Artifact, File, Variant
-from edgekd.values.result import Checked, Deployed, Dropped, Parity
+from edgekd.values.deployment import Parity
+from edgekd.values.result import Checked, Deployed, Dropped
 
 PARITY = Parity(images=1, max_difference=0, sqnr_db=100, top1_agreement=1)
 

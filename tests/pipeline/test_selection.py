@@ -13,7 +13,8 @@ from edgekd.progress import Silent
 from edgekd.run import Run
 from edgekd.store import Store
 from edgekd.values import Accuracy, Artifact, File, MeasuringProtocol, Variant
-from edgekd.values.result import Checked, Deployed, Parity
+from edgekd.values.deployment import Parity
+from edgekd.values.result import Checked, Deployed
 
 MS = {"baseline-fp32": 1.0, "student-fp32": 0.4, "student-int8": 0.3}
 SHORT = MeasuringProtocol(launches=5, seconds=0.3, block_seconds=0.03)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from edgekd.report import usage
+from edgekd.report import app, usage
 from edgekd.report.cells import code, interval, table
 from edgekd.report.content import artifact_rows
 from edgekd.report.formats._base import Report
@@ -35,6 +35,7 @@ def text(report: Report) -> str:
         _artifacts(result),
         "## Use the model",
         _use(result.manifest),
+        *_in_app(result),
         "## Data",
         _data(result),
         "## Plan",
@@ -96,6 +97,11 @@ def _use(manifest: Manifest) -> str:
     ]
     text = f"With {usage.usage(manifest).title}, numpy and Pillow alone, here in the run directory:"
     return f"{table(['what', ''], rows)}\n\n{text}\n\n```python\n{usage.lines(manifest)}\n```"
+
+
+def _in_app(result: Result) -> list[str]:
+    """For a phone."""
+    return ["## In an app", "\n".join(f"- {line}" for line in app.lines(result.app))] if result.app else []
 
 
 def _data(result: Result) -> str:
