@@ -140,7 +140,7 @@ def failure(device: str, found: "Failure") -> None:
 
 
 def exports(found: "Exports") -> None:
-    """Exported files side by side, then what speaks against some, with the remedy."""
+    """A table of exported files, then the findings with their remedies."""
     from edgekd.report import exported
 
     _table(exported.rows(found))

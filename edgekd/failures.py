@@ -75,7 +75,7 @@ def _failed(e: Exception) -> int:
 
 
 def _exited(e: SystemExit) -> int:
-    if "_EDGEKD_COMPLETE" in os.environ:  # a shell asked how a line goes on
+    if "_EDGEKD_COMPLETE" in os.environ:  # a shell's completion
         return e.code if isinstance(e.code, int) else ExitCode.PASS
     # typer turns a closed pipe into exit code 1, which is a broken budget here
     return _NOBODY_READS if isinstance(e.__context__, BrokenPipeError) else ExitCode.BUG

@@ -91,7 +91,7 @@ def _put(stated: dict[str, Any], key: str, value: Any) -> None:
     for part in path:
         inner = stated.get(part, {})
         if not isinstance(inner, dict):
-            return  # the recipe says something else than a table there, which is told as what is wrong
+            return  # it is not a table in the recipe, which is reported when the recipe is validated
         stated[part] = dict(inner)
         stated = stated[part]
     stated[last] = value

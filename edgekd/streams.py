@@ -64,6 +64,6 @@ def can_say(text: str) -> bool:
 
 
 def _flush() -> None:
-    # nobody may read it any more, which is told where results are printed
+    # a closed stdout is reported where results are printed
     with contextlib.suppress(OSError, ValueError):
         sys.stdout.flush()

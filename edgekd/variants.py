@@ -10,7 +10,7 @@ from edgekd.runtimes._base import Setting as RuntimeSetting
 from edgekd.values import Setting, Target, Variant
 
 PRECISION = "precision"
-"""The setting of runtimes that are told in which precision to run a file; the variant's own, never stated."""
+"""The setting of runtimes that take a file's inference precision; it follows from the variant and is never stated."""
 
 _LEAST = {"count": 1, "index": 0}
 _KINDS: dict[str, type] = {"count": int, "index": int, "switch": bool, "text": str, "options": dict}
@@ -104,7 +104,7 @@ def of_file(target: Target, name: str, precision: str) -> Variant:
 
 def _runs(variant: Variant, precision: str) -> bool:
     """Whether the variant's runtime can run a file that computes in `precision` by itself in the variant's precision:
-    integers are in the file or nowhere; in which floats it computes, a runtime may be told.
+    INT8 must be in the file, but the floating-point precision may be a setting of the runtime.
     """
     told = PRECISION in _declared(variant.runtime) and precision == "fp32" and "int8" not in variant.precision
     return _holds(variant, precision) or told

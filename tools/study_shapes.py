@@ -1,4 +1,4 @@
-"""Whether whole studies' documents hold what each study is about: `tools/studies` calls it. Prints a line for each."""
+"""Checks the documents of complete studies; `tools/studies` calls it. Prints one line per study."""
 
 import sys
 from pathlib import Path

@@ -1,6 +1,6 @@
 """The command line: parse, call one verb, show the result, exit with its code.
 
-Bodies import what they need, so that `edgekd --help` costs nothing but typer.
+Function bodies import what they need, so that `edgekd --help` imports only typer.
 """
 
 import sys

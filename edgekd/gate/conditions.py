@@ -61,7 +61,7 @@ def _cadences(budget: Budget) -> list[tuple[str, float]]:
 
 
 def _found(measurement: Measurement) -> dict[str, object]:
-    """What of a measurement each of the conditions speaks of."""
+    """The value that each condition refers to, in a measurement."""
     found: dict[str, object] = {"target": measurement.target, "artifact": measurement.artifact.name}
     if measurement.launches:
         runtime = measurement.runtime

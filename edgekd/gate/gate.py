@@ -1,13 +1,13 @@
-"""The one way from artifacts to a verdict, for `check` and for the end of `compress`.
+"""The gate: from artifacts to a verdict, for `check` and for the end of `compress`.
 
-What is judged is measured here, for this verdict alone: samples that an artifact was chosen by favour it, since among
-artifacts that are equally fast the one with the luckiest samples is chosen.
+The samples are measured here, for this verdict only: samples that selected an artifact are biased, because among
+equally fast artifacts the one with the luckiest samples is selected.
 
-The artifact takes turns with the reference and, as a control (`control.py`), with the reference once more. After some
-launches the limits are looked at; while one is open, there are twice as many. Looking again and again makes wrong
-verdicts likelier, so the error that is allowed is spent look by look (`statistics.confidence_of_look`): half of it at
-the first, a quarter at the second. A limit is open while its bounds hold its value, and while the control says that the
-session's own error may explain it or is proven. It is given up when the time is up.
+The artifact alternates with the reference and, as a control (`control.py`), with a copy of the reference. The limits
+are judged after some launches; while one is open, the number of launches is doubled. Repeated looks make wrong verdicts
+more likely, so the allowed error is spent look by look (`statistics.confidence_of_look`): half of it at the first, a
+quarter at the second. A limit is open while its bounds contain its value, and while the control shows that an error of
+the session is proven or may explain the result. Measuring stops at the time limit.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Doubts: what a teacher's answers on training and validation images say against it."""
+"""Doubts about a teacher, from its outputs for training and validation images."""
 
 import math
 from dataclasses import dataclass
@@ -16,24 +16,24 @@ from edgekd.zoo import networks
 
 _IMAGES = 500
 _HARDLY = 0.05
-"""Of the way from guessing to no mistake: as good as guessing."""
+"""Fraction of the range from chance level to perfect accuracy; below, it is as good as guessing."""
 _AS_SURE = 0.75
-"""Of the way from guessing to its own confidence. On its training images a network is right about as often as it is
-sure, since that is what the cross entropy rewards (C. Guo et al., arXiv 1706.04599); one that is right much more seldom
-isn't shown the images, or asked for the labels, that it was trained on. How much is edgekd's choice.
+"""Fraction of the range from chance level to its confidence. On its training images, a network's accuracy is about
+equal to its confidence, which the cross entropy rewards (C. Guo et al., arXiv 1706.04599). If it is much lower, the
+images or labels differ from those of its training. The fraction is edgekd's choice.
 """
 _BY_HEART = 0.5
-"""Of the way from guessing to its accuracy on training images: below, validation images are something else to it."""
+"""Fraction of the range from chance level to its training accuracy; below, the splits seem to differ."""
 _REMEDIES = {
     "given": "check its weights, the order of its classes, and how its images are normalised and coloured",
     "trained": "train it for longer (--teacher-epochs), and check that its images are labelled rightly",
 }
-"""By where it is from."""
+"""By the network's origin."""
 
 
 @dataclass(frozen=True)
 class Answers:
-    """How often a network is right on some images of a split, and how sure it is on average."""
+    """A network's accuracy and mean confidence on some images of a split."""
 
     images: int
     top1: float
@@ -48,7 +48,7 @@ class _Questioned:
 
 
 def doubts(run: Run, network: Network, data: Dataset) -> tuple[str, ...]:
-    """What speaks against a teacher, a sentence each; nothing if it is as good as its training images suggest."""
+    """Doubts about a teacher, one sentence each; none if it is as good as its training images suggest."""
     return run.stage("doubts", _Questioned(network, data, network.origin), _questioned).said
 
 
@@ -59,13 +59,13 @@ def _questioned(inputs: _Questioned, at: Workspace) -> Doubts:
 
 
 def said(train: Answers, val: Answers, guessing: float, origin: str) -> list[str]:
-    """What the answers on both splits of a network, "given" or "trained" here, say against it.
+    """Doubts about a network, "given" or "trained" here, from its answers on both splits.
 
-    How one that was trained here is fed, and in which order its classes are, is known. It may be less right than it is
-    sure only because it was trained for few epochs, or on mixed images.
+    For one that was trained here, preprocessing and order of the classes are known. Its accuracy may be below its
+    confidence only because it was trained for few epochs, or with mixup.
     """
     found = []
-    # two standard errors, so that few images say nothing
+    # two standard errors, so that few images are not significant
     noise = 2 * math.sqrt(val.top1 * (1 - val.top1) / val.images)
     if val.top1 - guessing < _HARDLY * (1 - guessing):
         found.append(f"hardly better than guessing, so there is little to learn from it: {_REMEDIES[origin]}")

@@ -1,7 +1,7 @@
-"""Mirrored: whether training may flip images, where neither the user nor the data set says so.
+"""Decides whether training may flip images if neither the user nor the data set states it.
 
-A flip changes what some images mean: an arrow to the left, the letter b. A given teacher knows: it is shown the
-validation images and their mirror images.
+A flip changes the meaning of some images: an arrow to the left, the letter b. A given teacher decides: it classifies
+the validation images and their mirror images.
 """
 
 import math
@@ -22,10 +22,10 @@ from edgekd.values.result import Mirrored
 from edgekd.zoo import networks
 
 _LEAST_IMAGES = 100
-"""Fewer don't show that one class of many changes."""
+"""With fewer, a change in one of many classes is not detected."""
 _ROUNDING = 1e-12
 _KNOWS = 0.5
-"""Of the way from guessing to no mistake: with less, the teacher can't judge what an image means."""
+"""Fraction of the range from chance level to perfect accuracy; below, the teacher can't judge."""
 
 
 @dataclass(frozen=True)

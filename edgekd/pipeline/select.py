@@ -14,7 +14,7 @@ from edgekd.values.result import Checked, Choice, Deployed, Dropped
 
 @dataclass(frozen=True)
 class _Option:
-    """An artifact of the student with what speaks for and against it."""
+    """An artifact of the student with its losses and misses."""
 
     checked: Checked
     drop: float

@@ -53,10 +53,10 @@ def keep_inputs(layer: nn.Module, kept: Sequence[int]) -> None:
 
 
 def keep_channels(layer: nn.Module, kept: Sequence[int], width: int) -> None:
-    """Leave a layer that works on each of `width` channels by itself, as a norm does, these of them.
+    """Keep these of the `width` channels of a layer that processes each channel separately, such as a norm.
 
     Raises:
-        UnsupportedModelError: its tensors don't tell which of their axes the channels are on.
+        UnsupportedModelError: the axis of the channels in its tensors is ambiguous.
     """
     at = torch.tensor(kept, dtype=torch.int64)
     for name, tensor in [*layer.named_parameters(recurse=False), *layer.named_buffers(recurse=False)]:

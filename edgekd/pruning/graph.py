@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Member:
-    """One side of one layer in a group: its channel `channels[i]` lives and dies with the group's `sources[i]`."""
+    """One side of one layer in a group: its channel `channels[i]` is removed with the group's `sources[i]`."""
 
     layer: nn.Module
     side: Literal["out", "in"]

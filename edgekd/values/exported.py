@@ -14,13 +14,13 @@ class Exported(Value):
     """A file, as one of the target's variants."""
 
     artifact: Artifact
-    """Its paths are relative to the folder; those of a file that was given are as they were given."""
+    """Its paths are relative to the folder; a given file keeps its path."""
     manifest: Name | None = None
-    """The file beside it that says how it is fed; None for a file that was given: nothing says so."""
+    """The file beside it that states its preprocessing; None for a given file, whose preprocessing is unknown."""
     checked_by: str | None = None
-    """The device that ran it beside the network; None: nothing has run it."""
+    """The device that ran it for the check; None: not checked."""
     not_checked: str | None = None
-    """Why nothing has."""
+    """Why it isn't checked."""
     parity: Parity | None = None
     accuracy: Accuracy | None = None
     """On the validation images."""

@@ -7,7 +7,7 @@ from pydantic import FailFast, Field, model_validator
 from edgekd.values.deployment import Artifact, Setting
 from edgekd.values.value import Milliseconds, Name, NonNegative, NonNegativeInt, Positive, PositiveInt, Value
 
-# the first wrong sample is told: of a damaged file with millions, all of them would fill the memory
+# only the first wrong sample is reported: a damaged file with millions would fill the memory
 _Samples = Annotated[tuple[Milliseconds, ...], FailFast()]
 
 

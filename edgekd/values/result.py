@@ -35,7 +35,7 @@ class NormalisationTrial(Value):
 
 
 class Doubts(Value):
-    """What speaks against a teacher, a sentence each."""
+    """Doubts about a teacher, one sentence each."""
 
     said: tuple[str, ...]
 
@@ -130,7 +130,7 @@ class Result(Value):
     trial: NormalisationTrial | None = None
     """Of given weights, where it wasn't said how their images were normalised."""
     doubts: tuple[str, ...] = ()
-    """What speaks against the teacher."""
+    """Doubts about the teacher."""
     student: Network
     plan: Plan
     reference: str

@@ -31,7 +31,7 @@ def outputs(model: nn.Module, shape: tuple[int, int, int], *, training: bool) ->
                 trained = list(_leaves(_run(own.train(), images)))
                 found += [*trained, _gradients(own, trained)]
         return "\n".join(_rounded(tensor) for tensor in found)
-    except Exception:  # the user's own code may raise anything; that it can't be run is told elsewhere
+    except Exception:  # the user's own code may raise anything; the failure is reported elsewhere
         return None
 
 

@@ -55,7 +55,7 @@ def widths(layer: nn.Module) -> dict[str, int]:
 
 
 def resize(layer: nn.Module, sizes: Mapping[str, int]) -> None:
-    """Give the layer these widths, and new random weights of them."""
+    """Set the layer's widths, with new random weights."""
     for kind, (_, shapes_of) in _KINDS.items():
         if isinstance(layer, kind):
             for name, width in sizes.items():
@@ -73,14 +73,15 @@ def resize(layer: nn.Module, sizes: Mapping[str, int]) -> None:
 
 
 def _cut(tensor: Tensor, sizes: list[int]) -> Tensor:
-    """The first entries along every axis: it isn't known how a tensor of an unknown kind is initialised."""
+    """The first entries along every axis, because the initialisation of an unknown kind of tensor is unknown."""
     if any(size > old for size, old in zip(sizes, tensor.shape, strict=True)):
-        raise UnsupportedModelError(f"a tensor of {tuple(tensor.shape)} can't grow to {tuple(sizes)}", "Prune anew.")
+        what = f"a tensor of {tuple(tensor.shape)} can't be enlarged to {tuple(sizes)}"
+        raise UnsupportedModelError(what, "Prune the network again.")
     return tensor.detach()[tuple(slice(size) for size in sizes)].clone()
 
 
 def set_tensor(layer: nn.Module, name: str, tensor: Tensor) -> None:
-    """Put a tensor in the place of one of the layer's parameters or buffers, of whatever shape that is."""
+    """Replace one of the layer's parameters or buffers by a tensor of any shape."""
     if name in layer._buffers:
         layer._buffers[name] = tensor
     else:

@@ -43,7 +43,7 @@ def read_checkpoint(path: Path, *, trust: bool) -> Any:
 
 
 def _kind(path: Path) -> Literal["safetensors", "torch"] | None:
-    """By its first bytes; by its name where those are of neither, so that a damaged file is told as such."""
+    """By its first bytes, or by its name if those match neither, so that a damaged file is reported as damaged."""
     with path.open("rb") as f:
         start = f.read(9)
     if start[8:] == b"{":  # behind the length of a JSON header

@@ -1,9 +1,10 @@
-"""What a network is, by what it computes: what is kept of one network must not be found for another of the same name.
+"""The identity of a network by what it computes: results stored for one network must not be used for another one with
+the same name.
 
-The digest holds the modules with their settings, the tensors' names, shapes and types, the operations as torch.fx sees
-them in evaluation and in training, and what comes out of a fixed image with fixed weights. Where torch.fx can't see all
-of them, it holds the source code instead, and what comes out in training, with the gradients. Weights are no part of
-it: what depends on them says so by `digest`.
+The digest covers the modules with their settings, the tensors' names, shapes and types, the operations as traced by
+torch.fx in evaluation and in training, and the output for a fixed image with fixed weights. If torch.fx can't trace all
+operations, it covers the source code instead, and the output in training, with the gradients. It doesn't cover weights:
+what depends on them uses `digest`.
 """
 
 import hashlib

@@ -61,5 +61,5 @@ def test_a_tensor_that_no_layer_draws_is_refused():
 
     network = nn.Sequential()
     network.add_module("inner", Own())
-    with pytest.raises(UnsupportedModelError, match="inner holds tensors of its own"):
+    with pytest.raises(UnsupportedModelError, match="inner has tensors of its own"):
         reinitialize(network, 0)

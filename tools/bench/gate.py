@@ -58,7 +58,7 @@ def compare(model: Path, baseline: Path, margin: float) -> dict[str, object]:
 
 
 def main(count: int = 100, log: Path | None = None) -> None:
-    """Ask each question `count` times, taking turns; `log` keeps each answer as a line of JSON, and goes on from it."""
+    """Ask each question `count` times, in turns; `log` stores each answer as a line of JSON, and is read to resume."""
     found: dict[str, list[dict]] = {"itself, 5 % margin": [], "an extra layer, 3 % margin": []}
     if log and log.exists():
         for line in log.read_text().splitlines():

@@ -22,7 +22,7 @@ def requests(descriptor: int = 0) -> Iterator[str]:
 
 
 def framed(descriptor: int = 0) -> Iterator[tuple[str, bytes]]:
-    """Each line that the host writes, with the frame before it, until the host closes the stream or dies.
+    """Each line that the host writes, with the frame before it, until the host closes the stream or ends.
 
     A line `#N` announces N bytes, the frame of the next line. One second after the end of the stream the process is
     terminated, even if native code is still running.

@@ -106,7 +106,7 @@ class Session:
 
 
 class Feed:
-    """A session's stdin to write to, which gives up where nothing is taken for too long.
+    """A session's stdin for writing, which fails if nothing is read from it for too long.
 
     Args:
         session: whose.

@@ -1,1 +1,1 @@
-"""The process that prunes: what it is asked and answers (`protocol`), and what it does."""
+"""The process that prunes; `protocol` has its requests and answers."""

@@ -121,7 +121,7 @@ def _parsed(trt: Any, builder: Any, path: str, wish: Wish) -> Parsed:
 
 def _parse(trt: Any, builder: Any, path: str, *, typed: bool) -> Parsed:
     known, flags = trt.NetworkDefinitionCreationFlag.__members__, 0
-    # 8 must be told that the batch is an axis, 11 knows nothing else
+    # version 8 needs the flag for an explicit batch axis, version 11 has no other mode
     for name in ("EXPLICIT_BATCH", *(("STRONGLY_TYPED",) if typed else ())):
         flags |= 1 << int(known[name]) if name in known else 0
     network = builder.create_network(flags)

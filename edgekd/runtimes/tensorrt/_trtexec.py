@@ -111,7 +111,7 @@ def _version(banner: str) -> str:
     """From `[TensorRT v100300]`: two digits each for what follows the major version; v8602 is 8.6.2."""
     found = _BANNER.search(banner)
     if found is None:
-        raise ValueError("trtexec doesn't tell its version")
+        raise ValueError("trtexec did not report its version")
     number = int(found[1])
     major, rest = divmod(number, 1_000 if number < 10_000 else 10_000)
     return f"{major}.{rest // 100}.{rest % 100}"

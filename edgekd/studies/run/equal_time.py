@@ -26,9 +26,9 @@ class Epochs(Value):
 
 
 def as_long_settings(teachers: Teachers, found: Study, arm: Arm, other: Arm) -> Settings:
-    """The settings of an arm, whose choice is made, for as many epochs in all of its steps as take the other's time.
+    """An arm's settings with as many epochs, over all of its steps, as take the other arm's time.
 
-    Both ask their teacher anew for it, as a single training would. The teacher's own training isn't counted.
+    For the timing, both run their teacher again, as a single training would. The teacher's own training isn't counted.
     """
     run = teachers.run
     supervision = key_of(teachers.of(arm.settings).supervision)

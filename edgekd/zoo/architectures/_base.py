@@ -54,7 +54,7 @@ def linear_head(features: int, classes: int) -> nn.Sequential:
 
 
 def he_initialised(model: nn.Module) -> nn.Module:
-    """The model, its weights drawn anew for ReLU networks (He et al., ICCV 2015, eq. 10)."""
+    """The model with weights initialised for ReLU networks (He et al., ICCV 2015, eq. 10)."""
     for layer in model.modules():
         if isinstance(layer, nn.Conv2d):
             # by fan-in: PyTorch counts the fan-out of a depthwise convolution `channels` times too large, and the
