@@ -104,7 +104,7 @@ def test_many_numbers_in_a_line_are_no_long_key(tmp_path):
 
 
 @pytest.mark.parametrize("data", [bytes(range(256)), b"\0" * 20, 'name = "b"'.encode("utf-16")])
-def test_what_is_no_text_is_told(tmp_path, data):
+def test_what_is_no_text_is_reported(tmp_path, data):
     path = tmp_path / "b.toml"
     path.write_bytes(data)
     with pytest.raises(EdgekdError, match=r"b\.toml: (isn't UTF-8 text|not valid TOML)"):
@@ -162,7 +162,7 @@ def test_dots_in_texts_are_no_parts_of_a_key(tmp_path):
         (f"threads = 2\n[reference]\n{VARIANT}[[variants]]\n{VARIANT}", "threads is"),
     ],
 )
-def test_a_target_with_the_keys_of_old_is_told_what_to_write(tmp_path, keys, says):
+def test_a_target_with_the_keys_of_old_is_refused_with_what_to_write(tmp_path, keys, says):
     path = tmp_path / "mine.toml"
     path.write_text(f'name = "mine"\ntitle = "Mine"\narch = "x86_64"\n{keys}\n')
     with pytest.raises(EdgekdError) as e:
@@ -171,7 +171,7 @@ def test_a_target_with_the_keys_of_old_is_told_what_to_write(tmp_path, keys, say
     assert "settings = {threads = 2}" in e.value.message
 
 
-def test_a_variant_that_is_listed_twice_is_told(tmp_path):
+def test_a_variant_that_is_listed_twice_is_reported(tmp_path):
     path = tmp_path / "mine.toml"
     head = 'name = "m"\ntitle = "M"\narch = "x86_64"'
     path.write_text(f"{head}\n[reference]\n{VARIANT}[[variants]]\n{VARIANT}[[variants]]\n{VARIANT}")

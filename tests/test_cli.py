@@ -362,14 +362,14 @@ def test_what_ci_reads_is_written_whatever_the_verdict(stored, budget, tmp_path)
     assert summary.read_text() == "before\n" + files["markdown"].read_text()
 
 
-def test_github_is_told_of_a_wrong_name(stored):
+def test_github_gets_a_wrong_name(stored):
     found = edgekd("check", stored(), "--budget", "camera-30fsp", "--github")
     assert found.returncode == 2
     assert "::error" in found.stderr
     assert "camera-30fps" in found.stderr
 
 
-def test_github_is_told_what_went_wrong_before_a_verdict(budget, tmp_path):
+def test_github_gets_what_went_wrong_before_a_verdict(budget, tmp_path):
     found = edgekd("check", tmp_path / "no.json", "--budget", budget("[latency]\nlimit_ms = 5"), "--github")
     assert found.returncode == 2
     assert "::error title=edgekd check::" in found.stderr
@@ -427,7 +427,7 @@ def test_wrong_usage_of_the_catalog_ends_in_2(tmp_path, arguments, says):
         (["--model", "resnet:make"], "no module 'resnet'", "'resnet"),
     ],
 )
-def test_a_wrong_factory_is_told_with_one_list_at_most(tmp_path, options, says, names):
+def test_a_wrong_factory_is_reported_with_one_list_at_most(tmp_path, options, says, names):
     found = edgekd("compress", "--target", "jetson", "--out", tmp_path / "run", *options, cwd=tmp_path)
     assert found.returncode == 2
     assert says in found.stderr

@@ -14,7 +14,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_errors_are_told_with_their_remedy_on_stderr(capsys):
+def test_errors_are_reported_with_their_remedy_on_stderr(capsys):
     console.error(EdgekdError("it broke", "Mend it."))
     console.error(EdgekdError("no remedy"))
     assert capsys.readouterr() == ("", "error: it broke\nhint: Mend it.\nerror: no remedy\n")
@@ -117,5 +117,5 @@ def test_progress_on_a_terminal_is_a_bar_and_leaves_the_terminal_clean(monkeypat
     ("seconds", "done", "left", "text"),
     [(0, 0, 10, ""), (2, 0, 10, ""), (10, 5, 10, ", 0.5/s, 0:20 left"), (1, 1000, 200_000, ", 1e+03/s, 3:20 left")],
 )
-def test_pace_is_told_once_there_is_one(seconds, done, left, text):
+def test_pace_is_reported_once_there_is_one(seconds, done, left, text):
     assert console_progress._pace(seconds, done, left) == text

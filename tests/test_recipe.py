@@ -159,14 +159,14 @@ def test_a_byte_order_mark_is_no_part_of_a_recipe(tmp_path):
     assert recipe(tmp_path / "r.toml", {}).target == "x86-cpu"
 
 
-def test_a_path_that_is_not_utf_8_is_told(tmp_path):
+def test_a_path_that_is_not_utf_8_is_reported(tmp_path):
     weights = b"/w\xff.pt".decode(errors="surrogateescape")
     with pytest.raises(EdgekdError, match=r"weights: /w.* isn't plain UTF-8 text") as e:
         recipe(None, {"target": "x86-cpu", "weights": weights})
     assert "Rename it" in e.value.hint
 
 
-def test_a_recipe_that_states_threads_is_told_where_they_belong(tmp_path):
+def test_a_recipe_that_states_threads_is_refused_with_where_they_belong(tmp_path):
     (tmp_path / "r.toml").write_text('target = "x86-cpu"\n[measure]\nthreads = 4\nspinning = false\n')
     with pytest.raises(EdgekdError, match="threads and spinning are no longer read here: write it into the settings"):
         recipe(tmp_path / "r.toml", {})

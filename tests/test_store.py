@@ -136,7 +136,7 @@ def test_a_run_directory_is_made_with_the_folders_above_it(tmp_path):
         assert (tmp_path / "some" / "where").is_dir()
 
 
-def test_a_full_disk_is_told_as_such(tmp_path):
+def test_a_full_disk_is_reported_as_such(tmp_path):
     def full(folder):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -146,7 +146,7 @@ def test_a_full_disk_is_told_as_such(tmp_path):
         full(tmp_path)
 
 
-def test_a_file_in_the_place_of_the_run_directory_is_told(tmp_path):
+def test_a_file_in_the_place_of_the_run_directory_is_reported(tmp_path):
     (tmp_path / "run").write_text("")
     with pytest.raises(StorageError, match="run"), Store(tmp_path / "run").lock():
         pass
@@ -166,14 +166,14 @@ def test_the_cache_folder_is_where_the_environment_says(monkeypatch, tmp_path):
     assert cache_folder() == tmp_path / "edgekd"
 
 
-def test_a_cache_folder_that_was_named_and_cannot_be_written_is_told(monkeypatch):
+def test_a_cache_folder_that_was_named_and_cannot_be_written_is_reported(monkeypatch):
     monkeypatch.setenv("EDGEKD_CACHE", "/dev/null/cache")
     with pytest.raises(StorageError, match=r"\$EDGEKD_CACHE: /dev/null/cache can't be written") as e:
         cache_folder()
     assert e.value.hint
 
 
-def test_a_home_that_cannot_be_written_is_told_and_done_without(monkeypatch, tmp_path):
+def test_a_home_that_cannot_be_written_is_reported_and_done_without(monkeypatch, tmp_path):
     monkeypatch.delenv("EDGEKD_CACHE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null")
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))

@@ -22,7 +22,7 @@ def test_all_settings_are_known_where_it_is_opened():
     assert complete(variant(threads=4, spinning=False)) == usual | {"threads": 4, "spinning": False}
 
 
-def test_an_unknown_setting_is_told_with_the_nearest():
+def test_an_unknown_setting_is_reported_with_the_nearest():
     with pytest.raises(EdgekdError, match="onnxruntime has no setting 'thread'") as e:
         settle(variant(thread=2))
     assert "Did you mean 'threads'?" in e.value.hint
@@ -39,12 +39,12 @@ def test_an_unknown_setting_is_told_with_the_nearest():
         ({"provider_options": "a=b"}, "a table of texts"),
     ],
 )
-def test_a_setting_that_holds_something_else_is_told(settings, should_be):
+def test_a_setting_that_holds_something_else_is_reported(settings, should_be):
     with pytest.raises(EdgekdError, match=f"should be {should_be}"):
         settle(variant(**settings))
 
 
-def test_a_runtime_that_edgekd_does_not_have_is_told():
+def test_a_runtime_that_edgekd_does_not_have_is_reported():
     with pytest.raises(EdgekdError, match="no runtime 'abacus'"):
         settle(variant("abacus"))
 
@@ -99,7 +99,7 @@ def test_every_shipped_targets_settings_are_known(target):
     assert target.reference in target.variants
 
 
-def test_a_target_with_an_unknown_setting_is_told(tmp_path):
+def test_a_target_with_an_unknown_setting_is_reported(tmp_path):
     target = catalog.target("x86-cpu")
     require_settings(target)
     for changes in ({"reference": variant(thread=2)}, {"variants": (*target.variants, variant(thread=2))}):
@@ -116,7 +116,7 @@ def told(monkeypatch):
     monkeypatch.setattr(onnxruntime, "SETTINGS", {**onnxruntime.SETTINGS, "precision": setting})
 
 
-def test_a_runtime_that_runs_a_file_in_several_precisions_is_told_the_variants(told):
+def test_a_runtime_with_several_precisions_for_a_file_is_refused_with_the_variants(told):
     assert complete(variant(precision="bf16"))["precision"] == "bf16"
     assert settle(variant(precision="bf16")).name == "onnxruntime-bf16"
     with pytest.raises(EdgekdError, match="no setting 'precision'"):
@@ -133,7 +133,7 @@ def test_a_file_runs_in_the_variant_of_that_name_if_it_can():
     assert "Did you mean 'onnxruntime-" in e.value.hint
 
 
-def test_a_float_file_runs_in_another_float_precision_where_the_runtime_is_told(told):
+def test_a_float_file_runs_in_another_float_precision_where_the_runtime_takes_it(told):
     x86 = catalog.target("x86-cpu")
     x86 = x86.model_copy(update={"variants": (*x86.variants, variant(precision="bf16"))})
     assert of_file(x86, "onnxruntime-bf16", "fp32") == variant(precision="bf16")
@@ -172,7 +172,7 @@ def test_a_variant_is_a_runtime_with_settings_too(text, runtime, settings):
         ("onnxruntime-int8", "the model computes in fp32, which onnxruntime-int8 does not run"),
     ],
 )
-def test_a_variant_that_cannot_be_read_is_told(text, says):
+def test_a_variant_that_cannot_be_read_is_reported(text, says):
     with pytest.raises(EdgekdError) as e:
         of_file(catalog.target("x86-cpu"), text, "fp32")
     assert says in e.value.message

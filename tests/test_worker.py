@@ -31,7 +31,7 @@ def test_each_request_has_its_answer():
         ('print(\'{"error": "no such model"}\', flush=True); input(); input()', "error", "no such model"),
     ],
 )
-def test_a_child_that_fails_is_told_apart(code, kind, says):
+def test_a_child_that_fails_is_distinguished(code, kind, says):
     with worker(code) as child, pytest.raises(WorkerError, match=says) as e:
         child.ask({}, 1 if kind == "timeout" else 20)
     assert e.value.kind == kind

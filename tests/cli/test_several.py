@@ -72,7 +72,7 @@ def test_check_ends_with_the_worst_and_has_a_suite_for_each_device(lab, model, t
     assert [title.rpartition(" on ")[2] for title in titles] == ["d0", "d1", "gone: exit code 5"]
 
 
-def test_a_model_passes_where_every_device_says_so(lab, model, tmp_path):
+def test_a_model_passes_if_it_does_on_every_device(lab, model, tmp_path):
     budget = tmp_path / "mine.toml"
     budget.write_text('name = "mine"\n[size]\ndisk_bytes = 100_000_000\n')
     devices = lab(2)

@@ -68,7 +68,7 @@ def test_images_in_files_say_how_they_are_prepared(tmp_path: Path) -> None:
         sampled(replace(made, preprocessing=how.model_copy(update={"resize": 10})))
 
 
-def test_a_factory_that_ends_the_process_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_factory_that_ends_the_process_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "leaving_data.py").write_text("import sys\ndef load():\n    sys.exit('no table of mine')\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])

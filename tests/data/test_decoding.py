@@ -136,7 +136,7 @@ def test_the_second_epoch_reads_what_the_first_one_kept(
     assert len(pixels(cache)) == 5
 
 
-def test_a_file_that_changed_is_decoded_anew(tmp_path: Path, cache: Path) -> None:
+def test_a_file_that_changed_is_decoded_again(tmp_path: Path, cache: Path) -> None:
     path = save(tmp_path / "a.bmp", Image.new("RGB", (100, 100), (200, 0, 0)))
     status = path.stat()
     time.sleep(0.11)
@@ -251,7 +251,7 @@ def test_what_is_no_regular_file_is_named_and_not_waited_for(tmp_path: Path, mak
         one(tmp_path / "a.jpg")
 
 
-def test_more_images_than_are_kept_are_told(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_images_than_are_kept_are_reported(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDGEKD_PIXELS_GB", "0.001")
     decoding = Decoding("rgb", short_side=100)
     assert not notes_on_room([(200, 400)] * 16, decoding), "60 kB each"

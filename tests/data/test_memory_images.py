@@ -60,7 +60,7 @@ def fingerprint(name: str = "a", train: Split | None = None, val: Split | None =
     return dataset_in_memory(name, ("x", "y", "z"), splits, Augmentation(pad=1, flip=False)).fingerprint
 
 
-def test_fingerprint_tells_data_sets_apart() -> None:
+def test_fingerprint_distinguishes_data_sets() -> None:
     assert fingerprint() == fingerprint()
     pixels, labels = split(9, 0)
     pixels = pixels.copy()

@@ -136,7 +136,7 @@ def test_two_processes_may_write_the_same_images_at_once(tmp_path: Path) -> None
     assert not list(tmp_path.glob("??/*.partial"))
 
 
-def test_the_key_tells_files_and_ways_of_decoding_apart(tmp_path: Path) -> None:
+def test_the_key_distinguishes_files_and_ways_of_decoding(tmp_path: Path) -> None:
     path, other = tmp_path / "a", tmp_path / "b"
     path.write_bytes(b"1234")
     other.write_bytes(b"1234")

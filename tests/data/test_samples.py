@@ -58,7 +58,7 @@ def test_the_images_decide_and_not_what_their_maker_says() -> None:
     assert len({sampled(own()).content, *others, sampled(relabelled).content}) == 9
 
 
-def test_what_is_too_much_to_look_at_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_too_much_to_look_at_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(samples, "_MOST_BYTES", 64 * 16 * 4 - 1)
     assert sampled(own()).notes == tuple(
         f"64 of 100 {split} images were hashed to detect changes" for split in ("train", "val", "test")

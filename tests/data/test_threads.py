@@ -42,7 +42,7 @@ def test_what_a_thread_raises_is_raised_and_ends_them_all() -> None:
     assert threading.active_count() == before
 
 
-def test_threads_end_with_the_last_batch_that_is_asked_for() -> None:
+def test_threads_end_with_the_last_batch_that_is_requested() -> None:
     before = threading.active_count()
     batches = in_turn(lambda index: index, [np.arange(5)] * 1000)
     assert next(batches) == [0, 1, 2, 3, 4]

@@ -52,7 +52,7 @@ def test_opening_is_lazy():
 
 
 @pytest.mark.parametrize("url", ["telepathy://me", "jetson", "", ":x"])
-def test_an_unknown_transport_is_told_with_the_known_ones(url):
+def test_an_unknown_transport_is_reported_with_the_known_ones(url):
     with pytest.raises(EdgekdError) as e:
         connect(url)
     assert e.value.exit_code == ExitCode.USAGE
@@ -65,7 +65,7 @@ def test_files_are_where_they_are(local, tmp_path, monkeypatch):
     assert Path(local.push([Path("a.onnx")])) == (tmp_path / "a.onnx").resolve()
 
 
-def test_a_python_that_is_not_there_or_lacks_the_runtime_is_told(tmp_path):
+def test_a_python_that_is_not_there_or_lacks_the_runtime_is_reported(tmp_path):
     with pytest.raises(DeviceError, match="/no/such/python"):
         connect("local:/no/such/python").start("onnxruntime")
     bare = tmp_path / "python"
@@ -82,7 +82,7 @@ def test_a_python_that_is_not_there_or_lacks_the_runtime_is_told(tmp_path):
         connect(f"local:{silent}").start("onnxruntime")
 
 
-def test_a_runtime_that_edgekd_does_not_have_is_told():
+def test_a_runtime_that_edgekd_does_not_have_is_reported():
     with pytest.raises(EdgekdError, match="abacus") as e:
         connect("local:").start("abacus")
     assert "onnxruntime" in e.value.hint
@@ -128,7 +128,7 @@ def test_its_facts_are_asked_once_and_can_be_given(local, monkeypatch):
             unplugged.start("onnxruntime")
 
 
-def test_only_the_targets_runtimes_are_asked_for():
+def test_only_the_targets_runtimes_are_requested():
     with connect("local:", target()) as device:
         assert [*device.facts.runtimes] == ["onnxruntime"]
 
@@ -460,7 +460,7 @@ def test_a_runtime_of_several_files_is_sent_whole(tmp_path, monkeypatch):
     assert (found["package_a"].version, found["package_b"].version) == ("1", "2")
 
 
-def test_an_artifact_that_cannot_be_built_is_told_with_the_runtimes_words(builder, elsewhere, model):
+def test_an_artifact_that_cannot_be_built_is_reported_with_the_runtimes_words(builder, elsewhere, model):
     _, device = elsewhere
     with pytest.raises(UnsupportedModelError, match=r"refused\.onnx: builder can't build it: no such layers here"):
         device.build(builder("refused", model()))

@@ -81,7 +81,7 @@ def test_the_protocol_is_paced_where_a_limit_is():
     assert found == MeasuringProtocol(launches=7, loop="paced", cadence_hz=30.0)
 
 
-def test_a_cadence_says_nothing_of_other_limits(measurement):
+def test_a_cadence_is_irrelevant_to_other_limits(measurement):
     assert judge(budget(size={"disk_bytes": 10**9}), measurement(protocol=paced(30.0))).status == "pass"
 
 

@@ -75,7 +75,7 @@ def test_a_tiny_model_on_a_noisy_machine_is_never_invalid_by_rule(compared, seed
     assert far.control.high - far.control.low > 0.02
 
 
-def test_the_control_says_nothing_of_what_is_no_ratio(compared):
+def test_the_control_is_irrelevant_to_what_is_no_ratio(compared):
     verdict = compared(steady(1.04), steady(1.03), size={"disk_bytes": 1_000_000})  # its size to the byte
     assert [limit.status for limit in verdict.limits] == ["invalid", "pass"]
 

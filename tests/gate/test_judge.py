@@ -164,7 +164,7 @@ SEEN = Accuracy(correct=90, images=100, dataset="digits", split="test")
         ({"images": 101}, "not measured"),
     ],
 )
-def test_lost_accuracy_is_told_on_the_same_images_only(measurement, other, status):
+def test_lost_accuracy_is_reported_on_the_same_images_only(measurement, other, status):
     m, base = measurement(accuracy=SEEN), measurement(accuracy=SEEN.model_copy(update=other))
     assert judge(budget(accuracy={"max_drop_pp": 1.0}), m, base).status == status
 
@@ -203,7 +203,7 @@ def test_an_invalid_measurement_has_no_latency_but_a_size(measurement):
     assert judge(budget(size={"disk_bytes": 10**9}), m).status == "invalid"
 
 
-def test_another_machine_says_nothing_of_the_targets_time_and_memory(measurement):
+def test_another_machine_is_irrelevant_to_the_targets_time_and_memory(measurement):
     limits = budget(
         latency={"limit_ms": 9, "max_ratio": 2},
         load={"limit_ms": 99},
@@ -241,7 +241,7 @@ def test_each_verdict_has_its_exit_code(status, code):
     assert exit_code(Verdict(status=status, budget="b", artifact="a", limits=())) == code
 
 
-def test_bounds_have_the_confidence_that_is_asked_for(measurement):
+def test_bounds_have_the_confidence_that_is_requested(measurement):
     def below(k):
         return math.fsum(math.comb(300, i) * 0.9**i * 0.1 ** (300 - i) for i in range(k))
 
@@ -258,7 +258,7 @@ def test_bounds_have_the_confidence_that_is_asked_for(measurement):
     assert "median load 20 ms needs 6 samples" in surer.limits[1].evidence
 
 
-def test_a_ratio_is_as_sure_as_asked_for(measurement):
+def test_a_ratio_is_as_sure_as_requested(measurement):
     generator = random.Random(2)
     ours, base = (
         measurement([[[generator.gauss(1, 0.05) for _ in range(5)] for _ in range(20)] for _ in range(5)])

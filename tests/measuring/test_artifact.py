@@ -35,7 +35,7 @@ def test_external_data_counts(model):
     assert described(path).id != found.id
 
 
-def test_missing_external_data_is_told(model):
+def test_missing_external_data_is_reported(model):
     path = model(external=True)
     path.with_name("model.data").unlink()
     with pytest.raises(StorageError, match=r"model\.data is missing"):
@@ -109,7 +109,7 @@ def test_a_file_is_read_as_a_model_whatever_it_is_called(tmp_path, model, name):
 
 
 @pytest.mark.parametrize("content", [b"", b"no model", b"\x00" * 100, b'{"a": 1}'])
-def test_what_is_no_model_is_told(tmp_path, content):
+def test_what_is_no_model_is_reported(tmp_path, content):
     path = tmp_path / "odd.onnx"
     path.write_bytes(content)
     with pytest.raises(UnsupportedModelError, match="isn't an ONNX model") as e:
@@ -118,7 +118,7 @@ def test_what_is_no_model_is_told(tmp_path, content):
 
 
 @pytest.mark.parametrize("kept", [0.3, 0.6, 0.9])
-def test_a_truncated_model_is_told(model, kept):
+def test_a_truncated_model_is_reported(model, kept):
     path = model()
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * kept)])
@@ -126,7 +126,7 @@ def test_a_truncated_model_is_told(model, kept):
         described(path)
 
 
-def test_a_missing_file_and_a_folder_are_told(tmp_path):
+def test_a_missing_file_and_a_folder_are_reported(tmp_path):
     for path in (tmp_path / "missing.onnx", tmp_path):
         with pytest.raises(EdgekdError, match=path.name):
             described(path)

@@ -22,7 +22,7 @@ def test_a_quiet_device_disturbs_nothing(after):
     assert disturbances(QUIET, after) == ()
 
 
-def test_a_device_that_tells_nothing_disturbs_nothing():
+def test_a_device_that_reports_nothing_disturbs_nothing():
     assert disturbances(State(), State()) == ()
 
 
@@ -40,7 +40,7 @@ def test_a_device_that_tells_nothing_disturbs_nothing():
         ({"over_current": {"oc1": 2, "oc3": 11}}, "over-current alarm oc3 throttled the device 4 times"),
     ],
 )
-def test_what_changed_is_told(changed, says):
+def test_what_changed_is_reported(changed, says):
     (reason,) = disturbances(QUIET, QUIET.model_copy(update=changed))
     assert says in reason
 

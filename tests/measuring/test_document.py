@@ -95,14 +95,14 @@ def test_of_many_wrong_samples_not_all_are_kept_as_errors(stored):
 
 
 @pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "9" * 5000, "[1, 2]", '"text"', "\x00\xff", "{'a': 1}"])
-def test_what_is_no_document_is_told(tmp_path, text):
+def test_what_is_no_document_is_reported(tmp_path, text):
     path = tmp_path / "m.json"
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(EdgekdError, match=r"m\.json"):
         read_measurement(path)
 
 
-def test_a_model_in_a_measurements_place_is_told_what_to_give(tmp_path):
+def test_a_model_in_a_measurements_place_is_refused_with_what_to_give(tmp_path):
     (tmp_path / "model.onnx").write_bytes(b"\x08\x0a\xff")
     with pytest.raises(EdgekdError) as e:
         read_measurement(tmp_path / "model.onnx")
@@ -117,7 +117,7 @@ def test_a_byte_order_mark_is_no_part_of_a_document(stored):
     assert read_measurement(path) == plain
 
 
-def test_a_truncated_file_is_told(stored):
+def test_a_truncated_file_is_reported(stored):
     path = stored()
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(EdgekdError, match="isn't JSON") as e:
@@ -125,7 +125,7 @@ def test_a_truncated_file_is_told(stored):
     assert "truncated" in e.value.hint
 
 
-def test_a_missing_file_and_a_folder_are_told(tmp_path):
+def test_a_missing_file_and_a_folder_are_reported(tmp_path):
     for path in (tmp_path / "missing.json", tmp_path):
         with pytest.raises(StorageError, match=path.name):
             read_measurement(path)
@@ -168,7 +168,7 @@ def test_documents_of_version_1_compare_and_are_judged_as_ever():
     assert judge(budget, small, net).status == "pass"
 
 
-def test_a_damaged_document_of_version_1_is_told(tmp_path):
+def test_a_damaged_document_of_version_1_is_reported(tmp_path):
     document = json.loads((VERSION_1 / "net.json").read_text())
     document["environment"]["cores"] = True
     (tmp_path / "m.json").write_text(json.dumps(document))

@@ -27,7 +27,7 @@ def test_coverage_counts_convolutions_and_matrix_products():
     assert nodes.integer_coverage(TRACE) == (2, 4)
 
 
-def test_nodes_are_told_by_where_they_ran():
+def test_nodes_are_reported_by_where_they_ran():
     assert nodes.by_provider(TRACE) == {"CPUExecutionProvider": 4, "X": 1}
     assert [n.op for n in nodes.fallen_back(TRACE, "CPUExecutionProvider")] == ["MatMul"]
 

@@ -198,7 +198,7 @@ def test_given_cpus_are_kept(model):
     assert found.protocol.affinity == (cpu,)
 
 
-def test_sessions_are_told_apart(model):
+def test_sessions_are_distinguished(model):
     quick = QUICK.model_copy(update={"launches": 1})
     (one,), (two,) = (measured(model(), protocol=quick) for _ in range(2))
     assert one.session != two.session
@@ -228,14 +228,14 @@ def test_another_kind_of_device_is_not_the_target(model):
     assert not found.on_target
 
 
-def test_an_operator_the_runtime_lacks_is_told(one_node):
+def test_an_operator_the_runtime_lacks_is_reported(one_node):
     unknown = one_node("odd", "Oddity", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])], domain="made.up")
     with pytest.raises(UnsupportedModelError, match=r"odd\.onnx: onnxruntime can't load it: .*Oddity") as e:
         measured(unknown)
     assert "operators" in e.value.hint
 
 
-def test_a_model_that_fails_in_its_first_inference_is_told(one_node):
+def test_a_model_that_fails_in_its_first_inference_is_reported(one_node):
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [2, 3])
     shape = helper.make_tensor_value_info("shape", TensorProto.INT64, [3])
     with pytest.raises(UnsupportedModelError, match=r"fails\.onnx: onnxruntime can't (run|load) it") as e:
@@ -243,13 +243,13 @@ def test_a_model_that_fails_in_its_first_inference_is_told(one_node):
     assert e.value.hint == "Its input was random integers for shape: give valid values with --inputs FILE.npz"
 
 
-def test_free_axes_are_told_with_the_remedy(model):
+def test_free_axes_are_reported_with_the_remedy(model):
     with pytest.raises(UnsupportedModelError, match=r"model\.onnx: no fixed size: axis 2 \(height\)") as e:
         measured(model(axis="height"))
     assert e.value.hint == "Specify it, for example --shape image=1x3x224x8"
 
 
-def test_a_runtime_that_crashes_is_told(model):
+def test_a_runtime_that_crashes_is_reported(model):
     device = Watched()
     crash = Meddling(lambda: os.kill(device.agents[-1].process.pid, signal.SIGSEGV))
     with pytest.raises(MeasurementError, match=r"model\.onnx: onnxruntime failed in 'block': ended with signal 11"):
@@ -337,7 +337,7 @@ def test_a_drift_makes_a_launch_again_only_where_milliseconds_matter(model, stea
     assert "the canary changed by" in spoiled(found)[0]
 
 
-def test_it_goes_on_with_twice_as_many_launches_until_that_is_enough(model):
+def test_it_continues_with_twice_as_many_launches_until_that_is_enough(model):
     looks = []
 
     def decided(found, look):
@@ -426,6 +426,6 @@ def test_where_one_agent_does_not_start_the_others_are_closed(model):
     assert device.agents[0].process._process.poll() is not None
 
 
-def test_an_unreachable_device_is_told(model):
+def test_an_unreachable_device_is_reported(model):
     with pytest.raises(DeviceError):
         measured(model(), device=connect("local:/no/such/python"))

@@ -82,7 +82,7 @@ def test_elsewhere_only_what_needs_no_device_is_judged(model):
         ("m.json", "b.png", {"latency": {"limit_ms": 5}}, r"b\.png: neither"),
     ],
 )
-def test_what_cannot_be_checked_is_told_before_anything_is_measured(tmp_path, subject, baseline, limits, says):
+def test_what_cannot_be_checked_is_reported_before_anything_is_measured(tmp_path, subject, baseline, limits, says):
     with pytest.raises(EdgekdError, match=says) as e:
         checked(tmp_path / subject, budget(**limits), baseline=tmp_path / baseline if baseline else None)
     assert e.value.exit_code == 2

@@ -115,7 +115,7 @@ def test_the_result_names_the_networks_files_in_the_run_folder(ended):
     assert [files.sha256(ended.folder / file.path) for file in named] == [file.sha256 for file in named]
 
 
-def test_a_device_that_throttles_ends_in_4_and_is_measured_anew_at_the_next_start(
+def test_a_device_that_throttles_ends_in_4_and_is_measured_again_at_the_next_start(
     ended, compress, simulated, on_device
 ):
     line = ["--budget", ended.folder.parent / "budget.toml", "--json"]
@@ -354,7 +354,7 @@ def test_weights_of_other_classes_end_with_the_factory_that_changes_the_head(com
 
 
 @pytest.mark.slow
-def test_killed_at_any_stage_it_goes_on_and_gives_the_same_answer(start, tmp_path, monkeypatch):
+def test_killed_at_any_stage_it_resumes_with_the_same_answer(start, tmp_path, monkeypatch):
     monkeypatch.setenv("EDGEKD_CACHE", str(tmp_path / "cache"))
     whole = start(tmp_path / "whole", "--json")
     out, err = whole.communicate(timeout=300)
@@ -430,7 +430,7 @@ def test_a_wrong_name_ends_in_2_and_says_what_to_do(compress, tmp_path, options,
     assert ended.out == ""
 
 
-def test_a_missing_target_is_asked_for(compress, tmp_path):
+def test_a_missing_target_is_requested(compress, tmp_path):
     ended = compress(tmp_path / "run", target=None)
     assert ended.code == 2
     assert "--target" in ended.err
@@ -442,7 +442,7 @@ def test_a_device_that_cannot_be_reached_ends_in_5(compress, tmp_path):
     assert "/no/such/python" in ended.err
 
 
-def test_missing_weights_are_told_before_anything_is_done(compress, tmp_path):
+def test_missing_weights_are_reported_before_anything_is_done(compress, tmp_path):
     run = compress(tmp_path / "run", "--weights", tmp_path / "none.pt")
     assert run.code == 2
     assert "none.pt: No such file" in run.err
@@ -501,7 +501,7 @@ def test_a_run_folder_that_cannot_be_written_ends_in_2(compress, tmp_path):
     assert "hint: " in ended.err
 
 
-def test_a_model_that_cannot_take_the_images_is_told_before_anything_is_trained(compress, tmp_path):
+def test_a_model_that_cannot_take_the_images_is_reported_before_anything_is_trained(compress, tmp_path):
     ended = compress(tmp_path / "run", "--model", "torchvision:alexnet")
     assert ended.code == 2
     assert "can't take" in ended.err
@@ -571,7 +571,7 @@ def test_a_paced_budget_is_measured_paced():
         ("losses = {kd_ls = 9}", "'kd_ls' with 10 classes"),
     ],
 )
-def test_a_loss_that_cannot_be_is_told_before_anything_is_trained(compress, tmp_path, recover, says):
+def test_a_loss_that_cannot_be_is_reported_before_anything_is_trained(compress, tmp_path, recover, says):
     (tmp_path / "recipe.toml").write_text(f"[recover]\n{recover}\n")
     ended = compress(tmp_path / "run", "--recipe", tmp_path / "recipe.toml")
     assert ended.code == 2

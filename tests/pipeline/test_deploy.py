@@ -129,7 +129,7 @@ def test_what_fails_its_check_is_dropped_with_its_numbers(run, network, how, dem
     assert [(gone.name, "SQNR" in gone.why) for gone in found.dropped] == [("net-onnxruntime-int8", True)]
 
 
-def test_where_nothing_passes_there_is_nothing_to_go_on_with(run, network, how, demanding):
+def test_where_nothing_passes_there_is_nothing_to_continue_with(run, network, how, demanding):
     demanding("fp32")
     with pytest.raises(UnsupportedModelError, match="no export of net passed its check: net-onnxruntime-fp32: differs"):
         deploy(run, "net", network, replace(how, variants=(FP32,)))
@@ -181,7 +181,7 @@ def test_artifacts_are_checked_by_what_the_device_gives(run, network, how, simul
     assert deploy(run, "net", network, replace(how, variants=(FP32,)), simulated(machine="sound")).artifacts
 
 
-def test_a_network_that_gives_nan_itself_is_told_apart_from_a_bad_export(run, data, how, tmp_path):
+def test_a_network_that_gives_nan_itself_is_distinguished_from_a_bad_export(run, data, how, tmp_path):
     architecture = networks.architecture("resnet8", classes=10, shape=data.train.shape)
     model = networks.untrained(architecture, 0)
     model.get_submodule("stem.1").running_var.fill_(1e-30)  # every weight is finite

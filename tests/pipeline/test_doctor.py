@@ -40,6 +40,6 @@ def test_a_device_without_a_runtime_is_examined_and_what_installs_one_is_said(tm
     assert e.value.hint == f"Install it there: {bare} -m pip install onnxruntime"
 
 
-def test_a_device_that_is_not_there_is_told():
+def test_a_device_that_is_not_there_is_reported():
     with pytest.raises(DeviceError, match="can't start"):
         doctor("local:/no/such/python", noise=False, progress=Silent())

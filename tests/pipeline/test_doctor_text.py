@@ -24,7 +24,7 @@ def shown(**more):
     return "\n".join(lines(Diagnosis(**(known | more))))
 
 
-def test_what_the_device_reports_is_told_from_what_only_its_release_came_with():
+def test_what_the_device_reports_is_reported_from_what_only_its_release_came_with():
     assert "JetPack 6.2 (of this L4T; not reported), L4T 36.4.3, TensorRT 10.7.0" in shown()
 
 

@@ -85,7 +85,7 @@ def test_one_throttled_session_is_repeated_and_the_candidate_is_as_fast_as_it_is
     assert device.finished == 6
 
 
-def test_a_device_that_goes_on_throttling_ends_in_4_and_nothing_is_kept(measured, simulated, files):
+def test_a_device_that_keeps_throttling_ends_in_4_and_nothing_is_kept(measured, simulated, files):
     with pytest.raises(MeasurementError, match="the repeated measurement is invalid too: the device throttled") as e:
         measured(simulated(latency_ms, throttled=lambda _: True), files)
     assert e.value.exit_code == 4
@@ -251,7 +251,7 @@ def test_a_run_waits_for_a_device_in_use_and_says_for_whom(tmp_path):
     assert progress.notes[0].startswith("waiting for local:: in use by ")
 
 
-def test_a_run_can_be_told_how_long_to_wait(tmp_path):
+def test_how_long_a_run_waits_can_be_stated(tmp_path):
     with (
         connect("local:") as other,
         other.leased(),

@@ -36,7 +36,7 @@ def test_on_a_machine_of_another_kind_nothing_is_measured(model):
     assert e.value.exit_code == 3
 
 
-def test_a_target_none_of_whose_runtimes_is_here_is_told(model):
+def test_a_target_none_of_whose_runtimes_is_here_is_reported(model):
     target = catalog.target("x86-cpu").model_copy(update={"variants": (Variant(runtime="abacus", precision="fp32"),)})
     with pytest.raises(EdgekdError, match="abacus"):
         profile([model()], target=target, protocol=QUICK, progress=Silent())
@@ -48,7 +48,7 @@ def test_a_file_given_twice_is_measured_twice(model):
     assert one.launches != other.launches
 
 
-def test_files_of_one_name_are_told_apart_by_their_paths(model, tmp_path):
+def test_files_of_one_name_are_distinguished_by_their_paths(model, tmp_path):
     (tmp_path / "old").mkdir()
     old = model().rename(tmp_path / "old" / "model.onnx")
     assert [m.artifact.name for m in profiled(model(), old)] == [str(tmp_path / "model.onnx"), str(old)]
@@ -63,7 +63,7 @@ def test_what_fed_a_model_is_declared(model, tmp_path):
         profiled(model(), inputs=tmp_path / "missing.npz")
 
 
-def test_a_provider_that_is_not_there_is_told(model):
+def test_a_provider_that_is_not_there_is_reported(model):
     with pytest.raises(EdgekdError, match="the provider 'CUDAExecutionProvider' is not available here; available: "):
         profiled(model(), settings={"provider": "CUDAExecutionProvider"})
 

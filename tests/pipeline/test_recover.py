@@ -112,7 +112,7 @@ def test_the_plan_keeps_what_the_recipe_says(run, keep, left):
         ('[search]\nmethod = "fixed"', "either search.ratio or search.structure"),
     ],
 )
-def test_what_cannot_be_planned_is_told_before_anything_is_trained(compress, tmp_path, quick, lines, says):
+def test_what_cannot_be_planned_is_reported_before_anything_is_trained(compress, tmp_path, quick, lines, says):
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(f"{lines}\n{quick.read_text()}")
     ended = compress(tmp_path / "run", "--recipe", recipe)

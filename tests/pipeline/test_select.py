@@ -82,7 +82,7 @@ def test_one_that_is_more_accurate_than_the_reference_loses_nothing(timed):
     assert "validation accuracy +4.90 points" in choice.why
 
 
-def test_accuracy_that_the_budget_does_not_limit_is_not_held_against_it(timed):
+def test_accuracy_that_the_budget_does_not_limit_does_not_count(timed):
     free = Budget.model_validate({"name": "b", "latency": {"max_ratio": 0.5}})
     assert keeps_accuracy(free, REFERENCE, checked("student-ort-int8", 0))
     assert select(free, REFERENCE, student(945, 100), timed(1.0, 0.4, 0.3)).artifact == "student-ort-int8"

@@ -114,7 +114,7 @@ def test_bgr_is_found_out_with_what_to_do(photos):
     require_normalisation(try_normalisations(right, model), "net", "photos")
 
 
-def test_weights_that_are_fed_rightly_go_on_after_one_pass(photos):
+def test_weights_that_are_fed_rightly_continue_after_one_pass(photos):
     seen = []
     model = trained(photos, photos.mean, photos.std)
     model.register_forward_hook(lambda _, given, __: seen.append(len(given[0])))
@@ -190,7 +190,7 @@ def test_given_weights_are_tried_where_nothing_is_said(given, photos):
     assert not list(unsaid[0].store.root.glob("stages/teacher-*"))
 
 
-def test_weights_that_are_fed_rightly_go_on_with_their_trial_told(given, photos):
+def test_weights_that_are_fed_rightly_continue_with_their_trial_reported(given, photos):
     unsaid, notes = given(trained(photos, photos.mean, photos.std), stated=False)
     found = teacher(*unsaid)
     assert found.trial is not None
@@ -200,7 +200,7 @@ def test_weights_that_are_fed_rightly_go_on_with_their_trial_told(given, photos)
     assert not any("not clearly more" in note for note in notes.said)
 
 
-def test_a_stated_normalisation_is_believed_but_doubts_are_told(given, photos):
+def test_a_stated_normalisation_is_believed_but_doubts_are_reported(given, photos):
     said, notes = given(trained(photos, *WORDS["0-1"]))
     found = teacher(*said)
     assert found.trial is None

@@ -63,7 +63,7 @@ def test_blocks_of_torchvision_are_found_too() -> None:
     assert len(blocks(model, IMAGE)) == 8
 
 
-def test_the_network_goes_on_with_what_the_block_got() -> None:
+def test_the_network_continues_with_what_the_block_got() -> None:
     model = network("resnet20")
     smaller = without(model, IMAGE, ["stage1.1", "stage3.2"])
     x = IMAGE

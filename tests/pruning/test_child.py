@@ -83,7 +83,7 @@ def test_a_whole_structure_stores_the_same_network(tmp_path: Path) -> None:
     torch.testing.assert_close(student(teacher.example), teacher.output)
 
 
-def test_the_space_has_only_what_is_asked_for() -> None:
+def test_the_space_has_only_what_is_requested() -> None:
     opened = open_network(asked("resnet20"))
     space = answer_to(SpaceRequest(kinds=("blocks", "weights")), opened)
     assert isinstance(space, Space)
@@ -97,7 +97,7 @@ def test_the_space_has_only_what_is_asked_for() -> None:
     assert {group.root: group.allowed for group in groups.groups}["stage3.0.second.0"] == tuple(range(8, 65, 8))
 
 
-def test_scores_are_of_the_criterion_that_is_asked_for() -> None:
+def test_scores_are_of_the_criterion_that_is_requested() -> None:
     opened = open_network(asked("resnet20"))
     channels = answer_to(ScoresRequest(judging=Judging(criterion="l1")), opened)
     by_latency = ScoresRequest(judging=Judging(criterion="latency"), saved_ms={"stage1.0": 2.0})
@@ -116,7 +116,7 @@ def test_a_network_that_is_no_classifier_of_these_classes_is_refused(
         open_network(asked("headless:make"))
 
 
-def test_broken_weights_are_told_from_broken_pruning(tmp_path: Path) -> None:
+def test_broken_weights_are_reported_from_broken_pruning(tmp_path: Path) -> None:
     model = build("resnet8", classes=10, channels=1)
     nn.init.constant_(model.head[2].bias, float("nan"))
     save_weights(model, tmp_path / "teacher.safetensors")
@@ -281,5 +281,5 @@ def test_what_networks_raise_becomes_a_failure_that_names_them() -> None:
 @pytest.mark.parametrize(
     "limit_reached", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: …")]
 )
-def test_running_out_of_memory_is_told_from_other_failures(limit_reached: Exception) -> None:
+def test_running_out_of_memory_is_reported_from_other_failures(limit_reached: Exception) -> None:
     assert child._failure(limit_reached, "resnet8") == Failure(failure="memory")

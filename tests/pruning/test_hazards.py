@@ -56,7 +56,7 @@ def test_what_the_dependency_graph_cant_follow_is_pruned_where_it_can_be(tmp_pat
     ("name", "layer"),
     [("vit_b_16", r"'encoder\.layers\.encoder_layer_0\.self_attention'"), ("swin_t", r"'features\.1\.0\.attn'")],
 )
-def test_what_cant_be_pruned_says_so_within_the_limits(name: str, layer: str, tmp_path: Path) -> None:
+def test_what_cant_be_pruned_is_refused_within_the_limits(name: str, layer: str, tmp_path: Path) -> None:
     with process(name, size=224, memory_bytes=4_000_000_000) as network:
         with pytest.raises(UnsupportedModelError, match=f"can't be pruned.*{layer}") as e:
             pruned(network, 0.4, tmp_path)

@@ -43,7 +43,7 @@ def test_layers_left_by_removing_blocks_and_narrowing_have_the_channels_that_are
             assert torch.equal(layer.weight, old.weight[list(kept[name])])
 
 
-def test_channels_that_go_in_fours_are_told_as_those_that_are_left(
+def test_channels_that_go_in_fours_are_reported_as_those_that_are_left(
     subject_of: MakeSubject, pruned_by: Callable[..., Pruned]
 ) -> None:
     original = nn.Sequential(

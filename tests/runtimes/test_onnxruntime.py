@@ -43,7 +43,7 @@ def test_it_says_what_it_is(model):
     assert runtime.open(str(model()))._session.get_providers() == ["CPUExecutionProvider"]
 
 
-def test_what_cannot_be_loaded_is_told_in_the_runtimes_words(tmp_path, model, one_node):
+def test_what_cannot_be_loaded_is_reported_in_the_runtimes_words(tmp_path, model, one_node):
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(model().read_bytes()[:100])
     unknown = one_node("odd", "Oddity", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])], domain="made.up")

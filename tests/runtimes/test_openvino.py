@@ -75,7 +75,7 @@ def test_it_stays_on_the_cpus_that_the_process_was_put_on(model):
         os.sched_setaffinity(0, before)
 
 
-def test_wrong_inputs_are_told_in_its_words(model):
+def test_wrong_inputs_are_reported_in_its_words(model):
     with pytest.raises(ValueError, match=r"^Can't set the input tensor .* are incompatible$"):
         runtime.open(str(model(batch=1))).run({"image": np.zeros((1, 3, 9, 9), np.float32)})
 

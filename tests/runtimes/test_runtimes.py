@@ -59,7 +59,7 @@ def test_it_computes_what_the_model_says_and_outputs_stay_as_they_are(runtime, o
     np.testing.assert_array_equal(second, -2 * values)
 
 
-def test_it_computes_in_fp32_unless_something_else_is_asked_for(runtime, tmp_path):
+def test_it_computes_in_fp32_unless_something_else_is_requested(runtime, tmp_path):
     path = convolutions(tmp_path / "convolutions.onnx", count=1)
     image = np.random.default_rng(1).standard_normal((1, 3, 64, 64)).astype(np.float32)
     (found,) = opened(runtime, path).run({"x0": image})

@@ -392,7 +392,7 @@ def test_the_accelerators_own_time_is_of_computing_alone(tensorrt_of, tmp_path):
         ("FAKE_CUDA_FAILS", "cudaSetDeviceFlags", r"error 700 of cudaSetDeviceFlags"),
     ],
 )
-def test_what_cuda_refuses_is_told_in_its_words(tensorrt_of, tmp_path, monkeypatch, *, variable, value, why):
+def test_what_cuda_refuses_is_reported_in_its_words(tensorrt_of, tmp_path, monkeypatch, *, variable, value, why):
     runtime = tensorrt_of()
     engine, _ = built(runtime, network(tmp_path / "net.onnx"))
     monkeypatch.setenv(variable, value)
@@ -437,7 +437,7 @@ def test_how_the_host_waits_is_a_setting(tensorrt_of, tmp_path, cudart):
     assert flags_of() == 4  # cudaDeviceScheduleBlockingSync
 
 
-def test_an_engine_that_fails_to_run_is_told_in_its_words(tensorrt_of, tmp_path, monkeypatch):
+def test_an_engine_that_fails_to_run_is_reported_in_its_words(tensorrt_of, tmp_path, monkeypatch):
     runtime = tensorrt_of()
     session = runtime.open(str(built(runtime, network(tmp_path / "net.onnx"))[0]))
     monkeypatch.setenv("FAKE_TENSORRT_FAILS", "1")

@@ -37,7 +37,7 @@ def artifact(path, precision="fp32", **settings):
     return known.model_copy(update={"variant": Variant(runtime="tensorrt", precision=precision, settings=settings)})
 
 
-def test_a_survey_tells_what_the_device_can(device):
+def test_a_survey_reports_what_the_device_can(device):
     found = device.facts.runtimes["tensorrt"]
     assert (found.version, found.provider, found.builds) == ("10.3.0", "TensorRT", True)
     assert (found.compute_capability, found.dla_cores) == ("8.7", 2)
@@ -112,7 +112,7 @@ def test_transfers_cannot_be_left_out_where_there_are_none(tmp_path):
     assert e.value.hint == "Leave --no-transfers out: there is nothing to exclude."
 
 
-def test_what_cannot_be_built_is_told_with_the_file(device, tmp_path):
+def test_what_cannot_be_built_is_reported_with_the_file(device, tmp_path):
     with pytest.raises(UnsupportedModelError, match=r"net\.onnx: tensorrt can't build it: node 0 'conv0' \(Oddity\)"):
         device.build(artifact(network(tmp_path / "net.onnx", op="Oddity")))
 
@@ -128,7 +128,7 @@ def test_another_version_of_tensorrt_builds_another_engine(python, tmp_path, mon
     assert built["8.6.1"].build_how == "tensorrt 8.6.1 in Python, weakly typed"
 
 
-def test_a_device_without_tensorrt_is_told_what_to_install(tmp_path):
+def test_a_device_without_tensorrt_is_refused_with_what_to_install(tmp_path):
     with connect("local:", JETSON) as device:
         assert "tensorrt" not in device.facts.runtimes
         why = device.facts.unavailable["tensorrt"]

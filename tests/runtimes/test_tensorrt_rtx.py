@@ -80,7 +80,7 @@ def test_what_it_can_build_is_built(found):
         ("dla", "DLA core 0 was asked for, and the device has none"),
     ],
 )
-def test_what_it_refuses_is_told_in_one_line(found, name, why):
+def test_what_it_refuses_is_reported_in_one_line(found, name, why):
     told, size = found[0][name]
     assert why in told
     assert (size, "\n" in told, ".cpp" in told) == (0, False, False)

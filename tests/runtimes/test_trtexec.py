@@ -114,7 +114,7 @@ def test_it_builds_what_python_runs(runtime_of, version, tmp_path):
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_integers_beside_fp16_are_asked_for_as_each_version_takes_them(runtime_of, version, tmp_path):
+def test_integers_beside_fp16_are_requested_as_each_version_takes_them(runtime_of, version, tmp_path):
     path = network(tmp_path / "net.onnx", quantised=True, half=not version.startswith("8."))
     engine, how = built(runtime_of(version), path, precision="int8+fp16")
     assert flags(engine)["flags"] == (["FP16", "INT8"] if version.startswith("8.") else [])
@@ -131,7 +131,7 @@ def test_an_fp32_file_becomes_fp16_where_it_can_and_is_never_called_so_where_it_
         built(runtime_of("11.4.0"), path, precision="fp16")
 
 
-def test_what_it_refuses_is_told_in_its_words(runtime_of, tmp_path):
+def test_what_it_refuses_is_reported_in_its_words(runtime_of, tmp_path):
     runtime = runtime_of()
     with pytest.raises(ValueError, match="No importer registered for op: Oddity"):
         built(runtime, network(tmp_path / "odd.onnx", op="Oddity"))
@@ -145,7 +145,7 @@ def test_a_flag_that_a_version_lacks_is_not_given(runtime_of, tmp_path, monkeypa
         built(runtime_of(), network(tmp_path / "net.onnx"))
 
 
-def test_without_any_builder_it_is_told(runtime_of, tmp_path, monkeypatch):
+def test_without_any_builder_it_is_reported(runtime_of, tmp_path, monkeypatch):
     runtime = runtime_of()
     assert "precisions" not in runtime.capabilities()
     monkeypatch.setattr(_trtexec, "find", lambda: None)

@@ -124,7 +124,7 @@ def test_planned_again_it_begins_with_what_was_measured(bench, question):
     assert set(network.asked) == {c.proposal.structure.model_dump_json() for c in again.candidates}
 
 
-def test_planned_again_where_nothing_is_left_that_fits_it_says_so(bench, question):
+def test_planned_again_where_nothing_is_left_that_fits_it_reports_it(bench, question):
     network = bench(latency=lambda left: {"fp32": 0.9, "int8": 0.7 * left})
     first = uniform.find(question(variants=BOTH), network)
     again = uniform.find(question(seen=first.candidates), network)

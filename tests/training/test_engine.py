@@ -102,7 +102,7 @@ def test_later_of_equally_good_epochs_is_the_best() -> None:
 @pytest.mark.parametrize(
     "execution", [Execution(), Execution(precision="bf16", teacher_precision="bf16", memory_format="channels_last")]
 )
-def test_interrupted_training_goes_on_to_the_same_weights(
+def test_interrupted_training_resumes_to_the_same_weights(
     few_digits: Dataset, tmp_path: Path, listener: Any, execution: Execution
 ) -> None:
     teacher = build("mobilenet_v1:width=0.125", classes=10, channels=1)
@@ -243,7 +243,7 @@ def test_a_training_that_diverges_begins_again_at_a_tenth_from_its_first_weights
     assert sound.learning_rate is None
 
 
-def test_interrupted_after_it_diverged_it_goes_on_at_the_lower_rate(
+def test_interrupted_after_it_diverged_it_resumes_at_the_lower_rate(
     few_digits: Dataset, tmp_path: Path, listener: Any
 ) -> None:
     settings = Training(epochs=3, batch_size=64, learning_rate=5)
@@ -258,7 +258,7 @@ def test_interrupted_after_it_diverged_it_goes_on_at_the_lower_rate(
     assert digest(again) == digest(whole)
 
 
-def test_a_network_that_is_dead_is_told_and_begins_again(few_digits: Dataset, tmp_path: Path, listener: Any) -> None:
+def test_a_dead_network_is_reported_and_starts_again(few_digits: Dataset, tmp_path: Path, listener: Any) -> None:
     model, told, settings = without_norms(), listener(), Training(epochs=2, batch_size=64)
     with torch.no_grad():
         model[1].bias.fill_(-1000)  # no image gets through, only the last bias learns

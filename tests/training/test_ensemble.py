@@ -27,7 +27,7 @@ def test_no_member_is_refused() -> None:
         Ensemble([])
 
 
-def test_digest_tells_the_weights_apart() -> None:
+def test_digest_distinguishes_the_weights() -> None:
     members = [nn.Linear(4, 3), nn.Linear(4, 3)]
     assert digest(Ensemble(members, [1, 1])) == digest(Ensemble(members, [2, 2]))
     assert digest(Ensemble(members, [1, 1])) != digest(Ensemble(members, [1, 2]))

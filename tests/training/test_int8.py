@@ -75,7 +75,7 @@ def test_model_is_plain_again_with_what_it_learned(resnet8: nn.Module) -> None:
     assert not any(m._forward_pre_hooks for m in resnet8.modules())
 
 
-def test_foretells_what_the_exported_int8_file_gives(
+def test_predicts_what_the_exported_int8_file_gives(
     resnet8: nn.Module, digits: Dataset, tmp_path: Path, runner_of: Callable[..., Runner]
 ) -> None:
     settings = Training(epochs=2, batch_size=64)

@@ -72,12 +72,12 @@ def test_what_no_loss_can_be_is_refused(student: nn.Module, teacher: nn.Module, 
     assert e.value.hint
 
 
-def test_loss_that_needs_a_teacher_says_so(student: nn.Module) -> None:
+def test_loss_that_needs_a_teacher_is_refused(student: nn.Module) -> None:
     with pytest.raises(EdgekdError, match="the loss 'kd' needs a teacher"):
         build_objective({"kd": {}}, student, None, IMAGES)
 
 
-def test_its_text_tells_objectives_apart(student: nn.Module, teacher: nn.Module) -> None:
+def test_its_text_distinguishes_objectives(student: nn.Module, teacher: nn.Module) -> None:
     texts = {
         repr(build_objective(losses, student, teacher, IMAGES))
         for losses in ({"kd": {}}, {"kd": {"temperature": 2.0}}, {"kd": {"weight": 2.0}}, {"ce": {}, "kd": {}})

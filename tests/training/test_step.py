@@ -89,7 +89,7 @@ def test_pruned_weights_stay_zero_and_the_others_learn() -> None:
     assert (model.weight[:, 1] != 0).any()
 
 
-def test_random_numbers_inside_follow_the_seed_and_outside_go_on() -> None:
+def test_random_numbers_inside_follow_the_seed_and_outside_continue() -> None:
     torch.manual_seed(5)
     expected = torch.rand(2)
     torch.manual_seed(5)
@@ -170,7 +170,7 @@ class FailingBackward(torch.autograd.Function):
         raise AssertionError("no gradient here")
 
 
-def test_what_the_networks_backward_pass_raises_is_told() -> None:
+def test_what_the_networks_backward_pass_raises_is_reported() -> None:
     class Odd(nn.Linear):
         def forward(self, images: Tensor) -> Tensor:
             given: Tensor = FailingBackward.apply(super().forward(images))

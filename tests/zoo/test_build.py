@@ -80,7 +80,7 @@ def test_parameter_out_of_range_is_refused(value: str) -> None:
     assert value.partition("=")[0] in error(f"mobilenet_v1:{value}").message
 
 
-def test_model_without_parameters_says_so() -> None:
+def test_model_without_parameters_is_refused() -> None:
     assert "resnet8 has no parameters" in error("resnet8:depth=20").hint
 
 

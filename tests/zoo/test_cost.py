@@ -40,7 +40,7 @@ def test_zeros_are_parameters_that_nonzero_leaves_out() -> None:
     assert (parameters(model), nonzero(model)) == (20, 13)
 
 
-def test_parametrised_layers_are_counted_and_go_on_learning() -> None:
+def test_parametrised_layers_are_counted_and_continue_learning() -> None:
     conv = nn.Conv2d(3, 8, 3, padding=1)
     conv.bias.requires_grad_(False)  # type: ignore[union-attr]
     model = nn.Sequential(parametrizations.weight_norm(conv), nn.Flatten(), nn.Linear(8 * 4 * 4, 10))

@@ -27,7 +27,7 @@ class Raising(nn.Module):
         (RecursionError("too deep"), "too deep"),
     ],
 )
-def test_whatever_a_forward_raises_is_told_in_its_own_words(error: Exception, says: str) -> None:
+def test_whatever_a_forward_raises_is_reported_in_its_own_words(error: Exception, says: str) -> None:
     with pytest.raises(UnsupportedModelError) as caught:
         run(Raising(error).eval(), torch.zeros(1, 1, 16, 16))
     assert says in caught.value.message

@@ -28,7 +28,7 @@ def test_whole_numbers_cant_train_and_stay_as_they_are() -> None:
     assert frozen(model) == 3
 
 
-def test_a_frozen_random_backbone_is_told_from_one_that_was_loaded() -> None:
+def test_a_frozen_random_backbone_is_reported_from_one_that_was_loaded() -> None:
     assert frozen_at_random(backbone(0), backbone(1))
     assert not frozen_at_random(backbone(0, loaded=True), backbone(1, loaded=True))
     assert not frozen_at_random(unfrozen(0), unfrozen(1))

@@ -156,7 +156,7 @@ def test_the_source_of_what_it_imports_from_beside_it_counts_too(made):
     assert of(made(code, two)) != of(made(code, three))
 
 
-def test_two_projects_of_the_same_names_and_shapes_are_told_apart(made):
+def test_two_projects_of_the_same_names_and_shapes_are_distinguished(made):
     one = """
 from torch import nn
 def make(classes, channels):

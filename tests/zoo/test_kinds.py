@@ -125,7 +125,7 @@ def test_lazy_layers_take_their_widths_from_the_images_and_the_seed(tmp_path: Pa
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 @pytest.mark.parametrize("wrap", [nn.utils.weight_norm, nn.utils.spectral_norm])
-def test_layers_whose_weight_a_hook_computes_can_be_copied_and_go_on_learning(wrap) -> None:
+def test_layers_whose_weight_a_hook_computes_can_be_copied_and_continue_learning(wrap) -> None:
     model = plain(nn.Sequential(wrap(nn.Conv2d(1, 4, 3))), IMAGES)
     copied = copy.deepcopy(model)
     copied(torch.ones(1, 1, 8, 8)).sum().backward()

@@ -9,7 +9,7 @@ from edgekd.zoo.build import build
 from edgekd.zoo.reinitialize import reinitialize
 
 
-def test_every_layer_is_drawn_anew_by_the_seed():
+def test_every_layer_is_reinitialised_by_the_seed():
     model = build("resnet8", classes=10, channels=1)
     with torch.no_grad():
         for parameter in model.parameters():

@@ -138,7 +138,7 @@ def test_trusted_pickle_of_a_network_is_loaded(tmp_path: Path, form: Any) -> Non
     assert same(model, other)
 
 
-def test_trusted_pickle_of_missing_classes_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trusted_pickle_of_missing_classes_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module = types.ModuleType("module_of_long_ago")
     module.Network = type("Network", (nn.Linear,), {"__module__": "module_of_long_ago"})  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "module_of_long_ago", module)
@@ -192,7 +192,7 @@ def test_text_is_no_checkpoint(tmp_path: Path, name: str) -> None:
         load_weights(network(), tmp_path / name)
 
 
-def test_torchscript_is_told_apart(tmp_path: Path) -> None:
+def test_torchscript_is_distinguished(tmp_path: Path) -> None:
     torch.jit.save(torch.jit.trace(network(), torch.randn(1, 1, 8, 8)), tmp_path / "w.pt")
     with pytest.raises(StorageError, match="TorchScript"):
         load_weights(network(), tmp_path / "w.pt")
@@ -205,7 +205,7 @@ def test_checkpoint_without_state_dict_says_what_it_holds(tmp_path: Path, conten
         load_weights(network(), tmp_path / "w.pt")
 
 
-def test_missing_file_folder_and_unknown_kind_are_told(tmp_path: Path) -> None:
+def test_missing_file_folder_and_unknown_kind_are_reported(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="no such file"):
         load_weights(network(), tmp_path / "w.pt")
     with pytest.raises(StorageError, match="is a folder"):

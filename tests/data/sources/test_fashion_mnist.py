@@ -94,7 +94,7 @@ def test_is_downloaded_only_if_asked(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert asked == [tmp_path / "FashionMNIST" / "raw"]
 
 
-def test_failed_download_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_download_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from torchvision.datasets import FashionMNIST
 
     monkeypatch.setattr(FashionMNIST, "mirrors", ["http://127.0.0.1:9/"])  # nothing listens on the discard port

@@ -78,7 +78,7 @@ def test_labels_go_with_their_images(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("first", [True, False])
 @pytest.mark.parametrize(("odd", "rare"), [("L", "grey"), ("RGB", "coloured")])
-def test_one_image_of_another_colour_is_told_wherever_it_stands(
+def test_one_image_of_another_colour_is_reported_wherever_it_is(
     tmp_path: Path, first: bool, odd: str, rare: str
 ) -> None:
     images(tmp_path, mode="RGB" if odd == "L" else "L")
@@ -137,23 +137,23 @@ def test_fingerprint_follows_the_files_but_not_their_place(tmp_path: Path) -> No
     assert load(one).fingerprint != load(same).fingerprint
 
 
-def test_missing_folder_is_told(tmp_path: Path) -> None:
+def test_missing_folder_is_reported(tmp_path: Path) -> None:
     assert "no such folder" in error(tmp_path / "absent").message
     assert "no such folder" in error("~nobody-of-this-name/photos").message
 
 
-def test_empty_folder_is_told(tmp_path: Path) -> None:
+def test_empty_folder_is_reported(tmp_path: Path) -> None:
     assert "no class folders" in error(tmp_path).message
 
 
-def test_images_without_class_folders_are_told(tmp_path: Path) -> None:
+def test_images_without_class_folders_are_reported(tmp_path: Path) -> None:
     image(tmp_path / "a.png")
     e = error(tmp_path)
     assert "no class folders" in e.message
     assert "PATH/CLASS/*.png" in e.hint
 
 
-def test_class_folders_without_images_are_told(tmp_path: Path) -> None:
+def test_class_folders_without_images_are_reported(tmp_path: Path) -> None:
     (tmp_path / "cat").mkdir()
     (tmp_path / "dog").mkdir()
     assert "no images in its 2 folders" in error(tmp_path).message
@@ -192,7 +192,7 @@ def test_truncated_image_is_named_when_it_is_decoded(tmp_path: Path) -> None:
     assert "can't be read as an image" in e.message
 
 
-def test_images_of_16_bits_are_told_and_those_without_a_white_refused(tmp_path: Path) -> None:
+def test_images_of_16_bits_are_reported_and_those_without_a_white_refused(tmp_path: Path) -> None:
     images(tmp_path, mode="L")
     deep = tmp_path / "cat" / "0.png"
     Image.fromarray(np.full((8, 12), 40_000, np.uint16)).save(deep)
@@ -210,7 +210,7 @@ def test_a_class_that_training_lacks_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("empty", [True, False])
-def test_a_class_that_a_split_lacks_is_told(tmp_path: Path, empty: bool) -> None:
+def test_a_class_that_a_split_lacks_is_reported(tmp_path: Path, empty: bool) -> None:
     images(tmp_path / "train")
     images(tmp_path / "test", classes=("cat",))
     if empty:
@@ -337,7 +337,7 @@ def test_an_image_too_large_to_decode_is_named(tmp_path: Path) -> None:
     assert f"{large}: the image is too large" in error(tmp_path).message
 
 
-def test_images_that_move_or_are_seen_through_are_told(tmp_path: Path) -> None:
+def test_images_that_move_or_are_seen_through_are_reported(tmp_path: Path) -> None:
     images(tmp_path)
     first, second = (Image.new("L", (12, 8), level) for level in (0, 200))
     first.save(tmp_path / "cat" / "a.gif", save_all=True, append_images=[second])
@@ -450,7 +450,7 @@ def test_the_settled_section_gives_the_same_data_again(tmp_path: Path, stated: d
     assert settled(whole, again) == whole
 
 
-def test_grey_can_be_asked_for(tmp_path: Path) -> None:
+def test_grey_can_be_requested(tmp_path: Path) -> None:
     data = prepared(photos(tmp_path), colour="grey", size=32)
     assert next(data.val.batches(2))[0].shape == (2, 1, 32, 32)
     assert data.notes == ("the images are coloured and read as grey",)

@@ -86,7 +86,7 @@ def test_a_grouped_transposed_convolution_with_bias_stays_float_and_the_rest_is_
     assert failure(compare(runner_of(tmp_path / "f.onnx", "onnxruntime")(test), given), tolerances["int8"]) is None
 
 
-def test_what_the_quantiser_raises_is_told_and_leaves_no_file(fp32, tmp_path):
+def test_what_the_quantiser_raises_is_reported_and_leaves_no_file(fp32, tmp_path):
     model = onnx.load(fp32)
     for held in model.graph.initializer:
         values = onnx.numpy_helper.to_array(held)

@@ -198,7 +198,7 @@ def test_a_wrong_request_is_answered_and_the_agent_lives(agent, request_, says):
     assert agent.exists("/")
 
 
-def test_free_axes_beyond_the_first_and_texts_are_told(agent, model, one_node):
+def test_free_axes_beyond_the_first_and_texts_are_reported(agent, model, one_node):
     with pytest.raises(WorkerError, match=r"no fixed size: axis 2 \(height\) of input 'image'"):
         load(agent, model(axis="height"))
     text = helper.make_tensor_value_info("words", TensorProto.STRING, [2])
@@ -231,7 +231,7 @@ def test_a_paced_loop_starts_as_often_as_asked_and_counts_waiting_in_a_queue(tmp
     assert late[-1] > 40
 
 
-def test_affinity_holds_for_the_process_and_unknown_cpus_are_told(agent, model):
+def test_affinity_holds_for_the_process_and_unknown_cpus_are_reported(agent, model):
     import os
 
     path, first = str(model()), min(os.sched_getaffinity(0))

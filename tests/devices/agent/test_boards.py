@@ -299,13 +299,13 @@ def test_clocks_that_are_capped_below_the_highest_are_not_locked(tmp_path, monke
     assert clocks.locked() is False
 
 
-def test_an_idle_cpu_whose_counter_reports_less_is_locked_all_the_same(tmp_path, monkeypatch):
+def test_an_idle_cpu_whose_counter_reports_less_is_locked_nevertheless(tmp_path, monkeypatch):
     looks_like("jetson-orin-nano", tmp_path, monkeypatch)
     (tmp_path / "sys/devices/system/cpu/cpu3/cpufreq/scaling_cur_freq").write_text("729600")
     assert clocks.locked()
 
 
-def test_a_power_mode_that_the_configuration_does_not_name_is_asked_for(tmp_path, monkeypatch):
+def test_a_power_mode_that_the_configuration_does_not_name_is_queried(tmp_path, monkeypatch):
     looks_like("jetson-nano", tmp_path, monkeypatch)
     (tmp_path / "var/lib/nvpmodel/status").write_text("pmode:0007")
     assert power_mode.power_mode() is None

@@ -44,7 +44,7 @@ def test_power_of_the_rails_is_added_up_over_time(system, found, watts):
     assert took == pytest.approx(1e3 * watts * (time.perf_counter() - start), rel=0.1)
 
 
-def test_a_rail_that_stops_telling_gives_no_figure(system, tmp_path):
+def test_a_rail_that_stops_reporting_gives_no_figure(system, tmp_path):
     rails(system, ("VDD_IN", 5_000, 1_000))
     meter = energy.meter()
     meter.start()

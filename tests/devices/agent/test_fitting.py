@@ -10,7 +10,7 @@ IMAGE = given("image", "N", 3, "height", "width")
 TWO = [IMAGE, given("mask", "N", "height", "width"), given("ids", "N", "length", dtype="int64")]
 
 
-def test_all_open_axes_are_told_at_once_with_options_that_do():
+def test_all_open_axes_are_reported_at_once_with_options_that_do():
     with pytest.raises(fitting.WrongInputsError) as e:
         fitting.complete(TWO, 1, {})
     for axis in (
@@ -60,7 +60,7 @@ def test_names_with_other_characters_are_quoted():
         ),
     ],
 )
-def test_wrong_names_and_ranks_are_told_with_the_right_ones(shapes, says, hint):
+def test_wrong_names_and_ranks_are_reported_with_the_right_ones(shapes, says, hint):
     with pytest.raises(fitting.WrongInputsError) as e:
         fitting.complete(TWO, 1, shapes)
     assert says in str(e.value)

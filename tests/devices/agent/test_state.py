@@ -10,12 +10,12 @@ import system as described
 from edgekd.values import State
 
 
-def test_where_the_system_tells_nothing_nothing_is_made_up(system):
+def test_where_the_system_reports_nothing_nothing_is_made_up(system):
     assert State(**asdict(state.state())) == State()
 
 
 @pytest.mark.parametrize(("clocks", "alike"), [((2_000, 2_000), True), ((2_000, 3_000), False)])
-def test_cpus_of_two_kinds_are_told(system, monkeypatch, clocks, alike):
+def test_cpus_of_two_kinds_are_reported(system, monkeypatch, clocks, alike):
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
     assert described.cpus().alike  # nothing tells them apart
     for cpu, clock in enumerate(clocks):

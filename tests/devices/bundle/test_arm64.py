@@ -52,7 +52,7 @@ def test_its_times_are_invalid(url, model):
     assert found.host.emulated
 
 
-def test_doctor_says_so_and_compares_no_times(url):
+def test_doctor_reports_it_and_compares_no_times(url):
     found = doctor(url, noise=False, progress=Silent())
     assert EMULATED in found.remarks
     runtime = found.runtimes["onnxruntime"]

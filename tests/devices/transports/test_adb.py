@@ -240,7 +240,7 @@ def test_serial_numbers_of_all_kinds(serial):
     assert connect(f"adb://{serial}").url == f"adb://{serial}"
 
 
-def test_a_phone_whose_storage_is_full_is_told(plugged, tmp_path):
+def test_a_phone_whose_storage_is_full_is_reported(plugged, tmp_path):
     phone = plugged()
     df = phone.phone.folder / "bin" / "df"
     df.unlink()

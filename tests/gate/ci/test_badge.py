@@ -40,7 +40,7 @@ def test_it_tells_the_figure_that_decided(measurement, limits, message, colour):
     assert (found["message"], found["color"]) == (message, colour)
 
 
-def test_a_relative_budget_is_told_as_a_ratio(measurement):
+def test_a_relative_budget_is_reported_as_a_ratio(measurement):
     found = of({"latency": {"max_ratio": 0.6}}, measurement(), measurement([[[2.0] * 20] * 4] * 5))
     assert found["message"] == "pass · 0.5 × baseline"
     found = of({"latency": {"max_ratio": 0.4}}, measurement(), measurement([[[2.0] * 20] * 4] * 5))

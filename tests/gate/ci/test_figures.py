@@ -95,7 +95,7 @@ def test_benchmark_action_gets_milliseconds_with_their_range(spread):
     assert found["net: load"]["value"] == 20.0
 
 
-def test_the_ratio_is_told_where_there_is_one(measurement):
+def test_the_ratio_is_reported_where_there_is_one(measurement):
     base = measurement([[[2.0] * 20] * 4] * 5)
     assert measures(measurement(), base)["latency-ratio"]["value"] == 0.5
     assert entries(measurement(), base)["net: latency ÷ baseline's"]["value"] == 0.5
@@ -109,12 +109,12 @@ def test_times_that_say_nothing_are_left_out(measurement, changes):
     assert len(entries(measurement(**changes))) == 2
 
 
-def test_nothing_but_sizes_is_told_of_a_session_that_cannot_be_trusted(measurement, verdict):
+def test_nothing_but_sizes_is_reported_of_a_session_that_cannot_be_trusted(measurement, verdict):
     document = json.loads(bencher(verdict("invalid", reasons=("the control is off",)), measurement()))
     assert not TIMES & set(document["net"])
 
 
-def test_energy_and_engine_are_told_where_they_were_measured(measurement):
+def test_energy_and_engine_are_reported_where_they_were_measured(measurement):
     m = measurement(engine_bytes=7_000_000)
     m = m.model_copy(update={"launches": tuple(x.model_copy(update={"energy_mj": 12.5}) for x in m.launches)})
     assert measures(m)["engine-size"] == {"value": 7_000_000}

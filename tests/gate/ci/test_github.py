@@ -53,7 +53,7 @@ def test_what_fails_is_an_error_and_what_is_tolerated_a_warning(verdict, limit, 
     assert message == judged.evidence
 
 
-def test_passed_limits_are_told_only_if_all_passed(verdict, limit):
+def test_passed_limits_are_reported_only_if_all_passed(verdict, limit):
     mixed = verdict("fail", limit("pass", "load.limit_ms"), limit("fail"))
     assert [title for _, title, _ in parse(annotations(mixed, tolerate=False))] == [
         "net on camera: latency.limit_ms: fail"
@@ -63,7 +63,7 @@ def test_passed_limits_are_told_only_if_all_passed(verdict, limit):
     assert message == "\n".join([limit("pass").evidence] * 2)
 
 
-def test_an_invalid_measurement_is_told_with_its_reasons(verdict, limit):
+def test_an_invalid_measurement_is_reported_with_its_reasons(verdict, limit):
     judged = verdict("invalid", limit("pass"), reasons=("it throttled", "it drifted"))
     assert parse(annotations(judged, tolerate=True)) == [
         ("error", "net on camera: measurement: invalid", "it throttled\nit drifted")

@@ -55,7 +55,7 @@ def test_a_case_ends_as_its_limit(read, verdict, limit, *, status, strict, toler
         assert result.message == result.text == limit(status).evidence
 
 
-def test_a_passed_case_tells_its_evidence(read, verdict, limit):
+def test_a_passed_case_states_its_evidence(read, verdict, limit):
     suite = read(junit(verdict("pass", limit("pass"))))
     (case,) = suite
     assert (suite.name, case.classname, case.name) == ("edgekd camera net", "edgekd.camera", "latency.limit_ms")

@@ -73,7 +73,7 @@ def test_each_limit_has_a_row_and_its_evidence(verdict, limit, nothing):
     assert page.tags[: page.tags.index("details")].count("li") == 3
 
 
-def test_reasons_and_the_control_are_told(verdict, nothing):
+def test_reasons_and_the_control_are_reported(verdict, nothing):
     control = Interval(estimate=1.004, low=0.997, high=1.011, confidence=0.975)
     page = shown(markdown(verdict("invalid", reasons=("it throttled",), control=control), nothing))
     assert "it throttled" in page.text

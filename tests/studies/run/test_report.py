@@ -69,7 +69,7 @@ def test_the_intervals_are_counted():
     assert "One seed has no interval" in intervals(result(seeds=1))
 
 
-def test_what_was_not_measured_says_so():
+def test_what_was_not_measured_is_marked():
     found = result(ratio=None)
     header, _, labels, *_ = arm_rows(found)
     assert dict(zip(header, labels, strict=True))["latency ÷ teacher's (95 %)"] == "not measured"

@@ -74,7 +74,7 @@ def test_every_arm_is_trained_with_every_seed(ended):
     assert impossible.cells == ()
 
 
-def test_a_cell_that_fails_is_told_and_the_others_go_on(ended):
+def test_a_cell_that_fails_is_reported_and_the_others_continue(ended):
     result, folder = ended
     assert [(f.arm, f.seed) for f in result.failures] == [("impossible", 0), ("impossible", 1)]
     assert "block 'stem'" in result.failures[0].message
@@ -208,7 +208,7 @@ def command(folder, *options):
 
 
 @pytest.mark.slow
-def test_killed_it_goes_on_where_it_was(tmp_path, monkeypatch):
+def test_killed_it_resumes(tmp_path, monkeypatch):
     monkeypatch.setenv("EDGEKD_CACHE", str(tmp_path / "cache"))
     folder = tmp_path / "study"
     env = {**os.environ, "OMP_NUM_THREADS": "1"}

@@ -70,7 +70,7 @@ def seen(*channels: int) -> Outputs:
         ((4,), (5, 6, 7), 0, (4, 7)),
     ],
 )
-def test_hint_is_the_middle_stage_or_the_one_that_is_asked_for(
+def test_hint_is_the_middle_stage_or_the_one_that_is_requested(
     student: tuple[int, ...], teacher: tuple[int, ...], stage: float, channels: tuple[int, int]
 ) -> None:
     ours, theirs = seen(*student), seen(*teacher)

@@ -91,7 +91,7 @@ def test_student_that_isnt_known_to_be_pruned_from_the_teacher_is_refused(
     assert "'fitnet'" in e.value.hint
 
 
-def test_students_that_kept_other_channels_are_told_apart_by_their_state() -> None:
+def test_students_that_kept_other_channels_are_distinguished_by_their_state() -> None:
     one, other = (KeptChannels([kept], torch.device("cpu")).state_dict() for kept in ((0, 1), (0, 2)))
     assert not torch.equal(one["kept0"], other["kept0"])
 

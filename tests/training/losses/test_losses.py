@@ -125,7 +125,7 @@ def test_bf16_values_lose_nothing_more(module: LossModule, autocast: bool) -> No
     assert value.item() == pytest.approx(exact.item(), rel=1e-5)
 
 
-def test_options_are_told_apart_in_a_checkpoint(module: LossModule) -> None:
+def test_options_are_distinguished_in_a_checkpoint(module: LossModule) -> None:
     assert repr(built(module)) == repr(built(module))
     assert "\n" not in repr(built(module))
     for option in module.OPTIONS.keys() - ONLY_GUARDS:
