@@ -53,9 +53,9 @@ def _clocks(facts: DeviceFacts, state: State) -> Iterator[str]:
         return
     if state.governor is None and not state.clocks_mhz:
         yield "clocks are not reported, as in most virtual machines: prefer relative limits"
-    # a Jetson's alerts and limits of its clocks show it
-    if state.throttle_count is None and state.throttled_since_boot is None and not jetson.is_jetson(facts.platform):
-        yield "throttling is not reported: only the canary can show it"
+    if state.throttle_count is None and state.throttled_since_boot is None and not state.over_current:
+        by = " by over-current" if jetson.is_jetson(facts.platform) else ""
+        yield f"throttling{by} is not reported: only the canary can show it"
     if host.clocks_locked is False:
         yield "its clocks are not locked: sudo jetson_clocks (until the next restart or change of power mode)"
     elif state.governor and state.governor != "performance" and not host.clocks_locked:

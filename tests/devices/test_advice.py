@@ -40,6 +40,7 @@ def test_a_quiet_device_needs_nothing():
         ({"state": {"throttle_count": 4}}, "has throttled 4 times since it started: let it cool down"),
         ({"state": {"over_current": {"oc1": 0, "oc3": 7}}}, "alarm oc3 has throttled it 7 times"),
         ({"state": {"throttle_count": None}}, "throttling is not reported"),
+        ({"state": {"throttle_count": None}, "platform": ORIN}, "throttling by over-current is not reported"),
         ({"state": {"governor": None}}, "clocks are not reported"),
         ({"state": {"charging": True}}, "charging"),
         (
@@ -76,7 +77,7 @@ def test_what_lasts_is_said_once():
         {"platform": ORIN.model_copy(update={"l4t": None}), "runtimes": tensorrt("10.30.0")},
         # the governor has no clock to choose
         {"state": {"governor": "schedutil"}, "host": {"clocks_locked": True}},
-        {"state": {"throttle_count": None}, "platform": ORIN},
+        {"state": {"throttle_count": None, "over_current": {"oc1": 0}}, "platform": ORIN},
         {"state": {"governor": None, "clocks_mhz": (2600.0,)}},
         {"host": {"power_mode": "MAXN"}},
         {"state": {"throttle_count": None, "throttled_since_boot": ()}},

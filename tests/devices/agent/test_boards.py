@@ -187,6 +187,10 @@ def test_the_state_is_read(expected):
     assert (found.power_mode, found.clocks_locked) == (expected.mode, expected.locked)
 
 
+def test_every_target_that_is_recognised_by_its_board_has_one_here():
+    assert {target.name for target in catalog.targets() if target.compatible} <= {*boards.NAMES}
+
+
 @pytest.mark.parametrize("name", boards.NAMES)
 def test_a_board_is_of_its_own_target_and_of_no_others_but_the_general_one(name, tmp_path, monkeypatch):
     looks_like(name, tmp_path, monkeypatch)
