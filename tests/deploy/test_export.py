@@ -36,6 +36,16 @@ def test_the_exported_file_is_the_same_function(tmp_path, opset, exporter, runne
     assert parity.max_difference < 1e-4
 
 
+@pytest.mark.parametrize("opset", [OPSET, 17])
+def test_a_network_in_training_mode_is_exported_for_inference(tmp_path, opset, runner_of):
+    model = nn.Sequential(network(), nn.Dropout(0.5))
+    export_onnx(model.train(), torch.zeros(1, 1, 8, 8), tmp_path / "m.onnx", opset=opset)
+    images = torch.randn(20, 1, 8, 8)
+    with torch.inference_mode():
+        reference = model.eval()(images).numpy()
+    assert failure(compare(reference, runner_of(tmp_path / "m.onnx", "onnxruntime")(images.numpy())), EXACT) is None
+
+
 def test_the_file_names_no_folder_of_the_machine_that_made_it(tmp_path):
     export_onnx(network(), torch.zeros(1, 1, 8, 8), tmp_path / "m.onnx")
     assert b"site-packages" not in (tmp_path / "m.onnx").read_bytes()

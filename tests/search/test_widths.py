@@ -136,6 +136,12 @@ def test_ranked_widths_fall_as_the_ratio_rises() -> None:
         assert all(a >= b for a, b in zip(wider, narrower, strict=True))
 
 
+def test_rounding_does_not_reorder_the_steps_of_a_group() -> None:
+    # in Python 3.11 the mean of 4 of these, relative to that of all, is larger than that of 8
+    space = of({"a": (20, 1)}, block=8)
+    assert widths_across_layers(space, {"a": [1 / 3] * 20}, 4 / 20) == {"a": 16}
+
+
 def test_channels_without_any_score_are_ranked_too() -> None:
     space = of({"a": (16, 1)}, block=8)
     assert widths_across_layers(space, {"a": [0.0] * 16}, 0.5) == {"a": 8}
