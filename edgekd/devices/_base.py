@@ -68,6 +68,11 @@ class Device(Protocol):
         Files that the device already has (by content hash) are not sent again. Raises DeviceError.
         """
 
+    def require_readable(self, artifact: Artifact) -> None:
+        """Raises UnsupportedModelError if the device's version of its runtime is known not to read an artifact, and
+        DeviceError if the device can't be reached, or doesn't have the runtime. Nothing of the artifact is sent.
+        """
+
     def build(self, artifact: Artifact, how: MeasuringProtocol | None = None, inputs: str | None = None) -> Engine:
         """Build an engine from an artifact if its runtime needs one; otherwise return the artifact itself.
 
@@ -78,7 +83,7 @@ class Device(Protocol):
             inputs: an .npz file on the device that feeds the artifact, and so states the sizes.
 
         Raises:
-            UnsupportedModelError: the build fails.
+            UnsupportedModelError: the build fails, or as `require_readable`.
             DeviceError: the device can't be reached, or doesn't have the runtime.
         """
 

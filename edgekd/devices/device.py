@@ -187,6 +187,11 @@ class Reached:
         """Make files available in one folder on the device; returns the path of the first one there."""
         return self._agents.push_files(paths)
 
+    def require_readable(self, artifact: Artifact) -> None:
+        """See `_base.Device`."""
+        version = self._runtime(artifact.runtime).version
+        require_readable(artifact, version, self.title, partial(self._upgrading, artifact.runtime))
+
     def build(self, artifact: Artifact, how: MeasuringProtocol | None = None, inputs: str | None = None) -> Engine:
         """The file that the device runs for an artifact; see `_base.Device`."""
         runtime = self._runtime(artifact.runtime)

@@ -41,12 +41,13 @@ def unread(artifact: Artifact, version: str) -> Unread | None:
     if needs is None or row is None or found is None:
         return None
     later = _later(artifact, needs)
-    reasons = tuple(_reasons(needs, row, [name for name, since in later.items() if found < since]))
+    reasons = tuple(_reasons(needs, row, [name for name, since in later.items() if since is None or found < since]))
     if not reasons:
         return None
     known = (one for one in _rows(artifact.runtime) if one["opset"] is not None)
     first = next((one["since"] for one in known if not list(_reasons(needs, one, ()))), None)
-    since = max(first, *later.values()) if first and later else first
+    runs = [since for since in later.values() if since is not None]
+    since = max([first, *runs]) if first and len(runs) == len(later) else None
     return Unread(reasons, ".".join(map(str, since)) if since else None, _export(needs, row))
 
 
@@ -76,11 +77,11 @@ def _rows(runtime: str) -> Sequence[Reads]:
     return found
 
 
-def _later(artifact: Artifact, needs: Needs) -> Mapping[str, Version]:
-    """Those of its operators that not every version with their opset runs, and the first that does."""
+def _later(artifact: Artifact, needs: Needs) -> Mapping[str, Version | None]:
+    """Those of its operators that not every version with their opset runs, and the first that does, if one does."""
     if artifact.variant.settings.get("provider", _CPU) != _CPU:
         return {}
-    since: Mapping[str, Version] = getattr(catalog.load(RUNTIMES, artifact.runtime), "OPERATORS", {})
+    since: Mapping[str, Version | None] = getattr(catalog.load(RUNTIMES, artifact.runtime), "OPERATORS", {})
     return {name: since[name] for name in needs.operators if name in since}
 
 
@@ -102,7 +103,7 @@ def _export(needs: Needs, row: Reads) -> str:
         return (
             f"Its opset needs no such IR version: set the model's ir_version to {row['ir_version']} and save it again."
         )
-    return "Export it with a lower opset, or without these operators."
+    return "Export it without these operators, or with a lower opset."
 
 
 def _numbers(version: str) -> Version | None:

@@ -65,10 +65,12 @@ def measure(
 
     Raises:
         DeviceError: the device is in use or can't be reached, or doesn't have a runtime.
-        UnsupportedModelError: a runtime can't load or run its artifact.
+        UnsupportedModelError: a runtime can't load or run its artifact, or does not read it: then nothing was sent.
         MeasurementError: a runtime crashed or hung, or the lease on the device was lost.
     """
     with device.leased():
+        for artifact in artifacts:
+            device.require_readable(artifact)
         fed = device.push([inputs]) if inputs else None
         session = Session(
             name=uuid.uuid4().hex,

@@ -16,6 +16,7 @@ import onnx
 from edgekd.devices._base import Array, Engine
 from edgekd.devices.agent import protocol
 from edgekd.devices.client import Agent
+from edgekd.devices.reading import require_readable
 from edgekd.values import Artifact, DeviceFacts, DeviceRuntime, Host, MeasuringProtocol, Target
 from edgekd.worker_output import Limits
 
@@ -119,6 +120,10 @@ class SimulatedDevice:
 
     def push(self, paths: Sequence[Path]) -> str:
         return str(paths[0])
+
+    def require_readable(self, artifact: Artifact) -> None:
+        if runtime := self.facts.runtimes.get(artifact.runtime):
+            require_readable(artifact, runtime.version, self.title, str)
 
     def build(self, artifact: Artifact, how: MeasuringProtocol | None = None, inputs: str | None = None) -> Engine:
         return Engine(str(artifact.path))

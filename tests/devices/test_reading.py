@@ -96,13 +96,19 @@ def test_tensorrt_is_held_to_its_opset_alone(artifact):
     assert (found.reasons, found.since) == (("it has opset 22, and that version reads up to opset 20",), "10.9")
 
 
+def test_tensorrt_has_no_operators_on_integers_in_any_version(artifact):
+    for operator in ("QLinearConv-10", "com.microsoft:QLinearAdd"):
+        found = unread(artifact(17, 8, "Relu-14", operator, runtime="tensorrt"), "10.13.3")
+        assert (found.reasons, found.since) == ((f"that version does not have {operator}",), None)
+
+
 @pytest.mark.parametrize(
     ("needs", "remedy"),
     [
         ((21, 10), "Export it with opset 18 or lower; `edgekd export --device` chooses it. Or use"),
         ((17, 10), "Its opset needs no such IR version: set the model's ir_version to 8 and save it again. Or use"),
         ((40, 10), "No version of onnxruntime that edgekd knows reads it."),
-        ((17, 8, "com.microsoft:MatMulNBits"), "without these operators. Or use onnxruntime 1.16 or newer there"),
+        ((17, 8, "com.microsoft:MatMulNBits"), "or with a lower opset. Or use onnxruntime 1.16 or newer there"),
     ],
 )
 def test_the_error_says_what_there_is_to_do(artifact, needs, remedy):

@@ -2,6 +2,7 @@ import os
 import signal
 from threading import RLock
 
+import onnx
 import pytest
 from onnx import TensorProto, helper
 
@@ -82,6 +83,19 @@ def test_a_session_holds_the_devices_lease_from_its_first_launch_to_its_last(mod
     assert holders
     with connect("local:") as other, other.leased(), pytest.raises(DeviceError, match="in use by"):
         measured(model(), device=device)
+
+
+def test_where_one_file_is_not_read_there_none_is_sent(model):
+    device, newer = Watched(), model("newer")
+    if device.facts.runtimes["onnxruntime"].version.split(".")[:2] > ["1", "32"]:
+        pytest.skip("what this version does not read is not known")
+    device.push = pytest.fail
+    proto = onnx.load(newer)
+    proto.opset_import[0].version = 99
+    onnx.save(proto, newer)
+    with pytest.raises(UnsupportedModelError, match=r"newer\.onnx: .* does not read it: it has opset 99"):
+        measured(model("older"), newer, device=device)
+    assert not device.agents
 
 
 def test_a_session_that_loses_the_lease_gives_no_measurement(model):

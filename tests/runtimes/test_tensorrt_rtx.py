@@ -9,6 +9,8 @@ import sys
 import pytest
 from test_tensorrt import network
 
+from edgekd.runtimes.tensorrt import OPERATORS
+
 pytest.importorskip("tensorrt_rtx", reason="the extra trt-check (tensorrt-rtx) isn't installed")
 
 BUILDS = """
@@ -84,3 +86,18 @@ def test_what_it_refuses_is_reported_in_one_line(found, name, why):
     told, size = found[0][name]
     assert why in told
     assert (size, "\n" in told, ".cpp" in told) == (0, False, False)
+
+
+def test_the_parser_has_none_of_the_operators_that_are_refused_before_a_file_is_sent():
+    asks = """
+import json, sys
+import tensorrt_rtx as trt
+log = trt.Logger(trt.Logger.ERROR)
+network = trt.Builder(log).create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+parser = trt.OnnxParser(network, log)
+print(json.dumps([name for name in json.loads(sys.argv[1]) if parser.supports_operator(name)]))
+"""
+    names = ["Conv", *(name.rpartition(":")[2].partition("-")[0] for name in OPERATORS)]
+    command = [sys.executable, "-c", asks, json.dumps(names)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+    assert json.loads(done.stdout.splitlines()[-1]) == ["Conv"]

@@ -49,7 +49,15 @@ READS: Sequence[Reads] = tuple(
         ((10, 17), None),
     )
 )
-OPERATORS: Mapping[str, tuple[int, int]] = {}
+# operators on integers, which no parser has: integers come in Q/DQ pairs
+_ON_INTEGERS = (
+    "ConvInteger-10 DynamicQuantizeLinear-11 MatMulInteger-10 QLinearConv-10 QLinearMatMul-10 QLinearMatMul-21",
+    "com.microsoft:DynamicQuantizeMatMul com.microsoft:MatMulIntegerToFloat com.microsoft:QAttention",
+    "com.microsoft:QGemm com.microsoft:QLinearAdd com.microsoft:QLinearAveragePool com.microsoft:QLinearConcat",
+    "com.microsoft:QLinearConv com.microsoft:QLinearGlobalAveragePool com.microsoft:QLinearLeakyRelu",
+    "com.microsoft:QLinearMul com.microsoft:QLinearSigmoid com.microsoft:QLinearSoftmax com.microsoft:QLinearWhere",
+)
+OPERATORS: Mapping[str, tuple[int, int] | None] = {name: None for names in _ON_INTEGERS for name in names.split()}
 
 
 def describe() -> dict[str, str]:
