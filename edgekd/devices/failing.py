@@ -19,13 +19,21 @@ def answering(url: str) -> Iterator[None]:
 
 @contextmanager
 def running(artifact: Artifact, what: str) -> Iterator[None]:
-    """Raises UnsupportedModelError if the runtime rejects the artifact, and MeasurementError if it crashes or hangs."""
+    """Raises an error if the agent fails.
+
+    Raises:
+        UnsupportedModelError: the runtime rejects the artifact.
+        DeviceError: the device is at fault, such as its disk.
+        MeasurementError: the runtime crashed or hung.
+    """
     try:
         yield
     except WorkerError as e:
         if e.kind == "error":
             hint = f"Export it with operators that {artifact.runtime} supports; check that the file is complete."
             message = f"{artifact.file}: {artifact.runtime} can't {what} it: {e}"
+            if e.answer.get("fault") == "device":
+                raise DeviceError(message, e.hint) from e
             raise UnsupportedModelError(message, e.hint or hint) from e
         hint = "Check the device's memory and temperature, then retry."
         message = f"{artifact.file}: {artifact.runtime} failed to {what} it: {e}"

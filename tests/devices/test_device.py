@@ -297,7 +297,7 @@ def test_what_a_runtime_refuses_names_the_file(local, one_node, tmp_path):
 
 
 BUILDS = """
-import os, signal, numpy
+import errno, os, signal, numpy
 formats = ("onnx",)
 SETTINGS = {}
 builds = True
@@ -310,6 +310,8 @@ def build(path, engine, shapes):
     (sizes,) = shapes(taken).values()
     if text == "refused":
         raise ValueError("no such layers here")
+    if text == "full":
+        raise OSError(errno.ENOSPC, "No space left on device")
     if text == "crash":
         os.kill(os.getpid(), signal.SIGSEGV)
     with __builtins__["open"](engine, "w") as file:
@@ -466,6 +468,13 @@ def test_an_artifact_that_cannot_be_built_is_reported_with_the_runtimes_words(bu
         device.build(builder("refused", model()))
     with pytest.raises(MeasurementError, match=r"crash\.onnx: builder failed to build it: ended with signal 11"):
         device.build(builder("crash", model()))
+
+
+def test_a_disk_that_gets_full_as_an_engine_is_built_is_no_fault_of_the_artifact(builder, elsewhere, model):
+    _, device = elsewhere
+    with pytest.raises(DeviceError, match=r"full\.onnx: builder can't build it: .*: No space left on device") as e:
+        device.build(builder("full", model()))
+    assert "edgekd devices clean" in e.value.hint
 
 
 def test_what_builds_nothing_is_run_as_it_is(local, tmp_path):

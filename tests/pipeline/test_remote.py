@@ -7,8 +7,10 @@ from pathlib import Path
 
 import fake_tensorrt
 import pytest
+from sshd import Cutting, assert_nothing_left
 
 from edgekd import catalog
+from edgekd.errors import ExitCode
 
 pytestmark = pytest.mark.slow
 
@@ -58,6 +60,16 @@ def test_a_jetson_builds_every_engine_and_is_measured_with_them(compress, budget
 def test_a_board_over_ssh_is_measured_and_evaluated_there(compress, budget, on_this_machine, sshd, tmp_path):
     target = on_this_machine("raspberry-pi-5", ("onnxruntime", "fp32"), ("onnxruntime", "int8"))
     options = ["--ratio", "0.5", "--budget", budget(BUDGET), "--device", sshd.url, "--json"]
+
+    def measuring():
+        spent = [agent.cpu_times().user for agent in sshd.agents()]
+        return len(spent) > 1 and min(spent) > 1
+
+    with Cutting(sshd, measuring):
+        lost = compress(tmp_path / "run", *options, target=target)
+    assert (lost.code, lost.out) == (ExitCode.INVALID, "")
+    assert f"the connection to {sshd.url} was lost" in lost.err.replace("\n", "")
+    assert_nothing_left(sshd)
     ended = compress(tmp_path / "run", *options, target=target)
     assert ended.code == 0, ended.err
     assert ended.document["device"] == sshd.url

@@ -224,7 +224,8 @@ def _answer(agent: Agent, line: str, frame: bytes) -> tuple[dict[str, Any], byte
         text = str(e).strip()[:_LONGEST_ERROR]
         error = text if isinstance(e, ValueError) and text else f"{type(e).__name__}: {text}"
         nonce = message.get("nonce") if isinstance(message, dict) else None
-        return {"nonce": nonce, "error": error, "hint": str(getattr(e, "hint", ""))}, b""
+        more = {name: str(getattr(e, name, "")) for name in ("hint", "fault")}
+        return {"nonce": nonce, "error": error, **more}, b""
 
 
 def main() -> None:

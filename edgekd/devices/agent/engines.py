@@ -22,7 +22,19 @@ else:  # on a device this folder is all there is
     import protocol
 
 UNUSED_DAYS = 30
+
+_HINT = "Look at the device's disk and its cache folder; `edgekd devices clean` removes what edgekd keeps there."
 _DAY_S = 86_400
+
+
+class StorageError(ValueError):
+    """The device can't store an engine, whatever the artifact."""
+
+    fault = "device"
+
+    def __init__(self, message: str, hint: str = _HINT) -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 def build(
@@ -34,11 +46,12 @@ def build(
     """The engine cached under the request's key, built by the runtime if missing.
 
     Raises:
-        ValueError: the build fails, or the folder can't be written.
+        ValueError: the build fails.
+        StorageError: the folder can't be written.
     """
     folder = caching.folder(cache)
     if folder is None:
-        raise ValueError("the user has no home folder for engines: set HOME or XDG_CACHE_HOME there")
+        raise StorageError("the user has no home folder for engines", "Set HOME or XDG_CACHE_HOME there.")
     engine = folder / "engines" / request.key
     known = _known(engine)
     if known:
@@ -60,7 +73,7 @@ def build(
         _mark_used(engine)
         _remove_unused(engine.parent.parent)
     except OSError as e:
-        raise ValueError(f"{engine.parent}: {e.strerror or e}") from e
+        raise StorageError(f"{engine.parent}: {e.strerror or e}") from e
     finally:
         if partial.exists():
             partial.unlink()

@@ -2,9 +2,9 @@
 
 Both sides import this file, so it runs on Python 3.8 with only the standard library. The key "do" of a request holds
 its name; its key "nonce" is repeated in the answer, which so belongs to this request and no other. An answer with the
-keys "error" and "hint" reports a failure. An array precedes the line that describes it, as raw bytes (its frame) after
-a line `#N` with their number. Both sides are strict: a field that is missing, unknown or of another type raises
-ProtocolError, and so does a number that isn't finite.
+keys "error" and "hint" reports a failure; its "fault" is "device" where no artifact would do better. An array precedes
+the line that describes it, as raw bytes (its frame) after a line `#N` with their number. Both sides are strict: a field
+that is missing, unknown or of another type raises ProtocolError, and so does a number that isn't finite.
 """
 
 from __future__ import annotations
