@@ -15,11 +15,9 @@ _DIGITS = 1.5
 """Times as many images of the digits' 16×16 pixels a second, in smaller batches."""
 
 _CELL_SECONDS = 2.0
-"""Beside the epochs: loading, evaluating, storing."""
-_DECIDES = ("model", "student", "prune.", "search.")
-"""Settings that decide what a student is like before it is trained."""
+"""Time beside the epochs: loading, evaluating, storing."""
 _STRUCTURE_SECONDS = 10.0
-"""To prune, export and measure one."""
+"""Time to prune, export and measure one structure."""
 
 
 def study(name: str) -> Study:

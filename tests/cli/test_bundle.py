@@ -1,6 +1,7 @@
 import json
 
 import pytest
+from bundles import described
 
 from edgekd.cli import main
 from edgekd.devices.bundle import manifest
@@ -20,18 +21,7 @@ def run(monkeypatch, capfd):
 @pytest.fixture
 def made(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    found = manifest.Bundle(
-        arch="aarch64",
-        key="k",
-        python="3.11",
-        glibc="2.36",
-        runtimes={"onnxruntime": "1.23.2"},
-        loader="ld-linux-aarch64.so.1",
-        bytes=130_000_000,
-        files={},
-        packages=(),
-        wheels=(),
-    )
+    found = described(bytes=130_000_000)
     manifest.place("aarch64").mkdir(parents=True)
     manifest.write(found, manifest.place("aarch64"))
     return found

@@ -14,12 +14,30 @@ import pytest
 from edgekd import catalog
 from edgekd.devices import bundle as package
 from edgekd.devices.bundle.make import Wanted, make
+from edgekd.devices.bundle.manifest import Bundle
 from edgekd.errors import EdgekdError
 from edgekd.progress import Silent
 
 TOOL = Path(__file__).parents[2] / "tools" / "arm64_root"
 
 ONNXRUNTIME = "1.23.2"  # later ones crash when they are imported under Debian 12's qemu
+
+
+def described(**changes: object) -> Bundle:
+    """What a manifest says of a bundle for arm64, with these changes; without its files."""
+    found = Bundle(
+        arch="aarch64",
+        key="k",
+        python="3.11",
+        glibc="2.36",
+        runtimes={"onnxruntime": "1.23.2"},
+        loader="ld-linux-aarch64.so.1",
+        bytes=0,
+        files={},
+        packages=(),
+        wheels=(),
+    )
+    return found.model_copy(update=changes)
 
 
 def bundle(arch: str) -> Path:

@@ -2,7 +2,7 @@ import shutil
 
 import numpy as np
 import pytest
-from bundles import ONNXRUNTIME, bundle
+from bundles import ONNXRUNTIME, bundle, described
 from sshd import serving
 
 from edgekd import catalog
@@ -27,18 +27,7 @@ def made(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
     def make():
-        found = manifest.Bundle(
-            arch="aarch64",
-            key="k",
-            python="3.11",
-            glibc="2.36",
-            runtimes={"onnxruntime": "1.23.2"},
-            loader="ld-linux-aarch64.so.1",
-            bytes=0,
-            files={"lib/x": "0"},
-            packages=(),
-            wheels=(),
-        )
+        found = described(files={"lib/x": "0"})
         manifest.place("aarch64").mkdir(parents=True)
         manifest.write(found, manifest.place("aarch64"))
 

@@ -4,7 +4,7 @@ import subprocess
 import zipfile
 
 import pytest
-from bundles import ONNXRUNTIME, bundle
+from bundles import ONNXRUNTIME, bundle, described
 
 from edgekd.devices.bundle import make as making
 from edgekd.devices.bundle import manifest
@@ -76,19 +76,8 @@ def test_a_version_that_does_not_exist_is_reported(tmp_path):
 
 def written(folder, **changes):
     folder.mkdir(parents=True)
-    made = manifest.Bundle(
-        arch="aarch64",
-        key="k",
-        python="3.11",
-        glibc="2.36",
-        runtimes={"onnxruntime": "1.23.2"},
-        loader="ld-linux-aarch64.so.1",
-        bytes=0,
-        files={},
-        packages=(),
-        wheels=(),
-    )
-    manifest.write(made.model_copy(update=changes), folder)
+    made = described(**changes)
+    manifest.write(made, folder)
     return made
 
 
