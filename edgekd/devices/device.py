@@ -194,9 +194,8 @@ class Reached:
 
     def build(self, artifact: Artifact, how: MeasuringProtocol | None = None, inputs: str | None = None) -> Engine:
         """The file that the device runs for an artifact; see `_base.Device`."""
-        runtime = self._runtime(artifact.runtime)
-        require_readable(artifact, runtime.version, self.title, partial(self._upgrading, artifact.runtime))
-        sent = self._sent(artifact)
+        self.require_readable(artifact)
+        sent, runtime = self._sent(artifact), self._runtime(artifact.runtime)
         if not runtime.builds:
             return sent
         how = how or MeasuringProtocol()

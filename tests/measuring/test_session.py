@@ -89,7 +89,7 @@ def test_where_one_file_is_not_read_there_none_is_sent(model):
     device, newer = Watched(), model("newer")
     if device.facts.runtimes["onnxruntime"].version.split(".")[:2] > ["1", "32"]:
         pytest.skip("what this version does not read is not known")
-    device.push = pytest.fail
+    device.device._sent = pytest.fail
     proto = onnx.load(newer)
     proto.opset_import[0].version = 99
     onnx.save(proto, newer)
