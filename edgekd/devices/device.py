@@ -17,15 +17,17 @@ from edgekd.devices._base import Array, Device, Engine
 from edgekd.devices.agent import protocol
 from edgekd.devices.agent.protocol import Holder
 from edgekd.devices.client import Agent
+from edgekd.devices.evaluating import Evaluating
 from edgekd.devices.failing import answering, running
 from edgekd.devices.lease import NO_WAITING, Lease, Waiting
 from edgekd.devices.pythons import install_command, upgrading
 from edgekd.devices.reading import require_readable
 from edgekd.devices.shipped import runtime_files, runtimes_of
 from edgekd.devices.starting import Agents
+from edgekd.devices.surveying import surveyed
 from edgekd.devices.transports._base import TRANSPORTS, Connection
 from edgekd.errors import DiskFullError, EdgekdError, NoDeviceError
-from edgekd.values import Artifact, DeviceFacts, DeviceRuntime, Host, MeasuringProtocol, Platform, Target
+from edgekd.values import Artifact, DeviceFacts, DeviceRuntime, MeasuringProtocol, Target
 from edgekd.variants import complete
 
 LOCAL = "local:"
@@ -98,7 +100,7 @@ class Reached:
         self._runtimes = runtimes_of(target)
         self._agents = Agents(connection, self._runtimes)
         self._facts = known
-        self._evaluating: tuple[str, Agent] | None = None
+        self._evaluating = Evaluating(self._agents)
         self._lock = threading.RLock()
         self._note = waiting.note
         self._lease = Lease(lambda: self._agents.start([]), self.url, waiting)
@@ -111,7 +113,7 @@ class Reached:
 
     def close(self) -> None:
         """Close the agent that evaluates, and the connection."""
-        self._end_evaluation()
+        self._evaluating.close()
         self._lease.close()
         self._connection.close()
 
@@ -218,18 +220,18 @@ class Reached:
         if "threads" in options:
             options["threads"] = 1  # one session per CPU
         with self.leased():
-            agent = self._evaluator(artifact.runtime)
+            agent = self._evaluating.agent(artifact.runtime)
             try:
                 with running(artifact, "run"):
                     yield from agent.evaluate(engine.path, options, batches, engine.files)
             except BaseException:  # also if the caller stops early: batches are still in flight
-                self._end_evaluation()
+                self._evaluating.close()
                 raise
 
     def start(self, runtime: str) -> Agent:
         """A new agent with that runtime. The evaluating agent is closed first: it would disturb the measurement."""
         self._lease.require()
-        self._end_evaluation()
+        self._evaluating.close()
         return self._agents.start([runtime])
 
     def fetch(self, path: str, to: Path) -> None:
@@ -255,7 +257,7 @@ class Reached:
             return self._facts.runtimes[name]
         # through the evaluating agent, which is usually needed next
         with answering(self.url):
-            return DeviceRuntime(**protocol.document(self._evaluator(name).describe().runtime))
+            return DeviceRuntime(**protocol.document(self._evaluating.agent(name).describe().runtime))
 
     def _upgrading(self, runtime: str, least: str) -> str:
         return upgrading(list(self._connection.python(self._runtimes)), self.facts, runtime, least)
@@ -266,36 +268,13 @@ class Reached:
 
     def _surveyed(self, agent: Agent, runtimes: Sequence[str]) -> DeviceFacts:
         """Its facts, with those of the given runtimes that it has. Raises WorkerError."""
-        markers = sorted({target.marker for target in self._targets if target.marker})
-        found = agent.survey({name: self._agents.push_runtime(name) for name in runtimes}, markers)
-        return DeviceFacts(
-            host=Host(**protocol.document(found.host)),
-            runtimes={name: DeviceRuntime(**protocol.document(one)) for name, one in found.runtimes.items()},
-            unavailable=found.unavailable,
-            platform=Platform(**protocol.document(found.platform)),
-            markers={marker: marker in found.exist for marker in markers},
-        )
+        return surveyed(agent, {name: self._agents.push_runtime(name) for name in runtimes}, self._targets)
 
     def _note_origin(self, facts: DeviceFacts) -> None:
         for name, runtime in facts.runtimes.items():
             if runtime.origin:
                 message = f"{self.url} has no Python with a runtime of its own: it runs edgekd's bundle"
                 self._note(f"{message}, {name} {runtime.version} ({runtime.origin})")
-
-    def _evaluator(self, runtime: str) -> Agent:
-        """The agent that evaluates with that runtime: at most one is open, and it is reused for the next artifact."""
-        with self._lock:
-            if self._evaluating and self._evaluating[0] == runtime:
-                return self._evaluating[1]
-            self._end_evaluation()
-            self._evaluating = (runtime, self._agents.start([runtime]))
-            return self._evaluating[1]
-
-    def _end_evaluation(self) -> None:
-        with self._lock:
-            ended, self._evaluating = self._evaluating, None
-        if ended:
-            ended[1].close()
 
     def _sent(self, artifact: Artifact) -> Engine:
         """The artifact itself, on the device."""

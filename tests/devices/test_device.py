@@ -249,10 +249,10 @@ def test_it_evaluates_by_one_agent_until_something_is_started(local, tmp_path):
     artifact = described(matrix(tmp_path / "v1", 1.0))
     taken = local.evaluate(artifact, [ONES, 2 * ONES])
     assert next(taken).shape == (3, 256)
-    process = local._evaluating[1].process
+    process = local._evaluating._open[1].process
     assert next(taken)[0, 0] == 512
     assert [one.shape for one in local.evaluate(artifact, [ONES])] == [(3, 256)]
-    assert local._evaluating[1].process is process
+    assert local._evaluating._open[1].process is process
     with local.start("onnxruntime"):
         assert process._process.poll() == 0
 
@@ -491,7 +491,7 @@ from edgekd.measuring.artifact import describe
 device = connect("local:")
 artifact = describe(Path(sys.argv[1]), name="n", runtime="onnxruntime")
 for _ in device.evaluate(artifact, [numpy.ones((3, 256), "float32")] * 100_000_000):
-    print(device._evaluating[1].process.pid, flush=True)
+    print(device._evaluating._open[1].process.pid, flush=True)
 """
 
 
