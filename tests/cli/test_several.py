@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from xml.etree import ElementTree
 
 import pytest
+from sshd import assert_nothing_left
 
 from edgekd.cli.profile import _free
 from edgekd.errors import ExitCode
@@ -99,9 +100,9 @@ def test_a_document_is_never_written_over_another_of_the_same_command(tmp_path):
 
 
 @pytest.mark.slow
-def test_twenty_devices_are_profiled_by_one_command(lab, model):
-    """All leases are held at once, and none is lost."""
-    devices, most = lab(20), 0
+def test_twenty_devices_are_profiled_by_one_command(lab, model, sshd):
+    """All leases are held at once, and none is lost: twenty connections to one ssh server as Debian configures it."""
+    devices, most = lab(20, at="ssh://device", has=sshd.python), 0
     command = ["profile", model(), "--devices", devices, "--device", "tag:lab", "--json", *SHORT]
     with started(*command) as process, ThreadPoolExecutor(1) as pool:
         printed = pool.submit(process.communicate)
@@ -109,11 +110,13 @@ def test_twenty_devices_are_profiled_by_one_command(lab, model):
             most = max(most, sum(map(held, devices.parent.glob("*.lease"))))
             time.sleep(0.1)
     assert most == 20
-    measured = json.loads(printed.result()[0])["devices"]
-    assert len(measured) == 20
+    out, err = printed.result()
+    measured = json.loads(out)["devices"]
+    assert len(measured) == 20, err
     assert [one["failure"] for one in measured] == [None] * 20
     assert all(len(one["measurements"][0]["launches"]) == 2 for one in measured)
     assert len({one["measurements"][0]["session"] for one in measured}) == 20
+    assert_nothing_left(sshd)
 
 
 def test_devices_lists_those_of_the_file_and_those_that_are_named(lab):
