@@ -6,9 +6,11 @@ import pytest
 from bundles import ONNXRUNTIME, arm64_python, here
 
 from edgekd import catalog
+from edgekd.deploy.mobile.convert import convert
+from edgekd.deploy.writers.onnxruntime import write
 from edgekd.devices.device import connect
 from edgekd.errors import MeasurementError
-from edgekd.measuring.artifact import describe
+from edgekd.measuring.artifact import describe, describe_ort
 from edgekd.measuring.disturbance import EMULATED
 from edgekd.pipeline.doctor import doctor
 from edgekd.pipeline.profile import profile
@@ -45,6 +47,23 @@ def test_outputs_are_those_of_x86_and_facts_those_of_arm(url, model):
     assert runtime.version == ONNXRUNTIME
 
 
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_a_file_for_an_app_gives_there_what_the_onnx_file_gives_on_x86(url, model, tmp_path, precision):
+    """Converted by a newer ONNX Runtime than that which reads it."""
+    random, folder = np.random.default_rng(0), tmp_path / "app"
+    images = random.standard_normal((4, 3, 8, 8)).astype("float32")
+    calibration = random.standard_normal((16, 3, 8, 8)).astype("float32")
+    path = write(model(layers=3, batch=1), precision, tmp_path / "int8.onnx", lambda: calibration)
+    folder.mkdir()
+    session = onnxruntime.InferenceSession(path)
+    expected = np.stack([session.run(None, {"image": image[None]})[0][0] for image in images])
+    artifact = describe_ort(convert(path, folder).ort, describe(path, name="m", runtime="onnxruntime"))
+    with connect(url, TARGET) as device:
+        (outputs,) = device.evaluate(artifact, [images])
+    noise = np.mean((outputs - expected) ** 2) / np.mean(expected**2)
+    assert -10 * np.log10(noise + 1e-20) > 50
+
+
 def test_its_times_are_invalid(url, model):
     once = MeasuringProtocol(launches=1, seconds=0.05, block_seconds=0.02, warmup_seconds=0.05)
     (found,) = profile([model(batch=1)], target=TARGET, device_url=url, protocol=once, progress=Silent())
@@ -54,7 +73,7 @@ def test_its_times_are_invalid(url, model):
 
 def test_doctor_reports_it_and_compares_no_times(url):
     found = doctor(url, noise=False, progress=Silent())
-    assert EMULATED in found.remarks
+    assert any(remark.startswith(EMULATED) for remark in found.remarks)
     runtime = found.runtimes["onnxruntime"]
     assert (runtime.version, runtime.origin) == (ONNXRUNTIME, "Linux/arm64 build")
     with pytest.raises(MeasurementError, match="emulated"):
