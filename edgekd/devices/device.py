@@ -103,7 +103,7 @@ class Reached:
         self._evaluating = Evaluating(self._agents)
         self._lock = threading.RLock()
         self._note = waiting.note
-        self._lease = Lease(lambda: self._agents.start([]), self.url, waiting)
+        self._lease = Lease(lambda: self._agents.start([]), self.title, waiting)
 
     def __enter__(self) -> Self:
         return self

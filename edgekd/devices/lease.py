@@ -46,15 +46,15 @@ class Lease:
 
     Args:
         start: starts an agent on the device, the keeper. Raises DeviceError.
-        url: the device, for messages.
+        title: the device, for messages.
         waiting: for others that hold it.
         expires_s: how long it outlives its last renewal.
     """
 
     def __init__(
-        self, start: Callable[[], Agent], url: str, waiting: Waiting = NO_WAITING, expires_s: float = EXPIRES_S
+        self, start: Callable[[], Agent], title: str, waiting: Waiting = NO_WAITING, expires_s: float = EXPIRES_S
     ) -> None:
-        self._start, self._url, self._waiting, self._expires_s = start, url, waiting, expires_s
+        self._start, self._title, self._waiting, self._expires_s = start, title, waiting, expires_s
         self._lock = threading.RLock()  # of all that follows, and of what the keeper is asked
         self._keeper: Agent | None = None
         self._depth = 0
@@ -91,7 +91,7 @@ class Lease:
         """Raises MeasurementError where the lease was taken and is known to be lost."""
         if self._depth and self._lost:
             hint = "Somebody else may have used the device meanwhile, so nothing is concluded. Run the command again."
-            raise MeasurementError(f"{self._url}: the lease on the device was lost: {self._lost}", hint)
+            raise MeasurementError(f"{self._title}: the lease on the device was lost: {self._lost}", hint)
 
     def close(self) -> None:
         """End the keeper, and with it the lease; who waits for it waits no longer."""
@@ -112,9 +112,9 @@ class Lease:
                 self._require_time(left, leased.holder)
                 if leased.holder.who != told:
                     told = leased.holder.who
-                    self._waiting.note(f"waiting for {self._url}: {in_use(leased.holder)}")
+                    self._waiting.note(f"waiting for {self._title}: {in_use(leased.holder)}")
             if self._closing.wait(min(_POLL_S, max(left, 0))):
-                raise DeviceError(f"{self._url}: closed while waiting for it")
+                raise DeviceError(f"{self._title}: closed while waiting for it")
         self._lost, self._ended = "", threading.Event()
         threading.Thread(target=self._renew_until, args=(self._ended,), daemon=True).start()
 
@@ -126,7 +126,7 @@ class Lease:
         except (WorkerError, MeasurementError):
             self._end_keeper()
         hint = "Wait for the device with --wait MINUTES; --wait inf waits as long as it takes."
-        raise DeviceError(f"{self._url}: {in_use(holder)}", hint)
+        raise DeviceError(f"{self._title}: {in_use(holder)}", hint)
 
     def _acquire(self) -> Leased:
         """The keeper's answer; a keeper that ended since it was last used is started again."""
@@ -136,10 +136,10 @@ class Lease:
         except (WorkerError, MeasurementError) as e:
             self._end_keeper()
             if isinstance(e, WorkerError) and e.kind == "error":
-                raise DeviceError(f"{self._url}: the lease on the device can't be taken: {e}", e.hint) from e
+                raise DeviceError(f"{self._title}: the lease on the device can't be taken: {e}", e.hint) from e
             if known:
                 return self._acquire()
-            raise DeviceError(f"{self._url}: the agent does not answer: {e}", "Try again.") from e
+            raise DeviceError(f"{self._title}: the agent does not answer: {e}", "Try again.") from e
 
     def _asked_keeper(self) -> Agent:
         if self._keeper is None:

@@ -81,7 +81,7 @@ def test_a_second_host_is_refused_with_who_holds_the_device_and_how_to_wait():
         with other_host() as other:
             assert held_by(other) in device.holder().who
             with (
-                pytest.raises(DeviceError, match=rf"local:: in use by .*@.*, {held_by(other)}, since ..:..") as e,
+                pytest.raises(DeviceError, match=rf"this machine: in use by .*@.*, {held_by(other)}, since ..:..") as e,
                 device.leased(),
             ):
                 pytest.fail("both hold it")
@@ -104,7 +104,7 @@ def test_a_second_host_waits_and_says_for_whom_once():
 
         with connect("local:", waiting=Waiting(60, release)) as device, device.leased():
             assert len(notes) == 1
-            assert "waiting for local:: in use by" in notes[0]
+            assert "waiting for this machine: in use by" in notes[0]
             assert held_by(other) in notes[0]
 
 
@@ -130,7 +130,7 @@ def test_waiting_ends_when_the_device_is_closed():
         assert waiting.wait(30)
         device.close()
         thread.join(30)
-        assert failed == ["local:: closed while waiting for it"]
+        assert failed == ["this machine: closed while waiting for it"]
 
 
 def test_a_killed_host_leaves_no_lease():
@@ -150,7 +150,7 @@ def test_a_stopped_hosts_lease_runs_out_and_what_it_measures_does_not_count():
             assert not alive(other.keeper)
             other.send_signal(signal.SIGCONT)
             said, _ = other.communicate("\n")
-    assert said.startswith("MeasurementError local:: the lease on the device was lost")
+    assert said.startswith("MeasurementError this machine: the lease on the device was lost")
     assert "not renewed for 2 s" in said
 
 

@@ -248,7 +248,7 @@ def test_a_run_waits_for_a_device_in_use_and_says_for_whom(tmp_path):
         progress = Freeing()
         with device_of_target(None, TARGET, run_in(tmp_path, progress)):
             pass
-    assert progress.notes[0].startswith("waiting for local:: in use by ")
+    assert progress.notes[0].startswith("waiting for this machine: in use by ")
 
 
 def test_how_long_a_run_waits_can_be_stated(tmp_path):
