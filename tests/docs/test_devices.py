@@ -4,7 +4,6 @@ import re
 import shlex
 from pathlib import Path
 
-import click
 import pytest
 import typer
 
@@ -26,7 +25,7 @@ SHOWN = [line for page in ("README.md", "docs/devices.md", "docs/export.md") for
 def parsed(line):
     """The command's values, without running it."""
     command, context, left = typer.main.get_command(cli.app), None, line[1:]
-    while isinstance(command, click.Group) and left:
+    while hasattr(command, "resolve_command") and left:
         context = command.make_context("edgekd", left, parent=context)
         left = [*context._protected_args, *context.args]
         if not left:
