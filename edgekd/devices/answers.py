@@ -50,6 +50,12 @@ def require_nonce(answer: Mapping[str, Any], nonce: str) -> None:
         raise protocol.ProtocolError("it answers another request: the nonce differs")
 
 
+def described(answer: protocol.Described | protocol.Surveyed, waited_ms: float) -> None:
+    """A device has a CPU."""
+    if not answer.host.cores:
+        raise protocol.ProtocolError("host.cores is 0")
+
+
 class OtherFileError(Exception):
     """What the device has under a path isn't what it was sent."""
 

@@ -35,6 +35,6 @@ def remove(connection: Connection) -> int:
         with connection.start(["sh", "-c", _REMOVE, "sh", connection.cache or ""]) as worker:
             kilobytes = worker.receive(_LONGEST_S)["kilobytes"]
             return int(kilobytes) * 1024
-    except (WorkerError, KeyError, TypeError, ValueError) as e:
+    except (WorkerError, KeyError, TypeError, ValueError, OverflowError) as e:
         hint = getattr(e, "hint", "") or "Look at the rights of its cache folder, ~/.cache/edgekd on most devices."
         raise DeviceError(f"{connection.url}: can't be cleaned: {e}", hint) from e

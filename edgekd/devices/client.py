@@ -88,11 +88,12 @@ class Agent:
 
     def describe(self, timeout_s: float = _SLACK_S) -> protocol.Described:
         """The host and the runtime; the first call imports the runtime."""
-        return self._ask(protocol.Describe(), protocol.Described, timeout_s)
+        return self._ask(protocol.Describe(), protocol.Described, timeout_s, check=answers.described)
 
     def survey(self, runtimes: Mapping[str, str], paths: Sequence[str]) -> protocol.Surveyed:
         """The host, the available runtimes (given as module paths by name) and the existing paths."""
-        return self._ask(protocol.Survey(dict(runtimes), tuple(paths)), protocol.Surveyed, PATIENCE_S)
+        request = protocol.Survey(dict(runtimes), tuple(paths))
+        return self._ask(request, protocol.Surveyed, PATIENCE_S, check=answers.described)
 
     def build(
         self, request: protocol.Build, files: Mapping[str, str] = _NONE, timeout_s: float = BUILD_S

@@ -139,6 +139,8 @@ class Lease:
                 raise DeviceError(f"{self._title}: the lease on the device can't be taken: {e}", e.hint) from e
             if known:
                 return self._acquire()
+            if isinstance(e, MeasurementError):
+                raise
             raise DeviceError(f"{self._title}: the agent does not answer: {e}", "Try again.") from e
 
     def _asked_keeper(self) -> Agent:

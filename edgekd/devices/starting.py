@@ -10,7 +10,7 @@ from edgekd.devices.failing import answering
 from edgekd.devices.pythons import installing
 from edgekd.devices.shipped import AGENT, content_key, runtime_files
 from edgekd.devices.transports._base import Connection
-from edgekd.errors import DeviceError, MeasurementError
+from edgekd.errors import DeviceError
 from edgekd.worker import WorkerError
 
 _START_S = 120.0  # a small board imports numpy and a runtime from an SD card
@@ -29,7 +29,7 @@ class Agents:
     runtimes: Sequence[str]
 
     def start(self, runtimes: Sequence[str]) -> Agent:
-        """A new agent, with a runtime if one is given. Raises DeviceError."""
+        """A new agent, with a runtime if one is given. Raises DeviceError, and MeasurementError for a wrong answer."""
         python = list(self.connection.python(self.runtimes))
         names = sorted(file.name for file in AGENT.glob("*.py"))
         command = [*python, self.push(AGENT, names)]
@@ -40,7 +40,7 @@ class Agents:
         agent = Agent(self.connection.start(command), self.connection.url)
         try:
             agent.describe(_START_S) if runtimes else agent.state()
-        except (WorkerError, MeasurementError) as e:
+        except WorkerError as e:
             hint = e.hint or self._remedy(agent, python, runtimes, e)
             agent.close()
             raise DeviceError(f"{self.connection.url}: the agent does not start: {e}", hint) from e
@@ -49,9 +49,9 @@ class Agents:
             raise
         return agent
 
-    def _remedy(self, agent: Agent, python: Sequence[str], runtimes: Sequence[str], e: Exception) -> str:
+    def _remedy(self, agent: Agent, python: Sequence[str], runtimes: Sequence[str], e: WorkerError) -> str:
         """For an agent whose runtime can't be imported; empty for one that failed otherwise."""
-        if not (isinstance(e, WorkerError) and e.kind == "error" and runtimes):
+        if e.kind != "error" or not runtimes:
             return ""
         with answering(self.connection.url):
             version = agent.survey({}, []).host.python

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from edgekd.catalog import explain
 from edgekd.devices._base import Device, Engine
 from edgekd.errors import MeasurementError
 from edgekd.files import sha256
@@ -151,7 +152,7 @@ def _trace(session: Session, artifact: Artifact, engine: Engine) -> Trace:
             setup = replace(session.setup, cpus=chosen_cpus(session, agent, 0))
             return trace(agent, artifact, engine, setup)
         except ValidationError as e:
-            raise MeasurementError(f"{session.device.url}: invalid answer of the agent: {e!r}", "Measure again.") from e
+            raise MeasurementError(explain(e, f"{session.device.url}: invalid answer", Trace)[0], "Retry.") from e
 
 
 def _changes(first: Record, other: Record) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 
 from pydantic import ValidationError
 
+from edgekd.catalog import explain
 from edgekd.devices._base import Device, Engine
 from edgekd.devices.client import Agent
 from edgekd.errors import MeasurementError
@@ -25,7 +26,6 @@ from edgekd.measuring.launch import Block, Opened, Setup, batch_of, cpus_of_laun
 from edgekd.measuring.statistics import PAIRS_NEEDED
 from edgekd.progress import Progress
 from edgekd.values import Artifact, Host, Launch, RuntimeInfo, Target
-from edgekd.worker import WorkerError
 
 _ROUNDS_NEEDED = 3
 _PERIODS_PER_TURN = 10
@@ -110,8 +110,8 @@ def _together(session: Session, members: Sequence[int], part: Part) -> list[Reco
             blocks = _take_turns(session, part, opened)
             same = bool(cpus) and _same_cpus(session)
             return [_record(one, taken, same, part.group) for one, taken in zip(opened, blocks, strict=True)]
-        except (ValidationError, WorkerError) as e:
-            raise MeasurementError(f"{session.device.url}: invalid answer of the agent: {e!r}", "Measure again.") from e
+        except ValidationError as e:
+            raise MeasurementError(explain(e, f"{session.device.url}: invalid answer", Launch)[0], "Retry.") from e
 
 
 def _take_turns(session: Session, part: Part, opened: Sequence[Opened]) -> list[list[Block]]:

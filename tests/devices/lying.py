@@ -2,6 +2,7 @@
 
 import sys
 import zlib
+from pathlib import Path
 
 from edgekd.devices.client import Agent
 from edgekd.worker import Worker
@@ -30,3 +31,43 @@ def lying(answer: bytes | str, also: str = "pass") -> Agent:
     raw = answer if isinstance(answer, bytes) else answer.encode() + b"\n"
     script = _SCRIPT.format(answer=zlib.compress(raw), also=also)  # a command line has at most 128 kB
     return Agent(Worker([sys.executable, "-c", script]), "test:")
+
+
+_PYTHON = """#!{python}
+import json, os, subprocess, sys
+if sys.argv[1] == "-c":
+    os.execv({python!r}, [{python!r}, *sys.argv[1:]])
+agent = subprocess.Popen([{python!r}, *sys.argv[1:]], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+said, asked = sys.stdout.buffer, []
+for line in iter(sys.stdin.buffer.readline, b""):
+    agent.stdin.write(line)
+    if line.startswith(b"#"):
+        agent.stdin.write(sys.stdin.buffer.read(int(line[1:])))
+        continue
+    agent.stdin.flush()
+    asked.append(json.loads(line)["do"])
+    line, frame = agent.stdout.readline(), b""
+    if line.startswith(b"#"):
+        frame, line = line + agent.stdout.read(int(line[1:])), agent.stdout.readline()
+    answer = json.loads(line)
+    if asked[-1] == {about!r}:
+        {lie}
+    said.write(frame + json.dumps(answer).encode() + b"\\n")
+    said.flush()
+agent.stdin.close()
+agent.wait()
+"""
+
+
+def lying_python(path: Path, about: str, lie: str, python: Path | str = sys.executable) -> Path:
+    """Writes an interpreter that runs the agent and changes what it answers to one request.
+
+    Args:
+        path: where.
+        about: the request's name.
+        lie: a statement that changes `answer`, a dictionary, or writes to `said`.
+        python: what really runs the agent.
+    """
+    path.write_text(_PYTHON.format(python=str(python), about=about, lie=lie))
+    path.chmod(0o755)
+    return path

@@ -102,3 +102,13 @@ def test_what_cannot_be_removed_is_reported(tmp_path, monkeypatch):
         cleaning.remove(local.connect(""))
     assert "~/.cache/edgekd" in e.value.hint
     assert Path(tmp_path / "edgekd/engines").exists()
+
+
+@pytest.mark.parametrize("says", ['{"kilobytes": 1e999}', '{"kilobytes": []}', "{}", "[]", '{"kilobytes": NaN}'])
+def test_a_device_that_gives_no_number_was_not_cleaned(says):
+    class Lying(local.Local):
+        def start(self, command):
+            return super().start(["echo", says])
+
+    with pytest.raises(DeviceError, match="can't be cleaned"):
+        cleaning.remove(Lying("lying:", ""))

@@ -1,16 +1,19 @@
 """What a device is found to have when it is connected to, by a shell script there (`_posix.probe`)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from edgekd.devices.pythons import Python
 from edgekd.devices.transports import _posix
 from edgekd.devices.transports._session import Session
-from edgekd.errors import DeviceError
+from edgekd.errors import DeviceError, MeasurementError
+from edgekd.visible import visible_name
 
 _BEGIN_S = 120.0  # over a jump host, each with several addresses
 _END_S = 5.0  # from the end of its output to its last words
 _LINE_S = 60.0  # a Python that starts from an SD card
+_MOST = 1 << 23  # characters that it says
+_OF_LINE = 200  # for which a line counts at least: each takes time; there is one of each push
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ def probed(session: Session, url: str, failed: Callable[[str], DeviceError]) -> 
 
     Raises:
         DeviceError: it can't be reached, or is no POSIX system.
+        MeasurementError: what it reports can't be true.
     """
     first = session.line(_BEGIN_S)
     if first is None:
@@ -47,13 +51,29 @@ def probed(session: Session, url: str, failed: Callable[[str], DeviceError]) -> 
     if first != _posix.BEGIN:
         message = f"{url}: its login shell prints {first[:80]!r} before a command's output"
         raise DeviceError(message, "Let its start-up files, such as ~/.bashrc, print nothing unless [ -t 1 ].")
-    found: dict[str, list[str]] = {}
+    found, left = dict[str, list[str]](), _MOST
     while (line := session.line(_LINE_S)) != _posix.END:
         if line is None:
             session.wait(_END_S)
             raise failed(session.words)
+        left -= max(len(line), _OF_LINE)
+        if left < 0:
+            raise _wrong(url, "it does not end")
         what, _, value = line.partition(" ")
         found.setdefault(what, []).append(value)
+    try:
+        return _device(found)
+    except (KeyError, ValueError) as e:
+        raise _wrong(url, f"{type(e).__name__} {e}") from e
+
+
+def _wrong(url: str, what: str) -> MeasurementError:
+    hint = "Retry. If it happens again, its shell is broken, or it isn't what it claims to be."
+    return MeasurementError(f"{url}: wrong answer of its shell: {visible_name(what)}", hint)
+
+
+def _device(found: Mapping[str, Sequence[str]]) -> Device:
+    """Raises KeyError and ValueError if something is missing or wrong."""
     one = {what: values[0] for what, values in found.items()}
     pythons = tuple(_python(line) for line in found.get("python", ()))
     has = frozenset(found.get("has", ()))

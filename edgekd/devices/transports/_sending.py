@@ -1,6 +1,7 @@
 """Sends files to a device as one tar archive, piece by piece: no file is held in memory."""
 
 import os
+import re
 import tarfile
 import time
 from collections.abc import Mapping
@@ -52,7 +53,7 @@ def send(session: Session, folder: Path, hashes: Mapping[str, str], key: str, ur
         session.stdin.close()
         answer = session.line(_CHECKING_S)
     verdict, _, detail = (answer or "").partition(" ")
-    if verdict == "full":
+    if verdict == "full" and re.fullmatch(r"[0-9]{1,15}", detail):
         size = size_of(folder, hashes) / 1e6
         message = f"{url}: its disk is full: {size:.1f} MB are to be sent, {int(detail) * 1024 / 1e6:.1f} MB are free"
         raise DiskFullError(message, freeing(url))

@@ -144,7 +144,7 @@ class Adb:
     def _content(self, path: str) -> Iterator[bytes]:
         with self._session(_posix.read(path)) as session:
             size = (session.line(_FIRST_BYTE_S) or "").strip()
-            left = int(size) if size.isdigit() else -1
+            left = int(size) if re.fullmatch(r"[0-9]{1,15}", size) else -1
             if left > _LARGEST_FETCHED:
                 raise DeviceError(f"{self.url}: {visible_name(path)} is larger than 4 GB", "Copy it by hand.")
             while left > 0 and (piece := session.stdout.read(min(left, _PIECE))):
