@@ -88,7 +88,7 @@ def result(found: "Result") -> None:
     for gone in found.choice.dropped:
         _say(f"not kept: {gone.name}: {gone.why}")
     _say(f"reference: {found.reference}")
-    _say(f"plan: take out {found.plan.proposal.what}: {found.plan.why}\n")
+    _say(f"plan: remove {found.plan.proposal.what}: {found.plan.why}\n")
     verdict(found.verdict)
     folder = Path(found.folder)
     _say(f"\nmodel:  {folder / found.files['model']}")

@@ -74,7 +74,7 @@ def _pixels(images: Array, preprocessing: Preprocessing) -> Pixels:
     whole = np.rint(values)
     if not (np.abs(values - whole) <= _LEAST_WHOLE).all() or whole.min() < 0 or whole.max() > 255:
         raise UnsupportedModelError(
-            "the normalisation can't go into the graph: this data's images, times its deviation and plus its mean, "
+            "the normalisation can't be included in the graph: this data's images, times its deviation plus its mean, "
             "aren't whole numbers from 0 to 255",
             "Leave --include-preprocessing out, or have the data set state the mean and std that it divides by.",
         )

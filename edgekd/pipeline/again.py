@@ -28,6 +28,6 @@ def further(plan: Plan, selection: Selection) -> Plan | None:
     if selection.latency == "fail":
         missed = f"it missed the latency by {selection.beyond:.1%}"
     else:
-        missed = "its latency is too close to the limit to tell"
+        missed = "its latency is too close to the limit to decide"
     why = f"{plan.why}; trained, {missed}, so one step further"
     return plan.model_copy(update={"proposal": plan.further, "further": None, "why": why})

@@ -52,7 +52,7 @@ class NetworkCandidates:
 
     @cached_property
     def space(self) -> Space:
-        """What can be taken out of it of what the recipe's criterion ranks."""
+        """What can be removed from it of what the recipe's criterion ranks."""
         return self.pruner.space(self.network, self._criterion.SCORES)
 
     @property

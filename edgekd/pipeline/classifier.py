@@ -29,7 +29,7 @@ def require_classifier(recipe: Recipe, data: Dataset) -> None:
 def _try(model: str, data: Dataset, *, trains: bool) -> None:
     classes, (channels, *size) = len(data.classes), data.train.shape
     network = build(model, classes=classes, channels=channels, size=(size[0], size[1])).eval()
-    with own_words(f"{model} can't be copied", "Mend what copy.deepcopy raises for it."):
+    with own_words(f"{model} can't be copied", "Fix the error that copy.deepcopy raises for it."):
         copy.deepcopy(network)
     for images in (1, 2):
         given = _given_for(network, images, model, data)

@@ -51,7 +51,7 @@ def finish(
             again, stepped = further(plan, finished.selection), True
         if again is None:
             return finished
-        progress.note(f"plan: take out {again.proposal.what}: {again.why}")
+        progress.note(f"plan: remove {again.proposal.what}: {again.why}")
         plan = again
 
 

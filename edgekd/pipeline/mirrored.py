@@ -50,7 +50,7 @@ def with_flip_decided(run: Run, stated: Data, data: Dataset, teacher: Network) -
     if teacher.origin != "given" or stated.flip is not None or own or data.augmentation.flip:
         return data, None
     if not _can_judge(teacher, data):
-        why = "too few validation images, or too few of them right, to tell whether the classes survive it"
+        why = "too few validation images, or too few correct ones, to decide whether flips keep the classes"
         run.progress.note(f"training doesn't flip images: {why} ([data] flip decides otherwise)")
         return data, None
     found = run.stage("mirrored", _Shown(teacher, data), _compared)

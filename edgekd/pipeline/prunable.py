@@ -40,7 +40,7 @@ class Pruner:
         )
 
     def space(self, network: Network, *kinds: Granularity) -> Space:
-        """What of these kinds can be taken out of the network."""
+        """What of these kinds can be removed from the network."""
         return space(self.run, self.of(network), *kinds)
 
     def pruned(self, network: Network, structure: Structure) -> Network:

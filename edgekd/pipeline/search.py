@@ -1,4 +1,4 @@
-"""Search: how much is taken out of the network, found by the recipe's search."""
+"""Search: how much is removed from the network, found by the recipe's search."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -36,7 +36,7 @@ class Searching:
         """
         name = self.recipe.search.method or ("fixed" if self.is_stated else "uniform")
         if self.is_stated and name != "fixed":
-            what = f"search.method = {name!r} finds out how much goes, and the recipe states it"
+            what = f"search.method = {name!r} searches for what the recipe states"
             raise EdgekdError(what, "Remove search.ratio and search.structure, or search.method.")
         return catalog.load(SEARCHES, name)
 
@@ -81,7 +81,7 @@ class Searching:
         if not has_pruning(self.recipe):
             return Plan(proposal=WHOLE, feasible=None, why="no step prunes")
         plan = self.search.find(self.question(variants), candidates)
-        progress.note(f"plan: take out {plan.proposal.what}: {plan.why}")
+        progress.note(f"plan: remove {plan.proposal.what}: {plan.why}")
         return plan
 
     def plan_again(self, candidates: Candidates, plan: Plan, *, variants: Collection[str], why: str) -> Plan:

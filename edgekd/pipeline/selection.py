@@ -97,5 +97,5 @@ def _measured(
         if latency_status(budget, chosen, measurements[0]) != "inconclusive":
             break
         if count == launches:
-            run.progress.note(f"the latency of {choice.artifact} is too close to the limit to tell: measuring longer")
+            run.progress.note(f"the latency of {choice.artifact} is too close to the limit to decide: measuring longer")
     return measurements, choice

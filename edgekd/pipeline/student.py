@@ -39,7 +39,7 @@ def require_losses(recipe: Recipe, data: Dataset) -> None:
 def make_student(
     recipe: Recipe, start: Network, structure: Structure, supervision: Supervision, pruner: Pruner
 ) -> Network:
-    """The network after every step of the recipe, which take out of it what the structure says."""
+    """The network after every step of the recipe, pruned to the structure."""
     task = Task(
         run=pruner.run,
         data=pruner.data,

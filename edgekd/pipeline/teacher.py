@@ -89,16 +89,16 @@ def _trained(run: Run, architecture: Architecture, seed: int, settings: Training
         frozen=_stays_frozen(run, architecture, seed),
         ranks=ranks.count(),
     )
-    return run.stage("teacher", inputs, train_network, shared=True, if_found="teacher: trained before, found again")
+    return run.stage("teacher", inputs, train_network, shared=True, if_found="teacher: already trained, reused")
 
 
 def _stays_frozen(run: Run, architecture: Architecture, seed: int) -> int:
-    """How many parameters stay as the model loaded and froze them; all train if it froze random ones."""
+    """How many parameters stay frozen, as loaded by the model; all train if it froze random ones."""
     model = networks.untrained(architecture, seed)
     if not (count := frozen(model)):
         return 0
     if frozen_at_random(model, networks.untrained(architecture, seed + 1)):
-        run.progress.note(f"teacher: trains all its parameters: the model froze {count:,} at random values")
+        run.progress.note(f"teacher: training all parameters: the model froze {count:,} at random values")
         return 0
-    run.progress.note(f"teacher: {count:,} parameters stay as the model loaded and froze them")
+    run.progress.note(f"teacher: {count:,} parameters stay frozen, as loaded by the model")
     return count

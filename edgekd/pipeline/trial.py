@@ -67,7 +67,7 @@ def require_normalisation(found: NormalisationTrial, model: str, data: str) -> N
         return
     better = ", ".join(f"{way.top1:.1%} with {way.name}" for way in clear)
     what = (
-        f"{model} seems to have been trained on images that were normalised otherwise: of {default.images} "
+        f"{model} seems to have been trained on images with another normalisation: of {default.images} "
         f"images of {data} its weights classify {default.top1:.1%} correctly with {default.name}, which is "
         f"the default, and {better}"
     )

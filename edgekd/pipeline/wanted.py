@@ -29,8 +29,8 @@ def believed(data: Dataset) -> Dataset:
     if how.colour is None or believable(sample_images(data.val, _SEEN), how):
         return data
     note = (
-        "with the stated mean and std taken back, images aren't between black and white, so files can't say how a "
-        "photo is fed; have the data set state the mean and std, as fractions of white, that it normalises by"
+        "without the stated normalisation, pixels are not between black and white, so files can't state how a "
+        "photo is prepared; have the data set state the mean and std, as fractions of white, that it normalises by"
     )
     return replace(data, preprocessing=how.model_copy(update={"colour": None}), notes=(*data.notes, note))
 

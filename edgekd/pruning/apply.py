@@ -21,7 +21,7 @@ from edgekd.values import Structure
 @dataclass(frozen=True)
 class Pruned:
     """A pruned network in eval mode, and what is left of it: the layers that were narrowed, by their names in the
-    network, with the output channels of the unpruned one that they kept; the blocks that were taken out.
+    network, with the output channels of the unpruned one that they kept; the blocks that were removed.
     """
 
     model: nn.Module

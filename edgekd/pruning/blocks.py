@@ -19,7 +19,7 @@ from edgekd.pruning.watching import maps
 
 
 def block_names(network: nn.Module) -> tuple[str, ...]:
-    """The paths of all blocks of a network, in the order of its modules; those taken out before aren't among them."""
+    """The paths of all blocks of a network, in the order of its modules; those removed before aren't among them."""
     return tuple(_names_in("", network, in_sequence=False))
 
 

@@ -1,4 +1,4 @@
-"""What can be taken out of a network: its channel groups, its blocks, its single weights; and how important it is."""
+"""What can be removed from a network: its channel groups, its blocks, its single weights; and how important it is."""
 
 import copy
 from collections.abc import Collection

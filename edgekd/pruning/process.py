@@ -56,11 +56,11 @@ class PruningProcess:
         self._worker.close()
 
     def space(self, kinds: Collection[Granularity]) -> Space:
-        """What of these kinds can be taken out of the network; raises as `prune`."""
+        """What of these kinds can be removed from the network; raises as `prune`."""
         return self._ask(SpaceRequest(kinds=tuple(kinds)), Space)
 
     def scores(self, judging: Judging, *, saved_ms: Mapping[str, float] | None = None) -> Scores:
-        """What the criterion says of what can be taken out; raises as `prune`.
+        """What the criterion says of what can be removed; raises as `prune`.
 
         Args:
             judging: the criterion.

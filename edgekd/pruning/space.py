@@ -1,4 +1,4 @@
-"""What can be taken out of a network: channels, blocks, single weights. Values alone; `pruning.explore` finds them."""
+"""What can be removed from a network: channels, blocks, single weights. Values alone; `pruning.explore` finds them."""
 
 import math
 from typing import Literal
@@ -33,7 +33,7 @@ class Block(Value):
 
 
 class Space(Value):
-    """What can be taken out of a network."""
+    """What can be removed from a network."""
 
     channel_block: PositiveInt
     """Channels that the runtime's kernels process together: what allowed widths are multiples of."""

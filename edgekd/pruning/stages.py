@@ -119,7 +119,7 @@ def prunable(
 
 
 def space(run: Run, network: Prunable, *kinds: Granularity) -> Space:
-    """What of these kinds can be taken out; raises as `PruningProcess.space`."""
+    """What of these kinds can be removed; raises as `PruningProcess.space`."""
     return run.stage("space", _SpaceOf(network, kinds), _find_space)
 
 

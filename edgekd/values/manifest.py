@@ -11,12 +11,12 @@ PREPROCESSING, CLASSES = "edgekd.preprocessing", "edgekd.classes"
 
 
 class Feeding(Value):
-    """How an image becomes the input of a file, and the classes that its logits stand for."""
+    """How an image becomes the input of a file, and the classes of its logits."""
 
     preprocessing: Preprocessing
     normalised_by: Literal["caller", "graph"] = "caller"
-    """Who takes `mean` off and divides by `std`: whoever feeds the file, which then takes float32 (1, C, H, W), or the
-    file's graph, which then takes the pixels themselves, uint8 (1, H, W, C).
+    """Who subtracts `mean` and divides by `std`: the caller, and the input is float32 (1, C, H, W); or the file's
+    graph, and the input is pixels, uint8 (1, H, W, C).
     """
     classes: tuple[str, ...]
     """In the order of the logits."""
@@ -27,14 +27,14 @@ class Port(Value):
 
     name: str
     dtype: str
-    """As numpy calls it."""
+    """The name of the type in numpy."""
     shape: tuple[PositiveInt, ...]
     layout: str
-    """What the axes are: N images, C channels (or classes), H rows, W columns."""
+    """The axes: N images, C channels (or classes), H rows, W columns."""
 
 
 class Manifest(Feeding):
-    """What lies beside an artifact's file, as NAME.json: how to feed it, and what its outputs mean."""
+    """The file NAME.json beside an artifact's file: its preprocessing, and the meaning of its outputs."""
 
     schema_version: Literal["edgekd.manifest/1"] = "edgekd.manifest/1"
     file: str
@@ -42,6 +42,6 @@ class Manifest(Feeding):
     precision: str
     runtime: str
     settings: dict[str, Setting] = {}
-    """Of the runtime, those that differ from its defaults."""
+    """The runtime's settings that differ from its defaults."""
     input: Port
     output: Port

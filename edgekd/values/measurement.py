@@ -12,29 +12,29 @@ _Samples = Annotated[tuple[Milliseconds, ...], FailFast()]
 
 
 class MeasuringProtocol(Value):
-    """How latency is measured, whatever runs the artifact; every measurement declares it."""
+    """How latency is measured, for every runtime; every measurement states it."""
 
     loop: Literal["closed", "paced"] = "closed"
-    """Closed: an inference starts when the last has ended. Paced: as often as `cadence_hz` says."""
+    """Closed: an inference starts when the previous one has ended. Paced: inferences start at `cadence_hz`."""
     cadence_hz: Positive | None = None
     batch: PositiveInt = 1
     inputs: str = "random"
-    """Where the inputs' values came from: "random", or "sha256:…" of the file that held them."""
+    """Source of the inputs' values: "random", or "sha256:…" of their file."""
     shapes: dict[str, tuple[PositiveInt, ...]] = {}
-    """Of inputs whose axes the model leaves open."""
+    """Shapes of inputs with dynamic axes."""
     affinity: tuple[NonNegativeInt, ...] | None = None
-    """The CPUs that it may run on; None: all, or those of the fastest kind where an Arm processor has several kinds."""
+    """The CPUs that it may use; None: all, or those of the fastest kind if an Arm processor has several kinds."""
     same_cpus: bool = True
-    """Artifacts that take turns run on the same CPUs, on others in each launch: a shared machine's CPUs are slowed by
-    different neighbours. Only where no affinity is given, and the kinds of the CPUs are known."""
+    """Alternating artifacts run on the same CPUs, and on others in each launch: a shared machine's CPUs are slowed by
+    different neighbours. Only without a given affinity, and if the kinds of the CPUs are known."""
     transfers: Literal["included", "excluded"] = "included"
-    """Whether copying inputs from the host's memory to an accelerator, and outputs back, counts. Excluded, inputs lie
-    there already; only a runtime whose accelerator has memory of its own can be measured like that."""
+    """Whether copying inputs from the host's memory to an accelerator, and outputs back, counts. If excluded, inputs
+    are already there; this requires a runtime whose accelerator has memory of its own."""
     launches: PositiveInt = 5
     seconds: Positive = 2.0
-    """Timed seconds a launch."""
+    """Timed seconds per launch."""
     block_seconds: Positive = 0.1
-    """Artifacts measured together take turns of this length."""
+    """Artifacts measured together alternate in blocks of this length."""
     warmup_seconds: Positive = 3.0
     """Warm-up ends when two windows' medians differ by less than 2 %, or after this long."""
 

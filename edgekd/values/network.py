@@ -1,4 +1,4 @@
-"""Networks on disk: what builds one, what was taken out of it, its weights and what it costs."""
+"""Networks on disk: what builds one, what was removed from it, its weights and what it costs."""
 
 from typing import Literal
 
@@ -31,7 +31,7 @@ class Architecture(Value):
 
 
 class Structure(Value):
-    """What is taken out of an architecture: the result of a search, before anything is trained."""
+    """What is removed from an architecture: the result of a search, before anything is trained."""
 
     widths: dict[str, PositiveInt] = {}
     """Channels that stay in each group that becomes narrower, by the first layer that makes them, in the order of the
@@ -44,7 +44,7 @@ class Structure(Value):
 
     @property
     def is_whole(self) -> bool:
-        """Whether nothing is taken out."""
+        """Whether nothing is removed."""
         return self == type(self)()
 
 

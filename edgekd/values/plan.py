@@ -23,7 +23,7 @@ class VariantLatency(Value):
     ratio: Interval
     """Of the median latency to the reference's, measured block by block beside it."""
     fits: bool | None
-    """None: too close to the limit to tell, however long it was measured."""
+    """None: too close to the limit to decide, however long it was measured."""
 
 
 class Candidate(Value):

@@ -20,15 +20,15 @@ class Training(Value):
     momentum: Fraction = 0.9
     weight_decay: NonNegative = 5e-4
     warmup: Fraction = 0.15
-    """Fraction of the steps in which the learning rate rises, before it falls as a cosine."""
+    """Fraction of the steps in which the learning rate rises; afterwards it follows a cosine."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     memory_format: Literal["auto", "contiguous", "channels_last"] = "auto"
     convolutions: Literal["auto"] | Convolutions = "auto"
-    """In bf16 on a CPU."""
+    """Only for bf16 on a CPU."""
     threads: PositiveInt | None = None
-    """Of the CPU; None means as many as are fastest."""
+    """CPU threads; None means the fastest number."""
     compiled: bool | None = None
-    """Whether torch.compile makes the network's code; None means where a long training wins by it."""
+    """Whether the network is compiled by torch.compile; None means if a long training becomes faster."""
 
 
 def _weighted(stated: Any) -> Any:
@@ -57,34 +57,34 @@ class Keep(Value):
     """How much of the unpruned network may be left, as fractions."""
 
     parameters: Fraction | None = None
-    """Those that aren't zero."""
+    """Parameters that aren't zero."""
     macs: Fraction | None = None
     transfer_bytes: Fraction | None = None
-    """Of the weights' file, compressed by zstd."""
+    """Bytes of the weights' file after zstd."""
 
 
 Ratio = Annotated[float, Field(ge=0, lt=1, strict=True)]
 
 
 class SearchSettings(Value):
-    """How much is taken out of the network, and how that is found."""
+    """How much is pruned, and how that is found."""
 
     method: str | None = None
-    """A module of `edgekd.search`; None means "fixed" where a ratio or a structure is stated, else "uniform"."""
+    """A module of `edgekd.search`; None means "fixed" if a ratio or a structure is stated, otherwise "uniform"."""
     options: dict[str, Option] = {}
     """Further settings of the method by their names; unknown ones are refused."""
     ratio: Ratio | None = None
-    """How much goes, where nothing is to be found out."""
+    """How much is pruned, without a search."""
     structure: Structure | None = None
-    """What exactly goes; each run writes it into its recipe."""
+    """The exact structure; each run writes it to its recipe."""
     keep: Keep = Keep()
     """Bounds the search without a device."""
     margin: Ratio = 0.06
-    """Candidates have to be this fraction below the latency limit, for what the trained weights may change."""
+    """Candidates must be this fraction below the latency limit, because trained weights may change the latency."""
 
 
 class Pruning(Value):
-    """What goes first, and the limits of the process that prunes."""
+    """What is pruned first, and the limits of the pruning process."""
 
     criterion: str = "l1"
     """A module of `edgekd.pruning.criteria`."""
@@ -96,12 +96,12 @@ class Pruning(Value):
 
 class Step(Value):
     """One step of a compression as a recipe states it: `{do = "distil", epochs = 3}`, and `"distil"` is short for
-    `{do = "distil"}`. Which settings a step has says its module in `edgekd.steps`, by which `recipe.recipe` reads it.
+    `{do = "distil"}`. Its settings are defined by its module in `edgekd.steps`.
     """
 
     do: str
     settings: dict[str, Any] = {}
-    """What else its table states."""
+    """The other keys of its table."""
 
     @model_validator(mode="before")
     @classmethod
@@ -118,12 +118,12 @@ class Step(Value):
 
 
 class FurtherTeacher(Value):
-    """A teacher beside the original; it is trained like that one where it has no weights."""
+    """A teacher beside the original; without weights it is trained like the original."""
 
     model: str
     weights: str | None = None
     weight: Positive = 1.0
-    """Of its logits in the mean; the original's is 1."""
+    """The weight of its logits in the mean; the original's is 1."""
     seed: NonNegativeInt = 0
 
 

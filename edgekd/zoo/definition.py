@@ -33,7 +33,7 @@ class Definition(Value):
     kept: dict[str, tuple[int, ...]]
     """Output channels of the original that are left, by each convolution and linear layer that was narrowed."""
     removed: tuple[str, ...] = ()
-    """Paths of the blocks that were taken out; what comes in goes through."""
+    """Paths of the blocks that were removed; what comes in goes through."""
     zeros: Fraction = 0.0
     """How many of the single weights were made zero, as a fraction."""
     layers: Layers

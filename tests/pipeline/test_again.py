@@ -35,7 +35,7 @@ def test_nothing_is_gone(plan, left):
     ("latency", "beyond", "says"),
     [
         ("fail", 0.03, "it missed the latency by 3.0%, so one step further"),
-        ("inconclusive", -0.001, "its latency is too close to the limit to tell, so one step further"),
+        ("inconclusive", -0.001, "its latency is too close to the limit to decide, so one step further"),
     ],
 )
 def test_a_little_is_made_up_by_one_step(latency, beyond, says):

@@ -43,7 +43,7 @@ def test_photos_are_prepared_as_the_command_line_says_and_the_run_tells_it(compr
     assert any("20 of 80 images are grey" in note for note in notes)
     assert any("1 file is left out, without an image's extension" in note for note in notes)
     report = (ended.folder / "report.md").read_text()
-    assert "mirrored in every second epoch; turned by up to 5°; mixed in pairs (mixup, alpha 0.2)" in report
+    assert "flipped in every second epoch; rotated by up to 5°; mixed in pairs (mixup, alpha 0.2)" in report
     assert all(note in report for note in notes)
 
 

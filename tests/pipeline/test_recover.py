@@ -166,7 +166,7 @@ def loaded(classes, channels):
 
 
 @pytest.mark.parametrize(
-    ("factory", "teacher"), [("frozen", "trains all its parameters"), ("loaded", "160 parameters stay")]
+    ("factory", "teacher"), [("frozen", "training all parameters"), ("loaded", "160 parameters stay")]
 )
 def test_students_train_what_the_model_froze_and_teachers_what_it_froze_at_random(
     run, tmp_path, monkeypatch, factory, teacher

@@ -90,7 +90,7 @@ def test_few_validation_images_are_helped_out_by_training_images(photos):
     poor = dataclasses.replace(photos, val=few)
     found = try_normalisations(poor, trained(photos, *IMAGENET))
     assert found.tried[0].images == 500
-    with pytest.raises(EdgekdError, match="normalised otherwise"):
+    with pytest.raises(EdgekdError, match="another normalisation"):
         require_normalisation(found, "net", "photos")
 
 
@@ -184,7 +184,7 @@ def given(photos, tmp_path, monkeypatch):
 
 def test_given_weights_are_tried_where_nothing_is_said(given, photos):
     unsaid, _ = given(trained(photos, *IMAGENET), stated=False)
-    with pytest.raises(EdgekdError, match="normalised otherwise") as caught:
+    with pytest.raises(EdgekdError, match="another normalisation") as caught:
         teacher(*unsaid)
     assert "--normalize imagenet" in caught.value.hint
     assert not list(unsaid[0].store.root.glob("stages/teacher-*"))

@@ -17,7 +17,7 @@ def test_mean_and_deviation_that_the_images_belie_are_not_passed_on(mean, std):
     assert believed(honest) == honest
     found = believed(replace(honest, mean=mean, std=std))
     assert found.preprocessing.colour is None
-    assert "aren't between black and white" in found.notes[-1]
+    assert "not between black and white" in found.notes[-1]
 
 
 class Prepared:

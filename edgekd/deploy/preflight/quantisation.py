@@ -103,7 +103,7 @@ RULES = (
     Rule(
         "uint8",
         "error",
-        "TensorRT reads U8 as S8, so that all above 127 is cut off and the outputs are wrong",
+        "TensorRT reads U8 as S8, so values above 127 are clipped and the outputs are wrong",
         "Quantise to S8 (in ONNX Runtime's quantiser: QInt8 for activations and weights, ActivationSymmetric=True).",
         _unsigned,
     ),

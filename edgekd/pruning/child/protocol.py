@@ -43,7 +43,7 @@ class Judging(Value):
 
 
 class SpaceRequest(Value):
-    """What can be taken out; answered by a `Space`."""
+    """What can be removed; answered by a `Space`."""
 
     do: Literal["space"] = "space"
     kinds: tuple[Granularity, ...]

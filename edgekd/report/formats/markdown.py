@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from edgekd.gate.budget import Budget
 
 _REPRODUCE = (
-    "`recipe.toml` beside this report holds every setting, those found by measuring among them. "
+    "`recipe.toml` beside this report contains every setting, including those found by measuring. "
     "Remove its `[search]` to plan again, for example on another device."
 )
 
@@ -88,7 +88,7 @@ def _use(manifest: Manifest) -> str:
     first = ", ".join(code(name) for name in manifest.classes[:_SHOWN_CLASSES])
     more = ", …" if len(manifest.classes) > _SHOWN_CLASSES else ""
     rows = [
-        ["file", f"`{manifest.file}`; all of this is in its metadata too, and in `model.json` beside it"],
+        ["file", f"`{manifest.file}`; also stated in its metadata and in `model.json`"],
         ["input", f"`{taken.name}`: {taken.dtype}, {'×'.join(map(str, taken.shape))} ({taken.layout})"],
         ["colour", {"grey": "grey", "rgb": "RGB", None: "channels as the data set gives them"}[how.colour]],
         ["size", usage.size(how)],
@@ -107,7 +107,7 @@ def _in_app(result: Result) -> list[str]:
 def _data(result: Result) -> str:
     """Which images, how training varied them, and what was found in them."""
     stated, trained = result.recipe.data, result.teacher.training or students_trainings(result)
-    lines = [f"`{stated.source}`, seen as *Use the model* says.{_variation(stated) if trained else ''}"]
+    lines = [f"`{stated.source}`, prepared as in *Use the model*.{_variation(stated) if trained else ''}"]
     if result.mirrored and trained:
         told = result.mirrored.told()
         lines.append(f"{told[0].upper()}{told[1:]}.")
@@ -120,10 +120,10 @@ def _variation(stated: Data) -> str:
     words = []
     if stated.random_resized_crop:
         least, most = stated.random_resized_crop
-        words.append(f"{least:.0%} to {most:.0%} of the area cut out and enlarged")
-    words += [f"cropped out of a border of {stated.pad} pixels"] if stated.pad else []
-    words += ["mirrored in every second epoch"] if stated.flip else ["never mirrored"]
-    words += [f"turned by up to {stated.rotate:g}°"] if stated.rotate else []
+        words.append(f"{least:.0%} to {most:.0%} of the area cropped and resized")
+    words += [f"cropped after padding by {stated.pad} pixels"] if stated.pad else []
+    words += ["flipped in every second epoch"] if stated.flip else ["never mirrored"]
+    words += [f"rotated by up to {stated.rotate:g}°"] if stated.rotate else []
     changed = {name: by for name, by in stated.jitter if by} if stated.jitter else {}
     words += [f"{name} changed by up to {by:g}" for name, by in changed.items()]
     words += [f"mixed in pairs (mixup, alpha {stated.mixup:g})"] if stated.mixup else []
@@ -131,11 +131,11 @@ def _variation(stated: Data) -> str:
 
 
 def _plan(plan: Plan, device: str | None) -> str:
-    text = f"Taken out: {plan.proposal.what}; {plan.why}."
+    text = f"Removed: {plan.proposal.what}; {plan.why}."
     if not plan.candidates:
         return text
     variants = list(dict.fromkeys(each.variant for c in plan.candidates for each in c.latencies))
-    header = ["taken out", "parameters", "MACs", *(f"{v} ÷ reference (95 %)" for v in variants), "meets the budget"]
+    header = ["removed", "parameters", "MACs", *(f"{v} ÷ reference (95 %)" for v in variants), "meets the budget"]
     rows = [_candidate(c, plan, variants) for c in plan.candidates]
     return f"{text} Untrained candidates, measured on `{device}`:\n\n{table(header, rows)}"
 

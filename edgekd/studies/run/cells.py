@@ -59,7 +59,7 @@ def pruned_and_trained(arm: ArmRun, teacher: TrainedTeacher) -> Network:
 
 
 def stated_structure(arm: ArmRun, start: Network) -> Structure:
-    """What the arm's recipe states that is taken out of the network; nothing where it states nothing."""
+    """What the arm's recipe states that is removed from the network; nothing where it states nothing."""
     searching = Searching(arm.recipe, has_device=arm.device is not None)
     if not searching.is_stated:
         return Structure()
