@@ -67,13 +67,13 @@ class Agent:
 
     Args:
         process: the process in which the agent runs.
-        url: the device's URL, for messages.
+        title: the device, for messages.
         clock: seconds as they pass for the host while it waits for answers.
     """
 
-    def __init__(self, process: Process, url: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, process: Process, title: str, clock: Callable[[], float] = time.monotonic) -> None:
         self.process = process
-        self.url = url
+        self.title = title
         self._clock = clock
 
     def __enter__(self) -> Self:
@@ -204,7 +204,7 @@ class Agent:
             outputs = self._outputs(count, nonce, files)
             now = f"{outputs.dtype} of shape {list(outputs.shape[1:])}"
             if before not in ("", now):
-                raise _wrong_answer(self.url, "evaluate", f"the output for an input is {now}; before it was {before}")
+                raise _wrong_answer(self.title, "evaluate", f"the output for an input is {now}; before it was {before}")
             before = now
             yield outputs
 
@@ -259,24 +259,24 @@ class Agent:
                     answers.require_nonce(e.answer, nonce)
                 if e.kind != "garbled":
                     raise
-                raise _wrong_answer(self.url, name, str(e)) from e
+                raise _wrong_answer(self.title, name, str(e)) from e
         except protocol.ProtocolError as e:
-            raise _wrong_answer(self.url, name, str(e)) from e
+            raise _wrong_answer(self.title, name, str(e)) from e
         except answers.OtherFileError as e:
-            clean = f"if it happens again, its storage is damaged: edgekd devices clean {self.url}"
-            raise MeasurementError(f"{self.url}: {e}", f"It was changed meanwhile: retry; {clean}") from e
+            clean = "if it happens again, its storage is damaged: edgekd devices clean URL"
+            raise MeasurementError(f"{self.title}: {e}", f"It was changed meanwhile: retry; {clean}") from e
 
 
 def _nonce() -> str:
     return secrets.token_hex(16)
 
 
-def _wrong_answer(url: str, request: str, why: str) -> MeasurementError:
+def _wrong_answer(title: str, request: str, why: str) -> MeasurementError:
     hint = (
         "Retry. If it happens again, another program on the device writes to the agent's output, its clock is wrong, "
         "or it isn't what it claims to be."
     )
-    return MeasurementError(f"{url}: invalid answer of the agent to {request!r}: {visible(why)}", hint)
+    return MeasurementError(f"{title}: invalid answer of the agent to {request!r}: {visible(why)}", hint)
 
 
 def _patience(seconds: float) -> float:

@@ -145,7 +145,7 @@ class Reached:
         try:
             return self.facts.are_of(target)
         except KeyError:  # this marker was not surveyed
-            with self._agents.start([]) as agent, answering(self.url):
+            with self._agents.start([]) as agent, answering(self.title):
                 found = agent.survey({}, [target.marker or ""]).exist
             return bool(found)
 
@@ -155,7 +155,7 @@ class Reached:
 
     def holder(self) -> Holder | None:
         """Who holds the lease on the device now. Raises DeviceError."""
-        with self._agents.start([]) as agent, answering(self.url):
+        with self._agents.start([]) as agent, answering(self.title):
             return agent.lease().holder
 
     def look(self) -> tuple[DeviceFacts, Holder | None]:
@@ -164,7 +164,7 @@ class Reached:
         Raises:
             DeviceError: it can't be reached.
         """
-        with self._agents.start([]) as agent, answering(self.url):
+        with self._agents.start([]) as agent, answering(self.title):
             holder = agent.lease().holder
             return self._surveyed(agent, [] if holder else self._runtimes), holder
 
@@ -174,7 +174,7 @@ class Reached:
         Raises:
             DeviceError: it can't be reached.
         """
-        with self._agents.start([]) as agent, answering(self.url):
+        with self._agents.start([]) as agent, answering(self.title):
             return self._surveyed(agent, [])
 
     def look_on(self) -> Agent:
@@ -256,14 +256,14 @@ class Reached:
         if self._facts and name in self._facts.runtimes:
             return self._facts.runtimes[name]
         # through the evaluating agent, which is usually needed next
-        with answering(self.url):
+        with answering(self.title):
             return DeviceRuntime(**protocol.document(self._evaluating.agent(name).describe().runtime))
 
     def _upgrading(self, runtime: str, least: str) -> str:
         return upgrading(list(self._connection.python(self._runtimes)), self.facts, runtime, least)
 
     def _survey(self) -> DeviceFacts:
-        with self._agents.start([]) as agent, answering(self.url):
+        with self._agents.start([]) as agent, answering(self.title):
             return self._surveyed(agent, self._runtimes)
 
     def _surveyed(self, agent: Agent, runtimes: Sequence[str]) -> DeviceFacts:

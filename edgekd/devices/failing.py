@@ -9,12 +9,12 @@ from edgekd.worker import WorkerError
 
 
 @contextmanager
-def answering(url: str) -> Iterator[None]:
-    """Raises DeviceError if the agent of the device at that URL fails, hangs or ends."""
+def answering(device: str) -> Iterator[None]:
+    """Raises DeviceError if the agent of the device, called so in messages, fails, hangs or ends."""
     try:
         yield
     except WorkerError as e:
-        raise DeviceError(f"{url}: the agent does not answer: {e}", e.hint or "Try again.") from e
+        raise DeviceError(f"{device}: the agent does not answer: {e}", e.hint or "Try again.") from e
 
 
 @contextmanager

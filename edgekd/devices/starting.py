@@ -37,7 +37,7 @@ class Agents:
             command += ["--runtime", self.push_runtime(runtime)]
         if self.connection.cache:
             command += ["--cache", self.connection.cache]
-        agent = Agent(self.connection.start(command), self.connection.url)
+        agent = Agent(self.connection.start(command), self.connection.title)
         try:
             agent.describe(_START_S) if runtimes else agent.state()
         except WorkerError as e:
@@ -53,7 +53,7 @@ class Agents:
         """For an agent whose runtime can't be imported; empty for one that failed otherwise."""
         if e.kind != "error" or not runtimes:
             return ""
-        with answering(self.connection.url):
+        with answering(self.connection.title):
             version = agent.survey({}, []).host.python
         return f"Install the missing packages, for example: {installing(python, version, runtimes[0])}"
 

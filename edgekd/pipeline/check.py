@@ -148,7 +148,7 @@ def _measured(files: list[Path], budget: Budget, on_device: OnDevice, progress: 
         try:
             devices.require_target(device, target)
             require_engines(budget, device.facts, [artifacts[0].variant.runtime])
-            progress.stage("measure", f"measuring {' and '.join(a.name for a in artifacts)} on {device.url}")
+            progress.stage("measure", f"measuring {' and '.join(a.name for a in artifacts)} on {device.title}")
             used = device
         except NoDeviceError as e:
             progress.note(e.message)

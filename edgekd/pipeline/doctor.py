@@ -84,7 +84,7 @@ def doctor(
             try:
                 answer, in_use_by = agent.state(), _in_use(agent)
             except WorkerError as e:
-                raise DeviceError(f"{device.url}: the agent does not answer: {e}", "Try again.") from e
+                raise DeviceError(f"{device.title}: the agent does not answer: {e}", "Try again.") from e
         state = State(**asdict(answer.state))
         # importing runtimes would disturb whoever uses it
         facts = device.facts if noise or not in_use_by else device.identify()
@@ -120,10 +120,10 @@ def _missing(device: Reached, facts: DeviceFacts, matching: Sequence[Target]) ->
 
 def _require_noise(device: Reached, missing: dict[str, MissingRuntime]) -> None:
     if device.facts.host.emulated:
-        raise MeasurementError(f"{device.url}: {EMULATED}", "Leave --noise out, or give the real device.")
+        raise MeasurementError(f"{device.title}: {EMULATED}", "Leave --noise out, or give the real device.")
     if one := missing.get(_NOISE_RUNTIME):
         hint = f"Install it there: {one.install}" if one.install else "Leave --noise out."
-        raise DeviceError(f"{device.url}: its noise is measured with {_NOISE_RUNTIME}: {one.why}", hint)
+        raise DeviceError(f"{device.title}: its noise is measured with {_NOISE_RUNTIME}: {one.why}", hint)
 
 
 def _first_remarks(url: str, facts: DeviceFacts, matching: Sequence[Target], in_use_by: Sequence[str]) -> list[str]:

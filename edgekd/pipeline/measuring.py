@@ -151,7 +151,7 @@ def _valid(inputs: Inputs, progress: Progress) -> tuple[Measurement, ...]:
     """What is measured undisturbed, at the first or the second try."""
     device, steady = inputs.on.device, inputs.steady
     if device.facts.host.emulated:
-        raise MeasurementError(f"{device.url}: {EMULATED}", "Give the real device with --device.")
+        raise MeasurementError(f"{device.title}: {EMULATED}", "Give the real device with --device.")
     for last in (False, True):
         found = measure(
             inputs.artifacts,
@@ -167,4 +167,4 @@ def _valid(inputs: Inputs, progress: Progress) -> tuple[Measurement, ...]:
         if not last:
             progress.note(f"the measurement is invalid and is repeated: {why}")
     hint = "Let the device cool down, stop other programs on it, and run the command again: finished stages are kept."
-    raise MeasurementError(f"{device.url}: the repeated measurement is invalid too: {why}", hint)
+    raise MeasurementError(f"{device.title}: the repeated measurement is invalid too: {why}", hint)

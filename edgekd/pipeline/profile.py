@@ -71,7 +71,7 @@ def profile(
     waiting = Waiting(wait_s, progress.note)
     with connect(device_url or LOCAL, target, waiting=waiting) as device, device.leased():
         require_target(device, target)
-        progress.stage("measure", f"measuring {', '.join(dict.fromkeys(a.name for a in artifacts))} on {device.url}")
+        progress.stage("measure", f"measuring {', '.join(dict.fromkeys(a.name for a in artifacts))} on {device.title}")
         return session.measure(
             artifacts,
             device=device,

@@ -260,5 +260,5 @@ def test_what_was_not_made_from_the_files_that_were_sent_does_not_count(ask, fie
         ask(agent)
     error = refused("/a.data has another content there than was sent", ask, said(["1" * 64, "4" * 64]))
     assert "444444444444…, not 222222222222" in error.message
-    assert "edgekd devices clean test:" in error.hint
+    assert "edgekd devices clean URL" in error.hint
     refused("sha256 has 1 hashes of 2 files", ask, said(["1" * 64]))

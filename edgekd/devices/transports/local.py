@@ -30,7 +30,7 @@ class Local:
             return Worker(command)
         except OSError as e:
             hint = "Give the path of a Python interpreter, as in local:/usr/bin/python3."
-            raise DeviceError(f"{self.url}: can't start {command[0]}: {e.strerror}", hint) from e
+            raise DeviceError(f"{self.title}: can't start {command[0]}: {e.strerror}", hint) from e
 
     def push(self, folder: Path, hashes: Iterable[str], key: str) -> str:
         """The files are used in place.
