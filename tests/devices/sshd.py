@@ -91,18 +91,20 @@ class Cutting:
 
     def __init__(self, server: Sshd, condition: Callable[[], bool]) -> None:
         self._server, self._condition = server, condition
+        self._left = threading.Event()
 
     def __enter__(self) -> None:
         self._thread = threading.Thread(target=self._cut)
         self._thread.start()
 
     def __exit__(self, *_: object) -> None:
+        self._left.set()
         self._thread.join()
 
     def _cut(self) -> None:
-        end = time.monotonic() + 60
-        while not self._condition() and time.monotonic() < end:
-            time.sleep(0.01)
+        while not self._condition():
+            if self._left.wait(0.01):
+                return
         self._server.cut()
 
 

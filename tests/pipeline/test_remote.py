@@ -63,11 +63,11 @@ def test_a_board_over_ssh_is_measured_and_evaluated_there(compress, budget, on_t
 
     def measuring():
         spent = [agent.cpu_times().user for agent in sshd.agents()]
-        return len(spent) > 1 and min(spent) > 1
+        return len(spent) > 1 and min(spent) > 0.3
 
     with Cutting(sshd, measuring):
         lost = compress(tmp_path / "run", *options, target=target)
-    assert (lost.code, lost.out) == (ExitCode.INVALID, "")
+    assert (lost.code in (ExitCode.INVALID, ExitCode.UNREACHABLE), lost.out) == (True, ""), lost.err  # or still loading
     assert f"the connection to {sshd.url} was lost" in lost.err.replace("\n", "")
     assert_nothing_left(sshd)
     ended = compress(tmp_path / "run", *options, target=target)

@@ -16,13 +16,18 @@ def cudart(tmp_path_factory):
     return fake_tensorrt.compile_cudart(tmp_path_factory.mktemp("cudart"))
 
 
+def forget_tensorrt():
+    # not by monkeypatch, which would bring the fake one back at the end
+    for name in [name for name in sys.modules if name.partition(".")[0] == "tensorrt"]:
+        del sys.modules[name]
+
+
 @pytest.fixture
 def tensorrt_of(cudart, monkeypatch):
     """Makes the runtime `tensorrt` of this process one of a version."""
 
     def make(version="10.3.0"):
-        for name in [name for name in sys.modules if name.partition(".")[0] == "tensorrt"]:
-            monkeypatch.delitem(sys.modules, name)
+        forget_tensorrt()
         monkeypatch.setenv("FAKE_TENSORRT_VERSION", version)
         monkeypatch.syspath_prepend(fake_tensorrt.MODULES)
         monkeypatch.setattr(_cuda, "_candidates", lambda: iter([str(cudart)]))
@@ -32,5 +37,4 @@ def tensorrt_of(cudart, monkeypatch):
 
     yield make
     _cuda.load.cache_clear()
-    for name in [name for name in sys.modules if name.partition(".")[0] == "tensorrt"]:
-        del sys.modules[name]
+    forget_tensorrt()

@@ -466,7 +466,7 @@ def test_a_tensorrt_that_lacks_a_library_or_is_too_old_is_explained(tensorrt_of,
     monkeypatch.delattr(tensorrt.IExecutionContext, "execute_async_v3")
     with pytest.raises(_library.MissingError, match=r"TensorRT 8\.6\.1 is older than 8\.5"):
         runtime.describe()
-    monkeypatch.delitem(sys.modules, "tensorrt")
+    del sys.modules["tensorrt"]
     (tmp_path / "tensorrt.py").write_text("raise ImportError('libnvinfer.so.10: cannot open shared object file')")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(_library.MissingError, match=r"can't be imported: libnvinfer\.so\.10: cannot open shared"):
