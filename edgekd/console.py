@@ -151,14 +151,16 @@ def exports(found: "Exports") -> None:
 
 
 def explanation(found: "Explanation") -> None:
-    """Two artifacts node by node, and the causes."""
+    """Two artifacts node by node, their latencies, and the causes."""
+    from edgekd.measuring.explain import summary
+
     rows = [["node", "op", found.artifact, "op", found.other, "ratio"]]
     for p in found.pairs:
         ratio = f"{p.other_ms / p.ms:.2f}" if p.ms else ""
         rows.append([p.name, p.op, f"{p.ms:.4g} ms", p.other_op, f"{p.other_ms:.4g} ms", ratio])
     rows.append(["all nodes", "", f"{found.nodes_ms:.4g} ms", "", f"{found.other_nodes_ms:.4g} ms", ""])
     _table(rows)
-    _say(f"\nWhy {found.other} is slow:" if found.causes else f"\nNo cause found: {found.other} isn't slowed down.")
+    _say(f"\n{summary(found)}")
     for cause in found.causes:
         _say(f"- {cause}")
 

@@ -59,7 +59,7 @@ Variant = Annotated[
     ),
 ]
 Explain = Annotated[
-    bool, typer.Option("--explain", help="Explain why the second model is slow.", rich_help_panel=OUTPUT)
+    bool, typer.Option("--explain", help="Explain why the second model isn't faster.", rich_help_panel=OUTPUT)
 ]
 
 

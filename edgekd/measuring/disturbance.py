@@ -81,9 +81,9 @@ def spoiled(measurement: Measurement) -> tuple[str, ...]:
 
 
 def wavering(measurement: Measurement) -> float | None:
-    """The spread of the launches' canary medians, as a fraction of the smallest; None without a canary."""
+    """The spread of the launches' canary medians, as a fraction of the smallest; None for fewer than two."""
     medians = [percentile(launch.canary_ms, 50) for launch in measurement.launches if launch.canary_ms]
-    return max(medians) / min(medians) - 1 if medians and min(medians) > 0 else None
+    return max(medians) / min(medians) - 1 if len(medians) > 1 and min(medians) > 0 else None
 
 
 def _drifted(before: float | None, after: float | None) -> bool:

@@ -128,11 +128,11 @@ def conditions(m: Measurement, others: Sequence[Measurement] = ()) -> list[str]:
 
 
 def _pinned(m: Measurement) -> list[str]:
-    """The CPUs that edgekd chose, if it chose the same ones in each launch: those of the fastest kind."""
+    """The CPUs that edgekd chose, if it chose the same ones in each launch."""
     chosen = {launch.cpus for launch in m.launches}
     if m.protocol.affinity or len(chosen) != 1 or not (cpus := chosen.pop()):
         return []
-    return [f"on the fastest CPUs ({', '.join(map(str, cpus))})"]
+    return [f"on CPU{'s' if len(cpus) > 1 else ''} {', '.join(map(str, cpus))}"]
 
 
 def _how_run(m: Measurement) -> str:
@@ -201,6 +201,8 @@ def where(m: Measurement) -> str:
     """The providers of the nodes, and integer coverage."""
     if m.trace is None:
         return "nodes not measured"
-    providers = ", ".join(f"{count} nodes on {name}" for name, count in by_provider(m.trace).items())
+    providers = ", ".join(
+        f"{count} node{'s' if count > 1 else ''} on {name}" for name, count in by_provider(m.trace).items()
+    )
     integers, products = integer_coverage(m.trace)
     return f"{providers}; {integers} of {products} convolutions and matrix products in integers"

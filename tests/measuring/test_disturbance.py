@@ -87,3 +87,4 @@ def test_launches_at_different_clocks_waver(measurement):
     launches = (launch(1.0, 1.1, 1.0), launch(1.2, 1.2, 1.0), launch())
     assert wavering(measurement().model_copy(update={"launches": launches})) == pytest.approx(0.2)
     assert wavering(measurement()) is None
+    assert wavering(measurement().model_copy(update={"launches": launches[:1]})) is None

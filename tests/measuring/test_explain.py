@@ -11,7 +11,7 @@ from onnxruntime.quantization import (
 
 from edgekd import catalog
 from edgekd.errors import MeasurementError
-from edgekd.measuring.explain import explain
+from edgekd.measuring.explain import explain, summary
 from edgekd.pipeline.profile import profile
 from edgekd.progress import Silent
 from edgekd.values import MeasuringProtocol, Node, Trace, Variant
@@ -55,11 +55,15 @@ FLOAT = (("FusedConv", 1.0), ("FusedConv", 2.0))
     [
         ([("QLinearConv", 0.3), ("QLinearConv", 0.5)], VNNI, None),
         ([("QLinearConv", 0.3), ("QLinearConv", 0.5)], ("avx2",), "has none of avx512_vnni, avx_vnni, amx_int8"),
-        ([("QuantizeLinear", 1.0), ("QLinearConv", 0.3), ("QLinearConv", 0.5)], VNNI, "1 conversions between"),
+        (
+            [("QuantizeLinear", 1.0), ("QLinearConv", 0.3), ("QLinearConv", 0.5)],
+            VNNI,
+            "1 conversion between integers and floats (Q/DQ) remains in the graph as a separate node",
+        ),
         (
             [("QLinearConv", 0.3), ("FusedConv", 2.0)],
             VNNI,
-            "1 of 2 convolutions and matrix products run in floating point: 2 ms",
+            "1 of 2 convolutions and matrix products runs in floating point: 2 ms",
         ),
         ([("FusedConv", 0.9), ("FusedConv", 2.0)], VNNI, "none of its 2 convolutions"),
         (
@@ -67,12 +71,12 @@ FLOAT = (("FusedConv", 1.0), ("FusedConv", 2.0))
             VNNI,
             "3 nodes quantise dynamically",
         ),
-        ([("QLinearConv", 0.3), ("QLinearConv", 0.5, "Other")], VNNI, "fell back from CPUExecutionProvider"),
-        ([("ReorderInput", 0.4), ("QLinearConv", 0.3), ("QLinearConv", 0.5)], VNNI, "change the layout"),
+        ([("QLinearConv", 0.3), ("QLinearConv", 0.5, "Other")], VNNI, "1 node fell back from CPUExecutionProvider"),
+        ([("ReorderInput", 0.4), ("QLinearConv", 0.3), ("QLinearConv", 0.5)], VNNI, "1 node only changes the layout"),
         (
             [("QLinearConv", 3.5), ("QLinearConv", 0.5)],
             VNNI,
-            "1 of 2 convolutions and matrix products are slower",
+            "1 of 2 convolutions and matrix products is slower",
         ),
     ],
 )
@@ -87,7 +91,7 @@ def test_each_cause_is_named_from_what_was_measured(traced, nodes, features, say
 def test_the_most_expensive_cause_comes_first(traced):
     other = traced(("QuantizeLinear", 0.2), ("QLinearConv", 0.3), ("FusedConv", 1.5))
     causes = explain(traced(*FLOAT), other).causes
-    assert ["run in floating point" in causes[0], "conversions" in causes[1]] == [True, True]
+    assert ["runs in floating point" in causes[0], "conversion" in causes[1]] == [True, True]
 
 
 def test_products_are_paired_in_their_order_if_there_are_as_many(traced):
@@ -97,6 +101,28 @@ def test_products_are_paired_in_their_order_if_there_are_as_many(traced):
         ("FusedConv", 2.0, "QLinearConv", 0.4),
     ]
     assert explain(traced(*FLOAT), traced(("QLinearConv", 0.3))).pairs == ()
+
+
+@pytest.mark.parametrize(
+    ("ms", "compared", "heading"),
+    [
+        (2.0, "net is slower: latency ratio 2.000 (2.000 to 2.000 at 95 %)", "Why net is slower:"),
+        (0.5, "net is faster: latency ratio 0.500 (0.500 to 0.500 at 95 %)", "What costs time in net:"),
+        (1.0, "net is neither slower nor faster: latency ratio 1.000", "What costs time in net:"),
+    ],
+)
+def test_a_model_is_called_slow_only_if_it_is_slower(measurement, traced, ms, compared, heading):
+    launches = measurement([[[ms] * 20] * 4] * 5).launches
+    other = traced(("QuantizeLinear", 1.0), ("QLinearConv", 0.3)).model_copy(update={"launches": launches})
+    said = summary(explain(traced(*FLOAT, precision="fp32", name="base"), other))
+    assert f"p50: base 1 ms, net {ms:g} ms; {compared}" in said
+    assert said.endswith(heading)
+
+
+def test_too_few_blocks_for_a_ratio_are_named(measurement, traced):
+    launches = measurement([[[2.0] * 20]]).launches
+    short = [traced(*FLOAT).model_copy(update={"launches": launches}) for _ in range(2)]
+    assert "too little was measured for a ratio" in summary(explain(*short))
 
 
 def test_a_measurement_without_nodes_is_refused(measurement, traced):

@@ -43,7 +43,7 @@ def test_on_an_arm_processor_with_several_kinds_of_cpus_the_fastest_are_chosen(m
 def test_chosen_cpus_are_shown(model):
     device = SimulatedDevice(lambda path: 1.0, clusters=[(6, 7), (0, 1, 2, 3)])
     (found,) = measured(device, model())
-    assert "on the fastest CPUs (6, 7)" in conditions(found)[0]
+    assert "closed loop, random inputs, on CPUs 6, 7" in conditions(found)[0]
 
 
 @pytest.mark.parametrize(
@@ -79,3 +79,10 @@ def test_a_launch_during_which_the_device_was_slowed_down_is_made_again(model, c
     assert says in found.retried[0]
     assert len(found.retried) == (3 if always else 1)
     assert [says in why for why in found.invalid] == ([True] if always else [])
+
+
+def test_cpus_of_one_kind_are_not_called_fastest(measurement):
+    launches = tuple(one.model_copy(update={"cpus": (0,)}) for one in measurement([[[1.0]]]).launches)
+    line = conditions(measurement().model_copy(update={"launches": launches}))[0]
+    assert "on CPU 0" in line
+    assert "fastest" not in line
