@@ -15,8 +15,7 @@ PYTHONS = (*(f"python3.{minor}" for minor in range(13, 7, -1)), "python3")
 # bytes that all shells take literally between single quotes, and `printf %b` as well
 _PLAIN = re.compile(rb"[A-Za-z0-9_./:,=+@ -]")
 
-# Python 2 runs it as well, to say that it is too old
-_ASK_PYTHON = """
+ASK_PYTHON = """
 import sys
 try:
     from importlib.util import find_spec
@@ -25,6 +24,7 @@ except Exception:
     found = []
 sys.stdout.write("%d.%d %s" % (sys.version_info[0], sys.version_info[1], ",".join(found)))
 """
+"""Reports a Python's version and which modules, given as arguments, it has. Python 2 runs it, and is then too old."""
 
 _PROBE = """
 echo {begin}
@@ -113,7 +113,7 @@ def probe(cache: str, python: str | None, runtimes: Sequence[str]) -> str:
         end=END,
         cache=cache,
         pythons=shlex.join(pythons),
-        ask=shlex.quote(_ASK_PYTHON),
+        ask=shlex.quote(ASK_PYTHON),
         runtimes=shlex.join(runtimes),
     )
 

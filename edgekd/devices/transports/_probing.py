@@ -75,12 +75,13 @@ def _wrong(url: str, what: str) -> MeasurementError:
 def _device(found: Mapping[str, Sequence[str]]) -> Device:
     """Raises KeyError and ValueError if something is missing or wrong."""
     one = {what: values[0] for what, values in found.items()}
-    pythons = tuple(_python(line) for line in found.get("python", ()))
+    pythons = tuple(python(line) for line in found.get("python", ()))
     has = frozenset(found.get("has", ()))
     return Device(one["cache"], one["unwritable"], one["boot"], one["arch"], has, pythons)
 
 
-def _python(line: str) -> Python:
+def python(line: str) -> Python:
+    """The Python for what `_posix.ASK_PYTHON` prints and its path. Raises ValueError."""
     version, runtimes, path = line.split(" ", 2)
     major, minor = version.split(".")
     return Python(path, (int(major), int(minor)), tuple(filter(None, runtimes.split(","))))
