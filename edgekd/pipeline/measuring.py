@@ -70,7 +70,8 @@ def device_of_target(url: str | None, target: Target, run: Run, wait_s: float = 
         if device.is_of(target):
             yield device
         else:
-            run.progress.note(f"{not_of(device, target)}; exported files are checked by this machine's own runtimes")
+            what = "nothing is measured, and exported files are checked by this machine's own runtimes"
+            run.progress.note(f"{not_of(device, target)}: {what}")
             yield None
 
 

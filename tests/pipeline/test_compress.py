@@ -321,7 +321,7 @@ def test_a_target_without_a_device_is_not_measured_and_ends_in_3(compress, budge
     options = ["--ratio", "0.5", "--budget", budget(EASY), "--json"]
     ended = compress(tmp_path / "run", *options, target=target)
     assert ended.code == 3, ended.err
-    assert "not measured" in ended.err
+    assert "nothing is measured" in ended.err
     document = ended.document
     assert document["device"] is None
     assert all(t["median_ms"] is None and t["ratio"] is None for t in document["tried"])
