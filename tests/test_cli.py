@@ -322,6 +322,7 @@ def test_two_models_are_explained_node_by_node(model):
         (["--provider", "CPUExecutionProvider", "--provider-option", "ab"], "not KEY=VALUE"),
         (["--inputs", "missing.npz"], "missing.npz"),
         (["--cadence-hz", "-3"], "--cadence-hz"),
+        (["--shape", "8x3x8x8", "--batch", "4"], "error: --batch 4: "),
     ],
 )
 def test_a_wrong_way_of_measuring_ends_in_2_with_what_to_do(model, options, says):

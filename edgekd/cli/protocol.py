@@ -30,7 +30,7 @@ def protocol(stated: "MeasuringProtocol | None" = None, **given: Any) -> "Measur
     """
     from pydantic import ValidationError
 
-    from edgekd.values import MeasuringProtocol, document
+    from edgekd.values import MeasuringProtocol
 
     stated = stated or MeasuringProtocol()
     given = {key: value for key, value in given.items() if value is not None}
@@ -43,7 +43,8 @@ def protocol(stated: "MeasuringProtocol | None" = None, **given: Any) -> "Measur
     if "shapes" in given:
         given["shapes"] = dict(_shape(text) for text in given["shapes"])
     try:
-        return MeasuringProtocol.model_validate({**document(stated), **given})
+        # a value that nobody stated stays unset: a batch size, for example, is required of a model only if it is stated
+        return MeasuringProtocol.model_validate({**stated.model_dump(mode="json", exclude_unset=True), **given})
     except ValidationError as e:
         problem = e.errors()[0]
         option = "--" + "-".join(map(str, problem["loc"])).replace("_", "-")

@@ -144,6 +144,7 @@ def _measured(files: list[Path], budget: Budget, on_device: OnDevice, progress: 
     target = on_device.target
     protocol = on_device.protocol or defaults(budget, compared=len(files) > 1)
     artifacts = measuring.described(files, target, on_device.settings, on_device.variant)
+    catalog.require("edgekd.measuring.batch").require_batch(files, protocol)
     with devices.connect(on_device.url or devices.LOCAL, target, waiting=waiting) as device, device.leased():
         try:
             devices.require_target(device, target)

@@ -11,6 +11,7 @@ from edgekd.errors import StorageError
 from edgekd.files import require_file, sha256
 from edgekd.measuring import session
 from edgekd.measuring.artifact import describe
+from edgekd.measuring.batch import require_batch
 from edgekd.pipeline.several import on_each, target_of
 from edgekd.progress import Progress
 from edgekd.values import (
@@ -68,6 +69,7 @@ def profile(
     # the device is asked for the runtimes of its target
     target = target.model_copy(update={"variants": tuple({a.variant.name: a.variant for a in artifacts}.values())})
     protocol = fed(protocol or MeasuringProtocol(), inputs)
+    require_batch(files, protocol)
     waiting = Waiting(wait_s, progress.note)
     with connect(device_url or LOCAL, target, waiting=waiting) as device, device.leased():
         require_target(device, target)

@@ -55,6 +55,12 @@ def test_a_model_is_measured_beside_its_baseline_and_judged(model):
     assert slower.status == "fail"
 
 
+def test_a_stated_batch_size_is_not_replaced_by_that_of_the_model(model):
+    protocol = QUICK.model_copy(update={"batch": 4})
+    with pytest.raises(EdgekdError, match=r"--batch 4: .* is for batch size 1"):
+        checked(model(batch=1), budget(latency={"limit_ms": 1}), on_device=here(protocol=protocol))
+
+
 def test_elsewhere_only_what_needs_no_device_is_judged(model):
     notes = []
 

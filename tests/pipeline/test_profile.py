@@ -42,6 +42,11 @@ def test_a_target_none_of_whose_runtimes_is_here_is_reported(model):
         profile([model()], target=target, protocol=QUICK, progress=Silent())
 
 
+def test_a_stated_batch_size_is_not_replaced_by_that_of_the_model(model):
+    with pytest.raises(EdgekdError, match=r"--batch 4: .* is for batch size 1"):
+        profiled(model(batch=1), protocol=QUICK.model_copy(update={"batch": 4}))
+
+
 def test_a_file_given_twice_is_measured_twice(model):
     one, other = profiled(model(), model())
     assert one.artifact == other.artifact

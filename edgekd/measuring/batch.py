@@ -1,0 +1,48 @@
+"""Whether ONNX files can be measured with the batch size that was asked for."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import onnx
+
+from edgekd.errors import UnsupportedModelError
+from edgekd.values import MeasuringProtocol
+
+
+def require_batch(files: Iterable[Path], protocol: MeasuringProtocol) -> None:
+    """Raises UnsupportedModelError if the protocol states a batch size that a file's inputs don't have.
+
+    A batch size that is left at its default is replaced by that of a model with a fixed one.
+
+    Args:
+        files: ONNX files, already read once.
+        protocol: with the stated shapes.
+    """
+    if "batch" not in protocol.model_fields_set:
+        return
+    for file in dict.fromkeys(files):
+        sizes = _first_axes(file, protocol)
+        if sizes and protocol.batch not in sizes:
+            fixed = " and ".join(map(str, sorted(sizes)))
+            raise UnsupportedModelError(
+                f"--batch {protocol.batch}: {file} is for batch size {fixed}",
+                "Leave --batch out, or export the model with an open batch axis.",
+            )
+
+
+def _first_axes(file: Path, protocol: MeasuringProtocol) -> set[int]:
+    """The sizes of the inputs' first axes as they would be measured."""
+    graph = onnx.load(file, format="protobuf", load_external_data=False).graph
+    weights = {tensor.name for tensor in graph.initializer}  # before IR version 4 these are inputs too
+    inputs = [one for one in graph.input if one.name not in weights]
+    stated = dict(protocol.shapes)
+    if "" in stated and len(inputs) == 1:
+        stated[inputs[0].name] = stated[""]
+    sizes = set()
+    for one in inputs:
+        axes = one.type.tensor_type.shape.dim
+        if shape := stated.get(one.name):
+            sizes.add(shape[0])
+        elif axes:
+            sizes.add(axes[0].dim_value or protocol.batch)
+    return sizes
