@@ -1,16 +1,18 @@
 """Which of a target's variants can be written and run, by the device or by this machine, and why the others can't."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from edgekd import catalog
 from edgekd.deploy.writers._base import WRITERS
-from edgekd.devices.pythons import installing
-from edgekd.errors import EdgekdError
+from edgekd.errors import DeviceError, EdgekdError
 from edgekd.runtimes._base import RUNTIMES
 from edgekd.values import DeviceFacts, Target, Variant
 from edgekd.values.result import Dropped
 from edgekd.variants import require_settings, settle
+
+Install = Callable[[str], str | None]
+"""What installs a runtime on the device, as `Device.install_command`."""
 
 
 @dataclass(frozen=True)
@@ -23,9 +25,22 @@ class Deployable:
     """The others, by the variant's name, with the reason."""
 
 
-def deployable(target: Target, facts: DeviceFacts | None = None) -> Deployable:
-    """Which of the target's variants can be written, and run by the device, or by this machine for None."""
-    return _divided([(variant, why_not(variant, facts)) for variant in target.variants])
+def deployable(target: Target, facts: DeviceFacts | None = None, install: Install = lambda runtime: None) -> Deployable:
+    """Which of the target's variants can be written, and run by the device, or by this machine for None.
+
+    Args:
+        target: of the device.
+        facts: the device's.
+        install: what installs a runtime there, which is added to the reasons.
+    """
+    reasons = [(variant, why_not(variant, facts)) for variant in target.variants]
+    return _divided([(variant, why and f"{why}{_remedy(variant, facts, install)}") for variant, why in reasons])
+
+
+def _remedy(variant: Variant, facts: DeviceFacts | None, install: Install) -> str:
+    missing = facts is not None and facts.unavailable.get(variant.runtime, "").startswith("not installed")
+    command = install(variant.runtime) if missing else None
+    return f"; install it there: {command}" if command else ""
 
 
 def _divided(reasons: Sequence[tuple[Variant, str | None]]) -> Deployable:
@@ -72,19 +87,11 @@ def not_run_here(variant: Variant) -> str | None:
 def _not_run_there(variant: Variant, facts: DeviceFacts) -> str | None:
     found = facts.runtimes.get(variant.runtime)
     if found is None:
-        return f"{variant.runtime} is not on the device: {_unavailable(variant.runtime, facts)}"
+        return f"{variant.runtime} is not on the device: {facts.unavailable.get(variant.runtime, 'not asked for')}"
     if found.precisions and variant.precision not in found.precisions:
         has = ", ".join(found.precisions)
         return f"{variant.runtime} {found.version} has no {variant.precision} on the device, only {has}"
     return None
-
-
-def _unavailable(runtime: str, facts: DeviceFacts) -> str:
-    """Why the device has no such runtime, and how it gets one."""
-    why = facts.unavailable.get(runtime, "not asked for")
-    if not why.startswith("not installed"):
-        return why
-    return f"{why}; install it there: {installing(['python3'], facts.host.python, runtime)}"
 
 
 def reference(target: Target, facts: DeviceFacts | None = None) -> Variant:
@@ -100,15 +107,28 @@ def reference(target: Target, facts: DeviceFacts | None = None) -> Variant:
     return settle(wanted)
 
 
-def require_reference(target: Target, facts: DeviceFacts | None = None) -> None:
+def require_reference(
+    target: Target, facts: DeviceFacts | None = None, install: Install = lambda runtime: None
+) -> None:
     """Raises EdgekdError if networks can't be deployed in the variant that drops and ratios refer to, or a variant has
-    a setting that its runtime does not have.
+    a setting that its runtime does not have; DeviceError if the device lacks the runtime.
+
+    Args:
+        target: of the device.
+        facts: the device's; None: this machine runs the files.
+        install: what installs a runtime on the device, for the hint.
     """
     require_settings(target)
-    if why := unwritable(target.reference) or why_not(reference(target, facts), facts):
-        others = ", ".join(variant.name for variant in deployable(target, facts).variants) or "none"
-        where = "here" if facts is None else "on the device"
-        raise EdgekdError(
-            f"target {target.name}: its reference is {target.reference.name}, and {why}",
-            f"Name another variant in its [reference]; those that can be deployed {where}: {others}.",
-        )
+    wanted = target.reference
+    why = unwritable(wanted) or why_not(reference(target, facts), facts)
+    if not why:
+        return
+    others = ", ".join(variant.name for variant in deployable(target, facts).variants)
+    where = "here" if facts is None else "on the device"
+    instead = f"Name another variant in its [reference]; those that can be deployed {where}: {others or 'none'}."
+    message = f"target {target.name}: its reference is {wanted.name}, and {why}"
+    if facts is None or unwritable(wanted) or wanted.runtime in facts.runtimes:
+        raise EdgekdError(message, instead)
+    command = install(wanted.runtime)
+    hints = [f"Install it there: {command}" if command else "", instead if others else ""]
+    raise DeviceError(message, " ".join(filter(None, hints)) or f"Give a device that has {wanted.runtime}.")

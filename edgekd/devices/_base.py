@@ -52,6 +52,9 @@ class Device(Protocol):
     def is_of(self, target: Target) -> bool:
         """Whether the device matches the target. Raises DeviceError."""
 
+    def install_command(self, runtime: str) -> str | None:
+        """What installs a missing runtime, to be typed there; None where no such command is known."""
+
     def leased(self) -> AbstractContextManager[None]:
         """Use the device alone within the block: no other process of edgekd measures, builds or evaluates there.
 

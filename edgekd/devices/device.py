@@ -182,8 +182,8 @@ class Reached:
         return self._agents.start([])
 
     def install_command(self, runtime: str) -> str | None:
-        """What installs a missing runtime, to be typed there; None where no such command is known."""
-        return install_command(list(self._connection.python(self._runtimes)), self.facts, runtime)
+        """See `_base.Device`."""
+        return install_command(self.url, list(self._connection.python(self._runtimes)), self.facts, runtime)
 
     def push(self, paths: Sequence[Path]) -> str:
         """Make files available in one folder on the device; returns the path of the first one there."""
@@ -260,7 +260,7 @@ class Reached:
             return DeviceRuntime(**protocol.document(self._evaluating.agent(name).describe().runtime))
 
     def _upgrading(self, runtime: str, least: str) -> str:
-        return upgrading(list(self._connection.python(self._runtimes)), self.facts, runtime, least)
+        return upgrading(self.url, list(self._connection.python(self._runtimes)), self.facts, runtime, least)
 
     def _survey(self) -> DeviceFacts:
         with self._agents.start([]) as agent, answering(self.title):

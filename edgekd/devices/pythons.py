@@ -1,5 +1,6 @@
 """Which Python of a device runs the agent, and what to install where none has a runtime."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,10 @@ OLDEST = (3, 8)
 
 # the last onnxruntime with wheels for a Python, on x86-64 and aarch64 (PyPI)
 _LAST_ONNXRUNTIME = {(3, 8): "1.19.2", (3, 9): "1.19.2", (3, 10): "1.23.2"}
+
+# from this version on, the Pythons of Debian and Ubuntu take no packages by pip: externally-managed-environment
+_CLOSED = (3, 11)
+_OF_THE_SYSTEM = re.compile(r"(/usr/bin/)?python[0-9.]*")
 
 
 @dataclass(frozen=True)
@@ -45,17 +50,24 @@ def choose(url: str, found: Sequence[Python], runtimes: Iterable[str], named: st
     raise DeviceError(f"{url}: {f'{named} is no Python' if named else 'there is no Python'}; {needed}", hint)
 
 
-def installing(python: Sequence[str], version: str, runtime: str) -> str:
-    """How a runtime is installed for a Python of that version, such as "3.10.12"."""
-    known = _LAST_ONNXRUNTIME.get(_minor(version)) if runtime == "onnxruntime" else None
-    package = f"{runtime}=={known}" if known else runtime
-    return f"{' '.join(python)} -m pip install {package}"
-
-
-def install_command(python: Sequence[str], facts: DeviceFacts, runtime: str) -> str | None:
-    """What installs a runtime on a device, to be typed there; None where edgekd knows no such command.
+def installing(url: str, python: Sequence[str], version: str, runtime: str) -> str:
+    """How a runtime is installed for a Python: a command to be typed there, and the URL to use then if that is another.
 
     Args:
+        url: of the device.
+        python: the command of the Python.
+        version: of it, such as "3.10.12".
+        runtime: that is missing.
+    """
+    known = _LAST_ONNXRUNTIME.get(_minor(version)) if runtime == "onnxruntime" else None
+    return _by_pip(url, python, version, f"{runtime}=={known}" if known else runtime)
+
+
+def install_command(url: str, python: Sequence[str], facts: DeviceFacts, runtime: str) -> str | None:
+    """What installs a runtime on a device, as `installing`; None where edgekd knows no such command.
+
+    Args:
+        url: of the device.
         python: the command of the Python that runs the agent there.
         facts: of the device.
         runtime: that is missing.
@@ -64,13 +76,14 @@ def install_command(python: Sequence[str], facts: DeviceFacts, runtime: str) -> 
         return "sudo apt-get install python3-libnvinfer python3-numpy" if facts.platform.l4t else None
     # the bundle is made elsewhere, and has no pip
     bundled = any(one.origin for one in facts.runtimes.values())
-    return None if bundled else installing(python, facts.host.python, runtime)
+    return None if bundled else installing(url, python, facts.host.python, runtime)
 
 
-def upgrading(python: Sequence[str], facts: DeviceFacts, runtime: str, least: str) -> str:
+def upgrading(url: str, python: Sequence[str], facts: DeviceFacts, runtime: str, least: str) -> str:
     """How a device gets a newer version of a runtime that it has: a command, or what to do.
 
     Args:
+        url: of the device.
         python: the command of the Python that runs the agent there.
         facts: of the device.
         runtime: that it has.
@@ -83,7 +96,15 @@ def upgrading(python: Sequence[str], facts: DeviceFacts, runtime: str, least: st
     last = _LAST_ONNXRUNTIME.get(_minor(facts.host.python)) if runtime == "onnxruntime" else None
     if last and _minor(last) < _minor(f"{least}.0"):
         return f"it needs a newer Python there, since {last} is the last one for Python {facts.host.python}"
-    return f"{' '.join(python)} -m pip install '{runtime}>={least}'"
+    return _by_pip(url, python, facts.host.python, f"'{runtime}>={least}'")
+
+
+def _by_pip(url: str, python: Sequence[str], version: str, package: str) -> str:
+    command = " ".join(python)
+    if not (_OF_THE_SYSTEM.fullmatch(command) and _minor(version) >= _CLOSED):
+        return f"{command} -m pip install {package}"
+    make = f"{command} -m venv ~/edgekd && ~/edgekd/bin/python -m pip install {package}"
+    return f"{make}; then use that Python: {url.removesuffix(command)}/home/USER/edgekd/bin/python"
 
 
 def _minor(version: str) -> tuple[int, int]:

@@ -43,7 +43,9 @@ class Agents:
         except WorkerError as e:
             hint = e.hint or self._remedy(agent, python, runtimes, e)
             agent.close()
-            raise DeviceError(f"{self.connection.url}: the agent does not start: {e}", hint) from e
+            reported = e.kind == "error" and runtimes
+            what = f"{runtimes[0]} can't be loaded" if reported else "the agent does not start"
+            raise DeviceError(f"{self.connection.title}: {what}: {e}", hint) from e
         except BaseException:
             agent.close()
             raise
@@ -55,7 +57,7 @@ class Agents:
             return ""
         with answering(self.connection.title):
             version = agent.survey({}, []).host.python
-        return f"Install the missing packages, for example: {installing(python, version, runtimes[0])}"
+        return f"Install what is missing there: {installing(self.connection.url, python, version, runtimes[0])}"
 
     def push(self, folder: Path, names: Sequence[str]) -> str:
         """Make files below a folder available on the device, by their content; returns their folder there."""

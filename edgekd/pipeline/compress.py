@@ -121,10 +121,10 @@ def _require_feasible(run: Run, recipe: Recipe, goal: Goal, how: Deployment) -> 
     require_classifier(recipe, data)
     require_losses(recipe, data)
     require_feeding(how)
-    require_reference(target, goal.facts)
+    require_reference(target, goal.facts, goal.install_command)
     if goal.facts:
         require_engines(goal.budget, goal.facts, target.runtimes)
-    for left_out in deployable(target, goal.facts).left_out:
+    for left_out in deployable(target, goal.facts, goal.install_command).left_out:
         run.progress.note(f"{left_out.name} is left out: {left_out.why}")
     if how.reference != settle_variant(target.reference):
         instead = f"{how.reference.name} stands in for the reference {target.reference.name}"

@@ -31,7 +31,7 @@ class MissingRuntime(Value):
 
     why: str
     install: str | None = None
-    """The command that installs it, to be typed there; None where none is known."""
+    """The command that installs it, to be typed there, and the URL to use then if it changes; None: none is known."""
     wanted: bool = True
     """Whether it is a runtime of a target that the device is of; True for all where it is of none."""
 

@@ -26,6 +26,10 @@ class Goal:
         """What is known of the device; None without one."""
         return self.device.facts if self.device else None
 
+    def install_command(self, runtime: str) -> str | None:
+        """What installs a runtime on the device; None without one, or where no such command is known."""
+        return self.device.install_command(runtime) if self.device else None
+
     def measured(self, run: Run, artifacts: Sequence[Artifact], **changes: Any) -> tuple[Measurement, ...]:
         """All artifacts, interleaved, the first being the reference of the others; raises as `measuring.measured`.
 

@@ -2,7 +2,7 @@ import pytest
 
 from edgekd import catalog
 from edgekd.deploy.variants import deployable, reference, require_reference, why_not
-from edgekd.errors import EdgekdError
+from edgekd.errors import DeviceError, EdgekdError, ExitCode
 from edgekd.runtimes import onnxruntime
 from edgekd.values import DeviceFacts, DeviceRuntime, Host, Variant
 
@@ -48,12 +48,13 @@ def test_a_devices_runtimes_decide_and_not_this_machines():
     engine, fp16 = (Variant(runtime="tensorrt", precision=precision) for precision in ("fp32", "fp16"))
     openvino = Variant(runtime="openvino", precision="fp32")
     has = facts(tensorrt=DeviceRuntime(version="10.3.0", provider="TensorRT", builds=True, precisions=("fp32",)))
-    found = deployable(TARGET.model_copy(update={"variants": (engine, fp16, openvino)}), has)
+    target = TARGET.model_copy(update={"variants": (engine, fp16, openvino)})
+    found = deployable(target, has, lambda runtime: f"/opt/python -m pip install {runtime}")
     assert found.variants == (engine,)
     assert {gone.name: gone.why for gone in found.left_out} == {
         "tensorrt-fp16": "tensorrt 10.3.0 has no fp16 on the device, only fp32",
         "openvino-fp32": "openvino is not on the device: not installed: Python has no module openvino; "
-        "install it there: python3 -m pip install openvino",
+        "install it there: /opt/python -m pip install openvino",
     }
 
 
@@ -66,6 +67,19 @@ def test_without_a_device_another_runtime_stands_in_for_a_reference_that_only_de
     with pytest.raises(EdgekdError, match="its reference is tensorrt-fp32, and tensorrt is not on the device") as e:
         require_reference(target, facts(onnxruntime=DeviceRuntime(version="1.23.2", provider="CPU")))
     assert "on the device: onnxruntime-int8, onnxruntime-fp32" in e.value.hint
+
+
+def test_a_device_without_the_references_runtime_is_at_fault_and_not_the_target():
+    bare = facts().model_copy(
+        update={"unavailable": {"onnxruntime": "not installed: Python has no module onnxruntime"}}
+    )
+    with pytest.raises(DeviceError, match="onnxruntime is not on the device: not installed") as e:
+        require_reference(TARGET, bare, lambda runtime: f"/opt/python -m pip install {runtime}")
+    assert e.value.exit_code == ExitCode.UNREACHABLE
+    assert e.value.hint == "Install it there: /opt/python -m pip install onnxruntime"
+    with pytest.raises(DeviceError) as e:
+        require_reference(TARGET, bare)
+    assert e.value.hint == "Give a device that has onnxruntime."
 
 
 @pytest.mark.parametrize(

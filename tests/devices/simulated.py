@@ -103,6 +103,9 @@ class SimulatedDevice:
     def close(self) -> None:
         pass
 
+    def install_command(self, runtime: str) -> str | None:
+        return None
+
     @property
     def facts(self) -> DeviceFacts:
         runtimes = {name: DeviceRuntime(version="1", provider="CPUExecutionProvider") for name in self.runtimes}

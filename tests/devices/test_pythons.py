@@ -1,6 +1,6 @@
 import pytest
 
-from edgekd.devices.pythons import upgrading
+from edgekd.devices.pythons import installing, upgrading
 from edgekd.values import DeviceFacts, DeviceRuntime, Host
 
 
@@ -19,11 +19,32 @@ def facts(python, *, runtime="onnxruntime", origin=""):
     ],
 )
 def test_a_newer_runtime_is_installed_where_there_is_one_for_the_devices_python(device, least, how):
-    assert upgrading(["/opt/python"], device, "onnxruntime", least) == how
+    assert upgrading("ssh://pi", ["/opt/python"], device, "onnxruntime", least) == how
 
 
 def test_a_newer_tensorrt_comes_with_a_newer_jetpack():
     assert (
-        upgrading(["python3"], facts("3.10.12", runtime="tensorrt"), "tensorrt", "10.9")
+        upgrading("ssh://pi", ["python3"], facts("3.10.12", runtime="tensorrt"), "tensorrt", "10.9")
         == "it comes with a newer JetPack"
     )
+
+
+@pytest.mark.parametrize("url", ["ssh://pi", "ssh://pi/usr/bin/python3"])
+def test_where_the_systems_python_takes_no_packages_a_virtual_environment_is_made_and_named(url):
+    venv = "/usr/bin/python3 -m venv ~/edgekd && ~/edgekd/bin/python -m pip install"
+    then = "; then use that Python: ssh://pi/home/USER/edgekd/bin/python"
+    assert installing(url, ["/usr/bin/python3"], "3.11.2", "onnxruntime") == f"{venv} onnxruntime{then}"
+    upgraded = upgrading(url, ["/usr/bin/python3"], facts("3.11.2"), "onnxruntime", "1.24")
+    assert upgraded == f"{venv} 'onnxruntime>=1.24'{then}"
+
+
+@pytest.mark.parametrize(
+    ("python", "version", "package"),
+    [
+        ("/usr/bin/python3", "3.10.12", "onnxruntime==1.23.2"),
+        ("/home/pi/edgekd/bin/python", "3.11.2", "onnxruntime"),
+        ("/usr/local/bin/python3", "3.12.1", "onnxruntime"),
+    ],
+)
+def test_other_pythons_take_packages_themselves(python, version, package):
+    assert installing("ssh://pi", [python], version, "onnxruntime") == f"{python} -m pip install {package}"

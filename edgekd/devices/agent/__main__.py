@@ -222,7 +222,7 @@ def _answer(agent: Agent, line: str, frame: bytes) -> tuple[dict[str, Any], byte
         return protocol.answer_document(answer, message), b""
     except Exception as e:  # every failure is reported to the host
         text = str(e).strip()[:_LONGEST_ERROR]
-        error = text if isinstance(e, ValueError) and text else f"{type(e).__name__}: {text}"
+        error = text if isinstance(e, (ValueError, ImportError)) and text else f"{type(e).__name__}: {text}"
         nonce = message.get("nonce") if isinstance(message, dict) else None
         more = {name: str(getattr(e, name, "")) for name in ("hint", "fault")}
         return {"nonce": nonce, "error": error, **more}, b""
