@@ -60,7 +60,8 @@ def export(
 ) -> int:
     """Write the files of a network for a target, and check them before a device builds from them.
 
-    Exit codes: 0 exported, 2 a finding is an error: a file that the target doesn't take.
+    Exit codes: 0 exported, 2 a finding is an error: a file that the target doesn't take, 3 the device is not of the
+    target's kind, 5 it is unavailable, or runs none of the files.
     """
     from edgekd.devices import listed
 

@@ -1,7 +1,7 @@
 """`export`: a trained network in every variant of a target, each checked as far as it can be."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -10,7 +10,8 @@ from edgekd.data.load import load_dataset
 from edgekd.deploy.feeding import manifest
 from edgekd.deploy.variants import not_run_here, why_not, writable
 from edgekd.devices._base import Device
-from edgekd.errors import EdgekdError, UnsupportedModelError
+from edgekd.devices.device import LOCAL
+from edgekd.errors import DeviceError, EdgekdError, UnsupportedModelError
 from edgekd.pipeline import deploy
 from edgekd.pipeline.classifier import require_classifier
 from edgekd.pipeline.deploy import Check
@@ -56,6 +57,7 @@ def export(
 
     Raises:
         EdgekdError: a name, setting, file or model that doesn't work, with the remedy.
+        DeviceError: the device can't be reached, or can run none of the files.
     """
     target = catalog.target(recipe.target)
     if not recipe.weights:
@@ -69,9 +71,19 @@ def export(
         facts = device.facts if device else None
         how = deployment(recipe, target, data, facts, writable(target).variants)
         require_feeding(how)
+        if device and device.url != LOCAL:
+            _require_runtime(device, how)
         images = TeacherImages(data, states_normalisation(recipe.data), trust_checkpoint)
         network = teacher(run, recipe, recipe.teacher, images).network
         return _exported(run, network, how, target, device)
+
+
+def _require_runtime(device: Device, how: Deployment) -> None:
+    """Raises DeviceError if the device runs no variant: a check on this machine says nothing about it."""
+    whys = [why_not(variant, device.facts) for variant in how.variants]
+    if whys and all(whys):
+        message = f"{device.title}: no file can be checked there: {'; '.join(dict.fromkeys(filter(None, whys)))}"
+        raise DeviceError(message, "Leave --device out to check the files on this machine.")
 
 
 def _exported(run: Run, network: Network, how: Deployment, target: Target, device: Device | None) -> Exports:
@@ -83,6 +95,8 @@ def _exported(run: Run, network: Network, how: Deployment, target: Target, devic
         raise UnsupportedModelError(f"no variant of {target.name} can be written: {why}", "Name another --target.")
     run.progress.stage("check", f"checking {len(written.artifacts)} variants")
     places = _Places(written.artifacts, device)
+    for note in places.notes():
+        run.progress.note(note)
     checks = {**_checked(run, network, how, places.here, None), **_checked(run, network, how, places.there, device)}
     preflights = Preflights(destination(target, device), run.progress)
     found = []
@@ -114,6 +128,12 @@ class _Places:
         others = [artifact for artifact in artifacts if artifact not in self.there]
         self.why_not = {artifact.id: not_run_here(artifact.variant) for artifact in others}
         self.here = tuple(artifact for artifact in others if self.why_not[artifact.id] is None)
+
+    def notes(self) -> Iterator[str]:
+        """Why files are checked on this machine although another device was given."""
+        if self.device and self.device.url != LOCAL:
+            for artifact in self.here:
+                yield f"{artifact.name} is checked on this machine: {why_not(artifact.variant, self.device.facts)}"
 
     def device_of(self, artifact: Artifact) -> Device | None:
         """The device, if it runs it; None: this machine."""

@@ -7,11 +7,12 @@ from edgekd import catalog, files
 from edgekd.deploy.opset import ceiling
 from edgekd.deploy.preflight.preflight import preflight
 from edgekd.deploy.preflight.rule import Destination
+from edgekd.deploy.variants import why_not
 from edgekd.deploy.writers._base import WRITERS, Images
 from edgekd.devices._base import Device
 from edgekd.devices.device import connect, not_of
 from edgekd.devices.lease import Waiting
-from edgekd.errors import EdgekdError, NoDeviceError, UnsupportedModelError
+from edgekd.errors import DeviceError, EdgekdError, NoDeviceError, UnsupportedModelError
 from edgekd.measuring.artifact import describe
 from edgekd.progress import Progress
 from edgekd.values import Artifact, Target, Variant
@@ -65,7 +66,7 @@ def export_file(
 
     Raises:
         EdgekdError: the target has no TensorRT; the file isn't a model.
-        DeviceError, NoDeviceError: there is no such device, or not of the target's kind.
+        DeviceError, NoDeviceError: there is no such device, or not of the target's kind, or it has no TensorRT.
     """
     variants = [variant for variant in target.variants if variant.runtime == _TENSORRT]
     if not variants:
@@ -78,6 +79,10 @@ def export_file(
             with device.leased():
                 if not device.is_of(target):
                     raise NoDeviceError(not_of(device, target), "Leave --device out, or give one of that target.")
+                if _TENSORRT not in device.facts.runtimes:
+                    why = why_not(variants[0], device.facts)
+                    hint = "Leave --device out to check for the TensorRT that the target states."
+                    raise DeviceError(f"{device.title}: {why}", hint)
         to = destination(target, device)
     written, dropped = _written(given, variants, out, to.max_opset)
     preflights = Preflights(to, progress)

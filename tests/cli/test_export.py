@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edgekd import cli
+from edgekd import catalog, cli
 from edgekd.failures import run as ending
 
 
@@ -87,6 +87,16 @@ def test_what_cannot_be_meant_is_refused(export, model, options, said):
     code, out, err = export(model(), *options)
     assert (code in (2, 3), out) == (True, "")
     assert said in err
+
+
+def test_a_device_without_tensorrt_is_refused(export, model, tmp_path):
+    text = (catalog.folder("targets") / "jetson-orin-nano.toml").read_text()
+    lines = [line for line in text.splitlines() if not line.startswith(("compatible", "family"))]
+    (tmp_path / "here.toml").write_text("\n".join(lines).replace('"aarch64"', '"x86_64"'))
+    code, out, err = export(model(), "--target", tmp_path / "here.toml", "--device", "local:")
+    assert (code, out) == (5, "")
+    assert "error: this machine: tensorrt is not on the device: " in err
+    assert "hint: Leave --device out" in err
 
 
 def test_what_is_no_model_is_refused(export, tmp_path):

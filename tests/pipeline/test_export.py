@@ -1,6 +1,7 @@
 """A trained network as the files of a target, each checked where its runtime is, or not with the reason."""
 
 import json
+import sys
 
 import fake_tensorrt
 import onnx
@@ -13,7 +14,8 @@ from edgekd.deploy.writers import onnxruntime as writer
 from edgekd.failures import run as ending
 from edgekd.files import sha256
 from edgekd.pipeline import mobile
-from edgekd.values import Manifest
+from edgekd.pipeline.export import _Places
+from edgekd.values import Artifact, File, Manifest, Variant
 from edgekd.values.preflight import Parsed
 from edgekd.zoo import networks
 
@@ -109,6 +111,18 @@ def test_a_device_that_has_tensorrt_checks_them_and_its_version_counts(export, h
     assert exported["tensorrt-int8+fp16"]["findings"] == []
 
 
+def test_a_device_that_runs_no_file_is_refused(export, here, tmp_path):
+    """A check on this machine would say nothing about that device."""
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')  # which has no packages
+    python.chmod(0o755)
+    code, found = export("--target", here, "--device", f"local:{python}", "--out", tmp_path / "out")
+    assert code == 5
+    assert "no file can be checked there: " in found
+    assert "onnxruntime is not on the device" in found
+    assert "hint: Leave --device out" in found
+
+
 def test_a_file_that_fails_its_check_is_an_error(export, tmp_path, monkeypatch):
     strict = writer.tolerances["int8"].model_copy(update={"sqnr_db": 300})
     monkeypatch.setattr(writer, "tolerances", {**writer.tolerances, "int8": strict})
@@ -162,3 +176,15 @@ def test_a_file_for_an_app_that_differs_is_a_warning_and_is_not_written(export, 
     assert (finding["rule"], finding["severity"]) == ("app", "warning")
     assert "differs from the ONNX file: SQNR" in finding["message"]
     assert not list((tmp_path / "out").glob("*.ort"))
+
+
+def test_what_this_machine_checks_in_place_of_the_device_is_named(simulated, tmp_path):
+    file = File(path=tmp_path / "net.onnx", sha256="0" * 64)
+    variant = Variant(runtime="onnxruntime", precision="fp32")
+    artifact = Artifact(name="net", variant=variant, files=(file,), disk_bytes=1, transfer_bytes=1)
+    device = simulated(runtimes=["tensorrt"])
+    device.url = "ssh://lab"
+    (note,) = _Places((artifact,), device).notes()
+    assert note.startswith("net is checked on this machine: onnxruntime is not on the device")
+    assert not [*_Places((artifact,), simulated()).notes()]
+    assert not [*_Places((artifact,), None).notes()]
