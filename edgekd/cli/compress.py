@@ -69,7 +69,7 @@ def compress(
     from edgekd.files import require_utf8
     from edgekd.recipe import recipe as made
 
-    place = listed.only(device, devices)
+    place = listed.only(device or (), devices)
     given = {
         "target": target or (None if recipe else place.target),
         "model": model,

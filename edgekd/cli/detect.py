@@ -15,7 +15,7 @@ def detect(*, device: DeviceUrl = None, devices: DevicesFile = None, json: Json 
     from edgekd import catalog
     from edgekd.devices import listed
 
-    url = listed.only(device, devices).url
+    url = listed.only(device or (), devices).url
     found = catalog.require("edgekd.pipeline.detect").detect(url)
     console.json(found) if json else console.detected(found)
     return int(found.exit_code)

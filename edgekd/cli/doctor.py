@@ -37,7 +37,7 @@ def doctor(
 
     with ConsoleProgress() as progress:
         examining = catalog.require("edgekd.pipeline.doctor")
-        url = listed.only(device, devices).url
+        url = listed.only(device or (), devices).url
         found = examining.doctor(url, noise=noise, model=model, wait_s=60 * (wait or 0), progress=progress)
     console.json(found) if json else console.diagnosis(found)
     return ExitCode.PASS

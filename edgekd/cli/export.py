@@ -65,7 +65,7 @@ def export(
     """
     from edgekd.devices import listed
 
-    place = listed.only(device, devices)
+    place = listed.only(device or (), devices)
     where: dict[str, Any] = {} if wait is None else {"wait_s": 60 * wait}
     chosen = target or (None if recipe else place.target)
     given = {

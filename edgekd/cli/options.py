@@ -21,7 +21,7 @@ TargetName = Annotated[
     ),
 ]
 DeviceUrl = Annotated[
-    str | None,
+    list[str] | None,  # a second one is refused, not dropped
     typer.Option(
         "--device",
         metavar="URL|NAME",

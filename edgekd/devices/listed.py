@@ -44,6 +44,16 @@ class Place:
     target: str | None = None
     tags: tuple[str, ...] = ()
 
+    @property
+    def title(self) -> str:
+        """What messages call it."""
+        return called(self.name)
+
+
+def called(name: str) -> str:
+    """What messages call a device of that name or URL."""
+    return "this machine" if name == "local:" else name
+
 
 THIS_MACHINE = Place("local:", "local:")
 
@@ -66,13 +76,15 @@ def known(file: Path | None = None) -> dict[str, Listed]:
 def chosen(given: Sequence[str], file: Path | None = None) -> list[Place]:
     """The devices that are meant by URLs, names and `tag:TAG`, in their order, each once; this machine for none.
 
+    Two names are two devices, also with the same URL: they may state different targets.
+
     Raises:
         EdgekdError: as `known`, or a name or tag isn't in the file.
     """
     devices = known(file) if any(_is_named(one) for one in given) or file else {}
     found: dict[str, Place] = {}
     for place in (place for one in given for place in _meant(one, devices)):
-        found.setdefault(place.url, place)
+        found.setdefault(place.name, place)
     return [*found.values()] or [THIS_MACHINE]
 
 
@@ -86,12 +98,12 @@ def every(given: Sequence[str], file: Path | None = None) -> list[Place]:
     return chosen([*known(file), *given], file)
 
 
-def only(given: str | None, file: Path | None = None) -> Place:
-    """The one device that is meant; this machine for None. Raises as `chosen`, and where a tag means several."""
-    found = chosen([given] if given is not None else [], file)
+def only(given: Sequence[str], file: Path | None = None) -> Place:
+    """The one device that is meant; this machine for none. Raises as `chosen`, and where several are meant."""
+    found = chosen(given, file)
     if len(found) > 1:
-        names = ", ".join(place.name for place in found)
-        raise EdgekdError(f"--device {given}: {len(found)} devices ({names}), and one is wanted", "Name one of them.")
+        names, what = ", ".join(place.name for place in found), " ".join(f"--device {one}" for one in given)
+        raise EdgekdError(f"{what}: {len(found)} devices ({names}), and one is wanted", "Name one of them.")
     return found[0]
 
 

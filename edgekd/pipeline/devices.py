@@ -1,8 +1,7 @@
 """`devices`: the user's devices and their state, all asked at once."""
 
-import threading
-import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal
 
 from edgekd import catalog
@@ -11,6 +10,7 @@ from edgekd.devices.lease import in_use
 from edgekd.devices.listed import Place
 from edgekd.devices.recognition import fitting
 from edgekd.errors import EdgekdError, ExitCode
+from edgekd.pipeline.threads import at_once, wait
 from edgekd.values import DeviceRuntime, Failure, Host, Value
 from edgekd.values.value import Name
 
@@ -52,15 +52,11 @@ def devices(places: Sequence[Place], *, timeout_s: float) -> DeviceStates:
         except BaseException as e:  # raised again below
             found[number] = e
 
-    # daemons: the command doesn't wait for a device that hangs
-    threads = [threading.Thread(target=ask, args=one, daemon=True) for one in enumerate(places)]
-    for thread in threads:
-        thread.start()
-    deadline = time.monotonic() + timeout_s
-    for thread in threads:
-        thread.join(max(0.0, deadline - time.monotonic()))
+    with at_once([partial(ask, *one) for one in enumerate(places)]) as works:
+        wait(works, timeout_s)
+        in_time = list(found)
     answered = []
-    for one in list(found):
+    for one in in_time:
         if isinstance(one, BaseException):
             raise one
         answered.append(one)
@@ -87,7 +83,7 @@ def _state(place: Place) -> DeviceState:
 
 
 def _late(place: Place, timeout_s: float) -> DeviceState:
-    message = f"{place.url}: no answer within {timeout_s:g} s"
+    message = f"no answer within {timeout_s:g} s"
     failure = Failure(message=message, hint="Give it more time with --timeout.", exit_code=ExitCode.UNREACHABLE)
     return _listed(place).model_copy(update={"failure": failure})
 

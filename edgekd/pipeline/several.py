@@ -1,18 +1,19 @@
-"""The same work on several devices at once: a thread for each, one report, and none is lost by another's failure."""
+"""The same work on several devices at once: one report, and none is lost by another's failure."""
 
+import math
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 from edgekd import catalog
 from edgekd.devices.listed import Place
 from edgekd.errors import EdgekdError
+from edgekd.pipeline.threads import at_once, wait
 from edgekd.progress import Progress
 from edgekd.values import Failure, Target
 
 T = TypeVar("T")
-
-_POLL_S = 0.2
 
 
 def target_of(place: Place, stated: str | None) -> Target:
@@ -20,12 +21,12 @@ def target_of(place: Place, stated: str | None) -> Target:
     name = stated or place.target
     if name is None:
         hint = "Give --target, or state a target for the device in devices.toml; `edgekd targets` lists them."
-        raise EdgekdError(f"device {place.name}: no target", hint)
+        raise EdgekdError(f"{place.title}: no target", hint)
     return catalog.target(name)
 
 
 def on_each(places: Sequence[Place], work: Callable[[Place, Progress], T], progress: Progress) -> list[T | Failure]:
-    """What the work gives on each device, in their order, all at once.
+    """What the work gives on each device, in their order: all at once, those with the same URL one after another.
 
     Raises:
         EdgekdError: the same for all of them, as for a file that can't be read, or for the only one.
@@ -33,25 +34,29 @@ def on_each(places: Sequence[Place], work: Callable[[Place, Progress], T], progr
     if len(places) == 1:
         return [work(places[0], progress)]
     together = _Together(progress, len(places))
-    found: list[T | EdgekdError | BaseException | None] = [None] * len(places)
+    found: list[T | BaseException | None] = [None] * len(places)
 
-    def run(number: int, place: Place) -> None:
-        try:
-            found[number] = work(place, _Part(together, number, place.name))
-        except BaseException as e:  # raised again in the command's own thread, unless the user can mend it
-            found[number] = e
+    def run(of_one_device: Sequence[int]) -> None:
+        for number in of_one_device:
+            place = places[number]
+            try:
+                found[number] = work(place, _Part(together, number, place.title))
+            except BaseException as e:  # raised again in the command's own thread, unless the user can mend it
+                found[number] = e
+                if not isinstance(e, EdgekdError):
+                    return
 
-    # daemons: a command that is interrupted doesn't wait for a device that hangs
-    threads = [threading.Thread(target=run, args=one, daemon=True) for one in enumerate(places)]
-    for thread in threads:
-        thread.start()
-    try:
-        for thread in threads:
-            while thread.is_alive():  # a join without end would let no signal through on every system
-                thread.join(_POLL_S)
-    finally:
-        together.stopped = True
+    with at_once([partial(run, of_one) for of_one in _by_device(places)]) as works:
+        wait(works, math.inf)
     return _reported(found)
+
+
+def _by_device(places: Sequence[Place]) -> list[list[int]]:
+    """The numbers of the places, those with one URL together: one device measures one thing at a time."""
+    urls: dict[str, list[int]] = {}
+    for number, place in enumerate(places):
+        urls.setdefault(place.url, []).append(number)
+    return [*urls.values()]
 
 
 def _reported(found: Sequence[T | BaseException | None]) -> list[T | Failure]:
@@ -68,34 +73,23 @@ def _failure(e: EdgekdError) -> Failure:
     return Failure(message=e.message, hint=e.hint, exit_code=e.exit_code)
 
 
-class _StoppedError(BaseException):
-    """The command has ended: what a thread still measures is for nobody."""
-
-
 class _Together:
     """One progress for all devices: how much of the work is done on average, and lines that say of which device."""
 
     def __init__(self, progress: Progress, count: int) -> None:
         self._progress, self._lock = progress, threading.Lock()
         self._done = [0.0] * count
-        self.stopped = False
 
     def say(self, text: str) -> None:
         """One line."""
         with self._lock:
-            self._require_running()
             self._progress.note(text)
 
     def advance(self, number: int, fraction: float, detail: str) -> None:
         """A device has done such a fraction of its work."""
         with self._lock:
-            self._require_running()
             self._done[number] = fraction
             self._progress.advance(int(100 * sum(self._done)), 100 * len(self._done), detail)
-
-    def _require_running(self) -> None:
-        if self.stopped:
-            raise _StoppedError
 
 
 class _Part:

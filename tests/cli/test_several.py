@@ -93,6 +93,13 @@ def test_what_cannot_be_of_several_devices_is_refused(lab, model, tmp_path):
     assert "of one device" in found.stderr
 
 
+@pytest.mark.parametrize("command", [("doctor",), ("targets", "detect"), ("compress",), ("export", "m.onnx")])
+def test_a_second_device_is_refused_where_one_is_wanted(command):
+    found = edgekd(*command, "--device", "local:", "--device", "local:/x")
+    assert found.returncode == ExitCode.USAGE
+    assert "2 devices (local:, local:/x), and one is wanted" in found.stderr
+
+
 def test_a_document_is_never_written_over_another_of_the_same_command(tmp_path):
     written, out = set(), tmp_path / "out.json"
     names = [_free(out, given, written).name for given in ([], ["a"], ["a"], ["a", "b"], ["a"])]

@@ -38,11 +38,20 @@ PI = Place("pi", "ssh://pi@pi", tags=("lab",))
         (["pi", "orin"], [PI, ORIN]),
         (["tag:lab"], [ORIN, PI]),
         (["pi", "tag:lab", "adb://1"], [PI, ORIN, Place("adb://1", "adb://1")]),
-        (["here", "local:", "here"], [Place("here", "local:")]),
+        (["here", "local:", "here", "local:"], [Place("here", "local:"), THIS_MACHINE]),
     ],
 )
 def test_urls_names_and_tags_name_devices_each_once(lab, given, expected):
     assert chosen(given, lab) == expected
+
+
+def test_two_names_with_one_url_are_two_devices(lab):
+    """In either order: they may state different targets."""
+    lab.write_text(f'{LAB}\n[devices.nx]\nurl = "ssh://lab@orin"\ntarget = "jetson-orin-nx"\n')
+    nx = Place("nx", "ssh://lab@orin", "jetson-orin-nx")
+    assert chosen(["orin", "nx"], lab) == [ORIN, nx]
+    assert chosen(["nx", "orin"], lab) == [nx, ORIN]
+    assert nx in every([], lab)
 
 
 def test_a_tag_is_a_list_however_few_have_it(lab):
@@ -53,11 +62,12 @@ def test_a_tag_is_a_list_however_few_have_it(lab):
 
 
 def test_a_command_for_one_device_refuses_several(lab):
-    assert only("pi", lab) == PI
-    assert only("tag:jetson", lab) == ORIN
-    assert only(None) == THIS_MACHINE
-    with pytest.raises(EdgekdError, match=r"2 devices \(orin, pi\)"):
-        only("tag:lab", lab)
+    assert only(["pi"], lab) == only(["pi", "pi"], lab) == PI
+    assert only(["tag:jetson"], lab) == ORIN
+    assert only([]) == THIS_MACHINE
+    for several_of_them in (["tag:lab"], ["orin", "pi"]):
+        with pytest.raises(EdgekdError, match=r"2 devices \(orin, pi\)"):
+            only(several_of_them, lab)
 
 
 @pytest.fixture

@@ -1,4 +1,6 @@
+import signal
 import threading
+import time
 
 import pytest
 
@@ -76,28 +78,44 @@ def test_progress_says_of_which_device_and_how_far_all_are():
     assert {total for _, total, _ in said.done} == {200}
 
 
-def test_an_interrupted_command_ends_at_once_and_so_does_its_work(monkeypatch):
-    ended, going = threading.Event(), threading.Event()
+def test_names_of_one_device_take_turns():
+    """Both hold its lease alone, and another device doesn't wait for them."""
+    same = [Place("a", "local:/x", "x86-cpu"), Place("other", "local:/y"), Place("b", "local:/x", "arm-cpu")]
+    at_work, together = set(), threading.Barrier(2, timeout=30)
 
-    class Interrupted(Said):
-        def note(self, text):
-            going.set()
+    def work(place, progress):
+        assert place.url not in at_work
+        at_work.add(place.url)
+        if place.name != "b":
+            together.wait()
+        at_work.remove(place.url)
+        if place.name == "a":
+            raise DeviceError("off")
+        return place.name
+
+    off = Failure(message="off", hint="", exit_code=ExitCode.UNREACHABLE)
+    assert on_each(same, work, Silent()) == [off, "other", "b"]
+
+
+def test_an_interrupted_command_unwinds_every_device_before_it_ends():
+    ended, at_work = [], threading.Barrier(3, timeout=30)
 
     def work(place, progress):
         try:
+            at_work.wait()
             while True:
-                progress.note("at work")
+                time.sleep(0.01)
         finally:
-            ended.set()
+            ended.append(place.name)
 
-    def interrupt(*_):
-        going.wait(30)
-        raise KeyboardInterrupt
+    def interrupt():
+        at_work.wait()
+        signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(threading.Thread, "join", interrupt)
+    threading.Thread(target=interrupt).start()
     with pytest.raises(KeyboardInterrupt):
-        on_each(places(2), work, Interrupted())
-    assert ended.wait(30)
+        on_each(places(2), work, Silent())
+    assert sorted(ended) == ["d0", "d1"]
 
 
 @pytest.mark.parametrize(
@@ -112,5 +130,7 @@ def test_a_target_is_stated_by_the_command_or_else_by_the_file():
     listed = Place("a", "local:", "x86-cpu")
     assert target_of(listed, None).name == "x86-cpu"
     assert target_of(listed, "android-phone").name == "android-phone"
-    with pytest.raises(EdgekdError, match="device b: no target"):
+    with pytest.raises(EdgekdError, match=r"^b: no target"):
         target_of(Place("b", "local:"), None)
+    with pytest.raises(EdgekdError, match=r"^this machine: no target"):
+        target_of(Place("local:", "local:"), None)

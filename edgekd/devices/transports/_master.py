@@ -4,6 +4,7 @@ import random
 import shutil
 import tempfile
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -86,6 +87,7 @@ def open_master(address: Address, runtimes: Sequence[str]) -> Master:
             shutil.rmtree(folder, ignore_errors=True)
             hint = "Install OpenSSH's client, for example: apt install openssh-client"
             raise DeviceError(f"{address.url}: can't start ssh: {e.strerror}", hint) from e
+        weakref.finalize(session, shutil.rmtree, folder, ignore_errors=True)
         try:
             return Master(address, session, folder, probed(session, address.url, partial(not_connected, address)))
         except BaseException as e:

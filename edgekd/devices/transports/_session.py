@@ -5,6 +5,7 @@ import os
 import select
 import subprocess
 import threading
+import weakref
 from collections.abc import Sequence
 from types import TracebackType
 from typing import IO, Self
@@ -32,6 +33,7 @@ class Session:
             env={**os.environ, "LC_ALL": "C"},  # messages are recognised by their words
             start_new_session=True,  # Ctrl-C reaches edgekd alone, which then ends it
         )
+        weakref.finalize(self, self._process.kill)  # one that nobody closed ends with this process
         self._words = b""
         self._reader = threading.Thread(target=self._read_stderr, daemon=True)
         self._reader.start()

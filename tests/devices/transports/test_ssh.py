@@ -293,12 +293,15 @@ sys.exit(main())
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_nothing_is_left_on_either_side_however_a_command_ends(sshd, model, number, tmp_path):
+@pytest.mark.parametrize(
+    ("number", "more"),
+    [(signal.SIGINT, []), (signal.SIGINT, ["--device", "local:"]), (signal.SIGTERM, []), (signal.SIGKILL, [])],
+)
+def test_nothing_is_left_on_either_side_however_a_command_ends(sshd, model, number, more, tmp_path):
     heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     temporary = tmp_path / "tmp"
     temporary.mkdir()
-    options = ["--target", "x86-cpu", "--device", sshd.url, "--launches", "1", "--seconds", "30"]
+    options = ["--target", "x86-cpu", "--device", sshd.url, *more, "--launches", "1", "--seconds", "30"]
     line = [sys.executable, "-c", RUNS, "profile", model(), *options]
     env = {**os.environ, "TMPDIR": str(temporary)}
     with subprocess.Popen(line, stderr=subprocess.PIPE, text=True, preexec_fn=heed, env=env) as command:
@@ -311,7 +314,16 @@ def test_nothing_is_left_on_either_side_however_a_command_ends(sshd, model, numb
     assert_nothing_left(sshd)
     assert not clients(sshd)
     if number != signal.SIGKILL:
-        assert not [*temporary.iterdir()]
+        assert not [*temporary.glob("edgekd-*")]
+
+
+def test_a_connection_that_is_never_closed_leaves_no_folder(sshd, tmp_path):
+    """As of a thread that could not be unwound."""
+    line = "from edgekd.devices.transports.ssh import connect; device = connect('device'); device.cache"
+    env = {**os.environ, "TMPDIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", line], env=env, check=True)
+    assert not [*tmp_path.iterdir()]
+    assert not clients(sshd)
 
 
 def test_the_connections_socket_is_private_and_goes_with_it(sshd):

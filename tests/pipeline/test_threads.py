@@ -1,0 +1,22 @@
+import threading
+import time
+
+from edgekd.pipeline import threads
+from edgekd.pipeline.threads import at_once, wait
+
+
+def test_what_has_ended_is_left_alone():
+    done = []
+    with at_once([lambda: done.append(1), lambda: done.append(2)]) as started:
+        wait(started, 30)
+    assert sorted(done) == [1, 2]
+
+
+def test_one_that_does_not_unwind_is_not_waited_for(monkeypatch):
+    """It waits for the system, which no exception ends."""
+    monkeypatch.setattr(threads, "_UNWINDING_S", 0.1)
+    free, start = threading.Event(), time.monotonic()
+    with at_once([lambda: free.wait(30)]):
+        pass
+    assert time.monotonic() - start < 20
+    free.set()
