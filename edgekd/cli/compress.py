@@ -63,7 +63,7 @@ def compress(
 ) -> int:
     """Make a trained network meet a budget on a device: prune, distil, quantise, export, measure.
 
-    Exit codes: 0 pass, 1 over budget, 3 inconclusive or not measured, 4 invalid measurement.
+    Exit codes: 0 pass, 1 over budget, 3 undecided or not measured, 4 invalid, 5 device unavailable.
     """
     from edgekd.devices import listed
     from edgekd.files import require_utf8
@@ -91,7 +91,7 @@ def compress(
     folder = out or _run_folder(settings)
     require_utf8("--out", str(folder.absolute()))
     waited = {} if wait is None else {"wait_s": 60 * wait}
-    where = {"device_url": place.url, **waited, "data_root": data_root, "download": download}
+    where = {"device_url": place.url if device else None, **waited, "data_root": data_root, "download": download}
     return _run(settings, folder, json=json, track=track, trust_checkpoint=trust_checkpoint, **where)
 
 

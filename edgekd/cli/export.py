@@ -67,6 +67,7 @@ def export(
 
     place = listed.only(device or (), devices)
     where: dict[str, Any] = {} if wait is None else {"wait_s": 60 * wait}
+    url = place.url if device else None
     chosen = target or (None if recipe else place.target)
     given = {
         "target": chosen,
@@ -80,10 +81,10 @@ def export(
     }
     if file is None:
         data_options = {"data_root": data_root, "download": download, "trust_checkpoint": trust_checkpoint}
-        found = _network(recipe, given, out, device_url=place.url, **where, **data_options)
+        found = _network(recipe, given, out, device_url=url, **where, **data_options)
     else:
         _refuse_both(file, recipe, given)
-        found = _file(file, chosen, out, device_url=place.url if device else None, **where)
+        found = _file(file, chosen, out, device_url=url, **where)
     console.json(found) if json else console.exports(found)
     return ExitCode.USAGE if found.errors else ExitCode.PASS
 

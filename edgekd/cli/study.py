@@ -127,7 +127,7 @@ def run_study(
             seeds=seeds,
             target=target,
             data=data,
-            device_url=listed.only(device or ()).url,
+            device_url=listed.only(device).url if device else None,
             data_root=data_root,
             download=download,
             progress=progress,

@@ -71,7 +71,7 @@ def export(
         facts = device.facts if device else None
         how = deployment(recipe, target, data, facts, writable(target).variants)
         require_feeding(how)
-        if device and device.url != LOCAL:
+        if device and device_url:
             _require_runtime(device, how)
         images = TeacherImages(data, states_normalisation(recipe.data), trust_checkpoint)
         network = teacher(run, recipe, recipe.teacher, images).network
@@ -83,7 +83,9 @@ def _require_runtime(device: Device, how: Deployment) -> None:
     whys = [why_not(variant, device.facts) for variant in how.variants]
     if whys and all(whys):
         message = f"{device.title}: no file can be checked there: {'; '.join(dict.fromkeys(filter(None, whys)))}"
-        raise DeviceError(message, "Leave --device out to check the files on this machine.")
+        command = next(filter(None, (device.install_command(variant.runtime) for variant in how.variants)), None)
+        here = "Leave --device out to check the files on this machine"
+        raise DeviceError(message, f"{here}, or install a runtime there: {command}" if command else f"{here}.")
 
 
 def _exported(run: Run, network: Network, how: Deployment, target: Target, device: Device | None) -> Exports:

@@ -16,7 +16,7 @@ from edgekd import files
 from edgekd.devices._base import Device
 from edgekd.devices.device import LOCAL, connect, not_of
 from edgekd.devices.lease import Waiting
-from edgekd.errors import DeviceError, MeasurementError
+from edgekd.errors import DeviceError, MeasurementError, NoDeviceError
 from edgekd.measuring.disturbance import EMULATED, spoiled
 from edgekd.measuring.document import read_measurement, write
 from edgekd.measuring.session import measure
@@ -42,7 +42,7 @@ class KnownDevice(Value):
 
 @contextmanager
 def device_of_target(url: str | None, target: Target, run: Run, wait_s: float = math.inf) -> Iterator[Device | None]:
-    """The device at `url` (this machine if None) if it is one of the target's kind, else None; closed at the end.
+    """The device at `url`, closed at the end; for None this machine if it is one of the target's kind, else None.
 
     The run keeps its facts. Where the device can't be reached, a run that knows it continues with what was measured on
     it before; only what is not measured yet fails. While somebody else uses the device, it is waited for, at most
@@ -51,6 +51,7 @@ def device_of_target(url: str | None, target: Target, run: Run, wait_s: float = 
     Raises:
         EdgekdError: there is no such transport.
         DeviceError: the device can't be reached, and the run doesn't know it.
+        NoDeviceError: a device was given, and it isn't one of the target's kind.
     """
     waiting = Waiting(wait_s, run.progress.note)
     with connect(url or LOCAL, target, waiting=waiting) as reached, ExitStack() as stack:
@@ -69,6 +70,8 @@ def device_of_target(url: str | None, target: Target, run: Run, wait_s: float = 
             files.write_text(file, known.model_dump_json(indent=1))
         if device.is_of(target):
             yield device
+        elif url:
+            raise NoDeviceError(not_of(device, target), "Give one of the target's kind, or leave --device out.")
         else:
             what = "nothing is measured, and exported files are checked by this machine's own runtimes"
             run.progress.note(f"{not_of(device, target)}: {what}")

@@ -11,7 +11,7 @@ from simulated import exactly
 from edgekd import catalog
 from edgekd.devices.agent.protocol import Timed
 from edgekd.devices.device import connect
-from edgekd.errors import DeviceError, MeasurementError
+from edgekd.errors import DeviceError, MeasurementError, NoDeviceError
 from edgekd.measuring.artifact import describe
 from edgekd.measuring.statistics import ratio
 from edgekd.pipeline.measuring import TargetDevice, device_of_target
@@ -259,3 +259,14 @@ def test_how_long_a_run_waits_can_be_stated(tmp_path):
         ExitStack() as stack,
     ):
         stack.enter_context(device_of_target(None, TARGET, run_in(tmp_path, Silent()), wait_s=0.1))
+
+
+def test_a_device_that_is_given_and_not_of_the_target_is_refused_at_once(tmp_path):
+    jetson, progress = catalog.target("jetson"), Listening()
+    given = device_of_target("local:", jetson, run_in(tmp_path, progress))
+    with pytest.raises(NoDeviceError, match="is not a device of target jetson") as e, given:
+        pass
+    assert (e.value.exit_code, "leave --device out" in e.value.hint) == (3, True)
+    with device_of_target(None, jetson, run_in(tmp_path, progress)) as device:
+        assert device is None
+    assert "nothing is measured" in progress.notes[-1]
