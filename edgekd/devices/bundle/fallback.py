@@ -23,6 +23,7 @@ def python(
     arch: str,
     push: Push,
     named: str | None = None,
+    installable: bool = True,
 ) -> Sequence[str]:
     """The command of the device's own Python if that has one of the runtimes, or was named; else of the bundle's.
 
@@ -33,20 +34,23 @@ def python(
         arch: of the device.
         push: sends files to it.
         named: the path that the user gave, if one was.
+        installable: whether a Python can be installed there, and its path be given in the URL.
 
     Raises:
         DeviceError: there is none, and no bundle was made; or the device can't be reached.
     """
     wanted = {*runtimes}
     suits = any(one.version >= pythons.OLDEST and wanted & {*one.runtimes} for one in found)
-    if named or suits or not wanted & _PROVIDES or arch not in NAMES:
-        return pythons.choose(url, found, runtimes, named)
-    folder = manifest.place(arch)
-    bundle = manifest.read(folder)
-    if bundle:
-        return bundle.command(push(folder, bundle.files, bundle.key))
+    has_bundle = wanted & _PROVIDES and arch in NAMES
+    if not (named or suits) and has_bundle:
+        folder = manifest.place(arch)
+        if bundle := manifest.read(folder):
+            return bundle.command(push(folder, bundle.files, bundle.key))
     try:
-        return pythons.choose(url, found, runtimes)
+        return pythons.choose(url, found, runtimes, named)
     except DeviceError as e:
-        make = f"or make what runs there without one: edgekd devices bundle --arch {arch}"
-        raise DeviceError(e.message, f"{e.hint}; {make}") from e
+        make = f"ake what runs there without one: edgekd devices bundle --arch {arch}"
+        if installable:
+            raise DeviceError(e.message, f"{e.hint}; or m{make}" if has_bundle and not named else e.hint) from e
+        only = f"Only 64-bit phones are supported ({', '.join(NAMES)}); this one is {arch}."
+        raise DeviceError(e.message, f"M{make}" if arch in NAMES else only) from e

@@ -1,6 +1,7 @@
 """What `ssh` and programs on a device say when they fail, as errors with a remedy."""
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 
 from edgekd.devices.transports._address import Address
@@ -14,7 +15,7 @@ _CONNECTING: Known = [
     (
         r"REMOTE HOST IDENTIFICATION HAS CHANGED|differs from the key for the IP address",
         "its host key has changed",
-        "If the device was set up again: ssh-keygen -R '{known}', then connect by hand and compare the key: {ssh}",
+        "If the device was set up again: {remove}, then connect by hand and compare the key: {ssh}",
     ),
     (
         r"host key is known for|Host key verification failed|authenticity of host",
@@ -93,7 +94,7 @@ def dropped(words: str) -> bool:
 
 
 def _failed(address: Address, doing: str, words: str, known: Known, otherwise: str) -> DeviceError:
-    terms = _terms(address)
+    terms = {**_terms(address), "remove": _removing(address, words)}
     for pattern, what, remedy in known:
         if re.search(pattern, words):
             detail = _last_line(words) if known is _RUNNING else ""
@@ -105,11 +106,20 @@ def _last_line(words: str) -> str:
     return visible(words.splitlines()[-1]) if words else ""
 
 
+def _removing(address: Address, words: str) -> str:
+    """The command that removes a host's key, by the name and the file that ssh reports: ~/.ssh/config decides both."""
+    name = re.search(r"^Host key for (\S+) has changed", words, re.MULTILINE)
+    file = re.search(r"^Offending .*key in (.+):\d+$", words, re.MULTILINE)
+    if name and file:
+        return visible(f"ssh-keygen -f {shlex.quote(file[1])} -R {shlex.quote(name[1])}")
+    known = f"[{address.host}]:{address.port}" if address.port not in (None, 22) else address.host
+    return f"ssh-keygen -R {shlex.quote(known)}"
+
+
 def _terms(address: Address) -> Mapping[str, str]:
     port = f"-p {address.port} " if address.port else ""
     return {
         "url": address.url,
-        "known": f"[{address.host}]:{address.port}" if address.port not in (None, 22) else address.host,
         "arguments": f"{port}{address.destination}",
         "ssh": f"ssh {port}{address.destination}",
     }

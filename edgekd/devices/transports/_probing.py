@@ -13,6 +13,7 @@ _BEGIN_S = 120.0  # over a jump host, each with several addresses
 _END_S = 5.0  # from the end of its output to its last words
 _LINE_S = 60.0  # a Python that starts from an SD card
 _MOST = 1 << 23  # characters that it says
+_MOST_PRINTED = 1000  # lines
 _OF_LINE = 200  # for which a line counts at least: each takes time; there is one of each push
 
 
@@ -49,8 +50,7 @@ def probed(session: Session, url: str, failed: Callable[[str], DeviceError]) -> 
         session.wait(_END_S)
         raise failed(session.words)
     if first != _posix.BEGIN:
-        message = f"{url}: its login shell prints {first[:80]!r} before a command's output"
-        raise DeviceError(message, "Let its start-up files, such as ~/.bashrc, print nothing unless [ -t 1 ].")
+        raise _printing(session, url, first)
     found, left = dict[str, list[str]](), _MOST
     while (line := session.line(_LINE_S)) != _posix.END:
         if line is None:
@@ -65,6 +65,16 @@ def probed(session: Session, url: str, failed: Callable[[str], DeviceError]) -> 
         return _device(found)
     except (KeyError, ValueError) as e:
         raise _wrong(url, f"{type(e).__name__} {e}") from e
+
+
+def _printing(session: Session, url: str, first: str) -> DeviceError:
+    """The error for a login shell whose first line is not the script's: it prints, or runs no script at all."""
+    lines = (session.line(_END_S) for _ in range(_MOST_PRINTED))
+    if next((line for line in lines if line in (None, _posix.BEGIN)), "") is None and session.wait(_END_S) > 0:
+        hint = "Give a user with a login shell: ssh://USER@HOST"
+        return DeviceError(f"{url}: this account can't log in: {visible_name(first[:200])}", hint)
+    message = f"{url}: its login shell prints {first[:80]!r} before a command's output"
+    return DeviceError(message, "Let its start-up files, such as ~/.bashrc, print nothing unless [ -t 1 ].")
 
 
 def _wrong(url: str, what: str) -> MeasurementError:

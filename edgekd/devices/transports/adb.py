@@ -62,7 +62,7 @@ class Adb:
     def python(self, runtimes: Sequence[str]) -> Sequence[str]:
         """The device's own Python if that has one of the runtimes, as few have; else the bundle's."""
         device = self._opened()
-        return fallback.python(self.url, device.pythons, runtimes, arch=device.arch, push=self.push)
+        return fallback.python(self.url, device.pythons, runtimes, arch=device.arch, push=self.push, installable=False)
 
     def start(self, command: Sequence[str]) -> Worker:
         """Start a command."""

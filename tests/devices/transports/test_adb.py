@@ -133,8 +133,14 @@ def test_without_a_bundle_the_command_that_makes_it_is_named(plugged, cache):
     with connect(f"adb://{plugged().serial}", PHONE) as device, pytest.raises(DeviceError) as e:
         _ = device.facts
     assert "there is no Python; edgekd needs 3.8 or newer there" in e.value.message
-    assert e.value.hint.endswith("edgekd devices bundle --arch x86_64")
+    assert e.value.hint == "Make what runs there without one: edgekd devices bundle --arch x86_64"
     assert e.value.exit_code == ExitCode.UNREACHABLE
+
+
+def test_a_32_bit_phone_is_said_to_be_unsupported(plugged, cache):
+    with connect(f"adb://{plugged(machine='armv7l').serial}", PHONE) as device, pytest.raises(DeviceError) as e:
+        _ = device.facts
+    assert e.value.hint == "Only 64-bit phones are supported (aarch64, x86_64); this one is armv7l."
 
 
 def test_files_come_back_whole(plugged, tmp_path):

@@ -102,7 +102,9 @@ def test_a_changed_host_key(sshd, known_hosts):
     known_hosts.write_text(f"[127.0.0.1]:{sshd.port} {other}")
     error = fails(f"ssh://127.0.0.1:{sshd.port}")
     assert "its host key has changed" in error.message
-    assert f"ssh-keygen -R '[127.0.0.1]:{sshd.port}'" in error.hint
+    assert f"ssh-keygen -f {known_hosts} -R '[127.0.0.1]:{sshd.port}'" in error.hint
+    # a name of the configuration stands for another one in the file
+    assert f"ssh-keygen -f {known_hosts} -R '[127.0.0.1]:{sshd.port}'" in fails("ssh://device").hint
 
 
 def test_a_key_that_is_not_accepted(sshd):
@@ -210,6 +212,13 @@ def test_a_cache_folder_that_cannot_be_written(tmp_path):
         error = fails(server.url)
     assert "can't write to /proc/1/edgekd" in error.message
     assert "set XDG_CACHE_HOME" in error.hint
+
+
+def test_an_account_that_may_not_log_in(tmp_path):
+    with serving(tmp_path, options={"ForceCommand": "echo This account is currently not available.; exit 1"}):
+        error = fails("ssh://device")
+    assert "this account can't log in: This account is currently not available." in error.message
+    assert "ssh://USER@" in error.hint
 
 
 def test_a_login_shell_that_prints(tmp_path):
