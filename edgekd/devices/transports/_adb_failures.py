@@ -2,6 +2,7 @@
 
 import re
 
+from edgekd.devices.transports._failures import freeing
 from edgekd.errors import DeviceError
 from edgekd.visible import visible
 
@@ -39,7 +40,7 @@ _KNOWN = [
     (
         r"No space left on device|Disk quota exceeded",
         "its storage is full",
-        "Free space there: `edgekd devices clean {url}` removes everything that edgekd keeps there.",
+        "{freeing}",
     ),
     (
         r"Read-only file system|Permission denied|Operation not permitted",
@@ -60,7 +61,7 @@ def failed(serial: str, doing: str, words: str) -> DeviceError:
     """The error for what adb, or a program on the device, wrote to stderr."""
     address = ":" in serial
     terms = {
-        "url": f"adb://{serial}",
+        "freeing": freeing(f"adb://{serial}"),
         "shell": f"adb -s {serial} shell",
         "reconnect": f"adb disconnect {serial} && adb connect {serial}" if address else f"adb -s {serial} reconnect",
         "connect": f"; over a network: adb connect {serial}" if address else "",

@@ -78,14 +78,14 @@ def not_connected(address: Address, words: str) -> DeviceError:
 def not_done(address: Address, doing: str, words: str) -> DeviceError:
     """The error for what a program on the device wrote to stderr, or ssh about its session."""
     doing = f"{address.url}: {doing}"
-    if re.search(r"No space left on device|Disk quota exceeded", words):
-        return DiskFullError(f"{doing}: its disk is full ({_last_line(words)})", freeing(address.url))
+    if full := re.search(r"No space left on device|Disk quota exceeded", words):
+        return DiskFullError(f"{doing}: its disk is full ({full[0]})", freeing(address.url))
     return _failed(address, doing, words, _RUNNING, "Try again.")
 
 
 def freeing(url: str) -> str:
     """The remedy for a full disk."""
-    return f"Free space there: `edgekd devices clean {url}` removes everything that edgekd keeps there."
+    return f"Free space there; if edgekd keeps files there, `edgekd devices clean {url}` removes them."
 
 
 def dropped(words: str) -> bool:

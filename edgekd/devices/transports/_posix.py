@@ -51,6 +51,8 @@ LC_ALL=C; export LC_ALL
 umask 077
 cache={cache}; key={key}; there=$cache/files/$key
 if [ -d "$there" ]; then echo has; exit 0; fi
+command -v tar >/dev/null || {{ echo "lacks tar"; exit 0; }}
+command -v sha256sum >/dev/null || command -v shasum >/dev/null || {{ echo "lacks sha256sum"; exit 0; }}
 mkdir -p "$cache/files" "$cache/partial" || exit 1
 host=$(uname -n)
 for old in "$cache/partial/$host".*; do
@@ -121,9 +123,9 @@ def probe(cache: str, python: str | None, runtimes: Sequence[str]) -> str:
 def receive(cache: str, key: str, size: int) -> str:
     """Takes a tar archive of so many bytes from stdin: the folder KEY, which becomes `files/KEY` of the cache folder.
 
-    Its last member is `check`, see `checks`. The script prints "has", "full FREE_KB" or "send", and after the archive
-    "done", or "differs NAME". The folder gets its name when it is complete and on the disk, unless another push of the
-    same was faster; what an interrupted push left is removed by the next one.
+    Its last member is `check`, see `checks`. The script prints "has", "lacks PROGRAM", "full FREE_KB" or "send", and
+    after the archive "done", or "differs NAME". The folder gets its name when it is complete and on the disk, unless
+    another push of the same was faster; what an interrupted push left is removed by the next one.
     """
     return _RECEIVE.format(cache=shlex.quote(cache), key=shlex.quote(key), kilobytes=size // 1024 + 1)
 

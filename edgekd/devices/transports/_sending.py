@@ -1,5 +1,6 @@
 """Sends files to a device as one tar archive, piece by piece: no file is held in memory."""
 
+import math
 import os
 import re
 import tarfile
@@ -9,12 +10,14 @@ from io import BytesIO
 from pathlib import Path
 from typing import IO, cast
 
+import edgekd
 from edgekd.devices.transports import _posix
 from edgekd.devices.transports._failures import freeing
 from edgekd.devices.transports._session import Feed, Session
 from edgekd.errors import DeviceError, DiskFullError, StorageError
 from edgekd.visible import visible_name
 
+_PACKAGE = Path(edgekd.__file__).parent
 _PIECE = 1 << 20
 _STALLED_S = 300.0
 _CHECKING_S = 600.0  # hashing and syncing a large file on a slow card
@@ -32,13 +35,19 @@ def size_of(folder: Path, hashes: Mapping[str, str]) -> int:
         raise StorageError(f"{e.filename}: {e.strerror}", "Give files that can be read.") from e
 
 
+def doing(folder: Path, hashes: Mapping[str, str], size: int) -> str:
+    """For messages: that these files, of so many bytes, can't be sent."""
+    what = "edgekd's agent" if folder.is_relative_to(_PACKAGE) else visible_name(next(iter(hashes)))
+    return f"can't send {what} ({size / 1e6:.1f} MB)"
+
+
 def send(session: Session, folder: Path, hashes: Mapping[str, str], key: str, url: str) -> None:
     """Send the files to a session that runs `_posix.receive`, if the device does not have them.
 
     Raises:
         NotSentError: the session failed; its stderr says why.
         DiskFullError: the device has no room for them.
-        DeviceError: files arrived damaged.
+        DeviceError: the device lacks a program, or files arrived damaged.
         StorageError: a file here can't be read.
     """
     answer = session.line(_CHECKING_S)
@@ -54,9 +63,13 @@ def send(session: Session, folder: Path, hashes: Mapping[str, str], key: str, ur
         answer = session.line(_CHECKING_S)
     verdict, _, detail = (answer or "").partition(" ")
     if verdict == "full" and re.fullmatch(r"[0-9]{1,15}", detail):
-        size = size_of(folder, hashes) / 1e6
-        message = f"{url}: its disk is full: {size:.1f} MB are to be sent, {int(detail) * 1024 / 1e6:.1f} MB are free"
+        # rounded apart, so that what is free is never as much as what is to be sent
+        size, free = math.ceil(size_of(folder, hashes) / 1e5) / 10, int(detail) * 1024 // 100_000 / 10
+        message = f"{url}: its disk is full: {size:.1f} MB are to be sent, {free:.1f} MB are free"
         raise DiskFullError(message, freeing(url))
+    if verdict == "lacks":
+        hint = "Install it there; what edgekd sends is unpacked and checked by tar and sha256sum."
+        raise DeviceError(f"{url}: it has no {visible_name(detail)}", hint)
     if verdict == "differs":
         message = f"{url}: {visible_name(detail)} arrived damaged, or was changed while it was sent"
         raise DeviceError(message, "Try again.")

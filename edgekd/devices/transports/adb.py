@@ -15,7 +15,7 @@ from edgekd.devices.bundle import fallback
 from edgekd.devices.transports import _posix
 from edgekd.devices.transports._adb_failures import because, failed
 from edgekd.devices.transports._probing import Device, probed
-from edgekd.devices.transports._sending import NotSentError, send, size_of
+from edgekd.devices.transports._sending import NotSentError, doing, send, size_of
 from edgekd.devices.transports._session import Session
 from edgekd.errors import DeviceError, EdgekdError
 from edgekd.runtimes._base import RUNTIMES
@@ -81,7 +81,7 @@ class Adb:
                     try:
                         send(session, folder, hashes, key, self.url)
                     except NotSentError as e:
-                        what = f"can't send {visible_name(next(iter(hashes)))} ({size / 1e6:.1f} MB){e}"
+                        what = f"{doing(folder, hashes, size)}{e}"
                         raise self._broken(session, what) from e
                 self._has.add(key)
         return f"{device.cache}/files/{key}"

@@ -18,7 +18,7 @@ from edgekd.devices.transports._address import Address, parse
 from edgekd.devices.transports._failures import not_done
 from edgekd.devices.transports._master import Master, open_master
 from edgekd.devices.transports._probing import Device
-from edgekd.devices.transports._sending import NotSentError, send, size_of
+from edgekd.devices.transports._sending import NotSentError, doing, send, size_of
 from edgekd.devices.transports._session import Session
 from edgekd.errors import DeviceError
 from edgekd.runtimes._base import RUNTIMES
@@ -87,7 +87,7 @@ class Ssh:
                     try:
                         send(session, folder, hashes, key, self.url)
                     except NotSentError as e:
-                        what = f"can't send {visible_name(next(iter(hashes)))} ({size / 1e6:.1f} MB){e}"
+                        what = f"{doing(folder, hashes, size)}{e}"
                         raise self._not_done(session, master, what) from e
                 self._has.add(key)
         return f"{device.cache}/files/{key}"

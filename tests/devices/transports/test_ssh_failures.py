@@ -194,11 +194,23 @@ def test_a_full_disk(tmp_path):
 
 
 def test_a_disk_that_gets_full_while_files_are_sent(tmp_path):
-    full = "cat > /dev/null; echo 'tar: x: Cannot write: No space left on device' >&2; exit 2"
+    first = "echo 'tar: x: Cannot write: No space left on device' >&2"
+    full = f"cat > /dev/null; {first}; echo 'tar: Exiting with failure status due to previous errors' >&2; exit 2"
     with serving(tmp_path, env={"PATH": device_path(tmp_path, tar=full)}) as server:
         error = fails(server.url)
         assert not [*server.cache.glob("partial/*")]
-    assert "its disk is full (tar: x: Cannot write" in error.message
+    assert "can't send edgekd's agent" in error.message
+    assert error.message.endswith("its disk is full (No space left on device)")
+
+
+@pytest.mark.parametrize("program", ["tar", "sha256sum"])
+def test_the_program_that_a_device_lacks_is_named(tmp_path, program):
+    path = device_path(tmp_path)
+    (tmp_path / "path" / program).unlink()
+    with serving(tmp_path, env={"PATH": path}) as server:
+        error = fails(server.url)
+    assert error.message.endswith(f"it has no {program}")
+    assert error.hint.startswith("Install it there")
 
 
 def test_files_that_arrive_damaged(tmp_path):
