@@ -10,6 +10,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from edgekd.errors import StorageError
 from edgekd.visible import visible
@@ -21,7 +22,7 @@ _KINDS = {
     stat.S_IFBLK: "a device",
     stat.S_IFSOCK: "a socket",
 }
-_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NAME_KEPT = 40  # characters of a file's name in that of its partial, which mustn't get too long
 
 
@@ -169,8 +170,16 @@ def require_writable(path: Path) -> None:
     if is_folder(place):
         raise StorageError(f"{path}: is a folder, not a file", hint)
     is_special = os.path.exists(place) and not os.path.isfile(place)  # noqa: PTH110, PTH113 - as in `is_folder`
-    if not is_special and not writable(place.parent):
+    if is_special:
+        return
+    if not writable(place.parent):
         raise StorageError(f"{path}: can't be written", hint)
+    there = next(folder for folder in place.parents if is_folder(folder))
+    try:  # a file system such as /proc allows it, and refuses it
+        with TemporaryFile(dir=there, prefix=".edgekd-"):
+            pass
+    except OSError as e:
+        raise StorageError(f"{path}: can't be written: {e.strerror}", _remedy(e)) from e
 
 
 @contextmanager
@@ -181,9 +190,12 @@ def writing(path: Path) -> Iterator[None]:
     except (FileExistsError, NotADirectoryError) as e:
         raise StorageError(f"{path}: a file is where its folder should be", "Use another folder.") from e
     except OSError as e:
-        hint = (
+        raise StorageError(f"{path}: {e.strerror or e}", _remedy(e)) from e
+
+
+def _remedy(e: OSError) -> str:
+    if e.errno in _FULL:
+        return (
             "Free some space, or use another folder. A run keeps finished work: run the same command again to resume."
         )
-        if e.errno in _FORBIDDEN:
-            hint = "Use a folder that can be written."
-        raise StorageError(f"{path}: {e.strerror or e}", hint) from e
+    return "Use a folder that can be written."

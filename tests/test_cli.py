@@ -388,6 +388,16 @@ def test_an_unwritable_file_ends_in_2(stored, budget):
     found = edgekd("check", stored(), "--budget", budget("[latency]\nlimit_ms = 2"), "--out", "/proc/verdict.json")
     assert found.returncode == 2
     assert "/proc/verdict.json" in found.stderr
+    assert found.stdout == ""
+
+
+def test_what_cannot_be_written_is_shown_all_the_same(stored, budget, model):
+    limits = budget("[latency]\nlimit_ms = 2")
+    for command in (["check", stored(), "--budget", limits], ["profile", model(), "--target", "x86-cpu", *QUICK]):
+        found = edgekd(*command, "--out", "/dev/full")
+        assert found.returncode == 2
+        assert "error: /dev/full: No space left on device\nhint: Free some space" in found.stderr
+        assert found.stdout
 
 
 def test_targets_and_budgets_are_listed_and_shown():

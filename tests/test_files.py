@@ -86,6 +86,10 @@ def test_what_cant_be_written_is_found_out_before_the_work(tmp_path, pipe):
         files.require_writable(tmp_path)
     with pytest.raises(StorageError, match="can't be written"):
         files.require_writable(tmp_path / "file" / "inside")
+    assert {path.name for path in tmp_path.iterdir()} == {"file", "pipe"}
+    with pytest.raises(StorageError, match=r"/proc/x.json: can't be written: No such file") as e:
+        files.require_writable(Path("/proc/x.json"))
+    assert e.value.hint == "Use a folder that can be written."
 
 
 def test_pipes_devices_and_folders_are_not_read(tmp_path, pipe):

@@ -158,16 +158,18 @@ def _shown(
 
     codes = [_exit_code(outcome, on_inconclusive) for outcome in outcomes]
     document = _document(outcomes, several, codes)
-    if out:
-        write_text(out, document.model_dump_json(indent=1) + "\n")
-    write(outcomes, formats, tolerate=on_inconclusive != "fail")
-    if json:
-        console.json(document)
-    for outcome in outcomes:
-        if not isinstance(outcome, Judged):
-            console.failure(outcome.device, outcome.failure)
-        elif not json:
-            console.verdict(outcome.verdict, outcome.device)
+    try:
+        if out:
+            write_text(out, document.model_dump_json(indent=1) + "\n")
+        write(outcomes, formats, tolerate=on_inconclusive != "fail")
+    finally:  # a verdict is shown, even if it can't be written
+        if json:
+            console.json(document)
+        for outcome in outcomes:
+            if not isinstance(outcome, Judged):
+                console.failure(outcome.device, outcome.failure)
+            elif not json:
+                console.verdict(outcome.verdict, outcome.device)
     return worst(codes)
 
 

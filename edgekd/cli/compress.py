@@ -27,6 +27,7 @@ from edgekd.cli.compress_options import (
     input_size,
 )
 from edgekd.cli.options import DataRoot, DevicesFile, DeviceUrl, Download, Json, WaitMinutes
+from edgekd.cli.resuming import resumable
 from edgekd.console_progress import ConsoleProgress
 from edgekd.errors import ExitCode
 
@@ -100,7 +101,7 @@ def _run(settings: "Recipe", folder: Path, *, json: bool, **more: Any) -> int:
     from edgekd import catalog
     from edgekd.gate.judge import exit_code
 
-    with ConsoleProgress() as progress:
+    with resumable(folder), ConsoleProgress() as progress:
         result = catalog.require("edgekd.pipeline.compress").compress(settings, folder, **more, progress=progress)
     if result is None:  # one of torchrun's processes that only trained
         return ExitCode.PASS

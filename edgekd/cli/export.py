@@ -20,6 +20,7 @@ from edgekd.cli.compress_options import (
 )
 from edgekd.cli.options import DataRoot, DevicesFile, DeviceUrl, Download, Json, WaitMinutes
 from edgekd.cli.panels import MODEL, OUTPUT
+from edgekd.cli.resuming import resumable
 from edgekd.console_progress import ConsoleProgress
 from edgekd.errors import EdgekdError, ExitCode
 
@@ -97,7 +98,7 @@ def _network(recipe: Path | None, given: dict[str, Any], out: Path | None, **mor
     settings = made(recipe, given)
     folder = out or _folder(settings.model, Path(settings.data.source).name, settings.target)
     require_utf8("--out", str(folder.absolute()))
-    with ConsoleProgress() as progress:
+    with resumable(folder), ConsoleProgress() as progress:
         found: Exports = catalog.require("edgekd.pipeline.export").export(settings, folder, **more, progress=progress)
     return found
 

@@ -130,17 +130,19 @@ def profile(
     with ConsoleProgress() as progress:
         found: DevicesMeasured = verb.profile_each(files, places, target=target, progress=progress, **how)
     reference = -1 if baseline else 0
-    if out:
-        _write_all(out, found, baseline=baseline is not None, side_by_side=side_by_side)
-    if side_by_side:
-        console.json(found) if json else console.devices_measured(found, reference)
-    elif explain:
-        _explain(found.devices[0].measurements, reference, json)
-    else:
-        _show(found.devices[0].measurements, reference, json)
-    for one in found.devices:
-        if one.failure:
-            console.failure(one.device, one.failure)
+    try:
+        if out:
+            _write_all(out, found, baseline=baseline is not None, side_by_side=side_by_side)
+    finally:  # what was measured is shown, even if it can't be written
+        if side_by_side:
+            console.json(found) if json else console.devices_measured(found, reference)
+        elif explain:
+            _explain(found.devices[0].measurements, reference, json)
+        else:
+            _show(found.devices[0].measurements, reference, json)
+        for one in found.devices:
+            if one.failure:
+                console.failure(one.device, one.failure)
     return _exit_code(found)
 
 

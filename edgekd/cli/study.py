@@ -8,6 +8,7 @@ import typer
 from edgekd import console
 from edgekd.cli.options import DataRoot, DeviceUrl, Download, Json, TargetName
 from edgekd.cli.panels import DATA, OUTPUT, TRAINING, Command
+from edgekd.cli.resuming import resumable
 from edgekd.console_progress import ConsoleProgress
 from edgekd.errors import ExitCode
 
@@ -119,7 +120,7 @@ def run_study(
     settings = _overview.scaled(_overview.study(name), scale, epochs=epochs, teacher_epochs=teacher_epochs)
     folder = out or Path("studies") / f"{name}-{scale}"
     require_utf8("--out", str(folder.absolute()))
-    with ConsoleProgress() as progress:
+    with resumable(folder), ConsoleProgress() as progress:
         result = catalog.require("edgekd.studies.run").run_study(
             name,
             settings,

@@ -405,7 +405,7 @@ def test_interrupted_it_ends_in_130_and_leaves_no_process(start, tmp_path):
     run.send_signal(signal.SIGINT)
     _, err = run.communicate(timeout=60)
     assert run.returncode == 130
-    assert "interrupted" in err
+    assert "run the same command again to resume\ninterrupted" in err
     assert "Traceback" not in err
 
 
