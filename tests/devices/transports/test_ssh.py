@@ -286,6 +286,13 @@ def test_a_device_that_was_restarted_meanwhile_is_reported_once(sshd, tmp_path, 
         device.start("onnxruntime").close()
 
 
+@pytest.fixture
+def temporary():
+    """A folder for temporary ones, whose path is short enough for the socket."""
+    with tempfile.TemporaryDirectory(prefix="edgekd-test-") as folder:
+        yield Path(folder)
+
+
 RUNS = """
 import sys
 from edgekd.cli import main
@@ -297,10 +304,8 @@ sys.exit(main())
     ("number", "more"),
     [(signal.SIGINT, []), (signal.SIGINT, ["--device", "local:"]), (signal.SIGTERM, []), (signal.SIGKILL, [])],
 )
-def test_nothing_is_left_on_either_side_however_a_command_ends(sshd, model, number, more, tmp_path):
+def test_nothing_is_left_on_either_side_however_a_command_ends(sshd, model, number, more, temporary):
     heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    temporary = tmp_path / "tmp"
-    temporary.mkdir()
     options = ["--target", "x86-cpu", "--device", sshd.url, *more, "--launches", "1", "--seconds", "30"]
     line = [sys.executable, "-c", RUNS, "profile", model(), *options]
     env = {**os.environ, "TMPDIR": str(temporary)}
@@ -317,12 +322,12 @@ def test_nothing_is_left_on_either_side_however_a_command_ends(sshd, model, numb
         assert not [*temporary.glob("edgekd-*")]
 
 
-def test_a_connection_that_is_never_closed_leaves_no_folder(sshd, tmp_path):
+def test_a_connection_that_is_never_closed_leaves_no_folder(sshd, temporary):
     """As of a thread that could not be unwound."""
     line = "from edgekd.devices.transports.ssh import connect; device = connect('device'); device.cache"
-    env = {**os.environ, "TMPDIR": str(tmp_path)}
+    env = {**os.environ, "TMPDIR": str(temporary)}
     subprocess.run([sys.executable, "-c", line], env=env, check=True)
-    assert not [*tmp_path.iterdir()]
+    assert not [*temporary.iterdir()]
     assert not clients(sshd)
 
 
