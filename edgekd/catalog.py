@@ -188,13 +188,13 @@ def as_path(name: str) -> Path | None:
     return Path(name)
 
 
-def read_toml(path: Path, kind: type[V]) -> V:
-    """A value from a TOML file.
+def read_toml(path: Path, kind: type[V], hint: str = "Give the path of a TOML file, or a name without slashes.") -> V:
+    """A value from a TOML file; `hint` is the remedy where it can't be read.
 
     Raises:
         EdgekdError: the file is missing or isn't TOML, or a key is unknown, of the wrong type or out of range.
     """
-    keys = toml_keys(path, "Give the path of a TOML file, or a name without slashes.")
+    keys = toml_keys(path, hint)
     try:
         return kind.model_validate(keys)
     except ValidationError as e:
@@ -217,7 +217,8 @@ def toml_keys(path: Path, hint: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as e:
-        raise EdgekdError(f"{path}: not valid TOML: {e}", "Correct that line.") from e
+        hint = "Correct that line." if "(at line" in str(e) else "Something begins and doesn't end: correct that."
+        raise EdgekdError(f"{path}: not valid TOML: {e}", hint) from e
     except RecursionError as e:
         raise EdgekdError(f"{path}: nested too deeply", "The file seems damaged: correct it.") from e
     except ValueError as e:  # Python reads no number of thousands of digits

@@ -71,7 +71,7 @@ def _say(found: str = "", *, first: str = "") -> None:
 
 def verdict(found: "Verdict", device: str = "") -> None:
     """A verdict with the evidence for each limit, and the device where there are several."""
-    where = f" on {device}" if device else ""
+    where = f" on {_called(device)}" if device else ""
     _say(f": {found.artifact} on budget {found.budget}{where}", first=_coloured(found.status.upper(), found.status))
     for limit in found.limits:
         _say(f"  {limit.evidence}", first=f"  {_coloured(f'{limit.status:<12}', limit.status)}")
@@ -128,15 +128,29 @@ def devices_measured(found: "DevicesMeasured", reference: int = -1) -> None:
         if device.measurements:
             first, *others = device.measurements
             for line in summary.conditions(first, others):
-                _say(f"{device.device}: {line}")
+                _say(f"{_called(device.device)}: {line}")
         for m in device.measurements:
             for reason in spoiled(m):
-                _say(f": {device.device}: {m.artifact.name}: {reason}", first=_coloured("invalid", "invalid"))
+                what = f"{_called(device.device)}: {m.artifact.name}: {reason}"
+                _say(f": {what}", first=_coloured("invalid", "invalid"))
 
 
-def failure(device: str, found: "Failure") -> None:
-    """Why a device gave no result, and the remedy."""
-    error(EdgekdError(f"{device}: {found.message} (exit code {found.exit_code})", found.hint))
+def failure(device: str, found: "Failure", *, coded: bool = True) -> None:
+    """Why a device gave no result, and the remedy; the exit code where it counts for the command's."""
+    code = f" (exit code {found.exit_code})" if coded else ""
+    error(EdgekdError(f"{_of(device, found.message)}{code}", found.hint))
+
+
+def _of(device: str, text: str) -> str:
+    """A line about a device; a text that begins with its name has it already."""
+    name = _called(device)
+    return text if text.startswith((f"{name}:", f"{name} ")) else f"{name}: {text}"
+
+
+def _called(device: str) -> str:
+    from edgekd.devices.listed import called
+
+    return called(device)
 
 
 def exports(found: "Exports") -> None:
@@ -185,7 +199,7 @@ def devices(found: "DeviceStates") -> None:
     """Devices with their state, one per line, then why some can't be reached."""
     rows = [["device", "url", "tags", "state", "target", "processor", "runtimes"]]
     for d in found.devices:
-        state = "no access" if d.failure else d.in_use or "free"
+        state = d.in_use or "free" if d.host else "no access"
         runtimes = [f"{name} {runtime.version}" for name, runtime in (d.runtimes or {}).items()]
         asked = "none" if d.runtimes is not None else "not asked" if d.in_use else ""
         target = d.target or ", ".join(d.targets) or ("none" if d.host else "")
@@ -194,7 +208,7 @@ def devices(found: "DeviceStates") -> None:
     _table(rows)
     for d in found.devices:
         if d.failure:
-            failure(d.device, d.failure)
+            failure(d.device, d.failure, coded=False)
 
 
 def bundle(found: "Bundle", folder: Path) -> None:
@@ -207,7 +221,7 @@ def bundle(found: "Bundle", folder: Path) -> None:
 
 def cleaned(device: str, removed: int) -> None:
     """What was removed from a device."""
-    _say(f"{device}: {removed / 1e6:.1f} MB removed")
+    _say(f"{_called(device)}: {removed / 1e6:.1f} MB removed")
 
 
 def targets(known: "Sequence[Target]") -> None:

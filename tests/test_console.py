@@ -6,7 +6,7 @@ import pytest
 from edgekd import console, console_progress
 from edgekd.console_progress import ConsoleProgress
 from edgekd.errors import EdgekdError
-from edgekd.values import LimitVerdict, RuntimeInfo, Verdict
+from edgekd.values import Failure, LimitVerdict, RuntimeInfo, Verdict
 
 
 class Terminal(io.StringIO):
@@ -119,3 +119,18 @@ def test_progress_on_a_terminal_is_a_bar_and_leaves_the_terminal_clean(monkeypat
 )
 def test_pace_is_reported_once_there_is_one(seconds, done, left, text):
     assert console_progress._pace(seconds, done, left) == text
+
+
+@pytest.mark.parametrize(
+    ("device", "message", "shown"),
+    [
+        ("ssh://device", "ssh://device: can't connect", "error: ssh://device: can't connect (exit code 5)"),
+        ("orin", "ssh://lab@orin: can't connect", "error: orin: ssh://lab@orin: can't connect (exit code 5)"),
+        ("local:", "no answer within 1 s", "error: this machine: no answer within 1 s (exit code 5)"),
+        ("local:", "this machine: in use by a", "error: this machine: in use by a (exit code 5)"),
+        ("orin", "orin in devices.toml: no target 'x'", "error: orin in devices.toml: no target 'x' (exit code 5)"),
+    ],
+)
+def test_a_device_that_failed_is_named_once(capsys, device, message, shown):
+    console.failure(device, Failure(message=message, hint="", exit_code=5))
+    assert capsys.readouterr().err == f"{shown}\n"

@@ -107,7 +107,7 @@ def check(
         limits, places = load(budget), listed.chosen(device or (), devices)
 
         def on_device(place: listed.Place) -> verb.OnDevice | None:
-            if not (name := target or place.target):
+            if not (name := target or listed.stated_target(place)):
                 return None
             usual = verb.defaults(limits, compared=baseline is not None)
             return verb.OnDevice(

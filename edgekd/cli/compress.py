@@ -72,7 +72,7 @@ def compress(
 
     place = listed.only(device or (), devices)
     given = {
-        "target": target or (None if recipe else place.target),
+        "target": target or (None if recipe else listed.stated_target(place)),
         "model": model,
         "weights": str(weights.absolute()) if weights else None,
         "data.source": data,

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from edgekd import console
-from edgekd.cli.options import DevicesFile, DeviceUrls, Json
+from edgekd.cli.options import DevicesFile, Json
 from edgekd.cli.panels import Command
 from edgekd.console_progress import ConsoleProgress
 from edgekd.errors import ExitCode
@@ -18,12 +18,19 @@ devices = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 def list_devices(
     context: typer.Context,
     *,
-    device: DeviceUrls = None,
+    device: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--device",
+            metavar="URL|NAME|tag:TAG",
+            help="Only these; repeatable (default: all of devices.toml, or else local:).",
+        ),
+    ] = None,
     file: DevicesFile = None,
     timeout: Annotated[float, typer.Option(min=0.1, metavar="S", help="Wait at most this long for the answers.")] = 30,
     json: Json = False,
 ) -> int:
-    """List your devices with their state: those of devices.toml, and others by --device; prepare one.
+    """List your devices with their state: those of devices.toml, or those that --device names; prepare one.
 
     Exit code: 0, whether they can be reached or not.
     """

@@ -69,7 +69,7 @@ def export(
     place = listed.only(device or (), devices)
     where: dict[str, Any] = {} if wait is None else {"wait_s": 60 * wait}
     url = place.url if device else None
-    chosen = target or (None if recipe else place.target)
+    chosen = target or (None if recipe else listed.stated_target(place))
     given = {
         "target": chosen,
         "model": model,

@@ -50,7 +50,9 @@ def validate_targets(files: Files) -> int:
     from edgekd.values import Target
     from edgekd.variants import require_settings
 
-    return _validate(files, lambda file: require_settings(catalog.read_toml(file, Target)))
+    return _validate(
+        files, lambda file: require_settings(catalog.read_toml(file, Target, "Give the path of a TOML file."))
+    )
 
 
 @budgets.callback()

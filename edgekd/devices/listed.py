@@ -1,11 +1,13 @@
 """The user's devices by name, in `devices.toml`, and which of them `--device` means."""
 
+import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from edgekd import catalog, folders
 from edgekd.errors import EdgekdError
@@ -16,22 +18,50 @@ FILE = "devices.toml"
 TAG = "tag:"
 """What goes before a tag in place of a device."""
 
-_Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*$", max_length=100)]
+_A_FILE = "Give the path of a TOML file that lists your devices."
+_WORD = re.compile(r"[^\W_][\w.-]{0,99}")
+_RULE = "use up to 100 letters, digits, '.', '_' and '-', the first a letter or a digit"
+
+
+def _words(found: Any, what: str) -> Any:
+    """Raises ValueError for one that can't be typed after `--device`."""
+    for one in found:
+        if not (isinstance(one, str) and _WORD.fullmatch(one)):
+            raise ValueError(f"{one!r} is no {what}: {_RULE}")
+    return found
+
+
+def _tables(found: Any) -> Any:
+    if not isinstance(found, dict):
+        raise ValueError("should be tables, one for each device: [devices.NAME]")
+    return _words(found, "name")
+
+
+def _tags(found: Any) -> Any:
+    if not isinstance(found, list | tuple):
+        raise ValueError('should be a list of texts, such as ["lab"]')
+    return _words(found, "tag")
+
+
+def _url(found: Any) -> Any:
+    if not (isinstance(found, str) and re.match("[a-z]+:", found)):
+        raise ValueError("should be a URL, such as ssh://lab@orin.local")
+    return found
 
 
 class Listed(Value):
     """One device of the file."""
 
-    url: Annotated[str, Field(pattern="^[a-z]+:")]
+    url: Annotated[str, BeforeValidator(_url)]
     target: str | None = None
     """What it is measured as, unless `--target` says otherwise."""
-    tags: tuple[_Word, ...] = ()
+    tags: Annotated[tuple[str, ...], BeforeValidator(_tags)] = ()
 
 
 class Devices(Value):
     """What the file holds: `[devices.NAME]` for each."""
 
-    devices: dict[_Word, Listed] = Field(default_factory=dict)
+    devices: Annotated[dict[str, Listed], BeforeValidator(_tables)] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -65,11 +95,11 @@ def known(file: Path | None = None) -> dict[str, Listed]:
         EdgekdError: the file can't be read, or a key is unknown or of the wrong type.
     """
     if file:
-        return catalog.read_toml(file, Devices).devices
+        return catalog.read_toml(file, Devices, _A_FILE).devices
     found: dict[str, Listed] = {}
     for folder in folders.configs():
-        if (folder / FILE).exists():
-            found |= catalog.read_toml(folder / FILE, Devices).devices
+        if os.path.lexists(folder / FILE):  # a link to nothing is a mistake, not no file
+            found |= catalog.read_toml(folder / FILE, Devices, _A_FILE).devices
     return found
 
 
@@ -94,8 +124,18 @@ def several(given: Sequence[str], places: Sequence[Place]) -> bool:
 
 
 def every(given: Sequence[str], file: Path | None = None) -> list[Place]:
-    """All devices of the file, and those that are meant besides; this machine where there are none. As `chosen`."""
-    return chosen([*known(file), *given], file)
+    """As `chosen`; for none given, all devices of the file, or this machine where there are none."""
+    return chosen(given or [*known(file)], file)
+
+
+def stated_target(place: Place) -> str | None:
+    """The target that the file states for a device. Raises EdgekdError where there is none of that name."""
+    if place.target is not None:
+        try:
+            catalog.target(place.target)
+        except EdgekdError as e:
+            raise EdgekdError(f"{place.name} in {FILE}: {e.message}", e.hint) from e
+    return place.target
 
 
 def only(given: Sequence[str], file: Path | None = None) -> Place:

@@ -7,7 +7,7 @@ from typing import Literal
 from edgekd import catalog
 from edgekd.devices.device import connect
 from edgekd.devices.lease import in_use
-from edgekd.devices.listed import Place
+from edgekd.devices.listed import Place, stated_target
 from edgekd.devices.recognition import fitting
 from edgekd.errors import EdgekdError, ExitCode
 from edgekd.pipeline.threads import at_once, wait
@@ -32,7 +32,7 @@ class DeviceState(Value):
     in_use: str | None = None
     """By whom, and since when."""
     failure: Failure | None = None
-    """Why it can't be used."""
+    """Why it can't be used: it can't be reached (`host` is None), or its entry in the file is wrong."""
 
 
 class DeviceStates(Value):
@@ -70,16 +70,27 @@ def _state(place: Place) -> DeviceState:
             facts, holder = device.look()
             matching = tuple(target.name for target in fitting(facts, catalog.targets()))
     except EdgekdError as e:
-        return listed.model_copy(
-            update={"failure": Failure(message=e.message, hint=e.hint, exit_code=e.exit_code)},
-        )
+        return listed.model_copy(update={"failure": _failure(e)})
     seen = {
         "host": facts.host,
         "targets": matching,
         "runtimes": None if holder else facts.runtimes,
         "in_use": in_use(holder) if holder else None,
+        "failure": _wrong_target(place),
     }
     return listed.model_copy(update=seen)
+
+
+def _wrong_target(place: Place) -> Failure | None:
+    try:
+        stated_target(place)
+    except EdgekdError as e:
+        return _failure(e)
+    return None
+
+
+def _failure(e: EdgekdError) -> Failure:
+    return Failure(message=e.message, hint=e.hint, exit_code=e.exit_code)
 
 
 def _late(place: Place, timeout_s: float) -> DeviceState:

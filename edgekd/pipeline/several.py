@@ -7,7 +7,7 @@ from functools import partial
 from typing import TypeVar
 
 from edgekd import catalog
-from edgekd.devices.listed import Place
+from edgekd.devices.listed import Place, stated_target
 from edgekd.errors import EdgekdError
 from edgekd.pipeline.threads import at_once, wait
 from edgekd.progress import Progress
@@ -17,8 +17,12 @@ T = TypeVar("T")
 
 
 def target_of(place: Place, stated: str | None) -> Target:
-    """The target that a device is measured as. Raises EdgekdError where neither the command nor the file names one."""
-    name = stated or place.target
+    """The target that a device is measured as.
+
+    Raises:
+        EdgekdError: neither the command nor the file names one, or there is none of that name.
+    """
+    name = stated or stated_target(place)
     if name is None:
         hint = "Give --target, or state a target for the device in devices.toml; `edgekd targets` lists them."
         raise EdgekdError(f"{place.title}: no target", hint)

@@ -1,7 +1,7 @@
 import pytest
 
 from edgekd import folders
-from edgekd.devices.listed import THIS_MACHINE, Place, chosen, every, known, only, several
+from edgekd.devices.listed import THIS_MACHINE, Place, chosen, every, known, only, several, stated_target
 from edgekd.errors import EdgekdError
 
 LAB = """
@@ -75,8 +75,9 @@ def no_file(monkeypatch):
     monkeypatch.setattr(folders, "configs", lambda: ())
 
 
-def test_every_device_of_the_file_and_what_is_named_besides(lab, no_file):
-    assert [place.name for place in every(["local:/x", "pi"], lab)] == ["orin", "pi", "here", "local:/x"]
+def test_every_device_of_the_file_or_only_what_is_named(lab, no_file):
+    assert [place.name for place in every([], lab)] == ["orin", "pi", "here"]
+    assert [place.name for place in every(["tag:jetson", "local:/x"], lab)] == ["orin", "local:/x"]
     assert every([]) == [THIS_MACHINE]
 
 
@@ -110,10 +111,15 @@ def test_the_files_of_the_users_folders_are_one_and_the_last_counts_most(monkeyp
         ('[devices.a]\nurk = "local:"', r"unknown key 'devices.a.urk'", "'url'"),
         ('[device.a]\nurl = "local:"', r"unknown key 'device'", "'devices'"),
         ("[devices.a]", r"'devices.a.url' is missing", "Add"),
-        ('[devices.a]\nurl = "pi"', r"devices.a.url: .*not 'pi'", "url"),
-        ('[devices."a:b"]\nurl = "local:"', "a:b", "Correct"),
-        ('[devices.a]\nurl = "local:"\ntags = "lab"', "tags", "tags"),
-        ('[devices.a]\nurl = "local:"\ntags = ["a b"]', "tags", "tags"),
+        ('[devices.a]\nurl = "pi"', r"devices.a.url: should be a URL, such as ssh://.*, not 'pi'", "url"),
+        ("[devices.a]\nurl = 3", r"devices.a.url: should be a URL", "url"),
+        ('[devices."a:b"]\nurl = "local:"', "devices: 'a:b' is no name: use up to 100 letters, digits", "Correct"),
+        ('[devices.""]\nurl = "local:"', "devices: '' is no name: use", "Correct"),
+        ('[devices]\na = "local:"', r"devices\.a: should be a table, not 'local:'", "Correct"),
+        ("devices = 3", r"devices: should be tables, one for each device: \[devices.NAME\], not 3", "Correct"),
+        ('[devices.a]\nurl = "local:"\ntags = "lab"', r"tags: should be a list of texts, such as \[.lab.\]", "tags"),
+        ('[devices.a]\nurl = "local:"\ntags = ["a b"]', "tags: 'a b' is no tag: use up to 100 letters", "tags"),
+        ("[devices.a", "end of document", "doesn't end"),
     ],
 )
 def test_mistakes_are_named_with_file_and_key(tmp_path, text, message, hint):
@@ -128,3 +134,35 @@ def test_mistakes_are_named_with_file_and_key(tmp_path, text, message, hint):
 def test_a_file_that_is_not_there_is_an_error_though_no_name_is_used(tmp_path):
     with pytest.raises(EdgekdError, match="nowhere"):
         chosen(["local:"], tmp_path / "nowhere.toml")
+
+
+def test_names_and_tags_may_have_letters_of_every_language(tmp_path):
+    path = tmp_path / "devices.toml"
+    path.write_text('[devices."größe_1.x"]\nurl = "local:"\ntags = ["über", "5g"]\n')
+    assert (
+        chosen(["tag:über"], path)
+        == chosen(["größe_1.x"], path)
+        == [Place("größe_1.x", "local:", None, ("über", "5g"))]
+    )
+
+
+def test_a_file_that_is_a_link_to_nothing_is_no_missing_file(monkeypatch, tmp_path):
+    monkeypatch.setattr(folders, "configs", lambda: (tmp_path,))
+    assert known() == {}
+    (tmp_path / "devices.toml").symlink_to("nowhere")
+    with pytest.raises(EdgekdError, match=r"devices\.toml"):
+        known()
+
+
+def test_the_remedy_for_a_file_that_is_not_there_is_about_devices(tmp_path):
+    with pytest.raises(EdgekdError) as e:
+        known(tmp_path / "nowhere.toml")
+    assert e.value.hint == "Give the path of a TOML file that lists your devices."
+
+
+def test_a_target_that_does_not_exist_is_named_with_the_device():
+    assert stated_target(ORIN) == "jetson-orin-nano"
+    assert stated_target(PI) is None
+    with pytest.raises(EdgekdError, match=r"^a in devices.toml: no target 'jetson-orn-nano'") as e:
+        stated_target(Place("a", "local:", "jetson-orn-nano"))
+    assert "'jetson-orin-nano'" in e.value.hint

@@ -20,6 +20,13 @@ def test_devices_with_their_state(monkeypatch):
     assert (lost.host, lost.runtimes) == (None, None)
 
 
+def test_a_target_that_does_not_exist_is_a_reason_though_the_device_is_free():
+    (found,) = devices([Place("a", "local:", "x86-cpuu")], timeout_s=60).devices
+    assert found.failure.message == "a in devices.toml: no target 'x86-cpuu'"
+    assert found.host.arch
+    assert found.runtimes
+
+
 def test_a_device_in_use_is_not_disturbed(monkeypatch):
     """No runtime is imported there."""
     asked = []
@@ -53,4 +60,4 @@ def test_one_that_does_not_answer_keeps_no_other_waiting(tmp_path):
     here, late = devices([Place("here", "local:"), Place("late", f"local:{hangs}")], timeout_s=8).devices
     assert time.monotonic() - started < 60
     assert here.failure is None
-    assert "no answer within 8 s" in late.failure.message
+    assert late.failure.message == "no answer within 8 s"

@@ -130,6 +130,8 @@ def test_a_target_is_stated_by_the_command_or_else_by_the_file():
     listed = Place("a", "local:", "x86-cpu")
     assert target_of(listed, None).name == "x86-cpu"
     assert target_of(listed, "android-phone").name == "android-phone"
+    with pytest.raises(EdgekdError, match=r"^a in devices.toml: no target 'x86'"):
+        target_of(Place("a", "local:", "x86"), None)
     with pytest.raises(EdgekdError, match=r"^b: no target"):
         target_of(Place("b", "local:"), None)
     with pytest.raises(EdgekdError, match=r"^this machine: no target"):
