@@ -55,7 +55,7 @@ def _clocks(facts: DeviceFacts, state: State) -> Iterator[str]:
         yield "clocks are not reported, as in most virtual machines: prefer relative limits"
     if state.throttle_count is None and state.throttled_since_boot is None and not state.over_current:
         by = " by over-current" if jetson.is_jetson(facts.platform) else ""
-        yield f"throttling{by} is not reported: only the canary can show it"
+        yield f"throttling{by} is not reported: edgekd sees it only in the times of its own test computation"
     if host.clocks_locked is False:
         yield "its clocks are not locked: sudo jetson_clocks (until the next restart or change of power mode)"
     elif state.governor and state.governor != "performance" and not host.clocks_locked:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from edgekd.devices._base import Engine
 from edgekd.devices.agent.protocol import Described, Feeds, Loaded, Opening, UsableCpus
 from edgekd.devices.client import PATIENCE_S, Agent
+from edgekd.devices.failing import reported
 from edgekd.errors import EdgekdError, MeasurementError, UnsupportedModelError
 from edgekd.values import Artifact, Host, Launch, MeasuringProtocol, Node, RuntimeInfo, State, Trace, Variant
 from edgekd.variants import complete
@@ -223,10 +224,13 @@ def _of(artifact: Artifact, request: str) -> Iterator[None]:
         if e.kind == "error" and request in ("load", "first", "trace"):
             fails = f"{runtime} can't {'run' if request == 'first' else request} it: "
             hint = f"Export it with operators that {runtime} supports; check that the file is complete."
-            if artifact.variant.settings.get("provider"):
-                hint = f"Give another --provider, or leave it out. {hint}"
+            if provider := artifact.variant.settings.get("provider"):
+                others = "Give another --provider, or leave it out."
+                hint = others if str(provider) in str(e) else f"{others} {hint}"
             # inputs are validated before the runtime receives them
             by_runtime = request == "first" or not e.hint
-            raise UnsupportedModelError(f"{artifact.file}: {fails if by_runtime else ''}{e}", e.hint or hint) from e
+            raise UnsupportedModelError(
+                f"{artifact.file}: {fails if by_runtime else ''}{reported(e)}", e.hint or hint
+            ) from e
         hint = "Check the device's memory and temperature, then measure again."
-        raise MeasurementError(f"{artifact.file}: {runtime} failed in {request!r}: {e}", hint) from e
+        raise MeasurementError(f"{artifact.file}: {runtime} failed in {request!r}: {reported(e)}", hint) from e

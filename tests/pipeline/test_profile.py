@@ -69,8 +69,11 @@ def test_what_fed_a_model_is_declared(model, tmp_path):
 
 
 def test_a_provider_that_is_not_there_is_reported(model):
-    with pytest.raises(EdgekdError, match="the provider 'CUDAExecutionProvider' is not available here; available: "):
+    with pytest.raises(
+        EdgekdError, match="the provider 'CUDAExecutionProvider' is not available here; available: "
+    ) as e:
         profiled(model(), settings={"provider": "CUDAExecutionProvider"})
+    assert e.value.hint == "Give another --provider, or leave it out."
 
 
 def test_a_paced_loop_is_declared_and_slower_paced_than_closed(model):
