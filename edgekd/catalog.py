@@ -178,7 +178,13 @@ def target(name: str) -> Target:
         if candidate.family == name and candidate.family_default:
             return candidate
     families = {t.family for t in known if t.family}
-    raise EdgekdError(f"no target {name!r}", nearest(name, families | set(files)))
+    raise EdgekdError(f"no target {name!r}", nearest_or_file(name, families | set(files)))
+
+
+def nearest_or_file(name: str, known: Iterable[str]) -> str:
+    """As `nearest`; where a TOML file of that name is in the working folder, how that is given."""
+    file = Path(f"{name}.toml")
+    return f"For the file of that name, write {file}" if name and file.is_file() else nearest(name, known)
 
 
 def as_path(name: str) -> Path | None:

@@ -37,6 +37,15 @@ def test_a_wrong_name_is_answered_with_the_nearest():
     assert "'half-latency'" in e.value.hint
 
 
+@pytest.mark.parametrize("load", [catalog.target, budgets.load])
+def test_a_name_that_is_a_files_without_its_ending_is_answered_with_the_file(load, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.toml").touch()
+    with pytest.raises(EdgekdError) as e:
+        load("mine")
+    assert e.value.hint == "For the file of that name, write mine.toml"
+
+
 def test_a_users_own_target_is_found_by_name_and_by_path(tmp_path):
     text = f'name = "mine"\ntitle = "Mine"\narch = "x86_64"\n[reference]\n{VARIANT}[[variants]]\n{VARIANT}'
     own = tmp_path / "user" / "targets"

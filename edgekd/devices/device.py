@@ -52,7 +52,8 @@ def connect(
     names = catalog.names(TRANSPORTS)
     if not colon or transport not in names:
         what = f"no transport {transport!r}" if colon else "a device URL has the form transport:where"
-        raise EdgekdError(f"device {url!r}: {what}", catalog.nearest(transport, names))
+        hint = f"Over ssh, write ssh://{url}" if "@" in transport else catalog.nearest(transport.lower(), names)
+        raise EdgekdError(f"device {url!r}: {what}", hint)
     connection = catalog.load(TRANSPORTS, transport).connect(where.removeprefix("//"))
     return Reached(connection, target, known, waiting)
 

@@ -158,7 +158,9 @@ def _meant(given: str, devices: Mapping[str, Listed]) -> list[Place]:
         return [_place(given, devices[given])]
     tag = given.removeprefix(TAG)
     if tag == given:
-        raise EdgekdError(f"--device {given}: no URL, and no name in {FILE}", _hint(given, devices))
+        raise EdgekdError(
+            f"--device {given}: no URL, and no name in {FILE}", f"{_hint(given, devices)}{_as_host(given)}"
+        )
     found = [_place(name, one) for name, one in devices.items() if tag in one.tags]
     if not found:
         tags = {tag for one in devices.values() for tag in one.tags}
@@ -169,6 +171,10 @@ def _meant(given: str, devices: Mapping[str, Listed]) -> list[Place]:
 def _hint(given: str, names: Mapping[str, Listed] | set[str]) -> str:
     where = " or ".join(str(folder / FILE) for folder in reversed(folders.configs()))
     return catalog.nearest(given, names) if names else f"Give a URL such as local:, or list devices in {where}."
+
+
+def _as_host(given: str) -> str:
+    return f" A host is given as ssh://{given}." if re.fullmatch(r"[\w.-]+(@[\w.-]+)?", given) else ""
 
 
 def _place(name: str, listed: Listed) -> Place:

@@ -44,6 +44,8 @@ def choose(url: str, found: Sequence[Python], runtimes: Iterable[str], named: st
         return [max(usable, key=lambda one: len(wanted & {*one.runtimes})).path]
     needed = f"edgekd needs {'.'.join(map(str, OLDEST))} or newer there"
     hint = f"Install one there, or give the path of one: {url.removesuffix(named or '')}/path/to/python"
+    if named and named.startswith("/~"):
+        hint = f"Write the full path instead of ~, as in {url.removesuffix(named)}/home/USER/edgekd/bin/python"
     if found:
         newest = max(found, key=lambda one: one.version)
         raise DeviceError(f"{url}: {newest.path} is Python {newest.version[0]}.{newest.version[1]}; {needed}", hint)

@@ -107,7 +107,7 @@ def load(name: str) -> Budget:
         return read(path)
     files = catalog.toml_files("profiles")
     if name not in files:
-        raise EdgekdError(f"no budget {name!r}", catalog.nearest(name, files))
+        raise EdgekdError(f"no budget {name!r}", catalog.nearest_or_file(name, files))
     return read(files[name])
 
 

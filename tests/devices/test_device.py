@@ -59,6 +59,15 @@ def test_an_unknown_transport_is_reported_with_the_known_ones(url):
     assert "local" in e.value.hint
 
 
+@pytest.mark.parametrize(
+    ("url", "hint"), [("SSH://board", "Did you mean 'ssh'?"), ("pi@board:22", "Over ssh, write ssh://pi@board:22")]
+)
+def test_what_nearly_is_a_url_is_answered_with_it(url, hint):
+    with pytest.raises(EdgekdError) as e:
+        connect(url)
+    assert hint in e.value.hint
+
+
 def test_files_are_where_they_are(local, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.onnx").touch()

@@ -81,7 +81,15 @@ def test_every_device_of_the_file_or_only_what_is_named(lab, no_file):
     assert every([]) == [THIS_MACHINE]
 
 
-@pytest.mark.parametrize(("given", "hint"), [("ping", "'pi'"), ("tag:labs", "'lab'"), ("", "here, orin, pi")])
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [
+        ("ping", "'pi'"),
+        ("root@pi", "A host is given as ssh://root@pi."),
+        ("tag:labs", "'lab'"),
+        ("", "here, orin, pi"),
+    ],
+)
 def test_what_is_not_listed_is_refused_with_the_nearest(lab, given, hint):
     with pytest.raises(EdgekdError, match=r"devices\.toml") as e:
         chosen([given], lab)

@@ -9,6 +9,7 @@ from pathlib import Path
 from edgekd import catalog, files
 from edgekd.devices.bundle import contents, debian, manifest, wheels
 from edgekd.devices.bundle.manifest import Bundle
+from edgekd.devices.pythons import OLDEST
 from edgekd.devices.shipped import content_key
 from edgekd.errors import EdgekdError
 from edgekd.progress import Progress
@@ -42,6 +43,9 @@ def make(wanted: Wanted, progress: Progress, out: Path | None = None) -> tuple[B
         raise EdgekdError(f"no bundle for {wanted.arch!r}", catalog.nearest(wanted.arch, list(debian.NAMES)))
     if wanted.python and not re.fullmatch(r"3\.\d+", wanted.python):
         raise EdgekdError(f"{wanted.python!r} is no version of Python such as 3.11", "Give --python 3.N.")
+    if wanted.python and int(wanted.python[2:]) < OLDEST[1]:
+        oldest = f"3.{OLDEST[1]}"
+        raise EdgekdError(f"Python {wanted.python} is older than {oldest}", f"Give --python {oldest} or a newer one.")
     folder = (out or manifest.place(wanted.arch)).absolute()
     there = manifest.read(folder)
     if there and wanted.is_met_by(there):

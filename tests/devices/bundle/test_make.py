@@ -105,6 +105,7 @@ def test_a_new_one_takes_the_place_of_the_old(tmp_path):
     [
         (Wanted("aarch46"), "no bundle for 'aarch46'"),
         (Wanted("aarch64", python="3"), "'3' is no version of Python"),
+        (Wanted("aarch64", python="3.4"), r"Python 3\.4 is older than 3\.8"),
         (Wanted("aarch64", python="3.11 --x"), "is no version of Python"),
     ],
 )

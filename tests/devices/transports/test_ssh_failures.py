@@ -142,6 +142,10 @@ def test_a_python_that_is_not_there(sshd):
     assert "ssh://device/path/to/python" in error.hint
 
 
+def test_a_home_folder_in_the_path_of_a_python(sshd):
+    assert "Write the full path instead of ~, as in ssh://device/home/USER" in fails("ssh://device/~/bin/python").hint
+
+
 def test_a_python_that_is_too_old(sshd, tmp_path):
     old = tmp_path / "python"
     old.write_text("#!/bin/sh\necho '3.6 '\n")
