@@ -219,9 +219,10 @@ def bundle(found: "Bundle", folder: Path) -> None:
     _say(f"made from {parts}; manifest.json lists them with their hashes and licences")
 
 
-def cleaned(device: str, removed: int) -> None:
-    """What was removed from a device."""
-    _say(f"{_called(device)}: {removed / 1e6:.1f} MB removed")
+def cleaned(device: str, removed: int | None) -> None:
+    """What was removed from a device; None: its size isn't known."""
+    what = "removed; how much isn't known, as it has no du" if removed is None else f"{removed / 1e6:.1f} MB removed"
+    _say(f"{_called(device)}: {what}")
 
 
 def targets(known: "Sequence[Target]") -> None:

@@ -6,7 +6,8 @@ EdgekdError                  2   wrong usage or configuration, with the remedy a
 ├── NoDeviceError            3   there is no device of the target's kind to measure on
 ├── MeasurementError         4   the measurement is invalid
 └── DeviceError              5   the device can't be reached, or is in use
-    └── DiskFullError        5   it has no room for what is to be sent
+    ├── DiskFullError        5   it has no room for what is to be sent
+    └── NoPythonError        5   it has no Python that runs edgekd's agent
 
 A missed budget is a verdict, not an error.
 """
@@ -83,3 +84,7 @@ class DeviceError(EdgekdError):
 
 class DiskFullError(DeviceError):
     """The device has no room for what is to be sent."""
+
+
+class NoPythonError(DeviceError):
+    """The device has no Python of its own that can run edgekd's agent."""

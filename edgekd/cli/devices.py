@@ -9,7 +9,7 @@ from edgekd import console
 from edgekd.cli.options import DevicesFile, Json
 from edgekd.cli.panels import Command
 from edgekd.console_progress import ConsoleProgress
-from edgekd.errors import ExitCode
+from edgekd.errors import EdgekdError, ExitCode, worst
 
 devices = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 
@@ -88,11 +88,19 @@ def clean(
     """Remove what edgekd keeps on devices: files that were sent, engines that were built there.
 
     It is sent and built again when it is needed. A device in use is not cleaned.
+
+    Exit codes: 0 all were cleaned, 5 one is in use, can't be reached or can't be cleaned.
     """
     from edgekd import catalog
     from edgekd.devices import listed
+    from edgekd.values import Failure
 
+    connect, codes = catalog.require("edgekd.devices.device").connect, []
     for place in listed.chosen(device, file):
-        with catalog.require("edgekd.devices.device").connect(place.url) as found:
-            console.cleaned(place.name, found.clean())
-    return ExitCode.PASS
+        try:
+            with connect(place.url) as found:
+                console.cleaned(place.name, found.clean())
+        except EdgekdError as e:  # the others are cleaned all the same
+            console.failure(place.name, Failure(message=e.message, hint=e.hint, exit_code=e.exit_code))
+            codes.append(e.exit_code)
+    return worst(codes)

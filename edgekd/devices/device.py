@@ -5,7 +5,7 @@ import json
 import math
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from functools import partial
 from pathlib import Path, PurePosixPath
 from types import TracebackType
@@ -26,7 +26,7 @@ from edgekd.devices.shipped import runtime_files, runtimes_of
 from edgekd.devices.starting import Agents
 from edgekd.devices.surveying import surveyed
 from edgekd.devices.transports._base import TRANSPORTS, Connection
-from edgekd.errors import DiskFullError, EdgekdError, NoDeviceError
+from edgekd.errors import DiskFullError, EdgekdError, NoDeviceError, NoPythonError
 from edgekd.values import Artifact, DeviceFacts, DeviceRuntime, MeasuringProtocol, Target
 from edgekd.variants import complete
 
@@ -239,16 +239,26 @@ class Reached:
         """Copy a file from the device. Raises DeviceError, and StorageError if it can't be written."""
         self._connection.fetch(path, to)
 
-    def clean(self) -> int:
-        """Remove what edgekd keeps there, and close the connection; the bytes that it took.
+    def clean(self) -> int | None:
+        """Remove what edgekd keeps there, and close the connection; the bytes that it took, None if not known.
+
+        Nothing but the small agent is sent for it, and only to a device with a Python of its own.
 
         Raises:
             DeviceError: it can't be reached, is in use, or some of it can't be removed.
         """
+        # with any Python: one with a runtime might have to be sent first
+        lease = Lease(lambda: Agents(self._connection, []).start([]), self.title)
         with ExitStack() as alone:
-            with suppress(DiskFullError):  # there may be no room even for what takes the lease
-                alone.enter_context(self.leased())
-            removed = cleaning.remove(self._connection)
+            alone.callback(lease.close)
+            leased = False
+            try:
+                alone.enter_context(lease.held())
+                leased = True
+            except (DiskFullError, NoPythonError):  # no room even for what takes the lease, or nothing to run it
+                if self._connection.cache is None:
+                    raise
+            removed = cleaning.remove(self._connection, leased=leased)
         self.close()
         return removed
 

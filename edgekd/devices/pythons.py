@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from edgekd.errors import DeviceError
+from edgekd.errors import NoPythonError
 from edgekd.values import DeviceFacts
 
 OLDEST = (3, 8)
@@ -36,7 +36,7 @@ def choose(url: str, found: Sequence[Python], runtimes: Iterable[str], named: st
         named: the path that the user gave, if one was.
 
     Raises:
-        DeviceError: there is none, or every one is too old.
+        NoPythonError: there is none, or every one is too old.
     """
     wanted = set(runtimes)
     usable = [one for one in found if one.version >= OLDEST]
@@ -48,8 +48,8 @@ def choose(url: str, found: Sequence[Python], runtimes: Iterable[str], named: st
         hint = f"Write the full path instead of ~, as in {url.removesuffix(named)}/home/USER/edgekd/bin/python"
     if found:
         newest = max(found, key=lambda one: one.version)
-        raise DeviceError(f"{url}: {newest.path} is Python {newest.version[0]}.{newest.version[1]}; {needed}", hint)
-    raise DeviceError(f"{url}: {f'{named} is no Python' if named else 'there is no Python'}; {needed}", hint)
+        raise NoPythonError(f"{url}: {newest.path} is Python {newest.version[0]}.{newest.version[1]}; {needed}", hint)
+    raise NoPythonError(f"{url}: {f'{named} is no Python' if named else 'there is no Python'}; {needed}", hint)
 
 
 def installing(url: str, python: Sequence[str], version: str, runtime: str) -> str:

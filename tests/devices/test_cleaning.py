@@ -28,8 +28,8 @@ def filled(sshd):
     shutil.rmtree(sshd.cache)
 
 
-def clean(url):
-    line = [sys.executable, "-m", "edgekd", "devices", "clean", url]
+def clean(*urls):
+    line = [sys.executable, "-m", "edgekd", "devices", "clean", *urls]
     return subprocess.run(line, capture_output=True, text=True, check=False)
 
 
@@ -65,6 +65,54 @@ def test_a_device_in_use_is_not_cleaned(sshd, filled):
     assert done.returncode == ExitCode.UNREACHABLE
     assert "in use by" in done.stderr
     assert (filled / "engines/key").exists()
+
+
+def test_one_that_fails_keeps_no_other_from_being_cleaned(sshd, filled):
+    done = clean("local:/no/such/python", sshd.url)
+    assert done.returncode == ExitCode.UNREACHABLE
+    assert "/no/such/python" in done.stderr
+    assert f"{sshd.url}: " in done.stdout
+    assert not (filled / "engines").exists()
+
+
+@pytest.fixture
+def without_python(tmp_path, monkeypatch):
+    """A device that has no Python and no `du`, and something of edgekd's; there is no bundle for it here."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    path = tmp_path / "path"
+    path.mkdir()
+    for name in ("cat", "mkdir", "uname", "rm", "df", "grep", "sh"):
+        (path / name).symlink_to(shutil.which(name))
+    with serving(tmp_path, env={"PATH": str(path)}) as server:
+        program = server.cache / "files/abc/program"
+        program.parent.mkdir(parents=True)
+        shutil.copy(shutil.which("sleep"), program)
+        yield program
+
+
+def test_a_device_without_python_is_cleaned_and_sent_nothing(without_python):
+    done = clean("ssh://device")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "ssh://device: removed; how much isn't known, as it has no du\n"
+    assert not without_python.exists()
+    assert not without_python.parent.parent.exists()
+
+
+def test_a_device_without_python_is_not_cleaned_while_edgekd_runs_there(without_python):
+    with subprocess.Popen([without_python, "60"]) as running:
+        done = clean("ssh://device")
+        running.kill()
+    assert done.returncode == ExitCode.UNREACHABLE
+    assert "edgekd is running there" in done.stderr
+    assert without_python.exists()
+
+
+def test_no_bundle_is_sent_to_be_removed(without_python, monkeypatch):
+    asked = []
+    monkeypatch.setattr("edgekd.devices.bundle.manifest.read", lambda folder: asked.append(folder))
+    with connect("ssh://device") as device:
+        assert device.clean() is None
+    assert not asked
 
 
 def test_a_full_disk_can_be_cleaned(tmp_path):

@@ -7,7 +7,7 @@ from edgekd.devices import pythons
 from edgekd.devices.bundle import manifest
 from edgekd.devices.bundle.debian import NAMES
 from edgekd.devices.pythons import Python
-from edgekd.errors import DeviceError
+from edgekd.errors import NoPythonError
 
 Push = Callable[[Path, Mapping[str, str], str], str]
 """As `Connection.push`."""
@@ -48,9 +48,9 @@ def python(
             return bundle.command(push(folder, bundle.files, bundle.key))
     try:
         return pythons.choose(url, found, runtimes, named)
-    except DeviceError as e:
+    except NoPythonError as e:
         make = f"ake what runs there without one: edgekd devices bundle --arch {arch}"
         if installable:
-            raise DeviceError(e.message, f"{e.hint}; or m{make}" if has_bundle and not named else e.hint) from e
+            raise NoPythonError(e.message, f"{e.hint}; or m{make}" if has_bundle and not named else e.hint) from e
         only = f"Only 64-bit phones are supported ({', '.join(NAMES)}); this one is {arch}."
-        raise DeviceError(e.message, f"M{make}" if arch in NAMES else only) from e
+        raise NoPythonError(e.message, f"M{make}" if arch in NAMES else only) from e
