@@ -52,7 +52,7 @@ def choose(url: str, found: Sequence[Python], runtimes: Iterable[str], named: st
     raise NoPythonError(f"{url}: {f'{named} is no Python' if named else 'there is no Python'}; {needed}", hint)
 
 
-def installing(url: str, python: Sequence[str], version: str, runtime: str) -> str:
+def installing(url: str, python: Sequence[str], version: str, runtime: str, *, beside: bool = False) -> str:
     """How a runtime is installed for a Python: a command to be typed there, and the URL to use then if that is another.
 
     Args:
@@ -60,9 +60,10 @@ def installing(url: str, python: Sequence[str], version: str, runtime: str) -> s
         python: the command of the Python.
         version: of it, such as "3.10.12".
         runtime: that is missing.
+        beside: whether the system's packages are wanted as well, such as TensorRT.
     """
     known = _LAST_ONNXRUNTIME.get(_minor(version)) if runtime == "onnxruntime" else None
-    return _by_pip(url, python, version, f"{runtime}=={known}" if known else runtime)
+    return _by_pip(url, python, version, f"{runtime}=={known}" if known else runtime, beside=beside)
 
 
 def install_command(url: str, python: Sequence[str], facts: DeviceFacts, runtime: str) -> str | None:
@@ -78,7 +79,8 @@ def install_command(url: str, python: Sequence[str], facts: DeviceFacts, runtime
         return "sudo apt-get install python3-libnvinfer python3-numpy" if facts.platform.l4t else None
     # the bundle is made elsewhere, and has no pip
     bundled = any(one.origin for one in facts.runtimes.values())
-    return None if bundled else installing(url, python, facts.host.python, runtime)
+    beside = facts.platform.l4t is not None
+    return None if bundled else installing(url, python, facts.host.python, runtime, beside=beside)
 
 
 def upgrading(url: str, python: Sequence[str], facts: DeviceFacts, runtime: str, least: str) -> str:
@@ -98,14 +100,16 @@ def upgrading(url: str, python: Sequence[str], facts: DeviceFacts, runtime: str,
     last = _LAST_ONNXRUNTIME.get(_minor(facts.host.python)) if runtime == "onnxruntime" else None
     if last and _minor(last) < _minor(f"{least}.0"):
         return f"it needs a newer Python there, since {last} is the last one for Python {facts.host.python}"
-    return _by_pip(url, python, facts.host.python, f"'{runtime}>={least}'")
+    beside = facts.platform.l4t is not None
+    return _by_pip(url, python, facts.host.python, f"'{runtime}>={least}'", beside=beside)
 
 
-def _by_pip(url: str, python: Sequence[str], version: str, package: str) -> str:
+def _by_pip(url: str, python: Sequence[str], version: str, package: str, *, beside: bool) -> str:
     command = " ".join(python)
     if not (_OF_THE_SYSTEM.fullmatch(command) and _minor(version) >= _CLOSED):
         return f"{command} -m pip install {package}"
-    make = f"{command} -m venv ~/edgekd && ~/edgekd/bin/python -m pip install {package}"
+    venv = f"-m venv{' --system-site-packages' if beside else ''}"
+    make = f"{command} {venv} ~/edgekd && ~/edgekd/bin/python -m pip install {package}"
     return f"{make}; then use that Python: {url.removesuffix(command)}/home/USER/edgekd/bin/python"
 
 

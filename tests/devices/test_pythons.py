@@ -1,7 +1,7 @@
 import pytest
 
-from edgekd.devices.pythons import installing, upgrading
-from edgekd.values import DeviceFacts, DeviceRuntime, Host
+from edgekd.devices.pythons import install_command, installing, upgrading
+from edgekd.values import DeviceFacts, DeviceRuntime, Host, Platform
 
 
 def facts(python, *, runtime="onnxruntime", origin=""):
@@ -36,6 +36,12 @@ def test_where_the_systems_python_takes_no_packages_a_virtual_environment_is_mad
     assert installing(url, ["/usr/bin/python3"], "3.11.2", "onnxruntime") == f"{venv} onnxruntime{then}"
     upgraded = upgrading(url, ["/usr/bin/python3"], facts("3.11.2"), "onnxruntime", "1.24")
     assert upgraded == f"{venv} 'onnxruntime>=1.24'{then}"
+
+
+def test_a_virtual_environment_on_a_jetson_has_the_systems_tensorrt_too():
+    board = facts("3.12.3").model_copy(update={"platform": Platform(l4t="38.2.0")})
+    command = install_command("ssh://pi", ["/usr/bin/python3"], board, "onnxruntime")
+    assert command.startswith("/usr/bin/python3 -m venv --system-site-packages ~/edgekd && ")
 
 
 @pytest.mark.parametrize(
