@@ -462,12 +462,17 @@ def test_files_are_validated_one_by_one(tmp_path, budget):
     assert "has no limits" in found.stderr
 
 
-def test_targets_are_validated_as_targets(budget):
+def test_targets_are_validated_as_targets(budget, tmp_path):
     shipped = Path(__file__).parents[1] / "targets" / "x86-cpu.toml"
     assert edgekd("targets", "validate", shipped).stdout == f"{shipped}: ok\n"
     found = edgekd("targets", "validate", budget("[latency]\nlimit_ms = 3"))
     assert found.returncode == 2
     assert "unknown key 'latency'" in found.stderr
+    never = tmp_path / "never.toml"
+    never.write_text(shipped.read_text().replace('"x86_64"', '"amd64"'))
+    found = edgekd("targets", "validate", never)
+    assert (found.returncode, found.stdout) == (2, "")
+    assert "no device has the arch 'amd64'\nhint: Devices report it as 'x86_64'." in found.stderr
 
 
 def test_a_budget_is_made_from_a_measurement(stored, tmp_path):

@@ -47,12 +47,16 @@ def validate_targets(files: Files) -> int:
     Exit codes: 0 all are valid, 2 one isn't.
     """
     from edgekd import catalog
+    from edgekd.devices.recognition import require_possible
     from edgekd.values import Target
     from edgekd.variants import require_settings
 
-    return _validate(
-        files, lambda file: require_settings(catalog.read_toml(file, Target, "Give the path of a TOML file."))
-    )
+    def require(file: Path) -> None:
+        target = catalog.read_toml(file, Target, "Give the path of a TOML file.")
+        require_settings(target)
+        require_possible(target)
+
+    return _validate(files, require)
 
 
 @budgets.callback()

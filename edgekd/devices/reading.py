@@ -97,7 +97,8 @@ def _reasons(needs: Needs, row: Reads, lacks: Sequence[str]) -> Iterator[str]:
 
 def _export(needs: Needs, row: Reads) -> str:
     if row["opset"] is not None and needs.opset > row["opset"]:
-        return f"Export it with opset {row['opset']} or lower; `edgekd export --device` chooses it."
+        own = "`edgekd export --model NAME --weights FILE --device URL` chooses the opset by the device"
+        return f"Export the network again with opset {row['opset']} or lower; {own}."
     if row["ir_version"] is not None and needs.ir_version > row["ir_version"]:
         # whatever reads an opset reads the IR version that this opset needs
         return (

@@ -2,7 +2,29 @@
 
 from collections.abc import Iterable, Sequence
 
+from edgekd.catalog import nearest
+from edgekd.errors import EdgekdError
 from edgekd.values import DeviceFacts, Target
+
+_OTHERWISE = {
+    **dict.fromkeys(("amd64", "x64", "x86-64", "x86"), "x86_64"),
+    **dict.fromkeys(("arm64", "armv8", "armv8-a", "arm"), "aarch64"),
+}
+"""What devices report for architectures that are often called otherwise."""
+
+_ARCHITECTURES = ("x86_64", "aarch64", "armv6l", "armv7l", "i686", "riscv64", "loongarch64", "ppc64le", "s390x")
+_SYSTEMS = ("linux", "android", "darwin")
+"""Those that edgekd's agent runs on."""
+
+
+def require_possible(target: Target) -> None:
+    """Raises EdgekdError if no device can be of the target, by its architecture or its system."""
+    if target.arch not in _ARCHITECTURES:
+        name = _OTHERWISE.get(target.arch.lower())
+        hint = f"Devices report it as {name!r}." if name else nearest(target.arch, _ARCHITECTURES)
+        raise EdgekdError(f"target {target.name}: no device has the arch {target.arch!r}", hint)
+    if target.os not in _SYSTEMS:
+        raise EdgekdError(f"target {target.name}: no device has the os {target.os!r}", nearest(target.os, _SYSTEMS))
 
 
 def fitting(facts: DeviceFacts, targets: Iterable[Target]) -> list[Target]:

@@ -4,6 +4,7 @@ import hashlib
 import math
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -93,6 +94,7 @@ def _read(path: Path) -> onnx.ModelProto:
     if path.suffix == ".json":
         hint = "Models are .onnx files. Use `edgekd check` to judge a stored measurement."
     require_file(path, "Give the path of an .onnx file.")
+    _refuse_ort(path)
     try:
         # explicit format: otherwise the suffix decides, and the file might be parsed as text
         model = onnx.load(path, format="protobuf", load_external_data=False)
@@ -102,7 +104,19 @@ def _read(path: Path) -> onnx.ModelProto:
         raise UnsupportedModelError(f"{path}: isn't an ONNX model", hint) from e
     if not model.graph.node:
         raise UnsupportedModelError(f"{path}: isn't an ONNX model: it has no nodes", hint)
+    if path.suffix.lower() == ".ort":  # by which ONNX Runtime chooses the format
+        raise UnsupportedModelError(
+            f"{path}: is an ONNX model, and .ort is ONNX Runtime's own format", "Call it .onnx."
+        )
     return model
+
+
+def _refuse_ort(path: Path) -> None:
+    """Raises UnsupportedModelError for a file in ONNX Runtime's own format, a flat buffer with this identifier."""
+    with suppress(OSError), path.open("rb") as file:
+        if file.read(8)[4:] == b"ORTM":
+            what = f"{path}: is in ONNX Runtime's own format (.ort)"
+            raise UnsupportedModelError(what, "Give the .onnx file that it was made from.")
 
 
 def _external_files(model: onnx.ModelProto, path: Path) -> list[Path]:

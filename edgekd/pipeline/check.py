@@ -49,7 +49,7 @@ def check(
     on_device: OnDevice | None = None,
     progress: Progress,
 ) -> Judged:
-    """The verdict on `subject`: a measurement (.json) or a model (.onnx), and its baseline of the same kind.
+    """The verdict on `subject`: a measurement (.json) or a model (any other file), and its baseline of the same kind.
 
     A model is measured on the device, interleaved with its baseline and with the baseline once more, as a control,
     until every limit is decided or the time is up. On a device that isn't of the target's kind nothing is measured,
@@ -64,21 +64,18 @@ def check(
     require_limits(budget)
     require_baseline(budget, given=baseline is not None)
     files = [subject, baseline] if baseline else [subject]
-    kinds = {file.suffix.lower() for file in files}
-    if kinds == {".json"}:
+    stored_ones = [file.suffix.lower() == ".json" for file in files]
+    if all(stored_ones):
         stored = [read_measurement(file) for file in files]
         return Judged(judge(budget, *stored), *stored)
-    if kinds == {".onnx"}:
+    if not any(stored_ones):
         if on_device is None:
             hint = "Give --target; `edgekd targets` lists them."
             raise EdgekdError("a model is measured on a target, and none was given", hint)
         _refuse_milliseconds_on_shared(budget, on_device.url, baseline)
         return _measured(files, budget, on_device, progress)
-    if kinds == {".json", ".onnx"}:
-        message = "a stored measurement doesn't compare with a model that is measured now"
-        raise EdgekdError(message, "Give two .onnx files, or two measurements of one session.")
-    wrong = next(file for file in files if file.suffix.lower() not in (".json", ".onnx"))
-    raise EdgekdError(f"{wrong}: neither a measurement (.json) nor a model (.onnx)", "Give one of the two.")
+    message = "a stored measurement doesn't compare with a model that is measured now"
+    raise EdgekdError(message, "Give two .onnx files, or two measurements of one session.")
 
 
 def check_each(

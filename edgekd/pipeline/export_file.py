@@ -99,9 +99,10 @@ def export_file(
 
 
 def _named(one: Exported, given: Artifact) -> Exported:
-    """The given file under its path, another one as it is called in the folder."""
-    same = one.artifact.path == given.path
-    return one if same else one.model_copy(update={"artifact": one.artifact.without_folder()})
+    """The given file under its absolute path, another one as it is called in the folder."""
+    here = Path.cwd()  # a path that is absolute already stays what it is
+    named = given.below(here) if one.artifact.path == given.path else one.artifact.without_folder()
+    return one.model_copy(update={"artifact": named})
 
 
 def _written(

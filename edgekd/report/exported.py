@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from edgekd.report import app
 from edgekd.values.exported import Exported, Exports
+from edgekd.visible import visible_name
 
 
 def rows(found: Exports) -> list[list[str]]:
@@ -12,7 +13,8 @@ def rows(found: Exports) -> list[list[str]]:
     for one in found.exported:
         of = one.artifact
         sizes = f"{of.disk_bytes:,}", f"{of.transfer_bytes:,}"
-        lines.append([of.variant.name, of.file, *sizes, _check(one), _findings(one)])
+        # a given file isn't in the folder, and is stated with its path
+        lines.append([of.variant.name, visible_name(str(of.path)), *sizes, _check(one), _findings(one)])
     return lines
 
 
@@ -53,6 +55,8 @@ def _parsed(one: Exported) -> str | None:
     if one.parsed is None or one.parsed.status == "refused":  # which is a finding
         return None
     compiler = f" ({one.parsed.compiler})" if one.parsed.compiler else ""
+    if one.errors and one.parsed.status != "not judged":
+        return f"NVIDIA's parser{compiler}, which isn't the target's, accepts it in spite of the errors below"
     return f"{one.parsed.message}{compiler}"
 
 

@@ -65,6 +65,15 @@ def test_findings_are_shown_with_remedies_and_errors_end_with_2(export, model):
     assert "error: net: TensorRT reads U8 as S8" in out
     assert "QInt8 for activations and weights" in out
     assert "1 error" in out
+    assert "accepted by NVIDIA's parser" not in out
+
+
+def test_a_given_file_is_shown_where_it_is(export, model, tmp_path):
+    model()
+    code, out, _ = export("net.onnx", "--target", "jetson", "--out", "here")
+    assert code == 0
+    assert str(tmp_path / "net.onnx") in out
+    assert str(tmp_path / "net-") not in out
 
 
 def test_warnings_alone_end_with_0(export, model):

@@ -105,7 +105,10 @@ def test_tensorrt_has_no_operators_on_integers_in_any_version(artifact):
 @pytest.mark.parametrize(
     ("needs", "remedy"),
     [
-        ((21, 10), "Export it with opset 18 or lower; `edgekd export --device` chooses it. Or use"),
+        (
+            (21, 10),
+            "again with opset 18 or lower; `edgekd export --model NAME --weights FILE --device URL` chooses",
+        ),
         ((17, 10), "Its opset needs no such IR version: set the model's ir_version to 8 and save it again. Or use"),
         ((40, 10), "No version of onnxruntime that edgekd knows reads it."),
         ((17, 8, "com.microsoft:MatMulNBits"), "or with a lower opset. Or use onnxruntime 1.16 or newer there"),

@@ -117,6 +117,17 @@ def test_what_is_no_model_is_reported(tmp_path, content):
     assert "truncated" in e.value.hint
 
 
+def test_a_file_in_the_format_of_onnxruntime_is_named_and_so_is_one_that_only_looks_like_it(tmp_path, model):
+    path = tmp_path / "net.ort"
+    path.write_bytes(b"\x14\0\0\0ORTM" + b"\0" * 90)
+    with pytest.raises(UnsupportedModelError, match="is in ONNX Runtime's own format") as e:
+        described(path)
+    assert e.value.hint == "Give the .onnx file that it was made from."
+    with pytest.raises(UnsupportedModelError, match=r"is an ONNX model, and \.ort is") as e:
+        described(model().rename(path))
+    assert e.value.hint == "Call it .onnx."
+
+
 @pytest.mark.parametrize("kept", [0.3, 0.6, 0.9])
 def test_a_truncated_model_is_reported(model, kept):
     path = model()
