@@ -1,6 +1,7 @@
 import threading
 import time
 
+from edgekd.devices.transports._session import Session
 from edgekd.pipeline import threads
 from edgekd.pipeline.threads import at_once, wait
 
@@ -20,3 +21,17 @@ def test_one_that_does_not_unwind_is_not_waited_for(monkeypatch):
         pass
     assert time.monotonic() - start < 20
     free.set()
+
+
+def test_one_that_waits_for_a_device_that_says_nothing_is_stopped():
+    """As while it connects."""
+    waiting = threading.Event()
+
+    def connect():
+        with Session(["sleep", "60"]) as session:
+            waiting.set()
+            session.line(60)
+
+    with at_once([connect]) as (work,):
+        waiting.wait(30)
+    assert work.ended.is_set()

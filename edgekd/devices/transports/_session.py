@@ -5,6 +5,7 @@ import os
 import select
 import subprocess
 import threading
+import time
 import weakref
 from collections.abc import Sequence
 from types import TracebackType
@@ -12,6 +13,7 @@ from typing import IO, Self
 
 _LONGEST_LINE = 1 << 16
 _LAST_WORDS = 8_000
+_STEP_S = 0.2
 
 
 class Session:
@@ -34,6 +36,7 @@ class Session:
             start_new_session=True,  # Ctrl-C reaches edgekd alone, which then ends it
         )
         weakref.finalize(self, self._process.kill)  # one that nobody closed ends with this process
+        self._spoke = False
         self._words = b""
         self._reader = threading.Thread(target=self._read_stderr, daemon=True)
         self._reader.start()
@@ -67,7 +70,11 @@ class Session:
 
     def line(self, timeout_s: float) -> str | None:
         """The next line without its end; None where the program ended, or wrote none in time and was ended."""
-        late = threading.Timer(timeout_s, self._process.kill)
+        end = time.monotonic() + timeout_s
+        # in steps, so that a thread which waits for a device that says nothing can be stopped
+        while not self._spoke and time.monotonic() < end:
+            self._spoke = bool(select.select([self.stdout], [], [], _STEP_S)[0])
+        late = threading.Timer(max(0.0, end - time.monotonic()), self._process.kill)
         late.start()
         try:
             found = self.stdout.readline(_LONGEST_LINE)
