@@ -442,6 +442,16 @@ def test_a_device_that_cannot_be_reached_ends_in_5(compress, tmp_path):
     assert "/no/such/python" in ended.err
 
 
+def test_a_device_without_the_runtime_ends_in_5_with_what_installs_it(compress, tmp_path):
+    bare = tmp_path / "python"
+    # -S leaves out the installed packages, -E what the environment adds
+    bare.write_text(f'#!/bin/sh\nexec {sys.executable} -S -E "$@"\n')
+    bare.chmod(0o755)
+    ended = compress(tmp_path / "run", "--device", f"local:{bare}")
+    assert ended.code == 5
+    assert f"hint: Install it there: {bare} -m pip install onnxruntime" in ended.err
+
+
 def test_missing_weights_are_reported_before_anything_is_done(compress, tmp_path):
     run = compress(tmp_path / "run", "--weights", tmp_path / "none.pt")
     assert run.code == 2
