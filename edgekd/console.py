@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from edgekd.values.result import Result
 
 _ANSI_COLOURS = {"pass": 32, "fail": 31, "inconclusive": 33, "not measured": 33, "invalid": 35}
-_WIDTH_OF_A_FILE = 400  # lines in a log aren't wrapped
 
 
 def error(e: EdgekdError) -> None:
@@ -123,7 +122,8 @@ def devices_measured(found: "DevicesMeasured", reference: int = -1) -> None:
     from edgekd.measuring.disturbance import spoiled
 
     _table(by_device.rows(found.devices, reference))
-    _say(f"\n{summary.BOUNDS}")
+    if any(device.measurements for device in found.devices):
+        _say(f"\n{summary.BOUNDS}")
     for device in found.devices:
         if device.measurements:
             first, *others = device.measurements
@@ -204,7 +204,8 @@ def devices(found: "DeviceStates") -> None:
         asked = "none" if d.runtimes is not None else "not asked" if d.in_use else ""
         target = d.target or ", ".join(d.targets) or ("none" if d.host else "")
         cpu = d.host.cpu if d.host else ""
-        rows.append([d.device, d.url, ", ".join(d.tags), state, target, cpu, ", ".join(runtimes) or asked])
+        url = d.url if d.url != d.device else ""
+        rows.append([d.device, url, ", ".join(d.tags), state, target, cpu, ", ".join(runtimes) or asked])
     _table(rows)
     for d in found.devices:
         if d.failure:
@@ -294,18 +295,6 @@ def _coloured(text: str, status: str) -> str:
 
 
 def _table(rows: Sequence[Sequence[str]]) -> None:
-    """Rows below their headings."""
-    from rich.console import Console
-    from rich.table import Table
+    from edgekd.console_table import table
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in rows[0]:
-        table.add_column(visible(heading))
-    for row in rows[1:]:
-        table.add_row(*map(visible, row))
-    width = None if sys.stdout.isatty() else _WIDTH_OF_A_FILE
-    console = Console(markup=False, highlight=False, emoji=False, width=width)
-    # through print, since rich would end the process with exit code 1 when the reader of a pipe is gone
-    with console.capture() as capture:
-        console.print(table)
-    print("\n".join(line.rstrip() for line in capture.get().splitlines()))
+    print(table(rows, terminal=sys.stdout.isatty()))

@@ -1,12 +1,13 @@
 import io
+import re
 import sys
 
 import pytest
 
-from edgekd import console, console_progress
+from edgekd import catalog, console, console_progress
 from edgekd.console_progress import ConsoleProgress
 from edgekd.errors import EdgekdError
-from edgekd.values import Failure, LimitVerdict, RuntimeInfo, Verdict
+from edgekd.values import DeviceMeasurements, DevicesMeasured, Failure, LimitVerdict, RuntimeInfo, Verdict
 
 
 class Terminal(io.StringIO):
@@ -78,6 +79,27 @@ def test_colours_are_for_terminals_that_want_them(monkeypatch):
     assert "\x1b[31mFAIL\x1b[0m" in shown[0]
     assert "\x1b" not in shown[1]
     assert shown[1] == shown[2] == "FAIL: a on budget b\n  fail          e\n  invalid: r\n"
+
+
+@pytest.mark.parametrize("width", [60, 100])
+def test_names_and_urls_are_whole_in_a_narrow_terminal(monkeypatch, width):
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("TERM", "xterm")
+    console.targets(catalog.targets())
+    shown = re.sub(r"\x1b\[[\d;]*m", "", sys.stdout.getvalue())
+    for target in catalog.targets():
+        assert re.search(rf"^{target.name}\b", shown, re.MULTILINE), shown
+    assert "…" not in shown
+    words = {word for target in catalog.targets() for word in (*target.title.split(), target.arch)}
+    assert not [word for word in words if word not in shown]
+    assert width < 100 or max(map(len, shown.splitlines())) <= width
+
+
+def test_no_legend_without_a_figure(capsys):
+    failure = Failure(message="it is off", hint="Switch it on.", exit_code=5)
+    console.devices_measured(DevicesMeasured(devices=(DeviceMeasurements(device="d", url="ssh://d", failure=failure),)))
+    assert "upper bound" not in capsys.readouterr().out
 
 
 def test_progress_without_a_terminal_is_a_line_now_and_then(capsys, monkeypatch):
