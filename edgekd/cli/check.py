@@ -191,12 +191,13 @@ def _document(outcomes: "Sequence[Outcome]", several: bool, codes: Sequence[int]
 
 
 def _exit_code(outcome: "Outcome", on_inconclusive: Inconclusive) -> int:
+    from edgekd.devices.listed import called
     from edgekd.gate.judge import Judged, exit_code
 
     code = exit_code(outcome)
     if not isinstance(outcome, Judged) or code != ExitCode.INCONCLUSIVE or on_inconclusive == "fail":
         return code
     if on_inconclusive == "warn":
-        where = f"{outcome.device}: " if outcome.device else ""
+        where = f"{called(outcome.device)}: " if outcome.device else ""
         console.note(f"warning: {where}{outcome.verdict.status}, and passed by --on-inconclusive warn")
     return ExitCode.PASS

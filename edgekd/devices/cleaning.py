@@ -48,4 +48,4 @@ def remove(connection: Connection, *, leased: bool = True) -> int | None:
             return None if kilobytes is None else int(kilobytes) * 1024
     except (WorkerError, KeyError, TypeError, ValueError, OverflowError) as e:
         hint = getattr(e, "hint", "") or "Look at the rights of its cache folder, ~/.cache/edgekd on most devices."
-        raise DeviceError(f"{connection.url}: can't be cleaned: {e}", hint) from e
+        raise DeviceError(f"{connection.title}: can't be cleaned: {e}", hint) from e

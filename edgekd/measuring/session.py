@@ -152,7 +152,7 @@ def _trace(session: Session, artifact: Artifact, engine: Engine) -> Trace:
             setup = replace(session.setup, cpus=chosen_cpus(session, agent, 0))
             return trace(agent, artifact, engine, setup)
         except ValidationError as e:
-            raise MeasurementError(explain(e, f"{session.device.url}: invalid answer", Trace)[0], "Retry.") from e
+            raise MeasurementError(explain(e, f"{session.device.title}: invalid answer", Trace)[0], "Retry.") from e
 
 
 def _changes(first: Record, other: Record) -> tuple[str, ...]:

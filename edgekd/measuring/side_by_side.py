@@ -111,7 +111,7 @@ def _together(session: Session, members: Sequence[int], part: Part) -> list[Reco
             same = bool(cpus) and _same_cpus(session)
             return [_record(one, taken, same, part.group) for one, taken in zip(opened, blocks, strict=True)]
         except ValidationError as e:
-            raise MeasurementError(explain(e, f"{session.device.url}: invalid answer", Launch)[0], "Retry.") from e
+            raise MeasurementError(explain(e, f"{session.device.title}: invalid answer", Launch)[0], "Retry.") from e
 
 
 def _take_turns(session: Session, part: Part, opened: Sequence[Opened]) -> list[list[Block]]:
