@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 Inconclusive = Literal["fail", "warn", "pass"]
 
-Subject = Annotated[Path, typer.Argument(metavar="MEASUREMENT_OR_ARTIFACT", help="What to judge: .json or .onnx.")]
+Subject = Annotated[Path, typer.Argument(metavar="MEASUREMENT_OR_ARTIFACT", help="A measurement (.json), or a model.")]
 Budget = Annotated[
     str,
     typer.Option(
@@ -90,7 +90,7 @@ def check(
     json: Json = False,
     **formats: Path | bool | None,
 ) -> int:
-    """Check a model or a measurement against a budget; a model is measured until every limit is decided.
+    """Check a model or a measurement against a budget; a model is measured until it is decided.
 
     Exit codes: 0 pass, 1 over budget, 3 undecided or not measured, 4 invalid, 5 device unavailable.
     """

@@ -48,7 +48,7 @@ WaitMinutes = Annotated[
         "--wait",
         min=0,
         metavar="MINUTES",
-        help="Wait at most this long for a device in use; inf: without limit.",
+        help="Wait at most this long for a device in use; inf: no limit.",
         rich_help_panel=DEVICE,
     ),
 ]
