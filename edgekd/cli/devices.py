@@ -93,7 +93,7 @@ def clean(
     """
     from edgekd import catalog
     from edgekd.devices import listed
-    from edgekd.values import Failure
+    from edgekd.pipeline.several import failure_of
 
     connect, codes = catalog.require("edgekd.devices.device").connect, []
     for place in listed.chosen(device, file):
@@ -101,6 +101,6 @@ def clean(
             with connect(place.url) as found:
                 console.cleaned(place.name, found.clean())
         except EdgekdError as e:  # the others are cleaned all the same
-            console.failure(place.name, Failure(message=e.message, hint=e.hint, exit_code=e.exit_code))
+            console.failure(place.name, failure_of(e))
             codes.append(e.exit_code)
     return worst(codes)

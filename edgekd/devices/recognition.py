@@ -8,7 +8,7 @@ from edgekd.values import DeviceFacts, Target
 
 _OTHERWISE = {
     **dict.fromkeys(("amd64", "x64", "x86-64", "x86"), "x86_64"),
-    **dict.fromkeys(("arm64", "armv8", "armv8-a", "arm"), "aarch64"),
+    **dict.fromkeys(("arm64", "armv8", "armv8-a"), "aarch64"),
 }
 """What devices report for architectures that are often called otherwise."""
 

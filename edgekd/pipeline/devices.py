@@ -10,6 +10,7 @@ from edgekd.devices.lease import in_use
 from edgekd.devices.listed import Place, stated_target
 from edgekd.devices.recognition import fitting
 from edgekd.errors import EdgekdError, ExitCode
+from edgekd.pipeline.several import failure_of
 from edgekd.pipeline.threads import at_once, wait
 from edgekd.values import DeviceRuntime, Failure, Host, Value
 from edgekd.values.value import Name
@@ -70,7 +71,7 @@ def _state(place: Place) -> DeviceState:
             facts, holder = device.look()
             matching = tuple(target.name for target in fitting(facts, catalog.targets()))
     except EdgekdError as e:
-        return listed.model_copy(update={"failure": _failure(e)})
+        return listed.model_copy(update={"failure": failure_of(e)})
     seen = {
         "host": facts.host,
         "targets": matching,
@@ -85,12 +86,8 @@ def _wrong_target(place: Place) -> Failure | None:
     try:
         stated_target(place)
     except EdgekdError as e:
-        return _failure(e)
+        return failure_of(e)
     return None
-
-
-def _failure(e: EdgekdError) -> Failure:
-    return Failure(message=e.message, hint=e.hint, exit_code=e.exit_code)
 
 
 def _late(place: Place, timeout_s: float) -> DeviceState:

@@ -70,11 +70,12 @@ def _reported(found: Sequence[T | BaseException | None]) -> list[T | Failure]:
     failures = [one for one in found if isinstance(one, EdgekdError)]
     if len(failures) == len(found) and len({failure.message for failure in failures}) == 1:
         raise failures[0]
-    return [_failure(one) if isinstance(one, EdgekdError) else one for one in found]  # type: ignore[misc]
+    return [failure_of(one) if isinstance(one, EdgekdError) else one for one in found]  # type: ignore[misc]
 
 
-def _failure(e: EdgekdError) -> Failure:
-    return Failure(message=e.message, hint=e.hint, exit_code=e.exit_code)
+def failure_of(error: EdgekdError) -> Failure:
+    """An error of one device, as a value among the others' results."""
+    return Failure(message=error.message, hint=error.hint, exit_code=error.exit_code)
 
 
 class _Together:
