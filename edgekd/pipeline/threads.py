@@ -22,12 +22,14 @@ class Work:
     do: Callable[[], None]
     # not by Thread.join: interrupted, it takes the thread for ended (Python 3.11)
     ended: threading.Event = field(default_factory=threading.Event)
+    unwanted: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> None:
         """Do it. Raises nothing when it is stopped."""
         try:
             with suppress(StoppedError):
-                self.do()
+                if not self.unwanted.is_set():
+                    self.do()
         finally:
             self.ended.set()
 
@@ -43,13 +45,16 @@ def at_once(works: Sequence[Callable[[], None]]) -> Iterator[list[Work]]:
         for do in works:
             work = Work(do)
             thread = threading.Thread(target=work.run, daemon=True)
-            thread.start()
+            # before it starts, for a Ctrl-C may come as it does
             started.append((work, thread))
+            thread.start()
         yield [work for work, _ in started]
     finally:
         for work, thread in started:
-            if not work.ended.is_set():
-                identity, error = ctypes.c_ulong(thread.ident or 0), ctypes.py_object(StoppedError)
+            work.unwanted.set()
+            # a thread without an identity has not begun its work, and will not
+            if thread.ident is not None and not work.ended.is_set():
+                identity, error = ctypes.c_ulong(thread.ident), ctypes.py_object(StoppedError)
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(identity, error)
         wait([work for work, _ in started], _UNWINDING_S)
 
