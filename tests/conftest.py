@@ -123,6 +123,21 @@ def runner_of():
 
 
 @pytest.fixture
+def source_of(tmp_path_factory):
+    """Makes what writers write: an exported file, calibrated on images where there are some."""
+    from edgekd.deploy.quantise.calibration import calibrate
+    from edgekd.deploy.writers._base import Source
+
+    def make(exported, images=None, **more):
+        if images is None:
+            return Source(exported, **more)
+        calibrated = calibrate(exported, lambda: images, tmp_path_factory.mktemp("calibration"))
+        return Source(exported, calibrated.read(lambda: images), **more)
+
+    return make
+
+
+@pytest.fixture
 def measurement():
     """Makes measurements of given samples: a list of launches, each a list of blocks."""
 

@@ -65,7 +65,7 @@ def unwritable(variant: Variant) -> str | None:
     for kind in (RUNTIMES, WRITERS):
         if variant.runtime not in catalog.names(kind):
             return f"edgekd has no {kind.noun} for {variant.runtime}"
-    written = catalog.load(WRITERS, variant.runtime).tolerances
+    written = catalog.load(WRITERS, variant.runtime).precisions
     if variant.precision not in written:
         return f"the writer for {variant.runtime} has no {variant.precision}, only {', '.join(written)}"
     return None

@@ -1,29 +1,24 @@
 """Deploy: a network as artifacts, one for each variant, each proven to be the network by the runtime that runs it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, partial
-from pathlib import Path
 
 import numpy as np
-import torch
 from torch import nn
 
 from edgekd import catalog
 from edgekd.data.fixed_images import sample_images
 from edgekd.deploy.check import compare, failure
-from edgekd.deploy.export import export_onnx
-from edgekd.deploy.feeding import Array, fed, graph, stamp
+from edgekd.deploy.feeding import Array
 from edgekd.deploy.outputs import Runner, accuracy
-from edgekd.deploy.writers._base import WRITERS, Images
+from edgekd.deploy.writers._base import WRITERS
 from edgekd.devices._base import Device
 from edgekd.devices.device import or_this_machine
 from edgekd.errors import UnsupportedModelError
-from edgekd.measuring.artifact import describe
-from edgekd.pipeline.deployment import Deployment, rough
+from edgekd.pipeline.deployment import Deployment
+from edgekd.pipeline.written import Exported, export
 from edgekd.run import Run, Workspace
 from edgekd.training.evaluate import outputs
-from edgekd.values import Accuracy, Artifact, Value, Variant
+from edgekd.values import Accuracy, Artifact, Value
 from edgekd.values.deployment import Parity
 from edgekd.values.network import Network
 from edgekd.values.result import Checked, Deployed, Dropped
@@ -55,51 +50,6 @@ def baseline(run: Run, network: Network, how: Deployment, device: Device | None 
         raise UnsupportedModelError(what, hint)
     run.progress.note(f"reference: {found.artifact.name}")
     return Baseline(deployed, found)
-
-
-@dataclass(frozen=True)
-class _Exporting:
-    """The inputs of the stage that writes files."""
-
-    name: str
-    network: Network
-    how: Deployment
-    made_with: dict[str, str | None]
-
-
-class Exported(Value):
-    """A network's artifacts before they are checked."""
-
-    exporter: str
-    """What wrote the ONNX file: "dynamo" or "torchscript"."""
-    artifacts: tuple[Artifact, ...]
-    dropped: tuple[Dropped, ...] = ()
-    """The variants that couldn't be written."""
-
-    def of(self, variant: Variant) -> Artifact | None:
-        """The artifact of a variant, if it could be written."""
-        return next((artifact for artifact in self.artifacts if artifact.variant == variant), None)
-
-
-def export(run: Run, name: str, network: Network, how: Deployment) -> Exported:
-    """A network in every variant, not checked: what candidates need, whose latency alone counts.
-
-    Raises:
-        UnsupportedModelError: the network can't be exported at all.
-    """
-    return run.stage(f"export-{name}", _Exporting(name, network, how, how.made_with()), _export)
-
-
-def export_one(run: Run, name: str, network: Network, how: Deployment) -> Artifact:
-    """An untrained network in the reference variant, not checked.
-
-    Raises:
-        UnsupportedModelError: it can't be exported, or not be written for that variant.
-    """
-    exported = export(run, name, network, rough(how, (how.reference,)))
-    if found := exported.of(how.reference):
-        return found
-    raise UnsupportedModelError(f"the network can't be deployed as {how.reference.name}: {exported.dropped[0].why}")
 
 
 def deploy(run: Run, name: str, network: Network, how: Deployment, device: Device | None = None) -> Deployed:
@@ -134,40 +84,6 @@ def check(
         UnsupportedModelError: the network's own outputs aren't finite.
     """
     return run.stage(f"check-{name}", _Checking(name, network, artifacts, how, how.made_with(), device), _check)
-
-
-def _export(inputs: _Exporting, at: Workspace) -> Exported:
-    how, network = inputs.how, inputs.network
-    module, example = graph(networks.load(network), torch.zeros(1, *network.architecture.shape), how.feeding)
-    path = at.folder / f"{inputs.name}.onnx"
-    exporter = export_onnx(module, example, path, opset=how.opset)
-    stamp(path, how.feeding)
-    file_of = cache(partial(_file, path, how, cache(partial(_calibration, how))))
-    weighed = cache(partial(describe, name=inputs.name, runtime="", precision=""))
-    lineage = {"model": network.architecture.model, "weights": network.weights.sha256}
-    artifacts, dropped = [], []
-    for variant in how.variants:
-        name = f"{inputs.name}-{variant.name}"
-        try:
-            found = weighed(file_of(variant.runtime, variant.precision))
-        except UnsupportedModelError as e:
-            dropped.append(Dropped(name=name, why=e.message))
-            continue
-        artifacts.append(found.model_copy(update={"name": name, "variant": variant, "lineage": lineage}))
-    return Exported(exporter=exporter, artifacts=tuple(artifacts), dropped=tuple(dropped))
-
-
-def _file(exported: Path, how: Deployment, images: Callable[[], Images], runtime: str, precision: str) -> Path:
-    """The file that a runtime opens for one precision; a name of its own, so that no writer overwrites another's."""
-    own = exported.with_name(f"{exported.stem}-{runtime}-{precision}.onnx")
-    path = catalog.load(WRITERS, runtime).write(exported, precision, own, images, how.max_opset.get(runtime))
-    if path != exported:
-        stamp(path, how.feeding)
-    return path
-
-
-def _calibration(how: Deployment) -> Images:
-    return fed(sample_images(how.data.train, how.calibration_images), how.feeding)
 
 
 @dataclass(frozen=True)
@@ -213,7 +129,7 @@ def _check(inputs: _Checking, at: Workspace) -> Checks:
 def _checked(runner: Runner, how: Deployment, images: Array, reference: Array) -> Check:
     artifact = runner.artifact
     parity = compare(reference, runner(images))
-    tolerance = catalog.load(WRITERS, artifact.runtime).tolerances[artifact.precision]
+    tolerance = catalog.load(WRITERS, artifact.runtime).precisions[artifact.precision].tolerance
     if why := failure(parity, tolerance):
         return Check(failed=why)
     return Check(parity=parity, accuracy=accuracy(runner, how.data, "val"))

@@ -36,6 +36,8 @@ class Deployment:
     """Of the exported ONNX file; a writer may need a higher one for a precision."""
     max_opset: Mapping[str, int] = field(default_factory=dict)
     """The highest that the variants' runtimes read on the device, by name, where it is known."""
+    layers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The layers that compute in integers, by the runtime, for precisions where the device's times decide that."""
 
     def made_with(self) -> dict[str, str | None]:
         """The versions of what exports networks, writes files and runs them: another one makes other files."""

@@ -22,6 +22,7 @@ from edgekd.pipeline.measuring import device_of_target
 from edgekd.pipeline.mobile import for_app, is_for_app
 from edgekd.pipeline.teacher import TeacherImages, teacher
 from edgekd.pipeline.wanted import states_normalisation
+from edgekd.pipeline.written import export as export_variants
 from edgekd.progress import Progress
 from edgekd.run import Run, open_run
 from edgekd.values import Artifact, Recipe, Target
@@ -90,7 +91,7 @@ def _require_runtime(device: Device, how: Deployment) -> None:
 
 def _exported(run: Run, network: Network, how: Deployment, target: Target, device: Device | None) -> Exports:
     run.progress.stage("export", f"writing {len(how.variants)} variants")
-    written = deploy.export(run, _NAME, network, how)
+    written = export_variants(run, _NAME, network, how)
     dropped = (*writable(target).left_out, *written.dropped)
     if not written.artifacts:
         why = "; ".join(f"{gone.name}: {gone.why}" for gone in dropped)

@@ -8,7 +8,7 @@ from edgekd.deploy.opset import ceiling
 from edgekd.deploy.preflight.preflight import preflight
 from edgekd.deploy.preflight.rule import Destination
 from edgekd.deploy.variants import why_not
-from edgekd.deploy.writers._base import WRITERS, Images
+from edgekd.deploy.writers._base import WRITERS, Source
 from edgekd.devices._base import Device
 from edgekd.devices.device import connect, not_of
 from edgekd.devices.lease import Waiting
@@ -110,6 +110,7 @@ def _written(
 ) -> tuple[list[Artifact], tuple[Dropped, ...]]:
     """The target's variants that can be made of a file alone, in other files than that, and the others."""
     artifacts, dropped = [], []
+    source = Source(given.path, max_opset=max_opset)
     with files.writing(out):
         out.mkdir(parents=True, exist_ok=True)
     for variant in variants:
@@ -122,14 +123,10 @@ def _written(
             continue
         own = out / f"{name}.onnx"
         try:
-            made = catalog.load(WRITERS, _TENSORRT).write(given.path, precision, own, _no_images, max_opset)
+            made = catalog.load(WRITERS, _TENSORRT).write(source, precision, own)
         except UnsupportedModelError as e:
             dropped.append(Dropped(name=name, why=e.message))
             continue
         found = describe(made, name=name, runtime=_TENSORRT)
         artifacts.append(found.model_copy(update={"variant": variant, "lineage": {"onnx": given.files[0].sha256}}))
     return artifacts, tuple(dropped)
-
-
-def _no_images() -> Images:
-    raise AssertionError("fp16 takes no calibration")

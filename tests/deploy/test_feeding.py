@@ -9,7 +9,7 @@ from torch import nn
 from edgekd.deploy.check import compare, failure
 from edgekd.deploy.export import export_onnx
 from edgekd.deploy.feeding import believable, brightness, fed, graph, manifest, metadata, stamp
-from edgekd.deploy.writers.onnxruntime import tolerances, write
+from edgekd.deploy.writers.onnxruntime import precisions, write
 from edgekd.errors import UnsupportedModelError
 from edgekd.measuring.artifact import describe
 from edgekd.values import Feeding, Manifest, Preprocessing
@@ -54,13 +54,13 @@ def feeding(how, by="caller"):
     return Feeding(preprocessing=how, normalised_by=by, classes=CLASSES)
 
 
-def written(tmp_path, how, by):
+def written(tmp_path, how, by, source_of):
     """A network, the same as a stamped fp32 file and as an INT8 file, and normalised images."""
     model, images = network(len(how.mean)), normalised(pixels(how), how)
     whole, example = graph(model, torch.zeros(1, *images.shape[1:]), feeding(how, by))
     export_onnx(whole, example, tmp_path / "fp32.onnx")
     stamp(tmp_path / "fp32.onnx", feeding(how, by))
-    write(tmp_path / "fp32.onnx", "int8", tmp_path / "int8.onnx", lambda: fed(images, feeding(how, by)))
+    write(source_of(tmp_path / "fp32.onnx", fed(images, feeding(how, by))), "int8", tmp_path / "int8.onnx")
     stamp(tmp_path / "int8.onnx", feeding(how, by))
     with torch.inference_mode():
         return images, model(torch.from_numpy(images)).numpy()
@@ -68,25 +68,25 @@ def written(tmp_path, how, by):
 
 @pytest.mark.parametrize("by", ["caller", "graph"])
 @pytest.mark.parametrize("how", [RGB, GREY], ids=["rgb", "grey"])
-def test_both_ways_and_precisions_are_the_same_function(tmp_path, how, by, runner_of):
-    images, expected = written(tmp_path, how, by)
+def test_both_ways_and_precisions_are_the_same_function(tmp_path, how, by, runner_of, source_of):
+    images, expected = written(tmp_path, how, by, source_of)
     for precision in ("fp32", "int8"):
         parity = compare(expected, runner_of(tmp_path / f"{precision}.onnx", "onnxruntime", feeding(how, by))(images))
-        assert failure(parity, tolerances[precision]) is None
+        assert failure(parity, precisions[precision].tolerance) is None
         assert parity.sqnr_db > {"fp32": 90, "int8": 20}[precision]
 
 
-def test_pixels_are_taken_as_images_are_laid_out(tmp_path):
-    written(tmp_path, RGB, "graph")
+def test_pixels_are_taken_as_images_are_laid_out(tmp_path, source_of):
+    written(tmp_path, RGB, "graph", source_of)
     for precision in ("fp32", "int8"):
         given = onnx.load(tmp_path / f"{precision}.onnx").graph.input[0].type.tensor_type
         assert given.elem_type == onnx.TensorProto.UINT8
         assert [d.dim_value for d in given.shape.dim] == [1, 12, 16, 3]
 
 
-def test_the_normalisation_itself_stays_exact_in_int8(tmp_path):
+def test_the_normalisation_itself_stays_exact_in_int8(tmp_path, source_of):
     """Only what comes behind it is rounded: the first thing quantised is the convolution's input."""
-    written(tmp_path, RGB, "graph")
+    written(tmp_path, RGB, "graph", source_of)
     graph = onnx.load(tmp_path / "int8.onnx").graph
     kinds = [node.op_type for node in graph.node]
     assert kinds.index("Cast") < kinds.index("Sub") < kinds.index("Div") < kinds.index("Transpose")
@@ -94,8 +94,8 @@ def test_the_normalisation_itself_stays_exact_in_int8(tmp_path):
 
 
 @pytest.mark.parametrize("by", ["caller", "graph"])
-def test_every_file_says_how_it_is_fed(tmp_path, by):
-    written(tmp_path, RGB, by)
+def test_every_file_says_how_it_is_fed(tmp_path, by, source_of):
+    written(tmp_path, RGB, by, source_of)
     for precision in ("fp32", "int8"):
         proto = onnx.load(tmp_path / f"{precision}.onnx")
         onnx.checker.check_model(proto)
@@ -128,8 +128,8 @@ def test_metadata_of_others_stay(tmp_path):
     assert tuple(json.loads(told["edgekd.classes"])) == CLASSES
 
 
-def test_the_manifest_names_the_ports(tmp_path):
-    written(tmp_path, RGB, "graph")
+def test_the_manifest_names_the_ports(tmp_path, source_of):
+    written(tmp_path, RGB, "graph", source_of)
     artifact = describe(tmp_path / "int8.onnx", name="student-int8", runtime="onnxruntime", precision="int8")
     found = manifest(artifact, tmp_path / "int8.onnx", feeding(RGB, "graph"))
     assert (found.input.name, found.input.dtype, found.input.layout) == ("input", "uint8", "NHWC")
@@ -138,9 +138,9 @@ def test_the_manifest_names_the_ports(tmp_path):
     assert Manifest.model_validate_json(found.model_dump_json()) == found
 
 
-def test_the_manifest_of_a_file_that_leaves_its_outputs_axes_open_names_them(tmp_path):
+def test_the_manifest_of_a_file_that_leaves_its_outputs_axes_open_names_them(tmp_path, source_of):
     """As ONNX Runtime's quantiser leaves them behind a mean over height and width."""
-    written(tmp_path, RGB, "caller")
+    written(tmp_path, RGB, "caller", source_of)
     proto = onnx.load(tmp_path / "int8.onnx")
     proto.graph.output[0].type.tensor_type.ClearField("shape")
     onnx.save(proto, tmp_path / "open.onnx")

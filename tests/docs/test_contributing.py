@@ -18,7 +18,7 @@ from onnx import TensorProto, helper
 from edgekd import catalog
 from edgekd.cli.formats import with_formats, write
 from edgekd.data.load import load_dataset
-from edgekd.deploy.writers._base import WRITERS
+from edgekd.deploy.writers._base import WRITERS, Source
 from edgekd.devices.device import connect
 from edgekd.errors import EdgekdError
 from edgekd.gate import budget
@@ -159,8 +159,8 @@ def study_of_a_paper(folder):
 def writer(folder):
     found = catalog.load(WRITERS, "shown")
     exported = folder / "exported.onnx"
-    assert found.write(exported, "fp32", folder / "own.onnx", lambda: None) == exported
-    assert set(found.tolerances) == {"fp32"}
+    assert found.write(Source(exported), "fp32", folder / "own.onnx") == exported
+    assert set(found.precisions) == {"fp32"}
 
 
 def runtime(one_node):

@@ -6,6 +6,7 @@ import pytest
 
 from edgekd import catalog
 from edgekd.data.load import load_dataset
+from edgekd.deploy.check import Tolerance
 from edgekd.deploy.writers import onnxruntime as writer
 from edgekd.errors import NoDeviceError
 from edgekd.gate import budget as budgets
@@ -68,9 +69,9 @@ def test_without_a_device_there_are_no_latencies_of_blocks(vgg8):
 @pytest.mark.slow
 def test_a_candidate_is_measured_in_the_variants_that_the_original_passed_in(vgg8, monkeypatch):
     """INT8 would take half of fp32's time; where the original's failed its check, nothing counts on it."""
-    nothing = {"sqnr_db": -300, "top1_agreement": 0}
-    lenient = {name: tolerance.model_copy(update=nothing) for name, tolerance in writer.tolerances.items()}
-    monkeypatch.setattr(writer, "tolerances", lenient)
+    nothing = {"tolerance": Tolerance(sqnr_db=-300, top1_agreement=0)}
+    lenient = {name: precision.model_copy(update=nothing) for name, precision in writer.precisions.items()}
+    monkeypatch.setattr(writer, "precisions", lenient)
     both = baseline(vgg8.pruner.run, vgg8.network, vgg8.how)
     alone = replace(both, deployed=both.deployed.model_copy(update={"artifacts": (both.reference,)}))
     counted, dropped = (replace(vgg8, baseline=each).measure(WITHOUT) for each in (both, alone))

@@ -12,14 +12,16 @@ import torch
 from edgekd import catalog
 from edgekd.data.fixed_images import sample_images
 from edgekd.data.load import load_dataset
-from edgekd.deploy.check import compare, failure
+from edgekd.deploy.check import Tolerance, compare, failure
 from edgekd.deploy.writers import onnxruntime as writer
 from edgekd.devices.reading import unread
 from edgekd.errors import UnsupportedModelError
 from edgekd.measuring.artifact import describe
 from edgekd.pipeline import deploy as deploying
-from edgekd.pipeline.deploy import baseline, deploy, export, export_one
+from edgekd.pipeline import written as writing
+from edgekd.pipeline.deploy import baseline, deploy
 from edgekd.pipeline.deployment import deployment
+from edgekd.pipeline.written import export, export_one
 from edgekd.progress import Silent
 from edgekd.run import Run
 from edgekd.store import Store
@@ -66,11 +68,11 @@ def demanding(monkeypatch):
 
     def make(precision=None):
         nothing, all_of_it = ({"sqnr_db": db, "top1_agreement": part} for db, part in ((-300, 0), (300, 1)))
-        tolerances = {
-            name: tolerance.model_copy(update=all_of_it if name == precision else nothing)
-            for name, tolerance in writer.tolerances.items()
+        precisions = {
+            name: one.model_copy(update={"tolerance": Tolerance(**(all_of_it if name == precision else nothing))})
+            for name, one in writer.precisions.items()
         }
-        monkeypatch.setattr(writer, "tolerances", tolerances)
+        monkeypatch.setattr(writer, "precisions", precisions)
 
     return make
 
@@ -92,7 +94,7 @@ def test_each_variant_becomes_an_artifact_and_those_of_one_precision_share_a_fil
 def test_it_is_written_and_checked_once(run, network, how, demanding, monkeypatch):
     demanding()
     first = deploy(run, "net", network, how)
-    monkeypatch.setattr(deploying, "export_onnx", None)
+    monkeypatch.setattr(writing, "export_onnx", None)
     monkeypatch.setattr(deploying, "Runner", None)
     assert deploy(run, "net", network, how) == first
 
@@ -103,8 +105,8 @@ def test_a_variant_that_cannot_be_written_is_dropped_with_its_reason_and_the_oth
     found = deploy(run, "net", network, replace(how, data=nothing))
     assert [checked.artifact.variant for checked in found.artifacts] == [FP32]
     assert [gone.name for gone in found.dropped] == ["net-onnxruntime-int8"]
-    assert "quantiser failed: " in found.dropped[0].why
-    with pytest.raises(UnsupportedModelError, match=r"can't be deployed as onnxruntime-int8: .*quantiser failed"):
+    assert "is NaN or infinity on calibration images" in found.dropped[0].why
+    with pytest.raises(UnsupportedModelError, match=r"can't be deployed as onnxruntime-int8: .*is NaN or infinity"):
         export_one(run, "net", network, replace(how, data=nothing, reference=INT8))
 
 
@@ -169,7 +171,7 @@ def test_every_artifact_says_how_it_is_fed_whatever_the_classes_are_called(run, 
         told = {entry.key: entry.value for entry in onnx.load(artifact.path).metadata_props}
         assert json.loads(told["edgekd.classes"])[7:] == ["7", "caf\\udce9", "日本 | `x`"]
         parity = compare(expected, runner_of(artifact.path, "onnxruntime", feeding)(images))
-        assert failure(parity, writer.tolerances[artifact.precision]) is None
+        assert failure(parity, writer.precisions[artifact.precision].tolerance) is None
 
 
 def test_artifacts_are_checked_by_what_the_device_gives(run, network, how, simulated):

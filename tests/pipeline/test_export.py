@@ -9,6 +9,7 @@ import pytest
 from safetensors.torch import save_file
 
 from edgekd import catalog, cli
+from edgekd.deploy.check import Tolerance
 from edgekd.deploy.preflight import preflight as checking
 from edgekd.deploy.writers import onnxruntime as writer
 from edgekd.failures import run as ending
@@ -124,8 +125,8 @@ def test_a_device_that_runs_no_file_is_refused(export, here, tmp_path):
 
 
 def test_a_file_that_fails_its_check_is_an_error(export, tmp_path, monkeypatch):
-    strict = writer.tolerances["int8"].model_copy(update={"sqnr_db": 300})
-    monkeypatch.setattr(writer, "tolerances", {**writer.tolerances, "int8": strict})
+    strict = writer.precisions["int8"].model_copy(update={"tolerance": Tolerance(sqnr_db=300, top1_agreement=0)})
+    monkeypatch.setattr(writer, "precisions", {**writer.precisions, "int8": strict})
     code, found = export("--target", "jetson", "--out", tmp_path / "out")
     assert code == 2
     (finding,) = by_variant(found)["onnxruntime-int8"]["findings"]

@@ -10,6 +10,7 @@ from torch.nn.utils import parametrizations
 from edgekd.data.dataset import Dataset
 from edgekd.deploy.export import export_onnx
 from edgekd.deploy.outputs import Runner
+from edgekd.deploy.writers._base import Source
 from edgekd.deploy.writers.onnxruntime import write
 from edgekd.errors import UnsupportedModelError
 from edgekd.progress import Silent
@@ -76,7 +77,11 @@ def test_model_is_plain_again_with_what_it_learned(resnet8: nn.Module) -> None:
 
 
 def test_predicts_what_the_exported_int8_file_gives(
-    resnet8: nn.Module, digits: Dataset, tmp_path: Path, runner_of: Callable[..., Runner]
+    resnet8: nn.Module,
+    digits: Dataset,
+    tmp_path: Path,
+    runner_of: Callable[..., Runner],
+    source_of: Callable[..., Source],
 ) -> None:
     settings = Training(epochs=2, batch_size=64)
     labels = Objective([Term("ce", 1.0, CrossEntropy())])
@@ -90,7 +95,7 @@ def test_predicts_what_the_exported_int8_file_gives(
     with torch.inference_mode():
         exact = resnet8(images).numpy()
     export_onnx(resnet8, images[:1], tmp_path / "fp32.onnx", opset=17)
-    write(tmp_path / "fp32.onnx", "int8", tmp_path / "int8.onnx", lambda: images.numpy())
+    write(source_of(tmp_path / "fp32.onnx", images.numpy()), "int8", tmp_path / "int8.onnx")
     given = runner_of(tmp_path / "int8.onnx", "onnxruntime")(images.numpy())
     # nearer to the file than the plain network is, though its ranges are a moving average and the file's are exact
     assert np.square(given - foretold).mean() < np.square(given - exact).mean()

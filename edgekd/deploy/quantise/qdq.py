@@ -1,6 +1,5 @@
 """A float graph with explicit Q/DQ pairs: symmetric INT8, zero point 0, float biases."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -8,20 +7,19 @@ import onnx
 from onnx import numpy_helper
 
 from edgekd.deploy.quantise.placement import Placement, Weight
+from edgekd.deploy.quantise.ranges import Ranges
 
 _LEVELS = 127  # -128 is left out, so that the range is symmetric
 _LEAST_HALF = 2.0**-24  # the smallest float16 above 0
 
 
-def with_qdq(
-    model: onnx.ModelProto, placed: Placement, ranges: Mapping[str, float], *, half: bool, packed: bool
-) -> onnx.ModelProto:
+def with_qdq(model: onnx.ModelProto, placed: Placement, ranges: Ranges, *, half: bool, packed: bool) -> onnx.ModelProto:
     """The model with its inputs quantised as `placed` says.
 
     Args:
         model: a float one, not changed.
         placed: of that model.
-        ranges: the greatest magnitude of each activation that is quantised.
+        ranges: of the activations that are quantised.
         half: whether the scales will become float16: they are rounded to it, and weights are quantised by the rounded.
         packed: whether weights are stored as integers, behind a DequantizeLinear alone; else in float before a pair.
     """
@@ -36,7 +34,7 @@ def with_qdq(
     del result.graph.node[:]
     for number, node in enumerate(nodes):
         for index in reads.get(number, ()):
-            node.input[index] = writer.activation(node.input[index], ranges[node.input[index]])
+            node.input[index] = writer.activation(node.input[index], ranges.magnitude(node.input[index]))
         if number in weights:
             node.input[1] = writer.weight(node, weights[number])
         result.graph.node.append(node)

@@ -14,6 +14,19 @@ from onnxruntime.quantization.calibrate import create_calibrator
 
 from edgekd.deploy.quantise.placement import LAYERS
 from edgekd.errors import UnsupportedModelError
+from edgekd.values import PositiveInt, Value
+
+
+class Ranges(Value):
+    """The ranges of a graph's activations over calibration images."""
+
+    images: PositiveInt
+    tensors: dict[str, tuple[float, float]]
+    """The least and the greatest value of each, by its name in the graph."""
+
+    def magnitude(self, name: str) -> float:
+        """The greatest magnitude of a tensor."""
+        return max(map(abs, self.tensors[name]))
 
 
 class Feeds(CalibrationDataReader):  # type: ignore[misc]  # untyped base
@@ -27,12 +40,12 @@ class Feeds(CalibrationDataReader):  # type: ignore[misc]  # untyped base
         return next(self._feeds, None)
 
 
-def ranges(model: onnx.ModelProto, images: Iterable[Any]) -> dict[str, float]:
-    """The greatest magnitude of each value that a convolution, Gemm or addition reads or writes.
+def ranges(model: onnx.ModelProto, images: Any) -> Ranges:
+    """The ranges of each value that a convolution, Gemm or addition reads or writes.
 
     Args:
         model: takes one image at a time, as its only input.
-        images: as the model is fed, without the axis of the batch.
+        images: an array (N, …) as the model is fed.
 
     Raises:
         UnsupportedModelError: one is NaN or infinite.
@@ -46,11 +59,13 @@ def ranges(model: onnx.ModelProto, images: Iterable[Any]) -> dict[str, float]:
             [*LAYERS, "Add"],
             augmented_model_path=str(path.with_name("augmented.onnx")),
             calibrate_method=CalibrationMethod.MinMax,
-            extra_options={"symmetric": True},
         )
         calibrator.collect_data(Feeds(model.graph.input[0].name, images))
         found = calibrator.compute_data()
-    greatest = {name: float(np.abs(found[name].range_value).max()) for name in found.keys()}  # noqa: SIM118
-    if odd := [name for name, value in greatest.items() if not np.isfinite(value)]:
+    limits: dict[str, tuple[float, float]] = {}
+    for name in found.keys():  # noqa: SIM118 - its items are wrapped
+        low, high = (np.asarray(bound).item() for bound in found[name].range_value)
+        limits[name] = float(low), float(high)
+    if odd := [name for name, between in limits.items() if not np.isfinite(between).all()]:
         raise UnsupportedModelError(f"{odd[0]} is NaN or infinity on calibration images", "Check the weights.")
-    return greatest
+    return Ranges(images=len(images), tensors=limits)

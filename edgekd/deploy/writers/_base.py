@@ -3,19 +3,49 @@
 One file can't serve all: TensorRT wants symmetric S8 with no Q between Conv and ReLU, ONNX Runtime on x86 U8S8.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-import numpy as np
-
+from edgekd import catalog
 from edgekd.catalog import Kind
 from edgekd.deploy.check import Tolerance
-from edgekd.values import Manifest
+from edgekd.deploy.quantise.calibration import Calibration
+from edgekd.values import Manifest, Value
 
-Images = np.ndarray[Any, np.dtype[np.float32]] | np.ndarray[Any, np.dtype[np.uint8]]
-"""Normalised images (N, C, H, W) float32, or pixels (N, H, W, C) uint8."""
+
+class Precision(Value):
+    """A precision in which a writer writes networks."""
+
+    tolerance: Tolerance
+    """What the check demands of it when the runtime runs it."""
+    integers: bool = False
+    """Whether layers compute in integers, so that the network is calibrated first."""
+    measured_layers: bool = False
+    """Whether only those layers compute in integers that the device computes faster so: `Source.layers`."""
+    file: str | None = None
+    """The precision whose file it runs, with another setting of the runtime; None: a file of its own."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a writer makes files of."""
+
+    exported: Path
+    """The network as an fp32 ONNX file."""
+    calibration: Calibration | None = None
+    """What quantised precisions are made with, the same for all writers; None for the others."""
+    max_opset: int | None = None
+    """The highest that the runtime reads on the devices of the target; None where it isn't known."""
+    layers: frozenset[str] | None = None
+    """The layers that compute in integers, by the names of their weights; None: all that can."""
+
+    @property
+    def calibrated(self) -> Calibration:
+        """The calibration of a precision that declares `integers`."""
+        assert self.calibration is not None, "only precisions that declare integers are calibrated"
+        return self.calibration
 
 
 @dataclass(frozen=True)
@@ -41,23 +71,19 @@ class Writer(Protocol):
     """The members of a writer module."""
 
     @property
-    def tolerances(self) -> Mapping[str, Tolerance]:
-        """The precisions that it writes, each with what the check demands of it when the runtime runs it."""
+    def precisions(self) -> Mapping[str, Precision]:
+        """Those that it writes, by name."""
 
-    def write(
-        self, exported: Path, precision: str, path: Path, images: Callable[[], Images], max_opset: int | None = None
-    ) -> Path:
+    def write(self, source: Source, precision: str, path: Path) -> Path:
         """The file that the runtime opens for a network in one of the precisions.
 
         Args:
-            exported: the network as an fp32 ONNX file.
-            precision: one of `tolerances`.
+            source: the network.
+            precision: one of `precisions`.
             path: what to call the file, in a folder that is there.
-            images: gives some training images, as the file is fed, to calibrate on.
-            max_opset: the highest that the runtime reads on the devices of the target; None where it isn't known.
 
         Returns:
-            `path`, written; or `exported`, where that file serves as it is.
+            `path`, written; or `source.exported`, where that file serves as it is.
 
         Raises:
             UnsupportedModelError: it can't be written for this network, for whatever reason; nothing is left at `path`.
@@ -66,6 +92,12 @@ class Writer(Protocol):
 
     def usage(self, manifest: Manifest) -> Usage:
         """How a user runs one of its artifacts."""
+
+
+def integers(runtime: str, precision: str) -> bool:
+    """Whether a runtime computes layers in integers in that precision, as far as edgekd writes such files."""
+    found = catalog.load(WRITERS, runtime).precisions.get(precision) if runtime in catalog.names(WRITERS) else None
+    return found is not None and found.integers
 
 
 WRITERS = Kind[Writer]("deploy.writers", "writer")

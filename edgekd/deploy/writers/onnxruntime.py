@@ -5,7 +5,7 @@ U8S8 is what its x86 kernels fuse into integer convolutions; S8S8 leaves many of
 
 import logging
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import onnx
@@ -13,28 +13,27 @@ from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, 
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from edgekd.deploy.check import BROKEN_BELOW_DB, EXACT, Tolerance
+from edgekd.deploy.quantise.calibration import Images
 from edgekd.deploy.quantise.ranges import Feeds
 from edgekd.deploy.quantise.simplify import require_scales_by_channel
-from edgekd.deploy.writers._base import Images, Usage
+from edgekd.deploy.writers._base import Precision, Source, Usage
 from edgekd.errors import EdgekdError, UnsupportedModelError
 from edgekd.files import writing
 from edgekd.values import Manifest
 from edgekd.values.manifest import CLASSES
 
-tolerances: Mapping[str, Tolerance] = {
-    "fp32": EXACT,
+precisions: Mapping[str, Precision] = {
+    "fp32": Precision(tolerance=EXACT),
     # eight bits keep 37 to 45 dB in well-behaved networks
-    "int8": Tolerance(sqnr_db=BROKEN_BELOW_DB, top1_agreement=0.8),
+    "int8": Precision(tolerance=Tolerance(sqnr_db=BROKEN_BELOW_DB, top1_agreement=0.8), integers=True),
 }
 
 
-def write(
-    exported: Path, precision: str, path: Path, images: Callable[[], Images], max_opset: int | None = None
-) -> Path:
+def write(source: Source, precision: str, path: Path) -> Path:
     """See `_base.Writer`: fp32 is the file as it was exported, INT8 is quantised by ONNX Runtime's own quantiser."""
     if precision == "fp32":
-        return exported
-    _write_int8(exported, path, images())
+        return source.exported
+    _write_int8(source.exported, path, source.calibrated.images())
     return path
 
 

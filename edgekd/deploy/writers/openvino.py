@@ -1,26 +1,24 @@
 """OpenVINO: ONNX files as they were exported; in which precision it computes is said when they are opened."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from edgekd.deploy.check import EXACT, Tolerance
-from edgekd.deploy.writers._base import Images, Usage
+from edgekd.deploy.writers._base import Precision, Source, Usage
 from edgekd.values import Manifest
 
-tolerances: Mapping[str, Tolerance] = {
-    "fp32": EXACT,
+precisions: Mapping[str, Precision] = {
+    "fp32": Precision(tolerance=EXACT),
     # eight bits of mantissa, rounded after every layer
-    "bf16": Tolerance(sqnr_db=20, top1_agreement=0.95),
+    "bf16": Precision(tolerance=Tolerance(sqnr_db=20, top1_agreement=0.95), file="fp32"),
 }
 
 _HINTS = {"fp32": "f32", "bf16": "bf16"}
 
 
-def write(
-    exported: Path, precision: str, path: Path, images: Callable[[], Images], max_opset: int | None = None
-) -> Path:
+def write(source: Source, precision: str, path: Path) -> Path:
     """The file as it was exported; see `_base.Writer`."""
-    return exported
+    return source.exported
 
 
 def usage(manifest: Manifest) -> Usage:

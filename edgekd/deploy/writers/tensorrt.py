@@ -6,7 +6,7 @@ of the file; an older one (8.x) takes fp16 as a permission of the builder, refus
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import onnx
@@ -15,21 +15,21 @@ from onnxruntime.transformers.onnx_model import OnnxModel
 
 from edgekd.deploy.check import BROKEN_BELOW_DB, EXACT, Tolerance
 from edgekd.deploy.opset import lower_ir_version
+from edgekd.deploy.quantise.calibration import Calibration
 from edgekd.deploy.quantise.placement import placement
 from edgekd.deploy.quantise.qdq import with_qdq
-from edgekd.deploy.quantise.ranges import ranges
-from edgekd.deploy.quantise.simplify import at_least, require_scales_by_channel, simplified
-from edgekd.deploy.writers._base import Images, Usage
+from edgekd.deploy.quantise.simplify import at_least
+from edgekd.deploy.writers._base import Precision, Source, Usage
 from edgekd.errors import EdgekdError, UnsupportedModelError
 from edgekd.files import writing
 from edgekd.values import Manifest
 
-_INT8 = Tolerance(sqnr_db=BROKEN_BELOW_DB, top1_agreement=0.8)
+_INT8 = Precision(tolerance=Tolerance(sqnr_db=BROKEN_BELOW_DB, top1_agreement=0.8), integers=True)
 
-tolerances: Mapping[str, Tolerance] = {
-    "fp32": EXACT,
+precisions: Mapping[str, Precision] = {
+    "fp32": Precision(tolerance=EXACT),
     # eleven bits of mantissa keep 55 to 70 dB
-    "fp16": Tolerance(sqnr_db=35, top1_agreement=0.97),
+    "fp16": Precision(tolerance=Tolerance(sqnr_db=35, top1_agreement=0.97)),
     # symmetric activations keep 39 to 42 dB on networks of ImageNet
     "int8+fp32": _INT8,
     "int8+fp16": _INT8,
@@ -39,17 +39,16 @@ TYPED_FROM = 19
 """The first opset whose QuantizeLinear takes float16; what reads it is TensorRT 10 or later, with strong typing."""
 
 
-def write(
-    exported: Path, precision: str, path: Path, images: Callable[[], Images], max_opset: int | None = None
-) -> Path:
+def write(source: Source, precision: str, path: Path) -> Path:
     """See `_base.Writer`. Where TensorRT isn't strongly typed, fp16 is the exported file."""
-    half = precision.endswith("fp16") and (max_opset is None or max_opset >= TYPED_FROM)
+    half = precision.endswith("fp16") and (source.max_opset is None or source.max_opset >= TYPED_FROM)
     if not half and not precision.startswith("int8"):
-        return exported
+        return source.exported
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        model = _int8(exported, half, images()) if precision.startswith("int8") else _half(onnx.load(exported))
+        integers = precision.startswith("int8")
+        model = _int8(source.calibrated, half) if integers else _half(onnx.load(source.exported))
         lower_ir_version(model)
         with writing(path):
             onnx.save(model, path)
@@ -79,15 +78,14 @@ def usage(manifest: Manifest) -> Usage:
     )
 
 
-def _int8(exported: Path, half: bool, images: Images) -> onnx.ModelProto:
-    model = simplified(exported)
-    require_scales_by_channel(model)
+def _int8(calibration: Calibration, half: bool) -> onnx.ModelProto:
+    model = onnx.load(calibration.graph)
     if half:
         model = at_least(model, TYPED_FROM)
     placed = placement(model.graph)
     if not placed.weights:
         raise UnsupportedModelError("it has no convolution or Gemm with constant weights, so nothing would be INT8")
-    model = with_qdq(model, placed, ranges(model, images), half=half, packed=half)
+    model = with_qdq(model, placed, calibration.ranges, half=half, packed=half)
     return _half(model) if half else model
 
 

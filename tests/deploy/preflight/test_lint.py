@@ -9,7 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 from edgekd.deploy.export import export_onnx
 from edgekd.deploy.preflight.lint import RULES, lint
 from edgekd.deploy.preflight.rule import Destination
-from edgekd.deploy.writers.tensorrt import tolerances, write
+from edgekd.deploy.writers.tensorrt import precisions, write
 from edgekd.zoo import networks
 
 ZERO = np.int8(0)
@@ -210,10 +210,10 @@ def test_int8_on_the_tensorrt_of_jetpack_6_is_warned_of(tmp_path, to, warned):
     ("model", "opset", "ceiling", "version"),
     [("resnet8", 17, 17, "8.6.2"), ("mobilenet_v3_small", 17, 17, "8.6.2"), ("resnet8", 18, 20, "10.7.0")],
 )
-def test_files_of_edgekd_break_none(tmp_path, model, opset, ceiling, version):
+def test_files_of_edgekd_break_none(tmp_path, source_of, model, opset, ceiling, version):  # noqa: PLR0917 - fixtures and cases
     untrained = networks.untrained(networks.architecture(model, classes=10, shape=(1, 28, 28)), 0)
     export_onnx(untrained, torch.zeros(1, 1, 28, 28), tmp_path / "f.onnx", opset=opset)
     images = np.random.default_rng(0).normal(size=(8, 1, 28, 28)).astype(np.float32)
-    for precision in tolerances:
-        path = write(tmp_path / "f.onnx", precision, tmp_path / "own.onnx", lambda: images, ceiling)
+    for precision in precisions:
+        path = write(source_of(tmp_path / "f.onnx", images, max_opset=ceiling), precision, tmp_path / "own.onnx")
         assert lint(path, Destination(ceiling, "8.7", version)) == ()

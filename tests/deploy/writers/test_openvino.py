@@ -11,6 +11,7 @@ from edgekd.deploy.check import compare, failure
 from edgekd.deploy.export import export_onnx
 from edgekd.deploy.variants import deployable, why_not
 from edgekd.deploy.writers import openvino as writer
+from edgekd.deploy.writers._base import Source
 from edgekd.errors import UnsupportedModelError
 from edgekd.runtimes import openvino as runtime
 from edgekd.values import Variant
@@ -20,7 +21,7 @@ FP32, BF16 = (Variant(runtime="openvino", precision=precision) for precision in 
 
 def test_the_exported_file_serves_in_both_precisions(tmp_path):
     exported = tmp_path / "net.onnx"
-    assert {writer.write(exported, each, tmp_path / "own.onnx", list) for each in writer.tolerances} == {exported}
+    assert {writer.write(Source(exported), each, tmp_path / "own.onnx") for each in writer.precisions} == {exported}
 
 
 def test_where_it_is_not_installed_its_variants_are_left_out_with_the_reason(monkeypatch):
@@ -55,7 +56,7 @@ def test_each_precision_is_within_its_tolerance_and_bf16_is_coarser(tmp_path, ru
             parity = compare(expected, runner(images))
         except UnsupportedModelError as e:
             pytest.skip(f"this CPU has no {variant.precision}: {e.message}")
-        assert failure(parity, writer.tolerances[variant.precision]) is None
+        assert failure(parity, writer.precisions[variant.precision].tolerance) is None
         kept[variant.precision] = parity.sqnr_db
     assert kept["fp32"] > 90
-    assert writer.tolerances["bf16"].sqnr_db < kept["bf16"] < 60
+    assert writer.precisions["bf16"].tolerance.sqnr_db < kept["bf16"] < 60

@@ -10,7 +10,7 @@ from edgekd.data.fixed_images import labelled
 from edgekd.data.load import load_dataset
 from edgekd.deploy.check import compare, failure
 from edgekd.deploy.export import export_onnx
-from edgekd.deploy.writers.tensorrt import tolerances, usage, write
+from edgekd.deploy.writers.tensorrt import precisions, usage, write
 from edgekd.errors import StorageError, UnsupportedModelError
 from edgekd.values import Data, Feeding, Manifest, Port, Preprocessing
 
@@ -68,24 +68,24 @@ def literally(path, images):
 
 
 @pytest.mark.parametrize(("precision", "at_least_db"), [("fp16", 50), ("int8+fp32", 22), ("int8+fp16", 22)])
-def test_every_file_is_valid_and_keeps_the_network(trained, tmp_path, precision, at_least_db):
+def test_every_file_is_valid_and_keeps_the_network(trained, tmp_path, precision, at_least_db, source_of):
     exported, logits, images, val, answers = trained
-    path = write(exported, precision, tmp_path / "own.onnx", lambda: images, 20)
+    path = write(source_of(exported, images, max_opset=20), precision, tmp_path / "own.onnx")
     model = onnx.load(path)
     onnx.checker.check_model(model, full_check=True)
     assert model.graph.input[0].type.tensor_type.elem_type == TensorProto.FLOAT
     assert model.graph.output[0].type.tensor_type.elem_type == TensorProto.FLOAT
     given = literally(path, val)
     parity = compare(logits, given)
-    assert failure(parity, tolerances[precision]) is None
+    assert failure(parity, precisions[precision].tolerance) is None
     assert parity.sqnr_db > at_least_db
     assert (given.argmax(1) == answers).mean() >= (logits.argmax(1) == answers).mean() - 0.02
 
 
 @pytest.mark.parametrize("precision", ["int8+fp32", "int8+fp16"])
-def test_quantisation_is_as_tensorrt_wants_it(trained, tmp_path, precision):
+def test_quantisation_is_as_tensorrt_wants_it(trained, tmp_path, precision, source_of):
     exported, _, images, _, _ = trained
-    model = onnx.load(write(exported, precision, tmp_path / "own.onnx", lambda: images, 20))
+    model = onnx.load(write(source_of(exported, images, max_opset=20), precision, tmp_path / "own.onnx"))
     graph, half = model.graph, precision.endswith("fp16")
     constants = {tensor.name: tensor for tensor in graph.initializer}
     made_by = {output: node for node in graph.node for output in node.output}
@@ -121,11 +121,11 @@ def test_quantisation_is_as_tensorrt_wants_it(trained, tmp_path, precision):
                 ("Conv", "Add")]  # fmt: skip
 
 
-def test_typed_files_are_for_a_tensorrt_that_reads_them(trained, tmp_path):
+def test_typed_files_are_for_a_tensorrt_that_reads_them(trained, tmp_path, source_of):
     exported, _, images, _, _ = trained
 
     def written(precision, max_opset):
-        path = write(exported, precision, tmp_path / "own.onnx", lambda: images, max_opset)
+        path = write(source_of(exported, images, max_opset=max_opset), precision, tmp_path / "own.onnx")
         return path, onnx.load(path)
 
     assert written("fp32", 20)[0] == written("fp16", 17)[0] == exported
@@ -138,18 +138,18 @@ def test_typed_files_are_for_a_tensorrt_that_reads_them(trained, tmp_path):
     assert [entry.version for entry in written("fp16", None)[1].opset_import] == [17]
 
 
-def test_the_calibration_images_decide_the_scale_of_the_input(trained, tmp_path):
+def test_the_calibration_images_decide_the_scale_of_the_input(trained, tmp_path, source_of):
     exported, _, images, _, _ = trained
     scales = []
     for factor in (1, 10):
-        path = write(exported, "int8+fp32", tmp_path / "own.onnx", lambda factor=factor: factor * images)
+        path = write(source_of(exported, factor * images), "int8+fp32", tmp_path / "own.onnx")
         held = {tensor.name: tensor for tensor in onnx.load(path).graph.initializer}
         scales.append(float(numpy_helper.to_array(held["input_scale"])))
     assert scales[0] == pytest.approx(np.abs(images).max() / 127, rel=1e-6)
     assert scales[1] == pytest.approx(10 * scales[0], rel=1e-6)
 
 
-def test_tiny_weights_keep_their_levels_with_half_scales(tmp_path):
+def test_tiny_weights_keep_their_levels_with_half_scales(tmp_path, source_of):
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(1, 8, 3), nn.Flatten(), nn.Linear(8 * 36, 4)).eval()
     with torch.no_grad():
@@ -159,11 +159,11 @@ def test_tiny_weights_keep_their_levels_with_half_scales(tmp_path):
     images = np.random.default_rng(0).normal(size=(64, 1, 8, 8)).astype(np.float32)
     with torch.inference_mode():
         logits = model(torch.tensor(images)).numpy()
-    path = write(tmp_path / "f.onnx", "int8+fp16", tmp_path / "i.onnx", lambda: images)
+    path = write(source_of(tmp_path / "f.onnx", images), "int8+fp16", tmp_path / "i.onnx")
     assert compare(logits, literally(path, images)).sqnr_db > 30
 
 
-def test_a_gemm_of_the_other_order_gets_its_output_channels_first(tmp_path):
+def test_a_gemm_of_the_other_order_gets_its_output_channels_first(tmp_path, source_of):
     class Product(nn.Module):
         def __init__(self):
             super().__init__()
@@ -176,34 +176,35 @@ def test_a_gemm_of_the_other_order_gets_its_output_channels_first(tmp_path):
     model = Product().eval()
     export_onnx(model, torch.zeros(1, 6), tmp_path / "f.onnx", opset=17)
     images = np.random.default_rng(0).normal(size=(64, 6)).astype(np.float32)
-    path = write(tmp_path / "f.onnx", "int8+fp32", tmp_path / "i.onnx", lambda: images)
+    path = write(source_of(tmp_path / "f.onnx", images), "int8+fp32", tmp_path / "i.onnx")
     (gemm,) = (node for node in onnx.load(path).graph.node if node.op_type == "Gemm")
     assert {given.name: given.i for given in gemm.attribute} == {"transB": 1}
     with torch.inference_mode():
         assert compare(model(torch.tensor(images)).numpy(), literally(path, images)).sqnr_db > 30
 
 
-def test_what_cannot_be_quantised_is_refused_and_leaves_no_file(trained, tmp_path):
+def test_what_cannot_be_quantised_is_refused_and_leaves_no_file(trained, tmp_path, source_of):
     class Nothing(nn.Module):
         def forward(self, x):
             return x.flatten(1) * 2
 
     export_onnx(Nothing(), torch.zeros(1, 1, 2, 2), tmp_path / "n.onnx", opset=17)
     with pytest.raises(UnsupportedModelError, match="no convolution or Gemm"):
-        write(tmp_path / "n.onnx", "int8+fp32", tmp_path / "i.onnx", lambda: np.zeros((1, 1, 2, 2), np.float32))
+        write(source_of(tmp_path / "n.onnx", np.zeros((1, 1, 2, 2), np.float32)), "int8+fp32", tmp_path / "i.onnx")
     (tmp_path / "broken.onnx").write_bytes(b"no model")
-    for precision in ("fp16", "int8+fp16"):
-        with pytest.raises(UnsupportedModelError, match="can't be written"):
-            write(tmp_path / "broken.onnx", precision, tmp_path / "i.onnx", list)
+    with pytest.raises(UnsupportedModelError, match="can't be written"):
+        write(source_of(tmp_path / "broken.onnx"), "fp16", tmp_path / "i.onnx")
+    with pytest.raises(UnsupportedModelError, match="can't be calibrated"):
+        source_of(tmp_path / "broken.onnx", trained[2])
     assert not (tmp_path / "i.onnx").exists()
     with pytest.raises(StorageError):
-        write(trained[0], "int8+fp32", tmp_path / "none" / "i.onnx", lambda: trained[2])
+        write(source_of(trained[0], trained[2]), "int8+fp32", tmp_path / "none" / "i.onnx")
 
 
-def test_ranges_that_are_not_finite_are_refused(trained, tmp_path):
+def test_ranges_that_are_not_finite_are_refused(trained, tmp_path, source_of):
     exported, _, images, _, _ = trained
     with pytest.raises(UnsupportedModelError, match="NaN or infinity"):
-        write(exported, "int8+fp32", tmp_path / "i.onnx", lambda: np.full_like(images[:2], np.inf))
+        write(source_of(exported, np.full_like(images[:2], np.inf)), "int8+fp32", tmp_path / "i.onnx")
 
 
 def test_usage_names_the_command_that_builds_the_engine():

@@ -48,12 +48,12 @@ def test_outputs_are_those_of_x86_and_facts_those_of_arm(url, model):
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
-def test_a_file_for_an_app_gives_there_what_the_onnx_file_gives_on_x86(url, model, tmp_path, precision):
+def test_a_file_for_an_app_gives_there_what_the_onnx_file_gives_on_x86(url, model, tmp_path, source_of, precision):
     """Converted by a newer ONNX Runtime than that which reads it."""
     random, folder = np.random.default_rng(0), tmp_path / "app"
     images = random.standard_normal((4, 3, 8, 8)).astype("float32")
     calibration = random.standard_normal((16, 3, 8, 8)).astype("float32")
-    path = write(model(layers=3, batch=1), precision, tmp_path / "int8.onnx", lambda: calibration)
+    path = write(source_of(model(layers=3, batch=1), calibration), precision, tmp_path / "int8.onnx")
     folder.mkdir()
     session = onnxruntime.InferenceSession(path)
     expected = np.stack([session.run(None, {"image": image[None]})[0][0] for image in images])

@@ -1,0 +1,76 @@
+"""Calibration: what all writers quantise a network with, made once."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from edgekd import files
+from edgekd.deploy.quantise.ranges import Ranges, ranges
+from edgekd.deploy.quantise.simplify import require_scales_by_channel, simplified
+from edgekd.errors import EdgekdError, UnsupportedModelError
+from edgekd.files import writing
+from edgekd.values import File, Value
+
+Images = np.ndarray[Any, np.dtype[np.float32]] | np.ndarray[Any, np.dtype[np.uint8]]
+"""Normalised images (N, C, H, W) float32, or pixels (N, H, W, C) uint8."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What a network is quantised with."""
+
+    graph: Path
+    """The network as a float ONNX file that is ready to be quantised: constants and batch normalisations folded."""
+    ranges: Ranges
+    """Of the graph's activations."""
+    images: Callable[[], Images]
+    """Gives the images of the calibration, as the file is fed."""
+
+
+class Calibrated(Value):
+    """A calibration in files."""
+
+    graph: File
+    ranges: File
+    """A document of `Ranges`."""
+
+    def read(self, images: Callable[[], Images]) -> Calibration:
+        """The calibration; `images` gives those that it was made with."""
+        return Calibration(self.graph.path, Ranges.model_validate_json(self.ranges.path.read_bytes()), images)
+
+
+def calibrate(exported: Path, images: Callable[[], Images], folder: Path) -> Calibrated:
+    """Calibrate a network.
+
+    Args:
+        exported: the network as an fp32 ONNX file.
+        images: gives some training images, as the file is fed.
+        folder: for the files; it is there.
+
+    Raises:
+        UnsupportedModelError: it can't be quantised, for whatever reason.
+        StorageError: the folder isn't writable or the disk is full.
+    """
+    graph, found = folder / f"{exported.stem}-float.onnx", folder / f"{exported.stem}-ranges.json"
+    try:
+        model = simplified(exported)
+        require_scales_by_channel(model)
+        calibrated = ranges(model, images())
+        with writing(graph):
+            onnx.save(model, graph)
+    except (EdgekdError, OSError):
+        raise
+    # graphs that are new to ONNX's and ONNX Runtime's passes end in whatever these raise
+    except Exception as e:
+        reason = " ".join(f"{type(e).__name__}: {e}".split())
+        raise UnsupportedModelError(f"it can't be calibrated: {reason[:300]}") from e
+    files.write_text(found, calibrated.model_dump_json(indent=1))
+    return Calibrated(graph=_file(graph), ranges=_file(found))
+
+
+def _file(path: Path) -> File:
+    return File(path=path, sha256=files.sha256(path))
