@@ -4,8 +4,9 @@ import sys
 
 import pytest
 
-from edgekd import catalog, console, console_progress
-from edgekd.console_progress import ConsoleProgress
+from edgekd import catalog, console
+from edgekd.console import progress as progress_module
+from edgekd.console.progress import ConsoleProgress
 from edgekd.errors import EdgekdError
 from edgekd.values import DeviceMeasurements, DevicesMeasured, Failure, LimitVerdict, RuntimeInfo, Verdict
 
@@ -104,7 +105,7 @@ def test_no_legend_without_a_figure(capsys):
 
 def test_progress_without_a_terminal_is_a_line_now_and_then(capsys, monkeypatch):
     now = [100.0]
-    monkeypatch.setattr(console_progress.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(progress_module.time, "monotonic", lambda: now[0])
     with ConsoleProgress() as progress:
         progress.stage("recover", "distilling")
         for done in range(5, 36):
@@ -140,7 +141,7 @@ def test_progress_on_a_terminal_is_a_bar_and_leaves_the_terminal_clean(monkeypat
     [(0, 0, 10, ""), (2, 0, 10, ""), (10, 5, 10, ", 0.5/s, 0:20 left"), (1, 1000, 200_000, ", 1e+03/s, 3:20 left")],
 )
 def test_pace_is_reported_once_there_is_one(seconds, done, left, text):
-    assert console_progress._pace(seconds, done, left) == text
+    assert progress_module._pace(seconds, done, left) == text
 
 
 @pytest.mark.parametrize(

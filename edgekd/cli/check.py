@@ -30,7 +30,7 @@ from edgekd.cli.options import (
     WaitMinutes,
 )
 from edgekd.cli.panels import BUDGET, DEVICE, MEASURING
-from edgekd.console_progress import ConsoleProgress
+from edgekd.console.progress import ConsoleProgress
 from edgekd.errors import ExitCode, worst
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ from edgekd.cli.compress_options import (
 )
 from edgekd.cli.options import DataRoot, DevicesFile, DeviceUrl, Download, Json, WaitMinutes
 from edgekd.cli.resuming import resumable
-from edgekd.console_progress import ConsoleProgress
+from edgekd.console.progress import ConsoleProgress
 from edgekd.errors import ExitCode
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import typer
 from edgekd import console
 from edgekd.cli.options import DevicesFile, Json
 from edgekd.cli.panels import Command
-from edgekd.console_progress import ConsoleProgress
+from edgekd.console.progress import ConsoleProgress
 from edgekd.errors import EdgekdError, ExitCode, worst
 
 devices = typer.Typer(invoke_without_command=True, rich_markup_mode=None)

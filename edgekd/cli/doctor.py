@@ -8,7 +8,7 @@ import typer
 from edgekd import console
 from edgekd.cli.options import DevicesFile, DeviceUrl, Json, WaitMinutes
 from edgekd.cli.panels import MEASURING
-from edgekd.console_progress import ConsoleProgress
+from edgekd.console.progress import ConsoleProgress
 from edgekd.errors import ExitCode
 
 

@@ -29,7 +29,7 @@ from edgekd.cli.options import (
     WaitMinutes,
 )
 from edgekd.cli.panels import DEVICE, MEASURING, OUTPUT
-from edgekd.console_progress import ConsoleProgress
+from edgekd.console.progress import ConsoleProgress
 from edgekd.errors import EdgekdError, ExitCode, worst
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from edgekd import console
 from edgekd.cli.options import DataRoot, DeviceUrl, Download, Json, TargetName
 from edgekd.cli.panels import DATA, OUTPUT, TRAINING, Command
 from edgekd.cli.resuming import resumable
-from edgekd.console_progress import ConsoleProgress
+from edgekd.console.progress import ConsoleProgress
 from edgekd.errors import ExitCode
 
 if TYPE_CHECKING:

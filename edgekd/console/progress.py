@@ -5,7 +5,7 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from edgekd.console import note
+from edgekd.console.writing import note
 from edgekd.streams import others_on_stderr
 from edgekd.visible import visible
 
