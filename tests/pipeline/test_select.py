@@ -1,3 +1,5 @@
+from random import Random
+
 import pytest
 
 from edgekd.gate.budget import Budget
@@ -10,14 +12,14 @@ from edgekd.values.result import Checked, Deployed, Dropped
 PARITY = Parity(images=1, max_difference=0, sqnr_db=100, top1_agreement=1)
 
 
-def checked(name, correct):
+def checked(name, correct, disk_bytes=10, **settings):
     """An artifact, named after its network and variant, that gets so many of 1,000 images right."""
     _, runtime, precision = name.split("-")
     artifact = Artifact(
         name=name,
-        variant=Variant(runtime=runtime, precision=precision),
+        variant=Variant(runtime=runtime, precision=precision, settings=settings),
         files=(File(path="model.onnx", sha256=name),),
-        disk_bytes=10,
+        disk_bytes=disk_bytes,
         transfer_bytes=9,
     )
     validation = Accuracy(correct=correct, images=1000, dataset="d", split="val")
@@ -26,6 +28,21 @@ def checked(name, correct):
 
 REFERENCE = checked("baseline-ort-fp32", 950)
 BUDGET = Budget.model_validate({"name": "b", "latency": {"max_ratio": 0.5}, "accuracy": {"max_drop_pp": 1.0}})
+
+
+@pytest.fixture
+def noisy(measurement):
+    """Measurements of these milliseconds, interleaved, in which every block is off by up to 10 %."""
+
+    def make(*each):
+        generators = [Random(number) for number, _ in enumerate(each)]
+        blocks = [
+            [[[ms * generator.uniform(0.9, 1.1)] * 20 for _ in range(20)] for _ in range(5)]
+            for ms, generator in zip(each, generators, strict=True)
+        ]
+        return [measurement(launches) for launches in blocks]
+
+    return make
 
 
 @pytest.fixture
@@ -123,3 +140,52 @@ def test_what_failed_its_check_stays_in_the_list(timed):
     gone = Dropped(name="student-ort-int4", why="differs from the network")
     choice = select(BUDGET, REFERENCE, student(945, 944, dropped=(gone,)), timed(1.0, 0.4, 0.8))
     assert gone in choice.dropped
+
+
+OPEN = Budget.model_validate({"name": "b", "latency": {"max_ratio": 0.9}, "accuracy": {"max_drop_pp": 1.0}})
+FP32, INT8, OTHER = "student-onnxruntime-fp32", "student-onnxruntime-int8", "student-openvino-fp32"
+ORT_REFERENCE = checked("baseline-onnxruntime-fp32", 950)
+
+
+def chosen(measurements, *artifacts):
+    choice = select(OPEN, ORT_REFERENCE, Deployed(artifacts=artifacts), measurements)
+    return choice.artifact, choice.why, {gone.name: gone.why for gone in choice.dropped}
+
+
+def test_of_two_that_are_as_fast_within_noise_the_smaller_file_is_kept(noisy):
+    """Whichever of them the samples favour."""
+    for times in ((1.0, 0.5, 0.505), (1.0, 0.505, 0.5)):
+        name, why, dropped = chosen(noisy(*times), checked(FP32, 950, 1000), checked(INT8, 950, 300))
+        assert name == INT8
+        assert "is as fast within noise, at " in dropped[FP32]
+        assert dropped[FP32].endswith(" and is larger: 1,000 bytes instead of 300")
+        assert ("as fast within noise as student-onnxruntime-fp32" in why) == (times[1] < times[2])
+
+
+def test_a_smaller_file_that_is_slower_beyond_noise_is_not_kept(timed):
+    both = checked(FP32, 950, 1000), checked(INT8, 950, 300)
+    assert chosen(timed(1.0, 0.500, 0.505), *both)[0] == FP32
+
+
+def test_a_smaller_file_that_is_probably_slower_is_not_kept_for_the_noise_of_the_device(measurement):
+    """In two of five launches it is faster; the median is 5 % more."""
+    reference, fp32 = (measurement((((ms,) * 20,) * 4,) * 5) for ms in (1.0, 0.5))
+    int8 = measurement([((ms,) * 20,) * 4 for ms in (0.45, 0.45, 0.525, 0.55, 0.55)])
+    name, _, dropped = chosen([reference, fp32, int8], checked(FP32, 950, 1000), checked(INT8, 950, 300))
+    assert (name, dropped[INT8]) == (FP32, "is slower: 1.05 times the latency of the one kept")
+
+
+def test_of_two_as_fast_and_as_large_the_simpler_is_kept(timed):
+    """The fewer settings; then the precision closer to the network; then the runtime of the reference."""
+    plain, two = checked(FP32, 950, 1000), checked(f"{FP32}", 950, 1000, threads=2)
+    assert chosen(timed(1.0, 0.5, 0.5), two, plain)[2] == {
+        FP32: "is as fast within noise, at 1.00 times the latency of the one kept, and has more settings"
+    }
+    name, _, dropped = chosen(timed(1.0, 0.5, 0.5), checked(INT8, 950, 1000), checked(OTHER, 950, 1001))
+    assert (name, dropped[INT8].partition(", and ")[2]) == (OTHER, "computes in int8 instead of fp32")
+    name, _, dropped = chosen(timed(1.0, 0.5, 0.5), checked(OTHER, 950, 1000), plain)
+    assert (name, dropped[OTHER].partition(", and ")[2]) == (FP32, "needs openvino as well")
+
+
+def test_speed_within_noise_does_not_buy_lost_accuracy(timed):
+    assert chosen(timed(1.0, 0.5, 0.5), checked(FP32, 950, 1000), checked(INT8, 900, 300))[0] == FP32

@@ -94,9 +94,14 @@ class Writer(Protocol):
         """How a user runs one of its artifacts."""
 
 
+def declared(runtime: str, precision: str) -> Precision | None:
+    """What a runtime's writer declares of a precision; None where edgekd writes no such files."""
+    return catalog.load(WRITERS, runtime).precisions.get(precision) if runtime in catalog.names(WRITERS) else None
+
+
 def integers(runtime: str, precision: str) -> bool:
     """Whether a runtime computes layers in integers in that precision, as far as edgekd writes such files."""
-    found = catalog.load(WRITERS, runtime).precisions.get(precision) if runtime in catalog.names(WRITERS) else None
+    found = declared(runtime, precision)
     return found is not None and found.integers
 
 
