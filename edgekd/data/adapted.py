@@ -10,8 +10,8 @@ from edgekd.data.chosen import chosen, normalisation, varying
 from edgekd.data.dataset import Dataset, fingerprinted
 from edgekd.data.folder_images import CentreCrop, FolderImages, evaluation
 from edgekd.data.memory_images import MemoryImages
-from edgekd.data.normalisation import normalised
 from edgekd.data.pictures import Decoding, picture, resized
+from edgekd.data.renormalised import normalised
 from edgekd.data.views import Pixels, channel_statistics
 from edgekd.errors import EdgekdError
 from edgekd.values import Data, Preprocessing

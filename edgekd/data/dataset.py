@@ -4,11 +4,12 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from edgekd.values import Jitter, Preprocessing, document
+
+if TYPE_CHECKING:  # so that images without PyTorch don't import it
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Images(Protocol):
     """One split: images with labels."""
 
     @property
-    def labels(self) -> Tensor:
+    def labels(self) -> "Tensor":
         """(N,) int64."""
 
     @property
@@ -60,7 +61,7 @@ class Images(Protocol):
 
     def __len__(self) -> int: ...
 
-    def batches(self, batch_size: int, view: View | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, batch_size: int, view: View | None = None) -> "Iterator[tuple[Tensor, Tensor]]":
         """Normalised images (B, C, H, W) float32 with their labels (B,) int64.
 
         With a view: shuffled and augmented, the last incomplete batch left out (unless it is the only one).

@@ -15,8 +15,7 @@ from PIL import __version__ as pillow_version
 
 from edgekd.data.pictures import REDUCED_AFTERWARDS, Decoding, Picture, in_size, picture, upright, wanted
 from edgekd.data.pixel_cache import PixelCache, image_key, pixel_cache, settled_key
-from edgekd.data.threads import Room, in_turn
-from edgekd.data.views import Indices
+from edgekd.data.threads import Indices, Room, in_turn
 from edgekd.errors import StorageError
 
 # what PIL raises for files that aren't images, or are damaged

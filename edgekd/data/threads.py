@@ -8,9 +8,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
-from edgekd.data.views import Indices
+import numpy as np
+from numpy.typing import NDArray
 
 T = TypeVar("T")
+Indices = NDArray[np.int64]
+"""Images by their position, (N,)."""
 
 # the part of the work that holds Python's lock, about a tenth, keeps more of them from being of use
 _MOST_THREADS = 8

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from edgekd.data.dataset import View
+from edgekd.data.threads import Indices
 
 Pixels = NDArray[np.uint8]  # (N, C, H, W)
-Indices = NDArray[np.int64]
 # pixels that are converted to floats at once
 _STATISTICS_BYTES = 2_000_000
 

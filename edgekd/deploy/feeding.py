@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-import torch
-from torch import Tensor, nn
 
 from edgekd.errors import UnsupportedModelError
 from edgekd.files import writing
@@ -24,36 +22,6 @@ _LEAST_WHOLE = 0.05
 
 _BEYOND = 13
 """Of 255 levels: how far cubic and Lanczos filters go beyond black and white."""
-
-
-class Normalising(nn.Module):
-    """A network with the normalisation in front: it takes pixels (1, H, W, C) uint8, as decoders give them."""
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, network: nn.Module, preprocessing: Preprocessing) -> None:
-        super().__init__()
-        self.network = network
-        self.register_buffer("mean", 255 * torch.tensor(preprocessing.mean, dtype=torch.float32))
-        self.register_buffer("std", 255 * torch.tensor(preprocessing.std, dtype=torch.float32))
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        """The logits (1, classes)."""
-        # a cast comes first because TensorRT takes uint8 nowhere else; the axes are turned last because ONNX Runtime
-        # drops that where its convolutions want them as they were
-        values = (pixels.to(torch.float32) - self.mean) / self.std
-        logits: Tensor = self.network(values.permute(0, 3, 1, 2).contiguous())
-        return logits
-
-
-def graph(network: nn.Module, example: Tensor, feeding: Feeding) -> tuple[nn.Module, Tensor]:
-    """What is exported of a network that takes `example` (1, C, H, W), and an example of what that takes."""
-    if feeding.normalised_by == "caller":
-        return network, example
-    _, channels, height, width = example.shape
-    pixels = torch.zeros(1, height, width, channels, dtype=torch.uint8)
-    return Normalising(network, feeding.preprocessing).eval(), pixels
 
 
 def fed(images: Array, feeding: Feeding) -> Array | Pixels:
@@ -109,6 +77,15 @@ def stamp(path: Path, feeding: Feeding) -> None:
     proto = onnx.load(path)
     kept = {entry.key: entry.value for entry in proto.metadata_props}
     onnx.helper.set_model_props(proto, kept | metadata(feeding))
+    with writing(path):
+        onnx.save(proto, path)
+
+
+def stamp_like(original: Path, path: Path) -> None:
+    """Write into an ONNX file's metadata what the original states in its own. Raises as `stamp`."""
+    stated = onnx.load(original, load_external_data=False).metadata_props
+    proto = onnx.load(path)
+    onnx.helper.set_model_props(proto, {entry.key: entry.value for entry in stated})
     with writing(path):
         onnx.save(proto, path)
 

@@ -13,10 +13,10 @@ from edgekd.measuring.statistics import percentile, ratio, samples_ms
 from edgekd.pipeline.deploy import Baseline
 from edgekd.pipeline.deployment import Deployment, rough
 from edgekd.pipeline.goal import Goal
+from edgekd.pipeline.graph import export, export_one
 from edgekd.pipeline.measuring import QUICK
 from edgekd.pipeline.prunable import Pruner
 from edgekd.pipeline.select import keeps_accuracy
-from edgekd.pipeline.written import export, export_one
 from edgekd.pruning.chosen import criterion_of
 from edgekd.pruning.criteria._base import Criterion
 from edgekd.pruning.space import Scores, Space

@@ -15,7 +15,8 @@ from edgekd.devices._base import Device
 from edgekd.devices.device import or_this_machine
 from edgekd.errors import UnsupportedModelError
 from edgekd.pipeline.deployment import Deployment
-from edgekd.pipeline.written import Exported, export
+from edgekd.pipeline.graph import export
+from edgekd.pipeline.written import Exported
 from edgekd.run import Run, Workspace
 from edgekd.training.evaluate import outputs
 from edgekd.values import Accuracy, Artifact, Value

@@ -17,12 +17,12 @@ from edgekd.pipeline.classifier import require_classifier
 from edgekd.pipeline.deploy import Check
 from edgekd.pipeline.deployment import Deployment, deployment, require_feeding
 from edgekd.pipeline.export_file import Preflights, destination
+from edgekd.pipeline.graph import export as export_variants
 from edgekd.pipeline.images import load_images
 from edgekd.pipeline.measuring import device_of_target
 from edgekd.pipeline.mobile import for_app, is_for_app
 from edgekd.pipeline.teacher import TeacherImages, teacher
 from edgekd.pipeline.wanted import states_normalisation
-from edgekd.pipeline.written import export as export_variants
 from edgekd.progress import Progress
 from edgekd.run import Run, open_run
 from edgekd.values import Artifact, Recipe, Target

@@ -13,7 +13,7 @@ from edgekd.data.dataset import Augmentation, Dataset, View
 from edgekd.data.folder_images import FolderImages
 from edgekd.data.load import load_dataset
 from edgekd.data.memory_images import dataset_in_memory
-from edgekd.data.normalisation import Renormalised
+from edgekd.data.renormalised import Renormalised
 from edgekd.errors import EdgekdError
 from edgekd.values import Data, Jitter, Preprocessing
 

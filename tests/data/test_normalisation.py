@@ -6,7 +6,8 @@ import torch
 
 from edgekd.data.dataset import Augmentation, Dataset
 from edgekd.data.memory_images import dataset_in_memory
-from edgekd.data.normalisation import NORMALISATIONS, Renormalised, normalised
+from edgekd.data.normalisation import NORMALISATIONS
+from edgekd.data.renormalised import Renormalised, normalised
 from edgekd.errors import EdgekdError
 
 

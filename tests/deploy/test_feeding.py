@@ -8,7 +8,8 @@ from torch import nn
 
 from edgekd.deploy.check import compare, failure
 from edgekd.deploy.export import export_onnx
-from edgekd.deploy.feeding import believable, brightness, fed, graph, manifest, metadata, stamp
+from edgekd.deploy.feeding import believable, brightness, fed, manifest, metadata, stamp
+from edgekd.deploy.normalising import graph
 from edgekd.deploy.writers.onnxruntime import precisions, write
 from edgekd.errors import UnsupportedModelError
 from edgekd.measuring.artifact import describe

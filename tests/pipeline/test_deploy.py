@@ -18,10 +18,10 @@ from edgekd.devices.reading import unread
 from edgekd.errors import UnsupportedModelError
 from edgekd.measuring.artifact import describe
 from edgekd.pipeline import deploy as deploying
-from edgekd.pipeline import written as writing
+from edgekd.pipeline import graph as exporting
 from edgekd.pipeline.deploy import baseline, deploy
 from edgekd.pipeline.deployment import deployment
-from edgekd.pipeline.written import export, export_one
+from edgekd.pipeline.graph import export, export_one
 from edgekd.progress import Silent
 from edgekd.run import Run
 from edgekd.store import Store
@@ -94,7 +94,7 @@ def test_each_variant_becomes_an_artifact_and_those_of_one_precision_share_a_fil
 def test_it_is_written_and_checked_once(run, network, how, demanding, monkeypatch):
     demanding()
     first = deploy(run, "net", network, how)
-    monkeypatch.setattr(writing, "export_onnx", None)
+    monkeypatch.setattr(exporting, "export_onnx", None)
     monkeypatch.setattr(deploying, "Runner", None)
     assert deploy(run, "net", network, how) == first
 

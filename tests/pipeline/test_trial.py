@@ -9,7 +9,7 @@ from torch import nn
 from edgekd.data.dataset import Augmentation
 from edgekd.data.load import load_dataset
 from edgekd.data.memory_images import dataset_in_memory
-from edgekd.data.normalisation import normalised
+from edgekd.data.renormalised import normalised
 from edgekd.errors import EdgekdError
 from edgekd.pipeline.teacher import TeacherImages, teacher
 from edgekd.pipeline.trial import chance, require_normalisation, try_normalisations

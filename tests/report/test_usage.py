@@ -10,7 +10,8 @@ from torch import nn
 
 from edgekd.data.folder_images import FolderImages
 from edgekd.deploy.export import export_onnx
-from edgekd.deploy.feeding import graph, manifest, stamp
+from edgekd.deploy.feeding import manifest, stamp
+from edgekd.deploy.normalising import graph
 from edgekd.measuring.artifact import describe
 from edgekd.report import usage
 from edgekd.values import Feeding, Manifest, Port, Preprocessing

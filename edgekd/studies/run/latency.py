@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from edgekd.errors import DeviceError, MeasurementError, UnsupportedModelError
 from edgekd.measuring.statistics import percentile, ratio, samples_ms
-from edgekd.pipeline.written import export_one
+from edgekd.pipeline.graph import export_one
 from edgekd.studies.run.arms import ArmRun
 from edgekd.values import Artifact, Interval, Measurement
 from edgekd.values.network import Network
