@@ -7,7 +7,7 @@ from onnx import TensorProto, numpy_helper
 
 from edgekd.deploy.preflight.model import DEQUANTISE, QUANTISE, Model, called
 from edgekd.deploy.preflight.rule import Destination, Rule
-from edgekd.deploy.quantise.placement import attribute
+from edgekd.deploy.quantise.view import attribute
 
 _CONVOLUTIONS = ("Conv", "ConvTranspose")
 _FUSED = ("Relu", "Clip", "LeakyRelu")

@@ -1,43 +1,50 @@
-"""A float graph with explicit Q/DQ pairs: symmetric INT8, zero point 0, float biases."""
+"""A float graph with explicit Q/DQ pairs where a placement says, in the integers that a runtime wants."""
 
+from collections import defaultdict
 from typing import Any
 
 import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from edgekd.deploy.quantise.placement import Placement, Weight
+from edgekd.deploy.quantise.layers import Weight
+from edgekd.deploy.quantise.placement import Placement
 from edgekd.deploy.quantise.ranges import Ranges
+from edgekd.deploy.quantise.scales import Scheme, integers, of_activation, of_weights
 
-_LEVELS = 127  # -128 is left out, so that the range is symmetric
-_LEAST_HALF = 2.0**-24  # the smallest float16 above 0
+_Array = np.ndarray[Any, Any]
+
+_GREATEST_BIAS = 2.0**30
+"""In an integer bias; as much is left to the sum of products."""
 
 
-def with_qdq(model: onnx.ModelProto, placed: Placement, ranges: Ranges, *, half: bool, packed: bool) -> onnx.ModelProto:
-    """The model with its inputs quantised as `placed` says.
+def with_qdq(model: onnx.ModelProto, placed: Placement, ranges: Ranges, scheme: Scheme) -> onnx.ModelProto:
+    """The model with pairs where `placed` says.
 
     Args:
         model: a float one, not changed.
         placed: of that model.
         ranges: of the activations that are quantised.
-        half: whether the scales will become float16: they are rounded to it, and weights are quantised by the rounded.
-        packed: whether weights are stored as integers, behind a DequantizeLinear alone; else in float before a pair.
+        scheme: the integers.
     """
     result = onnx.ModelProto()
     result.CopyFrom(model)
-    writer = _Writer(result.graph, half, packed)
+    writer = _Writer(result.graph, placed, ranges, scheme)
     weights = {weight.node: weight for weight in placed.weights}
-    reads: dict[int, list[int]] = {}
-    for node, index in placed.activations:
-        reads.setdefault(node, []).append(index)
+    reads: dict[int, list[int]] = defaultdict(list)
+    for number, index in placed.activations:
+        reads[number].append(index)
     nodes = list(result.graph.node)
     del result.graph.node[:]
     for number, node in enumerate(nodes):
-        for index in reads.get(number, ()):
-            node.input[index] = writer.activation(node.input[index], ranges.magnitude(node.input[index]))
+        step = np.ones((), np.float32)
+        for index in reads[number]:
+            node.input[index], step = writer.activation(node.input[index])
         if number in weights:
-            node.input[1] = writer.weight(node, weights[number])
+            writer.layer(node, weights[number], step)
         result.graph.node.append(node)
+    for name in placed.outputs:
+        writer.output(name)
     _drop_unread(result.graph)
     return result
 
@@ -45,42 +52,63 @@ def with_qdq(model: onnx.ModelProto, placed: Placement, ranges: Ranges, *, half:
 class _Writer:
     """Appends pairs to a graph, one for each value."""
 
-    def __init__(self, graph: onnx.GraphProto, half: bool, packed: bool) -> None:
-        self._graph, self._half, self._packed = graph, half, packed
+    def __init__(self, graph: onnx.GraphProto, placed: Placement, ranges: Ranges, scheme: Scheme) -> None:
+        self._graph, self._placed, self._ranges, self._scheme = graph, placed, ranges, scheme
         self._constants = {tensor.name: tensor for tensor in graph.initializer}
         self._made: dict[object, str] = {}
+        self._stems: set[str] = set()
 
-    def activation(self, name: str, greatest: float) -> str:
-        """The name of an activation after its pair."""
+    def activation(self, name: str) -> tuple[str, _Array]:
+        """The name of an activation behind its pair, and its scale."""
+        root = name
+        while root in self._placed.like:
+            root = self._placed.like[root]
+        low, high = self._ranges.tensors[root]
+        scale, zero = of_activation(max(low, self._placed.least.get(root, low)), high, self._scheme)
         if name not in self._made:
-            scale = self._scale(np.array(greatest, np.float32))
-            self._made[name] = self._pair(name, name, scale, None)
-        return self._made[name]
+            self._made[name] = self._pair(name, name, scale, zero, None)
+        return self._made[name], scale
 
-    def weight(self, node: onnx.NodeProto, weight: Weight) -> str:
-        """The name of a weight after its DequantizeLinear; a Gemm's has its output channels first from now on."""
-        values = numpy_helper.to_array(self._constants[weight.name])
-        axis, name = weight.axis, weight.name
-        if node.op_type == "Gemm" and axis == 1:
-            values, axis, name = np.ascontiguousarray(values.T), 0, f"{name}_transposed"
+    def output(self, name: str) -> None:
+        """Give an output of the graph behind its pair, under its own name."""
+        before, (behind, _) = f"{name}_float", self.activation(name)
+        renamed = {name: before, behind: name}
+        for node in self._graph.node:
+            for names in (node.input, node.output):
+                names[:] = [renamed.get(found, found) for found in names]
+
+    def layer(self, node: onnx.NodeProto, weight: Weight, step: _Array) -> None:
+        """Let a layer, which reads an activation of the scale `step`, multiply in integers."""
+        values, name, axis = numpy_helper.to_array(self._constants[weight.name]), weight.name, weight.axis
+        if self._scheme.channels_first and node.op_type == "Gemm" and axis == 1:
+            values, name, axis = np.ascontiguousarray(values.T), f"{name}_transposed", 0
             del node.attribute[:]
             node.attribute.append(onnx.helper.make_attribute("transB", 1))
-        if (name, axis) not in self._made:
-            others = None if axis is None else tuple(i for i in range(values.ndim) if i != axis)
-            scale = self._scale(np.abs(values).max(others))
-            self._made[name, axis] = self._weight(name, values, scale, axis)
-        return self._made[name, axis]
+        scale = of_weights(values, axis, self._scheme)
+        if self._scheme.integer_bias and len(node.input) > 2 and node.input[2]:
+            bias = numpy_helper.to_array(self._constants[node.input[2]]).reshape(-1)
+            # a weight so small that its bias doesn't fit is coarser: beside that bias it doesn't count
+            scale = np.maximum(scale, np.abs(bias) / (step * _GREATEST_BIAS)).astype(np.float32)
+            node.input[2] = self._bias(node.input[2], bias, (step * scale).astype(np.float32))
+        key = (name, axis, scale.tobytes())
+        if key not in self._made:
+            self._made[key] = self._weight(name, values, scale, axis)
+        node.input[1] = self._made[key]
 
-    def _weight(self, name: str, values: np.ndarray[Any, Any], scale: np.ndarray[Any, Any], axis: int | None) -> str:
-        if not self._packed:
-            return self._pair(self._constant(f"{name}_float", values), name, scale, axis)
-        spread = scale if axis is None else scale.reshape([-1 if i == axis else 1 for i in range(values.ndim)])
-        integers = np.clip(np.rint(values / spread), -_LEVELS, _LEVELS).astype(np.int8)
-        held = self._constant(f"{name}_int8", integers)
-        return self._node("DequantizeLinear", held, name, self._constants_of(name, scale), axis)
+    def _bias(self, name: str, values: _Array, scale: _Array) -> str:
+        name = self._free(f"{name}_int32")
+        held = self._constant(name, np.rint(values.astype(np.float64) / scale).astype(np.int32))
+        return self._node("DequantizeLinear", held, name, [self._constant(f"{name}_scale", scale)], 0)
 
-    def _pair(self, value: str, name: str, scale: np.ndarray[Any, Any], axis: int | None) -> str:
-        constants = self._constants_of(name, scale)
+    def _weight(self, name: str, values: _Array, scale: _Array, axis: int | None) -> str:
+        name, zero = self._free(name), np.zeros(scale.shape, np.int8)
+        if not self._scheme.packed:
+            return self._pair(self._constant(f"{name}_float", values), name, scale, zero, axis)
+        held = self._constant(f"{name}_int8", integers(values, scale, axis))
+        return self._node("DequantizeLinear", held, name, self._quantisation(name, scale, zero), axis)
+
+    def _pair(self, value: str, name: str, scale: _Array, zero: _Array, axis: int | None) -> str:
+        constants = self._quantisation(name, scale, zero)
         quantised = self._node("QuantizeLinear", value, name, constants, axis)
         return self._node("DequantizeLinear", quantised, name, constants, axis)
 
@@ -92,20 +120,21 @@ class _Writer:
         self._graph.node.append(node)
         return output
 
-    def _constants_of(self, name: str, scale: np.ndarray[Any, Any]) -> list[str]:
-        zero = np.zeros(scale.shape, np.int8)
+    def _quantisation(self, name: str, scale: _Array, zero: _Array) -> list[str]:
         return [self._constant(f"{name}_scale", scale), self._constant(f"{name}_zero_point", zero)]
 
-    def _constant(self, name: str, values: np.ndarray[Any, Any]) -> str:
+    def _constant(self, name: str, values: _Array) -> str:
         self._graph.initializer.append(numpy_helper.from_array(values, name))
         return name
 
-    def _scale(self, greatest: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """The scale of values up to this; any does where all of them are 0."""
-        scale = np.where(greatest > 0, greatest / _LEVELS, 1.0).astype(np.float32)
-        if self._half:
-            scale = np.maximum(scale.astype(np.float16).astype(np.float32), np.float32(_LEAST_HALF))
-        return np.maximum(scale, np.finfo(np.float32).tiny)
+    def _free(self, stem: str) -> str:
+        """A name for the pair of a constant that layers share, but with other scales."""
+        number, name = 1, stem
+        while name in self._stems:
+            number += 1
+            name = f"{stem}_{number}"
+        self._stems.add(name)
+        return name
 
 
 def _drop_unread(graph: onnx.GraphProto) -> None:

@@ -12,7 +12,6 @@ import onnx
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod
 from onnxruntime.quantization.calibrate import create_calibrator
 
-from edgekd.deploy.quantise.placement import LAYERS
 from edgekd.errors import UnsupportedModelError
 from edgekd.values import PositiveInt, Value
 
@@ -29,7 +28,7 @@ class Ranges(Value):
         return max(map(abs, self.tensors[name]))
 
 
-class Feeds(CalibrationDataReader):  # type: ignore[misc]  # untyped base
+class _Feeds(CalibrationDataReader):  # type: ignore[misc]  # untyped base
     """Gives images one by one, as the input of that name."""
 
     def __init__(self, name: str, images: Iterable[Any]) -> None:
@@ -41,7 +40,7 @@ class Feeds(CalibrationDataReader):  # type: ignore[misc]  # untyped base
 
 
 def ranges(model: onnx.ModelProto, images: Any) -> Ranges:
-    """The ranges of each value that a convolution, Gemm or addition reads or writes.
+    """The ranges of the graph's activations.
 
     Args:
         model: takes one image at a time, as its only input.
@@ -56,11 +55,11 @@ def ranges(model: onnx.ModelProto, images: Any) -> Ranges:
         onnx.save(model, path)
         calibrator = create_calibrator(
             path,
-            [*LAYERS, "Add"],
+            sorted({node.op_type for node in model.graph.node}),
             augmented_model_path=str(path.with_name("augmented.onnx")),
             calibrate_method=CalibrationMethod.MinMax,
         )
-        calibrator.collect_data(Feeds(model.graph.input[0].name, images))
+        calibrator.collect_data(_Feeds(model.graph.input[0].name, images))
         found = calibrator.compute_data()
     limits: dict[str, tuple[float, float]] = {}
     for name in found.keys():  # noqa: SIM118 - its items are wrapped

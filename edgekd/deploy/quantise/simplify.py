@@ -1,11 +1,14 @@
 """A float graph without what only an exporter needs: constants folded, batch normalisations inside convolutions."""
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import onnx
 import onnxruntime
+from onnx import numpy_helper
 
+from edgekd.deploy.quantise.view import attribute
 from edgekd.errors import UnsupportedModelError
 
 _SCALES_BY_CHANNEL_FROM = 13
@@ -31,7 +34,33 @@ def simplified(path: Path) -> onnx.ModelProto:
     model.opset_import.extend(kept)
     original = onnx.load(path, load_external_data=False)
     model.producer_name, model.producer_version = original.producer_name, original.producer_version
+    _pool(model.graph)
     return onnx.shape_inference.infer_shapes(model)
+
+
+def _pool(graph: onnx.GraphProto) -> None:
+    """Means over an image's axes become GlobalAveragePool, which runtimes have an integer kernel for."""
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    ranks = {value.name: len(value.type.tensor_type.shape.dim) for value in (*graph.value_info, *graph.input)}
+    nodes = list(graph.node)
+    del graph.node[:]
+    for node in nodes:
+        if node.op_type == "ReduceMean" and ranks.get(node.input[0]) == 4 and _axes(node, constants) == {2, 3}:
+            kept = bool(attribute(node, "keepdims", 1))
+            name = node.output[0] if kept else f"{node.output[0]}_pooled"
+            graph.node.append(onnx.helper.make_node("GlobalAveragePool", node.input[:1], [name], node.name))
+            if not kept:
+                graph.node.append(onnx.helper.make_node("Flatten", [name], node.output, f"{node.name}_flat"))
+        else:
+            graph.node.append(node)
+
+
+def _axes(node: onnx.NodeProto, constants: Mapping[str, onnx.TensorProto]) -> set[int]:
+    """Of a reduction of four axes; none where they are computed."""
+    given: list[int] = [axis for found in node.attribute if found.name == "axes" for axis in found.ints]
+    if len(node.input) > 1 and node.input[1] in constants:
+        given = numpy_helper.to_array(constants[node.input[1]]).tolist()
+    return {axis % 4 for axis in given}
 
 
 def opset(model: onnx.ModelProto) -> int:

@@ -1,12 +1,13 @@
 """TensorRT: typed ONNX files with explicit Q/DQ, from which engines are built on the device.
 
-INT8 is symmetric S8 where TensorRT wants it (`quantise.placement`). A TensorRT that reads opset 19 builds in the types
-of the file; an older one (8.x) takes fp16 as a permission of the builder, refuses integer weights (onnxruntime issue
-11535) and half scales: its files are float, with Q/DQ pairs on weights too.
+INT8 is symmetric S8 where TensorRT wants it (`quantise.placement_tensorrt`). A TensorRT that reads opset 19 builds in
+the types of the file; an older one (8.x) takes fp16 as a permission of the builder, refuses integer weights
+(onnxruntime issue 11535) and half scales: its files are float, with Q/DQ pairs on weights too.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
@@ -16,8 +17,9 @@ from onnxruntime.transformers.onnx_model import OnnxModel
 from edgekd.deploy.check import BROKEN_BELOW_DB, EXACT, Tolerance
 from edgekd.deploy.opset import lower_ir_version
 from edgekd.deploy.quantise.calibration import Calibration
-from edgekd.deploy.quantise.placement import placement
+from edgekd.deploy.quantise.placement_tensorrt import placement
 from edgekd.deploy.quantise.qdq import with_qdq
+from edgekd.deploy.quantise.scales import SYMMETRIC
 from edgekd.deploy.quantise.simplify import at_least
 from edgekd.deploy.writers._base import Precision, Source, Usage
 from edgekd.errors import EdgekdError, UnsupportedModelError
@@ -48,7 +50,7 @@ def write(source: Source, precision: str, path: Path) -> Path:
     logging.disable(logging.WARNING)
     try:
         integers = precision.startswith("int8")
-        model = _int8(source.calibrated, half) if integers else _half(onnx.load(source.exported))
+        model = _int8(source.calibrated, half, source.layers) if integers else _half(onnx.load(source.exported))
         lower_ir_version(model)
         with writing(path):
             onnx.save(model, path)
@@ -78,14 +80,14 @@ def usage(manifest: Manifest) -> Usage:
     )
 
 
-def _int8(calibration: Calibration, half: bool) -> onnx.ModelProto:
+def _int8(calibration: Calibration, half: bool, layers: Set[str] | None) -> onnx.ModelProto:
     model = onnx.load(calibration.graph)
     if half:
         model = at_least(model, TYPED_FROM)
-    placed = placement(model.graph)
+    placed = placement(model.graph, layers)
     if not placed.weights:
         raise UnsupportedModelError("it has no convolution or Gemm with constant weights, so nothing would be INT8")
-    model = with_qdq(model, placed, calibration.ranges, half=half, packed=half)
+    model = with_qdq(model, placed, calibration.ranges, replace(SYMMETRIC, half=half, packed=half))
     return _half(model) if half else model
 
 

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from edgekd.deploy.export import export_onnx
-from edgekd.deploy.quantise.placement import placement
+from edgekd.deploy.quantise.placement_tensorrt import placement
 from edgekd.deploy.quantise.simplify import simplified
 from edgekd.zoo import networks
 
