@@ -1,6 +1,6 @@
 """Where a graph gets pairs of QuantizeLinear and DequantizeLinear: one value, whatever runtime it is for."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
 from edgekd.deploy.quantise.layers import Weight
@@ -18,5 +18,7 @@ class Placement:
     """The graph's outputs that are given behind their pair."""
     like: Mapping[str, str] = field(default_factory=dict)
     """Activations with the scale and zero point of another one, because the operator between only moves values."""
-    least: Mapping[str, float] = field(default_factory=dict)
-    """The lower bounds of activations that a rectifier gives."""
+    bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Between what the activations are that a function gives which saturates."""
+    saturating: Set[int] = frozenset()
+    """The HardSigmoids that are written as an addition whose integers saturate."""

@@ -7,6 +7,7 @@ their inputs are integers already and something that follows needs integers, or 
 Source of the groups that become integer kernels: onnxruntime/core/optimizer/qdq_transformer/selectors_actions.
 """
 
+import math
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
 
@@ -21,6 +22,8 @@ _MOVING = ("MaxPool", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze",
 """They give the numbers that they take, so ONNX Runtime runs them on integers of one scale and zero point."""
 _SHRINKING = ("MaxPool", "AveragePool", "GlobalAveragePool")
 _UNARY = ("AveragePool", "GlobalAveragePool", "LeakyRelu", "Sigmoid")
+_SATURATING = "HardSigmoid"
+"""It has no integer kernel, but is an addition whose integers saturate at 0 and 1."""
 _JOINING = ("Add", "Mul", "Concat")
 _FLOAT_OUTPUT = ("Gemm", "MatMul")
 """Layers whose integer kernels give floats as well."""
@@ -67,15 +70,21 @@ class _Placing:
         read = {self.seen.nodes[number].input[index] for number, index in reads}
         given = {self._result(number) for number in integer if not self._gives_floats(number, read)}
         everything = [place for name in given for place in self.seen.readers[name]]
-        like, least = {}, {}
+        like, bounds = {}, {}
         for number in integer:
             node, result = self.seen.nodes[number], self._result(number)
             if node.op_type in _MOVING:
                 like[result] = node.input[0]
-            if result != node.output[0]:
-                least[result] = 0.0
-        outputs = tuple(sorted(given & self.seen.outputs))
-        return Placement(tuple(sorted({*reads, *everything})), chosen, outputs, like, least)
+            elif node.op_type == _SATURATING or result != node.output[0]:
+                bounds[result] = (0.0, 1.0 if node.op_type == _SATURATING else math.inf)
+        return Placement(
+            activations=tuple(sorted({*reads, *everything})),
+            weights=chosen,
+            outputs=tuple(sorted(given & self.seen.outputs)),
+            like=like,
+            bounds=bounds,
+            saturating={number for number in integer if self.seen.nodes[number].op_type == _SATURATING},
+        )
 
     def _activations(self, number: int) -> Iterator[int]:
         """Which inputs of an integer operator are activations."""
@@ -126,7 +135,9 @@ class _Placing:
             return False
         if node.op_type in _JOINING:
             return self._joins(node, at_hand)
-        if node.op_type not in (*_MOVING, *_UNARY) or node.input[0] not in at_hand:
+        if node.op_type not in (*_MOVING, *_UNARY, _SATURATING) or node.input[0] not in at_hand:
+            return False
+        if node.op_type == _SATURATING and min(attribute(node, "alpha", 0.2), attribute(node, "beta", 0.5)) <= 0:
             return False
         return all(not name or name in self.seen.constants for name in node.input[1:])
 

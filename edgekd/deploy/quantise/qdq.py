@@ -1,5 +1,6 @@
 """A float graph with explicit Q/DQ pairs where a placement says, in the integers that a runtime wants."""
 
+import math
 from collections import defaultdict
 from typing import Any
 
@@ -11,7 +12,9 @@ from edgekd.deploy.quantise.layers import Weight
 from edgekd.deploy.quantise.placement import Placement
 from edgekd.deploy.quantise.ranges import Ranges
 from edgekd.deploy.quantise.scales import Scheme, integers, of_activation, of_weights
+from edgekd.deploy.quantise.view import attribute
 
+QUANTISE, DEQUANTISE = "QuantizeLinear", "DequantizeLinear"
 _Array = np.ndarray[Any, Any]
 
 _GREATEST_BIAS = 2.0**30
@@ -38,6 +41,9 @@ def with_qdq(model: onnx.ModelProto, placed: Placement, ranges: Ranges, scheme: 
     del result.graph.node[:]
     for number, node in enumerate(nodes):
         step = np.ones((), np.float32)
+        if number in placed.saturating:
+            writer.saturating(node)
+            continue
         for index in reads[number]:
             node.input[index], step = writer.activation(node.input[index])
         if number in weights:
@@ -60,14 +66,33 @@ class _Writer:
 
     def activation(self, name: str) -> tuple[str, _Array]:
         """The name of an activation behind its pair, and its scale."""
-        root = name
-        while root in self._placed.like:
-            root = self._placed.like[root]
-        low, high = self._ranges.tensors[root]
-        scale, zero = of_activation(max(low, self._placed.least.get(root, low)), high, self._scheme)
+        scale, zero = self._integers(name)
         if name not in self._made:
             self._made[name] = self._pair(name, name, scale, zero, None)
         return self._made[name], scale
+
+    def saturating(self, node: onnx.NodeProto) -> None:
+        """Write a HardSigmoid, max(0, min(1, alpha x + beta)), as alpha x + beta: what reads it behind its pair, whose
+        integers are of 0 to 1, finds it saturated. The integers of x are read as those of alpha x.
+        """
+        (given,), (result,) = node.input, node.output
+        scale, zero = self._integers(given)
+        self.activation(given)
+        factor = self._constant(f"{result}_alpha_scale", (scale * attribute(node, "alpha", 0.2)).astype(np.float32))
+        quantised, zero_point = f"{given}_{QUANTISE}", f"{given}_zero_point"
+        scaled = self._node(DEQUANTISE, quantised, f"{result}_alpha", [factor, zero_point], None)
+        one = self._constant(f"{result}_beta", np.ones((), zero.dtype))
+        unit = self._quantisation(one, np.array(attribute(node, "beta", 0.5), np.float32), np.zeros((), zero.dtype))
+        beta = self._node(DEQUANTISE, one, one, unit, None)
+        self._graph.node.append(onnx.helper.make_node("Add", [scaled, beta], [result], node.name))
+
+    def _integers(self, name: str) -> tuple[_Array, _Array]:
+        """The scale and the zero point of an activation."""
+        root = name
+        while root in self._placed.like:
+            root = self._placed.like[root]
+        (low, high), (least, most) = self._ranges.tensors[root], self._placed.bounds.get(root, (-math.inf, math.inf))
+        return of_activation(max(low, least), min(high, most), self._scheme)
 
     def output(self, name: str) -> None:
         """Give an output of the graph behind its pair, under its own name."""
@@ -98,19 +123,19 @@ class _Writer:
     def _bias(self, name: str, values: _Array, scale: _Array) -> str:
         name = self._free(f"{name}_int32")
         held = self._constant(name, np.rint(values.astype(np.float64) / scale).astype(np.int32))
-        return self._node("DequantizeLinear", held, name, [self._constant(f"{name}_scale", scale)], 0)
+        return self._node(DEQUANTISE, held, name, [self._constant(f"{name}_scale", scale)], 0)
 
     def _weight(self, name: str, values: _Array, scale: _Array, axis: int | None) -> str:
         name, zero = self._free(name), np.zeros(scale.shape, np.int8)
         if not self._scheme.packed:
             return self._pair(self._constant(f"{name}_float", values), name, scale, zero, axis)
         held = self._constant(f"{name}_int8", integers(values, scale, axis))
-        return self._node("DequantizeLinear", held, name, self._quantisation(name, scale, zero), axis)
+        return self._node(DEQUANTISE, held, name, self._quantisation(name, scale, zero), axis)
 
     def _pair(self, value: str, name: str, scale: _Array, zero: _Array, axis: int | None) -> str:
         constants = self._quantisation(name, scale, zero)
-        quantised = self._node("QuantizeLinear", value, name, constants, axis)
-        return self._node("DequantizeLinear", quantised, name, constants, axis)
+        quantised = self._node(QUANTISE, value, name, constants, axis)
+        return self._node(DEQUANTISE, quantised, name, constants, axis)
 
     def _node(self, op: str, value: str, name: str, constants: list[str], axis: int | None) -> str:
         output = f"{name}_{op}"
@@ -138,7 +163,12 @@ class _Writer:
 
 
 def _drop_unread(graph: onnx.GraphProto) -> None:
-    read = {name for node in graph.node for name in node.input} | {output.name for output in graph.output}
-    kept = [tensor for tensor in graph.initializer if tensor.name in read]
-    del graph.initializer[:]
-    graph.initializer.extend(kept)
+    """Drop the constants that nothing reads, and the pairs' ends that only HardSigmoids would have read."""
+    outputs = {output.name for output in graph.output}
+    read = {name for node in graph.node for name in node.input} | outputs
+    nodes = [node for node in graph.node if read.intersection(node.output)]
+    read = {name for node in nodes for name in node.input} | outputs
+    tensors = [tensor for tensor in graph.initializer if tensor.name in read]
+    del graph.node[:], graph.initializer[:]
+    graph.node.extend(nodes)
+    graph.initializer.extend(tensors)

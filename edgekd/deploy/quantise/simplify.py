@@ -1,14 +1,14 @@
 """A float graph without what only an exporter needs: constants folded, batch normalisations inside convolutions."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import onnx
 import onnxruntime
 from onnx import numpy_helper
 
-from edgekd.deploy.quantise.view import attribute
+from edgekd.deploy.quantise.view import View, attribute, view
 from edgekd.errors import UnsupportedModelError
 
 _SCALES_BY_CHANNEL_FROM = 13
@@ -34,32 +34,51 @@ def simplified(path: Path) -> onnx.ModelProto:
     model.opset_import.extend(kept)
     original = onnx.load(path, load_external_data=False)
     model.producer_name, model.producer_version = original.producer_name, original.producer_version
-    _pool(model.graph)
+    _replace(model.graph, _pooled, _hard_sigmoid)
     return onnx.shape_inference.infer_shapes(model)
 
 
-def _pool(graph: onnx.GraphProto) -> None:
-    """Means over an image's axes become GlobalAveragePool, which runtimes have an integer kernel for."""
-    constants = {tensor.name: tensor for tensor in graph.initializer}
-    ranks = {value.name: len(value.type.tensor_type.shape.dim) for value in (*graph.value_info, *graph.input)}
-    nodes = list(graph.node)
+_Replacement = Callable[[onnx.NodeProto, View], Sequence[onnx.NodeProto]]
+
+
+def _replace(graph: onnx.GraphProto, *replacements: _Replacement) -> None:
+    """Put what runtimes have integer kernels for in place of operators that they haven't."""
+    seen, nodes = view(graph), list(graph.node)
     del graph.node[:]
     for node in nodes:
-        if node.op_type == "ReduceMean" and ranks.get(node.input[0]) == 4 and _axes(node, constants) == {2, 3}:
-            kept = bool(attribute(node, "keepdims", 1))
-            name = node.output[0] if kept else f"{node.output[0]}_pooled"
-            graph.node.append(onnx.helper.make_node("GlobalAveragePool", node.input[:1], [name], node.name))
-            if not kept:
-                graph.node.append(onnx.helper.make_node("Flatten", [name], node.output, f"{node.name}_flat"))
-        else:
-            graph.node.append(node)
+        graph.node.extend(next((found for replace in replacements if (found := replace(node, seen))), [node]))
 
 
-def _axes(node: onnx.NodeProto, constants: Mapping[str, onnx.TensorProto]) -> set[int]:
+def _pooled(node: onnx.NodeProto, seen: View) -> Sequence[onnx.NodeProto]:
+    """A GlobalAveragePool for a mean over an image's axes."""
+    if node.op_type != "ReduceMean" or len(seen.shapes.get(node.input[0], ())) != 4 or _axes(node, seen) != {2, 3}:
+        return ()
+    make = onnx.helper.make_node
+    if attribute(node, "keepdims", 1):
+        return (make("GlobalAveragePool", node.input[:1], node.output, node.name),)
+    pooled = f"{node.output[0]}_pooled"
+    return (
+        make("GlobalAveragePool", node.input[:1], [pooled], node.name),
+        make("Flatten", [pooled], node.output, f"{node.name}_flat"),
+    )
+
+
+def _hard_sigmoid(node: onnx.NodeProto, seen: View) -> Sequence[onnx.NodeProto]:
+    """A HardSigmoid and a product for a HardSwish, as which runtimes compute it in any case."""
+    if node.op_type != "HardSwish":
+        return ()
+    make, gate = onnx.helper.make_node, f"{node.output[0]}_gate"
+    return (
+        make("HardSigmoid", node.input, [gate], f"{node.name}_gate", alpha=1 / 6, beta=0.5),
+        make("Mul", [*node.input, gate], node.output, node.name),
+    )
+
+
+def _axes(node: onnx.NodeProto, seen: View) -> set[int]:
     """Of a reduction of four axes; none where they are computed."""
     given: list[int] = [axis for found in node.attribute if found.name == "axes" for axis in found.ints]
-    if len(node.input) > 1 and node.input[1] in constants:
-        given = numpy_helper.to_array(constants[node.input[1]]).tolist()
+    if len(node.input) > 1 and node.input[1] in seen.constants:
+        given = numpy_helper.to_array(seen.constants[node.input[1]]).tolist()
     return {axis % 4 for axis in given}
 
 

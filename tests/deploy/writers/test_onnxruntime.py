@@ -150,6 +150,37 @@ def test_what_has_an_integer_kernel_runs_in_it(zoo, tmp_path, source_of, precisi
         assert not {"Conv", "FusedConv", "Relu", "Clip", "MaxPool", "DequantizeLinear"} & {*found}
 
 
+@pytest.mark.parametrize("opset", [17, 18])
+@pytest.mark.parametrize("precision", ["int8", "s8s8"])
+def test_hard_activations_are_integer_additions_that_saturate(tmp_path, source_of, precision, opset):
+    class Gated(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second, self.last = nn.Conv2d(1, 8, 3), nn.Conv2d(8, 8, 3), nn.Conv2d(8, 4, 8)
+            self.gate = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(8, 8, 1), nn.Hardsigmoid())
+
+        def forward(self, x):
+            x = nn.functional.hardswish(self.second(nn.functional.hardswish(10 * self.first(x))))
+            return self.last(x * self.gate(x)).flatten(1)
+
+    torch.manual_seed(0)
+    model, pictures = Gated().eval(), images(64, 0)
+    export_onnx(model, torch.zeros(1, 1, 12, 12), tmp_path / "f.onnx", opset=opset)
+    write(source_of(tmp_path / "f.onnx", pictures), precision, tmp_path / "i.onnx")
+    with torch.inference_mode():
+        logits = model(torch.tensor(pictures)).numpy()
+    for level in ("ORT_ENABLE_ALL", "ORT_DISABLE_ALL"):
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, level)
+        session = onnxruntime.InferenceSession(tmp_path / "i.onnx", options, providers=["CPUExecutionProvider"])
+        given = np.concatenate([session.run(None, {"input": picture[None]})[0] for picture in pictures])
+        assert compare(logits, given).sqnr_db > 30
+    if precision == "int8":
+        found = kernels(tmp_path / "i.onnx")
+        assert (found["QLinearConv"], found["QLinearAdd"], found["QLinearMul"]) == (4, 3, 3)
+        assert not found["DequantizeLinear"] + found["HardSigmoid"] - 1  # that of the output
+
+
 def test_only_the_named_layers_compute_in_integers(zoo, tmp_path, source_of):
     path, pictures = zoo
     layers = frozenset({"deep.0.weight", "deep.2.weight", "last.5.weight"})
