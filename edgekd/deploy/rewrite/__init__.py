@@ -1,0 +1,1 @@
+"""Float graphs rewritten into equal ones that a runtime's kernels compute faster."""
