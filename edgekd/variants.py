@@ -1,5 +1,6 @@
 """The settings of a variant, held against those that its runtime declares; which variants of a target edgekd has."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -111,8 +112,10 @@ def _runs(variant: Variant, precision: str) -> bool:
 
 
 def _holds(variant: Variant, precision: str) -> bool:
-    """Whether a file of the variant computes in `precision` by itself; in int8+fp16 it is the quantised part."""
-    return precision in (variant.precision, variant.precision.partition("+")[0])
+    """Whether a file of the variant computes in `precision` by itself: before + what its quantised part computes in,
+    before - what another way to write the same.
+    """
+    return precision in {variant.precision, *re.split("[+-]", variant.precision)[:1]}
 
 
 def _stated(text: str, precision: str) -> Variant | None:

@@ -21,7 +21,7 @@ def test_the_reason_is_what_is_missing(monkeypatch):
     assert why_not(FP32) is None
     assert why_not(ABACUS) == "edgekd has no runtime for abacus"
     fp4 = Variant(runtime="onnxruntime", precision="fp4")
-    assert why_not(fp4) == "the writer for onnxruntime has no fp4, only fp32, int8, s8s8, partial-int8"
+    assert why_not(fp4).startswith("the writer for onnxruntime has no fp4, only fp32, ")
 
     def missing():
         raise ModuleNotFoundError("No module named 'onnxruntime'", name="onnxruntime")

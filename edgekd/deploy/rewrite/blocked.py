@@ -15,11 +15,33 @@ from onnx import numpy_helper
 
 from edgekd.deploy.rewrite.channels import with_even_channels
 from edgekd.deploy.rewrite.tensors import constants, copied, groups_of, producers, shapes, width_of
+from edgekd.errors import UnsupportedModelError
+from edgekd.files import writing
 
 BLOCK = 16
 """Channels of a block where the CPU has AVX-512; with less, groups this wide are blocks as well."""
 
 _POINTWISE = ("Relu", "Clip", "Sigmoid", "HardSigmoid", "HardSwish", "LeakyRelu", "Tanh", "QuickGelu")
+
+
+def write_blocked(exported: Path, path: Path) -> Path:
+    """Write the network in an fp32 file, rewritten, to `path`.
+
+    Raises:
+        UnsupportedModelError: there is nothing to rewrite, or the graph can't be read.
+        StorageError: the file can't be written.
+    """
+    try:
+        model = blocked(exported)
+    # shape inference raises whatever a graph that is new to it makes it raise
+    except Exception as e:
+        reason = " ".join(f"{type(e).__name__}: {e}".split())
+        raise UnsupportedModelError(f"its graph can't be rewritten: {reason[:300]}") from e
+    if model is None:
+        raise UnsupportedModelError("ONNX Runtime's blocked kernels compute all of it as it is")
+    with writing(path):
+        onnx.save(model, path)
+    return path
 
 
 def blocked(exported: Path, block: int = BLOCK) -> onnx.ModelProto | None:

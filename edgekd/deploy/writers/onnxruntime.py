@@ -14,6 +14,7 @@ from edgekd.deploy.opset import lower_ir_version
 from edgekd.deploy.quantise.placement_onnxruntime import placement
 from edgekd.deploy.quantise.qdq import with_qdq
 from edgekd.deploy.quantise.scales import S8S8, U8S8, Scheme
+from edgekd.deploy.rewrite.blocked import write_blocked
 from edgekd.deploy.writers._base import Precision, Source, Usage
 from edgekd.errors import EdgekdError, UnsupportedModelError
 from edgekd.files import writing
@@ -25,6 +26,7 @@ _INT8 = Precision(tolerance=Tolerance(sqnr_db=BROKEN_BELOW_DB, top1_agreement=0.
 
 precisions: Mapping[str, Precision] = {
     "fp32": Precision(tolerance=EXACT),
+    "fp32-blocked": Precision(tolerance=EXACT),
     "int8": _INT8,
     "s8s8": _INT8,
     "partial-int8": _INT8.model_copy(update={"measured_layers": True}),
@@ -37,6 +39,8 @@ def write(source: Source, precision: str, path: Path) -> Path:
     """See `_base.Writer`: fp32 is the file as it was exported."""
     if precision == "fp32":
         return source.exported
+    if precision == "fp32-blocked":
+        return write_blocked(source.exported, path)
     _write_integers(source, path, _SCHEMES[precision])
     return path
 

@@ -237,3 +237,15 @@ def test_int8_takes_an_opset_with_a_scale_for_each_channel(tmp_path, source_of):
         with pytest.raises(UnsupportedModelError, match=says) if refused else nullcontext():
             write(source_of(path, images(4, 0)), "int8", tmp_path / "own.onnx")
         assert (tmp_path / "own.onnx").exists() is not refused
+
+
+def test_a_graph_for_blocked_kernels_is_a_file_of_its_own_or_there_is_none(fp32, tmp_path, runner_of):
+    with pytest.raises(UnsupportedModelError, match="compute all of it"):
+        write(Source(fp32), "fp32-blocked", tmp_path / "b.onnx")
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 24, 3), nn.Conv2d(24, 24, 3, groups=3), nn.Conv2d(24, 4, 1), nn.Flatten()).eval()
+    export_onnx(model, torch.zeros(1, 1, 12, 12), tmp_path / "f.onnx")
+    assert write(Source(tmp_path / "f.onnx"), "fp32-blocked", tmp_path / "b.onnx") == tmp_path / "b.onnx"
+    before, after = (runner_of(tmp_path / name, "onnxruntime")(images(8, 1)) for name in ("f.onnx", "b.onnx"))
+    assert failure(compare(before, after), precisions["fp32-blocked"].tolerance) is None
+    assert (tmp_path / "b.onnx").read_bytes() != (tmp_path / "f.onnx").read_bytes()
