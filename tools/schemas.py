@@ -21,6 +21,7 @@ from edgekd.values import (
     Verdicts,
 )
 from edgekd.values.exported import Exports
+from edgekd.values.inspection import Inspection
 from edgekd.values.result import Result
 
 FOLDER = Path(__file__).parent.parent / "edgekd" / "schemas"
@@ -28,6 +29,7 @@ FOLDER = Path(__file__).parent.parent / "edgekd" / "schemas"
 DOCUMENTS: dict[str, type[Value]] = {
     "result": Result,
     "export": Exports,
+    "inspection": Inspection,
     "manifest": Manifest,
     "measurement": Measurement,
     "measurements": Measurements,

@@ -15,6 +15,7 @@ from edgekd.cli.compress import compress
 from edgekd.cli.devices import devices
 from edgekd.cli.doctor import doctor
 from edgekd.cli.export import export
+from edgekd.cli.inspect import inspect
 from edgekd.cli.lists import budgets, targets
 from edgekd.cli.panels import WIDTH, Command
 from edgekd.cli.profile import profile
@@ -29,7 +30,7 @@ app = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDTH},
 )
-for command in (compress, export, profile, check, doctor):
+for command in (compress, export, profile, check, inspect, doctor):
     app.command(cls=Command)(command)
 app.add_typer(study, name="study")
 app.add_typer(devices, name="devices")

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from edgekd.devices.bundle.manifest import Bundle
     from edgekd.studies._results import StudyResult
     from edgekd.values.exported import Exports
+    from edgekd.values.inspection import Inspection
     from edgekd.values.result import Result
 
 
@@ -39,6 +40,17 @@ def exports(found: "Exports") -> None:
     for severity, status, text in exported.findings(found):
         say(f": {text}", first=coloured(severity, status))
     say(f"\nfiles: {found.folder}")
+
+
+def inspection(found: "Inspection", *, all_layers: bool) -> None:
+    """What is in a model's file; only the first layers unless all are wanted."""
+    from edgekd.report import inspected
+
+    say("\n".join((*inspected.head(found), "")))
+    if found.layers:
+        show_table(inspected.layer_rows(found, all_layers=all_layers))
+        say(inspected.rest(found, all_layers=all_layers) or "")
+    say("\n".join(inspected.totals(found)))
 
 
 def bundle(found: "Bundle", folder: Path) -> None:

@@ -32,6 +32,8 @@ def read(path: Path) -> onnx.ModelProto:
         raise UnsupportedModelError(f"{path}: isn't an ONNX model", hint) from e
     if not model.graph.node:
         raise UnsupportedModelError(f"{path}: isn't an ONNX model: it has no nodes", hint)
+    if not all(isinstance(name, str) for name in _names(model)):
+        raise UnsupportedModelError(f"{path}: is damaged: a name in it isn't UTF-8 text", hint)
     if path.suffix.lower() == ".ort":  # by which ONNX Runtime chooses the format
         raise UnsupportedModelError(
             f"{path}: is an ONNX model, and .ort is ONNX Runtime's own format", "Call it .onnx."
@@ -45,6 +47,20 @@ def _refuse_ort(path: Path) -> None:
         if file.read(8)[4:] == b"ORTM":
             what = f"{path}: is in ONNX Runtime's own format (.ort)"
             raise UnsupportedModelError(what, "Give the .onnx file that it was made from.")
+
+
+def _names(model: onnx.ModelProto) -> Iterator[object]:
+    """What the model calls things; protobuf gives those that aren't UTF-8 as bytes."""
+    yield from (model.producer_name, model.producer_version, *(entry.domain for entry in model.opset_import))
+    yield from (text for entry in model.metadata_props for text in (entry.key, entry.value))
+    for node in nodes(model):
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        yield from (attribute.name for attribute in node.attribute)
+    for graph in graphs(model):
+        for value in (*graph.input, *graph.output, *graph.value_info):
+            yield from (value.name, *(axis.dim_param for axis in value.type.tensor_type.shape.dim))
+    for tensor in tensors(model):
+        yield from (tensor.name, *(text for entry in tensor.external_data for text in (entry.key, entry.value)))
 
 
 def external_files(model: onnx.ModelProto, path: Path) -> list[Path]:

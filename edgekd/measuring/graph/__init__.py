@@ -1,0 +1,1 @@
+"""What a graph consists of: layers, their precisions, parameters and multiply-accumulates."""
