@@ -80,7 +80,7 @@ def compress(
             original = teacher(run, recipe, recipe.teacher, images)
             data, mirrored = with_flip_decided(run, recipe.data, data, original.network)
             how = deployment(recipe, target, data, goal.facts)
-            reference = baseline(run, original.network, how, device)
+            reference = baseline(run, original.network, how, goal)
             taught_by = supervision(run, recipe, original.network, replace(images, data=data))
             start = beginning(run, recipe, data, original.network)
             pruner = Pruner(run, data, recipe.prune, target.channel_block)

@@ -140,6 +140,7 @@ def _tried(checked: Checked, measurement: Measurement, baseline: Measurement) ->
         name=checked.artifact.name,
         artifact=checked.artifact.without_folder(),
         parity=checked.parity,
+        coverage=checked.coverage,
         val=checked.accuracy,
         test=measurement.accuracy,
         median_ms=percentile(samples, 50) if samples else None,

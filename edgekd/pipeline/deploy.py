@@ -1,31 +1,20 @@
 """Deploy: a network as artifacts, one for each variant, each proven to be the network by the runtime that runs it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-from torch import nn
-
-from edgekd import catalog
-from edgekd.data.fixed_images import sample_images
-from edgekd.deploy.check import compare, failure
-from edgekd.deploy.feeding import Array
-from edgekd.deploy.outputs import Runner, accuracy
-from edgekd.deploy.writers._base import WRITERS
-from edgekd.devices._base import Device
-from edgekd.devices.device import or_this_machine
 from edgekd.errors import UnsupportedModelError
 from edgekd.pipeline.deployment import Deployment
+from edgekd.pipeline.goal import Goal
 from edgekd.pipeline.graph import export
+from edgekd.pipeline.proof import Check, check
+from edgekd.pipeline.race import HOPELESS, HOPELESS_WHEN_PRUNED, Race, race
+from edgekd.pipeline.select import keeps_accuracy
 from edgekd.pipeline.written import Exported
-from edgekd.run import Run, Workspace
-from edgekd.training.evaluate import outputs
-from edgekd.values import Accuracy, Artifact, Value
-from edgekd.values.deployment import Parity
+from edgekd.run import Run
+from edgekd.values import Artifact
 from edgekd.values.network import Network
 from edgekd.values.result import Checked, Deployed, Dropped
-from edgekd.zoo import networks
-
-_PARITY_IMAGES = 256
 
 
 @dataclass(frozen=True)
@@ -36,13 +25,28 @@ class Baseline:
     reference: Checked
 
 
-def baseline(run: Run, network: Network, how: Deployment, device: Device | None = None) -> Baseline:
+@dataclass(frozen=True)
+class Contest:
+    """What a network's variants compete for."""
+
+    goal: Goal | None = None
+    """What one of them is to meet, with its device; None: they aren't measured."""
+    reference: Checked | None = None
+    """The original network's artifact, which the budget's limits refer to; None: it is among those to deploy."""
+    hopeless: float = HOPELESS
+    """Times the latency of the fastest, see `race`."""
+
+
+_NONE = Contest()
+
+
+def baseline(run: Run, network: Network, how: Deployment, goal: Goal | None = None) -> Baseline:
     """The artifacts of the original network.
 
     Raises:
         UnsupportedModelError: the reference failed its check, so that nothing could be compared with it.
     """
-    deployed = deploy(run, "baseline", network, how, device)
+    deployed = deploy(run, "baseline", network, how, Contest(goal, hopeless=HOPELESS_WHEN_PRUNED))
     found, reference = deployed.of(how.reference), f"baseline-{how.reference.name}"
     if found is None:
         why = "; ".join(gone.why for gone in deployed.dropped if gone.name == reference)
@@ -53,15 +57,17 @@ def baseline(run: Run, network: Network, how: Deployment, device: Device | None 
     return Baseline(deployed, found)
 
 
-def deploy(run: Run, name: str, network: Network, how: Deployment, device: Device | None = None) -> Deployed:
-    """A network in every variant in which it passed its check, run by the device, or by this machine for None.
+def deploy(run: Run, name: str, network: Network, how: Deployment, contest: Contest = _NONE) -> Deployed:
+    """A network in every variant in which it passed its check, run by the goal's device, or by this machine for None.
+
+    On a device, variants that are hopelessly slow are left out by a quick race before they are checked.
 
     Raises:
         UnsupportedModelError: it can't be exported, its own outputs aren't finite, or no artifact passed its check.
     """
     run.progress.stage("deploy", f"writing {name} in {len(how.variants)} variants and checking each")
     exported = export(run, name, network, how)
-    found = _deployed(exported, check(run, name, network, exported.artifacts, how=how, device=device))
+    found = _Proving(run, name, network, how, contest, exported).deployed()
     for gone in found.dropped:
         run.progress.note(f"{gone.name}: dropped: {gone.why}")
     if not found.artifacts:
@@ -70,96 +76,77 @@ def deploy(run: Run, name: str, network: Network, how: Deployment, device: Devic
     return found
 
 
-def check(
-    run: Run,
-    name: str,
-    network: Network,
-    artifacts: tuple[Artifact, ...],
-    *,
-    how: Deployment,
-    device: Device | None,
-) -> "Checks":
-    """The checks of a network's artifacts, run by the device, or by this machine for None.
-
-    Raises:
-        UnsupportedModelError: the network's own outputs aren't finite.
-    """
-    return run.stage(f"check-{name}", _Checking(name, network, artifacts, how, how.made_with(), device), _check)
-
-
 @dataclass(frozen=True)
-class _Checking:
-    """The inputs of the stage that checks artifacts."""
+class _Proving:
+    """Proves the variants of a network that are worth it."""
 
+    run: Run
     name: str
     network: Network
-    artifacts: tuple[Artifact, ...]
     how: Deployment
-    made_with: dict[str, str | None]
-    device: Device | None
+    contest: Contest
+    exported: Exported
 
+    def deployed(self) -> Deployed:
+        """Each is left out for a rival that passed its own check alone: where that one fails, the others are proven."""
+        raced, checks = self._raced(), dict[str, Check]()
+        while True:
+            rivals = [artifact for artifact in self.exported.artifacts if self._may_be_kept(artifact, checks)]
+            left_out = dict(self._left_out(raced, rivals, checks))
+            due = [a for a in self.exported.artifacts if a.id not in checks and a.id not in left_out]
+            if not due:
+                return self._result(checks, left_out)
+            device = self.contest.goal.device if self.contest.goal else None
+            found = check(self.run, self.name, self.network, tuple(due), how=self.how, device=device).checks
+            checks |= {artifact.id: one for artifact, one in zip(due, found, strict=True)}
 
-class Check(Value):
-    """What came of an artifact's check: all of it where it passed, the reason where it failed."""
+    def _raced(self) -> Race:
+        goal, given = self.contest.goal, self.contest.reference
+        reference = given.artifact if given else self.exported.of(self.how.reference)
+        if goal is None or goal.device is None or reference is None:
+            return Race()
+        return race(self.run, goal, reference, self.exported.artifacts)
 
-    parity: Parity | None = None
-    accuracy: Accuracy | None = None
-    failed: str | None = None
+    def _left_out(self, raced: Race, rivals: list[Artifact], checks: dict[str, Check]) -> Iterator[tuple[str, str]]:
+        """Ids with reasons; never the reference that is to be deployed."""
+        for artifact in self.exported.artifacts:
+            is_reference = self.contest.reference is None and artifact.variant == self.how.reference
+            why = raced.hopeless(artifact, rivals, self.contest.hopeless)
+            if why and artifact.id not in checks and not is_reference:
+                yield artifact.id, why
 
+    def _may_be_kept(self, artifact: Artifact, checks: dict[str, Check]) -> bool:
+        """Whether it isn't known to fail its check, or to lose more accuracy than the budget allows."""
+        if artifact.id not in checks:
+            return True
+        found, goal, reference = self._checked(artifact, checks), self.contest.goal, self._reference(checks)
+        if found is None or goal is None or reference is None:
+            return found is not None
+        return keeps_accuracy(goal.budget, reference, found)
 
-class Checks(Value):
-    """The checks of a network's artifacts, in their order."""
+    def _reference(self, checks: dict[str, Check]) -> Checked | None:
+        own = self.exported.of(self.how.reference)
+        return self.contest.reference or (self._checked(own, checks) if own else None)
 
-    checks: tuple[Check, ...]
-
-
-def _check(inputs: _Checking, at: Workspace) -> Checks:
-    images = sample_images(inputs.how.data.val, _PARITY_IMAGES)
-    reference = _logits(inputs.name, networks.load(inputs.network), images)
-    checks = []
-    with or_this_machine(inputs.device, at.progress.note) as device:
-        for done, artifact in enumerate(inputs.artifacts):
-            at.progress.advance(done, len(inputs.artifacts), f"checking {artifact.name}")
-            try:
-                checks.append(_checked(Runner(device, artifact, inputs.how.feeding), inputs.how, images, reference))
-            except UnsupportedModelError as e:
-                checks.append(Check(failed=e.message))
-    return Checks(checks=tuple(checks))
-
-
-def _checked(runner: Runner, how: Deployment, images: Array, reference: Array) -> Check:
-    artifact = runner.artifact
-    parity = compare(reference, runner(images))
-    tolerance = catalog.load(WRITERS, artifact.runtime).precisions[artifact.precision].tolerance
-    if why := failure(parity, tolerance):
-        return Check(failed=why)
-    return Check(parity=parity, accuracy=accuracy(runner, how.data, "val"))
-
-
-def _logits(name: str, model: nn.Module, images: Array) -> Array:
-    """What the network itself gives, (N, classes).
-
-    Raises:
-        UnsupportedModelError: its forward fails, or not all of it is finite.
-    """
-    given = outputs(model, images)
-    if not np.isfinite(given).all():
-        what = f"the {name} gives NaN or infinity on real images, before any export"
-        hint = (
-            "Its statistics of batches may not have settled: train longer, or raise the momentum of its batch "
-            "normalisations; or its training diverged: lower the learning rate."
+    def _checked(self, artifact: Artifact, checks: dict[str, Check]) -> Checked | None:
+        """The artifact with its check; None if it isn't checked, or failed."""
+        one = checks.get(artifact.id)
+        if one is None or one.parity is None or one.accuracy is None:
+            return None
+        return Checked(
+            artifact=artifact,
+            exporter=self.exported.exporter,
+            parity=one.parity,
+            accuracy=one.accuracy,
+            coverage=one.coverage,
         )
-        raise UnsupportedModelError(what, hint)
-    return given
 
-
-def _deployed(exported: Exported, checks: Checks) -> Deployed:
-    passed, dropped = [], list(exported.dropped)
-    for artifact, check in zip(exported.artifacts, checks.checks, strict=True):
-        if check.parity and check.accuracy:
-            passed.append(
-                Checked(artifact=artifact, exporter=exported.exporter, parity=check.parity, accuracy=check.accuracy)
-            )
-        else:
-            dropped.append(Dropped(name=artifact.name, why=check.failed or ""))
-    return Deployed(artifacts=tuple(passed), dropped=tuple(dropped))
+    def _result(self, checks: dict[str, Check], left_out: dict[str, str]) -> Deployed:
+        passed, dropped = [], list(self.exported.dropped)
+        for artifact in self.exported.artifacts:
+            if found := self._checked(artifact, checks):
+                passed.append(found)
+            else:
+                why = left_out.get(artifact.id) or checks[artifact.id].failed or ""
+                dropped.append(Dropped(name=artifact.name, why=why))
+        return Deployed(artifacts=tuple(passed), dropped=tuple(dropped))

@@ -12,15 +12,14 @@ from edgekd.deploy.variants import not_run_here, why_not, writable
 from edgekd.devices._base import Device
 from edgekd.devices.device import LOCAL
 from edgekd.errors import DeviceError, EdgekdError, UnsupportedModelError
-from edgekd.pipeline import deploy
 from edgekd.pipeline.classifier import require_classifier
-from edgekd.pipeline.deploy import Check
 from edgekd.pipeline.deployment import Deployment, deployment, require_feeding
 from edgekd.pipeline.export_file import Preflights, destination
 from edgekd.pipeline.graph import export as export_variants
 from edgekd.pipeline.images import load_images
 from edgekd.pipeline.measuring import device_of_target
 from edgekd.pipeline.mobile import for_app, is_for_app
+from edgekd.pipeline.proof import Check, check
 from edgekd.pipeline.teacher import TeacherImages, teacher
 from edgekd.pipeline.wanted import states_normalisation
 from edgekd.progress import Progress
@@ -153,7 +152,7 @@ def _checked(
     """Each artifact's check, by the artifact's id."""
     if not artifacts:
         return {}
-    found = deploy.check(run, _NAME, network, artifacts, how=how, device=device).checks
+    found = check(run, _NAME, network, artifacts, how=how, device=device).checks
     return {artifact.id: check for artifact, check in zip(artifacts, found, strict=True)}
 
 

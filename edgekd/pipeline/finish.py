@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from edgekd.pipeline.again import dropped_out, further, gone
 from edgekd.pipeline.candidates import NetworkCandidates
-from edgekd.pipeline.deploy import deploy
+from edgekd.pipeline.deploy import Contest, deploy
 from edgekd.pipeline.search import Searching, learns_unpruned
 from edgekd.pipeline.selection import Selection, measured_and_selected
 from edgekd.pipeline.student import make_student
@@ -65,5 +65,5 @@ def _made(
         selection = measured_and_selected(pruner.run, goal, original.reference, original.deployed)
         return Finished(plan, teacher, selection)
     network = make_student(recipe, candidates.network, plan.structure, supervision, pruner)
-    student = deploy(pruner.run, "student", network, candidates.how, goal.device)
+    student = deploy(pruner.run, "student", network, candidates.how, Contest(goal, original.reference))
     return Finished(plan, network, measured_and_selected(pruner.run, goal, original.reference, student))

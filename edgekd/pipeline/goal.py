@@ -1,6 +1,6 @@
 """What a run is to meet: a budget on a device of the target, measured by one protocol."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +38,23 @@ class Goal:
             artifacts: with the paths of their files.
             changes: of the protocol.
         """
+        return self._measured(run, artifacts, changes, steady=for_given_device(self.budget))
+
+    def compared(
+        self, run: Run, artifacts: Sequence[Artifact], *, traced: bool = False, **changes: Any
+    ) -> tuple[Measurement, ...]:
+        """As `measured`, for their ratios alone, whatever the budget limits; `traced`: each node is timed as well."""
+        return self._measured(run, artifacts, changes, traced=traced, steady=False)
+
+    def _measured(
+        self,
+        run: Run,
+        artifacts: Sequence[Artifact],
+        changes: Mapping[str, Any],
+        *,
+        steady: bool,
+        traced: bool = False,
+    ) -> tuple[Measurement, ...]:
         assert self.device is not None, "nothing is measured without a device"
-        protocol = self.protocol.model_copy(update=changes)
-        steady = for_given_device(self.budget)
-        return measured(run, TargetDevice(self.device, self.target), artifacts, protocol, steady=steady)
+        protocol, on = self.protocol.model_copy(update=changes), TargetDevice(self.device, self.target)
+        return measured(run, on, artifacts, protocol, steady=steady, traced=traced)

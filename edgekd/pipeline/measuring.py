@@ -111,6 +111,7 @@ class Inputs:
     """Those of the artifacts, as the device has them; None: it has none of that name."""
     protocol: MeasuringProtocol
     steady: bool
+    traced: bool
 
 
 class Measured(Value):
@@ -120,7 +121,13 @@ class Measured(Value):
 
 
 def measured(
-    run: Run, on: TargetDevice, artifacts: Sequence[Artifact], protocol: MeasuringProtocol, *, steady: bool
+    run: Run,
+    on: TargetDevice,
+    artifacts: Sequence[Artifact],
+    protocol: MeasuringProtocol,
+    *,
+    steady: bool,
+    traced: bool = False,
 ) -> tuple[Measurement, ...]:
     """All artifacts, interleaved; the first is the reference of the others.
 
@@ -130,13 +137,15 @@ def measured(
         artifacts: with the paths of their files.
         protocol: how.
         steady: whether milliseconds matter: launches that drifted are repeated then.
+        traced: whether each node is timed as well.
 
     Raises:
         MeasurementError: the device was disturbed, and again when they were measured once more; nothing is kept.
         DeviceError, UnsupportedModelError: as `session.measure`.
     """
     runtimes = {one.runtime: on.device.facts.runtimes.get(one.runtime) for one in artifacts}
-    documents = run.stage("measured", Inputs(tuple(artifacts), on, runtimes, protocol, steady), measure_stage)
+    inputs = Inputs(tuple(artifacts), on, runtimes, protocol, steady, traced)
+    documents = run.stage("measured", inputs, measure_stage)
     found = [read_measurement(document.path) for document in documents.documents]
     # the same file may be called otherwise than when it was measured
     return tuple(m.model_copy(update={"artifact": a.without_folder()}) for m, a in zip(found, artifacts, strict=True))
@@ -164,6 +173,7 @@ def _valid(inputs: Inputs, progress: Progress) -> tuple[Measurement, ...]:
             protocol=inputs.protocol,
             progress=progress,
             steady=steady,
+            traced=inputs.traced,
         )
         why = "; ".join(dict.fromkeys(reason for m in found for reason in (spoiled(m) if steady else m.invalid)))
         if not why:

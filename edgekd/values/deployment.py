@@ -10,7 +10,7 @@ from typing import Annotated, Self
 from pydantic import Field
 
 from edgekd.values.file import File
-from edgekd.values.value import Name, NonNegativeInt, Value
+from edgekd.values.value import Name, NonNegativeInt, PositiveInt, Value
 from edgekd.visible import visible_name
 
 Setting = bool | int | float | str | dict[str, str]
@@ -121,3 +121,12 @@ class Parity(Value):
     sqnr_db: float
     """Signal to quantisation noise ratio: 10·log10(mean reference² ÷ mean difference²)."""
     top1_agreement: float
+
+
+class Coverage(Value):
+    """How much of an artifact computes in integers, in the graph as its runtime optimised it on the device."""
+
+    integers: NonNegativeInt
+    """Convolutions and matrix products that compute in integers."""
+    layers: PositiveInt
+    """All convolutions and matrix products."""

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from edgekd.values import Accuracy, Artifact, Interval, Manifest, Plan, PositiveInt, Recipe, Value, Variant, Verdict
-from edgekd.values.deployment import Parity
+from edgekd.values.deployment import Coverage, Parity
 from edgekd.values.mobile import ForApp
 from edgekd.values.network import Network
 from edgekd.values.value import NonNegativeInt
@@ -67,6 +67,8 @@ class Checked(Value):
     parity: Parity
     accuracy: Accuracy
     """On the validation images."""
+    coverage: Coverage | None = None
+    """Of a precision that computes in integers; None where no device reported it."""
 
 
 class Dropped(Value):
@@ -109,6 +111,8 @@ class Tried(Value):
     name: str
     artifact: Artifact
     parity: Parity
+    coverage: Coverage | None = None
+    """Of a precision that computes in integers; None where no device reported it."""
     val: Accuracy
     test: Accuracy
     median_ms: float | None = None

@@ -44,6 +44,12 @@ def by_weights(path: Path, *, int8: float = 1.2) -> float:
     return weights / 50_000 * (int8 if any(node.op_type == "QuantizeLinear" for node in graph.node) else 1.0)
 
 
+def one_layer(path: Path, ms: float) -> list[protocol.Node]:
+    """All of a file as one convolution, in integers if anything is quantised."""
+    quantised = path.suffix == ".onnx" and any(n.op_type == "QuantizeLinear" for n in onnx.load(path).graph.node)
+    return [protocol.Node("all", "QLinearConv" if quantised else "Conv", "CPUExecutionProvider", ms)]
+
+
 def by_onnxruntime(path: Path) -> Outputs:
     """The real outputs of a file that takes one image at a time."""
     import onnxruntime
@@ -67,6 +73,7 @@ class SimulatedDevice:
         clusters: its CPUs by kind, the fastest first; two CPUs of one kind, if none are given.
         described: further facts of its host, as the n-th process describes it, from 1.
         ended: what of its state has changed at the end of its n-th process.
+        nodes: the trace of a file that takes so many milliseconds.
     """
 
     url = "local:"
@@ -84,10 +91,12 @@ class SimulatedDevice:
         clusters: Sequence[tuple[int, ...]] = (),
         described: Callable[[int], dict[str, Any]] = lambda process: {},
         ended: Callable[[int], dict[str, Any]] = lambda process: {},
+        nodes: Callable[[Path, float], Sequence[protocol.Node]] = one_layer,
     ) -> None:
         self.latency_ms, self.throttled, self.machine, self.timing = latency_ms, throttled, machine, timing
         self.outputs, self.runtimes, self.emulated = outputs, runtimes, emulated
         self.clusters, self.described, self.ended = clusters, described, ended
+        self.nodes = nodes
         self.finished = self.started = 0
         self.affinities: list[tuple[int, ...] | None] = []
         self.threads: set[int] = set()
@@ -213,5 +222,5 @@ class SimulatedProcess:
         return protocol.Finished(None, dataclasses.replace(end, **self.device.ended(self.device.finished)))
 
     def trace(self, request: protocol.Trace) -> protocol.Traced:
-        node = protocol.Node("all", "Conv", "CPUExecutionProvider", self.device.latency_ms(Path(request.opening.path)))
-        return protocol.Traced(1, (node,), ())
+        path = Path(request.opening.path)
+        return protocol.Traced(1, tuple(self.device.nodes(path, self.device.latency_ms(path))), ())

@@ -19,7 +19,7 @@ from edgekd.gate.budget import Budget
 from edgekd.gate.judge import exit_code, judge
 from edgekd.measuring.document import read_measurement
 from edgekd.pipeline import compress as pipeline
-from edgekd.pipeline import deploy, measuring
+from edgekd.pipeline import measuring, proof
 from edgekd.values import Feeding, Manifest, Recipe
 from edgekd.values.result import Result
 from edgekd.zoo.build import build
@@ -58,18 +58,18 @@ def test_a_run_ends_in_its_verdicts_exit_code(ended):
 @pytest.mark.slow
 def test_a_variant_that_drops_out_once_trained_is_planned_without(ended, compress, budget, simulated, on_device):
     """INT8 takes 0.7 of fp32's time, so that the plan counts on it; then the student's fails its check."""
-    check, failed = deploy._checked, []
+    check, failed = proof._checked, []
 
-    def checked(runner, *more):
+    def checked(runner, *more, **how):
         if runner.artifact.name == "student-onnxruntime-int8":
             failed.append(runner.artifact)
             raise UnsupportedModelError("differs from the network")
-        return check(runner, *more)
+        return check(runner, *more, **how)
 
     fast = simulated(int8=0.7, machine="fast in INT8")
     limit = budget("[latency]\nmax_ratio = 0.6\n[accuracy]\nmax_drop_pp = 100\n")
     with on_device(fast), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(deploy, "_checked", checked)
+        patch.setattr(proof, "_checked", checked)
         again = compress(ended.folder.parent / "dropped", "--budget", limit, "--json")
     result = Result.model_validate(again.document)
     assert len(failed) == 2  # of two students

@@ -14,19 +14,23 @@ from edgekd.data.fixed_images import sample_images
 from edgekd.data.load import load_dataset
 from edgekd.deploy.check import Tolerance, compare, failure
 from edgekd.deploy.writers import onnxruntime as writer
+from edgekd.devices.agent import protocol
 from edgekd.devices.reading import unread
 from edgekd.errors import UnsupportedModelError
+from edgekd.gate.budget import Budget
 from edgekd.measuring.artifact import describe
-from edgekd.pipeline import deploy as deploying
 from edgekd.pipeline import graph as exporting
-from edgekd.pipeline.deploy import baseline, deploy
+from edgekd.pipeline import proof
+from edgekd.pipeline.deploy import Contest, baseline, deploy
 from edgekd.pipeline.deployment import deployment
+from edgekd.pipeline.goal import Goal
 from edgekd.pipeline.graph import export, export_one
 from edgekd.progress import Silent
 from edgekd.run import Run
 from edgekd.store import Store
 from edgekd.training.evaluate import outputs
 from edgekd.values import DeviceFacts, DeviceRuntime, Host, Recipe, Variant
+from edgekd.values.deployment import Coverage
 from edgekd.zoo import networks
 
 X86 = catalog.target("x86-cpu")
@@ -54,6 +58,11 @@ def network(data, tmp_path):
     return networks.save(
         networks.untrained(architecture, 0), tmp_path / "w.safetensors", architecture, origin="trained"
     )
+
+
+def goal(device):
+    limits = {"latency": {"max_ratio": 0.5}, "accuracy": {"max_drop_pp": 1.0}}
+    return Goal(Budget.model_validate({"name": "b", **limits}), TARGET, device, RECIPE.measure)
 
 
 @pytest.fixture
@@ -94,7 +103,7 @@ def test_it_is_written_and_checked_once(run, network, how, demanding, monkeypatc
     demanding()
     first = deploy(run, "net", network, how)
     monkeypatch.setattr(exporting, "export_onnx", None)
-    monkeypatch.setattr(deploying, "Runner", None)
+    monkeypatch.setattr(proof, "Runner", None)
     assert deploy(run, "net", network, how) == first
 
 
@@ -177,9 +186,65 @@ def test_artifacts_are_checked_by_what_the_device_gives(run, network, how, simul
     """Not by what this machine gives: a device whose runtime gives something else drops them."""
     device = simulated(outputs=lambda path: lambda batch: np.ones((len(batch), 10), np.float32))
     with pytest.raises(UnsupportedModelError, match="passed its check: net-onnxruntime-fp32: differs from the network"):
-        deploy(run, "net", network, replace(how, variants=(FP32,)), device)
+        deploy(run, "net", network, replace(how, variants=(FP32,)), Contest(goal(device)))
     # another device is another check of the same files
-    assert deploy(run, "net", network, replace(how, variants=(FP32,)), simulated(machine="sound")).artifacts
+    contest = Contest(goal(simulated(machine="sound")))
+    assert deploy(run, "net", network, replace(how, variants=(FP32,)), contest).artifacts
+
+
+def test_what_is_hopelessly_slow_is_neither_checked_nor_kept(run, network, how, demanding, simulated):
+    """The original network's reference never is; a student's file in that variant may be."""
+    demanding()
+    original = baseline(run, network, how, goal(simulated(int8=2.2)))
+    assert original.deployed.variants == {"onnxruntime-fp32"}
+    (gone,) = original.deployed.dropped
+    assert gone.name == "baseline-onnxruntime-int8"
+    assert gone.why == "left out after a quick race: 2.2 times the latency of onnxruntime-fp32, the fastest"
+    fast = goal(simulated(int8=0.3, machine="fast in INT8"))
+    assert baseline(run, network, how, fast).deployed.variants == {"onnxruntime-fp32", "onnxruntime-int8"}
+    student = deploy(run, "student", network, how, Contest(fast, original.reference))
+    assert student.variants == {"onnxruntime-int8"}
+
+
+def test_what_was_left_out_for_one_that_fails_its_check_is_checked_after_all(run, network, how, demanding, simulated):
+    reference = deploy(run, "reference", network, replace(how, variants=(FP32,))).artifacts[0]
+    for failing, faster, kept in (("int8", 0.3, FP32), ("fp32", 3.0, INT8)):
+        demanding(failing)
+        contest = Contest(goal(simulated(int8=faster, machine=failing)), reference)
+        found = deploy(run, "net", network, how, contest)
+        assert found.variants == {kept.name}
+        assert "SQNR" in found.dropped[0].why
+
+
+def test_what_was_left_out_for_one_that_loses_too_much_accuracy_is_checked_after_all(
+    run, network, how, demanding, simulated
+):
+    reference = deploy(run, "reference", network, replace(how, variants=(FP32,))).artifacts[0]
+    perfect = reference.model_copy(
+        update={"accuracy": reference.accuracy.model_copy(update={"correct": reference.accuracy.images})}
+    )
+    demanding()
+    found = deploy(run, "net", network, how, Contest(goal(simulated(int8=0.3)), perfect))
+    assert found.variants == {"onnxruntime-fp32", "onnxruntime-int8"}
+
+
+def test_int8_that_does_not_compute_in_integers_on_the_device_fails_its_check(run, network, how, demanding, simulated):
+    demanding()
+
+    def nodes(path, ms):
+        return [protocol.Node(f"{n}", "Conv", "CPUExecutionProvider", ms) for n in range(19)] + in_integers
+
+    in_integers = [protocol.Node("n", "QLinearConv", "CPUExecutionProvider", 1.0)]
+    found = deploy(run, "net", network, how, Contest(goal(simulated(nodes=nodes))))
+    assert found.dropped[0].name == "net-onnxruntime-int8"
+    says = "1 of its 20 convolutions and matrix products compute in integers on the device, though it is int8"
+    assert found.dropped[0].why == says
+    in_integers *= 3
+    found = deploy(run, "net", network, how, Contest(goal(simulated(nodes=nodes, machine="better"))))
+    assert [(one.artifact.variant, one.coverage) for one in found.artifacts] == [
+        (FP32, None),
+        (INT8, Coverage(integers=3, layers=22)),
+    ]
 
 
 def test_a_network_that_gives_nan_itself_is_distinguished_from_a_bad_export(run, data, how, tmp_path):
