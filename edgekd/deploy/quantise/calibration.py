@@ -9,7 +9,8 @@ import numpy as np
 import onnx
 
 from edgekd import files
-from edgekd.deploy.quantise.ranges import Ranges, ranges
+from edgekd.deploy.quantise.choice import chosen
+from edgekd.deploy.quantise.ranges import Ranges
 from edgekd.deploy.quantise.simplify import require_scales_by_channel, simplified
 from edgekd.errors import EdgekdError, UnsupportedModelError
 from edgekd.files import writing
@@ -59,7 +60,7 @@ def calibrate(exported: Path, images: Callable[[], Images], folder: Path) -> Cal
     try:
         model = simplified(exported)
         require_scales_by_channel(model)
-        calibrated = ranges(model, images())
+        calibrated = chosen(model, images())
         with writing(graph):
             onnx.save(model, graph)
     except (EdgekdError, OSError):

@@ -2,6 +2,7 @@
 
 import math
 from collections import defaultdict
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -55,21 +56,33 @@ def with_qdq(model: onnx.ModelProto, placed: Placement, ranges: Ranges, scheme: 
     return result
 
 
+@dataclass(frozen=True)
+class _Pair:
+    """The pair of a value, by the names of what it is made of."""
+
+    scale: str
+    zero_point: str
+    integers: str
+    """Between its two nodes."""
+    behind: str
+
+
 class _Writer:
     """Appends pairs to a graph, one for each value."""
 
     def __init__(self, graph: onnx.GraphProto, placed: Placement, ranges: Ranges, scheme: Scheme) -> None:
         self._graph, self._placed, self._ranges, self._scheme = graph, placed, ranges, scheme
         self._constants = {tensor.name: tensor for tensor in graph.initializer}
-        self._made: dict[object, str] = {}
-        self._stems: set[str] = set()
+        self._taken = {*self._constants, *(name for node in graph.node for name in (*node.input, *node.output))}
+        self._pairs: dict[str, _Pair] = {}
+        self._weights: dict[object, str] = {}
 
     def activation(self, name: str) -> tuple[str, _Array]:
         """The name of an activation behind its pair, and its scale."""
         scale, zero = self._integers(name)
-        if name not in self._made:
-            self._made[name] = self._pair(name, name, scale, zero, None)
-        return self._made[name], scale
+        if name not in self._pairs:
+            self._pairs[name] = self._pair(name, name, scale, zero, None)
+        return self._pairs[name].behind, scale
 
     def saturating(self, node: onnx.NodeProto) -> None:
         """Write a HardSigmoid, max(0, min(1, alpha x + beta)), as alpha x + beta: what reads it behind its pair, whose
@@ -78,12 +91,13 @@ class _Writer:
         (given,), (result,) = node.input, node.output
         scale, zero = self._integers(given)
         self.activation(given)
+        pair = self._pairs[given]
         factor = self._constant(f"{result}_alpha_scale", (scale * attribute(node, "alpha", 0.2)).astype(np.float32))
-        quantised, zero_point = f"{given}_{QUANTISE}", f"{given}_zero_point"
-        scaled = self._node(DEQUANTISE, quantised, f"{result}_alpha", [factor, zero_point], None)
+        scaled = self._node(DEQUANTISE, [pair.integers, factor, pair.zero_point], f"{result}_alpha", None)
         one = self._constant(f"{result}_beta", np.ones((), zero.dtype))
-        unit = self._quantisation(one, np.array(attribute(node, "beta", 0.5), np.float32), np.zeros((), zero.dtype))
-        beta = self._node(DEQUANTISE, one, one, unit, None)
+        step = self._constant(f"{one}_scale", np.array(attribute(node, "beta", 0.5), np.float32))
+        none = self._constant(f"{one}_zero_point", np.zeros((), zero.dtype))
+        beta = self._node(DEQUANTISE, [one, step, none], one, None)
         self._graph.node.append(onnx.helper.make_node("Add", [scaled, beta], [result], node.name))
 
     def _integers(self, name: str) -> tuple[_Array, _Array]:
@@ -96,7 +110,7 @@ class _Writer:
 
     def output(self, name: str) -> None:
         """Give an output of the graph behind its pair, under its own name."""
-        before, (behind, _) = f"{name}_float", self.activation(name)
+        before, (behind, _) = self._free(f"{name}_float"), self.activation(name)
         renamed = {name: before, behind: name}
         for node in self._graph.node:
             for names in (node.input, node.output):
@@ -109,56 +123,70 @@ class _Writer:
             values, name, axis = np.ascontiguousarray(values.T), f"{name}_transposed", 0
             del node.attribute[:]
             node.attribute.append(onnx.helper.make_attribute("transB", 1))
-        scale = of_weights(values, axis, self._scheme)
-        if self._scheme.integer_bias and len(node.input) > 2 and node.input[2]:
-            bias = numpy_helper.to_array(self._constants[node.input[2]]).reshape(-1)
-            # a weight so small that its bias doesn't fit is coarser: beside that bias it doesn't count
-            scale = np.maximum(scale, np.abs(bias) / (step * _GREATEST_BIAS)).astype(np.float32)
-            node.input[2] = self._bias(node.input[2], bias, (step * scale).astype(np.float32))
+        scale, bias = of_weights(values, axis, self._scheme), self._bias_of(node, weight.name)
+        if bias is not None:
+            if self._scheme.integer_bias:
+                # a weight so small that its bias doesn't fit is coarser: beside that bias it doesn't count
+                scale = np.maximum(scale, np.abs(bias) / (step * _GREATEST_BIAS)).astype(np.float32)
+            node.input[2] = self._bias(weight.name, bias, (step * scale).astype(np.float32))
         key = (name, axis, scale.tobytes())
-        if key not in self._made:
-            self._made[key] = self._weight(name, values, scale, axis)
-        node.input[1] = self._made[key]
+        if key not in self._weights:
+            self._weights[key] = self._weight(name, values, scale, axis)
+        node.input[1] = self._weights[key]
 
-    def _bias(self, name: str, values: _Array, scale: _Array) -> str:
-        name = self._free(f"{name}_int32")
+    def _bias_of(self, node: onnx.NodeProto, weight: str) -> _Array | None:
+        """A layer's bias (O,) with its correction, or None where it keeps what it has; it has a third input then."""
+        held, added = [name for name in node.input[2:3] if name], self._ranges.biases.get(weight)
+        if added is None and not (held and self._scheme.integer_bias):
+            return None
+        if len(node.input) < 3:
+            node.input.append("")
+        values = numpy_helper.to_array(self._constants[held[0]]).reshape(-1) if held else np.zeros(1, np.float32)
+        return values if added is None else np.asarray(values + np.array(added, np.float32))
+
+    def _bias(self, weight: str, values: _Array, scale: _Array) -> str:
+        name = f"{weight}_bias"
+        if not self._scheme.integer_bias:
+            return self._constant(name, values)
         held = self._constant(name, np.rint(values.astype(np.float64) / scale).astype(np.int32))
-        return self._node(DEQUANTISE, held, name, [self._constant(f"{name}_scale", scale)], 0)
+        return self._node(DEQUANTISE, [held, self._constant(f"{held}_scale", scale)], held, 0)
 
     def _weight(self, name: str, values: _Array, scale: _Array, axis: int | None) -> str:
-        name, zero = self._free(name), np.zeros(scale.shape, np.int8)
+        zero = np.zeros(scale.shape, np.int8)
         if not self._scheme.packed:
-            return self._pair(self._constant(f"{name}_float", values), name, scale, zero, axis)
+            return self._pair(self._constant(f"{name}_float", values), name, scale, zero, axis).behind
         held = self._constant(f"{name}_int8", integers(values, scale, axis))
-        return self._node(DEQUANTISE, held, name, self._quantisation(name, scale, zero), axis)
+        return self._node(DEQUANTISE, [held, *self._quantisation(name, scale, zero)], name, axis)
 
-    def _pair(self, value: str, name: str, scale: _Array, zero: _Array, axis: int | None) -> str:
+    def _pair(self, value: str, name: str, scale: _Array, zero: _Array, axis: int | None) -> _Pair:
         constants = self._quantisation(name, scale, zero)
-        quantised = self._node(QUANTISE, value, name, constants, axis)
-        return self._node(DEQUANTISE, quantised, name, constants, axis)
+        quantised = self._node(QUANTISE, [value, *constants], name, axis)
+        behind = self._node(DEQUANTISE, [quantised, *constants], name, axis)
+        return _Pair(*constants, quantised, behind)
 
-    def _node(self, op: str, value: str, name: str, constants: list[str], axis: int | None) -> str:
-        output = f"{name}_{op}"
-        node = onnx.helper.make_node(op, [value, *constants], [output], output)
+    def _node(self, op: str, inputs: list[str], name: str, axis: int | None) -> str:
+        output = self._free(f"{name}_{op}")
+        node = onnx.helper.make_node(op, inputs, [output], output)
         if axis is not None:
             node.attribute.append(onnx.helper.make_attribute("axis", axis))
         self._graph.node.append(node)
         return output
 
-    def _quantisation(self, name: str, scale: _Array, zero: _Array) -> list[str]:
-        return [self._constant(f"{name}_scale", scale), self._constant(f"{name}_zero_point", zero)]
+    def _quantisation(self, name: str, scale: _Array, zero: _Array) -> tuple[str, str]:
+        return self._constant(f"{name}_scale", scale), self._constant(f"{name}_zero_point", zero)
 
     def _constant(self, name: str, values: _Array) -> str:
+        name = self._free(name)
         self._graph.initializer.append(numpy_helper.from_array(values, name))
         return name
 
     def _free(self, stem: str) -> str:
-        """A name for the pair of a constant that layers share, but with other scales."""
+        """A name that nothing in the graph has."""
         number, name = 1, stem
-        while name in self._stems:
+        while name in self._taken:
             number += 1
             name = f"{stem}_{number}"
-        self._stems.add(name)
+        self._taken.add(name)
         return name
 
 

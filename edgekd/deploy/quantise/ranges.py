@@ -1,70 +1,40 @@
-"""The ranges of a float model's activations over calibration images."""
+"""The ranges of a float graph's activations, from which scales follow."""
 
-import contextlib
-import io
-import tempfile
-from collections.abc import Iterable
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
 
-import numpy as np
-import onnx
-from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod
-from onnxruntime.quantization.calibrate import create_calibrator
+from pydantic import Field
 
-from edgekd.errors import UnsupportedModelError
 from edgekd.values import PositiveInt, Value
 
 
 class Ranges(Value):
-    """The ranges of a graph's activations over calibration images."""
+    """The ranges of a graph's activations over calibration images, and what else its layers are quantised by."""
 
     images: PositiveInt
+    """That the ranges are from."""
+    method: str
+    """By which they were found; one of those in `methods`, or of `clipping.METHODS`."""
     tensors: dict[str, tuple[float, float]]
-    """The least and the greatest value of each, by its name in the graph."""
+    """The least and the greatest value of each activation, by its name in the graph; what is beyond is clipped."""
+    methods: dict[str, dict[str, tuple[float, float]]] = Field(default_factory=dict)
+    """The same by each method; only one where there were few images."""
+    sqnr_db: dict[str, float] = Field(default_factory=dict)
+    """The signal to quantisation noise of the network's outputs in INT8 for each method, on images that were held out
+    of the calibration."""
+    biases: dict[str, tuple[float, ...]] = Field(default_factory=dict)
+    """What is added to the bias of a layer in integers, by the name of its weight, against the mean error that rounding
+    its weights makes."""
 
     def magnitude(self, name: str) -> float:
         """The greatest magnitude of a tensor."""
         return max(map(abs, self.tensors[name]))
 
 
-class _Feeds(CalibrationDataReader):  # type: ignore[misc]  # untyped base
-    """Gives images one by one, as the input of that name."""
-
-    def __init__(self, name: str, images: Iterable[Any]) -> None:
-        self._feeds = ({name: image[None]} for image in images)
-
-    def get_next(self) -> dict[str, Any] | None:
-        """The next feed; None after the last."""
-        return next(self._feeds, None)
-
-
-def ranges(model: onnx.ModelProto, images: Any) -> Ranges:
-    """The ranges of the graph's activations.
-
-    Args:
-        model: takes one image at a time, as its only input.
-        images: an array (N, …) as the model is fed.
-
-    Raises:
-        UnsupportedModelError: one is NaN or infinite.
-        Exception: whatever ONNX Runtime raises for a model that it can't run.
-    """
-    with tempfile.TemporaryDirectory(prefix="edgekd-") as folder, contextlib.redirect_stdout(io.StringIO()):
-        path = Path(folder) / "float.onnx"
-        onnx.save(model, path)
-        calibrator = create_calibrator(
-            path,
-            sorted({node.op_type for node in model.graph.node}),
-            augmented_model_path=str(path.with_name("augmented.onnx")),
-            calibrate_method=CalibrationMethod.MinMax,
-        )
-        calibrator.collect_data(_Feeds(model.graph.input[0].name, images))
-        found = calibrator.compute_data()
-    limits: dict[str, tuple[float, float]] = {}
-    for name in found.keys():  # noqa: SIM118 - its items are wrapped
-        low, high = (np.asarray(bound).item() for bound in found[name].range_value)
-        limits[name] = float(low), float(high)
-    if odd := [name for name, between in limits.items() if not np.isfinite(between).all()]:
-        raise UnsupportedModelError(f"{odd[0]} is NaN or infinity on calibration images", "Check the weights.")
-    return Ranges(images=len(images), tensors=limits)
+def by(method: str, methods: Mapping[str, Mapping[str, tuple[float, float]]], images: int) -> Ranges:
+    """The ranges of one method."""
+    return Ranges(
+        images=images,
+        method=method,
+        tensors=dict(methods[method]),
+        methods={name: dict(found) for name, found in methods.items()},
+    )

@@ -9,6 +9,8 @@ _Array = np.ndarray[Any, Any]
 
 LEVELS = 127
 """The greatest integer of a symmetric range: -128 is left out."""
+_OF_ZEROS = 2.0**-12
+"""Where all values are 0 any scale does; with a small one, the biases in it stay exact."""
 _LEAST_HALF = 2.0**-24  # the smallest float16 above 0
 
 
@@ -64,8 +66,7 @@ def along(scale: _Array, axis: int | None, rank: int) -> _Array:
 
 
 def _rounded(scale: _Array, scheme: Scheme) -> _Array:
-    """Any scale does where all values are 0."""
-    scale = np.where(scale > 0, scale, 1.0).astype(np.float32)
+    scale = np.where(scale > 0, scale, _OF_ZEROS).astype(np.float32)
     if scheme.half:
         scale = np.maximum(scale.astype(np.float16).astype(np.float32), np.float32(_LEAST_HALF))
     return np.asarray(np.maximum(scale, np.finfo(np.float32).tiny))

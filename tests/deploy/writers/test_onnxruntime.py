@@ -223,7 +223,7 @@ def test_weights_that_are_not_finite_are_reported_and_leave_no_file(fp32, tmp_pa
         if values.ndim == 4:
             held.CopyFrom(onnx.numpy_helper.from_array(np.full_like(values, np.nan), held.name))
     onnx.save(model, tmp_path / "nan.onnx")
-    with pytest.raises(UnsupportedModelError, match="is NaN or infinity on calibration images"):
+    with pytest.raises(UnsupportedModelError, match="of the Relu is NaN or infinity on calibration image 1"):
         write(source_of(tmp_path / "nan.onnx", images(4, 0)), "int8", tmp_path / "i.onnx")
     assert not (tmp_path / "i.onnx").exists()
 

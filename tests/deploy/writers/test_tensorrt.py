@@ -190,7 +190,7 @@ def test_what_cannot_be_quantised_is_refused_and_leaves_no_file(trained, tmp_pat
 
     export_onnx(Nothing(), torch.zeros(1, 1, 2, 2), tmp_path / "n.onnx", opset=17)
     with pytest.raises(UnsupportedModelError, match="no convolution or Gemm"):
-        write(source_of(tmp_path / "n.onnx", np.zeros((1, 1, 2, 2), np.float32)), "int8+fp32", tmp_path / "i.onnx")
+        write(source_of(tmp_path / "n.onnx", np.ones((1, 1, 2, 2), np.float32)), "int8+fp32", tmp_path / "i.onnx")
     (tmp_path / "broken.onnx").write_bytes(b"no model")
     with pytest.raises(UnsupportedModelError, match="can't be written"):
         write(source_of(tmp_path / "broken.onnx"), "fp16", tmp_path / "i.onnx")
