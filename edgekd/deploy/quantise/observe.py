@@ -72,8 +72,7 @@ def _activations(model: onnx.ModelProto, images: _Array) -> Iterator[Mapping[str
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     given = session.get_inputs()[0].name
     for image in images:
-        found = dict(zip(names, session.run(names, {given: image[None]}), strict=True))
-        found[given] = image[None]
+        found = {given: image[None], **dict(zip(names, session.run(names, {given: image[None]}), strict=True))}
         yield {name: value for name, value in found.items() if _is_float(value)}
 
 
