@@ -128,10 +128,10 @@ def source_of(tmp_path_factory):
     from edgekd.deploy.quantise.calibration import calibrate
     from edgekd.deploy.writers._base import Source
 
-    def make(exported, images=None, **more):
+    def make(exported, images=None, learned=None, **more):
         if images is None:
             return Source(exported, **more)
-        calibrated = calibrate(exported, lambda: images, tmp_path_factory.mktemp("calibration"))
+        calibrated = calibrate(exported, lambda: images, tmp_path_factory.mktemp("calibration"), learned)
         return Source(exported, calibrated.read(lambda: images), **more)
 
     return make

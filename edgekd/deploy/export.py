@@ -5,18 +5,21 @@ import io
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 
 import onnx
 import torch
 from torch import Tensor, nn
+from torch.onnx import TrainingMode
 
 import edgekd
 from edgekd.deploy.opset import lower_ir_version
 from edgekd.errors import UnsupportedModelError
 from edgekd.files import writing
 
+_FOLDING = ("Conv", "ConvTranspose")
+"""What the TorchScript exporter folds batch normalisations into; the weights lose their names then."""
 INPUT, OUTPUT = "input", "logits"
 OPSET = 18
 """The lowest that the dynamo exporter really writes: asked for 17, it gives 18 silently."""
@@ -70,12 +73,43 @@ def _dynamo(model: nn.Module, example: Tensor, opset: int) -> onnx.ModelProto:
 
 
 def _torchscript(model: nn.Module, example: Tensor, opset: int) -> onnx.ModelProto:
+    """The model with batch normalisations inside convolutions, whose weights keep their names as with dynamo."""
+    folded, whole = (_traced(model, example, opset, mode) for mode in (TrainingMode.EVAL, TrainingMode.PRESERVE))
+    _name_weights(folded, whole, {name for name, _ in model.named_parameters()})
+    return folded
+
+
+def _traced(model: nn.Module, example: Tensor, opset: int, mode: TrainingMode) -> onnx.ModelProto:
     with tempfile.TemporaryDirectory(prefix="edgekd-") as folder:
         path = Path(folder) / "model.onnx"
         torch.onnx.export(
-            model, (example,), path, dynamo=False, opset_version=opset, input_names=[INPUT], output_names=[OUTPUT]
+            model,
+            (example,),
+            path,
+            dynamo=False,
+            opset_version=opset,
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            training=mode,
         )
         return onnx.load(path)
+
+
+def _name_weights(folded: onnx.ModelProto, whole: onnx.ModelProto, parameters: Set[str]) -> None:
+    """Name the weights of convolutions as in the same graph where nothing is folded; its nodes have the same order."""
+    ours, theirs = ([node for node in each.graph.node if node.op_type in _FOLDING] for each in (folded, whole))
+    if len(ours) != len(theirs):
+        return
+    taken = {tensor.name for tensor in folded.graph.initializer}
+    names = {
+        mine.input[1]: other.input[1]
+        for mine, other in zip(ours, theirs, strict=True)
+        if other.input[1] in parameters - taken
+    }
+    for tensor in folded.graph.initializer:
+        tensor.name = names.get(tensor.name, tensor.name)
+    for node in ours:
+        node.input[1] = names.get(node.input[1], node.input[1])
 
 
 @contextlib.contextmanager

@@ -27,6 +27,11 @@ class Normalising(nn.Module):
         return logits
 
 
+def exported_name(parameter: str, feeding: Feeding) -> str:
+    """What a parameter of a network is called in what `graph` gives for it."""
+    return parameter if feeding.normalised_by == "caller" else f"network.{parameter}"
+
+
 def graph(network: nn.Module, example: Tensor, feeding: Feeding) -> tuple[nn.Module, Tensor]:
     """What is exported of a network that takes `example` (1, C, H, W), and an example of what that takes."""
     if feeding.normalised_by == "caller":

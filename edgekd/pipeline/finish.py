@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from edgekd.deploy.writers._base import first_rounding
 from edgekd.pipeline.again import dropped_out, further, gone
 from edgekd.pipeline.candidates import NetworkCandidates
 from edgekd.pipeline.deploy import Contest, deploy
@@ -64,6 +65,7 @@ def _made(
     if plan.structure.is_whole and not learns_unpruned(recipe):
         selection = measured_and_selected(pruner.run, goal, original.reference, original.deployed)
         return Finished(plan, teacher, selection)
-    network = make_student(recipe, candidates.network, plan.structure, supervision, pruner)
+    rounding = first_rounding(candidates.how.variants)
+    network = make_student(recipe, candidates.network, plan.structure, supervision, pruner, rounding=rounding)
     student = deploy(pruner.run, "student", network, candidates.how, Contest(goal, original.reference))
     return Finished(plan, network, measured_and_selected(pruner.run, goal, original.reference, student))

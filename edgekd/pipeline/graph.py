@@ -8,7 +8,7 @@ from edgekd.data.dataset import Dataset
 from edgekd.data.fixed_images import sample_images
 from edgekd.deploy.export import export_onnx
 from edgekd.deploy.feeding import fed, stamp
-from edgekd.deploy.normalising import graph
+from edgekd.deploy.normalising import exported_name, graph
 from edgekd.deploy.quantise.calibration import Images
 from edgekd.errors import UnsupportedModelError
 from edgekd.measuring.artifact import describe
@@ -30,7 +30,8 @@ def export(run: Run, name: str, network: Network, how: Deployment) -> Exported:
     found = run.stage(f"graph-{name}", _Exporting(name, network, how.feeding, how.opset, made_with), graph_stage)
     images = TrainingImages(how.data, how.calibration_images, how.feeding)
     lineage = {"model": network.architecture.model, "weights": network.weights.sha256}
-    calibrating = Calibrating(found, images, how.feeding, made_with)
+    learned = {exported_name(name, how.feeding): between for name, between in network.ranges.items()}
+    calibrating = Calibrating(found, images, how.feeding, learned, made_with)
     return write_variants(run, name, Making(calibrating, how.layers, how.max_opset, lineage), how.variants)
 
 

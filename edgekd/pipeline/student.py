@@ -14,6 +14,7 @@ from edgekd.training.stage import two_images
 from edgekd.training.supervision import Supervision
 from edgekd.values import Recipe, Structure
 from edgekd.values.network import Network
+from edgekd.values.rounding import Rounding
 from edgekd.zoo import networks
 from edgekd.zoo.reinitialize import another
 
@@ -37,9 +38,15 @@ def require_losses(recipe: Recipe, data: Dataset) -> None:
 
 
 def make_student(
-    recipe: Recipe, start: Network, structure: Structure, supervision: Supervision, pruner: Pruner
+    recipe: Recipe,
+    start: Network,
+    structure: Structure,
+    supervision: Supervision,
+    pruner: Pruner,
+    *,
+    rounding: Rounding,
 ) -> Network:
-    """The network after every step of the recipe, pruned to the structure."""
+    """The network after every step of the recipe, pruned to the structure; quantisation-aware trainings round so."""
     task = Task(
         run=pruner.run,
         data=pruner.data,
@@ -47,6 +54,7 @@ def make_student(
         recover=recipe.recover,
         seed=recipe.seed,
         calibration_images=recipe.quantize.images,
+        rounding=rounding,
         pruned=partial(_part, pruner, start, structure),
     )
     return run_steps(read_steps(recipe.steps), start, task)

@@ -53,6 +53,8 @@ class Calibrating:
     images: CalibrationImages
     feeding: Feeding | None
     """None: the files state what the graph's file states."""
+    learned: Mapping[str, tuple[float, float]]
+    """Ranges that replace the calibrated ones, by the layers' names in the graph; see `Network.ranges`."""
     made_with: dict[str, str | None]
 
 
@@ -97,6 +99,9 @@ def _written(run: Run, name: str, variant: Variant, making: Making) -> Artifact:
         if outcome.calibrated is None:
             raise UnsupportedModelError(outcome.why)
         calibrated = outcome.calibrated
+        if calibrated.unknown:
+            count, first = len(calibrated.unknown), calibrated.unknown[0]
+            run.progress.note(f"{name}: {count} learned ranges are of no layer in the graph, such as {first}")
     layers = making.layers.get(variant.runtime) if precision.measured_layers else None
     file, limit = precision.file or variant.precision, making.max_opset.get(variant.runtime)
     writing = _Writing(name, making.of, calibrated, variant.runtime, file, layers, limit)
@@ -116,7 +121,8 @@ class CalibrationOutcome(Value):
 def calibration_stage(inputs: Calibrating, at: Workspace) -> CalibrationOutcome:
     """Calibrate a network on training images."""
     try:
-        return CalibrationOutcome(calibrated=calibrate(inputs.graph.artifact.path, inputs.images, at.folder))
+        calibrated = calibrate(inputs.graph.artifact.path, inputs.images, at.folder, inputs.learned)
+        return CalibrationOutcome(calibrated=calibrated)
     except UnsupportedModelError as e:
         return CalibrationOutcome(why=e.message)
 

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 from edgekd.data.dataset import Dataset
 from edgekd.run import Run
+from edgekd.training.stage import Simulation
 from edgekd.training.supervision import Supervision
 from edgekd.values import Recovery
 from edgekd.values.network import Network
+from edgekd.values.rounding import Rounding
 
 
 @dataclass(frozen=True)
@@ -15,8 +17,8 @@ class State:
     """A network between two steps."""
 
     network: Network
-    quantised: bool = False
-    """Whether trainings simulate INT8."""
+    int8: Simulation | None = None
+    """How trainings simulate INT8; None: they don't."""
     seconds: float = 0.0
     """Total training time so far."""
 
@@ -35,5 +37,7 @@ class Task:
     seed: int
     calibration_images: int
     """Number of training images for the initial activation ranges of INT8 trainings."""
+    rounding: Rounding
+    """That of the first INT8 file."""
     pruned: Callable[[Network, float], Network]
     """Prunes a network by this share (up to 1) of the planned pruning."""

@@ -35,7 +35,7 @@ def train(settings: Recovery, state: State, task: Task) -> State:
         data=task.data,
         seed=task.seed,
         supervision=_with_kept(task.supervision, network, settings),
-        rounds_on=task.calibration_images if state.quantised else None,
+        int8=state.int8,
         ranks=ranks.count(),
     )
     run.progress.stage("recover", f"training the student ({network.cost.parameters:,} parameters)")

@@ -1,19 +1,24 @@
 """Quantisation-aware training: the trainings of later steps simulate INT8 (`training.int8`), so that the INT8 file
-loses less accuracy.
+loses less accuracy. They round as the target's first INT8 file does, and their ranges become those of the INT8 files.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 from edgekd.steps._base import Stated
 from edgekd.steps._task import State, Task
+from edgekd.training.stage import Simulation
 from edgekd.values import Recovery, Value
 
 PRUNES = False
 
 
 class Settings(Value):
-    """No settings; the calibration images are those of the recipe's [quantize]."""
+    """The initial ranges are those of the training images of the recipe's [quantize]."""
+
+    ranges: Literal["observed", "learned"] = "observed"
+    """Whether ranges of activations follow a moving average, or have a gradient."""
 
 
 def training(settings: Settings, recover: Recovery) -> None:
@@ -29,4 +34,5 @@ def misplaced(settings: Settings, before: Sequence[Stated], after: Sequence[Stat
 
 def run(settings: Settings, state: State, task: Task) -> State:
     """Switch INT8 simulation on for later steps."""
-    return replace(state, quantised=True)
+    simulation = Simulation(task.calibration_images, task.rounding, settings.ranges == "learned")
+    return replace(state, int8=simulation)

@@ -15,15 +15,27 @@ from edgekd.store import remembered
 from edgekd.training import ranks
 from edgekd.training.engine import Trained, train
 from edgekd.training.execution import choose_execution
-from edgekd.training.int8 import rounded
+from edgekd.training.int8 import Rounded, rounded
 from edgekd.training.objective import LABELS_ALONE, Objective, build_objective
 from edgekd.training.supervision import Supervision
 from edgekd.training.trackers._base import TRACKERS, Tracker
 from edgekd.values import Accuracy, Recovery, Training, document
 from edgekd.values.network import Network
+from edgekd.values.rounding import Rounding
 from edgekd.values.training import Execution, TrainingRecord
 from edgekd.zoo import networks
 from edgekd.zoo.frozen import unfreeze
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """How a training simulates INT8."""
+
+    images: int
+    """Number of training images for the initial ranges of activations."""
+    rounding: Rounding
+    learned: bool
+    """Whether ranges are learned; else they are observed."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +50,8 @@ class TrainingInputs:
     seed: int
     """Of views, dropout, and the losses' projections."""
     supervision: Supervision | None = None
-    rounds_on: int | None = None
-    """Number of training images that calibrate INT8 rounding; None: no rounding."""
+    int8: Simulation | None = None
+    """None: INT8 isn't simulated."""
     frozen: int = 0
     """Number of parameters frozen by the model's factory; 0: none, or they are trained too."""
     ranks: int = 1
@@ -59,7 +71,7 @@ def train_network(inputs: TrainingInputs, at: Workspace) -> Network:
     teacher = inputs.supervision.load() if inputs.supervision else None
     objective = _objective(inputs, model, teacher)
     teacher = teacher if objective.needs_teacher else None
-    with _rounding(inputs, model), _tracked(inputs, at) as tracker:
+    with _rounding(inputs, model) as int8, _tracked(inputs, at) as tracker:
         execution = _execution(inputs, at, model, objective, teacher)
         at.progress.note(f"training in {execution.precision}, {execution.memory_format}: the fastest timed here")
         trained = train(
@@ -76,6 +88,7 @@ def train_network(inputs: TrainingInputs, at: Workspace) -> Network:
             progress=at.progress,
             tracker=tracker,
         )
+        ranges = int8.ranges() if int8 else {}
     (at.folder / "checkpoint.pt").unlink(missing_ok=True)
     saved = networks.save(
         model,
@@ -85,7 +98,7 @@ def train_network(inputs: TrainingInputs, at: Workspace) -> Network:
         definition=network.definition,
         sparse=network.sparse,
     )
-    return _with_record(saved, inputs.data, trained, execution)
+    return _with_record(saved, inputs.data, trained, execution).model_copy(update={"ranges": ranges})
 
 
 def as_named(network: Network, data: Dataset) -> Network:
@@ -106,10 +119,11 @@ def _objective(inputs: TrainingInputs, model: nn.Module, teacher: nn.Module | No
     return build_objective(losses, model, teacher, images, kept=kept, seed=inputs.seed)
 
 
-def _rounding(inputs: TrainingInputs, model: nn.Module) -> AbstractContextManager[None]:
-    if inputs.rounds_on is None:
+def _rounding(inputs: TrainingInputs, model: nn.Module) -> AbstractContextManager[Rounded | None]:
+    if inputs.int8 is None:
         return nullcontext()
-    return rounded(model, torch.from_numpy(sample_images(inputs.data.train, inputs.rounds_on)))
+    images = torch.from_numpy(sample_images(inputs.data.train, inputs.int8.images))
+    return rounded(model, images, inputs.int8.rounding, learned=inputs.int8.learned)
 
 
 @contextmanager

@@ -79,8 +79,18 @@ class Network(Value):
     origin: Origin
     training: TrainingRecord | None = None
     """The last one here, if there was any."""
+    ranges: dict[str, tuple[float, float]] = {}
+    """The activations' ranges that a quantisation-aware training ended with, for the INT8 files: what a layer reads, by
+    the name of its weight, or what it gives (`output_of`)."""
 
     def key(self) -> list[object]:
-        """What decides the result of a stage that uses the network: what it computes, with which weights."""
+        """What decides the result of a stage that uses the network: what it computes, with which weights, and how its
+        INT8 files round.
+        """
         definition = self.definition.key() if self.definition else None
-        return [self.architecture.key(), definition, self.weights.key(), self.sparse]
+        return [self.architecture.key(), definition, self.weights.key(), self.sparse, self.ranges]
+
+
+def output_of(weight: str) -> str:
+    """The name in `Network.ranges` of what a layer gives; `weight` is that of its weight."""
+    return f"{weight} output"

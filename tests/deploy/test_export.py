@@ -46,6 +46,18 @@ def test_a_network_in_training_mode_is_exported_for_inference(tmp_path, opset, r
     assert failure(compare(reference, runner_of(tmp_path / "m.onnx", "onnxruntime")(images.numpy())), EXACT) is None
 
 
+@pytest.mark.parametrize("opset", [OPSET, 17])
+def test_weights_keep_the_names_of_the_network_where_batch_normalisations_are_folded(tmp_path, opset):
+    torch.manual_seed(0)
+    layers = [[nn.Conv2d(2, 2, 3, padding=1, bias=False), nn.BatchNorm2d(2), nn.ReLU()] for _ in range(3)]
+    model = nn.Sequential(*(module for part in layers for module in part), nn.Flatten(), nn.Linear(128, 4)).eval()
+    export_onnx(model, torch.zeros(1, 2, 8, 8), tmp_path / "m.onnx", opset=opset)
+    graph = onnx.load(tmp_path / "m.onnx").graph
+    assert not any(node.op_type == "BatchNormalization" for node in graph.node)
+    layers = [node.input[1] for node in graph.node if node.op_type in ("Conv", "Gemm")]
+    assert layers == ["0.weight", "3.weight", "6.weight", "10.weight"]
+
+
 def test_the_file_names_no_folder_of_the_machine_that_made_it(tmp_path):
     export_onnx(network(), torch.zeros(1, 1, 8, 8), tmp_path / "m.onnx")
     assert b"site-packages" not in (tmp_path / "m.onnx").read_bytes()

@@ -29,7 +29,7 @@ from edgekd.progress import Silent
 from edgekd.run import Run
 from edgekd.store import Store
 from edgekd.training.evaluate import outputs
-from edgekd.values import DeviceFacts, DeviceRuntime, Host, Recipe, Variant
+from edgekd.values import DeviceFacts, DeviceRuntime, Export, Host, Recipe, Variant
 from edgekd.values.deployment import Coverage
 from edgekd.zoo import networks
 
@@ -261,6 +261,28 @@ def test_a_network_that_gives_nan_itself_is_distinguished_from_a_bad_export(run,
 def test_another_calibration_makes_another_file(run, network, how):
     few, more = (export(run, "net", network, replace(how, calibration_images=n)).of(INT8) for n in (4, 64))
     assert few.id != more.id
+
+
+@pytest.mark.parametrize("in_graph", [False, True])
+def test_the_ranges_of_a_quantisation_aware_training_are_those_of_the_file(run, network, data, in_graph):
+    how = deployment(RECIPE.model_copy(update={"export": Export(include_preprocessing=in_graph)}), TARGET, data)
+    learned = network.model_copy(update={"ranges": {"stage1.0.second.0.weight": (0.0, 2.55)}})
+    scales = {}
+    for each in (network, learned):
+        graph = onnx.load(export(run, "net", each, replace(how, variants=(INT8,))).of(INT8).path).graph
+        scales[each.ranges != {}] = [
+            onnx.numpy_helper.to_array(t).item() for t in graph.initializer if t.name.endswith("_scale") and not t.dims
+        ]
+    changed = [pair for pair in zip(scales[False], scales[True], strict=True) if len({*pair}) > 1]
+    assert [after for _, after in changed] == [np.float32(0.01)]
+
+
+def test_learned_ranges_of_layers_that_the_graph_does_not_have_are_said(run, network, how, monkeypatch):
+    notes = []
+    monkeypatch.setattr(Silent, "note", lambda _, text: notes.append(text))
+    learned = network.model_copy(update={"ranges": {"other.weight": (0.0, 1.0)}})
+    export(run, "net", learned, replace(how, variants=(INT8,)))
+    assert notes == ["net: 1 learned ranges are of no layer in the graph, such as other.weight"]
 
 
 def test_files_are_made_for_the_version_that_the_device_has(run, network, data):

@@ -12,6 +12,7 @@ from edgekd.steps._task import Task
 from edgekd.store import Store
 from edgekd.training.supervision import Supervision, Teacher
 from edgekd.values import Recovery, Step
+from edgekd.values.rounding import Rounding
 from edgekd.zoo import networks
 
 
@@ -62,6 +63,7 @@ def take(run, few_digits, network):
             recover=recover or Recovery(epochs=1, batch_size=32, teacher_precision="fp32", **PINNED),
             seed=0,
             calibration_images=16,
+            rounding=Rounding(),
             pruned=pruned or (lambda network, share: network),
         )
         found = read_steps([Step.model_validate(step) for step in stated])

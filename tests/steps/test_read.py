@@ -38,7 +38,11 @@ def test_a_name_is_short_for_a_step_with_its_defaults():
             "steps.1: the step 'finetune' has no setting 'losses'",
             "epochs, learning_rate",
         ),
-        ([{"do": "qat", "images": 5}, "distil"], "the step 'qat' has no setting 'images'", "'qat' has no settings"),
+        (
+            [{"do": "qat", "images": 5}, "distil"],
+            "the step 'qat' has no setting 'images'",
+            "use a setting of 'qat': ranges",
+        ),
         (["prune", "qat"], "steps.1: nothing is trained after 'qat'", "Correct the order"),
         (["distil", "qat", "prune", "reset"], "steps.1: nothing is trained after 'qat'", "Correct the order"),
         (["int8", "distil"], "steps.0: the step 'int8' was renamed to 'qat'", 'Write "qat"'),

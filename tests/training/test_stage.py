@@ -12,9 +12,10 @@ from edgekd.store import Store, key_of
 from edgekd.training.engine import train
 from edgekd.training.int8 import rounded
 from edgekd.training.objective import LABELS_ALONE, build_objective
-from edgekd.training.stage import TrainingInputs, as_named, train_network, two_images
+from edgekd.training.stage import Simulation, TrainingInputs, as_named, train_network, two_images
 from edgekd.training.supervision import Supervision, Teacher
 from edgekd.values import Recovery, Training
+from edgekd.values.rounding import Rounding
 from edgekd.values.training import Execution
 from edgekd.zoo import networks
 
@@ -22,6 +23,8 @@ SHAPE = (1, 16, 16)
 PINNED = {"epochs": 1, "batch_size": 50, "precision": "fp32", "memory_format": "contiguous", "threads": 1}
 LABELS = Training(**PINNED, compiled=False)
 KD = Recovery(**PINNED, compiled=False, teacher_precision="fp32", losses={"kd": {"weight": 1.0}})
+
+INT8 = Simulation(16, Rounding(additions="all"), learned=True)
 
 
 @pytest.fixture
@@ -91,7 +94,7 @@ def test_all_its_inputs_are_in_the_key(network, few_digits):
         "data": replace(few_digits, fingerprint="other"),
         "seed": 4,
         "supervision": Supervision((Teacher(network(1)), Teacher(network(2), 2.0))),
-        "rounds_on": 16,
+        "int8": INT8,
         "frozen": 7,
         "ranks": 2,
     }
@@ -110,14 +113,17 @@ def test_the_weights_of_the_teachers_decide_what_is_learned(run, network, few_di
 
 
 def test_a_training_that_rounds_sees_what_int8_does(run, network, few_digits, tmp_path):
-    inputs = TrainingInputs(network(), LABELS, few_digits, seed=3, rounds_on=16)
+    inputs = TrainingInputs(network(), LABELS, few_digits, seed=3, int8=INT8)
     trained = run.stage("recover", inputs, train_network)
     model = networks.load(inputs.network)
-    with rounded(model, torch.from_numpy(sample_images(few_digits.train, 16))):
+    images = torch.from_numpy(sample_images(few_digits.train, 16))
+    with rounded(model, images, INT8.rounding, learned=True) as simulated:
         objective = build_objective(LABELS_ALONE, model, None, two_images(SHAPE), seed=3)
         given = {"seed": 3, "execution": Execution(threads=1), "objective": objective, "progress": Silent()}
         train(model, few_digits, LABELS, **given, checkpoint=tmp_path / "by-hand.pt")
+        ranges = simulated.ranges()
     assert torch.equal(weights(trained), flat(model))
+    assert trained.ranges == ranges
     assert not torch.equal(weights(trained), by_hand(inputs, tmp_path))
 
 

@@ -1,6 +1,6 @@
 """Calibration: what all writers quantise a network with, made once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ import onnx
 
 from edgekd import files
 from edgekd.deploy.quantise.choice import chosen
+from edgekd.deploy.quantise.learned import with_learned
 from edgekd.deploy.quantise.ranges import Ranges
 from edgekd.deploy.quantise.simplify import require_scales_by_channel, simplified
 from edgekd.errors import EdgekdError, UnsupportedModelError
@@ -38,19 +39,27 @@ class Calibrated(Value):
     graph: File
     ranges: File
     """A document of `Ranges`."""
+    unknown: tuple[str, ...] = ()
+    """The learned ranges of layers that the graph doesn't have by these names: theirs are calibrated."""
 
     def read(self, images: Callable[[], Images]) -> Calibration:
         """The calibration; `images` gives those that it was made with."""
         return Calibration(self.graph.path, Ranges.model_validate_json(self.ranges.path.read_bytes()), images)
 
 
-def calibrate(exported: Path, images: Callable[[], Images], folder: Path) -> Calibrated:
+def calibrate(
+    exported: Path,
+    images: Callable[[], Images],
+    folder: Path,
+    learned: Mapping[str, tuple[float, float]] | None = None,
+) -> Calibrated:
     """Calibrate a network.
 
     Args:
         exported: the network as an fp32 ONNX file.
         images: gives some training images, as the file is fed.
         folder: for the files; it is there.
+        learned: ranges that replace those of the calibration, as `Network.ranges`.
 
     Raises:
         UnsupportedModelError: it can't be quantised, for whatever reason.
@@ -60,7 +69,7 @@ def calibrate(exported: Path, images: Callable[[], Images], folder: Path) -> Cal
     try:
         model = simplified(exported)
         require_scales_by_channel(model)
-        calibrated = chosen(model, images())
+        calibrated, unknown = with_learned(model.graph, chosen(model, images()), learned or {})
         with writing(graph):
             onnx.save(model, graph)
     except (EdgekdError, OSError):
@@ -70,7 +79,7 @@ def calibrate(exported: Path, images: Callable[[], Images], folder: Path) -> Cal
         reason = " ".join(f"{type(e).__name__}: {e}".split())
         raise UnsupportedModelError(f"it can't be calibrated: {reason[:300]}") from e
     files.write_text(found, calibrated.model_dump_json(indent=1))
-    return Calibrated(graph=_file(graph), ranges=_file(found))
+    return Calibrated(graph=_file(graph), ranges=_file(found), unknown=unknown)
 
 
 def _file(path: Path) -> File:

@@ -3,7 +3,7 @@
 One file can't serve all: TensorRT wants symmetric S8 with no Q between Conv and ReLU, ONNX Runtime on x86 U8S8.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -12,7 +12,8 @@ from edgekd import catalog
 from edgekd.catalog import Kind
 from edgekd.deploy.check import Tolerance
 from edgekd.deploy.quantise.calibration import Calibration
-from edgekd.values import Manifest, Value
+from edgekd.values import Manifest, Value, Variant
+from edgekd.values.rounding import Rounding
 
 
 class Precision(Value):
@@ -22,6 +23,8 @@ class Precision(Value):
     """What the check demands of it when the runtime runs it."""
     integers: bool = False
     """Whether layers compute in integers, so that the network is calibrated first."""
+    rounding: Rounding = Rounding()
+    """Where layers compute in integers: what quantisation-aware training simulates."""
     measured_layers: bool = False
     """Whether only those layers compute in integers that the device computes faster so: `Source.layers`."""
     file: str | None = None
@@ -103,6 +106,14 @@ def integers(runtime: str, precision: str) -> bool:
     """Whether a runtime computes layers in integers in that precision, as far as edgekd writes such files."""
     found = declared(runtime, precision)
     return found is not None and found.integers
+
+
+def first_rounding(variants: Iterable[Variant]) -> Rounding:
+    """The rounding of the first variant that computes in integers; that of ONNX Runtime's INT8 where none does."""
+    for variant in variants:
+        if integers(variant.runtime, variant.precision):
+            return catalog.load(WRITERS, variant.runtime).precisions[variant.precision].rounding
+    return catalog.load(WRITERS, "onnxruntime").precisions["int8"].rounding
 
 
 WRITERS = Kind[Writer]("deploy.writers", "writer")

@@ -20,9 +20,12 @@ from edgekd.errors import EdgekdError, UnsupportedModelError
 from edgekd.files import writing
 from edgekd.values import Manifest
 from edgekd.values.manifest import CLASSES
+from edgekd.values.rounding import Rounding
 
+# an asymmetric S8 has the levels of a U8
+_U8 = Rounding(additions="all")
 # eight bits keep 37 to 45 dB in well-behaved networks
-_INT8 = Precision(tolerance=Tolerance(sqnr_db=BROKEN_BELOW_DB, top1_agreement=0.8), integers=True)
+_INT8 = Precision(tolerance=Tolerance(sqnr_db=BROKEN_BELOW_DB, top1_agreement=0.8), integers=True, rounding=_U8)
 
 precisions: Mapping[str, Precision] = {
     "fp32": Precision(tolerance=EXACT),

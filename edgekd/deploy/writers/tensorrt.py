@@ -25,8 +25,10 @@ from edgekd.deploy.writers._base import Precision, Source, Usage
 from edgekd.errors import EdgekdError, UnsupportedModelError
 from edgekd.files import writing
 from edgekd.values import Manifest
+from edgekd.values.rounding import Rounding
 
-_INT8 = Precision(tolerance=Tolerance(sqnr_db=BROKEN_BELOW_DB, top1_agreement=0.8), integers=True)
+_S8 = Rounding(symmetric=True, additions="skip")
+_INT8 = Precision(tolerance=Tolerance(sqnr_db=BROKEN_BELOW_DB, top1_agreement=0.8), integers=True, rounding=_S8)
 
 precisions: Mapping[str, Precision] = {
     "fp32": Precision(tolerance=EXACT),

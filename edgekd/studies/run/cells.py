@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, replace
 
+from edgekd import catalog
+from edgekd.deploy.writers._base import first_rounding
 from edgekd.pipeline.candidates import NetworkCandidates
 from edgekd.pipeline.search import Searching
 from edgekd.pipeline.student import beginning, make_student
@@ -55,7 +57,8 @@ def untrained(arm: ArmRun, teacher: TrainedTeacher) -> Network:
 def pruned_and_trained(arm: ArmRun, teacher: TrainedTeacher) -> Network:
     """What the steps of the arm's recipe come to."""
     start = beginning(arm.run, arm.recipe, arm.data, teacher.network)
-    return make_student(arm.recipe, start, stated_structure(arm, start), teacher.supervision, arm.pruner)
+    structure, rounding = stated_structure(arm, start), first_rounding(catalog.target(arm.recipe.target).variants)
+    return make_student(arm.recipe, start, structure, teacher.supervision, arm.pruner, rounding=rounding)
 
 
 def stated_structure(arm: ArmRun, start: Network) -> Structure:
