@@ -59,6 +59,7 @@ _EXTRAS = {
     "filelock": "compress",
     "matplotlib": "report",
     "openvino": "openvino",
+    "nncf": "openvino",
     "tensorrt_rtx": "trt-check",
     "tensorboard": "track",
     "mlflow": "track",
@@ -112,9 +113,14 @@ def require(module: str) -> ModuleType:
         missing = (e.name or "").partition(".")[0]
         if missing in ("", "edgekd"):
             raise
-        extra = _EXTRAS.get(missing)
-        what = f"edgekd[{extra}]" if extra else missing
-        raise EdgekdError(f"{missing} isn't installed", f"pip install '{what}'") from e
+        raise not_installed(missing) from e
+
+
+def not_installed(library: str) -> EdgekdError:
+    """The error of a library that isn't installed, by the name of its import; the hint names the extra with it."""
+    extra = _EXTRAS.get(library)
+    what = f"edgekd[{extra}]" if extra else library
+    return EdgekdError(f"{library} isn't installed", f"pip install '{what}'")
 
 
 def function(spec: str, otherwise: str = "") -> Callable[..., Any]:

@@ -1,6 +1,5 @@
 """The settings of a variant, held against those that its runtime declares; which variants of a target edgekd has."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +11,9 @@ from edgekd.values import Setting, Target, Variant
 
 PRECISION = "precision"
 """The setting of runtimes that take a file's inference precision; it follows from the variant and is never stated."""
+
+INTEGERS = "int8"
+"""The precision that a file with integers is said to have by itself."""
 
 _LEAST = {"count": 1, "index": 0}
 _KINDS: dict[str, type] = {"count": int, "index": int, "switch": bool, "text": str, "options": dict}
@@ -105,17 +107,17 @@ def of_file(target: Target, name: str, precision: str) -> Variant:
 
 def _runs(variant: Variant, precision: str) -> bool:
     """Whether the variant's runtime can run a file that computes in `precision` by itself in the variant's precision:
-    INT8 must be in the file, but the floating-point precision may be a setting of the runtime.
+    integers must be in the file, but the floating-point precision may be a setting of the runtime.
     """
-    told = PRECISION in _declared(variant.runtime) and precision == "fp32" and "int8" not in variant.precision
-    return _holds(variant, precision) or told
+    stated = PRECISION in _declared(variant.runtime) and precision == "fp32" and not variant.quantised
+    return _holds(variant, precision) or stated
 
 
 def _holds(variant: Variant, precision: str) -> bool:
-    """Whether a file of the variant computes in `precision` by itself: before + what its quantised part computes in,
-    before - what another way to write the same.
+    """Whether a file of the variant computes in `precision` by itself: any file with integers is said to be int8. After
+    a - stands another way to write the same.
     """
-    return precision in {variant.precision, *re.split("[+-]", variant.precision)[:1]}
+    return precision in ((INTEGERS,) if variant.quantised else (variant.precision, variant.precision.partition("-")[0]))
 
 
 def _stated(text: str, precision: str) -> Variant | None:

@@ -1,7 +1,9 @@
 """Which of a target's variants can be written and run, by the device or by this machine, and why the others can't."""
 
-from collections.abc import Callable, Sequence
+import importlib.util
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from edgekd import catalog
 from edgekd.deploy.writers._base import WRITERS
@@ -37,6 +39,13 @@ def deployable(target: Target, facts: DeviceFacts | None = None, install: Instal
     return _divided([(variant, why and f"{why}{_remedy(variant, facts, install)}") for variant, why in reasons])
 
 
+def notes(left_out: Sequence[Dropped]) -> list[str]:
+    """A sentence for each reason, which names the variants that are left out for it."""
+    whys = dict.fromkeys(gone.why for gone in left_out)
+    names = {why: [gone.name for gone in left_out if gone.why == why] for why in whys}
+    return [f"{', '.join(of)} {'are' if len(of) > 1 else 'is'} left out: {why}" for why, of in names.items()]
+
+
 def _remedy(variant: Variant, facts: DeviceFacts | None, install: Install) -> str:
     missing = facts is not None and facts.unavailable.get(variant.runtime, "").startswith("not installed")
     command = install(variant.runtime) if missing else None
@@ -68,30 +77,41 @@ def unwritable(variant: Variant) -> str | None:
     written = catalog.load(WRITERS, variant.runtime).precisions
     if variant.precision not in written:
         return f"the writer for {variant.runtime} has no {variant.precision}, only {', '.join(written)}"
+    library = written[variant.precision].library
+    if library and importlib.util.find_spec(library) is None:
+        missing = catalog.not_installed(library)
+        return f"{missing.message}: {missing.hint}"
     return None
 
 
 def not_run_here(variant: Variant) -> str | None:
     """Why this machine can't run a variant; None if it can."""
+    runtime = catalog.load(RUNTIMES, variant.runtime)
     try:
-        catalog.load(RUNTIMES, variant.runtime).describe()
+        runtime.describe()
+        reported: Mapping[str, Any] = getattr(runtime, "capabilities", dict)()
     except ImportError:
         return f"{variant.runtime} is not installed"
     except EdgekdError as e:
         return f"{e.message}: {e.hint}"
     except Exception as e:  # of a library that is installed and doesn't work here, such as TensorRT without a GPU
         return f"{variant.runtime} doesn't work here: {e}"
-    return None
+    return _not_among(
+        reported.get("precisions", ()), variant, f"{variant.runtime} has no {variant.precision} on this machine"
+    )
 
 
 def _not_run_there(variant: Variant, facts: DeviceFacts) -> str | None:
     found = facts.runtimes.get(variant.runtime)
     if found is None:
         return f"{variant.runtime} is not on the device: {facts.unavailable.get(variant.runtime, 'not asked for')}"
-    if found.precisions and variant.precision not in found.precisions:
-        has = ", ".join(found.precisions)
-        return f"{variant.runtime} {found.version} has no {variant.precision} on the device, only {has}"
-    return None
+    what = f"{variant.runtime} {found.version} has no {variant.precision} on the device"
+    return _not_among(found.precisions, variant, what)
+
+
+def _not_among(precisions: Collection[str], variant: Variant, what: str) -> str | None:
+    """`what`, and the precisions, if a runtime reports some and the variant's isn't one of them."""
+    return f"{what}, only {', '.join(precisions)}" if precisions and variant.precision not in precisions else None
 
 
 def reference(target: Target, facts: DeviceFacts | None = None) -> Variant:

@@ -130,7 +130,7 @@ def _causes(measurement: Measurement, trace: Trace, pairs: list[Pair]) -> Iterat
     if integers:
         of_all = f"of {all_products} convolutions and matrix products"
         yield from _share(floats, whole, f"{of_all} runs in floating point", f"{of_all} run in floating point")
-    elif measurement.artifact.precision == "int8":
+    elif measurement.artifact.variant.quantised:
         yield total_ms(floats), f"none of its {all_products} convolutions and matrix products runs in integers"
     yield from _share(
         [node for node in trace.nodes if node.op in DYNAMIC],

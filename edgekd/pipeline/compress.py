@@ -9,7 +9,7 @@ from pathlib import Path
 from edgekd import catalog
 from edgekd.data.dataset import Dataset
 from edgekd.data.load import load_dataset
-from edgekd.deploy.variants import deployable, require_reference
+from edgekd.deploy.variants import deployable, notes, require_reference
 from edgekd.files import require_file
 from edgekd.gate import budget as budgets
 from edgekd.gate.budget import Budget, require_engines
@@ -124,8 +124,8 @@ def _require_feasible(run: Run, recipe: Recipe, goal: Goal, how: Deployment) -> 
     require_reference(target, goal.facts, goal.install_command)
     if goal.facts:
         require_engines(goal.budget, goal.facts, target.runtimes)
-    for left_out in deployable(target, goal.facts, goal.install_command).left_out:
-        run.progress.note(f"{left_out.name} is left out: {left_out.why}")
+    for note in notes(deployable(target, goal.facts, goal.install_command).left_out):
+        run.progress.note(note)
     if how.reference != settle_variant(target.reference):
         instead = f"{how.reference.name} stands in for the reference {target.reference.name}"
         run.progress.note(f"{instead}, which can't be run without a device: accuracies alone are compared")

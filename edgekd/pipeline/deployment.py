@@ -4,6 +4,7 @@ import importlib.metadata
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from edgekd import catalog
 from edgekd.data.dataset import Dataset
 from edgekd.data.fixed_images import sample_images
 from edgekd.deploy.export import OPSET
@@ -11,6 +12,7 @@ from edgekd.deploy.feeding import fed
 from edgekd.deploy.opset import ceilings, exported
 from edgekd.deploy.variants import deployable
 from edgekd.deploy.variants import reference as reference_of
+from edgekd.deploy.writers._base import WRITERS
 from edgekd.values import DeviceFacts, Feeding, Recipe, Target, Variant
 
 _ROUGHLY = 32
@@ -41,7 +43,9 @@ class Deployment:
 
     def made_with(self) -> dict[str, str | None]:
         """The versions of what exports networks, writes files and runs them: another one makes other files."""
-        libraries = (*_EXPORTERS, "onnxruntime", *(variant.runtime for variant in self.variants))
+        written = [catalog.load(WRITERS, variant.runtime).precisions[variant.precision] for variant in self.variants]
+        used = filter(None, (precision.library for precision in written))
+        libraries = (*_EXPORTERS, "onnxruntime", *used, *(variant.runtime for variant in self.variants))
         return {name: _version(name) for name in sorted(set(libraries))}
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import bisect
 import json
+import os
 import statistics
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     import onnxruntime
 
     from edgekd.runtimes._base import Reads, Setting
+
+# it reports its use to Microsoft, and keeps an identity in the home directory, unless this is set before its import
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 formats = ("onnx", "ort")
 builds = False

@@ -28,9 +28,14 @@ SETTINGS: Mapping[str, Setting] = {
 _DEVICE = "CPU"
 
 _PRECISION = "INFERENCE_PRECISION_HINT"
-_HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}  # INT8 is in the file
+_HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
+# INT8 is in the file; what of it isn't in integers computes in a floating-point precision
+_HINTS.update({f"{kind}{rest}": hint for kind in ("int8", "u8s8") for rest, hint in (("", "f32"), ("+bf16", "bf16"))})
+_CAPABILITIES = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}  # by hint, what a CPU has that computes in it
 _KINDS = {
-    **dict.fromkeys(("Convolution", "GroupConvolution", "FullyConnected", "MatMul"), "product"),
+    **dict.fromkeys(("Convolution", "GroupConvolution", "MatMul"), "product"),
+    **dict.fromkeys(("FullyConnected", "FullyConnectedCompressed"), "product"),
+    **dict.fromkeys(("FullyConnectedQuantized", "FullyConnectedQuantizedLegacy"), "product"),
     **dict.fromkeys(("ConvolutionBackpropData", "GroupConvolutionBackpropData"), "product"),
     **dict.fromkeys(("FakeQuantize", "Convert"), "conversion"),
     **dict.fromkeys(("Reorder", "Transpose"), "layout"),
@@ -57,6 +62,12 @@ def _library() -> Any:
 def describe() -> dict[str, str]:
     """The version and the default device."""
     return {"version": _library().__version__.partition("-")[0], "provider": _DEVICE}
+
+
+def capabilities() -> dict[str, Any]:
+    """The precisions that this CPU computes in, a field of `devices.agent.protocol.Runtime`."""
+    has = _library().Core().get_property(_DEVICE, "OPTIMIZATION_CAPABILITIES")
+    return {"precisions": tuple(name for name, hint in _HINTS.items() if _CAPABILITIES[hint] in has)}
 
 
 class Session:
@@ -128,7 +139,7 @@ def open(
     Args:
         path: the model file.
         threads: CPU threads per inference.
-        precision: floating-point precision on the CPU.
+        precision: the variant's: in which floating-point precision the CPU computes what isn't in integers.
         provider: one of OpenVINO's devices; None: the CPU.
         provider_options: properties of that device, as in OpenVINO's documentation.
         trace_in: if not None, nodes are timed for `Session.nodes`; nothing is written.
@@ -137,7 +148,7 @@ def open(
         ValueError: the model can't be read or compiled, or OpenVINO replaced a requested value.
     """
     if precision not in _HINTS:
-        raise ValueError(f"the precision {precision} is not supported; use fp32, bf16 or fp16")
+        raise ValueError(f"the precision {precision} is not supported; use {', '.join(_HINTS)}")
     core, device = _library().Core(), provider or _DEVICE
     if device.partition(".")[0] not in {name.partition(".")[0] for name in core.available_devices}:
         raise ValueError(f"the device {device!r} is not available here; available: {', '.join(core.available_devices)}")
@@ -175,8 +186,8 @@ def _plain(value: Any) -> str:
 
 
 def _precision(kernel: str) -> str:
-    """The precision of a kernel such as brgconv_avx512_bf16."""
-    element = kernel.rpartition("_")[2]
+    """The precision of a kernel such as brgconv_avx512_bf16 or brgconv_avx512_1x1_I8."""
+    element = kernel.rpartition("_")[2].lower()
     return _PRECISIONS.get(element, element)
 
 

@@ -17,6 +17,10 @@ Setting = bool | int | float | str | dict[str, str]
 """What a runtime's setting may hold; a table is options that the runtime hands on, such as a provider's."""
 
 
+FLOATING = ("fp32", "fp16", "bf16")
+"""The floating-point precisions. All others have integers in the file."""
+
+
 class Variant(Value):
     """Which runtime runs a network, in which precision and with which of the runtime's settings."""
 
@@ -30,6 +34,11 @@ class Variant(Value):
         """Such as `onnxruntime-int8`, or `onnxruntime-int8-threads2` where a setting isn't the runtime's default."""
         parts = [self.runtime, self.precision, *(_named(*setting) for setting in sorted(self.settings.items()))]
         return re.sub(r"[^\w.+-]+", "-", "-".join(parts))
+
+    @property
+    def quantised(self) -> bool:
+        """Whether its files compute in integers, in part at least."""
+        return re.split("[+-]", self.precision)[0] not in FLOATING
 
 
 def _named(key: str, value: Setting) -> str:

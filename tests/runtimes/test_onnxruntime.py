@@ -1,4 +1,7 @@
+import os
 import statistics
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -9,6 +12,18 @@ from onnx import TensorProto, helper
 
 from edgekd.devices.reading import reads
 from edgekd.runtimes import onnxruntime as runtime
+
+
+@pytest.mark.parametrize(
+    "imported",
+    [f"import runpy; runpy.run_path({runtime.__file__!r})['describe']()", "import edgekd, onnxruntime"],
+    ids=["on a device", "here"],
+)
+def test_it_reports_nothing_and_leaves_nothing_in_the_home_directory(tmp_path, imported):
+    kept = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    home = {"HOME": str(tmp_path), "USERPROFILE": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", imported], check=True, env={**kept, **home})
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

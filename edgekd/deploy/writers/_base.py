@@ -29,6 +29,8 @@ class Precision(Value):
     """Whether only those layers compute in integers that the device computes faster so: `Source.layers`."""
     file: str | None = None
     """The precision whose file it runs, with another setting of the runtime; None: a file of its own."""
+    library: str | None = None
+    """What its file is written with and an extra of edgekd brings, by the name of its import; None: nothing such."""
 
 
 @dataclass(frozen=True)

@@ -1,29 +1,50 @@
-"""OpenVINO: ONNX files as they were exported; in which precision it computes is said when they are opened."""
+"""OpenVINO: the exported ONNX file, and INT8 files by NNCF and by the placement for ONNX Runtime.
+
+In which floating-point precision it computes is stated when a file is opened, so that files serve in several.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
 
-from edgekd.deploy.check import EXACT, Tolerance
+from edgekd.deploy.check import BROKEN_BELOW_DB, EXACT, Tolerance
+from edgekd.deploy.nncf.quantise import quantise
+from edgekd.deploy.writers import onnxruntime
 from edgekd.deploy.writers._base import Precision, Source, Usage
 from edgekd.values import Manifest
+
+_INT8 = Tolerance(sqnr_db=BROKEN_BELOW_DB, top1_agreement=0.8)
 
 precisions: Mapping[str, Precision] = {
     "fp32": Precision(tolerance=EXACT),
     # eight bits of mantissa, rounded after every layer
     "bf16": Precision(tolerance=Tolerance(sqnr_db=20, top1_agreement=0.95), file="fp32"),
+    # eleven bits of mantissa
+    "fp16": Precision(tolerance=Tolerance(sqnr_db=35, top1_agreement=0.98), file="fp32"),
+    "int8": Precision(tolerance=_INT8, integers=True, library="nncf"),
+    "int8+bf16": Precision(tolerance=_INT8, integers=True, library="nncf", file="int8"),
+    "u8s8": Precision(tolerance=_INT8, integers=True),
+    "u8s8+bf16": Precision(tolerance=_INT8, integers=True, file="u8s8"),
 }
 
-_HINTS = {"fp32": "f32", "bf16": "bf16"}
+_HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 
 
 def write(source: Source, precision: str, path: Path) -> Path:
-    """The file as it was exported; see `_base.Writer`."""
+    """See `_base.Writer`: int8 is quantised by NNCF, u8s8 as for ONNX Runtime; the others are the exported file."""
+    if precision == "int8":
+        # the graph as it was exported: the calibrated one has hard swishes in parts, which OpenVINO doesn't fuse
+        quantise(source.exported, source.calibrated.images(), path)
+        return path
+    if precision == "u8s8":
+        return onnxruntime.write(source, "int8", path)
     return source.exported
 
 
 def usage(manifest: Manifest) -> Usage:
     """See `_base.Writer`."""
-    given, hint = manifest.input, _HINTS[manifest.precision]
+    given = manifest.input
+    # what isn't in integers is in fp32, unless the precision names another
+    hint = _HINTS.get(manifest.precision.rpartition("+")[2], "f32")
     return Usage(
         library="openvino",
         title="OpenVINO",

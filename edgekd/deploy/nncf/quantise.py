@@ -1,0 +1,49 @@
+"""An ONNX file quantised by NNCF, in a process of its own."""
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from edgekd.deploy.quantise.calibration import Images
+from edgekd.errors import UnsupportedModelError
+from edgekd.files import writing
+from edgekd.worker import Worker, WorkerError
+
+_TIMEOUT_S = 1200.0
+_MEMORY_BYTES = 8e9
+
+
+def quantise(
+    graph: Path, images: Images, path: Path, *, command: Sequence[str] | None = None, timeout_s: float = _TIMEOUT_S
+) -> None:
+    """Write an INT8 file, with weights stored as integers.
+
+    Args:
+        graph: the network as an fp32 ONNX file, which takes one image at a time as its only input.
+        images: for the ranges of activations, as the file is fed.
+        path: what to write.
+        command: of the process; None: this Python's.
+        timeout_s: the most that it may take.
+
+    Raises:
+        UnsupportedModelError: NNCF can't quantise it, crashed, or took too long or too much memory; nothing is left.
+        StorageError: the folder isn't writable or the disk is full.
+    """
+    # -P and the path: what can be imported here can be imported there, and nothing else
+    command = command or [sys.executable, "-P", "-m", "edgekd.deploy.nncf.worker"]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(str(Path(p).absolute()) for p in sys.path)}
+    with writing(path), tempfile.TemporaryDirectory(prefix="edgekd-") as folder:
+        given, made = Path(folder) / "images.npy", Path(folder) / "quantised.onnx"
+        np.save(given, images)
+        asked = {"graph": str(graph.absolute()), "images": str(given), "path": str(made)}
+        try:
+            with Worker(command, memory_bytes=_MEMORY_BYTES, env=env) as worker:
+                worker.ask(asked, timeout_s)
+        except WorkerError as e:
+            raise UnsupportedModelError(f"NNCF can't quantise it: {e}"[:500], e.hint) from e
+        shutil.copyfile(made, path)

@@ -1,0 +1,68 @@
+"""The process that quantises by NNCF: `python -m edgekd.deploy.nncf.worker`.
+
+NNCF reports its use over the network, prints, replaces the class of all loggers, and replaces functions of PyTorch
+where that can be imported. It can do none of that to the process that asks.
+"""
+
+import contextlib
+import io
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from edgekd.devices.agent.host import requests
+
+_HIDDEN = (
+    "openvino_telemetry",  # sends statistics of use, and keeps the user's identity in the home directory
+    "torch",  # not needed for ONNX files, and slow to import
+)
+
+
+def main() -> None:
+    """Answer the one request on stdin."""
+    # what else prints goes to stderr, so that it can't garble the answer
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:
+        os.dup2(2, 1)
+        asked = json.loads(next(requests()))
+        try:
+            # its progress bars would be taken for the reason if it crashed
+            with contextlib.redirect_stdout(io.StringIO()):
+                quantise(Path(asked["graph"]), Path(asked["images"]), Path(asked["path"]))
+            answer = {}
+        # NNCF, ONNX and ONNX Runtime raise whatever they run into in a graph that is new to them
+        except Exception as e:
+            answer = {"error": " ".join(f"{type(e).__name__}: {e}".split())[:400]}
+        answers.write(json.dumps(answer) + "\n")
+
+
+def quantise(graph: Path, images: Path, path: Path) -> None:
+    """Write the INT8 file of an fp32 one.
+
+    Args:
+        graph: the ONNX file.
+        images: an array (N, …) of what it is fed, in NumPy's format.
+        path: what to write.
+    """
+    nncf, model = library(), onnx.load(graph)
+    given = np.load(images, mmap_mode="r")
+    name = model.graph.input[0].name
+    dataset = nncf.Dataset(given, lambda image: {name: np.array(image[None])})
+    onnx.save(nncf.quantize(model, dataset, target_device=nncf.TargetDevice.CPU, subset_size=len(given)), path)
+
+
+def library() -> Any:
+    """NNCF, which finds no module that would report its use."""
+    sys.modules.update(dict.fromkeys(_HIDDEN))  # type: ignore[arg-type]  # None makes a module not importable
+    import nncf
+
+    nncf.disable_logging()
+    return nncf
+
+
+if __name__ == "__main__":
+    main()
