@@ -58,6 +58,7 @@ _EXTRAS = {
     "tomli_w": "compress",
     "filelock": "compress",
     "matplotlib": "report",
+    "ncnn": "ncnn",
     "openvino": "openvino",
     "nncf": "openvino",
     "tensorrt_rtx": "trt-check",

@@ -67,11 +67,16 @@ def complete(variant: Variant) -> dict[str, Setting | None]:
     return {**defaults, **settle(variant).settings, **({PRECISION: variant.precision} if PRECISION in declared else {})}
 
 
-def preferred(target: Target, precision: str | None = None) -> Variant:
+def preferred(target: Target, precision: str | None = None, format: str = "onnx") -> Variant:
     """The target's first variant that edgekd has a runtime for, of that precision where there is one.
 
+    Args:
+        target: whose variants these are.
+        precision: of a file; None: any.
+        format: of the file, which the runtime opens.
+
     Raises:
-        EdgekdError: edgekd has none of the target's runtimes, or not such settings.
+        EdgekdError: edgekd has none of the target's runtimes, or not such settings; or none of them opens the file.
     """
     known = catalog.names(RUNTIMES)
     able = [variant for variant in target.variants if variant.runtime in known]
@@ -79,11 +84,16 @@ def preferred(target: Target, precision: str | None = None) -> Variant:
         lacking = ", ".join(target.runtimes)
         hint = catalog.nearest(target.runtimes[0], known)
         raise EdgekdError(f"target {target.name}: edgekd has none of its runtimes: {lacking}", hint)
+    able = [variant for variant in able if _opens(variant.runtime, format)]
+    if not able:
+        others = ", ".join(name for name in known if _opens(name, format))
+        what = f"target {target.name}: none of its runtimes opens files of the format {format}"
+        raise EdgekdError(what, f"Give --variant with a runtime that does: {others}.")
     found = next((variant for variant in able if precision is None or _holds(variant, precision)), None)
     return settle(found or able[0].model_copy(update={"precision": precision}))
 
 
-def of_file(target: Target, name: str, precision: str) -> Variant:
+def of_file(target: Target, name: str, precision: str, format: str = "onnx") -> Variant:
     """The variant of that name, for a file that computes in `precision` by itself.
 
     Args:
@@ -91,18 +101,27 @@ def of_file(target: Target, name: str, precision: str) -> Variant:
         name: one of them, or a runtime, its precision if it isn't the file's, and its settings, such as
             `onnxruntime:threads=2,spinning=false` or `openvino-bf16`.
         precision: the file's.
+        format: the file's.
 
     Raises:
-        EdgekdError: there is no such variant, or its runtime can't run the file in the variant's precision.
+        EdgekdError: there is no such variant, or its runtime can't open the file, or not run it in the variant's
+            precision.
     """
     named = next((variant for variant in target.variants if variant.name == name), None)
     found = named or _stated(name, precision)
     if found is None or (named is None and not _runs(found, precision)):
         hint = catalog.nearest(name, [variant.name for variant in target.variants])
         raise EdgekdError(f"target {target.name} has no variant {name!r}", hint)
+    if not _opens(found.runtime, format):
+        what = f"{found.runtime} doesn't open files of the format {format}"
+        raise EdgekdError(what, "Give another --variant, or the file that was written for this one.")
     if not _runs(found, precision):
         raise EdgekdError(f"the model computes in {precision}, which {name} does not run", "Give another --variant.")
     return settle(found)
+
+
+def _opens(runtime: str, format: str) -> bool:
+    return runtime in catalog.names(RUNTIMES) and format in catalog.load(RUNTIMES, runtime).formats
 
 
 def _runs(variant: Variant, precision: str) -> bool:

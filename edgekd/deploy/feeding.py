@@ -9,6 +9,7 @@ import onnx
 
 from edgekd.errors import UnsupportedModelError
 from edgekd.files import writing
+from edgekd.runtimes import ncnn
 from edgekd.values import Artifact, Feeding, Manifest, Port, Preprocessing, document
 from edgekd.values.manifest import CLASSES, PREPROCESSING
 
@@ -113,8 +114,9 @@ def _nominal_range(feeding: Feeding) -> str | None:
 
 def manifest(artifact: Artifact, path: Path, feeding: Feeding) -> Manifest:
     """The manifest of an artifact's file."""
-    proto = onnx.load(path, load_external_data=False)
-    given, taken = proto.graph.input[0], "NHWC" if feeding.normalised_by == "graph" else "NCHW"
+    # a file may leave its output's axes open; its check has shown that there is a logit for each class
+    logits = (1, len(feeding.classes))
+    given, output = _of_ncnn(path, logits) if artifact.format == "ncnn" else _of_onnx(path, feeding, logits)
     return Manifest(
         **dict(feeding),
         file=artifact.file,
@@ -122,10 +124,22 @@ def manifest(artifact: Artifact, path: Path, feeding: Feeding) -> Manifest:
         precision=artifact.precision,
         runtime=artifact.runtime,
         settings=artifact.variant.settings,
-        input=_port(given, tuple(axis.dim_value for axis in given.type.tensor_type.shape.dim), taken),
-        # a file may leave its output's axes open; its check has shown that there is a logit for each class
-        output=_port(proto.graph.output[0], (1, len(feeding.classes)), "NC"),
+        input=given,
+        output=output,
     )
+
+
+def _of_onnx(path: Path, feeding: Feeding, logits: tuple[int, ...]) -> tuple[Port, Port]:
+    graph = onnx.load(path, load_external_data=False).graph
+    given, layout = graph.input[0], "NHWC" if feeding.normalised_by == "graph" else "NCHW"
+    shape = tuple(axis.dim_value for axis in given.type.tensor_type.shape.dim)
+    return _port(given, shape, layout), _port(graph.output[0], logits, "NC")
+
+
+def _of_ncnn(path: Path, logits: tuple[int, ...]) -> tuple[Port, Port]:
+    layers = ncnn.layers(str(path))
+    (given,), (output,) = ncnn.inputs_of(layers), ncnn.outputs_of(layers)
+    return Port(**given, layout="NCHW"), Port(name=output, dtype=given["dtype"], shape=logits, layout="NC")
 
 
 def _port(value: onnx.ValueInfoProto, shape: tuple[int, ...], layout: str) -> Port:

@@ -11,7 +11,7 @@ from typing import Any
 import onnx
 from zstandard import ZstdCompressor
 
-from edgekd.measuring import onnx_file
+from edgekd.measuring import ncnn_file, onnx_file
 from edgekd.measuring.needs import needs
 from edgekd.values import Artifact, File, Setting, Variant
 
@@ -38,10 +38,10 @@ def describe(
     settings: Mapping[str, Setting] | None = None,
     lineage: Mapping[str, str] | None = None,
 ) -> Artifact:
-    """The artifact in an ONNX file, with the files of its external data.
+    """The artifact in an ONNX file, with the files of its external data, or in ncnn's two files.
 
     Args:
-        path: the .onnx file.
+        path: the .onnx or .param file.
         name: its name in reports.
         runtime: the runtime that runs it.
         precision: its precision; None: determined from the graph.
@@ -50,16 +50,21 @@ def describe(
 
     Raises:
         StorageError: the file, or one that it refers to, can't be read.
-        UnsupportedModelError: it isn't an ONNX model, or refers to data outside its folder.
+        UnsupportedModelError: it isn't a model of either format, or refers to data outside its folder.
     """
-    model = onnx_file.read(path)
+    if ncnn_file.is_ncnn(path):
+        found, needed, format, files = ncnn_file.precision(path), None, "ncnn", [path, ncnn_file.weights(path)]
+    else:
+        model = onnx_file.read(path)
+        found, needed, format = _precision(model), needs(model, onnx_file.nodes(model)), "onnx"
+        files = [path, *onnx_file.external_files(model, path)]
     return Artifact(
         name=name,
-        format="onnx",
-        variant=Variant(runtime=runtime, precision=precision or _precision(model), settings=dict(settings or {})),
+        format=format,
+        variant=Variant(runtime=runtime, precision=precision or found, settings=dict(settings or {})),
         lineage=dict(lineage or {}),
-        needs=needs(model, onnx_file.nodes(model)),
-        **_weighed([path, *onnx_file.external_files(model, path)]),
+        needs=needed,
+        **_weighed(files),
     )
 
 

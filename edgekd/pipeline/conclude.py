@@ -174,13 +174,13 @@ def _take_away(
     """Copy what the user wants out of the stages; returns the paths below the run directory, by what they are."""
     selection, student = finished.selection, finished.network
     chosen = selection.options[selection.chosen].artifact
-    sources = {"model": (chosen.path, "model.onnx"), "teacher": (teacher.weights.path, "teacher.safetensors")}
+    sources = {**_of(chosen, "model", "model"), "teacher": (teacher.weights.path, "teacher.safetensors")}
     if student.weights != teacher.weights:
         sources["student"] = (student.weights.path, "student.safetensors")
     if student.definition:
         sources["structure"] = (student.definition.path, "student.json")
     for checked in selection.options:
-        sources[checked.artifact.name] = (checked.artifact.path, f"artifacts/{checked.artifact.file}")
+        sources |= _of(checked.artifact, checked.artifact.name, f"artifacts/{checked.artifact.path.stem}")
     taken = {name: name_in_run for name, (_, name_in_run) in sources.items()}
     for source, name_in_run in sources.values():
         files.copy(source, root / name_in_run)
@@ -194,6 +194,13 @@ def _take_away(
     return {**taken, **report_files(), "recipe": "recipe.toml", "verdict": "verdict.json", "result": "result.json"}
 
 
+def _of(artifact: Artifact, what: str, stem: str) -> dict[str, tuple[Path, str]]:
+    """Where an artifact's files are, and their paths below the run directory, by what they are."""
+    model, *beside = (file.path for file in artifact.files)
+    weights = {f"weights of {what}": (path, f"{stem}{path.suffix}") for path in beside}
+    return {what: (model, f"{stem}{model.suffix}"), **weights}
+
+
 def _manifests(how: Deployment, selection: Selection) -> dict[str, Manifest]:
     """What lies beside the artifacts of the run directory, by its path there: artifacts may share a file, and are then
     opened with other settings.
@@ -203,5 +210,5 @@ def _manifests(how: Deployment, selection: Selection) -> dict[str, Manifest]:
         for checked in selection.options
     }
     chosen = selection.options[selection.chosen].artifact
-    named = beside[f"artifacts/{chosen.name}.json"].model_copy(update={"file": "model.onnx"})
+    named = beside[f"artifacts/{chosen.name}.json"].model_copy(update={"file": f"model{chosen.path.suffix}"})
     return {"model.json": named, **beside}

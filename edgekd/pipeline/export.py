@@ -186,6 +186,7 @@ def _with_app(run: Run, one: Exported, artifact: Artifact, how: Deployment, devi
 def _taken(one: Exported, artifact: Artifact, root: Path, how: Deployment) -> Exported:
     """Copied, with its manifest, to where the user finds it."""
     name = f"{artifact.name}.json"
-    files.copy(artifact.path, root / artifact.file)
+    for file in artifact.files:
+        files.copy(file.path, root / file.path.name)
     files.write_text(root / name, manifest(artifact, artifact.path, how.feeding).model_dump_json(indent=1))
     return one.model_copy(update={"artifact": artifact.without_folder(), "manifest": name})

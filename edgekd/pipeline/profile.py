@@ -23,6 +23,7 @@ from edgekd.values import (
     MeasuringProtocol,
     Setting,
     Target,
+    Variant,
 )
 from edgekd.variants import of_file, preferred, settle
 
@@ -151,9 +152,15 @@ def _artifact(path: Path, name: str, target: Target, settings: Mapping[str, Sett
     variant's.
     """
     found = describe(path, name=name, runtime="")
-    variant = of_file(target, wanted, found.precision) if wanted else preferred(target, found.precision)
+    variant = _variant(found, target, wanted)
     variant = settle(variant.model_copy(update={"settings": {**variant.settings, **settings}}))
     return found.model_copy(update={"variant": variant})
+
+
+def _variant(found: Artifact, target: Target, wanted: str | None) -> Variant:
+    if wanted:
+        return of_file(target, wanted, found.precision, found.format)
+    return preferred(target, found.precision, found.format)
 
 
 def _sha256(path: Path) -> str:

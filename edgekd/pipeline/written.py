@@ -161,6 +161,9 @@ def write_stage(inputs: _Writing, at: Workspace) -> Written:
         path = catalog.load(WRITERS, inputs.runtime).write(source, inputs.precision, own)
         if path == exported:
             return Written(artifact=calibrating.graph.artifact)
+        written = describe(path, name=inputs.name, runtime=inputs.runtime, precision=inputs.precision)
+        if written.format != "onnx":  # other formats have no room for metadata
+            return Written(artifact=written)
         if calibrating.feeding is None:
             stamp_like(exported, path)
         else:

@@ -21,7 +21,8 @@ def lines(manifest: Manifest, photo: str = "photo.jpg") -> str:
     if how.colour:
         imports.append("from PIL import Image, ImageOps")
         made = [*_photo(how, photo, _MODES[how.colour]), _values(manifest)]
-    classified = [f"logits = {runtime.logits}", f"print({runtime.classes}[logits.argmax()])"]
+    fed = [runtime.feed] if runtime.feed else []
+    classified = [*fed, f"logits = {runtime.logits}", f"print({runtime.classes}[logits.argmax()])"]
     built = [f"# on the device, once: {runtime.build}"] if runtime.build else []
     opened = [f"model = {runtime.model}", *([runtime.start] if runtime.start else [])]
     return "\n".join([*imports, "", *built, *opened, *made, *classified])

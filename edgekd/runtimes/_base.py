@@ -68,7 +68,7 @@ class Runtime(Protocol):
 
     @property
     def formats(self) -> tuple[str, ...]:
-        """Suffixes of supported files, without the dot."""
+        """The formats of files that it opens, as `values.Artifact.format`."""
 
     @property
     def SETTINGS(self) -> Mapping[str, Setting]:

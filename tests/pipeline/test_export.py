@@ -149,8 +149,18 @@ def test_a_phone_gets_every_onnxruntime_file_as_an_app_takes_it(export, tmp_path
     code, found = export("--target", "mobile", "--out", tmp_path / "out")
     assert code == 0
     exported = by_variant(found)
-    assert [*exported] == ["onnxruntime-fp32", "onnxruntime-int8"]
-    for one in exported.values():
+    of_ncnn = {name: one for name, one in exported.items() if name.startswith("ncnn")}
+    assert [*of_ncnn] == ["ncnn-fp32", "ncnn-fp16", "ncnn-int8", "ncnn-int8+fp16"]
+    for one in of_ncnn.values():
+        layers, weights = (tmp_path / "out" / file["path"] for file in one["artifact"]["files"])
+        assert (layers.suffix, weights) == (".param", layers.with_suffix(".bin"))
+        assert [file["sha256"] for file in one["artifact"]["files"]] == [sha256(layers), sha256(weights)]
+        assert one["artifact"]["disk_bytes"] == layers.stat().st_size + weights.stat().st_size
+        assert json.loads((tmp_path / "out" / one["manifest"]).read_text())["file"] == layers.name
+        assert one["app"] is None
+    of_onnx = {name: one for name, one in exported.items() if name not in of_ncnn}
+    assert [*of_onnx] == ["onnxruntime-fp32", "onnxruntime-int8"]
+    for one in of_onnx.values():
         app, stem = one["app"], one["artifact"]["files"][0]["path"].removesuffix(".onnx")
         (file,) = app["artifact"]["files"]
         written = tmp_path / "out" / f"{stem}.ort"

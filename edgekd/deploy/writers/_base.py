@@ -69,7 +69,9 @@ class Usage:
     build: str = ""
     """The command that builds, on the device, what `model` opens; none where that is the file itself."""
     start: str = ""
-    """A statement between `model` and `logits`."""
+    """Statements after `model`."""
+    feed: str = ""
+    """Statements after `values`, before `logits`."""
 
 
 class Writer(Protocol):
@@ -88,7 +90,8 @@ class Writer(Protocol):
             path: what to call the file, in a folder that is there.
 
         Returns:
-            `path`, written; or `source.exported`, where that file serves as it is.
+            `path`, written, with another suffix where the runtime's format has its own; or `source.exported`, where
+            that file serves as it is.
 
         Raises:
             UnsupportedModelError: it can't be written for this network, for whatever reason; nothing is left at `path`.

@@ -1,0 +1,1 @@
+"""ONNX graphs as ncnn's layers, and ncnn's two files."""
