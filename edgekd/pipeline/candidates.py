@@ -1,7 +1,7 @@
 """What a search may find out about a network, on the device and without one."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import zstandard
@@ -92,11 +92,12 @@ class NetworkCandidates:
             usable = [keeps_accuracy(budget, reference, checked) for checked in others]
         else:
             passed = tuple(variant for variant in self.how.variants if original.of(variant))
-            artifacts = list(export(run, "candidate", found, rough(self.how, passed)).artifacts)
+            how = replace(rough(self.how, passed), layers=original.layers)
+            artifacts = list(export(run, "candidate", found, how).artifacts)
             usable = [True] * len(artifacts)  # what it will lose isn't known before it has learned
         candidate = Candidate(proposal=proposal, cost=found.cost)
-        for how in (QUICK, CLOSER):
-            latencies = self._latencies([reference.artifact, *artifacts], [True, *usable], how)
+        for protocol in (QUICK, CLOSER):
+            latencies = self._latencies([reference.artifact, *artifacts], [True, *usable], protocol)
             # unpruned, the reference is one of the network's own artifacts
             latencies = latencies if is_whole else latencies[1:]
             candidate = candidate.model_copy(update={"latencies": latencies})

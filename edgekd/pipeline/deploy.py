@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from edgekd.errors import UnsupportedModelError
 from edgekd.pipeline.deployment import Deployment
 from edgekd.pipeline.goal import Goal
-from edgekd.pipeline.graph import export
+from edgekd.pipeline.graph import made_of
+from edgekd.pipeline.partial import with_partial
 from edgekd.pipeline.proof import Check, check
 from edgekd.pipeline.race import HOPELESS, HOPELESS_WHEN_PRUNED, Race, race
 from edgekd.pipeline.select import keeps_accuracy
-from edgekd.pipeline.written import Exported
+from edgekd.pipeline.written import Exported, write_variants
 from edgekd.run import Run
 from edgekd.values import Artifact
 from edgekd.values.network import Network
@@ -66,14 +67,27 @@ def deploy(run: Run, name: str, network: Network, how: Deployment, contest: Cont
         UnsupportedModelError: it can't be exported, its own outputs aren't finite, or no artifact passed its check.
     """
     run.progress.stage("deploy", f"writing {name} in {len(how.variants)} variants and checking each")
-    exported = export(run, name, network, how)
-    found = _Proving(run, name, network, how, contest, exported).deployed()
+    making = made_of(run, name, network, how)
+    exported = write_variants(run, name, making, how.variants)
+    raced, layers = Race(), dict[str, tuple[str, ...]]()
+    reference = contest.reference.artifact if contest.reference else exported.of(how.reference)
+    if contest.goal and contest.goal.device and reference:
+        raced = race(run, contest.goal, reference, exported.artifacts)
+        slow = _slow(raced, exported, contest.hopeless)
+        exported, layers = with_partial(run, contest.goal, name, making, exported, slow=slow)
+    found = _Proving(run, name, network, how, contest, exported, raced).deployed()
     for gone in found.dropped:
         run.progress.note(f"{gone.name}: dropped: {gone.why}")
     if not found.artifacts:
         why = "; ".join(f"{gone.name}: {gone.why}" for gone in found.dropped)
         raise UnsupportedModelError(f"no export of {name} passed its check: {why}", "See the numbers above.")
-    return found
+    return found.model_copy(update={"layers": layers})
+
+
+def _slow(raced: Race, exported: Exported, times: float) -> frozenset[str]:
+    """The runtimes of which all files are hopelessly slow."""
+    hopeful = {a.runtime for a in exported.artifacts if raced.hopeless(a, exported.artifacts, times) is None}
+    return frozenset(artifact.runtime for artifact in exported.artifacts) - hopeful
 
 
 @dataclass(frozen=True)
@@ -86,13 +100,14 @@ class _Proving:
     how: Deployment
     contest: Contest
     exported: Exported
+    raced: Race
 
     def deployed(self) -> Deployed:
         """Each is left out for a rival that passed its own check alone: where that one fails, the others are proven."""
-        raced, checks = self._raced(), dict[str, Check]()
+        checks = dict[str, Check]()
         while True:
             rivals = [artifact for artifact in self.exported.artifacts if self._may_be_kept(artifact, checks)]
-            left_out = dict(self._left_out(raced, rivals, checks))
+            left_out = dict(self._left_out(rivals, checks))
             due = [a for a in self.exported.artifacts if a.id not in checks and a.id not in left_out]
             if not due:
                 return self._result(checks, left_out)
@@ -100,18 +115,11 @@ class _Proving:
             found = check(self.run, self.name, self.network, tuple(due), how=self.how, device=device).checks
             checks |= {artifact.id: one for artifact, one in zip(due, found, strict=True)}
 
-    def _raced(self) -> Race:
-        goal, given = self.contest.goal, self.contest.reference
-        reference = given.artifact if given else self.exported.of(self.how.reference)
-        if goal is None or goal.device is None or reference is None:
-            return Race()
-        return race(self.run, goal, reference, self.exported.artifacts)
-
-    def _left_out(self, raced: Race, rivals: list[Artifact], checks: dict[str, Check]) -> Iterator[tuple[str, str]]:
+    def _left_out(self, rivals: list[Artifact], checks: dict[str, Check]) -> Iterator[tuple[str, str]]:
         """Ids with reasons; never the reference that is to be deployed."""
         for artifact in self.exported.artifacts:
             is_reference = self.contest.reference is None and artifact.variant == self.how.reference
-            why = raced.hopeless(artifact, rivals, self.contest.hopeless)
+            why = self.raced.hopeless(artifact, rivals, self.contest.hopeless)
             if why and artifact.id not in checks and not is_reference:
                 yield artifact.id, why
 

@@ -21,7 +21,12 @@ from edgekd.zoo import networks
 
 
 def export(run: Run, name: str, network: Network, how: Deployment) -> Exported:
-    """A network in every variant, not checked: what candidates need, whose latency alone counts.
+    """A network in every variant, not checked: what candidates need. Raises as `made_of`."""
+    return write_variants(run, name, made_of(run, name, network, how), how.variants)
+
+
+def made_of(run: Run, name: str, network: Network, how: Deployment) -> Making:
+    """What a network's files are made of: its graph, and the images that calibrate it.
 
     Raises:
         UnsupportedModelError: the network can't be exported at all.
@@ -32,7 +37,7 @@ def export(run: Run, name: str, network: Network, how: Deployment) -> Exported:
     lineage = {"model": network.architecture.model, "weights": network.weights.sha256}
     learned = {exported_name(name, how.feeding): between for name, between in network.ranges.items()}
     calibrating = Calibrating(found, images, how.feeding, learned, made_with)
-    return write_variants(run, name, Making(calibrating, how.layers, how.max_opset, lineage), how.variants)
+    return Making(calibrating, how.layers, how.max_opset, lineage)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
@@ -25,7 +25,7 @@ from edgekd.run import Run, Workspace
 from edgekd.store import key_of
 from edgekd.values import Artifact, DeviceFacts, DeviceRuntime, File, Measurement, MeasuringProtocol, Target, Value
 
-QUICK = {"launches": 3, "seconds": 0.4, "block_seconds": 0.03, "warmup_seconds": 0.5}
+QUICK: Mapping[str, Any] = {"launches": 3, "seconds": 0.4, "block_seconds": 0.03, "warmup_seconds": 0.5}
 """Enough to tell apart networks that differ by a step of the staircase; the verdict is measured in full."""
 
 

@@ -29,7 +29,10 @@ class Exported(Value):
 
     exporter: str
     """As the graph's."""
+    variants: tuple[Variant, ...]
+    """All that were asked for."""
     artifacts: tuple[Artifact, ...]
+    """Of those that could be written, in their order."""
     dropped: tuple[Dropped, ...] = ()
     """The variants that couldn't be written."""
 
@@ -83,7 +86,26 @@ def write_variants(run: Run, name: str, making: Making, variants: Sequence[Varia
             dropped.append(Dropped(name=called, why=e.message))
             continue
         artifacts.append(one.model_copy(update={"name": called, "variant": variant, "lineage": dict(making.lineage)}))
-    return Exported(exporter=making.of.graph.exporter, artifacts=tuple(artifacts), dropped=tuple(dropped))
+    return Exported(
+        exporter=making.of.graph.exporter,
+        variants=tuple(variants),
+        artifacts=tuple(artifacts),
+        dropped=tuple(dropped),
+    )
+
+
+def calibrated(run: Run, name: str, making: Making) -> Calibrated:
+    """The calibration of a graph, made once.
+
+    Raises:
+        UnsupportedModelError: it can't be quantised.
+    """
+    outcome = run.stage(f"ranges-{name}", making.of, calibration_stage)
+    if outcome.calibrated is None:
+        raise UnsupportedModelError(outcome.why)
+    if unknown := outcome.calibrated.unknown:
+        run.progress.note(f"{name}: {len(unknown)} learned ranges are of no layer in the graph, such as {unknown[0]}")
+    return outcome.calibrated
 
 
 def _written(run: Run, name: str, variant: Variant, making: Making) -> Artifact:
@@ -93,18 +115,14 @@ def _written(run: Run, name: str, variant: Variant, making: Making) -> Artifact:
         UnsupportedModelError: it can't be written.
     """
     precision = catalog.load(WRITERS, variant.runtime).precisions[variant.precision]
-    calibrated = None
-    if precision.integers:
-        outcome = run.stage(f"ranges-{name}", making.of, calibration_stage)
-        if outcome.calibrated is None:
-            raise UnsupportedModelError(outcome.why)
-        calibrated = outcome.calibrated
-        if calibrated.unknown:
-            count, first = len(calibrated.unknown), calibrated.unknown[0]
-            run.progress.note(f"{name}: {count} learned ranges are of no layer in the graph, such as {first}")
-    layers = making.layers.get(variant.runtime) if precision.measured_layers else None
+    layers = None
+    if precision.measured_layers:
+        layers = making.layers.get(variant.runtime)
+        if layers is None:
+            raise UnsupportedModelError("which layers compute in integers is decided by their times on a device")
+    found = calibrated(run, name, making) if precision.integers else None
     file, limit = precision.file or variant.precision, making.max_opset.get(variant.runtime)
-    writing = _Writing(name, making.of, calibrated, variant.runtime, file, layers, limit)
+    writing = _Writing(name, making.of, found, variant.runtime, file, layers, limit)
     written = run.stage(f"write-{name}-{variant.runtime}-{file}", writing, write_stage)
     if written.artifact is None:
         raise UnsupportedModelError(written.why)
@@ -149,11 +167,11 @@ class Written(Value):
 
 def write_stage(inputs: _Writing, at: Workspace) -> Written:
     """Write a network's file for a runtime in a precision."""
-    calibrating, calibrated = inputs.calibrating, inputs.calibrated
+    calibrating, found = inputs.calibrating, inputs.calibrated
     exported = calibrating.graph.artifact.path
     layers = None if inputs.layers is None else frozenset(inputs.layers)
 
-    calibration = calibrated.read(calibrating.images) if calibrated else None
+    calibration = found.read(calibrating.images) if found else None
     source = Source(exported, calibration, inputs.max_opset, layers)
     # a name of its own, so that no writer's file is taken for another's
     own = at.folder / f"{inputs.name}-{inputs.runtime}-{inputs.precision}.onnx"

@@ -9,12 +9,11 @@ from __future__ import annotations
 import bisect
 import json
 import os
-import statistics
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     import onnxruntime
 
@@ -160,27 +159,35 @@ def open(
 
 
 def _nodes(events: Sequence[Mapping[str, Any]], runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The nodes with their mean time per inference over the faster half of the runs: on a shared machine, interruptions
-    slow down the other half.
+    """The nodes with their time per inference: each node's mean over the faster half of the runs that it is in, since
+    interruptions on a shared machine slow down another few nodes in each run.
 
     A node in the body of a Loop may run several times per inference, one in the body of an If not in every inference.
     The time of a body counts for the nodes in it, and not again for its Loop or If.
     """
-    limit = statistics.median_low(run["dur"] for run in runs)
-    counted = sorted((run["ts"], run["ts"] + run["dur"]) for run in runs if run["dur"] <= limit)
-    starts = [start for start, _ in counted]
-    total: dict[tuple[str, str, str, str], float] = {}
+    spans = sorted((run["ts"], run["ts"] + run["dur"]) for run in runs)
+    starts = [start for start, _ in spans]
+    found: dict[tuple[str, str, str, str], dict[int, float]] = {}
     for event, own in _own_times([e for e in events if e["name"].endswith(_NODE_SUFFIX)]):
         args = event["args"]
         name = event["name"][: -len(_NODE_SUFFIX)]
         node = (name, args.get("op_name", ""), args.get("provider", ""), args.get("node_index", ""))
-        before = bisect.bisect(starts, event["ts"])
-        counts = before > 0 and event["ts"] <= counted[before - 1][1]
-        total[node] = total.get(node, 0.0) + (own if counts else 0.0)
+        in_runs = found.setdefault(node, {})
+        run = bisect.bisect(starts, event["ts"]) - 1
+        if run >= 0 and event["ts"] <= spans[run][1]:
+            in_runs[run] = in_runs.get(run, 0.0) + own
     return [
-        {"name": name, "op": op, "provider": provider, "ms": us / 1e3 / len(counted)}
-        for (name, op, provider, _), us in total.items()
+        {"name": name, "op": op, "provider": provider, "ms": _of_faster_half(in_runs.values(), len(spans)) / 1e3}
+        for (name, op, provider, _), in_runs in found.items()
     ]
+
+
+def _of_faster_half(times: Collection[float], runs: int) -> float:
+    """The mean of the faster half, per run if it isn't in all of so many runs."""
+    if not times:
+        return 0.0
+    half = sorted(times)[: (len(times) + 1) // 2]
+    return sum(half) / len(half) * len(times) / runs
 
 
 def _own_times(events: Sequence[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], float]]:

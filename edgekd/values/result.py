@@ -84,6 +84,8 @@ class Deployed(Value):
     artifacts: tuple[Checked, ...]
     """In the order of the target's variants."""
     dropped: tuple[Dropped, ...] = ()
+    layers: dict[str, tuple[str, ...]] = {}
+    """The layers that compute in integers, by the runtime, where the device's times decided that."""
 
     def of(self, variant: Variant) -> Checked | None:
         """The artifact of a variant, if it passed."""

@@ -111,12 +111,11 @@ def test_a_loops_body_counts_once_and_as_often_as_it_runs(loop, tmp_path):
         start = time.perf_counter()
         session.run(values)
         whole.append((time.perf_counter() - start) * 1e3)
-    whole_ms = statistics.fmean(sorted(whole)[:10])  # the runs that the trace counts
     found = {node["name"]: node["ms"] for node in session.nodes(1)}
     # all iterations are of one inference, and the loop's own time is without them
-    assert 0.5 * whole_ms < found["inner"] < whole_ms
-    assert found["loop"] < 0.5 * whole_ms
-    assert sum(found.values()) < whole_ms
+    assert 3 < found["inner"] / found["outer"] < 8
+    assert found["loop"] < found["inner"]
+    assert sum(found.values()) < statistics.median(whole)
 
 
 def test_a_traces_times_are_those_of_an_inference(tmp_path):
@@ -124,19 +123,32 @@ def test_a_traces_times_are_those_of_an_inference(tmp_path):
         return {"cat": cat, "name": name, "ts": ts, "dur": dur, "args": {"op_name": op, "provider": "P"}}
 
     events = []
-    for start in (0, 1000, 2000, 3000):  # the first is cold, the third is interrupted
+    for start in (0, 1000, 2000, 3000):  # the first is cold, the third is interrupted in one node
         slow = 300 if start in (0, 2000) else 0
         events += [
             event("a_kernel_time", start + 10, 20 + slow, "MatMul"),
-            event("a_kernel_time", start + 350, 30, "MatMul"),
-            event("if_kernel_time", start + 400, 40, "If"),
-            event("loop_kernel_time", start + 5, 600, "Loop"),
-            event("b_kernel_time", start + 605, 7, "Add"),
+            event("a_kernel_time", start + 350 + slow, 30, "MatMul"),
+            event("if_kernel_time", start + 400 + slow, 40, "If"),
+            event("loop_kernel_time", start + 5, 600 + slow, "Loop"),
+            event("b_kernel_time", start + 605 + slow, 7, "Add"),
         ]
         events.append(event("model_run", start, 700 + slow, cat="Session"))
     nodes = [e for e in events if e["cat"] == "Node"]
     found = {n["name"]: n["ms"] for n in runtime._nodes(nodes, [e for e in events if e["cat"] == "Session"][1:])}
     assert found == pytest.approx({"loop": 0.51, "a": 0.05, "if": 0.04, "b": 0.007})
+
+
+def test_an_interruption_in_each_run_counts_in_no_node_and_a_rare_node_counts_as_often_as_it_runs():
+    def run(start, **us):
+        nodes = [
+            {"cat": "Node", "name": f"{name}_kernel_time", "ts": start + 100 * n, "dur": dur, "args": {}}
+            for n, (name, dur) in enumerate(us.items())
+        ]
+        return nodes, {"name": "model_run", "ts": start, "dur": 1000}
+
+    runs = [run(0, a=10, b=90), run(2000, a=90, b=10, rare=20), run(4000, a=10, b=10), run(6000, a=90, b=90)]
+    found = runtime._nodes([node for nodes, _ in runs for node in nodes], [whole for _, whole in runs])
+    assert {node["name"]: node["ms"] for node in found} == pytest.approx({"a": 0.01, "b": 0.01, "rare": 0.005})
 
 
 def opens(path, opset, ir_version):
