@@ -1,12 +1,12 @@
 """`edgekd export`: the files for a target, checked before a device sees them."""
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgekd import console
+from edgekd import catalog, console
+from edgekd.cli import given_file
 from edgekd.cli.compress_options import (
     Data,
     IncludePreprocessing,
@@ -19,7 +19,7 @@ from edgekd.cli.compress_options import (
     input_size,
 )
 from edgekd.cli.options import DataRoot, DevicesFile, DeviceUrl, Download, Json, WaitMinutes
-from edgekd.cli.panels import MODEL, OUTPUT
+from edgekd.cli.panels import BUDGET, DATA, MODEL, OUTPUT
 from edgekd.cli.resuming import resumable
 from edgekd.console.progress import ConsoleProgress
 from edgekd.errors import EdgekdError, ExitCode
@@ -28,10 +28,29 @@ if TYPE_CHECKING:
     from edgekd.values.exported import Exports
 
 File = Annotated[
-    Path | None, typer.Argument(metavar="[MODEL.onnx]", help="A file to check for TensorRT, without --model.")
+    Path | None,
+    typer.Argument(metavar="[MODEL.onnx]", help="A file, without --model: made ready, or checked."),
 ]
 Weights = Annotated[
     Path | None, typer.Option(metavar="FILE", help="The model's trained weights.", rich_help_panel=MODEL)
+]
+Calibrate = Annotated[
+    str | None,
+    typer.Option(
+        metavar="IMAGES",
+        help="Images for MODEL.onnx: folder:PATH, .npz, .npy, or as --data.",
+        rich_help_panel=DATA,
+    ),
+]
+MaxDrop = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        max=100,
+        metavar="POINTS",
+        help="Accuracy that a variant of MODEL.onnx may lose (default: 1).",
+        rich_help_panel=BUDGET,
+    ),
 ]
 Out = Annotated[
     Path | None,
@@ -46,6 +65,7 @@ def export(
     weights: Weights = None,
     trust_checkpoint: TrustCheckpoint = False,
     data: Data = None,
+    calibrate: Calibrate = None,
     data_root: DataRoot = None,
     download: Download = False,
     size: Size = None,
@@ -55,11 +75,12 @@ def export(
     devices: DevicesFile = None,
     wait: WaitMinutes = None,
     recipe: RecipeFile = None,
+    max_drop: MaxDrop = None,
     out: Out = None,
     include_preprocessing: IncludePreprocessing = False,
     json: Json = False,
 ) -> int:
-    """Write the files of a network for a target, and check them before a device builds from them.
+    """Write the files of a network, or of any ONNX file, for a target; check each, and measure those of a file.
 
     Exit codes: 0 exported, 2 a finding is an error: a file that the target doesn't take, 3 the device is not of the
     target's kind, 5 it is unavailable, or runs none of the files.
@@ -69,7 +90,7 @@ def export(
     place = listed.only(device or (), devices)
     where: dict[str, Any] = {} if wait is None else {"wait_s": 60 * wait}
     url = place.url if device else None
-    chosen = target or (None if recipe else listed.stated_target(place))
+    chosen = target or (None if recipe and file is None else listed.stated_target(place))
     given = {
         "target": chosen,
         "model": model,
@@ -80,49 +101,32 @@ def export(
         "data.std": normalize,
         "export.include_preprocessing": include_preprocessing or None,
     }
+    data_options = {"data_root": data_root, "download": download}
     if file is None:
-        data_options = {"data_root": data_root, "download": download, "trust_checkpoint": trust_checkpoint}
-        found = _network(recipe, given, out, device_url=url, **where, **data_options)
+        if calibrate or max_drop is not None:
+            raise EdgekdError("--calibrate and --max-drop are for a given file", "Give MODEL.onnx, or leave them out.")
+        found = _network(recipe, given, out, device_url=url, **where, **data_options, trust_checkpoint=trust_checkpoint)
     else:
-        _refuse_both(file, recipe, given)
-        found = _file(file, chosen, out, device_url=url, **where)
+        given_file.check_given(file, given, recipe=recipe, calibrate=calibrate)
+        if chosen is None:
+            raise EdgekdError("no target", "Give --target; `edgekd targets` lists them.")
+        folder = out or given_file.folder(file.stem, catalog.target(chosen).name)
+        if calibrate:
+            where |= {"recipe": recipe, "max_drop": max_drop, "device_url": url, **data_options}
+            found = given_file.calibrated_file(file, chosen, folder, calibrate, given, **where)
+        else:
+            found = given_file.checked_file(file, chosen, folder, device_url=url, **where)
     console.json(found) if json else console.exports(found)
     return ExitCode.USAGE if found.errors else ExitCode.PASS
 
 
 def _network(recipe: Path | None, given: dict[str, Any], out: Path | None, **more: Any) -> "Exports":
-    from edgekd import catalog
     from edgekd.files import require_utf8
     from edgekd.recipe import recipe as made
 
     settings = made(recipe, given)
-    folder = out or _folder(settings.model, Path(settings.data.source).name, settings.target)
+    folder = out or given_file.folder(settings.model, Path(settings.data.source).name, settings.target)
     require_utf8("--out", str(folder.absolute()))
     with resumable(folder), ConsoleProgress() as progress:
         found: Exports = catalog.require("edgekd.pipeline.export").export(settings, folder, **more, progress=progress)
     return found
-
-
-def _file(file: Path, target: str | None, out: Path | None, **where: Any) -> "Exports":
-    from edgekd import catalog
-
-    if target is None:
-        raise EdgekdError("no target", "Give --target; `edgekd targets` lists them.")
-    known = catalog.target(target)
-    folder, verb = out or _folder(file.stem, known.name), catalog.require("edgekd.pipeline.export_file")
-    with ConsoleProgress() as progress:
-        found: Exports = verb.export_file(file, known, folder, **where, progress=progress)
-    return found
-
-
-def _refuse_both(file: Path, recipe: Path | None, given: dict[str, Any]) -> None:
-    """Raises EdgekdError if options of a network are given beside a file."""
-    of_networks = [key for key, value in given.items() if value is not None and key != "target"]
-    if recipe or of_networks:
-        what = f"{file}: a file takes no option of a network ({', '.join(of_networks) or 'recipe'})"
-        raise EdgekdError(what, "Give either MODEL.onnx, or --model, --weights and --data.")
-
-
-def _folder(*parts: str) -> Path:
-    """The default folder: the same network for the same target has the same one."""
-    return Path("exports") / re.sub(r"[^\w.=]+", "-", "-".join((*parts[:-1], Path(parts[-1]).stem)))

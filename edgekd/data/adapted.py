@@ -7,8 +7,9 @@ import numpy as np
 from PIL import Image
 
 from edgekd.data.chosen import chosen, normalisation, varying
+from edgekd.data.cropping import CentreCrop, evaluation
 from edgekd.data.dataset import Dataset, fingerprinted
-from edgekd.data.folder_images import CentreCrop, FolderImages, evaluation
+from edgekd.data.folder_images import FolderImages
 from edgekd.data.memory_images import MemoryImages
 from edgekd.data.pictures import Decoding, picture, resized
 from edgekd.data.renormalised import normalised

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
+from edgekd.data.cropping import CentreCrop, evaluation
 from edgekd.data.dataset import Augmentation, View
 from edgekd.data.decoding import Finish, decoded
 from edgekd.data.pictures import Decoding, Picture
@@ -52,14 +53,6 @@ class FolderImages:
             yield normalise(seen, how.mean, how.std), self.labels[indices]
 
 
-def evaluation(how: Preprocessing) -> Decoding:
-    """What files become before their centre is cut out."""
-    colour = how.colour or "rgb"
-    if how.resize is None:
-        return Decoding(colour, size=(how.height, how.width), interpolation=how.interpolation)
-    return Decoding(colour, short_side=how.resize, interpolation=how.interpolation)
-
-
 def seen_by(how: Preprocessing, vary: Augmentation) -> Decoding:
     """What files become before training changes them like that."""
     return evaluation(how) if vary.crop is None else training(how, vary.crop[0])
@@ -69,20 +62,6 @@ def training(how: Preprocessing, least_area: float) -> Decoding:
     """What files become before a part of at least that fraction is cut out: no larger than that part needs."""
     side = math.ceil(max(how.height, how.width) / math.sqrt(least_area))
     return Decoding(how.colour or "rgb", short_side=side, enlarge=False, interpolation=how.interpolation, exact=False)
-
-
-@dataclass(frozen=True)
-class CentreCrop:
-    """The centre of an image; where that has no middle, to the even side, as torchvision's. A `decoding.Finish`."""
-
-    height: int
-    width: int
-
-    def __call__(self, index: int, pixels: Picture) -> Picture:
-        """The centre (C, height, width) of an image that is no smaller."""
-        _, height, width = pixels.shape
-        top, left = round((height - self.height) / 2), round((width - self.width) / 2)
-        return np.ascontiguousarray(pixels[:, top : top + self.height, left : left + self.width])
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Prepares an image that Pillow has opened: its orientation, colour and size."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -92,3 +93,15 @@ def picture(image: Image.Image) -> Picture:
     """The pixels (C, H, W) of an image in grey or RGB; in memory they are (H, W, C)."""
     pixels = np.array(image)
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+
+
+def normalised(pixels: NDArray[np.uint8], mean: Sequence[float], std: Sequence[float]) -> NDArray[np.float32]:
+    """(B, C, H, W) uint8 as float32 minus each channel's mean (0 to 1), divided by its standard deviation."""
+    values = pixels.astype(np.float32)
+    values -= _by_channel(mean)
+    values /= _by_channel(std)
+    return values
+
+
+def _by_channel(fractions: Sequence[float]) -> NDArray[np.float32]:
+    return (255 * np.array(fractions, dtype=np.float32))[:, None, None]

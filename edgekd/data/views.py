@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from edgekd.data.dataset import View
+from edgekd.data.pictures import normalised
 from edgekd.data.threads import Indices
 
 Pixels = NDArray[np.uint8]  # (N, C, H, W)
@@ -84,15 +85,8 @@ def augment(pixels: Pixels, indices: Indices, drawn: Draw, pad: int) -> Pixels:
 
 
 def normalise(pixels: Pixels, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """(B, C, H, W) uint8 as float32 minus each channel's mean (0 to 1), divided by its standard deviation."""
-    values = pixels.astype(np.float32)
-    values -= _by_channel(mean)
-    values /= _by_channel(std)
-    return torch.from_numpy(values)
-
-
-def _by_channel(fractions: Sequence[float]) -> NDArray[np.float32]:
-    return (255 * np.array(fractions, dtype=np.float32))[:, None, None]
+    """`pictures.normalised` as a tensor."""
+    return torch.from_numpy(normalised(pixels, mean, std))
 
 
 def channel_statistics(pixels: Pixels) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -28,7 +28,7 @@ BROKEN_BELOW_DB = 8.0
 
 
 def compare(reference: Array, exported: Array) -> Parity:
-    """Compare logits (N, classes) of the network and of the exported file.
+    """Compare outputs (N, …) of the network and of the exported file; (N, classes) are logits.
 
     Raises:
         UnsupportedModelError: they differ in shape, or the exported file's aren't finite.
@@ -46,16 +46,24 @@ def compare(reference: Array, exported: Array) -> Parity:
         images=len(reference),
         max_difference=float(np.max(np.abs(difference))),
         sqnr_db=sqnr,
-        top1_agreement=float(np.mean(reference.argmax(1) == exported.argmax(1))),
+        top1_agreement=float(np.mean(reference.argmax(1) == exported.argmax(1))) if are_logits(reference) else None,
     )
 
 
 def failure(parity: Parity, tolerance: Tolerance) -> str | None:
     """Why the check failed, with its numbers, or None if it passed."""
-    if parity.sqnr_db >= tolerance.sqnr_db and parity.top1_agreement >= tolerance.top1_agreement:
+    agreement = parity.top1_agreement
+    if parity.sqnr_db >= tolerance.sqnr_db and (agreement is None or agreement >= tolerance.top1_agreement):
         return None
+    classes = (
+        "" if agreement is None else f"top-1 agreement {agreement:.1%} (at least {tolerance.top1_agreement:.0%}), "
+    )
     return (
         f"differs from the network: SQNR {parity.sqnr_db:.1f} dB (at least {tolerance.sqnr_db:.0f}), "
-        f"top-1 agreement {parity.top1_agreement:.1%} (at least {tolerance.top1_agreement:.0%}), "
-        f"max difference {parity.max_difference:.3g} over {parity.images} images"
+        f"{classes}max difference {parity.max_difference:.3g} over {parity.images} images"
     )
+
+
+def are_logits(outputs: Array) -> bool:
+    """Whether outputs are (N, classes)."""
+    return outputs.ndim == 2 and outputs.shape[1] > 1

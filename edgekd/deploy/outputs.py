@@ -25,7 +25,9 @@ class Runner:
     device: Device
     artifact: Artifact
     feeding: Feeding | None = None
-    """What it takes; None: normalised images."""
+    """What it takes; None: what it is given, as it is."""
+    output: int = 0
+    """The position of the output that is wanted."""
 
     def __call__(self, images: Array) -> Array:
         """Logits (N, classes) for images (N, C, H, W) float32."""
@@ -36,7 +38,7 @@ class Runner:
     def each(self, batches: Iterable[Array]) -> Iterator[Array]:
         """Logits (N, classes) for each batch of images; the next batch is made ready while the device is at work."""
         feeding = self.feeding
-        return self.device.evaluate(self.artifact, (fed(x, feeding) if feeding else x for x in batches))
+        return self.device.evaluate(self.artifact, (fed(x, feeding) if feeding else x for x in batches), self.output)
 
 
 def accuracy(runner: Runner, data: Dataset, split: str) -> Accuracy:

@@ -90,8 +90,8 @@ class Device(Protocol):
             DeviceError: the device can't be reached, or doesn't have the runtime.
         """
 
-    def evaluate(self, artifact: Artifact, batches: Iterable[Array]) -> Iterator[Array]:
-        """The first output (N, …) for each batch of N inputs; the artifact has batch size one.
+    def evaluate(self, artifact: Artifact, batches: Iterable[Array], output: int = 0) -> Iterator[Array]:
+        """The output at that position (N, …) for each batch of N inputs; the artifact has batch size one.
 
         Raises:
             UnsupportedModelError: the runtime can't open or run the artifact.

@@ -176,15 +176,22 @@ class Agent:
         return self._ask(request, protocol.Traced, timeout_s, answers.NODES, check)
 
     def evaluate(
-        self, path: str, options: Mapping[str, Any], batches: Iterable[Array], files: Mapping[str, str] = _NONE
+        self,
+        path: str,
+        options: Mapping[str, Any],
+        batches: Iterable[Array],
+        files: Mapping[str, str] = _NONE,
+        *,
+        output: int = 0,
     ) -> Iterator[Array]:
-        """The first output of an artifact for each input.
+        """An output of an artifact for each input.
 
         Args:
             path: path of the artifact on the device; its batch size is one.
             options: options of the runtime's `open`.
             batches: arrays (N, ...) of N inputs each. One batch is prefetched while the device computes.
             files: as of all requests.
+            output: the position of the output.
 
         Yields:
             The outputs of each batch, (N, ...), of one shape and type but for N.
@@ -192,7 +199,7 @@ class Agent:
         sent: deque[tuple[int, str]] = deque()
         received = self._each_output(sent, files)
         for batch in batches:
-            sent.append((len(batch), self._send_batch(path, options, batch, tuple(files))))
+            sent.append((len(batch), self._send_batch(path, options, batch, tuple(files), output)))
             if len(sent) == _AHEAD:
                 yield next(received)
         yield from received
@@ -208,10 +215,12 @@ class Agent:
             before = now
             yield outputs
 
-    def _send_batch(self, path: str, options: Mapping[str, Any], batch: Array, files: tuple[str, ...]) -> str:
+    def _send_batch(
+        self, path: str, options: Mapping[str, Any], batch: Array, files: tuple[str, ...], output: int
+    ) -> str:
         """The nonce of the request."""
         batch, nonce = np.ascontiguousarray(batch, batch.dtype.newbyteorder("<")), _nonce()
-        request = protocol.Evaluate(path, dict(options), protocol.Array(batch.dtype.name, batch.shape), files)
+        request = protocol.Evaluate(path, dict(options), protocol.Array(batch.dtype.name, batch.shape), files, output)
         frame = batch.reshape(-1).view(np.uint8).data
         self.process.send(protocol.request_document(request, nonce), frame, limits=answers.OUTPUTS)
         return nonce

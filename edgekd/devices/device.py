@@ -214,8 +214,8 @@ class Reached:
             built = agent.build(protocol.Build(sent.path, complete(artifact.variant), key, feeds), sent.files)
         return Engine(built.path, {built.path: built.engine_sha256}, built.bytes, built.seconds, built.how)
 
-    def evaluate(self, artifact: Artifact, batches: Iterable[Array]) -> Iterator[Array]:
-        """The first output (N, …) for each batch of N inputs; the artifact has batch size one."""
+    def evaluate(self, artifact: Artifact, batches: Iterable[Array], output: int = 0) -> Iterator[Array]:
+        """The output at that position (N, …) for each batch of N inputs; the artifact has batch size one."""
         engine = self.build(artifact)
         options = complete(artifact.variant)
         if "threads" in options:
@@ -224,7 +224,7 @@ class Reached:
             agent = self._evaluating.agent(artifact.runtime)
             try:
                 with running(artifact, "run"):
-                    yield from agent.evaluate(engine.path, options, batches, engine.files)
+                    yield from agent.evaluate(engine.path, options, batches, engine.files, output=output)
             except BaseException:  # also if the caller stops early: batches are still in flight
                 self._evaluating.close()
                 raise

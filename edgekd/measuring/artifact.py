@@ -11,7 +11,8 @@ from typing import Any
 import onnx
 from zstandard import ZstdCompressor
 
-from edgekd.measuring import ncnn_file, onnx_file
+from edgekd import onnx_file
+from edgekd.measuring import ncnn_file
 from edgekd.measuring.needs import needs
 from edgekd.values import Artifact, File, Setting, Variant
 

@@ -1,10 +1,8 @@
 """How the networks of a run become artifacts: in which variants, how they are fed, calibrated and checked."""
 
-import importlib.metadata
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from edgekd import catalog
 from edgekd.data.dataset import Dataset
 from edgekd.data.fixed_images import sample_images
 from edgekd.deploy.export import OPSET
@@ -12,7 +10,7 @@ from edgekd.deploy.feeding import fed
 from edgekd.deploy.opset import ceilings, exported
 from edgekd.deploy.variants import deployable
 from edgekd.deploy.variants import reference as reference_of
-from edgekd.deploy.writers._base import WRITERS
+from edgekd.pipeline.versions import made_with
 from edgekd.values import DeviceFacts, Feeding, Recipe, Target, Variant
 
 _ROUGHLY = 32
@@ -43,10 +41,7 @@ class Deployment:
 
     def made_with(self) -> dict[str, str | None]:
         """The versions of what exports networks, writes files and runs them: another one makes other files."""
-        written = [catalog.load(WRITERS, variant.runtime).precisions[variant.precision] for variant in self.variants]
-        used = filter(None, (precision.library for precision in written))
-        libraries = (*_EXPORTERS, "onnxruntime", *used, *(variant.runtime for variant in self.variants))
-        return {name: _version(name) for name in sorted(set(libraries))}
+        return made_with(self.variants, *_EXPORTERS)
 
 
 def feeding(data: Dataset, *, in_graph: bool) -> Feeding:
@@ -102,10 +97,3 @@ def rough(how: Deployment, variants: tuple[Variant, ...]) -> Deployment:
 def require_feeding(how: Deployment) -> None:
     """Raises UnsupportedModelError where files are to take pixels and the data's images aren't any."""
     fed(sample_images(how.data.val, 64), how.feeding)
-
-
-def _version(library: str) -> str | None:
-    try:
-        return importlib.metadata.version(library)
-    except importlib.metadata.PackageNotFoundError:
-        return None

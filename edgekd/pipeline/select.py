@@ -56,7 +56,14 @@ class _Option:
         return self.checked.artifact.disk_bytes
 
 
-def select(budget: Budget, reference: Checked, student: Deployed, measurements: Sequence[Measurement]) -> Choice:
+def select(
+    budget: Budget,
+    reference: Checked,
+    student: Deployed,
+    measurements: Sequence[Measurement],
+    *,
+    of: str = "validation accuracy",
+) -> Choice:
     """Choose among the student's artifacts on validation accuracy and on the measurements.
 
     The fastest is chosen. Of those that are as fast within the noise of the measurement, it is the smallest file, and
@@ -68,6 +75,7 @@ def select(budget: Budget, reference: Checked, student: Deployed, measurements: 
         reference: what the drop of accuracy refers to.
         student: the artifacts to choose from.
         measurements: the reference's first, then one for each of the student's artifacts; empty if none was made.
+        of: what the artifacts' accuracies are of; "": nothing, and only those are given that lose nothing that counts.
     """
     measured: Sequence[Measurement | None] = measurements[1:] or [None] * len(student.artifacts)
     baseline = measurements[0] if measurements else None
@@ -75,7 +83,7 @@ def select(budget: Budget, reference: Checked, student: Deployed, measurements: 
         _option(budget, reference, checked, m, baseline if m else None)
         for checked, m in zip(student.artifacts, measured, strict=True)
     ]
-    contest = _Contest(sorted(options, key=lambda option: option.rank), reference, baseline)
+    contest = _Contest(sorted(options, key=lambda option: option.rank), reference, baseline, of)
     best = contest.best
     dropped = [
         Dropped(name=other.checked.artifact.name, why=contest.why_not(other))
@@ -131,6 +139,7 @@ class _Contest:
     ranked: Sequence[_Option]
     reference: Checked
     baseline: Measurement | None
+    of: str
 
     @property
     def tied(self) -> list[_Option]:
@@ -151,13 +160,14 @@ class _Contest:
         best, fastest = self.best, self.ranked[0]
         speed = f"{best.speed.estimate:.2f} of the reference's latency" if best.speed else "not measured"
         as_fast = "" if best is fastest else f", as fast within noise as {fastest.checked.artifact.name}"
-        return f"{speed}{as_fast}, validation accuracy {0 - best.drop:+.2f} points"
+        lost = f", {self.of} {0 - best.drop:+.2f} points" if self.of else ""
+        return f"{speed}{as_fast}{lost}"
 
     def why_not(self, other: _Option) -> str:
         """Why another one isn't."""
         best = self.best
         if other.loses_too_much and not best.loses_too_much:
-            return f"loses {other.drop:.2f} points of validation accuracy, {other.allowed:g} allowed"
+            return f"loses {other.drop:.2f} points of {self.of}, {other.allowed:g} allowed"
         if other.speed is None or best.speed is None:
             return _less_accurate(other, best)
         times = f"{other.speed.estimate / best.speed.estimate:.2f} times the latency of the one kept"

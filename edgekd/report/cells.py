@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from edgekd.values import Interval
+from edgekd.values.deployment import Parity
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -14,6 +15,12 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def interval(value: Interval | None) -> str:
     """A ratio with its confidence interval."""
     return f"{value.estimate:.3f} [{value.low:.3f}, {value.high:.3f}]" if value else "not measured"
+
+
+def parity(value: Parity) -> str:
+    """How far outputs are from the network's."""
+    agreement = "" if value.top1_agreement is None else f", {value.top1_agreement:.1%}"
+    return f"{value.sqnr_db:.0f} dB{agreement}"
 
 
 def code(name: str) -> str:

@@ -1,6 +1,6 @@
 """What reports and the console show of a run in the same way."""
 
-from edgekd.report.cells import interval
+from edgekd.report.cells import interval, parity
 from edgekd.values.result import Result
 
 
@@ -15,7 +15,7 @@ def artifact_rows(result: Result) -> list[list[str]]:
             f"{t.test.top1:.2%}",
             f"{t.artifact.disk_bytes:,}",
             f"{t.artifact.transfer_bytes:,}",
-            f"{t.parity.sqnr_db:.0f} dB, {t.parity.top1_agreement:.1%}",
+            parity(t.parity),
         ]
         for t in result.tried
     ]

@@ -3,23 +3,41 @@
 from collections.abc import Iterable, Iterator
 
 from edgekd.report import app
-from edgekd.values.exported import Exported, Exports
+from edgekd.report.cells import interval, parity
+from edgekd.values.exported import Calibrated, Exported, Exports
 from edgekd.visible import visible_name
 
 
 def rows(found: Exports) -> list[list[str]]:
     """The variants, one per row, below the headings."""
-    lines = [["variant", "file", "bytes", "gzip bytes", "check", "findings"]]
+    timed = ["median", "ratio (95 %)"] if found.calibrated else []
+    lines = [["variant", "file", *timed, "bytes", "gzip bytes", "check", "findings"]]
     for one in found.exported:
         of = one.artifact
         sizes = f"{of.disk_bytes:,}", f"{of.transfer_bytes:,}"
+        latency = [_median(one), interval(one.ratio)] if found.calibrated else []
         # a given file isn't in the folder, and is stated with its path
-        lines.append([of.variant.name, visible_name(str(of.path)), *sizes, _check(one), _findings(one)])
+        lines.append([of.variant.name, visible_name(str(of.path)), *latency, *sizes, _check(one), _findings(one)])
     return lines
+
+
+def calibrated(found: Calibrated) -> Iterator[str]:
+    """On which images a given file's variants were made and compared, and which was chosen."""
+    others = "the same" if found.compared_on == found.calibrated_on == 1 else f"{found.compared_on:,} others"
+    yield f"images: {found.images}: calibrated on {found.calibrated_on:,}, compared on {others}"
+    yield f"loss allowed: {found.loss}"
+    if found.choice is None:
+        yield "chosen: none: nothing was measured; give a --device of the target's kind"
+        return
+    yield f"chosen: {found.choice.artifact}: {found.choice.why}"
+    for gone in found.choice.dropped:
+        yield f"not chosen: {gone.name}: {gone.why}"
 
 
 def remarks(found: Exports) -> Iterator[str]:
     """What wasn't written or checked, and what NVIDIA's parser said, with those of the same together."""
+    if found.calibrated:
+        yield from calibrated(found.calibrated)
     for gone in found.dropped:
         yield f"not written: {gone.name}: {gone.why}"
     for why, names in _grouped((one.not_checked, one.artifact.name) for one in found.exported):
@@ -39,11 +57,17 @@ def findings(found: Exports) -> Iterator[tuple[str, str, str]]:
             yield finding.severity, status, f"{one.artifact.name}: {finding.message}\n  {finding.remedy}"
 
 
+def _median(one: Exported) -> str:
+    return "not measured" if one.median_ms is None else f"{one.median_ms:.3f} ms"
+
+
 def _check(one: Exported) -> str:
+    accuracy = f"{one.accuracy.top1:.2%} of {one.accuracy.images:,} images" if one.accuracy else ""
+    if one.given:
+        return ", ".join(filter(None, ("the given file", accuracy)))
     if one.parity is None:
         return "failed" if one.checked_by else "not checked"
-    accuracy = f", {one.accuracy.top1:.2%} of {one.accuracy.images:,} images" if one.accuracy else ""
-    return f"{one.parity.sqnr_db:.0f} dB{accuracy}, on {one.checked_by}"
+    return ", ".join(filter(None, (parity(one.parity), accuracy, f"on {one.checked_by}")))
 
 
 def _findings(one: Exported) -> str:

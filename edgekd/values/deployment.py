@@ -129,7 +129,8 @@ class Parity(Value):
     max_difference: float
     sqnr_db: float
     """Signal to quantisation noise ratio: 10·log10(mean reference² ÷ mean difference²)."""
-    top1_agreement: float
+    top1_agreement: float | None
+    """Of the images whose greatest output is the same; None where the outputs aren't classes."""
 
 
 class Coverage(Value):

@@ -6,8 +6,8 @@ from edgekd.values.deployment import Artifact, Parity
 from edgekd.values.measurement import Accuracy
 from edgekd.values.mobile import ForApp
 from edgekd.values.preflight import Finding, Parsed
-from edgekd.values.result import Dropped
-from edgekd.values.value import Name, Value
+from edgekd.values.result import Choice, Dropped
+from edgekd.values.value import Interval, Name, PositiveInt, Value
 
 
 class Exported(Value):
@@ -17,6 +17,8 @@ class Exported(Value):
     """Its paths are relative to the folder; a given file keeps its path."""
     manifest: Name | None = None
     """The file beside it that states its preprocessing; None for a given file, whose preprocessing is unknown."""
+    given: bool = False
+    """Whether it is the given file, which the others are compared with."""
     checked_by: str | None = None
     """The device that ran it for the check; None: not checked."""
     not_checked: str | None = None
@@ -29,6 +31,11 @@ class Exported(Value):
     parsed: Parsed | None = None
     """What NVIDIA's parser and compiler said; None where it isn't for TensorRT."""
 
+    median_ms: float | None = None
+    """None: not measured."""
+    ratio: Interval | None = None
+    """Its latency divided by the given file's."""
+
     app: ForApp | None = None
     """The same model as an app takes it; None where it isn't for a phone, or couldn't be made."""
 
@@ -36,6 +43,26 @@ class Exported(Value):
     def errors(self) -> int:
         """How many of the findings are errors."""
         return sum(finding.severity == "error" for finding in self.findings)
+
+
+class Calibrated(Value):
+    """What came of a given file and images for its calibration."""
+
+    images: Name
+    """What they are."""
+    calibrated_on: PositiveInt
+    """How many images."""
+    compared_on: PositiveInt
+    """How many others; the same one where there is one alone."""
+    loss: Name
+    """What counts as loss, and how much is allowed."""
+    notes: tuple[Name, ...] = ()
+    """What was changed in the file, how images were prepared, and what isn't known."""
+    accuracy: Accuracy | None = None
+    """The given file's on those others; None where labels aren't known."""
+    choice: Choice | None = None
+    """Which file is the fastest of those that lose no more, and why the others aren't it; None: nothing was measured,
+    or nothing passed its check."""
 
 
 class Exports(Value):
@@ -49,6 +76,8 @@ class Exports(Value):
     exported: tuple[Exported, ...]
     dropped: tuple[Dropped, ...] = ()
     """The target's variants that weren't written."""
+    calibrated: Calibrated | None = None
+    """Of a given file with calibration images; None for others."""
 
     @property
     def errors(self) -> int:

@@ -140,7 +140,7 @@ class SimulatedDevice:
     def build(self, artifact: Artifact, how: MeasuringProtocol | None = None, inputs: str | None = None) -> Engine:
         return Engine(str(artifact.path))
 
-    def evaluate(self, artifact: Artifact, batches: Iterable[Array]) -> Iterator[Array]:
+    def evaluate(self, artifact: Artifact, batches: Iterable[Array], output: int = 0) -> Iterator[Array]:
         run = self.outputs(artifact.path)
         for batch in batches:
             yield run(batch)

@@ -85,6 +85,11 @@ def class_files(folder: Path, left_out: LeftOut, *, every: bool = True) -> Files
     return {name: paths for name, paths in files.items() if paths}
 
 
+def every_image(folder: Path, left_out: LeftOut) -> list[Path]:
+    """All images below a folder, whatever its folders are called, sorted. Raises StorageError: it can't be read."""
+    return sorted(_images(folder, left_out, {_identity(folder)}))
+
+
 def _require_distinct(names: list[str], folder: Path) -> None:
     """Raises EdgekdError if two names differ only in case: on some systems they are the same folder."""
     seen: dict[str, str] = {}

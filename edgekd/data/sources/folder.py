@@ -14,9 +14,10 @@ from torch import Tensor
 
 from edgekd.data.chosen import PHOTO_CROP, chosen, needs_measuring, normalisation, varying
 from edgekd.data.contents import contents
+from edgekd.data.cropping import CentreCrop, evaluation
 from edgekd.data.dataset import Augmentation, Dataset, fingerprinted
 from edgekd.data.decoding import decoded, notes_on_room
-from edgekd.data.folder_images import CentreCrop, FolderImages, evaluation, seen_by
+from edgekd.data.folder_images import FolderImages, seen_by
 from edgekd.data.sources._class_folders import Files, LeftOut, shown
 from edgekd.data.sources._duplicates import copies, notes_on_copies
 from edgekd.data.sources._headers import Header, header, notes

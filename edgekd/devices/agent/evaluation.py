@@ -29,12 +29,14 @@ class Evaluation:
         self._pool = ThreadPoolExecutor(1 + others)
 
     def outputs(self, request: protocol.Evaluate, frame: bytes) -> tuple[protocol.Evaluated, memoryview]:
-        """The first output for every input, in the same order."""
+        """The wanted output for every input, in the same order."""
         import numpy as np  # imported late, so that a missing runtime (which brings numpy) is reported first
 
         inputs = np.frombuffer(frame, request.inputs.dtype).reshape(request.inputs.shape)
-        parts = np.array_split(inputs, len(self._sessions))
-        found = [one for part in self._pool.map(self._run, self._sessions, parts) for one in part]
+        parts, wanted = np.array_split(inputs, len(self._sessions)), [request.output] * len(self._sessions)
+        found = [one for part in self._pool.map(self._run, self._sessions, parts, wanted) for one in part]
+        if len({one.shape for one in found}) > 1:
+            raise ValueError(f"the shape of its output {request.output} is not the same for every image")
         outputs = np.ascontiguousarray(np.concatenate(found))
         array = protocol.Array(outputs.dtype.name, outputs.shape)
         evaluated = protocol.Evaluated(array, self._sessions[0].provider, self.opened[2])
@@ -44,6 +46,6 @@ class Evaluation:
         """Stop the threads; the sessions are freed with their last reference."""
         self._pool.shutdown()
 
-    def _run(self, session: Any, inputs: Any) -> list[Any]:
+    def _run(self, session: Any, inputs: Any, output: int) -> list[Any]:
         # a runtime may return its own buffer, which the next inference overwrites
-        return [session.run({self._name: one[None]})[0].copy() for one in inputs]
+        return [session.run({self._name: one[None]})[output].copy() for one in inputs]

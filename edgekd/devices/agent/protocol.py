@@ -280,7 +280,7 @@ class Traced:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """The first output for each input: (N, ...). The frame holds the array."""
+    """The wanted output for each input: (N, ...). The frame holds the array."""
 
     outputs: Array
     provider: str
@@ -430,6 +430,8 @@ class Evaluate:
     """(N, ...): N inputs, each without the artifact's batch axis."""
     files: Tuple[str, ...] = ()
     """What it reads, whose SHA-256 the answer has."""
+    output: int = 0
+    """The position of the output that is wanted."""
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from pathlib import Path
 import onnx
 import onnx.inliner
 
+from edgekd import onnx_file
 from edgekd.files import sha256
-from edgekd.measuring import onnx_file
 from edgekd.measuring.graph.layers import OPERATORS, REAL, computes_in_int8, layers
 from edgekd.measuring.graph.scopes import DEQUANTISE, QUANTISE, Scope, dtype_of, operator, scopes
 from edgekd.measuring.graph.shapes import shape_of, shaped

@@ -1,0 +1,1 @@
+"""Images as a given file takes them. What needs no PyTorch imports none."""

@@ -1,0 +1,48 @@
+"""Prepare: the graph that a given file's variants are made of."""
+
+import re
+from dataclasses import dataclass
+
+import onnx
+
+from edgekd.deploy.given.prepared import Size, prepared
+from edgekd.files import writing
+from edgekd.measuring.artifact import describe
+from edgekd.pipeline.written import Graph
+from edgekd.run import Workspace
+from edgekd.values import Artifact, Value
+from edgekd.values.given import Given
+
+
+@dataclass(frozen=True)
+class Preparing:
+    """The inputs of the stage that prepares a given file."""
+
+    artifact: Artifact
+    size: Size | None
+    """Height and width of images, where the file leaves them open."""
+    max_opset: int | None
+    """The highest that the target's runtimes read."""
+
+
+class Prepared(Value):
+    """A given file as variants are made of it."""
+
+    graph: Graph
+    given: Given
+
+
+def prepare_stage(inputs: Preparing, at: Workspace) -> Prepared:
+    """Prepare a file. Raises UnsupportedModelError if no variants can be made of it."""
+    name = plain(inputs.artifact.path.stem)
+    model, given = prepared(inputs.artifact.path, inputs.size, inputs.max_opset)
+    path = at.folder / f"{name}.onnx"
+    with writing(path):
+        onnx.save(model, path)
+    graph = Graph(exporter="", artifact=describe(path, name=name, runtime="", precision=""))
+    return Prepared(graph=graph, given=given)
+
+
+def plain(stem: str) -> str:
+    """A file's stem as a part of other files' names."""
+    return re.sub(r"[^\w.=+-]+", "-", stem) or "model"
