@@ -44,9 +44,9 @@ def exports(found: "Exports") -> None:
 
 def inspection(found: "Inspection", *, all_layers: bool) -> None:
     """What is in a model's file; only the first layers unless all are wanted."""
-    from edgekd.report import inspected
+    from edgekd.report import inspected, origin
 
-    say("\n".join((*inspected.head(found), "")))
+    say("\n".join((*inspected.head(found), *origin.lines(found), "")))
     if found.layers:
         show_table(inspected.layer_rows(found, all_layers=all_layers))
         say(inspected.rest(found, all_layers=all_layers) or "")

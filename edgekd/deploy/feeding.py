@@ -10,8 +10,8 @@ import onnx
 from edgekd.errors import UnsupportedModelError
 from edgekd.files import writing
 from edgekd.runtimes import ncnn
-from edgekd.values import Artifact, Feeding, Manifest, Port, Preprocessing, document
-from edgekd.values.manifest import CLASSES, PREPROCESSING
+from edgekd.values import Artifact, Feeding, Lineage, Manifest, Port, Preprocessing, document
+from edgekd.values.manifest import CLASSES, LINEAGE, PREPROCESSING
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
@@ -67,8 +67,8 @@ def believable(images: Array, preprocessing: Preprocessing) -> bool:
     return bool(values.min() >= -_BEYOND and values.max() <= 255 + _BEYOND)
 
 
-def stamp(path: Path, feeding: Feeding) -> None:
-    """Write into an ONNX file's metadata how it is fed.
+def stamp(path: Path, feeding: Feeding, lineage: Lineage) -> None:
+    """Write into an ONNX file's metadata how it is fed, and what it was made from.
 
     Beside edgekd's own keys stand those that ONNX defines for images (its docs/MetadataProps.md), as far as they fit.
 
@@ -77,22 +77,29 @@ def stamp(path: Path, feeding: Feeding) -> None:
     """
     proto = onnx.load(path)
     kept = {entry.key: entry.value for entry in proto.metadata_props}
-    onnx.helper.set_model_props(proto, kept | metadata(feeding))
+    onnx.helper.set_model_props(proto, kept | metadata(feeding) | {LINEAGE: _lineage(lineage)})
     with writing(path):
         onnx.save(proto, path)
 
 
-def stamp_like(original: Path, path: Path) -> None:
-    """Write into an ONNX file's metadata what the original states in its own. Raises as `stamp`."""
+def stamp_like(original: Path, path: Path, lineage: Lineage) -> None:
+    """Write into an ONNX file's metadata what the original states in its own, and what it was made from. Raises as
+    `stamp`.
+    """
     stated = onnx.load(original, load_external_data=False).metadata_props
     proto = onnx.load(path)
-    onnx.helper.set_model_props(proto, {entry.key: entry.value for entry in stated})
+    kept = {entry.key: entry.value for entry in stated}
+    onnx.helper.set_model_props(proto, kept | {LINEAGE: _lineage(lineage)})
     with writing(path):
         onnx.save(proto, path)
+
+
+def _lineage(lineage: Lineage) -> str:
+    return json.dumps(lineage.model_dump(mode="json", exclude_none=True))
 
 
 def metadata(feeding: Feeding) -> dict[str, str]:
-    """The keys and values of `stamp`; all of them ASCII, whatever the classes are called."""
+    """The keys and values that state how a file is fed; all of them ASCII, whatever the classes are called."""
     how = {**document(feeding.preprocessing), "normalised_by": feeding.normalised_by}
     stated = {PREPROCESSING: json.dumps(how), CLASSES: json.dumps(feeding.classes)}
     if colour := feeding.preprocessing.colour:
@@ -121,11 +128,14 @@ def manifest(artifact: Artifact, path: Path, feeding: Feeding) -> Manifest:
         **dict(feeding),
         file=artifact.file,
         sha256=artifact.files[0].sha256,
+        further_files={file.path.name: file.sha256 for file in artifact.files[1:]},
+        disk_bytes=artifact.disk_bytes,
         precision=artifact.precision,
         runtime=artifact.runtime,
         settings=artifact.variant.settings,
         input=given,
         output=output,
+        lineage=artifact.lineage,
     )
 
 

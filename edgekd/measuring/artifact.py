@@ -12,9 +12,9 @@ import onnx
 from zstandard import ZstdCompressor
 
 from edgekd import onnx_file
-from edgekd.measuring import ncnn_file
+from edgekd.measuring import ncnn_file, stated
 from edgekd.measuring.needs import needs
-from edgekd.values import Artifact, File, Setting, Variant
+from edgekd.values import Artifact, File, Lineage, Setting, Variant
 
 _GZIP_LEVEL = 6  # gzip's own default
 _ZSTD_LEVEL = 9  # higher levels take much longer and hardly make weights smaller
@@ -37,7 +37,6 @@ def describe(
     runtime: str,
     precision: str | None = None,
     settings: Mapping[str, Setting] | None = None,
-    lineage: Mapping[str, str] | None = None,
 ) -> Artifact:
     """The artifact in an ONNX file, with the files of its external data, or in ncnn's two files.
 
@@ -47,7 +46,6 @@ def describe(
         runtime: the runtime that runs it.
         precision: its precision; None: determined from the graph.
         settings: runtime settings that differ from the defaults.
-        lineage: its origin.
 
     Raises:
         StorageError: the file, or one that it refers to, can't be read.
@@ -55,15 +53,16 @@ def describe(
     """
     if ncnn_file.is_ncnn(path):
         found, needed, format, files = ncnn_file.precision(path), None, "ncnn", [path, ncnn_file.weights(path)]
+        lineage = None
     else:
         model = onnx_file.read(path)
         found, needed, format = _precision(model), needs(model, onnx_file.nodes(model)), "onnx"
-        files = [path, *onnx_file.external_files(model, path)]
+        files, lineage = [path, *onnx_file.external_files(model, path)], stated.lineage(model)
     return Artifact(
         name=name,
         format=format,
         variant=Variant(runtime=runtime, precision=precision or found, settings=dict(settings or {})),
-        lineage=dict(lineage or {}),
+        lineage=lineage,
         needs=needed,
         **_weighed(files),
     )
@@ -75,7 +74,7 @@ def describe_ort(path: Path, onnx_one: Artifact) -> Artifact:
         name=onnx_one.name,
         format="ort",
         variant=onnx_one.variant,
-        lineage={**onnx_one.lineage, "onnx": onnx_one.files[0].sha256},
+        lineage=(onnx_one.lineage or Lineage()).model_copy(update={"onnx": onnx_one.files[0].sha256}),
         **_weighed([path]),
     )
 

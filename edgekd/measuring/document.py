@@ -3,6 +3,7 @@
 Documents of version 1 are converted on reading.
 """
 
+import json
 import re
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def read_measurement(path: Path) -> Measurement:
         # strict: a number in quotes, or true for 1, means that the file is damaged
         if _Head.model_validate_json(text).schema_version == version1.NAME:
             return version1.Measurement.model_validate_json(text, strict=True).converted()
-        measurement = Measurement.model_validate_json(text, strict=True)
+        measurement = _validated(text)
     except ValidationError as e:
         raise EdgekdError(*_explained(e, path)) from e
     if "schema_version" not in measurement.model_fields_set:
@@ -48,6 +49,26 @@ def read_measurement(path: Path) -> Measurement:
 def write(path: Path, value: Value) -> None:
     """Write a value's document. Raises StorageError."""
     write_text(path, value.model_dump_json(indent=1) + "\n")
+
+
+def _validated(text: str) -> Measurement:
+    """Raises ValidationError."""
+    try:
+        return Measurement.model_validate_json(text, strict=True)
+    except ValidationError as e:
+        if all(problem["loc"][:2] != ("artifact", "lineage") for problem in e.errors(include_input=False)):
+            raise
+    return Measurement.model_validate_json(_with_network(text), strict=True)
+
+
+def _with_network(text: str) -> str:
+    """The document with a lineage of today in place of an earlier one, which had the network's name and weights."""
+    document = json.loads(text)
+    earlier = document["artifact"]["lineage"]
+    if isinstance(earlier, dict) and "model" in earlier:
+        network = {key: earlier.pop(key, "") for key in ("model", "weights")}
+        document["artifact"]["lineage"] = {**earlier, "network": network}
+    return json.dumps(document)
 
 
 def _explained(error: ValidationError, path: Path) -> tuple[str, str]:

@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -213,4 +214,5 @@ def _measurement(
         engine_bytes=engine.bytes,
         build_seconds=engine.build_seconds,
         build_how=engine.build_how,
+        when=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     )

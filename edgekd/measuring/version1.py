@@ -13,6 +13,7 @@ from edgekd.values import (
     File,
     Host,
     Launch,
+    Lineage,
     MeasuringProtocol,
     PositiveInt,
     RuntimeInfo,
@@ -22,6 +23,7 @@ from edgekd.values import (
     Variant,
 )
 from edgekd.values import Measurement as Today
+from edgekd.values.lineage import NetworkOrigin
 from edgekd.values.value import Name, NonNegativeInt, Positive
 
 NAME = "edgekd.measurement/1"
@@ -80,8 +82,15 @@ class _Artifact(Value):
             disk_bytes=self.disk_bytes,
             transfer_bytes=self.transfer_bytes,
             zstd_bytes=self.zstd_bytes,
-            lineage=self.lineage,
+            lineage=self._lineage(),
         )
+
+    def _lineage(self) -> Lineage | None:
+        """As it is stated today."""
+        stated = self.lineage
+        if "model" not in stated:
+            return None
+        return Lineage(network=NetworkOrigin(model=stated["model"], weights=stated.get("weights", "")))
 
 
 class _Environment(Host):

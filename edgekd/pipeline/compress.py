@@ -24,6 +24,7 @@ from edgekd.pipeline.goal import Goal
 from edgekd.pipeline.images import load_images
 from edgekd.pipeline.measuring import device_of_target
 from edgekd.pipeline.mirrored import with_flip_decided
+from edgekd.pipeline.origins import network_origin
 from edgekd.pipeline.prunable import Pruner, require_prunable
 from edgekd.pipeline.search import Searching
 from edgekd.pipeline.student import beginning, require_losses
@@ -79,7 +80,8 @@ def compress(
             _require_feasible(run, recipe, goal, deployment(recipe, target, data, goal.facts))
             original = teacher(run, recipe, recipe.teacher, images)
             data, mirrored = with_flip_decided(run, recipe.data, data, original.network)
-            how = deployment(recipe, target, data, goal.facts)
+            origin = network_origin(original.network)
+            how = replace(deployment(recipe, target, data, goal.facts), teacher=origin)
             reference = baseline(run, original.network, how, goal)
             taught_by = supervision(run, recipe, original.network, replace(images, data=data))
             start = beginning(run, recipe, data, original.network)

@@ -7,12 +7,12 @@ from pathlib import Path
 from edgekd import files
 from edgekd.data.chosen import settled
 from edgekd.data.dataset import Dataset
-from edgekd.deploy.feeding import manifest
 from edgekd.deploy.outputs import Runner, accuracy
 from edgekd.devices._base import Device
 from edgekd.devices.device import or_this_machine
 from edgekd.errors import UnsupportedModelError
 from edgekd.measuring.statistics import percentile, ratio
+from edgekd.pipeline.beside import beside, latencies, proof
 from edgekd.pipeline.deployment import Deployment
 from edgekd.pipeline.finish import Finished
 from edgekd.pipeline.goal import Goal
@@ -71,13 +71,14 @@ def conclude(
     )
     choice, reference = artifacts[selection.chosen], artifacts[0]
     found = judged(run, goal, choice, reference, (tested[selection.chosen], tested[0]))
-    root, manifests = run.store.root, _manifests(how, selection)
+    root, settings = run.store.root, _reproducing(recipe, how.data, teacher.network, finished)
+    manifests = _manifests(how, selection, tested, measurements, settings)
     taken = _take_away(root, finished, teacher.network, measurements, manifests) | take_away(found, root)
     app = _for_app(run, choice, how, goal)
     if app:
         taken |= {"app": app.artifact.file, "operators for an app": app.operators, "usability in an app": app.report}
     result = Result(
-        recipe=_reproducing(recipe, how.data, teacher.network, finished),
+        recipe=settings,
         data_notes=how.data.notes,
         mirrored=mirrored,
         folder=str(root),
@@ -184,8 +185,8 @@ def _take_away(
     taken = {name: name_in_run for name, (_, name_in_run) in sources.items()}
     for source, name_in_run in sources.values():
         files.copy(source, root / name_in_run)
-    for name, beside in manifests.items():
-        files.write_text(root / name, beside.model_dump_json(indent=1))
+    for name, its in manifests.items():
+        files.write_text(root / name, its.model_dump_json(indent=1))
         taken["manifest" if name == "model.json" else f"manifest of {Path(name).stem}"] = name
     for measurement in measurements:
         name = f"measurements/{measurement.artifact.name}.json"
@@ -201,14 +202,27 @@ def _of(artifact: Artifact, what: str, stem: str) -> dict[str, tuple[Path, str]]
     return {what: (model, f"{stem}{model.suffix}"), **weights}
 
 
-def _manifests(how: Deployment, selection: Selection) -> dict[str, Manifest]:
+def _manifests(
+    how: Deployment,
+    selection: Selection,
+    tested: Sequence[Accuracy],
+    measurements: Sequence[Measurement],
+    recipe: Recipe,
+) -> dict[str, Manifest]:
     """What lies beside the artifacts of the run directory, by its path there: artifacts may share a file, and are then
     opened with other settings.
     """
-    beside = {
-        f"artifacts/{checked.artifact.name}.json": manifest(checked.artifact, checked.artifact.path, how.feeding)
-        for checked in selection.options
+    found = zip(selection.options, tested, latencies(measurements), strict=True)
+    each = {
+        f"artifacts/{checked.artifact.name}.json": beside(
+            checked.artifact,
+            how.feeding,
+            recipe,
+            proof=proof(checked.parity, checked.accuracy, test),
+            measured=measured,
+        )
+        for checked, test, measured in found
     }
     chosen = selection.options[selection.chosen].artifact
-    named = beside[f"artifacts/{chosen.name}.json"].model_copy(update={"file": f"model{chosen.path.suffix}"})
-    return {"model.json": named, **beside}
+    named = each[f"artifacts/{chosen.name}.json"].model_copy(update={"file": f"model{chosen.path.suffix}"})
+    return {"model.json": named, **each}

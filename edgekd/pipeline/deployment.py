@@ -12,6 +12,7 @@ from edgekd.deploy.variants import deployable
 from edgekd.deploy.variants import reference as reference_of
 from edgekd.pipeline.versions import made_with
 from edgekd.values import DeviceFacts, Feeding, Recipe, Target, Variant
+from edgekd.values.lineage import NetworkOrigin
 
 _ROUGHLY = 32
 """Calibration images of a network whose latency alone counts: ranges that are only roughly right don't change which
@@ -38,6 +39,8 @@ class Deployment:
     """The highest that the variants' runtimes read on the device, by name, where it is known."""
     layers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The layers that compute in integers, by the runtime, for precisions where the device's times decide that."""
+    teacher: NetworkOrigin | None = None
+    """The original of all networks; None where it isn't known."""
 
     def made_with(self) -> dict[str, str | None]:
         """The versions of what exports networks, writes files and runs them: another one makes other files."""

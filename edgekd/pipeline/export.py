@@ -1,17 +1,17 @@
 """`export`: a trained network in every variant of a target, each checked as far as it can be."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
 from edgekd import catalog, files
 from edgekd.data.load import load_dataset
-from edgekd.deploy.feeding import manifest
 from edgekd.deploy.variants import not_run_here, why_not, writable
 from edgekd.devices._base import Device
 from edgekd.devices.device import LOCAL
 from edgekd.errors import DeviceError, EdgekdError, UnsupportedModelError
+from edgekd.pipeline.beside import beside, proof
 from edgekd.pipeline.classifier import require_classifier
 from edgekd.pipeline.deployment import Deployment, deployment, require_feeding
 from edgekd.pipeline.export_file import Preflights, destination
@@ -24,7 +24,7 @@ from edgekd.pipeline.teacher import TeacherImages, teacher
 from edgekd.pipeline.wanted import states_normalisation
 from edgekd.progress import Progress
 from edgekd.run import Run, open_run
-from edgekd.values import Artifact, Recipe, Target
+from edgekd.values import Artifact, Feeding, Recipe, Target
 from edgekd.values.exported import Exported, Exports
 from edgekd.values.network import Network
 from edgekd.values.preflight import Finding
@@ -75,7 +75,8 @@ def export(
             _require_runtime(device, how)
         images = TeacherImages(data, states_normalisation(recipe.data), trust_checkpoint)
         network = teacher(run, recipe, recipe.teacher, images).network
-        return _exported(run, network, how, target, device)
+        take = partial(_taken, root=run.store.root, feeding=how.feeding, recipe=recipe)
+        return _exported(run, network, how, target, device, take=take)
 
 
 def _require_runtime(device: Device, how: Deployment) -> None:
@@ -88,7 +89,15 @@ def _require_runtime(device: Device, how: Deployment) -> None:
         raise DeviceError(message, f"{here}, or install a runtime there: {command}" if command else f"{here}.")
 
 
-def _exported(run: Run, network: Network, how: Deployment, target: Target, device: Device | None) -> Exports:
+def _exported(
+    run: Run,
+    network: Network,
+    how: Deployment,
+    target: Target,
+    device: Device | None,
+    *,
+    take: Callable[[Exported, Artifact], Exported],
+) -> Exports:
     run.progress.stage("export", f"writing {len(how.variants)} variants")
     written = export_variants(run, _NAME, network, how)
     dropped = (*writable(target).left_out, *written.dropped)
@@ -111,9 +120,7 @@ def _exported(run: Run, network: Network, how: Deployment, target: Target, devic
         target=target.name,
         device=device.url if device else None,
         folder=str(run.store.root),
-        exported=tuple(
-            _taken(one, artifact, run.store.root, how) for one, artifact in zip(found, written.artifacts, strict=True)
-        ),
+        exported=tuple(take(one, artifact) for one, artifact in zip(found, written.artifacts, strict=True)),
         dropped=dropped,
     )
     files.write_text(run.store.root / "export.json", exports.model_dump_json(indent=1))
@@ -183,10 +190,12 @@ def _with_app(run: Run, one: Exported, artifact: Artifact, how: Deployment, devi
     return one.model_copy(update={"app": app})
 
 
-def _taken(one: Exported, artifact: Artifact, root: Path, how: Deployment) -> Exported:
+def _taken(one: Exported, artifact: Artifact, *, root: Path, feeding: Feeding, recipe: Recipe) -> Exported:
     """Copied, with its manifest, to where the user finds it."""
     name = f"{artifact.name}.json"
+    shown = proof(one.parity, one.accuracy) if one.parity and one.accuracy else None
+    found = beside(artifact, feeding, recipe, proof=shown)
     for file in artifact.files:
         files.copy(file.path, root / file.path.name)
-    files.write_text(root / name, manifest(artifact, artifact.path, how.feeding).model_dump_json(indent=1))
+    files.write_text(root / name, found.model_dump_json(indent=1))
     return one.model_copy(update={"artifact": artifact.without_folder(), "manifest": name})

@@ -4,6 +4,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from edgekd import catalog, files
+from edgekd.deploy.feeding import stamp_like
 from edgekd.deploy.opset import ceiling
 from edgekd.deploy.preflight.preflight import preflight
 from edgekd.deploy.preflight.rule import Destination
@@ -14,6 +15,7 @@ from edgekd.devices.device import connect, not_of
 from edgekd.devices.lease import Waiting
 from edgekd.errors import DeviceError, EdgekdError, NoDeviceError, UnsupportedModelError
 from edgekd.measuring.artifact import describe
+from edgekd.pipeline.written import made_of
 from edgekd.progress import Progress
 from edgekd.values import Artifact, Target, Variant
 from edgekd.values.exported import Exported, Exports
@@ -127,6 +129,6 @@ def _written(
         except UnsupportedModelError as e:
             dropped.append(Dropped(name=name, why=e.message))
             continue
-        found = describe(made, name=name, runtime=_TENSORRT)
-        artifacts.append(found.model_copy(update={"variant": variant, "lineage": {"onnx": given.files[0].sha256}}))
+        stamp_like(given.path, made, made_of(given))
+        artifacts.append(describe(made, name=name, runtime=_TENSORRT).model_copy(update={"variant": variant}))
     return artifacts, tuple(dropped)

@@ -22,7 +22,7 @@ from edgekd.pipeline.labelling import labelled
 from edgekd.pipeline.measuring import device_of_target
 from edgekd.pipeline.prepared import Prepared, Preparing, plain, prepare_stage
 from edgekd.pipeline.versions import made_with
-from edgekd.pipeline.written import Calibrating, Making, write_variants
+from edgekd.pipeline.written import Calibrating, Making, made_of, write_variants
 from edgekd.progress import Progress
 from edgekd.run import Run, open_run
 from edgekd.values import Artifact, Data, Target, Variant
@@ -168,10 +168,12 @@ def _prepared(run: Run, given: Artifact, asked: Asked, where: _Where) -> _Work:
 def _making(work: _Work, variants: tuple[Variant, ...]) -> Making:
     # labels decide nothing of it
     images = replace(work.splits.calibration.first(work.asked.calibrated_on), labels=None)
-    calibrating = Calibrating(work.prepared.graph, images, None, {}, made_with(variants))
+    graph = work.prepared.graph
+    of_given = graph.artifact.model_copy(update={"lineage": made_of(work.given)})
+    calibrating = Calibrating(graph.model_copy(update={"artifact": of_given}), images, {}, made_with(variants))
     where = work.where
     most = ceilings(where.target, where.runtimes, where.versions)
-    return Making(calibrating, {}, most, {"onnx": work.given.files[0].sha256})
+    return Making(calibrating, {}, most)
 
 
 def _proving(work: _Work, artifacts: tuple[Artifact, ...]) -> Proving:

@@ -13,9 +13,10 @@ from edgekd.deploy.quantise.calibration import Images
 from edgekd.errors import UnsupportedModelError
 from edgekd.measuring.artifact import describe
 from edgekd.pipeline.deployment import Deployment, rough
+from edgekd.pipeline.origins import lineage
 from edgekd.pipeline.written import Calibrating, Exported, Graph, Making, write_variants
 from edgekd.run import Run, Workspace
-from edgekd.values import Artifact, Feeding
+from edgekd.values import Artifact, Feeding, Lineage
 from edgekd.values.network import Network
 from edgekd.zoo import networks
 
@@ -32,12 +33,11 @@ def made_of(run: Run, name: str, network: Network, how: Deployment) -> Making:
         UnsupportedModelError: the network can't be exported at all.
     """
     made_with = how.made_with()
-    found = run.stage(f"graph-{name}", _Exporting(name, network, how.feeding, how.opset, made_with), graph_stage)
+    exporting = _Exporting(name, network, how.feeding, how.opset, lineage(network, how.data, how.teacher), made_with)
+    found = run.stage(f"graph-{name}", exporting, graph_stage)
     images = TrainingImages(how.data, how.calibration_images, how.feeding)
-    lineage = {"model": network.architecture.model, "weights": network.weights.sha256}
     learned = {exported_name(name, how.feeding): between for name, between in network.ranges.items()}
-    calibrating = Calibrating(found, images, how.feeding, learned, made_with)
-    return Making(calibrating, how.layers, how.max_opset, lineage)
+    return Making(Calibrating(found, images, learned, made_with), how.layers, how.max_opset)
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,7 @@ class _Exporting:
     network: Network
     feeding: Feeding
     opset: int
+    lineage: Lineage
     made_with: dict[str, str | None]
 
 
@@ -82,5 +83,5 @@ def graph_stage(inputs: _Exporting, at: Workspace) -> Graph:
     module, example = graph(networks.load(network), torch.zeros(1, *network.architecture.shape), feeding)
     path = at.folder / f"{inputs.name}.onnx"
     exporter = export_onnx(module, example, path, opset=inputs.opset)
-    stamp(path, feeding)
+    stamp(path, feeding, inputs.lineage.model_copy(update={"exporter": exporter}))
     return Graph(exporter=exporter, artifact=describe(path, name=inputs.name, runtime="", precision=""))

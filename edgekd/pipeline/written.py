@@ -2,16 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
+import edgekd
 from edgekd import catalog
-from edgekd.deploy.feeding import stamp, stamp_like
-from edgekd.deploy.quantise.calibration import Calibrated, Images, calibrate
+from edgekd.deploy.feeding import stamp_like
+from edgekd.deploy.quantise.calibration import Calibrated, Calibration, Images, calibrate
 from edgekd.deploy.writers._base import WRITERS, Source
 from edgekd.errors import UnsupportedModelError
 from edgekd.measuring.artifact import describe
+from edgekd.measuring.graph.inspection import layers_in_int8
 from edgekd.run import Run, Workspace
-from edgekd.values import Artifact, Feeding, Value, Variant
+from edgekd.values import Artifact, Lineage, Value, Variant
+from edgekd.values.lineage import Quantised
 from edgekd.values.result import Dropped
 
 
@@ -54,8 +58,6 @@ class Calibrating:
 
     graph: Graph
     images: CalibrationImages
-    feeding: Feeding | None
-    """None: the files state what the graph's file states."""
     learned: Mapping[str, tuple[float, float]]
     """Ranges that replace the calibrated ones, by the layers' names in the graph; see `Network.ranges`."""
     made_with: dict[str, str | None]
@@ -70,8 +72,6 @@ class Making:
     """The layers that compute in integers, by the runtime, for precisions where the device's times decide that."""
     max_opset: Mapping[str, int]
     """The highest that the runtimes read, by name, where it is known."""
-    lineage: Mapping[str, str]
-    """Of each artifact."""
 
 
 def write_variants(run: Run, name: str, making: Making, variants: Sequence[Variant]) -> Exported:
@@ -85,7 +85,7 @@ def write_variants(run: Run, name: str, making: Making, variants: Sequence[Varia
         except UnsupportedModelError as e:
             dropped.append(Dropped(name=called, why=e.message))
             continue
-        artifacts.append(one.model_copy(update={"name": called, "variant": variant, "lineage": dict(making.lineage)}))
+        artifacts.append(one.model_copy(update={"name": called, "variant": variant}))
     return Exported(
         exporter=making.of.graph.exporter,
         variants=tuple(variants),
@@ -167,11 +167,11 @@ class Written(Value):
 
 def write_stage(inputs: _Writing, at: Workspace) -> Written:
     """Write a network's file for a runtime in a precision."""
-    calibrating, found = inputs.calibrating, inputs.calibrated
+    calibrating, ranges = inputs.calibrating, inputs.calibrated
     exported = calibrating.graph.artifact.path
     layers = None if inputs.layers is None else frozenset(inputs.layers)
 
-    calibration = found.read(calibrating.images) if found else None
+    calibration = ranges.read(calibrating.images) if ranges else None
     source = Source(exported, calibration, inputs.max_opset, layers)
     # a name of its own, so that no writer's file is taken for another's
     own = at.folder / f"{inputs.name}-{inputs.runtime}-{inputs.precision}.onnx"
@@ -179,13 +179,30 @@ def write_stage(inputs: _Writing, at: Workspace) -> Written:
         path = catalog.load(WRITERS, inputs.runtime).write(source, inputs.precision, own)
         if path == exported:
             return Written(artifact=calibrating.graph.artifact)
-        written = describe(path, name=inputs.name, runtime=inputs.runtime, precision=inputs.precision)
-        if written.format != "onnx":  # other formats have no room for metadata
-            return Written(artifact=written)
-        if calibrating.feeding is None:
-            stamp_like(exported, path)
-        else:
-            stamp(path, calibrating.feeding)
-        return Written(artifact=describe(path, name=inputs.name, runtime=inputs.runtime, precision=inputs.precision))
+        origin = _lineage(calibrating.graph.artifact, path, ranges, calibration)
+        if path.suffix == own.suffix:  # other formats have no room for metadata
+            stamp_like(exported, path, origin)
+        found = describe(path, name=inputs.name, runtime=inputs.runtime, precision=inputs.precision)
+        return Written(artifact=found.model_copy(update={"lineage": origin}))
     except UnsupportedModelError as e:
         return Written(why=e.message)
+
+
+def made_of(given: Artifact) -> Lineage:
+    """The lineage of what is made of a given ONNX file."""
+    origin = given.lineage or Lineage(edgekd=edgekd.__version__)
+    return origin.model_copy(update={"onnx": given.files[0].sha256})
+
+
+def _lineage(graph: Artifact, path: Path, ranges: Calibrated | None, calibration: Calibration | None) -> Lineage:
+    """What a written file was made from: what its graph was, and how it was quantised."""
+    origin = graph.lineage or made_of(graph)
+    if ranges is None or calibration is None:
+        return origin
+    found = Quantised(
+        images=calibration.ranges.images,
+        method=calibration.ranges.method,
+        ranges=ranges.ranges.sha256,
+        layers=layers_in_int8(path) if path.suffix == ".onnx" else None,
+    )
+    return origin.model_copy(update={"quantised": found})

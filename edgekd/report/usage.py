@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from edgekd import catalog
-from edgekd.values import Manifest, Preprocessing
+from edgekd.values import Feeding, Manifest, Preprocessing
 
 if TYPE_CHECKING:
     from edgekd.deploy.writers._base import Usage
@@ -46,7 +46,7 @@ def size(how: Preprocessing) -> str:
     return f"the short side is resized to {how.resize} pixels, {how.interpolation}; then {crop}"
 
 
-def normalisation(manifest: Manifest) -> str:
+def normalisation(manifest: Feeding) -> str:
     """What is done to the pixels, and by whom."""
     used = manifest.preprocessing
     mean, std = ([float(f"{value:.4g}") for value in values] for values in (used.mean, used.std))

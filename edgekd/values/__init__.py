@@ -7,6 +7,7 @@ from edgekd.values.data import Data, Jitter, Preprocessing
 from edgekd.values.deployment import Artifact, Needs, Setting, Variant
 from edgekd.values.device import Cluster, DeviceFacts, DeviceRuntime, Platform
 from edgekd.values.file import File
+from edgekd.values.lineage import Lineage
 from edgekd.values.manifest import Feeding, Manifest, Port
 from edgekd.values.measurement import (
     Accuracy,
@@ -65,6 +66,7 @@ __all__ = [
     "Keep",
     "Launch",
     "LimitVerdict",
+    "Lineage",
     "Losses",
     "Manifest",
     "Measurement",

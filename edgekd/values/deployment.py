@@ -10,6 +10,7 @@ from typing import Annotated, Self
 from pydantic import Field
 
 from edgekd.values.file import File
+from edgekd.values.lineage import Lineage
 from edgekd.values.value import Name, NonNegativeInt, PositiveInt, Value
 from edgekd.visible import visible_name
 
@@ -74,7 +75,8 @@ class Artifact(Value):
     """After gzip."""
     zstd_bytes: NonNegativeInt | None = None
     """After zstd."""
-    lineage: dict[str, str] = {}
+    lineage: Lineage | None = None
+    """None: not known."""
     needs: Needs | None = None
     """None: not known."""
 

@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from edgekd.values.lineage import Lineage
+from edgekd.values.manifest import Feeding, Manifest
 from edgekd.values.value import Name, Value
 
 Count = Annotated[int, Field(ge=0)]
@@ -84,6 +86,16 @@ class Totals(Value):
         return self.int8_macs / self.macs if self.macs else None
 
 
+class Beside(Value):
+    """A manifest in the folder of the file that names it."""
+
+    file: Name
+    problem: str | None = None
+    """Why nothing of it holds for the file: another SHA-256, or a manifest that can't be read."""
+    manifest: Manifest | None = None
+    """None where there is a problem."""
+
+
 class Inspection(Value):
     """The document of `edgekd inspect --json`."""
 
@@ -97,6 +109,15 @@ class Inspection(Value):
     """By domain; ONNX's own is "ai.onnx"."""
     producer: Name
     """What wrote the file, with its version; empty where it isn't stated."""
+    metadata: dict[Name, str] = {}
+    """All that the file states in its metadata."""
+    feeding: Feeding | None = None
+    """How it is fed and what its classes are, as edgekd writes it into the metadata; None where it doesn't say."""
+    lineage: Lineage | None = None
+    """What it was made from, likewise."""
+    unreadable: tuple[Name, ...] = ()
+    """Keys of edgekd's own in the metadata whose values this version of edgekd can't read."""
+    manifests: tuple[Beside, ...] = ()
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     dynamic: bool

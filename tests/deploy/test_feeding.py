@@ -13,7 +13,8 @@ from edgekd.deploy.normalising import graph
 from edgekd.deploy.writers.onnxruntime import precisions, write
 from edgekd.errors import UnsupportedModelError
 from edgekd.measuring.artifact import describe
-from edgekd.values import Feeding, Manifest, Preprocessing
+from edgekd.values import Feeding, Lineage, Manifest, Preprocessing
+from edgekd.values.lineage import NetworkOrigin
 
 RGB = Preprocessing(
     height=12,
@@ -25,6 +26,7 @@ RGB = Preprocessing(
     std=(0.229, 0.224, 0.225),
 )
 GREY = Preprocessing(height=12, width=16, colour="grey", mean=(0.3,), std=(0.25,))
+LINEAGE = Lineage(edgekd="0", network=NetworkOrigin(model="netz", weights="é" * 64))
 CLASSES = ("naïve", "日本", '"; print(1)', "a\nb", "")
 
 
@@ -60,9 +62,9 @@ def written(tmp_path, how, by, source_of):
     model, images = network(len(how.mean)), normalised(pixels(how), how)
     whole, example = graph(model, torch.zeros(1, *images.shape[1:]), feeding(how, by))
     export_onnx(whole, example, tmp_path / "fp32.onnx")
-    stamp(tmp_path / "fp32.onnx", feeding(how, by))
+    stamp(tmp_path / "fp32.onnx", feeding(how, by), LINEAGE)
     write(source_of(tmp_path / "fp32.onnx", fed(images, feeding(how, by))), "int8", tmp_path / "int8.onnx")
-    stamp(tmp_path / "int8.onnx", feeding(how, by))
+    stamp(tmp_path / "int8.onnx", feeding(how, by), LINEAGE)
     with torch.inference_mode():
         return images, model(torch.from_numpy(images)).numpy()
 
@@ -123,7 +125,7 @@ def test_metadata_of_others_stay(tmp_path):
     proto = onnx.load(tmp_path / "m.onnx")
     onnx.helper.set_model_props(proto, {"model_author": "me", "edgekd.classes": "[]"})
     onnx.save(proto, tmp_path / "m.onnx")
-    stamp(tmp_path / "m.onnx", feeding(GREY))
+    stamp(tmp_path / "m.onnx", feeding(GREY), LINEAGE)
     told = {entry.key: entry.value for entry in onnx.load(tmp_path / "m.onnx").metadata_props}
     assert told["model_author"] == "me"
     assert tuple(json.loads(told["edgekd.classes"])) == CLASSES

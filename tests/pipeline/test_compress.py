@@ -17,9 +17,11 @@ from edgekd.data.load import load_dataset
 from edgekd.errors import DeviceError, EdgekdError, UnsupportedModelError
 from edgekd.gate.budget import Budget
 from edgekd.gate.judge import exit_code, judge
+from edgekd.measuring.artifact import describe
 from edgekd.measuring.document import read_measurement
 from edgekd.pipeline import compress as pipeline
 from edgekd.pipeline import measuring, proof
+from edgekd.pipeline.inspect import inspect
 from edgekd.values import Feeding, Manifest, Recipe
 from edgekd.values.result import Result
 from edgekd.zoo.build import build
@@ -113,6 +115,74 @@ def test_the_result_names_the_networks_files_in_the_run_folder(ended):
     named = [result.teacher.weights, result.student.weights, result.student.definition]
     assert [file.path.as_posix() for file in named] == ["teacher.safetensors", "student.safetensors", "student.json"]
     assert [files.sha256(ended.folder / file.path) for file in named] == [file.sha256 for file in named]
+
+
+def test_every_file_states_what_it_was_made_from(ended):
+    result, data = Result.model_validate(ended.document), load_dataset("digits")
+    for tried in result.tried:
+        path = ended.folder / "artifacts" / tried.artifact.file
+        stated = describe(path, name="", runtime="").lineage
+        beside = Manifest.model_validate_json((path.parent / f"{tried.name}.json").read_text())
+        assert stated == beside.lineage == tried.artifact.lineage
+        network = result.teacher if tried.name.startswith("baseline") else result.student
+        assert stated.network.weights == network.weights.sha256
+        assert (stated.teacher is None) == (network == result.teacher)
+        assert stated.teacher is None or stated.teacher.weights == result.teacher.weights.sha256
+        assert (stated.data.name, stated.data.fingerprint, stated.data.train) == (
+            "digits",
+            data.content,
+            len(data.train),
+        )
+        assert (stated.quantised is not None) == ("int8" in tried.name)
+        if stated.quantised:
+            assert 0 < stated.quantised.images <= result.recipe.quantize.images
+            ranges = [files.sha256(file) for file in ended.folder.glob("**/*-ranges.json")]
+            assert stated.quantised.ranges in ranges
+            assert "head.2.weight" in stated.quantised.layers
+
+
+def test_what_was_proven_and_measured_stands_beside_the_file_that_was_measured(ended):
+    result = Result.model_validate(ended.document)
+    for tried in result.tried:
+        beside = Manifest.model_validate_json((ended.folder / "artifacts" / f"{tried.name}.json").read_text())
+        measured = read_measurement(ended.folder / "measurements" / f"{tried.name}.json")
+        assert (
+            beside.sha256 == measured.artifact.files[0].sha256 == files.sha256(ended.folder / "artifacts" / beside.file)
+        )
+        assert (beside.proof.parity, beside.proof.validation, beside.proof.test) == (
+            tried.parity,
+            tried.val,
+            tried.test,
+        )
+        assert (beside.measured.median_ms, beside.measured.ratio or None) == (
+            tried.median_ms,
+            None if tried.name == result.reference else tried.ratio,
+        )
+        assert beside.measured.when == measured.when is not None
+        assert beside.recipe_sha256 == files.sha256(ended.folder / "recipe.toml")
+        assert str(ended.folder) not in beside.model_dump_json()
+
+
+def test_the_shipped_file_is_the_measured_one(ended):
+    """To whoever measures or checks it later, it is the artifact that the verdict was reached on."""
+    judged = read_measurement(ended.folder / "verdict" / "model.json").artifact
+    shipped = describe(ended.folder / "model.onnx", name="model", runtime="")
+    assert shipped.model_copy(update={"variant": judged.variant}).id == judged.id
+    assert json.loads((ended.folder / "model.json").read_text())["sha256"] == judged.files[0].sha256
+
+
+def test_inspect_shows_where_the_shipped_file_comes_from(ended):
+    result, found = Result.model_validate(ended.document), inspect(ended.folder / "model.onnx")
+    (beside,) = found.manifests
+    assert (beside.file, beside.problem) == ("model.json", None)
+    assert found.lineage == beside.manifest.lineage == result.manifest.lineage
+    assert found.feeding.classes == result.manifest.classes
+    assert found.unreadable == ()
+    # the exporter folds the batch normalisations: two numbers a channel become one
+    assert found.totals.parameters < result.student.cost.parameters
+    assert found.totals.macs == result.student.cost.macs
+    if result.choice.variant.name == INT8:
+        assert found.lineage.quantised.layers == tuple(one.name for one in found.layers if one.precision == "int8")
 
 
 def test_a_device_that_throttles_ends_in_4_and_is_measured_again_at_the_next_start(

@@ -75,7 +75,7 @@ def searching(tmp_path, model, simulated):
         store = Store(tmp_path / "run")
         path = model("net", layers=len(layers), batch=1)
         graph = Graph(exporter="", artifact=describe(path, name="net", runtime="", precision=""))
-        making = Making(Calibrating(graph, Images(), None, {}, {}), {}, {}, {})
+        making = Making(Calibrating(graph, Images(), {}, {}), {}, {})
         return (Run(store=store, shared=store, progress=Silent()), goal, "net", making), device
 
     return make
@@ -140,7 +140,7 @@ def test_the_variant_takes_its_place_among_those_that_need_no_search(searching):
     assert [artifact.variant for artifact in found.artifacts] == [PARTIAL, FP32]
     assert (found.dropped, layers) == ((), {"onnxruntime": ("w0", "w1", "w2")})
     # with these layers it is written at once, as for a pruned candidate
-    again = write_variants(run, name, Making(making.of, layers, {}, {}), (PARTIAL, FP32))
+    again = write_variants(run, name, Making(making.of, layers, {}), (PARTIAL, FP32))
     assert [artifact.id for artifact in again.artifacts] == [artifact.id for artifact in found.artifacts]
 
 

@@ -14,7 +14,7 @@ from edgekd.deploy.feeding import manifest, stamp
 from edgekd.deploy.normalising import graph
 from edgekd.measuring.artifact import describe
 from edgekd.report import usage
-from edgekd.values import Feeding, Manifest, Port, Preprocessing
+from edgekd.values import Feeding, Lineage, Manifest, Port, Preprocessing
 
 CLASSES = ("naïve café", "日本", "\"'\\", "two\nlines")
 HOWS = [
@@ -47,7 +47,7 @@ def exported(request, tmp_path):
     feeding = Feeding(preprocessing=how, normalised_by=by, classes=CLASSES)
     whole, given = graph(network, example, feeding)
     export_onnx(whole, given, tmp_path / "model.onnx")
-    stamp(tmp_path / "model.onnx", feeding)
+    stamp(tmp_path / "model.onnx", feeding, Lineage())
     artifact = describe(tmp_path / "model.onnx", name="model", runtime="onnxruntime")
     return network, manifest(artifact, tmp_path / "model.onnx", feeding)
 

@@ -10,6 +10,7 @@ import onnx.inliner
 
 from edgekd import onnx_file
 from edgekd.files import sha256
+from edgekd.measuring import stated
 from edgekd.measuring.graph.layers import OPERATORS, REAL, computes_in_int8, layers
 from edgekd.measuring.graph.scopes import DEQUANTISE, QUANTISE, Scope, dtype_of, operator, scopes
 from edgekd.measuring.graph.shapes import shape_of, shaped
@@ -65,6 +66,10 @@ def inspect_file(path: Path) -> Inspection:
         ir_version=model.ir_version,
         opsets={entry.domain or "ai.onnx": entry.version for entry in model.opset_import},
         producer=f"{model.producer_name} {model.producer_version}".strip(),
+        metadata=stated.metadata(model),
+        feeding=stated.feeding(model),
+        lineage=stated.lineage(model),
+        unreadable=stated.unreadable(model),
         inputs=inputs,
         outputs=outputs,
         dynamic=any(not isinstance(axis, int) for one in inputs for axis in one.shape or ()),
@@ -83,6 +88,12 @@ def inspect_file(path: Path) -> Inspection:
         shapes_failed=found.failed,
         external=external,
     )
+
+
+def layers_in_int8(path: Path) -> tuple[str, ...]:
+    """The layers of an ONNX file whose weights and inputs are 8-bit integers, by name. Raises as `inspect_file`."""
+    found = (layer for scope in scopes(onnx_file.read(path).graph) for layer, _ in layers(scope))
+    return tuple(layer.name for layer in found if computes_in_int8(layer))
 
 
 def _without_functions(model: onnx.ModelProto) -> onnx.ModelProto:
