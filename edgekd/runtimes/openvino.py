@@ -67,7 +67,7 @@ def describe() -> dict[str, str]:
 def capabilities() -> dict[str, Any]:
     """The precisions that this CPU computes in, a field of `devices.agent.protocol.Runtime`."""
     has = _library().Core().get_property(_DEVICE, "OPTIMIZATION_CAPABILITIES")
-    return {"precisions": tuple(name for name, hint in _HINTS.items() if _CAPABILITIES[hint] in has)}
+    return {"precisions": [name for name, hint in _HINTS.items() if _CAPABILITIES[hint] in has]}
 
 
 class Session:

@@ -11,6 +11,7 @@ import pytest
 if importlib.util.find_spec("openvino") is None:
     pytest.skip("openvino isn't installed", allow_module_level=True)
 
+from edgekd.devices.device import connect
 from edgekd.runtimes import openvino as runtime
 
 IMAGE = {"image": np.zeros((1, 3, 8, 8), np.float32)}
@@ -105,3 +106,10 @@ def test_cold_inferences_are_taken_out_of_its_averages():
     (node,) = session.nodes(2)
     assert node["ms"] == pytest.approx(0.010)
     assert session.nodes(9)[0]["ms"] == pytest.approx(0.014)  # of the last, if all were cold
+
+
+def test_the_device_reports_what_its_cpu_computes_in():
+    """Through the agent, which takes a list for it."""
+    with connect("local:") as device:
+        found = device.facts.runtimes["openvino"]
+    assert {"fp32", "int8"} <= set(found.precisions)
