@@ -88,7 +88,7 @@ def stamp_like(original: Path, path: Path, lineage: Lineage) -> None:
     """
     stated = onnx.load(original, load_external_data=False).metadata_props
     proto = onnx.load(path)
-    kept = {entry.key: entry.value for entry in stated}
+    kept = {entry.key: entry.value for entry in (*proto.metadata_props, *stated)}
     onnx.helper.set_model_props(proto, kept | {LINEAGE: _lineage(lineage)})
     with writing(path):
         onnx.save(proto, path)

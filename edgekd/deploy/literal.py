@@ -16,6 +16,11 @@ from edgekd.errors import UnsupportedModelError
 TITLE = f"ONNX Runtime {onnxruntime.__version__} without graph optimisations"
 
 
+def in_place_of(runtime: str) -> str:
+    """How reports call what ran a file, where its own runtime is nowhere at hand."""
+    return f"{TITLE}, in place of {runtime}"
+
+
 def literal_outputs(path: Path, batches: Iterable[Any]) -> list[Any]:
     """Every output (N, …) for the inputs in the batches (N, …), one at a time.
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from edgekd import files
 from edgekd.data.feeds.feeds import FeedSplits
-from edgekd.deploy.literal import TITLE
+from edgekd.deploy.literal import in_place_of
+from edgekd.deploy.variants import not_run_here
 from edgekd.devices._base import Device
 from edgekd.measuring.document import write
 from edgekd.pipeline.chosen_file import choose, figures, loss
@@ -137,9 +138,12 @@ def _exported(made: Made, number: int, measurements: Mapping[str, Measurement]) 
     if proof.failed:
         remedy = "Don't deploy this file. Use another variant; for INT8, give more images like those of the task."
         findings = (Finding(rule="check", severity="warning", message=f"dropped: {proof.failed}", remedy=remedy),)
+    if place == "nowhere":
+        why = f"{not_run_here(artifact.variant)}; give a --device that has it"
+        return Exported(artifact=artifact, not_checked=why)
     one = Exported(
         artifact=artifact,
-        checked_by={"device": by, "here": "this machine", "literal": f"{TITLE}, in place of {artifact.runtime}"}[place],
+        checked_by={"device": by, "here": "this machine", "literal": in_place_of(artifact.runtime)}[place],
         parity=proof.parity,
         accuracy=proof.accuracy,
         findings=findings,

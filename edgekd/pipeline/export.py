@@ -7,10 +7,12 @@ from pathlib import Path
 
 from edgekd import catalog, files
 from edgekd.data.load import load_dataset
+from edgekd.deploy.literal import in_place_of
 from edgekd.deploy.variants import not_run_here, why_not, writable
 from edgekd.devices._base import Device
 from edgekd.devices.device import LOCAL
 from edgekd.errors import DeviceError, EdgekdError, UnsupportedModelError
+from edgekd.pipeline.acceptance import accepted
 from edgekd.pipeline.beside import beside, proof
 from edgekd.pipeline.classifier import require_classifier
 from edgekd.pipeline.deployment import Deployment, deployment, require_feeding
@@ -109,6 +111,7 @@ def _exported(
     for note in places.notes():
         run.progress.note(note)
     checks = {**_checked(run, network, how, places.here, None), **_checked(run, network, how, places.there, device)}
+    checks |= accepted(run, _NAME, network, places.nowhere, how)
     preflights = Preflights(destination(target, device), run.progress)
     found = []
     for artifact in written.artifacts:
@@ -137,6 +140,7 @@ class _Places:
         others = [artifact for artifact in artifacts if artifact not in self.there]
         self.why_not = {artifact.id: not_run_here(artifact.variant) for artifact in others}
         self.here = tuple(artifact for artifact in others if self.why_not[artifact.id] is None)
+        self.nowhere = tuple(artifact for artifact in others if artifact not in self.here)
 
     def notes(self) -> Iterator[str]:
         """Why files are checked on this machine although another device was given."""
@@ -149,7 +153,9 @@ class _Places:
         return self.device if artifact in self.there else None
 
     def of(self, artifact: Artifact) -> str:
-        """What runs it."""
+        """What runs it, or stands in for what would."""
+        if artifact in self.nowhere:
+            return in_place_of(artifact.runtime)
         return device.title if (device := self.device_of(artifact)) else "this machine"
 
 

@@ -19,8 +19,10 @@ from edgekd.run import Workspace
 from edgekd.values import Accuracy, Artifact, Value, Variant
 from edgekd.values.deployment import Parity
 
-Place = Literal["device", "here", "literal"]
-"""What runs an artifact: the device, this machine, or ONNX Runtime here in place of a runtime that is at neither."""
+Place = Literal["device", "here", "literal", "nowhere"]
+"""What runs an artifact: the device, this machine, ONNX Runtime here in place of a runtime that is at neither, or
+nothing, where such a file is in that runtime's own format.
+"""
 
 _MOST_BYTES = 1 << 28
 """Of outputs that are kept to compare with."""
@@ -50,7 +52,7 @@ class Proving:
 
 
 class Proof(Value):
-    """How far an artifact's outputs are from the given file's."""
+    """How far an artifact's outputs are from the given file's; nothing where nothing runs it."""
 
     parity: Parity | None = None
     accuracy: Accuracy | None = None
@@ -107,6 +109,8 @@ def _reference(inputs: Proving, here: Device) -> tuple[list[Any], Feeds]:
 
 def _proof(inputs: Proving, number: int, reference: Sequence[Any], images: Feeds, here: Device) -> Proof:
     artifact, place = inputs.artifacts[number], inputs.places[number]
+    if place == "nowhere":
+        return Proof()
     try:
         if place == "literal":
             some = images.first(_STAND_IN_IMAGES)

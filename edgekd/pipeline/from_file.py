@@ -125,7 +125,9 @@ class _Where:
         """What runs an artifact."""
         if self.device and why_not(artifact.variant, self.device.facts) is None:
             return "device"
-        return "here" if not_run_here(artifact.variant) is None else "literal"
+        if not_run_here(artifact.variant) is None:
+            return "here"
+        return "literal" if artifact.format == "onnx" else "nowhere"
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ class Checks(Value):
 
 def _check(inputs: _Checking, at: Workspace) -> Checks:
     images = sample_images(inputs.how.data.val, _PARITY_IMAGES)
-    reference = _logits(inputs.name, networks.load(inputs.network), images)
+    reference = logits(inputs.name, networks.load(inputs.network), images)
     checks = []
     with or_this_machine(inputs.device, at.progress.note) as device:
         for done, artifact in enumerate(inputs.artifacts):
@@ -119,7 +119,7 @@ def _uncovered(artifact: Artifact, precision: Precision, covered: Coverage) -> s
     )
 
 
-def _logits(name: str, model: nn.Module, images: Array) -> Array:
+def logits(name: str, model: nn.Module, images: Array) -> Array:
     """What the network itself gives, (N, classes).
 
     Raises:

@@ -172,7 +172,7 @@ def write_stage(inputs: _Writing, at: Workspace) -> Written:
     layers = None if inputs.layers is None else frozenset(inputs.layers)
 
     calibration = ranges.read(calibrating.images) if ranges else None
-    source = Source(exported, calibration, inputs.max_opset, layers)
+    source = Source(exported, calibration, inputs.max_opset, layers, calibrating.images)
     # a name of its own, so that no writer's file is taken for another's
     own = at.folder / f"{inputs.name}-{inputs.runtime}-{inputs.precision}.onnx"
     try:

@@ -12,6 +12,7 @@ from edgekd import catalog, cli
 from edgekd.deploy.check import Tolerance
 from edgekd.deploy.preflight import preflight as checking
 from edgekd.deploy.writers import onnxruntime as writer
+from edgekd.deploy.writers import tensorrt
 from edgekd.failures import run as ending
 from edgekd.files import sha256
 from edgekd.pipeline import mobile
@@ -86,8 +87,9 @@ def test_a_jetson_gets_its_files_and_what_this_machine_can_run_is_checked(export
             assert one["parsed"] is None
             assert one["app"] is None
         else:
-            assert "give a --device that has it" in one["not_checked"]
-            assert one["parity"] is None
+            assert "without graph optimisations, in place of tensorrt" in one["checked_by"]
+            assert one["parity"]["sqnr_db"] > 20
+            assert one["accuracy"] is None
             assert one["parsed"]["message"] == "fine"
     built = [name for name in exported if name.startswith("tensorrt")]
     assert parsed == [(exported[name]["artifact"]["files"][0]["path"], "8.7") for name in built]
@@ -199,3 +201,13 @@ def test_what_this_machine_checks_in_place_of_the_device_is_named(simulated, tmp
     assert note.startswith("net is checked on this machine: onnxruntime is not on the device")
     assert not [*_Places((artifact,), simulated()).notes()]
     assert not [*_Places((artifact,), None).notes()]
+
+
+def test_a_file_that_the_stand_in_finds_wrong_is_an_error(export, tmp_path, monkeypatch):
+    strict = tensorrt.precisions["fp16"].model_copy(update={"tolerance": Tolerance(sqnr_db=300, top1_agreement=0)})
+    monkeypatch.setattr(tensorrt, "precisions", {**tensorrt.precisions, "fp16": strict})
+    code, found = export("--target", "jetson", "--out", tmp_path / "out")
+    assert code == 2
+    half = by_variant(found)["tensorrt-fp16"]
+    assert [finding["rule"] for finding in half["findings"]] == ["check"]
+    assert "in place of tensorrt" in half["checked_by"]

@@ -160,8 +160,8 @@ def test_outputs_that_are_no_classes_are_compared_all_of_them(export, model, pho
     code, out, err = export(model(outputs=2), *target, "--calibrate", photos, *ZERO_ONE, "--json")
     assert code == 0, err
     found = json.loads(out)
-    others = found["exported"][1:]
-    assert others
+    others = [one for one in found["exported"][1:] if one["artifact"]["variant"]["runtime"] == "onnxruntime"]
+    assert len(others) > 1
     assert all(one["parity"]["top1_agreement"] is None and one["accuracy"] is None for one in others)
     assert "aren't classes" in found["calibrated"]["loss"]
     assert "labels aren't used" in " ".join(found["calibrated"]["notes"])

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import onnx
 
-from edgekd.deploy.preflight import quantisation, versions
+from edgekd.deploy.preflight import half, quantisation, versions
 from edgekd.deploy.preflight.model import Model
 from edgekd.deploy.preflight.rule import Destination
 from edgekd.values.preflight import Finding
 
-RULES = (*quantisation.RULES, *versions.RULES)
+RULES = (*quantisation.RULES, *versions.RULES, *half.RULES)
 
 _SHOWN = 3
 

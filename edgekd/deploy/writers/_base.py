@@ -3,7 +3,7 @@
 One file can't serve all: TensorRT wants symmetric S8 with no Q between Conv and ReLU, ONNX Runtime on x86 U8S8.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -11,7 +11,7 @@ from typing import Protocol
 from edgekd import catalog
 from edgekd.catalog import Kind
 from edgekd.deploy.check import Tolerance
-from edgekd.deploy.quantise.calibration import Calibration
+from edgekd.deploy.quantise.calibration import Calibration, Images
 from edgekd.values import Manifest, Value, Variant
 from edgekd.values.rounding import Rounding
 
@@ -45,6 +45,8 @@ class Source:
     """The highest that the runtime reads on the devices of the target; None where it isn't known."""
     layers: frozenset[str] | None = None
     """The layers that compute in integers, by the names of their weights; None: all that can."""
+    images: Callable[[], Images] | None = None
+    """Gives training images as the file is fed, to see what its values reach; None: there are none."""
 
     @property
     def calibrated(self) -> Calibration:

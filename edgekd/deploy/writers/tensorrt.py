@@ -6,17 +6,16 @@ the types of the file; an older one (8.x) takes fp16 as a permission of the buil
 """
 
 import logging
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import onnx
-from onnxruntime.transformers.float16 import convert_float_to_float16
-from onnxruntime.transformers.onnx_model import OnnxModel
 
 from edgekd.deploy.check import BROKEN_BELOW_DB, EXACT, Tolerance
 from edgekd.deploy.opset import lower_ir_version
-from edgekd.deploy.quantise.calibration import Calibration
+from edgekd.deploy.quantise.half import beyond_half
+from edgekd.deploy.quantise.half import half as in_half
 from edgekd.deploy.quantise.placement_tensorrt import placement
 from edgekd.deploy.quantise.qdq import with_qdq
 from edgekd.deploy.quantise.scales import SYMMETRIC
@@ -52,7 +51,7 @@ def write(source: Source, precision: str, path: Path) -> Path:
     logging.disable(logging.WARNING)
     try:
         integers = precision.startswith("int8")
-        model = _int8(source.calibrated, half, source.layers) if integers else _half(onnx.load(source.exported))
+        model = _int8(source, half) if integers else _half(source)
         lower_ir_version(model)
         with writing(path):
             onnx.save(model, path)
@@ -82,20 +81,21 @@ def usage(manifest: Manifest) -> Usage:
     )
 
 
-def _int8(calibration: Calibration, half: bool, layers: Set[str] | None) -> onnx.ModelProto:
-    model = onnx.load(calibration.graph)
+def _half(source: Source) -> onnx.ModelProto:
+    model = onnx.load(source.exported)
+    return in_half(model, _beyond_half(source, model))
+
+
+def _beyond_half(source: Source, model: onnx.ModelProto) -> dict[str, str]:
+    return beyond_half(model, source.images() if source.images else None)
+
+
+def _int8(source: Source, half: bool) -> onnx.ModelProto:
+    model = onnx.load(source.calibrated.graph)
     if half:
         model = at_least(model, TYPED_FROM)
-    placed = placement(model.graph, layers)
+    placed = placement(model.graph, source.layers)
     if not placed.weights:
         raise UnsupportedModelError("it has no convolution or Gemm with constant weights, so nothing would be INT8")
-    model = with_qdq(model, placed, calibration.ranges, replace(SYMMETRIC, half=half, packed=half))
-    return _half(model) if half else model
-
-
-def _half(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model in float16, with its inputs and outputs as they are."""
-    converted: onnx.ModelProto = convert_float_to_float16(model, keep_io_types=True)
-    # it appends the casts of inputs at the end, where ONNX allows none
-    OnnxModel.graph_topological_sort(converted.graph)
-    return converted
+    quantised = with_qdq(model, placed, source.calibrated.ranges, replace(SYMMETRIC, half=half, packed=half))
+    return in_half(quantised, _beyond_half(source, model)) if half else quantised

@@ -47,5 +47,11 @@ class Evaluation:
         self._pool.shutdown()
 
     def _run(self, session: Any, inputs: Any, output: int) -> list[Any]:
-        # a runtime may return its own buffer, which the next inference overwrites
-        return [session.run({self._name: one[None]})[output].copy() for one in inputs]
+        found = []
+        for one in inputs:
+            outputs = session.run({self._name: one[None]})
+            if output >= len(outputs):
+                raise ValueError(f"it gives {len(outputs)} of the outputs, and number {output + 1} is wanted")
+            # a runtime may return its own buffer, which the next inference overwrites
+            found.append(outputs[output].copy())
+        return found
