@@ -87,7 +87,7 @@ def preferred(target: Target, precision: str | None = None, format: str = "onnx"
     able = [variant for variant in able if _opens(variant.runtime, format)]
     if not able:
         others = ", ".join(name for name in known if _opens(name, format))
-        what = f"target {target.name}: none of its runtimes opens files of the format {format}"
+        what = f"target {target.name}: none of its runtimes opens {format} files"
         raise EdgekdError(what, f"Give --variant with a runtime that does: {others}.")
     found = next((variant for variant in able if precision is None or _holds(variant, precision)), None)
     return settle(found or able[0].model_copy(update={"precision": precision}))
@@ -113,8 +113,8 @@ def of_file(target: Target, name: str, precision: str, format: str = "onnx") -> 
         hint = catalog.nearest(name, [variant.name for variant in target.variants])
         raise EdgekdError(f"target {target.name} has no variant {name!r}", hint)
     if not _opens(found.runtime, format):
-        what = f"{found.runtime} doesn't open files of the format {format}"
-        raise EdgekdError(what, "Give another --variant, or the file that was written for this one.")
+        what = f"{found.runtime} doesn't open {format} files"
+        raise EdgekdError(what, "Give another --variant, or the file that edgekd wrote for this one.")
     if not _runs(found, precision):
         raise EdgekdError(f"the model computes in {precision}, which {name} does not run", "Give another --variant.")
     return settle(found)

@@ -52,7 +52,8 @@ def describe(
         UnsupportedModelError: it isn't a model of either format, or refers to data outside its folder.
     """
     if ncnn_file.is_ncnn(path):
-        found, needed, format, files = ncnn_file.precision(path), None, "ncnn", [path, ncnn_file.weights(path)]
+        files = [path, ncnn_file.weights(path)]
+        found, needed, format = ncnn_file.precision(path), None, "ncnn"
         lineage = None
     else:
         model = onnx_file.read(path)

@@ -13,10 +13,13 @@ _INT8_SCALES = "8"
 
 
 def is_ncnn(path: Path) -> bool:
-    """Whether a file begins as a .param file, or is called so."""
+    """Whether a file begins as a .param file, or is called so. Raises UnsupportedModelError for a .bin file of one."""
     with suppress(OSError), path.open("rb") as file:
         if file.read(len(_MAGIC)) == _MAGIC:
             return True
+    if path.suffix == ".bin" and path.with_suffix(".param").is_file():
+        what = f"{path}: holds the weights of {path.with_suffix('.param').name}"
+        raise UnsupportedModelError(what, "Give the .param file.")
     return path.suffix == ".param"
 
 

@@ -70,13 +70,14 @@ class Blobs:
         weights: tuple[Weights, ...] = (),
         named: str | None = None,
         flat: bool | None = None,
-        reads: str = "",
+        product: bool = False,
     ) -> None:
         """A layer that computes the node's outputs, of its first input unless other bottoms are given."""
         bottoms = (self.names[node.inputs[0]],) if bottoms is None else bottoms
         tops = tuple(self.plain(name) for name in node.outputs)
         name = self.plain(named) if named else tops[0]
-        self.layers.append(Layer(kind, name, bottoms, tops, dict(parameters or {}), weights, reads))
+        ends = (node.inputs[0], node.inputs[1]) if product else ("", "")
+        self.layers.append(Layer(kind, name, bottoms, tops, dict(parameters or {}), weights, ends))
         self.names.update(zip(node.outputs, tops, strict=True))
         if flat if flat is not None else self.is_flat(node.inputs[0]):
             self.flat.update(tops)

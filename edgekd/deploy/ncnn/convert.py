@@ -45,7 +45,9 @@ def _with_outputs(layers: Sequence[Layer], blobs: Blobs, graph: Graph) -> tuple[
     """The same with outputs called as in the ONNX graph, whatever computes them."""
     called = {blobs.names[name]: name for name in graph.outputs}
     if len(called) < len(graph.outputs) or {blobs.names[name] for name in graph.inputs} & called.keys():
-        raise UnsupportedModelError("an output of the network is another output, or its input")
+        raise UnsupportedModelError("ncnn can't give an output that is another output too, or the input")
+    if read := [called[name] for name in uses(layers) if name in called]:
+        raise UnsupportedModelError(f"ncnn can't give the output {read[0]}, since layers read it")
 
     def renamed(names: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(called.get(name, name) for name in names)

@@ -3,46 +3,51 @@
 Source: what ncnn's tool ncnn2int8 writes. A scale is the factor from a value to its integer. Between two convolutions
 in integers nothing is converted to floats: the first one has the scale of the second one's input as well.
 
-ncnn's tool gives 3×3 convolutions six bits, because the sums of Winograd's algorithm may overflow with more; here they
-have eight bits, and the file keeps them from that algorithm (24 → 31 dB for a ResNet-18).
+ncnn's tool gives 3×3 convolutions six bits, because the sums of Winograd's algorithm may overflow with more. Here they
+have eight bits (24 → 31 dB for a ResNet-18), and the file keeps those from that algorithm whose sums come near.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from edgekd.deploy.ncnn.blobs import plain_floats
 from edgekd.deploy.ncnn.convert import PRODUCTS
-from edgekd.deploy.ncnn.layers import Layer, Weights, uses
+from edgekd.deploy.ncnn.layers import Layer, Parameter, Values, Weights, uses
+from edgekd.deploy.quantise.ranges import Ranges
 
 _GREATEST = 127
 
 _WITHOUT, _WINOGRAD = 31, 1 << 6
 """The parameter of every layer that switches optimisations off, and one of these."""
+_FACTOR = 576
+"""By how much sums are greater in Winograd's algorithm F(4, 3) than in the end; those before may wrap around."""
+
+_HAS_BIAS = {"Convolution": 5, "ConvolutionDepthWise": 5, "InnerProduct": 1}
+"""The parameter that says whether there is a bias."""
 
 _INT8, _BY_GROUP, _TO_INT8 = 2, 1, 100
 """Of parameter 8: that there are scales; for each group; and that the output is in integers too."""
 
 
-def in_integers(
-    layers: Sequence[Layer], magnitude: Callable[[str], float | None], chosen: frozenset[str] | None
-) -> tuple[Layer, ...]:
+def in_integers(layers: Sequence[Layer], ranges: Ranges, chosen: frozenset[str] | None) -> tuple[Layer, ...]:
     """The same with integer layers.
 
     Args:
         layers: in fp32, without splits.
-        magnitude: the greatest magnitude of a value of the ONNX graph, by its name; None where it isn't known.
-        chosen: those that compute in integers, by their names; None: all that can.
+        ranges: of the ONNX graph's activations.
+        chosen: the weights of the layers that compute in integers; None: all that can.
     """
     scales: dict[str, float] = {}
     for layer in layers:
-        greatest = magnitude(layer.reads) if _can(layer) else None
-        if greatest and (chosen is None or layer.name in chosen):  # of an input that is always 0 there is no scale
+        reads, weight = layer.product
+        greatest = ranges.magnitude(reads) if _can(layer) and reads in ranges.tensors else 0
+        if greatest > 0 and (chosen is None or weight in chosen):  # what is always 0 has no scale
             scales[layer.name] = _GREATEST / greatest
     after = _scales_after(layers, scales)
     return tuple(
-        _quantised(layer, scales[layer.name], after.get(layer.tops[0])) if layer.name in scales else layer
+        _quantised(layer, scales[layer.name], after.get(layer.tops[0]), ranges) if layer.name in scales else layer
         for layer in layers
     )
 
@@ -60,18 +65,35 @@ def _scales_after(layers: Sequence[Layer], scales: Mapping[str, float]) -> dict[
     }
 
 
-def _quantised(layer: Layer, scale: float, after: float | None) -> Layer:
-    weight, *bias = layer.weights
-    values = weight.values.reshape(_groups(layer), -1)
+def _quantised(layer: Layer, scale: float, after: float | None, ranges: Ranges) -> Layer:
+    """A layer in integers; `scale` is its input's, `after` its output's, None where that is in floats."""
+    reads, named = layer.product
+    weight, bias = layer.weights[0].values, _bias(layer, ranges.biases.get(named))
+    values = weight.reshape(_groups(layer), -1)
     absolute = np.abs(values).max(axis=1).astype(np.float64)
     factors = np.where(absolute > 0, _GREATEST / np.where(absolute > 0, absolute, 1), 1.0)
     integers = np.clip(np.rint(values * factors[:, None]), -_GREATEST, _GREATEST).astype(np.int8)
-    term = _BY_GROUP if layer.kind == "ConvolutionDepthWise" else _INT8
-    added: list[Weights] = [plain_floats(factors), plain_floats(np.array([scale]))]
+    term, scales = _BY_GROUP if layer.kind == "ConvolutionDepthWise" else _INT8, [factors, np.array([scale])]
     if after is not None and layer.kind != "InnerProduct":
-        term, added = term + _TO_INT8, [*added, plain_floats(np.array([after]))]
-    given = {8: term, **({_WITHOUT: _WINOGRAD} if _is_winograds(layer) else {})}
-    return replace(layer.having(given), weights=(Weights(integers, tagged=True), *bias, *added))
+        term, scales = term + _TO_INT8, [*scales, np.array([after])]
+    given: dict[int, Parameter] = {_HAS_BIAS[layer.kind]: int(bool(bias)), 8: term}
+    if _is_winograds(layer) and _greatest_sum(integers, signed=ranges.tensors[reads][0] < 0) * _FACTOR >= 2**31:
+        given[_WITHOUT] = _WINOGRAD
+    stored = Weights(integers.reshape(weight.shape), tagged=True)
+    return replace(layer.having(given), weights=(stored, *bias, *map(plain_floats, scales)))
+
+
+def _bias(layer: Layer, correction: tuple[float, ...] | None) -> tuple[Weights, ...]:
+    """With what is added to it in integers."""
+    own = [one.values for one in layer.weights[1:]]
+    added = [np.array(correction)] if correction else []
+    return (plain_floats(sum([*own, *added])),) if own or added else ()
+
+
+def _greatest_sum(integers: Values, *, signed: bool) -> int:
+    """The greatest sum that a channel can have, of inputs that are signed or not."""
+    positive, negative = (np.maximum(values, 0).sum(axis=1, dtype=np.int64) for values in (integers, -integers))
+    return _GREATEST * int((positive + negative if signed else np.maximum(positive, negative)).max())
 
 
 def _groups(layer: Layer) -> int:

@@ -43,8 +43,8 @@ class Layer:
     parameters: Mapping[int, Parameter] = field(default_factory=dict)
     """By their numbers; those that are left out have ncnn's defaults."""
     weights: tuple[Weights, ...] = ()
-    reads: str = ""
-    """Of a convolution or matrix product, what its input is called in the ONNX graph."""
+    product: tuple[str, str] = ("", "")
+    """Of a convolution or matrix product, what its input and its weight are called in the ONNX graph."""
 
     def having(self, parameters: Mapping[int, Parameter]) -> "Layer":
         """The same with further parameters."""

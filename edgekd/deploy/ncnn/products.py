@@ -34,9 +34,7 @@ def convolution(blobs: Blobs, node: Node) -> None:
     kind = "ConvolutionDepthWise" if group > 1 else "Convolution"
     weights = (stored(weight), *([plain_floats(bias)] if bias is not None else []))
     bottoms = (blobs.spatial(node.inputs[0]),)
-    blobs.add(
-        node, kind, given, bottoms=bottoms, weights=weights, named=node.inputs[1], flat=False, reads=node.inputs[0]
-    )
+    blobs.add(node, kind, given, bottoms=bottoms, weights=weights, named=node.inputs[1], flat=False, product=True)
 
 
 def gemm(blobs: Blobs, node: Node) -> None:
@@ -55,8 +53,7 @@ def gemm(blobs: Blobs, node: Node) -> None:
 def _inner_product(blobs: Blobs, node: Node, weight: Values, bias: Values | None) -> None:
     given: dict[int, Parameter] = {0: len(weight), 1: int(bias is not None), 2: weight.size}
     weights = (stored(weight), *([plain_floats(bias)] if bias is not None else []))
-    reads, named = node.inputs[:2]
-    blobs.add(node, "InnerProduct", given, weights=weights, named=named, flat=True, reads=reads)
+    blobs.add(node, "InnerProduct", given, weights=weights, named=node.inputs[1], flat=True, product=True)
 
 
 def batch_norm(blobs: Blobs, node: Node) -> None:

@@ -69,9 +69,7 @@ def calibrate(
     try:
         model = simplified(exported)
         require_scales_by_channel(model)
-        # learned ranges are of the channels as they were in training
-        model, ranges = chosen(model, images(), equalise=not learned)
-        calibrated, unknown = with_learned(model.graph, ranges, learned or {})
+        calibrated, unknown = with_learned(model.graph, chosen(model, images()), learned or {})
         with writing(graph):
             onnx.save(model, graph)
     except (EdgekdError, OSError):

@@ -78,7 +78,6 @@ def usage(manifest: Manifest) -> Usage:
 def _layers(source: Source, precision: str) -> Sequence[Layer]:
     if precision == "int8":
         layers = converted(onnx.load(source.calibrated.graph))
-        known = source.calibrated.ranges
-        return in_integers(layers, lambda name: known.magnitude(name) if name in known.tensors else None, source.layers)
+        return in_integers(layers, source.calibrated.ranges, source.layers)
     layers = converted(simplified(source.exported))
     return in_half(layers) if precision == "fp16" else layers

@@ -95,7 +95,27 @@ def test_integer_layers_are_those_that_ncnn_computes_right_and_hand_over_integer
         "grouped.weight": 0,
         "head.3.weight": 2,
     }
-    assert layers["stem.0.weight"].integer("31") == 64  # Winograd's sums overflow with eight bits
+
+
+def test_a_convolution_whose_sums_would_overflow_is_kept_from_winograds_algorithm(tmp_path, source_of):
+    """Of 3×3 weights of one sign, 26 channels are enough: 576 times the sum of all products is beyond 32 bits."""
+    model = nn.Sequential(nn.Conv2d(3, 24, 3), nn.ReLU(), nn.Conv2d(24, 28, 3), nn.ReLU(), nn.Conv2d(28, 4, 3)).eval()
+    for one in (model[2], model[4]):
+        one.weight.data.fill_(0.1)
+    export_onnx(nn.Sequential(model, nn.Flatten()), torch.zeros(1, 3, 9, 9), tmp_path / "m.onnx")
+    source = source_of(tmp_path / "m.onnx", np.random.default_rng(0).normal(size=(4, 3, 9, 9)).astype(np.float32))
+    layers = runtime.layers(str(writer.write(source, "int8", tmp_path / "n.onnx")))
+    assert [layer.integer("31") for layer in layers if layer.kind == "Convolution"] == [0, 0, 64]
+
+
+@needs_ncnn
+def test_corrections_of_biases_are_added(source, tmp_path, runner_of):
+    known, shift = source.calibrated.ranges, np.arange(5) / 8
+    changed = known.model_copy(update={"biases": {"head.3.weight": tuple(shift.tolist())}})
+    corrected = replace(source, calibration=replace(source.calibrated, ranges=changed))
+    paths = [writer.write(one, "int8", tmp_path / f"{i}.onnx") for i, one in enumerate((source, corrected))]
+    before, after = (runner_of(path, "ncnn")(images(4, 3)) for path in paths)
+    np.testing.assert_allclose(after - before, np.broadcast_to(shift, before.shape), atol=1e-6)
 
 
 def test_only_the_chosen_layers_compute_in_integers(source, tmp_path):
