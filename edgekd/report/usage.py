@@ -24,7 +24,8 @@ def lines(manifest: Manifest, photo: str = "photo.jpg") -> str:
     fed = [runtime.feed] if runtime.feed else []
     classified = [*fed, f"logits = {runtime.logits}", f"print({runtime.classes}[logits.argmax()])"]
     built = [f"# on the device, once: {runtime.build}"] if runtime.build else []
-    opened = [f"model = {runtime.model}", *([runtime.start] if runtime.start else [])]
+    prepared = [runtime.prepare] if runtime.prepare else []
+    opened = [*prepared, f"model = {runtime.model}", *([runtime.start] if runtime.start else [])]
     return "\n".join([*imports, "", *built, *opened, *made, *classified])
 
 

@@ -149,14 +149,13 @@ def open(
     """
     if precision not in _HINTS:
         raise ValueError(f"the precision {precision} is not supported; use {', '.join(_HINTS)}")
-    core, device = _library().Core(), provider or _DEVICE
+    core = _library().Core()
+    device, fixed, asked = properties(
+        threads=threads, precision=precision, provider=provider, provider_options=provider_options
+    )
     if device.partition(".")[0] not in {name.partition(".")[0] for name in core.available_devices}:
         raise ValueError(f"the device {device!r} is not available here; available: {', '.join(core.available_devices)}")
-    on_cpu = device == _DEVICE
-    # by default it computes in bf16 if the CPU supports it, so the precision is always set
-    stated = {_PRECISION: _HINTS[precision], "INFERENCE_NUM_THREADS": threads} if on_cpu else {}
-    asked = {**stated, **(provider_options or {})}
-    settings = {"PERFORMANCE_HINT": "LATENCY", "PERF_COUNT": bool(trace_in), **(_CPU if on_cpu else {}), **asked}
+    settings = {**fixed, "PERF_COUNT": bool(trace_in), **asked}
     try:
         model = core.compile_model(core.read_model(path), device, settings)
         _require(model, asked)
@@ -164,6 +163,22 @@ def open(
     except RuntimeError as e:
         raise ValueError(_own_words(e)) from e
 
+
+def properties(
+    *, threads: int, precision: str, provider: str | None, provider_options: Mapping[str, str] | None
+) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """The device of OpenVINO's for these settings, as `open` takes them, and its properties: those that are the same
+    for all settings, and those that follow from them.
+    """
+    device = provider or _DEVICE
+    if device != _DEVICE:
+        return device, dict(_LATENCY), dict(provider_options or {})
+    # by default it computes in bf16 if the CPU supports it, so the precision is always set
+    stated = {_PRECISION: _HINTS[precision], "INFERENCE_NUM_THREADS": threads}
+    return device, {**_LATENCY, **_CPU}, {**stated, **(provider_options or {})}
+
+
+_LATENCY = {"PERFORMANCE_HINT": "LATENCY"}
 
 _CPU = {
     "NUM_STREAMS": 1,

@@ -1,3 +1,5 @@
+import contextlib
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -8,13 +10,19 @@ import torch
 from PIL import Image
 from torch import nn
 
+from edgekd import catalog
 from edgekd.data.folder_images import FolderImages
 from edgekd.deploy.export import export_onnx
 from edgekd.deploy.feeding import manifest, stamp
 from edgekd.deploy.normalising import graph
+from edgekd.deploy.writers._base import WRITERS
 from edgekd.measuring.artifact import describe
 from edgekd.report import usage
-from edgekd.values import Feeding, Lineage, Manifest, Port, Preprocessing
+from edgekd.runtimes._base import RUNTIMES
+from edgekd.runtimes.tensorrt import _trtexec
+from edgekd.runtimes.tensorrt._build import Wish
+from edgekd.values import Feeding, Lineage, Manifest, Port, Preprocessing, Variant
+from edgekd.variants import complete
 
 CLASSES = ("naïve café", "日本", "\"'\\", "two\nlines")
 HOWS = [
@@ -78,7 +86,7 @@ def test_the_lines_of_the_report_classify_photos_as_the_network_does(exported, t
 def test_no_line_is_too_long_to_read(exported):
     _, found = exported
     assert max(map(len, usage.lines(found).splitlines())) <= 140
-    assert len([line for line in usage.lines(found).splitlines() if line and "import" not in line]) <= 8
+    assert len([line for line in usage.lines(found).splitlines() if line and "import" not in line]) <= 10
 
 
 def test_the_readme_shows_the_lines_for_photos():
@@ -93,3 +101,126 @@ def test_the_size_and_the_normalisation_are_said_in_words():
     crop, squeeze, _ = HOWS
     assert "short side is resized to 28 pixels, bicubic" in usage.size(crop)
     assert "24×33 pixels (height × width)" in usage.size(squeeze)
+
+
+NOT_DEFAULTS = {
+    "threads": 3,
+    "spinning": False,
+    "provider": "XProvider",
+    "provider_options": {"key": "value"},
+    "dla_core": 1,
+    "workspace_mb": 64,
+    "tf32": True,
+}
+"""For each setting of a runtime a value that isn't its default."""
+
+
+def written_for(runtime, precision, **settings):
+    port = Port(name="input", dtype="float32", shape=(1,), layout="")
+    stated = {"file": "model.onnx", "sha256": "", "precision": precision, "runtime": runtime, "settings": settings}
+    return Manifest(preprocessing=HOWS[0], classes=CLASSES, input=port, output=port, **stated)
+
+
+@pytest.mark.parametrize("runtime", catalog.names(WRITERS))
+def test_the_lines_state_every_setting_of_the_runtime(runtime):
+    for precision in catalog.load(WRITERS, runtime).precisions:
+        plain = usage.lines(written_for(runtime, precision))
+        for name in set(catalog.load(RUNTIMES, runtime).SETTINGS) - {"precision"}:
+            with_it = usage.lines(written_for(runtime, precision, **{name: NOT_DEFAULTS[name]}))
+            assert with_it != plain, name
+
+
+def opened_by(found, folder):
+    """What the lines of the report call `model`, and the logits that they compute of `values.npy`."""
+    script = usage.lines(found.model_copy(update={"preprocessing": found.preprocessing.model_copy(update=OWN)}))
+    with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()):
+        names = {}
+        exec(script, names)
+    return names["model"], names["logits"]
+
+
+OWN = {"colour": None}
+"""Channels of the user's own kind: the lines read `values.npy`."""
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A small network's file with its values, and its manifest for a runtime, precision and settings."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 22 * 22, 4)).eval()
+    export_onnx(network, torch.zeros(1, 3, 24, 24), tmp_path / "model.onnx")
+    feeding = Feeding(preprocessing=HOWS[0], classes=CLASSES)
+    stamp(tmp_path / "model.onnx", feeding, Lineage())
+    values = np.random.default_rng(0).standard_normal((1, 3, 24, 24)).astype("float32")
+    np.save(tmp_path / "values.npy", values)
+    artifact = describe(tmp_path / "model.onnx", name="model", runtime="onnxruntime")
+
+    def make(runtime, precision, **settings):
+        found = manifest(artifact, tmp_path / "model.onnx", feeding)
+        (tmp_path / "model.json").write_text(found.model_dump_json())
+        variant = Variant(runtime=runtime, precision=precision, settings=settings)
+        session = catalog.load(RUNTIMES, runtime).open(str(tmp_path / "model.onnx"), **complete(variant))
+        changes = {"runtime": runtime, "precision": precision, "settings": settings}
+        return found.model_copy(update=changes), session, values
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"threads": 2}, {"threads": 2, "spinning": False}, {"provider": "CPUExecutionProvider"}],
+    ids=str,
+)
+def test_onnxruntime_is_opened_as_it_was_measured(small, tmp_path, settings):
+    found, session, values = small("onnxruntime", "fp32", **settings)
+    model, logits = opened_by(found, tmp_path)
+    np.testing.assert_array_equal(logits, session.run({"input": values})[0][0])
+    measured, ours = session._session.get_session_options(), model.get_session_options()
+    assert ours.intra_op_num_threads == measured.intra_op_num_threads == settings.get("threads", 1)
+    assert (ours.execution_mode, ours.graph_optimization_level) == (
+        measured.execution_mode,
+        measured.graph_optimization_level,
+    )
+    assert model.get_providers() == session._session.get_providers()
+    entry = "session.intra_op.allow_spinning"
+    assert measured.get_session_config_entry(entry) == ("0" if settings.get("spinning") is False else "1")
+    if settings.get("spinning") is False:  # spinning is the library's own default
+        assert ours.get_session_config_entry(entry) == "0"
+
+
+@pytest.mark.parametrize(
+    ("precision", "settings"),
+    [
+        ("fp32", {}),
+        ("fp32", {"threads": 2}),
+        ("bf16", {"threads": 2}),
+        ("fp32", {"provider_options": {"PERFORMANCE_HINT": "THROUGHPUT"}}),
+    ],
+    ids=str,
+)
+def test_openvino_is_compiled_as_it_was_measured(small, tmp_path, precision, settings):
+    openvino = pytest.importorskip("openvino")
+    if precision == "bf16" and "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        pytest.skip("this CPU has no bf16")
+    found, session, values = small("openvino", precision, **settings)
+    model, logits = opened_by(found, tmp_path)
+    np.testing.assert_array_equal(logits, session.run({"input": values})[0][0])
+    measured = session._request.get_compiled_model()
+    properties = ["INFERENCE_PRECISION_HINT", "INFERENCE_NUM_THREADS", "PERFORMANCE_HINT", "NUM_STREAMS"]
+    properties += ["ENABLE_CPU_PINNING", "ENABLE_HYPER_THREADING"]
+    assert {p: model.get_property(p) for p in properties} == {p: measured.get_property(p) for p in properties}
+    assert model.get_property("INFERENCE_NUM_THREADS") == settings.get("threads", 1)
+
+
+@pytest.mark.parametrize("settings", [{}, {"tf32": True, "workspace_mb": 64}, {"dla_core": 1}], ids=str)
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8+fp32", "int8+fp16"])
+def test_trtexec_gets_the_flags_that_edgekd_builds_with(precision, settings):
+    built = usage.usage(written_for("tensorrt", precision, **settings)).build
+    command, _, older = built.partition("  # TensorRT 8: ")
+    flags = set(command.split()[3:])
+    wish = Wish(precision=precision, **settings)
+    assert flags == {flag for flag in _trtexec._fixed(wish, "") if flag != "--buildOnly"} | set(
+        _trtexec._typing(10, wish)[0]
+    )
+    if "dla_core" not in settings:
+        assert older.removesuffix(" instead").split() == (_trtexec._typing(8, wish)[0] or ["none"])

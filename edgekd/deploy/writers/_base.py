@@ -6,7 +6,7 @@ One file can't serve all: TensorRT wants symmetric S8 with no Q between Conv and
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from edgekd import catalog
 from edgekd.catalog import Kind
@@ -14,6 +14,7 @@ from edgekd.deploy.check import Tolerance
 from edgekd.deploy.quantise.calibration import Calibration, Images
 from edgekd.values import Manifest, Value, Variant
 from edgekd.values.rounding import Rounding
+from edgekd.variants import complete
 
 
 class Precision(Value):
@@ -68,6 +69,8 @@ class Usage:
     """The expression of the logits (C,) for `values`, an array as the file is fed, by `model`."""
     classes: str
     """The expression of the classes' names, by `model` and what lies beside it."""
+    prepare: str = ""
+    """Statements before `model`, with the settings of the variant that it takes."""
     build: str = ""
     """The command that builds, on the device, what `model` opens; none where that is the file itself."""
     start: str = ""
@@ -101,7 +104,13 @@ class Writer(Protocol):
         """
 
     def usage(self, manifest: Manifest) -> Usage:
-        """How a user runs one of its artifacts."""
+        """How a user runs one of its artifacts, with the settings with which it was measured."""
+
+
+def settings_of(manifest: Manifest) -> dict[str, Any]:
+    """All settings with which an artifact was measured, the runtime's defaults included."""
+    variant = Variant(runtime=manifest.runtime, precision=manifest.precision, settings=manifest.settings)
+    return dict(complete(variant))
 
 
 def declared(runtime: str, precision: str) -> Precision | None:

@@ -6,6 +6,7 @@ residuals. Arm has kernels for both.
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import onnx
 
@@ -15,7 +16,7 @@ from edgekd.deploy.quantise.placement_onnxruntime import placement
 from edgekd.deploy.quantise.qdq import with_qdq
 from edgekd.deploy.quantise.scales import S8S8, U8S8, Scheme
 from edgekd.deploy.rewrite.blocked import write_blocked
-from edgekd.deploy.writers._base import Precision, Source, Usage
+from edgekd.deploy.writers._base import Precision, Source, Usage, settings_of
 from edgekd.errors import EdgekdError, UnsupportedModelError
 from edgekd.files import writing
 from edgekd.values import Manifest
@@ -35,6 +36,8 @@ precisions: Mapping[str, Precision] = {
     "partial-int8": _INT8.model_copy(update={"measured_layers": True}),
 }
 
+_CPU = "CPUExecutionProvider"
+
 _SCHEMES = {"int8": U8S8, "s8s8": S8S8, "partial-int8": U8S8}
 
 
@@ -50,14 +53,28 @@ def write(source: Source, precision: str, path: Path) -> Path:
 
 def usage(manifest: Manifest) -> Usage:
     """See `_base.Writer`."""
-    given = manifest.input
+    given, settings = manifest.input, settings_of(manifest)
+    options = ["options = onnxruntime.SessionOptions()", f"options.intra_op_num_threads = {settings['threads']}"]
+    if not settings["spinning"]:
+        options.append('options.add_session_config_entry("session.intra_op.allow_spinning", "0")')
     return Usage(
         library="onnxruntime",
         title="ONNX Runtime",
-        model=f'onnxruntime.InferenceSession("{manifest.file}")',
+        prepare="\n".join(options),
+        model=f'onnxruntime.InferenceSession("{manifest.file}", options{_providers(settings)})',
         logits=f'model.run(None, {{"{given.name}": values.astype("{given.dtype}")}})[0][0]',
         classes=f'json.loads(model.get_modelmeta().custom_metadata_map["{CLASSES}"])',
     )
+
+
+def _providers(settings: Mapping[str, Any]) -> str:
+    """The argument with the provider that a variant names; without one, ONNX Runtime takes the CPU's."""
+    provider, stated = settings["provider"], settings["provider_options"]
+    if not provider and not stated:
+        return ""
+    first = provider or _CPU
+    listed = [(first, stated) if stated else first, *([] if first == _CPU else [_CPU])]
+    return f", providers={listed!r}"
 
 
 def _write_integers(source: Source, path: Path, scheme: Scheme) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 from edgekd.deploy.check import BROKEN_BELOW_DB, EXACT, Tolerance
 from edgekd.deploy.nncf.quantise import quantise
 from edgekd.deploy.writers import onnxruntime
-from edgekd.deploy.writers._base import Precision, Source, Usage
+from edgekd.deploy.writers._base import Precision, Source, Usage, settings_of
+from edgekd.runtimes import openvino as runtime
 from edgekd.values import Manifest
 
 _INT8 = Tolerance(sqnr_db=BROKEN_BELOW_DB, top1_agreement=0.8)
@@ -26,8 +27,6 @@ precisions: Mapping[str, Precision] = {
     "u8s8+bf16": Precision(tolerance=_INT8, integers=True, file="u8s8"),
 }
 
-_HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
-
 
 def write(source: Source, precision: str, path: Path) -> Path:
     """See `_base.Writer`: int8 is quantised by NNCF, u8s8 as for ONNX Runtime; the others are the exported file."""
@@ -43,12 +42,13 @@ def write(source: Source, precision: str, path: Path) -> Path:
 def usage(manifest: Manifest) -> Usage:
     """See `_base.Writer`."""
     given = manifest.input
-    # what isn't in integers is in fp32, unless the precision names another
-    hint = _HINTS.get(manifest.precision.rpartition("+")[2], "f32")
+    device, fixed, stated = runtime.properties(**settings_of(manifest))
+    own = "".join(f", {key!r}: {value!r}" for key, value in stated.items())
     return Usage(
         library="openvino",
         title="OpenVINO",
-        model=f'openvino.compile_model("{manifest.file}", "CPU", {{"INFERENCE_PRECISION_HINT": "{hint}"}})',
+        prepare=f"settings = {fixed!r}",
+        model=f'openvino.compile_model("{manifest.file}", "{device}", {{**settings{own}}})',
         logits=f'model(values.astype("{given.dtype}"))[0][0]',
         classes='json.load(open("model.json"))["classes"]',
     )

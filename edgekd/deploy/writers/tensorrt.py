@@ -20,7 +20,7 @@ from edgekd.deploy.quantise.placement_tensorrt import placement
 from edgekd.deploy.quantise.qdq import with_qdq
 from edgekd.deploy.quantise.scales import SYMMETRIC
 from edgekd.deploy.quantise.simplify import at_least
-from edgekd.deploy.writers._base import Precision, Source, Usage
+from edgekd.deploy.writers._base import Precision, Source, Usage, settings_of
 from edgekd.errors import EdgekdError, UnsupportedModelError
 from edgekd.files import writing
 from edgekd.values import Manifest
@@ -37,6 +37,15 @@ precisions: Mapping[str, Precision] = {
     "int8+fp32": _INT8,
     "int8+fp16": _INT8,
 }
+
+_WEAKLY = {"fp32": [], "fp16": ["--fp16"], "int8+fp32": ["--int8"], "int8+fp16": ["--int8", "--fp16"]}
+"""The flags by which a TensorRT that isn't strongly typed gets the types."""
+
+_MEBIBYTE = 1 << 20
+
+_ASLEEP = (
+    "# it was measured with a host that sleeps while the GPU works: cudaSetDeviceFlags(cudaDeviceScheduleBlockingSync)"
+)
 
 TYPED_FROM = 19
 """The first opset whose QuantizeLinear takes float16; what reads it is TensorRT 10 or later, with strong typing."""
@@ -69,16 +78,29 @@ def write(source: Source, precision: str, path: Path) -> Path:
 def usage(manifest: Manifest) -> Usage:
     """See `_base.Writer`: NVIDIA's Polygraphy runs the engine, which takes no line of CUDA."""
     given, engine = manifest.input, f"{Path(manifest.file).stem}.engine"
-    flags = {"fp32": "none", "fp16": "--fp16", "int8+fp32": "--int8", "int8+fp16": "--int8 --fp16"}[manifest.precision]
     return Usage(
         library="polygraphy.backend.trt",
         title="TensorRT",
-        build=f"trtexec --onnx={manifest.file} --saveEngine={engine} --stronglyTyped  # TensorRT 8: {flags} instead",
+        prepare="" if settings_of(manifest)["spinning"] else _ASLEEP,
+        build=f"trtexec --onnx={manifest.file} --saveEngine={engine}{_flags(manifest)}",
         model=f'polygraphy.backend.trt.TrtRunner(polygraphy.backend.trt.EngineFromPath("{engine}"))',
         start="model.activate()",
         logits=f'model.infer({{"{given.name}": values.astype("{given.dtype}")}})["{manifest.output.name}"][0]',
         classes='json.load(open("model.json"))["classes"]',
     )
+
+
+def _flags(manifest: Manifest) -> str:
+    """What trtexec is told of the variant; `runtimes.tensorrt` builds in the same way."""
+    settings, weakly = settings_of(manifest), _WEAKLY[manifest.precision]
+    flags = [] if settings["tf32"] else ["--noTF32"]
+    if settings["workspace_mb"] is not None:
+        flags.append(f"--memPoolSize=workspace:{settings['workspace_mb'] * 1_000_000 / _MEBIBYTE:.3f}")
+    if settings["dla_core"] is not None:  # a DLA takes weakly typed networks
+        flags += [f"--useDLACore={settings['dla_core']}", "--allowGPUFallback", *weakly]
+        return "".join(f" {flag}" for flag in flags)
+    instead = " ".join(weakly) or "none"
+    return "".join(f" {flag}" for flag in [*flags, f"--stronglyTyped  # TensorRT 8: {instead} instead"])
 
 
 def _half(source: Source) -> onnx.ModelProto:

@@ -216,6 +216,7 @@ def test_usage_names_the_command_that_builds_the_engine():
                         input=port, output=port)  # fmt: skip
     found = usage(manifest)
     assert found.build == (
-        "trtexec --onnx=model.onnx --saveEngine=model.engine --stronglyTyped  # TensorRT 8: --int8 --fp16 instead"
+        "trtexec --onnx=model.onnx --saveEngine=model.engine --noTF32 --stronglyTyped"
+        "  # TensorRT 8: --int8 --fp16 instead"
     )
     assert '"model.engine"' in found.model
