@@ -22,6 +22,7 @@ from edgekd.pipeline.teacher import Teacher
 from edgekd.pipeline.verdict import judged, take_away
 from edgekd.recipe import to_toml
 from edgekd.report.formats._base import Report
+from edgekd.report.picture import FILE as PICTURE
 from edgekd.report.write import names as report_files
 from edgekd.report.write import write as write_report
 from edgekd.run import Run, Workspace
@@ -74,6 +75,8 @@ def conclude(
     root, settings = run.store.root, _reproducing(recipe, how.data, teacher.network, finished)
     manifests = _manifests(how, selection, tested, measurements, settings)
     taken = _take_away(root, finished, teacher.network, measurements, manifests) | take_away(found, root)
+    if goal.device:
+        taken["picture"] = PICTURE
     app = _for_app(run, choice, how, goal)
     if app:
         taken |= {"app": app.artifact.file, "operators for an app": app.operators, "usability in an app": app.report}

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from edgekd import catalog, files
+from edgekd.report import picture
 from edgekd.report.formats._base import FORMATS, Report
 from edgekd.visible import visible
 
@@ -13,7 +14,7 @@ def names() -> dict[str, str]:
 
 
 def write(report: Report, root: Path) -> None:
-    """Write the report to the folder `root` in each format.
+    """Write the report to the folder `root` in each format, and its picture, if anything was measured.
 
     Raises:
         StorageError: the folder isn't writable or the disk is full.
@@ -21,3 +22,5 @@ def write(report: Report, root: Path) -> None:
     for name in catalog.names(FORMATS):
         form = catalog.load(FORMATS, name)
         files.write_text(root / f"report.{form.SUFFIX}", visible(form.text(report)))
+    if drawn := picture.picture(report.result):
+        files.write_text(root / picture.FILE, visible(drawn))

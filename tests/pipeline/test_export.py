@@ -161,7 +161,7 @@ def test_a_phone_gets_every_onnxruntime_file_as_an_app_takes_it(export, tmp_path
         assert json.loads((tmp_path / "out" / one["manifest"]).read_text())["file"] == layers.name
         assert one["app"] is None
     of_onnx = {name: one for name, one in exported.items() if name not in of_ncnn}
-    assert [*of_onnx] == ["onnxruntime-fp32", "onnxruntime-int8"]
+    assert [*of_onnx] == ["onnxruntime-fp32", "onnxruntime-int8", "onnxruntime-s8s8"]
     for one in of_onnx.values():
         app, stem = one["app"], one["artifact"]["files"][0]["path"].removesuffix(".onnx")
         (file,) = app["artifact"]["files"]

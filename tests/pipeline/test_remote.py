@@ -46,7 +46,9 @@ def test_a_jetson_builds_every_engine_and_is_measured_with_them(compress, budget
     assert ended.code == 0, ended.err
     document = ended.document
     assert document["reference"] == "baseline-tensorrt-fp32"
-    assert {one["name"] for one in document["tried"]} == {
+    # the fake's integers may be hopelessly slow
+    raced = {gone["name"] for gone in document["choice"]["dropped"] if gone["why"].startswith("left out after a quick")}
+    assert {one["name"] for one in document["tried"]} | raced == {
         "baseline-tensorrt-fp32",
         *(f"student-tensorrt-{precision}" for precision in precisions),
     }

@@ -7,6 +7,7 @@ from edgekd.report import app, usage
 from edgekd.report.cells import code, interval, table
 from edgekd.report.content import artifact_rows
 from edgekd.report.formats._base import Report
+from edgekd.report.picture import FILE as PICTURE
 from edgekd.report.training import students_trainings, training
 from edgekd.values import Candidate, Data, Manifest, Measurement, Plan
 from edgekd.values.result import Result, Tried
@@ -74,9 +75,17 @@ def _verdict(result: Result) -> str:
 
 def _artifacts(result: Result) -> str:
     header, *rows = artifact_rows(result)
-    dropped = "".join(f"\n- {gone.name}: {gone.why}" for gone in result.choice.dropped)
+    shown = table(
+        [*header, "layers in integers"], [[*row, _integers(t)] for row, t in zip(rows, result.tried, strict=True)]
+    )
     reference = f"Drops and ratios refer to `{result.reference}`."
-    return f"{table(header, rows)}\n\n{reference}" + (f"\n\nNot kept:\n{dropped}" if dropped else "")
+    seen = [f"![Validation accuracy over latency, with the limits of the budget]({PICTURE})"] if result.device else []
+    dropped = [f"- {gone.name}: {gone.why}" for gone in result.choice.dropped]
+    return "\n\n".join([shown, reference, *seen, *(["Not kept:", "\n".join(dropped)] if dropped else [])])
+
+
+def _integers(tried: Tried) -> str:
+    return f"{tried.coverage.integers} of {tried.coverage.layers}" if tried.coverage else "–"
 
 
 _SHOWN_CLASSES = 10
