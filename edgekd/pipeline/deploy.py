@@ -73,7 +73,7 @@ def deploy(run: Run, name: str, network: Network, how: Deployment, contest: Cont
     reference = contest.reference.artifact if contest.reference else exported.of(how.reference)
     if contest.goal and contest.goal.device and reference:
         raced = race(run, contest.goal, reference, exported.artifacts)
-        slow = _slow(raced, exported, contest.hopeless)
+        slow = raced.slow_runtimes(exported.artifacts, contest.hopeless)
         exported, layers = with_partial(run, contest.goal, name, making, exported, slow=slow)
     found = _Proving(run, name, network, how, contest, exported, raced).deployed()
     for gone in found.dropped:
@@ -82,12 +82,6 @@ def deploy(run: Run, name: str, network: Network, how: Deployment, contest: Cont
         why = "; ".join(f"{gone.name}: {gone.why}" for gone in found.dropped)
         raise UnsupportedModelError(f"no export of {name} passed its check: {why}", "See the numbers above.")
     return found.model_copy(update={"layers": layers})
-
-
-def _slow(raced: Race, exported: Exported, times: float) -> frozenset[str]:
-    """The runtimes of which all files are hopelessly slow."""
-    hopeful = {a.runtime for a in exported.artifacts if raced.hopeless(a, exported.artifacts, times) is None}
-    return frozenset(artifact.runtime for artifact in exported.artifacts) - hopeful
 
 
 @dataclass(frozen=True)

@@ -13,25 +13,31 @@ from edgekd.deploy.variants import deployable, not_run_here, why_not, writable
 from edgekd.deploy.variants import reference as reference_of
 from edgekd.devices._base import Device
 from edgekd.errors import UnsupportedModelError
+from edgekd.gate.budget import Budget
 from edgekd.measuring.artifact import describe
 from edgekd.pipeline.concluded import Made, concluded
 from edgekd.pipeline.export_file import Preflights, destination
 from edgekd.pipeline.file_images import file_images
 from edgekd.pipeline.file_proof import Place, Proving, proof_stage
+from edgekd.pipeline.goal import Goal
 from edgekd.pipeline.labelling import labelled
 from edgekd.pipeline.measuring import device_of_target
+from edgekd.pipeline.partial import with_partial
 from edgekd.pipeline.prepared import Prepared, Preparing, plain, prepare_stage
+from edgekd.pipeline.race import HOPELESS, race
 from edgekd.pipeline.versions import made_with
-from edgekd.pipeline.written import Calibrating, Making, made_of, write_variants
+from edgekd.pipeline.written import Calibrating, Exported, Making, made_of, write_variants
 from edgekd.progress import Progress
 from edgekd.run import Run, open_run
-from edgekd.values import Artifact, Data, Target, Variant
+from edgekd.values import Artifact, Data, MeasuringProtocol, Target, Variant
 from edgekd.values.exported import Exports
+from edgekd.values.result import Dropped
 
 COMPARED = 1_000
 """Held-out images on which outputs are compared, at most."""
 _FP32 = "fp32"
 _ANY_OPSET = 1_000
+_NO_LIMITS = Budget(name="export")
 
 
 @dataclass(frozen=True)
@@ -90,7 +96,10 @@ def export_from_file(
             progress.note(note)
         variants = tuple(v for v in found.variants if work.prepared.given.changed or v != given.variant)
         progress.stage("export", f"writing {len(variants)} variants")
-        written = write_variants(run, given.name, _making(work, variants), variants)
+        making = _making(work, variants)
+        written = write_variants(run, given.name, making, variants)
+        if device:
+            written = _worth_proving(run, Goal(_NO_LIMITS, target, device, MeasuringProtocol()), given, making, written)
         progress.stage("check", f"checking {len(written.artifacts)} variants")
         proving = _proving(work, written.artifacts)
         proofs = run.stage("proof", proving, proof_stage)
@@ -176,6 +185,19 @@ def _making(work: _Work, variants: tuple[Variant, ...]) -> Making:
     where = work.where
     most = ceilings(where.target, where.runtimes, where.versions)
     return Making(calibrating, {}, most)
+
+
+def _worth_proving(run: Run, goal: Goal, given: Artifact, making: Making, written: Exported) -> Exported:
+    """What was written, without what is hopelessly slow beside the given file, and with the variants whose layers the
+    device's times choose.
+    """
+    raced = race(run, goal, given, (given, *written.artifacts))
+    slow = raced.slow_runtimes((given, *written.artifacts), HOPELESS)
+    found, _ = with_partial(run, goal, given.name, making, written, slow=slow)
+    whys = {artifact.name: raced.hopeless(artifact, (given,), HOPELESS) for artifact in found.artifacts}
+    left_out = tuple(Dropped(name=name, why=why) for name, why in whys.items() if why)
+    kept = tuple(artifact for artifact in found.artifacts if not whys[artifact.name])
+    return found.model_copy(update={"artifacts": kept, "dropped": (*found.dropped, *left_out)})
 
 
 def _proving(work: _Work, artifacts: tuple[Artifact, ...]) -> Proving:

@@ -169,7 +169,9 @@ def test_a_phone_gets_every_onnxruntime_file_as_an_app_takes_it(export, tmp_path
         assert (file["path"], file["sha256"]) == (written.name, sha256(written))
         assert app["artifact"]["disk_bytes"] == written.stat().st_size
         assert app["artifact"]["lineage"]["onnx"] == one["artifact"]["files"][0]["sha256"]
-        assert (app["checked_by"], app["parity"]["sqnr_db"] > 90) == ("this machine", True)
+        # on x86 ONNX Runtime changes S8 to U8, and not in a file for Arm
+        least = 40 if one is exported["onnxruntime-s8s8"] else 90
+        assert (app["checked_by"], app["parity"]["sqnr_db"] > least) == ("this machine", True)
         assert "QLinearConv" in (tmp_path / "out" / app["operators"]).read_text() or one is exported["onnxruntime-fp32"]
         assert (tmp_path / "out" / app["report"]).is_file()
     monkeypatch.setattr(mobile, "convert", None)

@@ -1,6 +1,8 @@
 """`edgekd export MODEL.onnx --calibrate IMAGES`: the variants of any ONNX file, proven, measured, and one chosen."""
 
 import json
+import math
+import re
 import subprocess
 import sys
 from functools import partial
@@ -13,7 +15,8 @@ from PIL import Image
 
 from edgekd import cli
 from edgekd.failures import run as ending
-from edgekd.pipeline import concluded
+from edgekd.pipeline import concluded, from_file
+from edgekd.pipeline.race import HOPELESS
 from edgekd.values import MeasuringProtocol
 
 SIDE = 16
@@ -21,7 +24,8 @@ SIDE = 16
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    """Measures so shortly that nothing is learnt of latency, and everything of the way there."""
+    """Measures so shortly that nothing is learnt of latency, and everything of the way there: all variants stay."""
+    monkeypatch.setattr(from_file, "HOPELESS", math.inf)
     shortly = MeasuringProtocol(launches=2, seconds=0.02, block_seconds=0.005, warmup_seconds=0.02)
     monkeypatch.setattr(concluded, "_PROTOCOL", shortly)
 
@@ -124,6 +128,26 @@ def test_a_file_is_made_proven_measured_and_one_is_chosen(export, model, photos,
     summary = (tmp_path / "o" / "summary.md").read_text()
     assert f"chosen: {done['choice']['artifact']}: " in summary
     assert json.loads((tmp_path / "o" / "export.json").read_text()) == found
+
+
+@pytest.fixture
+def slow_in_integers(simulated, on_device, monkeypatch):
+    """Within this fixture the device takes at least three times as long in integers."""
+    monkeypatch.setattr(from_file, "HOPELESS", HOPELESS)
+    with on_device(simulated(int8=3.0)):
+        yield
+
+
+@pytest.mark.usefixtures("slow_in_integers")
+def test_variants_that_are_hopelessly_slow_beside_the_given_file_are_left_out(export, model, photos, one_runtime):
+    code, out, err = export(model(batch=1), "--target", one_runtime, "--calibrate", photos, *ZERO_ONE, "--json")
+    assert code == 0, err
+    found = json.loads(out)
+    assert "int8" not in {one["artifact"]["variant"]["precision"] for one in found["exported"]}
+    whys = {gone["name"]: gone["why"] for gone in found["dropped"]}
+    says = r"left out after a quick race: \d\.\d times the latency of onnxruntime-fp32, the fastest"
+    assert re.fullmatch(says, whys["net-onnxruntime-int8"])
+    assert "doesn't report the times of its layers" in whys["net-onnxruntime-partial-int8"]
 
 
 def test_the_same_command_resumes_and_check_gates_the_result(edgekd, model, photos, tmp_path, one_runtime):
