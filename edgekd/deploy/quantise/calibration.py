@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 
-from edgekd import files
+from edgekd import files, onnx_file
+from edgekd.deploy.given.usable import require_usable
 from edgekd.deploy.quantise.choice import chosen
 from edgekd.deploy.quantise.learned import with_learned
 from edgekd.deploy.quantise.ranges import Ranges
 from edgekd.deploy.quantise.simplify import require_scales_by_channel, simplified
 from edgekd.errors import EdgekdError, UnsupportedModelError
-from edgekd.files import writing
 from edgekd.values import File, Value
 
 Images = np.ndarray[Any, np.dtype[np.float32]] | np.ndarray[Any, np.dtype[np.uint8]]
@@ -63,15 +62,17 @@ def calibrate(
 
     Raises:
         UnsupportedModelError: it can't be quantised, for whatever reason.
-        StorageError: the folder isn't writable or the disk is full.
+        StorageError: its external data is missing, the folder isn't writable or the disk is full.
     """
     graph, found = folder / f"{exported.stem}-float.onnx", folder / f"{exported.stem}-ranges.json"
     try:
+        _require_usable(exported)
         model = simplified(exported)
         require_scales_by_channel(model)
-        calibrated, unknown = with_learned(model.graph, chosen(model, images()), learned or {})
-        with writing(graph):
-            onnx.save(model, graph)
+        # learned ranges are of the channels as they were in training
+        model, ranges = chosen(model, images(), equalise=not learned)
+        calibrated, unknown = with_learned(model.graph, ranges, learned or {})
+        files.write_bytes(graph, model.SerializeToString())
     except (EdgekdError, OSError):
         raise
     # graphs that are new to ONNX's and ONNX Runtime's passes end in whatever these raise
@@ -80,6 +81,16 @@ def calibrate(
         raise UnsupportedModelError(f"it can't be calibrated: {reason[:300]}") from e
     files.write_text(found, calibrated.model_dump_json(indent=1))
     return Calibrated(graph=_file(graph), ranges=_file(found), unknown=unknown)
+
+
+def _require_usable(exported: Path) -> None:
+    model = onnx_file.read(exported)
+    onnx_file.external_files(model, exported)
+    require_usable(model, exported)
+    axes = model.graph.input[0].type.tensor_type.shape.dim
+    if axes and axes[0].dim_value > 1:
+        what = f"{exported}: takes {axes[0].dim_value} images at a time, and is calibrated one by one"
+        raise UnsupportedModelError(what, "Export it with a batch of 1, or with an open batch axis.")
 
 
 def _file(path: Path) -> File:

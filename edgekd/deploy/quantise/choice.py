@@ -7,6 +7,7 @@ import onnx
 
 from edgekd.deploy.quantise.biases import corrections
 from edgekd.deploy.quantise.clipping import METHODS, MIN_MAX, ranges_by_method
+from edgekd.deploy.quantise.equalise import equalised
 from edgekd.deploy.quantise.observe import observe
 from edgekd.deploy.quantise.placement_onnxruntime import placement
 from edgekd.deploy.quantise.ranges import Ranges, by
@@ -25,8 +26,9 @@ _MARGIN_DB = 0.1
 """By which another method must be better than what clips nothing."""
 
 
-def chosen(model: onnx.ModelProto, images: _Array) -> Ranges:
-    """The ranges by the method whose INT8 keeps most of the outputs, and biases where they keep more.
+def chosen(model: onnx.ModelProto, images: _Array, *, equalise: bool = True) -> tuple[onnx.ModelProto, Ranges]:
+    """The ranges by the method whose INT8 keeps most of the outputs. Channels are equalised, and biases corrected,
+    where that keeps more.
 
     Every eighth image is held out. A single method is for all activations: how well one of them is kept says little
     about what the network makes of it.
@@ -34,26 +36,41 @@ def chosen(model: onnx.ModelProto, images: _Array) -> Ranges:
     Args:
         model: a float one that takes one image.
         images: (N, …) as it is fed.
+        equalise: whether channels may be equalised.
+
+    Returns:
+        The model, which computes the same, and the ranges of its activations.
 
     Raises:
         UnsupportedModelError: there are no images, or an activation isn't finite.
     """
     _require(images)
     if len(images) <= _FEW or not placement(model.graph).weights:
-        return _extremes(model, images)
+        return model, _extremes(model, images)
     held_out = np.arange(len(images)) % _HELD_OUT == _HELD_OUT - 1
     held_out &= held_out.cumsum() <= _MOST_HELD_OUT
+    trial, candidates, plain = Trial(model, images[held_out]), {}, model
+    if equalise:
+        model = _equalised(plain, images[~held_out][:_FEW], trial)
     observed = observe(model, images[~held_out], samples=_SAMPLES)
     by_tensor = {name: ranges_by_method(one) for name, one in observed.items()}
     methods = {method: {name: found[method] for name, found in by_tensor.items()} for method in METHODS}
-    trial, candidates = Trial(model, images[held_out]), {}
     for method in METHODS:
         candidates[method] = by(method, methods, int((~held_out).sum()))
     sqnr = {method: trial.sqnr_db(model, ranges) for method, ranges in candidates.items()}
     best = max(METHODS, key=lambda method: sqnr[method] + (_MARGIN_DB if method == MIN_MAX else 0))
-    plain = candidates[best].model_copy(update={"sqnr_db": sqnr})
-    corrected = plain.model_copy(update={"biases": corrections(model.graph, observed)})
-    return corrected if trial.sqnr_db(model, corrected) > sqnr[best] else plain
+    found = candidates[best].model_copy(update={"sqnr_db": sqnr, "equalised": model is not plain})
+    corrected = found.model_copy(update={"biases": corrections(model.graph, observed)})
+    return model, corrected if trial.sqnr_db(model, corrected) > sqnr[best] else found
+
+
+def _equalised(model: onnx.ModelProto, images: _Array, trial: Trial) -> onnx.ModelProto:
+    """The model with its channels equalised, where its extremes over some images then keep more of the outputs."""
+    other = equalised(model, observe(model, images, samples=0))
+    if other is None:
+        return model
+    before, after = (trial.sqnr_db(one, _extremes(one, images)) for one in (model, other))
+    return other if after > before + _MARGIN_DB else model
 
 
 def _extremes(model: onnx.ModelProto, images: _Array) -> Ranges:

@@ -21,6 +21,8 @@ class Ranges(Value):
     sqnr_db: dict[str, float] = Field(default_factory=dict)
     """The signal to quantisation noise of the network's outputs in INT8 for each method, on images that were held out
     of the calibration."""
+    equalised: bool = False
+    """Whether channels of activations between layers were given similar magnitudes, in the weights of the graph."""
     biases: dict[str, tuple[float, ...]] = Field(default_factory=dict)
     """What is added to the bias of a layer in integers, by the name of its weight, against the mean error that rounding
     its weights makes."""

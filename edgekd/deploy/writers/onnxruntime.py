@@ -10,6 +10,7 @@ from typing import Any
 
 import onnx
 
+from edgekd import files
 from edgekd.deploy.check import BROKEN_BELOW_DB, EXACT, Tolerance
 from edgekd.deploy.opset import lower_ir_version
 from edgekd.deploy.quantise.placement_onnxruntime import placement
@@ -18,7 +19,6 @@ from edgekd.deploy.quantise.scales import S8S8, U8S8, Scheme
 from edgekd.deploy.rewrite.blocked import write_blocked
 from edgekd.deploy.writers._base import Precision, Source, Usage, settings_of
 from edgekd.errors import EdgekdError, UnsupportedModelError
-from edgekd.files import writing
 from edgekd.values import Manifest
 from edgekd.values.manifest import CLASSES
 from edgekd.values.rounding import Rounding
@@ -85,8 +85,7 @@ def _write_integers(source: Source, path: Path, scheme: Scheme) -> None:
             raise UnsupportedModelError("it has no layer with constant weights that ONNX Runtime computes in integers")
         quantised = with_qdq(model, placed, source.calibrated.ranges, scheme)
         lower_ir_version(quantised)
-        with writing(path):
-            onnx.save(quantised, path)
+        files.write_bytes(path, quantised.SerializeToString())
     except (EdgekdError, OSError):
         raise
     # graphs that are new to ONNX's passes end in whatever these raise

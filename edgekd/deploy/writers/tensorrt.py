@@ -12,6 +12,7 @@ from pathlib import Path
 
 import onnx
 
+from edgekd import files
 from edgekd.deploy.check import BROKEN_BELOW_DB, EXACT, Tolerance
 from edgekd.deploy.opset import lower_ir_version
 from edgekd.deploy.quantise.half import beyond_half
@@ -22,7 +23,6 @@ from edgekd.deploy.quantise.scales import SYMMETRIC
 from edgekd.deploy.quantise.simplify import at_least
 from edgekd.deploy.writers._base import Precision, Source, Usage, settings_of
 from edgekd.errors import EdgekdError, UnsupportedModelError
-from edgekd.files import writing
 from edgekd.values import Manifest
 from edgekd.values.rounding import Rounding
 
@@ -62,8 +62,7 @@ def write(source: Source, precision: str, path: Path) -> Path:
         integers = precision.startswith("int8")
         model = _int8(source, half) if integers else _half(source)
         lower_ir_version(model)
-        with writing(path):
-            onnx.save(model, path)
+        files.write_bytes(path, model.SerializeToString())
     except (EdgekdError, OSError):
         raise
     # graphs that are new to ONNX's and ONNX Runtime's passes end in whatever these raise

@@ -63,7 +63,8 @@ def test_the_calibration_images_decide_the_ranges(fp32, tmp_path, source_of):
     assert scale[1] == pytest.approx(10 * scale[0], rel=1e-3)
 
 
-def test_a_folder_that_is_not_there_is_a_storage_error(fp32, tmp_path, source_of):
+def test_a_file_where_its_folder_should_be_is_a_storage_error(fp32, tmp_path, source_of):
+    (tmp_path / "none").write_text("")
     with pytest.raises(StorageError):
         write(source_of(fp32, images(4, 0)), "int8", tmp_path / "none" / "i.onnx")
 
@@ -214,18 +215,6 @@ def test_an_output_of_a_convolution_keeps_its_name(tmp_path, source_of, runner_o
     assert kernels(tmp_path / "i.onnx")["QLinearConv"] == 2
     assert [output.name for output in onnx.load(tmp_path / "i.onnx").graph.output] == ["logits"]
     onnx.checker.check_model(str(tmp_path / "i.onnx"), full_check=True)
-
-
-def test_weights_that_are_not_finite_are_reported_and_leave_no_file(fp32, tmp_path, source_of):
-    model = onnx.load(fp32)
-    for held in model.graph.initializer:
-        values = onnx.numpy_helper.to_array(held)
-        if values.ndim == 4:
-            held.CopyFrom(onnx.numpy_helper.from_array(np.full_like(values, np.nan), held.name))
-    onnx.save(model, tmp_path / "nan.onnx")
-    with pytest.raises(UnsupportedModelError, match="of the Relu is NaN or infinity on calibration image 1"):
-        write(source_of(tmp_path / "nan.onnx", images(4, 0)), "int8", tmp_path / "i.onnx")
-    assert not (tmp_path / "i.onnx").exists()
 
 
 def test_int8_takes_an_opset_with_a_scale_for_each_channel(tmp_path, source_of):

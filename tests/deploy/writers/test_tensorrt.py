@@ -194,11 +194,11 @@ def test_what_cannot_be_quantised_is_refused_and_leaves_no_file(trained, tmp_pat
     (tmp_path / "broken.onnx").write_bytes(b"no model")
     with pytest.raises(UnsupportedModelError, match="can't be written"):
         write(source_of(tmp_path / "broken.onnx"), "fp16", tmp_path / "i.onnx")
-    with pytest.raises(UnsupportedModelError, match="can't be calibrated"):
+    with pytest.raises(UnsupportedModelError, match="isn't an ONNX model"):
         source_of(tmp_path / "broken.onnx", trained[2])
     assert not (tmp_path / "i.onnx").exists()
     with pytest.raises(StorageError):
-        write(source_of(trained[0], trained[2]), "int8+fp32", tmp_path / "none" / "i.onnx")
+        write(source_of(trained[0], trained[2]), "int8+fp32", tmp_path / "broken.onnx" / "i.onnx")
 
 
 def test_ranges_that_are_not_finite_are_refused(trained, tmp_path, source_of):
