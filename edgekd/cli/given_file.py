@@ -60,7 +60,7 @@ def calibrated_file(
     quantize = _made(Quantisation, tables["quantize"])
     drop = more.pop("max_drop")
     verb = catalog.require("edgekd.pipeline.from_file")
-    asked = verb.Asked(
+    asked = catalog.require("edgekd.pipeline.file_work").Asked(
         data=data,
         calibrated_on=quantize.images,
         max_drop_pp=MAX_DROP_PP if drop is None else drop,

@@ -28,6 +28,19 @@ def loss(proofs: Proofs, max_drop_pp: float) -> str:
     )
 
 
+def loss_budget(max_drop_pp: float) -> Budget:
+    """A budget that limits nothing but the loss."""
+    return Budget.model_validate({"name": "export", "accuracy": {"max_drop_pp": float(max_drop_pp)}})
+
+
+def keeps(proof: Proof, proofs: Proofs, max_drop_pp: float) -> bool:
+    """Whether an artifact that passed its proof loses no more than is allowed."""
+    before, after = _of_given(proofs), _kept(proof, proofs)
+    return 100 * before.correct * after.images - 100 * after.correct * before.images <= (
+        max_drop_pp * before.images * after.images
+    )
+
+
 def choose(
     given: Artifact,
     proven: Sequence[tuple[Artifact, Proof]],
@@ -44,7 +57,7 @@ def choose(
         proofs: of the given file.
         max_drop_pp: points that may be lost.
     """
-    budget = Budget.model_validate({"name": "export", "accuracy": {"max_drop_pp": float(max_drop_pp)}})
+    budget = loss_budget(max_drop_pp)
     reference = Checked(artifact=given, exporter="", parity=_SAME, accuracy=_of_given(proofs))
     others = [
         Checked(artifact=artifact, exporter="", parity=proof.parity or _SAME, accuracy=_kept(proof, proofs))

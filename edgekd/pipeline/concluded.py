@@ -12,8 +12,9 @@ from edgekd.devices._base import Device
 from edgekd.measuring.document import write
 from edgekd.pipeline.chosen_file import choose, figures, loss
 from edgekd.pipeline.export_file import Preflights
-from edgekd.pipeline.file_proof import Proof, Proofs, Proving
+from edgekd.pipeline.file_proof import Place, Proof, Proofs
 from edgekd.pipeline.measuring import TargetDevice, measured
+from edgekd.pipeline.proof_rounds import Proven
 from edgekd.report import summary
 from edgekd.run import Run
 from edgekd.values import Artifact, Measurement, MeasuringProtocol, Target
@@ -21,7 +22,8 @@ from edgekd.values.exported import Calibrated, Exported, Exports
 from edgekd.values.preflight import Finding
 from edgekd.values.result import Choice, Dropped
 
-_PROTOCOL = MeasuringProtocol(seconds=1.0, block_seconds=0.03, warmup_seconds=1.0)
+PROTOCOL = MeasuringProtocol(seconds=1.0, block_seconds=0.03, warmup_seconds=1.0)
+"""Of the given file and what may be chosen, interleaved."""
 MEASURED = "measured"
 """The folder with the measurements."""
 
@@ -30,31 +32,46 @@ MEASURED = "measured"
 class Made:
     """A given file's variants with their proofs."""
 
-    proving: Proving
-    proofs: Proofs
+    proven: Proven
     splits: FeedSplits
     target: Target
-    notes: tuple[str, ...]
+    stated: tuple[str, ...]
+    """What is to be known of the file and the images."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Those, and why labels aren't used, where that was seen."""
+        return (*self.stated, *filter(None, [self.proofs.doubt]))
+
+    @property
+    def proofs(self) -> Proofs:
+        """Of the variants, in their order."""
+        return self.proven.proofs
 
     @property
     def given(self) -> Artifact:
         """The given file, in the variant that ratios refer to."""
-        return self.proving.given
+        return self.proven.proving.given
 
     @property
     def artifacts(self) -> tuple[Artifact, ...]:
         """Its variants."""
-        return self.proving.artifacts
+        return self.proven.proving.artifacts
 
     @property
     def device(self) -> Device | None:
         """Where they are measured."""
-        return self.proving.device
+        return self.proven.proving.device
 
     @property
-    def proven(self) -> list[tuple[Artifact, Proof]]:
+    def places(self) -> tuple[Place, ...]:
+        """What runs each of them."""
+        return self.proven.proving.places
+
+    @property
+    def passed(self) -> list[tuple[Artifact, Proof]]:
         """The artifacts that passed, and that the device runs."""
-        found = zip(self.artifacts, self.proving.places, self.proofs.proofs, strict=True)
+        found = zip(self.artifacts, self.places, self.proofs.proofs, strict=True)
         return [(artifact, proof) for artifact, place, proof in found if proof.failed is None and place == "device"]
 
 
@@ -74,7 +91,7 @@ def concluded(
     measurements = _measured(run, made)
     choice = None
     if measurements:
-        choice = choose(made.given, made.proven, measurements, made.proofs, drop)
+        choice = choose(made.given, made.passed, measurements, made.proofs, drop)
     root = run.store.root
     taken = [_given(made, measurements, preflights)]
     for number, artifact in enumerate(made.artifacts):
@@ -114,10 +131,10 @@ def _measured(run: Run, made: Made) -> Mapping[str, Measurement]:
     """The measurement of the given file and of each variant that passed, by name; nothing without a device."""
     if made.device is None:
         return {}
-    artifacts = [made.given, *(artifact for artifact, _ in made.proven)]
+    artifacts = [made.given, *(artifact for artifact, _ in made.passed)]
     run.progress.stage("measure", f"measuring {len(artifacts)} files in turns on {made.device.title}")
-    found = measured(run, TargetDevice(made.device, made.target), artifacts, _PROTOCOL, steady=False)
-    accuracies = [made.proofs.given, *(proof.accuracy for _, proof in made.proven)]
+    found = measured(run, TargetDevice(made.device, made.target), artifacts, PROTOCOL, steady=False)
+    accuracies = [made.proofs.given, *(proof.accuracy for _, proof in made.passed)]
     return {
         artifact.name: measurement.model_copy(update={"accuracy": accuracy})
         for artifact, measurement, accuracy in zip(artifacts, found, accuracies, strict=True)
@@ -132,7 +149,7 @@ def _given(made: Made, measurements: Mapping[str, Measurement], preflights: Pref
 
 
 def _exported(made: Made, number: int, measurements: Mapping[str, Measurement]) -> Exported:
-    artifact, place, proof = made.artifacts[number], made.proving.places[number], made.proofs.proofs[number]
+    artifact, place, proof = made.artifacts[number], made.places[number], made.proofs.proofs[number]
     by = "this machine" if made.device is None else made.device.title
     findings: tuple[Finding, ...] = ()
     if proof.failed:

@@ -3,61 +3,30 @@ measured beside it, and the fastest within the stated loss chosen. Imports no to
 """
 
 import math
-from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgekd.data.feeds.feeds import FeedSplits
-from edgekd.deploy.given.prepared import Size
-from edgekd.deploy.opset import ceilings, exported
-from edgekd.deploy.variants import deployable, not_run_here, why_not, writable
+from edgekd.deploy.variants import deployable, writable
 from edgekd.deploy.variants import reference as reference_of
 from edgekd.devices._base import Device
 from edgekd.errors import UnsupportedModelError
-from edgekd.gate.budget import Budget
 from edgekd.measuring.artifact import describe
-from edgekd.pipeline.concluded import Made, concluded
+from edgekd.pipeline.chosen_file import loss_budget
+from edgekd.pipeline.concluded import PROTOCOL, Made, concluded
 from edgekd.pipeline.export_file import Preflights, destination
-from edgekd.pipeline.file_images import file_images
-from edgekd.pipeline.file_proof import Place, Proving, proof_stage
+from edgekd.pipeline.file_work import Asked, Where, Work, making_of, prepared_work, proving_of
 from edgekd.pipeline.goal import Goal
-from edgekd.pipeline.labelling import labelled
 from edgekd.pipeline.measuring import device_of_target
 from edgekd.pipeline.partial import with_partial
-from edgekd.pipeline.prepared import Prepared, Preparing, plain, prepare_stage
-from edgekd.pipeline.race import HOPELESS, race
-from edgekd.pipeline.versions import made_with
-from edgekd.pipeline.written import Calibrating, Exported, Making, made_of, write_variants
+from edgekd.pipeline.prepared import plain
+from edgekd.pipeline.proof_rounds import Rounds
+from edgekd.pipeline.race import HOPELESS, Race, race
+from edgekd.pipeline.written import Exported, Making, write_variants
 from edgekd.progress import Progress
 from edgekd.run import Run, open_run
-from edgekd.values import Artifact, Data, MeasuringProtocol, Target, Variant
+from edgekd.values import Target, Variant
 from edgekd.values.exported import Exports
-from edgekd.values.result import Dropped
 
-COMPARED = 1_000
-"""Held-out images on which outputs are compared, at most."""
 _FP32 = "fp32"
-_ANY_OPSET = 1_000
-_NO_LIMITS = Budget(name="export")
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What is asked of the variants of a given file."""
-
-    data: Data
-    """Where the images are, and how they are prepared as far as that is stated."""
-    calibrated_on: int
-    """Images, at most."""
-    max_drop_pp: float
-    """Points of accuracy that a variant may lose."""
-    data_root: Path | None = None
-    download: bool = False
-
-    @property
-    def size(self) -> Size | None:
-        """Height and width of images, where they are stated."""
-        size = self.data.size
-        return (size, size) if isinstance(size, int) else size
 
 
 def export_from_file(
@@ -91,64 +60,33 @@ def export_from_file(
         found = deployable(target, facts, device.install_command) if device else writable(target)
         given = given.model_copy(update={"variant": _reference(target, device, found.variants)})
         progress.stage("start", f"{path.name} for {target.name}")
-        work = _prepared(run, given, asked, _Where(target, device, found.variants))
+        work = prepared_work(run, given, asked, Where(target, device, found.variants))
         for note in work.notes:
             progress.note(note)
         variants = tuple(v for v in found.variants if work.prepared.given.changed or v != given.variant)
         progress.stage("export", f"writing {len(variants)} variants")
-        making = _making(work, variants)
-        written = write_variants(run, given.name, making, variants)
-        if device:
-            written = _worth_proving(run, Goal(_NO_LIMITS, target, device, MeasuringProtocol()), given, making, written)
-        progress.stage("check", f"checking {len(written.artifacts)} variants")
-        proving = _proving(work, written.artifacts)
-        proofs = run.stage("proof", proving, proof_stage)
-        if proofs.doubt:
-            progress.note(proofs.doubt)
-        notes = (*work.notes, *filter(None, [proofs.doubt]))
-        made = Made(proving, proofs, work.splits, target, notes)
+        making = making_of(work, variants)
+        written, raced = _raced(run, work, making, write_variants(run, given.name, making, variants))
+        rounds = Rounds(run, proving_of(work), work.where.of, raced, asked.max_drop_pp)
+        made = Made(rounds.proven(written.artifacts), work.splits, target, work.notes)
+        if made.proven.proofs.doubt:
+            progress.note(made.proven.proofs.doubt)
         preflights = Preflights(destination(target, device), progress)
-        left_out = (*found.left_out, *written.dropped)
+        left_out = (*found.left_out, *written.dropped, *made.proven.left_out)
         return concluded(run, made, left_out, preflights, calibrated_on=asked.calibrated_on, drop=asked.max_drop_pp)
 
 
-@dataclass(frozen=True)
-class _Where:
-    """Where variants are to run."""
-
-    target: Target
-    device: Device | None
-    variants: tuple[Variant, ...]
-
-    @property
-    def versions(self) -> dict[str, str]:
-        """Of the device's runtimes."""
-        return {name: one.version for name, one in self.device.facts.runtimes.items()} if self.device else {}
-
-    @property
-    def runtimes(self) -> list[str]:
-        """Those of the variants."""
-        return list(dict.fromkeys(variant.runtime for variant in self.variants))
-
-    def of(self, artifact: Artifact) -> Place:
-        """What runs an artifact."""
-        if self.device and why_not(artifact.variant, self.device.facts) is None:
-            return "device"
-        if not_run_here(artifact.variant) is None:
-            return "here"
-        return "literal" if artifact.format == "onnx" else "nowhere"
-
-
-@dataclass(frozen=True)
-class _Work:
-    """A given file, prepared, with images."""
-
-    given: Artifact
-    prepared: Prepared
-    splits: FeedSplits
-    asked: Asked
-    where: _Where
-    notes: tuple[str, ...]
+def _raced(run: Run, work: Work, making: Making, written: Exported) -> tuple[Exported, Race]:
+    """The variants with those whose layers are chosen by the device's times, and the quick race of the others."""
+    where = work.where
+    if where.device is None:
+        return written, Race()
+    budget = loss_budget(work.asked.max_drop_pp)
+    goal = Goal(budget, where.target, where.device, PROTOCOL)
+    competing = (work.given, *(artifact for artifact in written.artifacts if where.of(artifact) == "device"))
+    raced = race(run, goal, work.given, competing)
+    slow = raced.slow_runtimes(competing, HOPELESS)
+    return with_partial(run, goal, work.given.name, making, written, slow=slow)[0], raced
 
 
 def _reference(target: Target, device: Device | None, variants: tuple[Variant, ...]) -> Variant:
@@ -164,50 +102,3 @@ def _reference(target: Target, device: Device | None, variants: tuple[Variant, .
         what = f"target {target.name} has no variant in fp32 that can be run, to compare the others with: {why}"
         raise UnsupportedModelError(what, "Name another --target, or add such a variant to yours.")
     return found
-
-
-def _prepared(run: Run, given: Artifact, asked: Asked, where: _Where) -> _Work:
-    most = exported(where.target, where.runtimes, where.versions, _ANY_OPSET)
-    inputs = Preparing(given, asked.size, None if most == _ANY_OPSET else most)
-    prepared = run.stage("given", inputs, prepare_stage)
-    found = file_images(asked.data, prepared.given.takes, data_root=asked.data_root, download=asked.download)
-    notes = [*prepared.given.notes, *found.notes]
-    splits = labelled(found, prepared.given, notes.append)
-    return _Work(given, prepared, splits, asked, where, tuple(notes))
-
-
-def _making(work: _Work, variants: tuple[Variant, ...]) -> Making:
-    # labels decide nothing of it
-    images = replace(work.splits.calibration.first(work.asked.calibrated_on), labels=None)
-    graph = work.prepared.graph
-    of_given = graph.artifact.model_copy(update={"lineage": made_of(work.given)})
-    calibrating = Calibrating(graph.model_copy(update={"artifact": of_given}), images, {}, made_with(variants))
-    where = work.where
-    most = ceilings(where.target, where.runtimes, where.versions)
-    return Making(calibrating, {}, most)
-
-
-def _worth_proving(run: Run, goal: Goal, given: Artifact, making: Making, written: Exported) -> Exported:
-    """What was written, without what is hopelessly slow beside the given file, and with the variants whose layers the
-    device's times choose.
-    """
-    raced = race(run, goal, given, (given, *written.artifacts))
-    slow = raced.slow_runtimes((given, *written.artifacts), HOPELESS)
-    found, _ = with_partial(run, goal, given.name, making, written, slow=slow)
-    whys = {artifact.name: raced.hopeless(artifact, (given,), HOPELESS) for artifact in found.artifacts}
-    left_out = tuple(Dropped(name=name, why=why) for name, why in whys.items() if why)
-    kept = tuple(artifact for artifact in found.artifacts if not whys[artifact.name])
-    return found.model_copy(update={"artifacts": kept, "dropped": (*found.dropped, *left_out)})
-
-
-def _proving(work: _Work, artifacts: tuple[Artifact, ...]) -> Proving:
-    return Proving(
-        given=work.given,
-        artifacts=artifacts,
-        places=tuple(work.where.of(artifact) for artifact in artifacts),
-        images=work.splits.held_out.first(COMPARED),
-        name=work.splits.name,
-        outputs=len(work.prepared.given.outputs),
-        device=work.where.device,
-        made_with=made_with(artifact.variant for artifact in artifacts),
-    )

@@ -56,9 +56,9 @@ class Race:
         latency = f"{behind.estimate:.1f} times the latency of {fastest.variant.name}, the fastest"
         return f"left out after a quick race: {latency}"
 
-    def slow_runtimes(self, artifacts: Sequence[Artifact], times: float) -> frozenset[str]:
-        """The runtimes of which all artifacts are hopeless."""
-        hopeful = {artifact.runtime for artifact in artifacts if self.hopeless(artifact, artifacts, times) is None}
+    def slow_runtimes(self, artifacts: Collection[Artifact], times: float) -> frozenset[str]:
+        """The runtimes of which all artifacts are left out as `hopeless`, with each other as rivals."""
+        hopeful = {one.runtime for one in artifacts if self.hopeless(one, artifacts, times) is None}
         return frozenset(artifact.runtime for artifact in artifacts) - hopeful
 
     def _against_reference(self, artifact: Artifact) -> Interval:

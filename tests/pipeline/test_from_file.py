@@ -15,7 +15,7 @@ from PIL import Image
 
 from edgekd import cli
 from edgekd.failures import run as ending
-from edgekd.pipeline import concluded, from_file
+from edgekd.pipeline import concluded, from_file, proof_rounds
 from edgekd.pipeline.race import HOPELESS
 from edgekd.values import MeasuringProtocol
 
@@ -25,9 +25,11 @@ SIDE = 16
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """Measures so shortly that nothing is learnt of latency, and everything of the way there: all variants stay."""
-    monkeypatch.setattr(from_file, "HOPELESS", math.inf)
     shortly = MeasuringProtocol(launches=2, seconds=0.02, block_seconds=0.005, warmup_seconds=0.02)
-    monkeypatch.setattr(concluded, "_PROTOCOL", shortly)
+    for module in (concluded, from_file):
+        monkeypatch.setattr(module, "PROTOCOL", shortly)
+    for module in (proof_rounds, from_file):
+        monkeypatch.setattr(module, "HOPELESS", math.inf)
 
 
 @pytest.fixture
@@ -133,7 +135,8 @@ def test_a_file_is_made_proven_measured_and_one_is_chosen(export, model, photos,
 @pytest.fixture
 def slow_in_integers(simulated, on_device, monkeypatch):
     """Within this fixture the device takes at least three times as long in integers."""
-    monkeypatch.setattr(from_file, "HOPELESS", HOPELESS)
+    for module in (proof_rounds, from_file):
+        monkeypatch.setattr(module, "HOPELESS", HOPELESS)
     with on_device(simulated(int8=3.0)):
         yield
 
