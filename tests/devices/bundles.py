@@ -30,7 +30,7 @@ def described(**changes: object) -> Bundle:
         key="k",
         python="3.11",
         glibc="2.36",
-        runtimes={"onnxruntime": "1.23.2"},
+        runtimes={"onnxruntime": "1.23.2", "ncnn": "1.0"},
         loader="ld-linux-aarch64.so.1",
         bytes=0,
         files={},

@@ -12,7 +12,7 @@ from edgekd.errors import NoPythonError
 Push = Callable[[Path, Mapping[str, str], str], str]
 """As `Connection.push`."""
 
-_PROVIDES = {"onnxruntime"}
+_PROVIDES = {"ncnn", "onnxruntime"}
 
 
 def python(

@@ -1,4 +1,4 @@
-"""Puts a bundle together: Debian's Python, the libraries that it needs, numpy, ONNX Runtime, and their licences."""
+"""Puts a bundle together: Debian's Python, the libraries that it needs, numpy, the runtimes, and their licences."""
 
 import re
 import shutil
@@ -15,7 +15,8 @@ from edgekd.errors import EdgekdError
 from edgekd.progress import Progress
 
 _RUNTIME = "onnxruntime"
-_FROM_WHEELS = ("numpy", _RUNTIME)  # all else that onnxruntime depends on is for its tools
+RUNTIMES = (_RUNTIME, "ncnn")
+_FROM_WHEELS = ("numpy", *RUNTIMES)  # all else that they depend on is for their tools
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,9 @@ class Wanted:
 
     def is_met_by(self, bundle: Bundle) -> bool:
         """Whether a bundle is what is wanted."""
-        python, runtime = bundle.python, bundle.runtimes[_RUNTIME]
-        return bundle.arch == self.arch and self.python in (None, python) and self.onnxruntime in (None, runtime)
+        python, runtime = bundle.python, bundle.runtimes.get(_RUNTIME)
+        same = bundle.arch == self.arch and self.python in (None, python) and self.onnxruntime in (None, runtime)
+        return same and set(RUNTIMES) == bundle.runtimes.keys()  # those of earlier versions have fewer
 
 
 def make(wanted: Wanted, progress: Progress, out: Path | None = None) -> tuple[Bundle, Path]:
@@ -78,10 +80,11 @@ def _made(wanted: Wanted, folder: Path, progress: Progress) -> Bundle:
             [f"python{python}-minimal", f"libpython{python}-stdlib", "libstdc++6"], Path(scratch) / "packages"
         )
         glibc = next(package.version for package in packages if package.name == "libc6").partition("-")[0]
-        progress.stage("bundle", f"downloading numpy and ONNX Runtime for Python {python} on {wanted.arch}")
+        progress.stage("bundle", f"downloading numpy, ONNX Runtime and ncnn for Python {python} on {wanted.arch}")
         runtime = f"{_RUNTIME}=={wanted.onnxruntime}" if wanted.onnxruntime else _RUNTIME
+        wanted_wheels = ["numpy", runtime, *(name for name in RUNTIMES if name != _RUNTIME)]
         found = wheels.download(
-            ["numpy", runtime], arch=wanted.arch, python=python, glibc=glibc, into=Path(scratch) / "wheels"
+            wanted_wheels, arch=wanted.arch, python=python, glibc=glibc, into=Path(scratch) / "wheels"
         )
         progress.stage("bundle", "putting it together")
         unpacked = [wheels.unpack(one, folder) for one in found if one.name.split("-")[0] in _FROM_WHEELS]
@@ -96,7 +99,7 @@ def _made(wanted: Wanted, folder: Path, progress: Progress) -> Bundle:
         key=content_key(hashes),
         python=python,
         glibc=glibc,
-        runtimes={one.name: one.version for one in unpacked if one.name == _RUNTIME},
+        runtimes={one.name: one.version for one in unpacked if one.name in RUNTIMES},
         loader=loader,
         bytes=sum((folder / name).stat().st_size for name in hashes),
         files=hashes,

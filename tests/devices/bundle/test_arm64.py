@@ -3,10 +3,14 @@
 import numpy as np
 import onnxruntime
 import pytest
+import torch
 from bundles import ONNXRUNTIME, arm64_python, here
+from torch import nn
 
 from edgekd import catalog
+from edgekd.deploy.check import compare
 from edgekd.deploy.mobile.convert import convert
+from edgekd.deploy.writers import ncnn
 from edgekd.deploy.writers.onnxruntime import write
 from edgekd.devices.device import connect
 from edgekd.errors import MeasurementError
@@ -45,6 +49,29 @@ def test_outputs_are_those_of_x86_and_facts_those_of_arm(url, model):
         (),
     )
     assert runtime.version == ONNXRUNTIME
+
+
+@pytest.mark.parametrize("precision", ncnn.precisions)
+def test_ncnn_gives_there_what_the_onnx_file_gives_on_x86(url, tmp_path, source_of, precision):
+    """With 3×3 convolutions, wide and narrow, and depthwise ones, by Arm's own kernels."""
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(3, 16, 3, 2, 1), nn.ReLU6(), nn.Conv2d(16, 16, 3, padding=1, groups=16), nn.SiLU(),
+        nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 12, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+    ).eval()  # fmt: skip
+    torch.onnx.export(model, (torch.zeros(1, 3, 18, 14),), str(tmp_path / "m.onnx"), dynamo=False)
+    random = np.random.default_rng(0)
+    images, calibration = (random.standard_normal((n, 3, 18, 14)).astype("float32") for n in (8, 16))
+    session = onnxruntime.InferenceSession(tmp_path / "m.onnx")
+    expected = np.concatenate([session.run(None, {session.get_inputs()[0].name: image[None]})[0] for image in images])
+    stated = ncnn.precisions[precision]
+    source = source_of(tmp_path / "m.onnx", calibration)
+    path = ncnn.write(source, stated.file or precision, tmp_path / "ncnn.onnx")
+    artifact = describe(path, name="m", runtime="ncnn", precision=precision)
+    with connect(url, TARGET.model_copy(update={"variants": (artifact.variant,)})) as device:
+        (outputs,) = device.evaluate(artifact, [images])
+    least = {"fp32": 90, "fp16": 45}.get(precision, 25)
+    assert compare(expected, outputs).sqnr_db > least
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])

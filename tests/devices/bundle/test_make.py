@@ -15,7 +15,7 @@ from edgekd.files import sha256
 from edgekd.progress import Silent
 
 SAYS = """
-import json, sys, numpy, onnxruntime, _hashlib
+import json, sys, numpy, onnxruntime, ncnn, _hashlib
 print(json.dumps([sys.path, sys.prefix, onnxruntime.__version__, sys.version_info[:2]]))
 """
 
@@ -52,7 +52,7 @@ def test_its_manifest_lists_every_file_and_all_licences():
     assert made.bytes == sum((folder / name).stat().st_size for name in names)
     assert not any(path.is_symlink() for path in folder.rglob("*"))
     parts = {part.name: part for part in (*made.packages, *made.wheels)}
-    assert {"libc6", "libstdc++6", f"python{made.python}-minimal", "numpy", "onnxruntime"} <= parts.keys()
+    assert {"libc6", "libstdc++6", f"python{made.python}-minimal", "numpy", "onnxruntime", "ncnn"} <= parts.keys()
     assert "dpkg" not in parts  # what nothing needs isn't in it
     for part in parts.values():
         assert part.licence_files, part.name
@@ -86,6 +86,10 @@ def test_one_that_is_there_is_not_made_again(tmp_path, monkeypatch, no_network):
     made = written(tmp_path / "edgekd" / "bundles" / "aarch64")
     for wanted in (Wanted("aarch64"), Wanted("aarch64", "3.11"), Wanted("aarch64", "3.11", "1.23.2")):
         assert make(wanted, Silent()) == (made, manifest.place("aarch64"))
+    manifest.write(made.model_copy(update={"runtimes": {"onnxruntime": "1.23.2"}}), manifest.place("aarch64"))
+    with pytest.raises(AssertionError, match="once more"):  # an earlier version of edgekd made it, without ncnn
+        make(Wanted("aarch64"), Silent())
+    manifest.write(made, manifest.place("aarch64"))
     for other in (Wanted("aarch64", "3.12"), Wanted("aarch64", onnxruntime="1.24.0")):
         with pytest.raises(AssertionError, match="once more"):
             make(other, Silent())
