@@ -10,16 +10,16 @@ from edgekd.cli.options import Json
 from edgekd.cli.panels import OUTPUT
 from edgekd.errors import ExitCode
 
-File = Annotated[Path, typer.Argument(metavar="FILE", help="An ONNX model, whatever made it.")]
+File = Annotated[Path, typer.Argument(metavar="FILE", help="A model (.onnx, or ncnn's .param), whatever made it.")]
 All = Annotated[bool, typer.Option("--all", help="Show all layers of a long table.", rich_help_panel=OUTPUT)]
 
 
 def inspect(file: File, *, all_layers: All = False, json: Json = False) -> int:
-    """Show what is in an ONNX file: layers, precisions, shapes, MACs, weights.
+    """Show what is in a model's file: lineage, layers, precisions, shapes, MACs, weights.
 
     Nothing is run, and external data is not read.
 
-    Exit codes: 0 shown, 2 the file can't be read or isn't an ONNX model.
+    Exit codes: 0 shown, 2 the file can't be read or isn't a model of either format.
     """
     from edgekd import catalog
 

@@ -9,15 +9,21 @@ _SHOWN_LAYERS = 30
 
 def head(found: Inspection) -> Iterator[str]:
     """The file, its format, and what goes in and out."""
-    opsets = ", ".join(f"{domain} {version}" for domain, version in found.opsets.items())
-    made_by = f", by {found.producer}" if found.producer else ""
-    yield f"{found.file}: {found.format.upper()}, IR version {found.ir_version}, opsets: {opsets}{made_by}"
+    yield f"{found.file}: {_format(found)}"
     yield f"SHA-256: {found.sha256}"
     for what, tensors in (("input", found.inputs), ("output", found.outputs)):
         for tensor in tensors:
             yield f"{what}: {_tensor(tensor)}"
     for name, shape in found.counted_for.items():
         yield f"{name} has an open first axis: shapes and MACs below are those for {dimensions(shape)}"
+
+
+def _format(found: Inspection) -> str:
+    if found.ir_version is None:
+        return found.format
+    opsets = ", ".join(f"{domain} {version}" for domain, version in found.opsets.items())
+    made_by = f", by {found.producer}" if found.producer else ""
+    return f"{found.format.upper()}, IR version {found.ir_version}, opsets: {opsets}{made_by}"
 
 
 def layer_rows(found: Inspection, *, all_layers: bool) -> list[list[str]]:

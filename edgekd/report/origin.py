@@ -16,15 +16,18 @@ _DIGITS = 12
 
 def lines(found: Inspection) -> Iterator[str]:
     """What the file and the manifests beside it state."""
-    if found.feeding:
-        yield from _feeding(found.feeding)
-    yield from _lineage(found.lineage) if found.lineage else ("lineage: not stated",)
+    # of a format without metadata, the manifest alone states them
+    beside = next((one.manifest for one in found.manifests if one.manifest), None)
+    if feeding := found.feeding or beside:
+        yield from _feeding(feeding)
+    lineage = found.lineage or (beside and beside.lineage)
+    yield from _lineage(lineage) if lineage else ("lineage: not stated",)
     for key in found.unreadable:
         yield f"metadata: {key} can't be read by this version of edgekd"
     if others := [key for key in found.metadata if not key.startswith("edgekd.")]:
         yield f"further metadata: {', '.join(others)}"
-    for beside in found.manifests:
-        yield from _manifest(beside)
+    for one in found.manifests:
+        yield from _manifest(one)
 
 
 def _feeding(how: Feeding) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What an ONNX file consists of, as counted from its graph."""
+"""What a model's file consists of, as counted from its graph."""
 
 from typing import Annotated, Literal
 
@@ -30,7 +30,7 @@ class Layer(Value):
     name: Name
     """Of its weight in the network; of the node where the weight is computed."""
     op: Name
-    """Such as `Conv`, or `com.microsoft:QGemm` with the operator's domain."""
+    """Such as `Conv`, or `com.microsoft:QGemm` with the operator's domain; the kind of a layer of ncnn."""
     node: Name
     precision: str
     """What it computes in: "int8" where weights and inputs are quantised, otherwise the type of its inputs."""
@@ -104,10 +104,11 @@ class Inspection(Value):
     sha256: str
     """Of the file, without external data."""
     format: str
-    ir_version: int
-    opsets: dict[Name, int]
+    ir_version: int | None = None
+    """Of ONNX alone, like what follows."""
+    opsets: dict[Name, int] = {}
     """By domain; ONNX's own is "ai.onnx"."""
-    producer: Name
+    producer: Name = ""
     """What wrote the file, with its version; empty where it isn't stated."""
     metadata: dict[Name, str] = {}
     """All that the file states in its metadata."""

@@ -90,7 +90,8 @@ def test_what_the_manifest_proves_and_measured_is_said(lines):
             ratio=Interval(estimate=0.445, low=0.44, high=0.45),
         ),
     )
-    _, which, proof, measured, recipe = lines(manifests=(Beside(file="m.json", manifest=manifest),))
+    classes, *_, which, proof, measured, recipe = lines(manifests=(Beside(file="m.json", manifest=manifest),))
+    assert classes.startswith("classes: 12: c0")  # a file without metadata is known by its manifest
     assert which == "manifest m.json: of this file; onnxruntime int8, threads 2"
     accuracies = "99.00% of 100 validation images, 97.50% of 200 test images"
     assert proof == f"  proof: 35 dB and 99.4% of the answers as the network's; {accuracies}"

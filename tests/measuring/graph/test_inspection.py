@@ -1,9 +1,11 @@
 """What `inspect` counts, beside independent counts: by hooks in PyTorch, by hand for what is built here."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx.backend.test
 import pytest
 import torch
 import torchvision
@@ -85,6 +87,27 @@ def test_layers_macs_and_parameters_are_those_of_the_network(tmp_path, make, ops
     assert {layer.precision for layer in found.layers} == {"fp32"}
     assert (found.not_counted, found.shapes_failed, found.dynamic) == ((), None, False)
     assert found.totals.file_bytes == (tmp_path / "m.onnx").stat().st_size
+
+
+DATA = Path(onnx.backend.test.__file__).parent / "data"
+
+
+@pytest.mark.parametrize("name", ["resnet50", "vgg19", "densenet121"])
+def test_macs_of_models_that_others_exported_are_those_of_torchvision(name):
+    """Their weights are computed, by ConstantOfShape."""
+    with torch.device("meta"):
+        network = getattr(torchvision.models, name)(weights=None).eval()
+        expected = counted_by_hooks(network, (3, 224, 224))
+    found = inspect_file(DATA / "light" / f"light_{name}.onnx")
+    assert found.totals.macs == sum(expected.values())
+    assert len(found.layers) == len(expected)
+
+
+def test_every_model_in_the_onnx_package_is_counted():
+    paths = list(DATA.rglob("*.onnx"))
+    assert len(paths) > 50
+    unknown = [path for path in paths if inspect_file(path).shapes_failed]
+    assert unknown == []
 
 
 def test_groups_strides_dilation_and_transposed_convolutions(tmp_path):
