@@ -2,7 +2,6 @@
 
 import math
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,12 +9,12 @@ import onnx
 from onnx import numpy_helper
 
 from edgekd.deploy.quantise.layers import Weight
+from edgekd.deploy.quantise.pairs import DEQUANTISE, Appending, Pair
 from edgekd.deploy.quantise.placement import Placement
 from edgekd.deploy.quantise.ranges import Ranges
 from edgekd.deploy.quantise.scales import Scheme, integers, of_activation, of_weights
 from edgekd.deploy.quantise.view import attribute
 
-QUANTISE, DEQUANTISE = "QuantizeLinear", "DequantizeLinear"
 _Array = np.ndarray[Any, Any]
 
 _GREATEST_BIAS = 2.0**30
@@ -56,32 +55,21 @@ def with_qdq(model: onnx.ModelProto, placed: Placement, ranges: Ranges, scheme: 
     return result
 
 
-@dataclass(frozen=True)
-class _Pair:
-    """The pair of a value, by the names of what it is made of."""
-
-    scale: str
-    zero_point: str
-    integers: str
-    """Between its two nodes."""
-    behind: str
-
-
 class _Writer:
     """Appends pairs to a graph, one for each value."""
 
     def __init__(self, graph: onnx.GraphProto, placed: Placement, ranges: Ranges, scheme: Scheme) -> None:
         self._graph, self._placed, self._ranges, self._scheme = graph, placed, ranges, scheme
         self._constants = {tensor.name: tensor for tensor in graph.initializer}
-        self._taken = {*self._constants, *(name for node in graph.node for name in (*node.input, *node.output))}
-        self._pairs: dict[str, _Pair] = {}
+        self._into = Appending(graph)
+        self._pairs: dict[str, Pair] = {}
         self._weights: dict[object, str] = {}
 
     def activation(self, name: str) -> tuple[str, _Array]:
         """The name of an activation behind its pair, and its scale."""
         scale, zero = self._integers(name)
         if name not in self._pairs:
-            self._pairs[name] = self._pair(name, name, scale, zero, None)
+            self._pairs[name] = self._into.pair(name, name, scale, zero, None)
         return self._pairs[name].behind, scale
 
     def saturating(self, node: onnx.NodeProto) -> None:
@@ -92,12 +80,14 @@ class _Writer:
         scale, zero = self._integers(given)
         self.activation(given)
         pair = self._pairs[given]
-        factor = self._constant(f"{result}_alpha_scale", (scale * attribute(node, "alpha", 0.2)).astype(np.float32))
-        scaled = self._node(DEQUANTISE, [pair.integers, factor, pair.zero_point], f"{result}_alpha", None)
-        one = self._constant(f"{result}_beta", np.ones((), zero.dtype))
-        step = self._constant(f"{one}_scale", np.array(attribute(node, "beta", 0.5), np.float32))
-        none = self._constant(f"{one}_zero_point", np.zeros((), zero.dtype))
-        beta = self._node(DEQUANTISE, [one, step, none], one, None)
+        factor = self._into.constant(
+            f"{result}_alpha_scale", (scale * attribute(node, "alpha", 0.2)).astype(np.float32)
+        )
+        scaled = self._into.node(DEQUANTISE, [pair.integers, factor, pair.zero_point], f"{result}_alpha", None)
+        one = self._into.constant(f"{result}_beta", np.ones((), zero.dtype))
+        step = self._into.constant(f"{one}_scale", np.array(attribute(node, "beta", 0.5), np.float32))
+        none = self._into.constant(f"{one}_zero_point", np.zeros((), zero.dtype))
+        beta = self._into.node(DEQUANTISE, [one, step, none], one, None)
         self._graph.node.append(onnx.helper.make_node("Add", [scaled, beta], [result], node.name))
 
     def _integers(self, name: str) -> tuple[_Array, _Array]:
@@ -110,7 +100,7 @@ class _Writer:
 
     def output(self, name: str) -> None:
         """Give an output of the graph behind its pair, under its own name."""
-        before, (behind, _) = self._free(f"{name}_float"), self.activation(name)
+        before, (behind, _) = self._into.free(f"{name}_float"), self.activation(name)
         renamed = {name: before, behind: name}
         for node in self._graph.node:
             for names in (node.input, node.output):
@@ -147,47 +137,16 @@ class _Writer:
     def _bias(self, weight: str, values: _Array, scale: _Array) -> str:
         name = f"{weight}_bias"
         if not self._scheme.integer_bias:
-            return self._constant(name, values)
-        held = self._constant(name, np.rint(values.astype(np.float64) / scale).astype(np.int32))
-        return self._node(DEQUANTISE, [held, self._constant(f"{held}_scale", scale)], held, 0)
+            return self._into.constant(name, values)
+        held = self._into.constant(name, np.rint(values.astype(np.float64) / scale).astype(np.int32))
+        return self._into.node(DEQUANTISE, [held, self._into.constant(f"{held}_scale", scale)], held, 0)
 
     def _weight(self, name: str, values: _Array, scale: _Array, axis: int | None) -> str:
         zero = np.zeros(scale.shape, np.int8)
         if not self._scheme.packed:
-            return self._pair(self._constant(f"{name}_float", values), name, scale, zero, axis).behind
-        held = self._constant(f"{name}_int8", integers(values, scale, axis))
-        return self._node(DEQUANTISE, [held, *self._quantisation(name, scale, zero)], name, axis)
-
-    def _pair(self, value: str, name: str, scale: _Array, zero: _Array, axis: int | None) -> _Pair:
-        constants = self._quantisation(name, scale, zero)
-        quantised = self._node(QUANTISE, [value, *constants], name, axis)
-        behind = self._node(DEQUANTISE, [quantised, *constants], name, axis)
-        return _Pair(*constants, quantised, behind)
-
-    def _node(self, op: str, inputs: list[str], name: str, axis: int | None) -> str:
-        output = self._free(f"{name}_{op}")
-        node = onnx.helper.make_node(op, inputs, [output], output)
-        if axis is not None:
-            node.attribute.append(onnx.helper.make_attribute("axis", axis))
-        self._graph.node.append(node)
-        return output
-
-    def _quantisation(self, name: str, scale: _Array, zero: _Array) -> tuple[str, str]:
-        return self._constant(f"{name}_scale", scale), self._constant(f"{name}_zero_point", zero)
-
-    def _constant(self, name: str, values: _Array) -> str:
-        name = self._free(name)
-        self._graph.initializer.append(numpy_helper.from_array(values, name))
-        return name
-
-    def _free(self, stem: str) -> str:
-        """A name that nothing in the graph has."""
-        number, name = 1, stem
-        while name in self._taken:
-            number += 1
-            name = f"{stem}_{number}"
-        self._taken.add(name)
-        return name
+            return self._into.pair(self._into.constant(f"{name}_float", values), name, scale, zero, axis).behind
+        held = self._into.constant(f"{name}_int8", integers(values, scale, axis))
+        return self._into.node(DEQUANTISE, [held, *self._into.quantisation(name, scale, zero)], name, axis)
 
 
 def _drop_unread(graph: onnx.GraphProto) -> None:
