@@ -29,8 +29,11 @@ class Trial:
             model: computes what that of the trial does.
             ranges: of its activations.
         """
-        given = _outputs(with_qdq(model, placement(model.graph), ranges, U8S8), self._images)
-        return min(map(_sqnr_db, self._expected, given))
+        return self.of(with_qdq(model, placement(model.graph), ranges, U8S8))
+
+    def of(self, quantised: onnx.ModelProto) -> float:
+        """The same of a model that is quantised already."""
+        return min(map(_sqnr_db, self._expected, _outputs(quantised, self._images)))
 
 
 def _outputs(model: onnx.ModelProto, images: _Array) -> Sequence[_Array]:
