@@ -96,6 +96,7 @@ def conclude(
             _tried(checked, measurement, measurements[0])
             for checked, measurement in zip(selection.options, measurements, strict=True)
         ),
+        recovered=finished.recovered,
         choice=selection.choice,
         manifest=manifests["model.json"],
         app=app,

@@ -8,7 +8,7 @@ from edgekd.pipeline.deployment import Deployment
 from edgekd.pipeline.goal import Goal
 from edgekd.pipeline.graph import made_of
 from edgekd.pipeline.partial import with_partial
-from edgekd.pipeline.proof import Check, check
+from edgekd.pipeline.proof import Check, check, proven
 from edgekd.pipeline.race import HOPELESS, HOPELESS_WHEN_PRUNED, Race, race
 from edgekd.pipeline.select import keeps_accuracy
 from edgekd.pipeline.written import Exported, write_variants
@@ -132,16 +132,7 @@ class _Proving:
 
     def _checked(self, artifact: Artifact, checks: dict[str, Check]) -> Checked | None:
         """The artifact with its check; None if it isn't checked, or failed."""
-        one = checks.get(artifact.id)
-        if one is None or one.parity is None or one.accuracy is None:
-            return None
-        return Checked(
-            artifact=artifact,
-            exporter=self.exported.exporter,
-            parity=one.parity,
-            accuracy=one.accuracy,
-            coverage=one.coverage,
-        )
+        return proven(artifact, self.exported.exporter, checks.get(artifact.id))
 
     def _result(self, checks: dict[str, Check], left_out: dict[str, str]) -> Deployed:
         passed, dropped = [], list(self.exported.dropped)
@@ -151,4 +142,9 @@ class _Proving:
             else:
                 why = left_out.get(artifact.id) or checks[artifact.id].failed or ""
                 dropped.append(Dropped(name=artifact.name, why=why))
-        return Deployed(artifacts=tuple(passed), dropped=tuple(dropped))
+        failed = [a.variant for a in self.exported.artifacts if a.id in checks and _is_inexact(checks[a.id])]
+        return Deployed(artifacts=tuple(passed), dropped=tuple(dropped), inexact=tuple(failed))
+
+
+def _is_inexact(check: Check) -> bool:
+    return check.parity is not None and check.accuracy is None

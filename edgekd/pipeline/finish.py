@@ -6,12 +6,15 @@ from edgekd.deploy.writers._base import first_rounding
 from edgekd.pipeline.again import dropped_out, further, gone
 from edgekd.pipeline.candidates import NetworkCandidates
 from edgekd.pipeline.deploy import Contest, deploy
+from edgekd.pipeline.recovery import Recovery
 from edgekd.pipeline.search import Searching, learns_unpruned
 from edgekd.pipeline.selection import Selection, measured_and_selected
-from edgekd.pipeline.student import make_student
+from edgekd.pipeline.sparing import Sparing, Student
+from edgekd.pipeline.student import Teaching, make_student
 from edgekd.training.supervision import Supervision
 from edgekd.values import Plan, Recipe
 from edgekd.values.network import Network
+from edgekd.values.result import Recovered
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,10 @@ class Finished:
 
     plan: Plan
     network: Network
+    """That of the chosen artifact."""
     selection: Selection
+    recovered: tuple[Recovered, ...] = ()
+    """What became of INT8 variants that lost too much accuracy."""
 
 
 def finish(
@@ -62,10 +68,13 @@ def _made(
     """The student of the plan's structure: every step taken, deployed, measured, one artifact chosen."""
     pruner, goal, original = candidates.pruner, candidates.goal, candidates.original
     pruner.run.resources.close()  # a training needs the memory
+    teaching = Teaching(recipe, supervision, pruner, first_rounding(candidates.how.variants))
     if plan.structure.is_whole and not learns_unpruned(recipe):
-        selection = measured_and_selected(pruner.run, goal, original.reference, original.deployed)
-        return Finished(plan, teacher, selection)
-    rounding = first_rounding(candidates.how.variants)
-    network = make_student(recipe, candidates.network, plan.structure, supervision, pruner, rounding=rounding)
-    student = deploy(pruner.run, "student", network, candidates.how, Contest(goal, original.reference))
-    return Finished(plan, network, measured_and_selected(pruner.run, goal, original.reference, student))
+        name, network, deployed = "baseline", teacher, original.deployed
+    else:
+        name, network = "student", make_student(teaching, candidates.network, plan.structure)
+        deployed = deploy(pruner.run, name, network, candidates.how, Contest(goal, original.reference))
+    selection = measured_and_selected(pruner.run, goal, original.reference, deployed)
+    recovery = Recovery(teaching, Sparing(pruner.run, goal, candidates.how), original.reference)
+    student = recovery.recovered(Student(name, network, deployed, selection))
+    return Finished(plan, student.chosen, student.selection, student.recovered)

@@ -21,6 +21,7 @@ from edgekd.training.evaluate import outputs
 from edgekd.values import Accuracy, Artifact, Value
 from edgekd.values.deployment import Coverage, Parity
 from edgekd.values.network import Network
+from edgekd.values.result import Checked
 from edgekd.zoo import networks
 
 _PARITY_IMAGES = 256
@@ -59,12 +60,33 @@ class _Checking:
 
 
 class Check(Value):
-    """What came of an artifact's check: all of it where it passed, the reason where it failed."""
+    """What came of an artifact's check: all of it where it passed; the reason where it failed, with the parity where
+    that is the reason.
+    """
 
     parity: Parity | None = None
     coverage: Coverage | None = None
     accuracy: Accuracy | None = None
     failed: str | None = None
+
+
+def proven(artifact: Artifact, exporter: str, check: Check | None) -> Checked | None:
+    """An artifact with its check; None if it isn't checked, or failed.
+
+    Args:
+        artifact: the checked one.
+        exporter: what wrote the ONNX file that it was made from.
+        check: of the artifact.
+    """
+    if check is None or check.parity is None or check.accuracy is None:
+        return None
+    return Checked(
+        artifact=artifact,
+        exporter=exporter,
+        parity=check.parity,
+        accuracy=check.accuracy,
+        coverage=check.coverage,
+    )
 
 
 class Checks(Value):
@@ -102,7 +124,7 @@ def _checked(runner: Runner, how: Deployment, images: Array, reference: Array, *
     precision = catalog.load(WRITERS, artifact.runtime).precisions[artifact.precision]
     parity = compare(reference, runner(images))
     if why := failure(parity, precision.tolerance):
-        return Check(failed=why)
+        return Check(parity=parity, failed=why)
     covered = coverage(runner.device, artifact) if traced and precision.integers else None
     if covered and (why := _uncovered(artifact, precision, covered)):
         return Check(failed=why)

@@ -1,5 +1,6 @@
 """The student: where it begins, and the recipe's steps from there."""
 
+from dataclasses import dataclass
 from functools import partial
 
 from edgekd.data.dataset import Dataset
@@ -7,16 +8,20 @@ from edgekd.pipeline.prunable import Pruner
 from edgekd.run import Run
 from edgekd.steps._read import read_steps, trainings
 from edgekd.steps._sequence import run_steps
-from edgekd.steps._task import Task
+from edgekd.steps._task import State, Task
+from edgekd.steps._training import train
 from edgekd.training.initial import initial
 from edgekd.training.objective import require_losses as require
-from edgekd.training.stage import two_images
+from edgekd.training.stage import Simulation, two_images
 from edgekd.training.supervision import Supervision
 from edgekd.values import Recipe, Structure
 from edgekd.values.network import Network
 from edgekd.values.rounding import Rounding
 from edgekd.zoo import networks
 from edgekd.zoo.reinitialize import another
+
+_SLOWER = 10
+"""What the learning rate is divided by where a trained network only gets used to INT8."""
 
 
 def beginning(run: Run, recipe: Recipe, data: Dataset, teacher: Network) -> Network:
@@ -37,27 +42,49 @@ def require_losses(recipe: Recipe, data: Dataset) -> None:
         require(settings.losses, network, two_images(data.train.shape), kept)
 
 
-def make_student(
-    recipe: Recipe,
-    start: Network,
-    structure: Structure,
-    supervision: Supervision,
-    pruner: Pruner,
-    *,
-    rounding: Rounding,
-) -> Network:
-    """The network after every step of the recipe, pruned to the structure; quantisation-aware trainings round so."""
-    task = Task(
-        run=pruner.run,
-        data=pruner.data,
-        supervision=supervision,
-        recover=recipe.recover,
-        seed=recipe.seed,
-        calibration_images=recipe.quantize.images,
-        rounding=rounding,
-        pruned=partial(_part, pruner, start, structure),
+@dataclass(frozen=True)
+class Teaching:
+    """What the trainings of a student share."""
+
+    recipe: Recipe
+    supervision: Supervision
+    """Who teaches."""
+    pruner: Pruner
+    rounding: Rounding
+    """That quantisation-aware trainings simulate."""
+
+    def task(self, start: Network, structure: Structure) -> Task:
+        """The task of steps that prune `start` to that structure."""
+        return Task(
+            run=self.pruner.run,
+            data=self.pruner.data,
+            supervision=self.supervision,
+            recover=self.recipe.recover,
+            seed=self.recipe.seed,
+            calibration_images=self.recipe.quantize.images,
+            rounding=self.rounding,
+            pruned=partial(_part, self.pruner, start, structure),
+        )
+
+
+def make_student(teaching: Teaching, start: Network, structure: Structure) -> Network:
+    """The network after every step of the recipe, pruned to the structure."""
+    return run_steps(read_steps(teaching.recipe.steps), start, teaching.task(start, structure))
+
+
+def trained_in_int8(teaching: Teaching, network: Network) -> Network:
+    """A trained network after a short further training that simulates INT8."""
+    recover, quantize = teaching.recipe.recover, teaching.recipe.quantize
+    assert recover.epochs is not None, "a settled recipe states them"
+    settings = recover.model_copy(
+        update={
+            "epochs": max(1, round(quantize.recover_share * recover.epochs)),
+            "learning_rate": recover.learning_rate / _SLOWER,
+        }
     )
-    return run_steps(read_steps(recipe.steps), start, task)
+    before = network.training.seconds if network.training else 0.0
+    simulation = Simulation(quantize.images, teaching.rounding, learned=False)
+    return train(settings, State(network, simulation, before), teaching.task(network, Structure())).network
 
 
 def _part(pruner: Pruner, start: Network, structure: Structure, network: Network, share: float) -> Network:

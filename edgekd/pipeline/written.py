@@ -72,6 +72,8 @@ class Making:
     """The layers that compute in integers, by the runtime, for precisions where the device's times decide that."""
     max_opset: Mapping[str, int]
     """The highest that the runtimes read, by name, where it is known."""
+    float_layers: tuple[str, ...] = ()
+    """Those that stay in floats for the accuracy, whatever else says that they compute in integers."""
 
 
 def write_variants(run: Run, name: str, making: Making, variants: Sequence[Variant]) -> Exported:
@@ -122,7 +124,7 @@ def _written(run: Run, name: str, variant: Variant, making: Making) -> Artifact:
             raise UnsupportedModelError("which layers compute in integers is decided by their times on a device")
     found = calibrated(run, name, making) if precision.integers else None
     file, limit = precision.file or variant.precision, making.max_opset.get(variant.runtime)
-    writing = _Writing(name, making.of, found, variant.runtime, file, layers, limit)
+    writing = _Writing(name, making.of, found, variant.runtime, file, layers, making.float_layers, limit)
     written = run.stage(f"write-{name}-{variant.runtime}-{file}", writing, write_stage)
     if written.artifact is None:
         raise UnsupportedModelError(written.why)
@@ -155,6 +157,7 @@ class _Writing:
     runtime: str
     precision: str
     layers: tuple[str, ...] | None
+    float_layers: tuple[str, ...]
     max_opset: int | None
 
 
@@ -165,14 +168,20 @@ class Written(Value):
     why: str = ""
 
 
+def _layers(inputs: _Writing) -> frozenset[str] | None:
+    """The layers that compute in integers; None: all that can."""
+    layers = None if inputs.layers is None else frozenset(inputs.layers)
+    if not inputs.float_layers or inputs.calibrated is None:
+        return layers
+    return (layers if layers is not None else inputs.calibrated.layers()) - {*inputs.float_layers}
+
+
 def write_stage(inputs: _Writing, at: Workspace) -> Written:
     """Write a network's file for a runtime in a precision."""
     calibrating, ranges = inputs.calibrating, inputs.calibrated
     exported = calibrating.graph.artifact.path
-    layers = None if inputs.layers is None else frozenset(inputs.layers)
-
     calibration = ranges.read(calibrating.images) if ranges else None
-    source = Source(exported, calibration, inputs.max_opset, layers, calibrating.images)
+    source = Source(exported, calibration, inputs.max_opset, _layers(inputs), calibrating.images)
     # a name of its own, so that no writer's file is taken for another's
     own = at.folder / f"{inputs.name}-{inputs.runtime}-{inputs.precision}.onnx"
     try:

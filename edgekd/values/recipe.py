@@ -131,6 +131,11 @@ class Quantisation(Value):
     """Static INT8, calibrated on training images."""
 
     images: PositiveInt = 512
+    recover: bool = True
+    """Whether INT8 files that lose too much accuracy are improved: their worst layers stay in floats, or the network is
+    trained with simulated INT8."""
+    recover_share: Annotated[float, Field(gt=0, le=1, strict=True)] = 0.25
+    """Of the epochs of [recover], how many that training takes, at a tenth of its learning rate; one at least."""
 
 
 class Export(Value):

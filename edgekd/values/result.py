@@ -86,6 +86,8 @@ class Deployed(Value):
     dropped: tuple[Dropped, ...] = ()
     layers: dict[str, tuple[str, ...]] = {}
     """The layers that compute in integers, by the runtime, where the device's times decided that."""
+    inexact: tuple[Variant, ...] = ()
+    """The dropped ones whose outputs are too far from the network's."""
 
     def of(self, variant: Variant) -> Checked | None:
         """The artifact of a variant, if it passed."""
@@ -95,6 +97,37 @@ class Deployed(Value):
     def variants(self) -> frozenset[str]:
         """Those that can be counted on, by name."""
         return frozenset(checked.artifact.variant.name for checked in self.artifacts)
+
+
+class Recovered(Value):
+    """An INT8 variant that lost too much accuracy, and what became of it."""
+
+    name: str
+    """The variant's."""
+    way: Literal["layers in floats", "training"] = "layers in floats"
+    before: Accuracy | None
+    """On the validation images; None: its outputs were too far from the network's."""
+    after: Accuracy | None
+    """None as before."""
+    float_layers: tuple[str, ...] = ()
+    """Those that stay in floats, by the names of their weights, the ones that INT8 costs most first."""
+    epochs: NonNegativeInt = 0
+    """Of the training with simulated INT8."""
+    kept: bool
+    """Whether it loses no more accuracy than the budget allows now, and takes the place of what was there before."""
+
+    def told(self) -> str:
+        """What was done, in a sentence."""
+        count = len(self.float_layers)
+        layers = f"{count} layer{'s' if count != 1 else ''} in floats"
+        what = (
+            layers
+            if self.way == "layers in floats"
+            else f"training with simulated INT8 for {self.epochs} epoch{'s' if self.epochs != 1 else ''}"
+        )
+        before, after = (f"{one.top1:.2%}" if one else "outputs too far off" for one in (self.before, self.after))
+        end = "" if self.kept else "; not enough"
+        return f"{self.name}: validation accuracy {before}, {after} by {what}{end}"
 
 
 class Choice(Value):
@@ -143,6 +176,8 @@ class Result(Value):
     """The file that drops and ratios refer to."""
     tried: tuple[Tried, ...]
     """The reference first, then the student's rungs."""
+    recovered: tuple[Recovered, ...] = ()
+    """INT8 variants that lost too much accuracy at first."""
     choice: Choice
     manifest: Manifest
     """How to feed the chosen file."""

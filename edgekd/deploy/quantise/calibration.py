@@ -10,6 +10,7 @@ import numpy as np
 from edgekd import files, onnx_file
 from edgekd.deploy.given.usable import require_usable
 from edgekd.deploy.quantise.choice import chosen
+from edgekd.deploy.quantise.layers import named
 from edgekd.deploy.quantise.learned import with_learned
 from edgekd.deploy.quantise.ranges import Ranges
 from edgekd.deploy.quantise.simplify import require_scales_by_channel, simplified
@@ -40,6 +41,10 @@ class Calibrated(Value):
     """A document of `Ranges`."""
     unknown: tuple[str, ...] = ()
     """The learned ranges of layers that the graph doesn't have by these names: theirs are calibrated."""
+
+    def layers(self) -> frozenset[str]:
+        """The names of the weights of all layers that can compute in integers."""
+        return frozenset(named(onnx_file.read(self.graph.path).graph))
 
     def read(self, images: Callable[[], Images]) -> Calibration:
         """The calibration; `images` gives those that it was made with."""

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Set
 import numpy as np
 import onnx
 
+from edgekd import onnx_file
 from edgekd.deploy.quantise import placement_onnxruntime, placement_tensorrt
 from edgekd.deploy.quantise.calibration import Calibration
 from edgekd.deploy.quantise.layers import named
@@ -16,6 +17,7 @@ from edgekd.deploy.quantise.qdq import with_qdq
 from edgekd.deploy.quantise.ranges import Ranges
 from edgekd.deploy.quantise.scales import SYMMETRIC, U8S8
 from edgekd.deploy.quantise.trial import Trial
+from edgekd.errors import EdgekdError, UnsupportedModelError
 from edgekd.values.rounding import Rounding
 
 _IMAGES = 32
@@ -28,8 +30,22 @@ def sensitivity(calibration: Calibration, rounding: Rounding) -> Mapping[str, fl
     Args:
         calibration: of the network.
         rounding: that of the files.
+
+    Raises:
+        UnsupportedModelError: a layer can't be quantised alone, for whatever reason.
     """
-    model, images = onnx.load(calibration.graph), calibration.images()
+    try:
+        return _ranked(calibration, rounding)
+    except EdgekdError:
+        raise
+    # graphs that are new to ONNX Runtime's passes end in whatever these raise
+    except Exception as e:
+        reason = " ".join(f"{type(e).__name__}: {e}".split())
+        raise UnsupportedModelError(f"its layers can't be quantised one by one: {reason[:300]}") from e
+
+
+def _ranked(calibration: Calibration, rounding: Rounding) -> Mapping[str, float]:
+    model, images = onnx_file.read(calibration.graph), calibration.images()
     every = max(1, len(images) // _IMAGES)
     trial = Trial(model, np.ascontiguousarray(images[::every][:_IMAGES]))
     found = {}

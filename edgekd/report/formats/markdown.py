@@ -81,11 +81,26 @@ def _artifacts(result: Result) -> str:
     reference = f"Drops and ratios refer to `{result.reference}`."
     seen = [f"![Validation accuracy over latency, with the limits of the budget]({PICTURE})"] if result.device else []
     dropped = [f"- {gone.name}: {gone.why}" for gone in result.choice.dropped]
-    return "\n\n".join([shown, reference, *seen, *(["Not kept:", "\n".join(dropped)] if dropped else [])])
+    return "\n\n".join(
+        [shown, reference, *seen, *(["Not kept:", "\n".join(dropped)] if dropped else []), *_recovered(result)]
+    )
 
 
 def _integers(tried: Tried) -> str:
     return f"{tried.coverage.integers} of {tried.coverage.layers}" if tried.coverage else "–"
+
+
+def _recovered(result: Result) -> list[str]:
+    """What became of INT8 variants that lost too much accuracy."""
+    if not result.recovered:
+        return []
+    layers = [
+        f"In floats in {one.name}, those first that INT8 costs most: {', '.join(map(code, one.float_layers))}."
+        for one in result.recovered
+        if one.kept and one.float_layers
+    ]
+    lines = "\n".join(f"- {one.told()}" for one in result.recovered)
+    return ["INT8 that lost too much accuracy at first:", lines, *layers]
 
 
 _SHOWN_CLASSES = 10

@@ -6,7 +6,7 @@ from edgekd import catalog
 from edgekd.deploy.writers._base import first_rounding
 from edgekd.pipeline.candidates import NetworkCandidates
 from edgekd.pipeline.search import Searching
-from edgekd.pipeline.student import beginning, make_student
+from edgekd.pipeline.student import Teaching, beginning, make_student
 from edgekd.steps._read import read_steps
 from edgekd.store import fingerprint
 from edgekd.studies._results import Cell
@@ -57,8 +57,9 @@ def untrained(arm: ArmRun, teacher: TrainedTeacher) -> Network:
 def pruned_and_trained(arm: ArmRun, teacher: TrainedTeacher) -> Network:
     """What the steps of the arm's recipe come to."""
     start = beginning(arm.run, arm.recipe, arm.data, teacher.network)
-    structure, rounding = stated_structure(arm, start), first_rounding(catalog.target(arm.recipe.target).variants)
-    return make_student(arm.recipe, start, structure, teacher.supervision, arm.pruner, rounding=rounding)
+    rounding = first_rounding(catalog.target(arm.recipe.target).variants)
+    teaching = Teaching(arm.recipe, teacher.supervision, arm.pruner, rounding)
+    return make_student(teaching, start, stated_structure(arm, start))
 
 
 def stated_structure(arm: ArmRun, start: Network) -> Structure:

@@ -1,0 +1,162 @@
+"""INT8 that loses too much accuracy is recovered: by layers in floats, else by training with simulated INT8."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from edgekd import catalog
+from edgekd.data.load import load_dataset
+from edgekd.data.memory_images import MemoryImages
+from edgekd.gate import budget as budgets
+from edgekd.pipeline import recovery as recovering
+from edgekd.pipeline.deploy import Baseline, baseline
+from edgekd.pipeline.deployment import deployment
+from edgekd.pipeline.goal import Goal
+from edgekd.pipeline.prunable import Pruner
+from edgekd.pipeline.recovery import Recovery
+from edgekd.pipeline.selection import measured_and_selected
+from edgekd.pipeline.sparing import Sparing, Student, fewest
+from edgekd.pipeline.student import Teaching
+from edgekd.progress import Silent
+from edgekd.recipe import settle
+from edgekd.run import Run
+from edgekd.steps._task import State
+from edgekd.steps._training import train
+from edgekd.store import Store
+from edgekd.training.supervision import Supervision, Teacher
+from edgekd.values import MeasuringProtocol, Quantisation, Recipe, Structure, Variant
+from edgekd.values import Recovery as Settings
+from edgekd.values.rounding import Rounding
+from edgekd.zoo import networks
+
+X86 = catalog.target("x86-cpu")
+FP32, INT8 = (Variant(runtime="onnxruntime", precision=precision) for precision in ("fp32", "int8"))
+TARGET = X86.model_copy(update={"variants": (FP32, INT8)})
+PINNED = {"batch_size": 64, "precision": "fp32", "memory_format": "contiguous", "threads": 1, "compiled": False}
+SETTINGS = Settings(epochs=4, learning_rate=0.05, teacher_precision="fp32", **PINNED)
+RECIPE = Recipe(
+    model="resnet8", data="digits", target="x86-cpu", budget="half-latency", recover=SETTINGS, quantize={"images": 64}
+)
+HURT = {"stage3.0.second.0.weight", "stage3.0.shortcut.0.weight", "head.2.weight"}
+
+
+@pytest.mark.parametrize("needed", [1, 2, 3, 7, 20, 53])
+def test_the_fewest_layers_are_found_with_five_questions(needed):
+    asked = []
+
+    def fits(count):
+        asked.append(count)
+        return count >= needed
+
+    found = fewest(53, fits)
+    assert len(asked) <= 5
+    assert len({*asked}) == len(asked)
+    assert found is None or needed <= found <= max(needed + 1, 1.5 * needed)
+    assert (found is None) == (needed == 53)
+    assert fewest(3, lambda _: False) is None
+    assert fewest(0, lambda _: True) is None
+
+
+@pytest.fixture(scope="module")
+def data():
+    found = load_dataset("digits")
+    assert isinstance(found.train, MemoryImages)
+    return found
+
+
+@pytest.fixture(scope="module")
+def learned(data, tmp_path_factory):
+    """A trained network."""
+    folder = tmp_path_factory.mktemp("learned")
+    run = Run(store=Store(folder / "run"), shared=Store(folder / "shared"), progress=Silent())
+    architecture = networks.architecture("resnet8", classes=10, shape=data.train.shape)
+    start = networks.save(networks.untrained(architecture, 0), folder / "w.safetensors", architecture, origin="random")
+    teaching = teaching_of(run, data, start)
+    settings = SETTINGS.model_copy(update={"losses": {"ce": {"weight": 1.0}}})
+    return train(settings, State(start), teaching.task(start, Structure())).network
+
+
+@pytest.fixture(scope="module")
+def hurt(learned, tmp_path_factory):
+    """The same, but its last features differ by a factor of thousands, which their shared range doesn't survive; the
+    linear layer makes up for it, so that in floats nothing is lost.
+    """
+    model = networks.load(learned)
+    with torch.no_grad():
+        factors = torch.logspace(-4, 0, len(model.get_submodule("stage3.0.second.1").weight))
+        for name in ("stage3.0.second.1", "stage3.0.shortcut.1"):
+            for value in (model.get_submodule(name).weight, model.get_submodule(name).bias):
+                value.mul_(factors)
+        model.get_submodule("head.2").weight.div_(factors)
+    path = tmp_path_factory.mktemp("hurt") / "w.safetensors"
+    return networks.save(model, path, learned.architecture, origin="trained")
+
+
+def teaching_of(run, data, network, recipe=RECIPE):
+    pruner = Pruner(run, data, recipe.prune, 8)
+    settled = settle(recipe, (len(data.train), *data.train.shape))
+    return Teaching(settled, Supervision((Teacher(network),)), pruner, Rounding(additions="all"))
+
+
+@pytest.fixture
+def recovery_of(data, tmp_path):
+    """A recovery without a device, and the network's artifacts before it."""
+
+    def make(network, recipe=RECIPE):
+        run = Run(store=Store(tmp_path / "run"), shared=Store(tmp_path / "shared"), progress=Silent())
+        how = deployment(recipe, TARGET, data, variants=(FP32, INT8))
+        goal = Goal(budgets.load("half-latency"), TARGET, None, MeasuringProtocol())
+        original: Baseline = baseline(run, network, how, goal)
+        recovery = Recovery(teaching_of(run, data, network, recipe), Sparing(run, goal, how), original.reference)
+        selection = measured_and_selected(run, goal, original.reference, original.deployed)
+        return recovery, Student("baseline", network, original.deployed, selection)
+
+    return make
+
+
+def test_the_layers_that_int8_costs_most_stay_in_floats_until_the_accuracy_is_kept(recovery_of, hurt):
+    recovery, before = recovery_of(hurt)
+    assert before.selection.usable == {"onnxruntime-fp32"}
+    after = recovery.recovered(before)
+    (record,) = after.recovered
+    assert (record.name, record.way, record.kept) == ("onnxruntime-int8", "layers in floats", True)
+    assert record.float_layers
+    assert {*record.float_layers} <= HURT
+    assert after.selection.usable == {"onnxruntime-fp32", "onnxruntime-int8"}
+    assert after.deployed.of(INT8).accuracy == record.after
+    assert record.after.top1 > record.before.top1 if record.before else INT8 in before.deployed.inexact
+    assert INT8 not in after.deployed.inexact
+    assert not any(gone.name == "baseline-onnxruntime-int8" for gone in after.deployed.dropped)
+    assert recovery.recovered(before) == after
+    assert "onnxruntime-int8: validation accuracy" in record.told()
+
+
+def test_without_the_setting_nothing_is_recovered(recovery_of, hurt):
+    recovery, before = recovery_of(hurt, RECIPE.model_copy(update={"quantize": Quantisation(images=64, recover=False)}))
+    assert recovery.recovered(before) is before
+
+
+def test_where_layers_in_floats_are_not_enough_the_network_is_trained_in_int8(recovery_of, learned, monkeypatch):
+    """The training is real, and so are its files; what is enough is decided here."""
+
+    def keeps(budget, reference, checked):
+        return checked.artifact.precision == "fp32" or checked.artifact.name.startswith("baseline-qat-")
+
+    recovery, before = recovery_of(learned)
+    monkeypatch.setattr(recovering, "keeps_accuracy", keeps)
+    monkeypatch.setattr(Sparing, "spared", lambda *_: (("head.2.weight",), ()))
+    after = recovery.recovered(before)
+    spared, trained = after.recovered
+    assert (spared.way, spared.kept, spared.after) == ("layers in floats", False, None)
+    assert (trained.way, trained.kept, trained.epochs) == ("training", True, 1)
+    network = after.others["onnxruntime-int8"]
+    assert network.ranges
+    assert network.training.epochs == 1
+    assert network.weights != before.network.weights
+    assert after.deployed.of(INT8).artifact.lineage.network.weights == network.weights.sha256
+    chosen = replace(
+        after, selection=replace(after.selection, choice=after.selection.choice.model_copy(update={"variant": INT8}))
+    )
+    assert chosen.chosen == network
+    assert replace(chosen, others={}).chosen == before.network
