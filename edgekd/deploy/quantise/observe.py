@@ -10,12 +10,10 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from edgekd.deploy.quantise.view import View, view
+from edgekd.deploy.quantise.view import View, is_rectifier, view
 from edgekd.errors import UnsupportedModelError
 
 _Array = np.ndarray[Any, Any]
-
-_RECTIFIERS = ("Relu", "Clip")
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,7 @@ def _is_float(value: object) -> bool:
 def _is_passed_on(name: str, seen: View) -> bool:
     """Whether a rectifier alone reads it, which no runtime wants a pair before."""
     readers = seen.readers.get(name, ())
-    return len(readers) == 1 and name not in seen.outputs and seen.nodes[readers[0][0]].op_type in _RECTIFIERS
+    return len(readers) == 1 and name not in seen.outputs and is_rectifier(seen.nodes[readers[0][0]], seen)
 
 
 def _maker(graph: onnx.GraphProto, name: str) -> str:

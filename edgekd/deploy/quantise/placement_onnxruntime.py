@@ -12,11 +12,10 @@ from collections.abc import Iterator, Set
 from dataclasses import dataclass
 
 import onnx
-from onnx import numpy_helper
 
 from edgekd.deploy.quantise.layers import Weight, weights
 from edgekd.deploy.quantise.placement import Placement
-from edgekd.deploy.quantise.view import View, attribute, view
+from edgekd.deploy.quantise.view import View, attribute, is_rectifier, view
 
 _MOVING = ("MaxPool", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Slice", "Resize")
 """They give the numbers that they take, so ONNX Runtime runs them on integers of one scale and zero point."""
@@ -98,7 +97,7 @@ class _Placing:
         readers = self.seen.readers.get(name, ())
         if len(readers) == 1 and name not in self.seen.outputs and self.seen.nodes[number].op_type not in _MOVING:
             after = self.seen.nodes[readers[0][0]]
-            if readers[0][1] == 0 and (after.op_type == "Relu" or _clips_at_zero(self.seen, after)):
+            if readers[0][1] == 0 and is_rectifier(after, self.seen):
                 name = after.output[0]
         return name
 
@@ -153,13 +152,3 @@ class _Placing:
     def _is_small(self, name: str, beside: str) -> bool:
         here, there = self.seen.elements(name), self.seen.elements(beside)
         return here is not None and there is not None and here * _SMALL <= there
-
-
-def _clips_at_zero(seen: View, node: onnx.NodeProto) -> bool:
-    """Whether it is a Clip from 0, which is what unsigned integers do by themselves."""
-    if node.op_type != "Clip":
-        return False
-    if len(node.input) < 2 or not node.input[1]:
-        return any(given.name == "min" and given.f == 0 for given in node.attribute)
-    bound = seen.constants.get(node.input[1])
-    return bound is not None and float(numpy_helper.to_array(bound).reshape(-1)[0]) == 0

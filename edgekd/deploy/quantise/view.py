@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import onnx
+from onnx import numpy_helper
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,16 @@ def attribute(node: onnx.NodeProto, name: str, default: int | float) -> int | fl
         if given.name == name:
             return float(given.f) if given.type == onnx.AttributeProto.FLOAT else int(given.i)
     return default
+
+
+def is_rectifier(node: onnx.NodeProto, seen: View) -> bool:
+    """Whether it is a Relu or a Clip from 0, which is what unsigned integers do by themselves."""
+    if node.op_type != "Clip":
+        return node.op_type == "Relu"
+    if len(node.input) < 2 or not node.input[1]:
+        return any(given.name == "min" and given.f == 0 for given in node.attribute)
+    bound = seen.constants.get(node.input[1])
+    return bound is not None and float(numpy_helper.to_array(bound).reshape(-1)[0]) == 0
 
 
 def _shapes(graph: onnx.GraphProto) -> dict[str, Sequence[int]]:

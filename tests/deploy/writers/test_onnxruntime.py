@@ -182,6 +182,18 @@ def test_hard_activations_are_integer_additions_that_saturate(tmp_path, source_o
         assert not found["DequantizeLinear"] + found["HardSigmoid"] - 1  # that of the output
 
 
+@pytest.mark.parametrize("bounds", [(-1, 1), (0, 0.5), (0.1, 2)])
+def test_a_clip_with_any_bounds_is_kept(tmp_path, source_of, runner_of, bounds):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 8, 3), nn.Hardtanh(*bounds), nn.Conv2d(8, 4, 10), nn.Flatten()).eval()
+    test = images(30, 1)
+    export_onnx(model, torch.zeros(1, 1, 12, 12), tmp_path / "f.onnx")
+    write(source_of(tmp_path / "f.onnx", test), "int8", tmp_path / "i.onnx")
+    parity = compare(*(runner_of(tmp_path / name, "onnxruntime")(test) for name in ("f.onnx", "i.onnx")))
+    assert parity.sqnr_db > 30
+    assert kernels(tmp_path / "i.onnx")["Clip"] == (bounds[0] != 0)
+
+
 def test_only_the_named_layers_compute_in_integers(zoo, tmp_path, source_of):
     path, pictures = zoo
     layers = frozenset({"deep.0.weight", "deep.2.weight", "last.5.weight"})
