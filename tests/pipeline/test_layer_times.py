@@ -3,11 +3,22 @@
 import numpy as np
 import onnx
 import pytest
+import torch
 from onnx import TensorProto, helper
 
+from edgekd import catalog
+from edgekd.deploy.export import export_onnx
+from edgekd.deploy.quantise.layers import named
 from edgekd.deploy.quantise.subsets import Layer
+from edgekd.deploy.writers import onnxruntime as writer
+from edgekd.devices.device import connect
+from edgekd.measuring.artifact import describe
+from edgekd.measuring.nodes import products
+from edgekd.measuring.session import measure
 from edgekd.pipeline.layer_times import layers
-from edgekd.values import Node, Trace
+from edgekd.progress import Silent
+from edgekd.values import MeasuringProtocol, Node, Trace
+from edgekd.zoo import networks
 
 
 def trace(*nodes):
@@ -76,3 +87,32 @@ def test_layers_of_one_weight_count_together(graph):
     floats = trace(("/stem/Conv", "C", 0.4), ("/left/Conv", "C", 0.3), ("/right/Conv", "C", 0.2))
     (shared,) = (layer for layer in layers(graph, floats, floats) if layer.name == "left.w")
     assert shared.float_ms == pytest.approx(0.5)
+
+
+@pytest.mark.slow
+def test_every_layer_is_found_in_real_traces_of_a_network_with_branches(source_of, tmp_path):
+    """Of depthwise convolutions, residual additions and squeeze-and-excitation, as this ONNX Runtime names them."""
+    architecture = networks.architecture("mobilenet_v3_small", classes=10, shape=(3, 32, 32))
+    fp32, images = tmp_path / "net.onnx", np.random.default_rng(0).standard_normal((2, 3, 32, 32)).astype(np.float32)
+    export_onnx(networks.untrained(architecture, 0), torch.zeros(1, 3, 32, 32), fp32)
+    source = source_of(fp32, images)
+    int8 = writer.write(source, "int8", tmp_path / "int8.onnx")
+    artifacts = [describe(path, name=path.stem, runtime="onnxruntime") for path in (fp32, int8)]
+    with connect("local:") as device:
+        measured = measure(
+            artifacts,
+            device=device,
+            target=catalog.target("x86-cpu"),
+            protocol=MeasuringProtocol(launches=1, seconds=0.05, block_seconds=0.01, warmup_seconds=0.05),
+            progress=Silent(),
+            traced=True,
+            steady=False,
+        )
+    floats, integers = (measurement.trace for measurement in measured)
+    graph = onnx.load(source.calibrated.graph).graph
+    found = layers(graph, floats, integers)
+    assert len(found) == len({*named(graph)}) > 40
+    assert [layer.name for layer in found if layer.float_ms is None or layer.integer_ms is None] == []
+    # nothing is left over: every product of either trace is a layer's
+    for trace, times in ((floats, [f.float_ms for f in found]), (integers, [f.integer_ms for f in found])):
+        assert sum(times) == pytest.approx(sum(node.ms for node in products(trace)))
