@@ -108,6 +108,19 @@ def test_what_noise_may_explain_is_not_left_out(artifacts, raced):
     assert left_out(raced(found, {"fp32": 1.0, "int8": 1.7}, machine="quiet")[0], found).keys() == {"int8"}
 
 
+def test_what_was_slow_in_one_launch_alone_is_not_left_out(artifacts, raced):
+    """Which launches are slow differs: the second process is that of the INT8 file, and so is the fourth."""
+    found, factors = artifacts("fp32", "int8"), iter((1.0, 3.0, 1.0, 1.0))
+
+    def timing():
+        factor = next(factors)
+        return lambda ms, seconds: protocol.Timed((ms * factor,) * 15, energy_mj=None, canary_ms=1.0)
+
+    race, device = raced(found, {"fp32": 1.0, "int8": 1.1}, timing=timing)
+    assert left_out(race, found) == {}
+    assert device.started == 4
+
+
 def test_what_the_runtime_cannot_run_is_left_to_its_check_and_the_others_race(artifacts, raced):
     def latency(path):
         if path.stem == "bf16":
@@ -133,5 +146,5 @@ def test_a_disturbed_device_leaves_nothing_out_and_ends_no_run(artifacts, raced)
 
 def test_a_network_of_one_variant_does_not_race(artifacts, raced):
     race, device = raced(artifacts("fp32"))
-    assert not race.by_id
+    assert not race.rounds
     assert not device.started
