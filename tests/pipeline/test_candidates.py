@@ -2,14 +2,17 @@
 
 from dataclasses import replace
 
+import onnx
 import pytest
 
 from edgekd import catalog
 from edgekd.data.load import load_dataset
 from edgekd.deploy.check import Tolerance
+from edgekd.deploy.quantise.layers import named
 from edgekd.deploy.writers import onnxruntime as writer
 from edgekd.errors import NoDeviceError
 from edgekd.gate import budget as budgets
+from edgekd.pipeline import candidates
 from edgekd.pipeline.candidates import NetworkCandidates
 from edgekd.pipeline.deploy import baseline
 from edgekd.pipeline.deployment import deployment
@@ -19,7 +22,7 @@ from edgekd.progress import Silent
 from edgekd.pruning import stages
 from edgekd.run import Run
 from edgekd.store import Store
-from edgekd.values import Proposal, Pruning, Recipe, Structure
+from edgekd.values import Proposal, Pruning, Recipe, Structure, Variant
 from edgekd.zoo import networks
 
 WITHOUT = Proposal(structure=Structure(removed=("stage5",)), what="1 of 5 blocks")
@@ -78,3 +81,23 @@ def test_a_candidate_is_measured_in_the_variants_that_the_original_passed_in(vgg
     assert [each.variant for each in counted.latencies] == [FP32, INT8]
     assert INT8 in counted.fits({FP32, INT8})
     assert [each.variant for each in dropped.latencies] == [FP32]
+
+
+@pytest.mark.slow
+def test_a_candidate_computes_the_layers_in_integers_that_were_chosen_for_the_original(vgg8, monkeypatch):
+    exported, asked = candidates.export, []
+
+    def export(run, name, network, how):
+        asked.append(how)
+        return exported(run, name, network, how)
+
+    monkeypatch.setattr(candidates, "export", export)
+    original = baseline(vgg8.pruner.run, vgg8.network, vgg8.how)
+    layers = {"onnxruntime": tuple(named(onnx.load(original.reference.artifact.path).graph))[:1]}
+    variant = Variant(runtime="onnxruntime", precision="partial-int8")
+    artifact = original.reference.artifact.model_copy(update={"variant": variant})
+    artifacts = (original.reference, original.reference.model_copy(update={"artifact": artifact}))
+    deployed = original.deployed.model_copy(update={"artifacts": artifacts, "layers": layers})
+    found = replace(vgg8, baseline=replace(original, deployed=deployed)).measure(WITHOUT)
+    assert [how.layers for how in asked] == [layers]
+    assert [each.variant for each in found.latencies] == [FP32, "onnxruntime-partial-int8"]
