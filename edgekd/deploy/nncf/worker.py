@@ -51,8 +51,31 @@ def quantise(graph: Path, images: Path, path: Path) -> None:
     nncf, model = library(), onnx.load(graph)
     given = np.load(images, mmap_mode="r")
     name = model.graph.input[0].name
-    dataset = nncf.Dataset(given, lambda image: {name: np.array(image[None])})
-    onnx.save(nncf.quantize(model, dataset, target_device=nncf.TargetDevice.CPU, subset_size=len(given)), path)
+    quantised = nncf.quantize(
+        model,
+        nncf.Dataset(given, lambda image: {name: np.array(image[None])}),
+        target_device=nncf.TargetDevice.CPU,
+        subset_size=len(given),
+        advanced_parameters=_parameters(),
+    )
+    onnx.save(quantised, path)
+
+
+def _parameters() -> Any:
+    """Ranges are the extremes over all images, one for each tensor, and biases stay.
+
+    NNCF's defaults give files that are no faster and further from the network: of a MobileNetV1 on Fashion-MNIST they
+    keep 20 dB and 98.4 % of the classes, these 33 dB and 99.4 %. Its ranges by channel, for depthwise convolutions, and
+    its bias correction fit the calibration images alone.
+    """
+    from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters, QuantizationParameters
+    from nncf.quantization.range_estimator import RangeEstimatorParametersSet
+
+    return AdvancedQuantizationParameters(
+        disable_bias_correction=True,
+        activations_quantization_params=QuantizationParameters(per_channel=False),
+        activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX,
+    )
 
 
 def library() -> Any:

@@ -100,3 +100,13 @@ def test_a_process_that_hangs_or_crashes_is_an_error(model, tmp_path, does, says
 def test_a_folder_that_is_not_there_is_a_storage_error(model, tmp_path):
     with pytest.raises(StorageError):
         quantise(model(batch=1), IMAGES, tmp_path / "none" / "int8.onnx")
+
+
+@needs_nncf
+def test_activations_have_one_scale_each_which_covers_their_extremes(model, tmp_path):
+    quantise(model(channels=32, batch=1), IMAGES, tmp_path / "int8.onnx")
+    made = onnx.load(tmp_path / "int8.onnx")
+    held = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in made.graph.initializer}
+    scales = {node.input[0]: held[node.input[1]] for node in made.graph.node if node.op_type == "QuantizeLinear"}
+    assert {scale.size for scale in scales.values()} == {1}
+    assert scales["image"] == pytest.approx(np.abs(IMAGES).max() / 127, rel=0.02)
