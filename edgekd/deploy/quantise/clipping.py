@@ -100,8 +100,8 @@ def _clipped(ordered: _Array, limits: _Array) -> _Array:
 
 METHODS: Mapping[str, Callable[[_Array, float, float], Range]] = {
     MIN_MAX: _min_max,
+    "percentile-99.999": _percentile(99.999),
     "percentile-99.99": _percentile(99.99),
-    "percentile-99.9": _percentile(99.9),
     "entropy": _entropy,
     "mse": _mse,
 }

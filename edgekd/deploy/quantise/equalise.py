@@ -87,8 +87,8 @@ def _equalise(graph: onnx.GraphProto, pair: _Pair, greatest: _Array, constants: 
     # (groups, O / groups, I / groups, …): the channels that each group reads
     columns = weight.reshape(groups, -1, *weight.shape[1:])
     read = np.abs(columns).max(tuple(i for i in range(columns.ndim) if i not in (0, 2))).reshape(-1)
-    # a depthwise layer's weights have a scale for each channel anyway: they take all of it
-    scale = _factors(greatest) if weight.shape[1] == 1 else _factors(greatest, read)
+    # each channel of a depthwise layer's weights has a scale of its own
+    scale = _factors(greatest, np.ones_like(read) if weight.shape[1] == 1 else read)
     spread = scale.reshape(groups, 1, -1, *(1,) * (weight.ndim - 2))
     _set(constants[pair.second.name], (columns * spread).reshape(weight.shape))
     for name in first.input[1:]:
@@ -97,15 +97,14 @@ def _equalise(graph: onnx.GraphProto, pair: _Pair, greatest: _Array, constants: 
             _set(constants[name], values / scale.reshape(-1, *(1,) * (values.ndim - 1)))
 
 
-def _factors(greatest: _Array, read: _Array | None = None) -> _Array:
-    """What each channel is divided by: its activation's magnitude, or the square root of that over its weights'; their
-    geometric mean is 1.
+def _factors(greatest: _Array, read: _Array) -> _Array:
+    """What each channel is divided by: the square root of its activation's magnitude over that of the weights which
+    read it; the geometric mean is 1.
     """
-    beside = np.ones_like(greatest) if read is None else read
-    known = (greatest > 0) & (beside > 0)
+    known = (greatest > 0) & (read > 0)
     if not known.any():
         return np.ones(greatest.shape, np.float32)
-    logs = np.log(np.where(known, greatest, 1) / np.where(known, beside, 1)) / (1 if read is None else 2)
+    logs = np.log(np.where(known, greatest, 1) / np.where(known, read, 1)) / 2
     logs = np.where(known, logs - logs[known].mean(), 0)
     return np.asarray(np.exp(np.clip(logs, -np.log(_MOST), np.log(_MOST))), np.float32)
 
