@@ -25,6 +25,7 @@ _LEAST = 2.0**-14
 """The smallest normal float16: of what is below, bits are lost, and all of them below 2^-24."""
 _IMAGES = 32
 """That are looked at."""
+_MULTIPLY = ("Conv", "ConvTranspose", "Gemm", "MatMul", "Mul", "Div")
 _PAIRS = ("QuantizeLinear", "DequantizeLinear")
 
 
@@ -59,7 +60,8 @@ def beyond_half(model: onnx.ModelProto, images: Any | None) -> dict[str, str]:
     Raises:
         Exception: whatever ONNX Runtime raises for a model that it can't run.
     """
-    greatest = dict(_weights(model.graph))
+    factors = _factors(model.graph)
+    greatest = {name: most for name, most in _weights(model.graph) if most > 1 or name in factors}
     if images is not None:
         greatest |= _activations(model, images[:_IMAGES])
     odd = {name: most for name, most in greatest.items() if _odd(most)}
@@ -75,6 +77,11 @@ def _weights(graph: onnx.GraphProto) -> Iterator[tuple[str, float]]:
         # a single number may be a bound, such as that of a Clip
         if tensor.data_type == TensorProto.FLOAT and int(np.prod(tensor.dims)) > 1:
             yield tensor.name, float(np.abs(numpy_helper.to_array(tensor)).max())
+
+
+def _factors(graph: onnx.GraphProto) -> set[str]:
+    """What is multiplied or divided: a small bias is lost beside what it is added to, and a small factor isn't."""
+    return {name for node in graph.node if node.op_type in _MULTIPLY for name in list(node.input)[:2]}
 
 
 def _activations(model: onnx.ModelProto, images: Any) -> dict[str, float]:

@@ -86,6 +86,13 @@ def test_weights_are_seen_without_images(tmp_path):
     assert beyond_half(model, None) == {"gain": "reaches 1e+06", "undo": "is at most 1e-06"}
 
 
+def test_a_bias_of_nearly_nothing_keeps_no_node_from_float16(tmp_path):
+    model = network(tmp_path, 2.0)
+    model.graph.node[0].input.append("bias")
+    model.graph.initializer.append(numpy_helper.from_array(np.full(4, 1e-8, np.float32), "bias"))
+    assert beyond_half(model, IMAGES) == {}
+
+
 def test_a_pair_of_integers_stays_together(tmp_path):
     """A value of which the quantised one is read: both nodes of the pair compute in the same type."""
     model = network(tmp_path, 1e6)
