@@ -12,7 +12,9 @@ from edgekd.deploy.quantise.calibration import Calibrated, Calibration, Images, 
 from edgekd.deploy.writers._base import WRITERS, Source
 from edgekd.errors import UnsupportedModelError
 from edgekd.measuring.artifact import describe
-from edgekd.measuring.graph.inspection import layers_in_int8
+from edgekd.measuring.graph.inspection import inspect_file
+from edgekd.measuring.graph.ncnn_inspection import inspect_ncnn
+from edgekd.measuring.ncnn_file import is_ncnn
 from edgekd.run import Run, Workspace
 from edgekd.values import Artifact, Lineage, Value, Variant
 from edgekd.values.lineage import Quantised
@@ -180,7 +182,14 @@ def write_stage(inputs: _Writing, at: Workspace) -> Written:
     """Write a network's file for a runtime in a precision."""
     calibrating, ranges = inputs.calibrating, inputs.calibrated
     exported = calibrating.graph.artifact.path
-    calibration = ranges.read(calibrating.images) if ranges else None
+    taken: list[int] = []
+
+    def images() -> Images:
+        found = calibrating.images()
+        taken.append(len(found))
+        return found
+
+    calibration = ranges.read(images) if ranges else None
     source = Source(exported, calibration, inputs.max_opset, _layers(inputs), calibrating.images)
     # a name of its own, so that no writer's file is taken for another's
     own = at.folder / f"{inputs.name}-{inputs.runtime}-{inputs.precision}.onnx"
@@ -188,7 +197,7 @@ def write_stage(inputs: _Writing, at: Workspace) -> Written:
         path = catalog.load(WRITERS, inputs.runtime).write(source, inputs.precision, own)
         if path == exported:
             return Written(artifact=calibrating.graph.artifact)
-        origin = _lineage(calibrating.graph.artifact, path, ranges, calibration)
+        origin = _lineage(inputs, path, calibration, taken)
         if path.suffix == own.suffix:  # other formats have no room for metadata
             stamp_like(exported, path, origin)
         found = describe(path, name=inputs.name, runtime=inputs.runtime, precision=inputs.precision)
@@ -203,15 +212,27 @@ def made_of(given: Artifact) -> Lineage:
     return origin.model_copy(update={"onnx": given.files[0].sha256})
 
 
-def _lineage(graph: Artifact, path: Path, ranges: Calibrated | None, calibration: Calibration | None) -> Lineage:
-    """What a written file was made from: what its graph was, and how it was quantised."""
+def _lineage(inputs: _Writing, path: Path, calibration: Calibration | None, taken: Sequence[int]) -> Lineage:
+    """What a written file was made from: what its graph was, and how it was quantised; `taken` are the numbers of
+    images that its writer asked for.
+    """
+    graph, ranges = inputs.calibrating.graph.artifact, inputs.calibrated
     origin = graph.lineage or made_of(graph)
     if ranges is None or calibration is None:
         return origin
-    found = Quantised(
-        images=calibration.ranges.images,
-        method=calibration.ranges.method,
-        ranges=ranges.ranges.sha256,
-        layers=layers_in_int8(path) if path.suffix == ".onnx" else None,
-    )
+    library = catalog.load(WRITERS, inputs.runtime).precisions[inputs.precision].library
+    layers = inspect_ncnn(path).layers if is_ncnn(path) else inspect_file(path).layers
+    in_integers = tuple(layer.name for layer in layers if layer.precision == "int8")
+    if library:  # it finds ranges of its own
+        images = taken[-1] if taken else calibration.ranges.images
+        found = Quantised(images=images, method=library, ranges=None, layers=in_integers)
+    else:
+        found = Quantised(
+            images=calibration.ranges.images,
+            method=calibration.ranges.method,
+            learned=bool(inputs.calibrating.learned),
+            equalised=calibration.ranges.equalised,
+            ranges=ranges.ranges.sha256,
+            layers=in_integers,
+        )
     return origin.model_copy(update={"quantised": found})

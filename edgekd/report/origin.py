@@ -6,7 +6,7 @@ from edgekd.report import usage
 from edgekd.report.cells import interval
 from edgekd.values import Feeding, Lineage, Manifest
 from edgekd.values.inspection import Beside, Inspection
-from edgekd.values.lineage import NetworkOrigin
+from edgekd.values.lineage import NetworkOrigin, Quantised
 from edgekd.values.manifest import MeasuredLatency, Proof
 
 _SHOWN_CLASSES = 10
@@ -50,8 +50,19 @@ def _lineage(found: Lineage) -> Iterator[str]:
     if found.onnx:
         yield f"made from an ONNX file: SHA-256 {found.onnx[:_DIGITS]}"
     if how := found.quantised:
-        layers = f", {len(how.layers)} layers in INT8" if how.layers is not None else ""
-        yield f"quantised: {how.images:,} images, {how.method}, ranges {how.ranges[:_DIGITS]}{layers}"
+        yield f"quantised: {', '.join(_quantised(how))}"
+
+
+def _quantised(how: Quantised) -> Iterator[str]:
+    yield f"{how.images:,} images"
+    yield how.method
+    if how.learned:
+        yield "some ranges learned in training"
+    if how.equalised:
+        yield "channels equalised"
+    if how.ranges:
+        yield f"ranges {how.ranges[:_DIGITS]}"
+    yield f"{len(how.layers)} layers in INT8"
 
 
 def _network(origin: NetworkOrigin) -> str:

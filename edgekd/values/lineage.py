@@ -34,11 +34,15 @@ class Quantised(Value):
     images: PositiveInt
     """Of the training split, that it was calibrated on."""
     method: str
-    """By which ranges were found."""
-    ranges: str
-    """The SHA-256 of the document of ranges."""
-    layers: tuple[Name, ...] | None
-    """The layers in INT8, by their weights; None where the file's format doesn't show them."""
+    """By which ranges were found; the library's name where one of its own found them."""
+    learned: bool = False
+    """Whether the ranges of some layers were learned in quantisation-aware training instead."""
+    equalised: bool = False
+    """Whether channels between layers were given similar magnitudes first."""
+    ranges: str | None
+    """The SHA-256 of the document of ranges; None where a library found its own."""
+    layers: tuple[Name, ...]
+    """The layers in INT8, by their weights."""
 
 
 class Lineage(Value):

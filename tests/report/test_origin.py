@@ -14,7 +14,7 @@ WHOLE = Lineage(
     network=NETWORK,
     teacher=NETWORK.model_copy(update={"weights": "c" * 64}),
     data=DataOrigin(name="digits", fingerprint="d" * 64, train=1000, validation=100, test=200),
-    quantised=Quantised(images=480, method="min-max", ranges="e" * 64, layers=("x", "y")),
+    quantised=Quantised(images=480, method="min-max", learned=True, ranges="e" * 64, layers=("x", "y")),
 )
 HOW = Preprocessing(height=8, width=8, colour="rgb", mean=(0.5,) * 3, std=(0.5,) * 3)
 FEEDING = Feeding(preprocessing=HOW, classes=tuple(f"c{number}" for number in range(12)))
@@ -55,7 +55,7 @@ def test_lineage_is_said_from_the_network_to_the_ranges(lines):
         "network: resnet8, structure aaaaaaaaaaaa, weights bbbbbbbbbbbb",
         "teacher: resnet8, structure aaaaaaaaaaaa, weights cccccccccccc",
         "data: digits: 1,000 training, 100 validation, 200 test images, fingerprint dddddddddddd",
-        "quantised: 480 images, min-max, ranges eeeeeeeeeeee, 2 layers in INT8",
+        "quantised: 480 images, min-max, some ranges learned in training, ranges eeeeeeeeeeee, 2 layers in INT8",
     ]
 
 

@@ -90,12 +90,6 @@ def inspect_file(path: Path) -> Inspection:
     )
 
 
-def layers_in_int8(path: Path) -> tuple[str, ...]:
-    """The layers of an ONNX file whose weights and inputs are 8-bit integers, by name. Raises as `inspect_file`."""
-    found = (layer for scope in scopes(onnx_file.read(path).graph) for layer, _ in layers(scope))
-    return tuple(layer.name for layer in found if computes_in_int8(layer))
-
-
 def _without_functions(model: onnx.ModelProto) -> onnx.ModelProto:
     """The model with the bodies of its functions in place of their calls, where ONNX can put them there."""
     if not model.functions:

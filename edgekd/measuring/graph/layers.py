@@ -53,8 +53,8 @@ OPERATORS: Mapping[str, Operator] = {
 }
 REAL = ("fp16", "fp32", "fp64", "bf16")
 _EIGHT_BITS = ("int8", "uint8")
-_STORED = re.compile(r"(_transposed)?(_quantized|_int8|_float)$")
-"""What quantisers add to the name of a weight."""
+_STORED = re.compile(r"(?:q_output_(?P<nncf>.+)_\d+|(?P<other>.+?)(?:_transposed)?(?:_quantized|_int8|_float))")
+"""What quantisers make of the name of a weight: NNCF, ONNX Runtime's and edgekd's."""
 
 
 def layers(scope: Scope) -> Iterator[tuple[Layer, dict[str, int]]]:
@@ -106,7 +106,8 @@ def _name(weight: Origin, node: onnx.NodeProto) -> str:
     if weight.constant is None:
         return called(node)
     stored = weight.constant.name
-    return _STORED.sub("", stored) if weight.quantised or weight.dtype in _EIGHT_BITS else stored
+    named = _STORED.fullmatch(stored) if weight.quantised or weight.dtype in _EIGHT_BITS else None
+    return (named["nncf"] or named["other"]) if named else stored
 
 
 def _precision(weights: str, activations: str, *, both: bool, computed: str | None) -> str:

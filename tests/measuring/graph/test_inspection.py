@@ -191,6 +191,20 @@ def test_quantised_files_have_the_layers_of_the_network_in_int8(small, tmp_path,
     assert found.totals.parameters == sum(p.numel() for p in network.parameters())
 
 
+def test_nncfs_names_of_weights_lead_to_the_networks(saved):
+    path = saved(
+        [
+            node("DequantizeLinear", ["q_output_stage1.0.weight_1", "s", "z"], ["dq"]),
+            node("QuantizeLinear", ["x", "s", "z"], ["q"]),
+            node("DequantizeLinear", ["q", "s", "z"], ["d"]),
+            node("MatMul", ["d", "dq"], ["y"]),
+        ],
+        [image((2, 6))],
+        {"q_output_stage1.0.weight_1": np.ones((6, 5), np.int8), "s": np.float32(1), "z": np.int8(0)},
+    )
+    assert inspect_file(path).layers[0].name == "stage1.0.weight"
+
+
 def test_a_layer_that_stayed_in_float_is_not_in_int8(small, tmp_path):
     fp32, expected, _ = small
     (left,) = [n.name for n in onnx.load(fp32).graph.node if n.op_type == "Conv" and "2.weight" in n.input[1]]
