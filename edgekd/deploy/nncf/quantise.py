@@ -4,7 +4,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,13 @@ _MEMORY_BYTES = 8e9
 
 
 def quantise(
-    graph: Path, images: Images, path: Path, *, command: Sequence[str] | None = None, timeout_s: float = _TIMEOUT_S
+    graph: Path,
+    images: Images,
+    path: Path,
+    *,
+    layers: Set[str] | None = None,
+    command: Sequence[str] | None = None,
+    timeout_s: float = _TIMEOUT_S,
 ) -> None:
     """Write an INT8 file, with weights stored as integers.
 
@@ -27,6 +33,7 @@ def quantise(
         graph: the network as an fp32 ONNX file, which takes one image at a time as its only input.
         images: for the ranges of activations, as the file is fed.
         path: what to write.
+        layers: those that may compute in integers, by the names of their weights; None: all.
         command: of the process; None: this Python's.
         timeout_s: the most that it may take.
 
@@ -41,9 +48,10 @@ def quantise(
         given, made = Path(folder) / "images.npy", Path(folder) / "quantised.onnx"
         np.save(given, images)
         asked = {"graph": str(graph.absolute()), "images": str(given), "path": str(made)}
+        chosen = None if layers is None else sorted(layers)
         try:
             with Worker(command, memory_bytes=_MEMORY_BYTES, env=env) as worker:
-                worker.ask(asked, timeout_s)
+                worker.ask({**asked, "layers": chosen}, timeout_s)
         except WorkerError as e:
             raise UnsupportedModelError(f"NNCF can't quantise it: {e}"[:500], e.hint) from e
         shutil.copyfile(made, path)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import onnx
 
+from edgekd.deploy.quantise.layers import weights
 from edgekd.devices.agent.host import requests
 
 _HIDDEN = (
@@ -32,7 +33,7 @@ def main() -> None:
         try:
             # its progress bars would be taken for the reason if it crashed
             with contextlib.redirect_stdout(io.StringIO()):
-                quantise(Path(asked["graph"]), Path(asked["images"]), Path(asked["path"]))
+                quantise(Path(asked["graph"]), Path(asked["images"]), Path(asked["path"]), asked["layers"])
             answer = {}
         # NNCF, ONNX and ONNX Runtime raise whatever they run into in a graph that is new to them
         except Exception as e:
@@ -40,15 +41,20 @@ def main() -> None:
         answers.write(json.dumps(answer) + "\n")
 
 
-def quantise(graph: Path, images: Path, path: Path) -> None:
+def quantise(graph: Path, images: Path, path: Path, layers: list[str] | None = None) -> None:
     """Write the INT8 file of an fp32 one.
 
     Args:
         graph: the ONNX file.
         images: an array (N, …) of what it is fed, in NumPy's format.
         path: what to write.
+        layers: the weights of the layers in integers; None: all that NNCF chooses.
     """
     nncf, model = library(), onnx.load(graph)
+    floats = [] if layers is None else [one.node for one in weights(model.graph) if one.name not in layers]
+    for number in floats:
+        model.graph.node[number].name = model.graph.node[number].name or f"node_{number}"
+    names = [model.graph.node[number].name for number in floats]
     given = np.load(images, mmap_mode="r")
     name = model.graph.input[0].name
     quantised = nncf.quantize(
@@ -56,6 +62,7 @@ def quantise(graph: Path, images: Path, path: Path) -> None:
         nncf.Dataset(given, lambda image: {name: np.array(image[None])}),
         target_device=nncf.TargetDevice.CPU,
         subset_size=len(given),
+        ignored_scope=nncf.IgnoredScope(names=names),
         advanced_parameters=_parameters(),
     )
     onnx.save(quantised, path)

@@ -19,16 +19,18 @@ from edgekd.deploy.quantise.simplify import simplified
 from edgekd.deploy.writers._base import Precision, Source, Usage
 from edgekd.errors import EdgekdError, UnsupportedModelError
 from edgekd.values import Manifest
+from edgekd.values.rounding import Rounding
 
 _INTEGERS = Tolerance(sqnr_db=BROKEN_BELOW_DB, top1_agreement=0.8)
+_ROUNDING = Rounding(symmetric=True)
 
 precisions: Mapping[str, Precision] = {
     "fp32": Precision(tolerance=EXACT),
     # eleven bits of mantissa, rounded after every layer
     "fp16": Precision(tolerance=Tolerance(sqnr_db=35, top1_agreement=0.97)),
     # symmetric activations keep 31 to 37 dB on networks of ImageNet
-    "int8": Precision(tolerance=_INTEGERS, integers=True),
-    "int8+fp16": Precision(tolerance=_INTEGERS, integers=True, file="int8"),
+    "int8": Precision(tolerance=_INTEGERS, integers=True, rounding=_ROUNDING),
+    "int8+fp16": Precision(tolerance=_INTEGERS, integers=True, rounding=_ROUNDING, file="int8"),
 }
 
 

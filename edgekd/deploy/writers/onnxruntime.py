@@ -23,10 +23,10 @@ from edgekd.values import Manifest
 from edgekd.values.manifest import CLASSES
 from edgekd.values.rounding import Rounding
 
-# an asymmetric S8 has the levels of a U8
-_U8 = Rounding(additions="all")
+ROUNDING = Rounding(additions="all")
+"""In U8; an asymmetric S8 has the same levels."""
 # eight bits keep 37 to 45 dB in well-behaved networks
-_INT8 = Precision(tolerance=Tolerance(sqnr_db=BROKEN_BELOW_DB, top1_agreement=0.8), integers=True, rounding=_U8)
+_INT8 = Precision(tolerance=Tolerance(sqnr_db=BROKEN_BELOW_DB, top1_agreement=0.8), integers=True, rounding=ROUNDING)
 
 precisions: Mapping[str, Precision] = {
     "fp32": Precision(tolerance=EXACT),

@@ -16,7 +16,9 @@ from edgekd.values import Manifest
 _MOST_IMAGES = 128
 """Of NNCF's calibration: more take longer and keep no more of the outputs."""
 
-_INT8 = Tolerance(sqnr_db=BROKEN_BELOW_DB, top1_agreement=0.8)
+_INT8 = Precision(
+    tolerance=Tolerance(sqnr_db=BROKEN_BELOW_DB, top1_agreement=0.8), integers=True, rounding=onnxruntime.ROUNDING
+)
 
 precisions: Mapping[str, Precision] = {
     "fp32": Precision(tolerance=EXACT),
@@ -24,10 +26,10 @@ precisions: Mapping[str, Precision] = {
     "bf16": Precision(tolerance=Tolerance(sqnr_db=20, top1_agreement=0.95), file="fp32"),
     # eleven bits of mantissa
     "fp16": Precision(tolerance=Tolerance(sqnr_db=35, top1_agreement=0.98), file="fp32"),
-    "int8": Precision(tolerance=_INT8, integers=True, library="nncf"),
-    "int8+bf16": Precision(tolerance=_INT8, integers=True, library="nncf", file="int8"),
-    "u8s8": Precision(tolerance=_INT8, integers=True),
-    "u8s8+bf16": Precision(tolerance=_INT8, integers=True, file="u8s8"),
+    "int8": _INT8.model_copy(update={"library": "nncf"}),
+    "int8+bf16": _INT8.model_copy(update={"library": "nncf", "file": "int8"}),
+    "u8s8": _INT8,
+    "u8s8+bf16": _INT8.model_copy(update={"file": "u8s8"}),
 }
 
 
@@ -35,7 +37,7 @@ def write(source: Source, precision: str, path: Path) -> Path:
     """See `_base.Writer`: int8 is quantised by NNCF, u8s8 as for ONNX Runtime; the others are the exported file."""
     if precision == "int8":
         # the graph as it was exported: the calibrated one has hard swishes in parts, which OpenVINO doesn't fuse
-        quantise(source.exported, source.calibrated.images()[:_MOST_IMAGES], path)
+        quantise(source.exported, source.calibrated.images()[:_MOST_IMAGES], path, layers=source.layers)
         return path
     if precision == "u8s8":
         return onnxruntime.write(source, "int8", path)

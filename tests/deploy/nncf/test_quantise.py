@@ -56,6 +56,22 @@ def test_quantising_sends_nothing_and_leaves_nothing_in_the_home_directory(model
 
 
 @needs_nncf
+def test_layers_that_are_not_chosen_stay_in_floats(model, tmp_path):
+    made = tmp_path / "int8.onnx"
+    quantise(model(channels=32, layers=3, batch=1), IMAGES, made, layers={"w0", "w2"})
+    graph = onnx.load(made).graph
+    kinds = {tensor.name: tensor.data_type for tensor in graph.initializer}
+    assert kinds["w1"] == onnx.TensorProto.FLOAT
+    assert sum(kind == onnx.TensorProto.INT8 and "w" in name for name, kind in kinds.items()) >= 2
+    made_by = {output: node.op_type for node in graph.node for output in node.output}
+    assert [made_by.get(node.input[1], "a constant") for node in graph.node if node.op_type == "Conv"] == [
+        "DequantizeLinear",
+        "a constant",
+        "DequantizeLinear",
+    ]
+
+
+@needs_nncf
 def test_weights_are_stored_as_integers_with_a_scale_for_each_channel(model, tmp_path):
     graph = model(channels=32, batch=1)
     before = graph.read_bytes()
