@@ -5,6 +5,7 @@ from pathlib import Path
 
 from edgekd.errors import StorageError, UnsupportedModelError
 from edgekd.files import require_file
+from edgekd.measuring.ncnn_weights import require_matching
 from edgekd.runtimes import ncnn
 
 _MAGIC = b"7767517"
@@ -40,13 +41,16 @@ def precision(path: Path) -> str:
     """What a model computes in by itself: int8 if layers have integer weights, or else the type of its first weights.
 
     Raises:
-        UnsupportedModelError: it isn't a .param file.
+        StorageError: as `weights`.
+        UnsupportedModelError: it isn't a .param file, or the weights beside it are another model's.
     """
+    beside = weights(path)
     try:
         layers = ncnn.layers(str(path))
+        require_matching(layers, beside)
+        if any(layer.integer(_INT8_SCALES) for layer in layers if layer.kind in ncnn.QUANTISED):
+            return "int8"
     except ValueError as e:
         raise UnsupportedModelError(f"{path}: {e}", "Export or copy it again.") from e
-    if any(layer.integer(_INT8_SCALES) for layer in layers if layer.kind in ncnn.QUANTISED):
-        return "int8"
-    with weights(path).open("rb") as file:
+    with beside.open("rb") as file:
         return "fp16" if file.read(len(_HALF)) == _HALF else "fp32"

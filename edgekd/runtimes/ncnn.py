@@ -53,8 +53,12 @@ class Layer:
         self.parameters = dict(word.split("=", 1) for word in words[4 + bottoms + tops :])
 
     def integer(self, number: str) -> int:
-        """A parameter that is one; 0 if it isn't stated."""
-        return int(self.parameters.get(number, "0"))
+        """A parameter that is one; 0 if it isn't stated. Raises ValueError if it is something else."""
+        stated = self.parameters.get(number, "0")
+        try:
+            return int(stated)
+        except ValueError as e:
+            raise ValueError(f"the parameter {number} of {self.name} isn't a whole number: {stated}") from e
 
 
 def layers(path: str) -> list[Layer]:

@@ -1,3 +1,4 @@
+import importlib.util
 import json
 import re
 import signal
@@ -404,6 +405,33 @@ def test_a_target_without_a_device_is_not_measured_and_ends_in_3(compress, budge
     instead = "onnxruntime-fp32 stands in for the reference tensorrt-fp32, which can't be run without a device"
     assert (instead in ended.err) == (target == "jetson")
     assert ("tensorrt-fp16 is left out: tensorrt is not installed" in ended.err) == (target == "jetson")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("ncnn") is None, reason="ncnn isn't installed")
+def test_a_model_of_two_files_is_taken_away_whole_with_the_lines_that_run_it(compress, budget, tmp_path, runner_of):
+    variant = 'runtime = "ncnn"\nprecision = "fp32"\n'
+    target = tmp_path / "board.toml"
+    target.write_text(
+        'name = "board"\ntitle = "A board"\narch = "aarch64"\nchannel_block = 8\ndefault_budget = "half-latency"\n'
+        f"[reference]\n{variant}[[variants]]\n{variant}"
+    )
+    ended = compress(tmp_path / "run", "--ratio", "0.5", "--budget", budget(EASY), "--json", target=str(target))
+    assert ended.code == 3, ended.err
+    taken = ended.document["files"]
+    assert (taken["model"], taken["weights of model"]) == ("model.param", "model.bin")
+    student = "artifacts/student-ncnn-fp32"
+    assert (taken["student-ncnn-fp32"], taken["weights of student-ncnn-fp32"]) == (f"{student}.param", f"{student}.bin")
+    for name in ("param", "bin"):
+        assert (ended.folder / f"model.{name}").read_bytes() == (ended.folder / f"{student}.{name}").read_bytes()
+    assert Manifest.model_validate_json((ended.folder / "model.json").read_text()).file == "model.param"
+    lines = re.search(r"```python\n(.*?)```", (ended.folder / "report.md").read_text(), re.DOTALL)[1]
+    images = load_dataset("digits").test
+    Image.fromarray(images.pixels[3, 0]).save(ended.folder / "photo.jpg", format="PNG")
+    ran = subprocess.run([sys.executable, "-c", lines], cwd=ended.folder, capture_output=True, text=True, check=True)
+    x, _ = next(images.batches(4))
+    logits = runner_of(ended.folder / "model.param", "ncnn")(x.numpy())
+    assert ran.stdout.strip() == load_dataset("digits").classes[logits[3].argmax()]
 
 
 def test_given_weights_are_the_teacher(compress, tmp_path):

@@ -109,10 +109,11 @@ _SHOWN_CLASSES = 10
 def _use(manifest: Manifest) -> str:
     """What the model takes and gives, and the lines that classify a photo with it."""
     taken, how = manifest.input, manifest.preprocessing
+    metadata = "its metadata and in " if manifest.file.endswith(".onnx") else ""
     first = ", ".join(code(name) for name in manifest.classes[:_SHOWN_CLASSES])
     more = ", …" if len(manifest.classes) > _SHOWN_CLASSES else ""
     rows = [
-        ["file", f"`{manifest.file}`; also stated in its metadata and in `model.json`"],
+        ["file", f"`{manifest.file}`; also stated in {metadata}`model.json`"],
         ["input", f"`{taken.name}`: {taken.dtype}, {'×'.join(map(str, taken.shape))} ({taken.layout})"],
         ["colour", {"grey": "grey", "rgb": "RGB", None: "channels as the data set gives them"}[how.colour]],
         ["size", usage.size(how)],

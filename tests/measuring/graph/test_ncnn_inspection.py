@@ -130,7 +130,7 @@ def test_a_layer_whose_shape_is_not_known_is_not_counted(tmp_path):
 def test_a_damaged_file_is_refused(tmp_path, text):
     (tmp_path / "m.param").write_text(text)
     (tmp_path / "m.bin").write_bytes(b"")
-    with pytest.raises(EdgekdError, match=r"isn't one of ncnn's \.param files"):
+    with pytest.raises(EdgekdError, match=r"isn't one of ncnn's \.param files|isn't a whole number: x"):
         inspect(tmp_path / "m.param")
 
 
