@@ -81,5 +81,7 @@ def _extremes(model: onnx.ModelProto, images: _Array) -> Ranges:
 def _require(images: _Array) -> None:
     if not len(images):
         raise UnsupportedModelError("there are no calibration images", "Give some training images.")
+    if len(odd := np.flatnonzero([not np.isfinite(image).all() for image in images])):
+        raise UnsupportedModelError(f"calibration image {odd[0] + 1} has NaN or infinity", "Check the images.")
     if not images.any():
         raise UnsupportedModelError("all calibration images are 0", "Give real images: INT8 ranges follow from them.")

@@ -136,6 +136,8 @@ class _Placing:
             return self._joins(node, at_hand)
         if node.op_type not in (*_MOVING, *_UNARY, _SATURATING) or node.input[0] not in at_hand:
             return False
+        if any(given.name == "mode" and given.s == b"cubic" for given in node.attribute):
+            return False
         if node.op_type == _SATURATING and min(attribute(node, "alpha", 0.2), attribute(node, "beta", 0.5)) <= 0:
             return False
         return all(not name or name in self.seen.constants for name in node.input[1:])

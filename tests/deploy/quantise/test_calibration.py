@@ -113,7 +113,7 @@ def test_what_cannot_be_calibrated_is_named_and_leaves_nothing(saved, tmp_path, 
     [
         (IMAGES[:0], "there are no calibration images"),
         (IMAGES * 0, "all calibration images are 0"),
-        (WITH_NAN, "the input x is NaN or infinity on calibration image 5"),
+        (WITH_NAN, "calibration image 5 has NaN or infinity"),
         (IMAGES * 5e37, "the output r of the Relu is NaN or infinity on calibration image 1"),
     ],
 )  # fmt: skip
