@@ -81,6 +81,16 @@ def test_the_device_decides_which_variants_are_left_out(artifacts, raced):
     assert left_out(raced(found, {"fp32": 0.3, "int8": 1.0}, machine="other")[0], found).keys() == {"int8"}
 
 
+def test_variants_that_differ_by_settings_alone_race_in_their_own(artifacts, raced):
+    one, two = artifacts("fp32", "int8")
+    two = two.model_copy(update={"variant": one.variant.model_copy(update={"settings": {"threads": 2}})})
+    race, device = raced([one, two])
+    assert device.threads == {1, 2}
+    assert race.hopeless(one, [one, two], HOPELESS) == (
+        "left out after a quick race: 3.3 times the latency of onnxruntime-fp32-threads2, the fastest"
+    )
+
+
 def test_nothing_is_left_out_for_the_sake_of_what_may_not_be_kept(artifacts, raced):
     found = artifacts(*MS)
     race, _ = raced(found)
