@@ -92,6 +92,7 @@ def test_an_undecided_policy_never_hides_a_broken_budget(budget, stored):
         ["check", "m.json", "--budgt", "x"],
         ["check", "m.json", "--budget", "half-latency", "--on-inconclusive", "maybe"],
         ["check", "missing.json", "--budget", "half-latency"],
+        ["check", "m.onnx", "--budget", "no-slower", "--target", "x86-cpu", "--variant", "a", "--variant", "b"],
         ["check", "m.json", "--budget", "no-such-budget"],
         ["targets", "no-such-target"],
         ["profile", "missing.onnx", "--target", "x86-cpu"],

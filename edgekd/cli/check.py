@@ -13,6 +13,7 @@ from edgekd.cli.options import (
     Affinity,
     Baseline,
     Batch,
+    CheckedVariants,
     DevicesFile,
     DeviceUrls,
     Inputs,
@@ -26,12 +27,11 @@ from edgekd.cli.options import (
     Spinning,
     Threads,
     Transfers,
-    VariantName,
     WaitMinutes,
 )
 from edgekd.cli.panels import BUDGET, DEVICE, MEASURING
 from edgekd.console.progress import ConsoleProgress
-from edgekd.errors import ExitCode, worst
+from edgekd.errors import EdgekdError, ExitCode, worst
 
 if TYPE_CHECKING:
     from edgekd.gate.judge import Outcome
@@ -81,7 +81,7 @@ def check(
     spinning: Spinning = None,
     affinity: Affinity = None,
     transfers: Transfers = None,
-    variant: VariantName = None,
+    variant: CheckedVariants = None,
     provider: Provider = None,
     provider_option: ProviderOptions = None,
     launches: Launches = None,
@@ -126,7 +126,7 @@ def check(
                     threads=threads, spinning=spinning, provider=provider, provider_options=provider_option
                 ),
                 inputs,
-                variant,
+                *_variants(variant or (), baseline),
                 time_limit,
                 60 * (wait or 0),
             )
@@ -141,6 +141,14 @@ def check(
             how = on_device(places[0])
             outcomes = [verb.check(subject, limits, baseline=baseline, on_device=how, progress=progress)]
     return _shown(outcomes, several=several, out=out, formats=formats, json=json, on_inconclusive=on_inconclusive)
+
+
+def _variants(names: Sequence[str], baseline: Path | None) -> tuple[str | None, str | None]:
+    """The model's variant and the baseline's, where they are given."""
+    model, other = [*names, None, None][:2]
+    if len(names) > 2 or (other and baseline is None):
+        raise EdgekdError(f"--variant is given {len(names)} times", "Give the model's, then the baseline's.")
+    return model, other
 
 
 def _shown(

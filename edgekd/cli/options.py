@@ -115,12 +115,12 @@ Affinity = Annotated[
     str | None,
     typer.Option(metavar="0,1", help="CPUs to run on (default: all).", rich_help_panel=MEASURING),
 ]
-VariantName = Annotated[
-    str | None,
+CheckedVariants = Annotated[
+    list[str] | None,
     typer.Option(
         "--variant",
         metavar="NAME",
-        help="The target's variant to run it in (default: by precision).",
+        help="The target's variant to run in; a second is the baseline's.",
         rich_help_panel=MEASURING,
     ),
 ]

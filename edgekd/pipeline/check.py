@@ -14,7 +14,7 @@ from edgekd.gate.judge import Judged, Outcome, Unjudged, judge
 from edgekd.measuring.document import read_measurement
 from edgekd.pipeline.several import on_each
 from edgekd.progress import Progress
-from edgekd.values import Failure, MeasuringProtocol, Setting, Target
+from edgekd.values import Artifact, Failure, MeasuringProtocol, Setting, Target
 
 _SHORT = {"seconds": 0.3, "block_seconds": 0.03, "warmup_seconds": 1.0}
 """For two models side by side: what is left open by short launches is decided by more of them."""
@@ -35,6 +35,8 @@ class OnDevice:
     """An .npz file that feeds it."""
     variant: str | None = None
     """One of the target's, by name; the first one of a model's precision if None."""
+    baseline_variant: str | None = None
+    """The baseline's; `variant` if None."""
     time_limit_s: float = 120
     """No further launches after about so many seconds."""
     wait_s: float = 0
@@ -133,6 +135,21 @@ def defaults(budget: Budget, *, compared: bool) -> MeasuringProtocol:
     return protocol_for(budget, MeasuringProtocol.model_validate(short))
 
 
+def _described(files: list[Path], how: OnDevice) -> list[Artifact]:
+    """The model and its baseline, each in its variant."""
+    described = catalog.require("edgekd.pipeline.profile").described
+    if how.baseline_variant is None or len(files) == 1:
+        found: list[Artifact] = described(files, how.target, how.settings, how.variant)
+        return found
+    variants = (how.variant, how.baseline_variant)
+    each = [
+        described([file], how.target, how.settings, wanted)[0] for file, wanted in zip(files, variants, strict=True)
+    ]
+    if each[0].name != each[1].name:
+        return each
+    return [one.model_copy(update={"name": f"{one.name}-{one.variant.name}"}) for one in each]
+
+
 def _measured(files: list[Path], budget: Budget, on_device: OnDevice, progress: Progress) -> Judged:
     # here, not above: what measures imports onnx and numpy, and a stored measurement is to be judged at once
     measuring = catalog.require("edgekd.pipeline.profile")
@@ -140,7 +157,7 @@ def _measured(files: list[Path], budget: Budget, on_device: OnDevice, progress: 
     waiting = catalog.require("edgekd.devices.lease").Waiting(on_device.wait_s, progress.note)
     target = on_device.target
     protocol = on_device.protocol or defaults(budget, compared=len(files) > 1)
-    artifacts = measuring.described(files, target, on_device.settings, on_device.variant)
+    artifacts = _described(files, on_device)
     catalog.require("edgekd.measuring.batch").require_batch(files, protocol)
     with devices.connect(on_device.url or devices.LOCAL, target, waiting=waiting) as device, device.leased():
         try:

@@ -18,7 +18,7 @@ def summary(found: Exports) -> str:
         if gated := gate(found):
             lines += [
                 "",
-                "Gate it in CI, on accuracy and the measured ratio, or measured again:",
+                "Gate what was measured here, or measure it again, with any budget:",
                 "",
                 "```",
                 *gated,
@@ -34,4 +34,9 @@ def gate(found: Exports) -> list[str]:
     if choice is None or given is None or choice.artifact == given.name:
         return []
     stored = [f"{found.folder}/measured/{name}.json" for name in (choice.artifact, given.name)]
-    return [f"edgekd check {stored[0]} --baseline {stored[1]} --budget no-slower"]
+    chosen = next(one.artifact for one in found.exported if one.artifact.name == choice.artifact)
+    again = f"edgekd check {found.folder}/{chosen.path} --baseline {given.path} --target {found.target}"
+    return [
+        f"edgekd check {stored[0]} --baseline {stored[1]} --budget no-slower",
+        f"{again} --variant {chosen.variant.name} --variant {given.variant.name} --budget no-slower",
+    ]

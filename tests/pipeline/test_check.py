@@ -55,6 +55,15 @@ def test_a_model_is_measured_beside_its_baseline_and_judged(model):
     assert slower.status == "fail"
 
 
+def test_a_model_and_its_baseline_may_run_in_different_variants(model):
+    how = here(variant="onnxruntime:spinning=false", baseline_variant="onnxruntime-fp32")
+    found = check(model(), budget(size={"disk_bytes": 10**9}), baseline=model(), on_device=how, progress=Silent())
+    names = found.measurement.artifact.name, found.baseline.artifact.name
+    assert names == ("model-onnxruntime-fp32-no-spinning", "model-onnxruntime-fp32")
+    assert found.measurement.artifact.variant.settings == {"spinning": False}
+    assert found.verdict.status == "pass"
+
+
 def test_a_model_is_known_by_its_content_as_profile_knows_it(model, tmp_path):
     path = model().rename(tmp_path / "net.pb")
     assert checked(path, budget(latency={"limit_ms": 1e4}), on_device=here()).status == "pass"
