@@ -1,1 +1,1 @@
-"""Explicit INT8 for TensorRT: where Q/DQ pairs go, the ranges behind their scales, and the graph with them."""
+"""INT8 of a float graph: its calibration, where pairs go for each runtime, and the graph with them."""

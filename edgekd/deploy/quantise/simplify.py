@@ -1,5 +1,6 @@
 """A float graph without what only an exporter needs: constants folded, batch normalisations inside convolutions."""
 
+import re
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,6 +13,8 @@ from edgekd.deploy.quantise.view import View, attribute, view
 from edgekd.errors import UnsupportedModelError
 
 _SCALES_BY_CHANNEL_FROM = 13
+_FOLDED = re.compile(r"^(Conv(Bn|Mul)Fusion_W_)+")
+"""What ONNX Runtime puts before the name of a weight into which it folds what follows the convolution."""
 
 
 def simplified(path: Path) -> onnx.ModelProto:
@@ -34,8 +37,25 @@ def simplified(path: Path) -> onnx.ModelProto:
     model.opset_import.extend(kept)
     original = onnx.load(path, load_external_data=False)
     model.producer_name, model.producer_version = original.producer_name, original.producer_version
+    _name_weights_back(model.graph)
     _replace(model.graph, _pooled, _hard_sigmoid)
     return onnx.shape_inference.infer_shapes(model)
+
+
+def _name_weights_back(graph: onnx.GraphProto) -> None:
+    """Give weights into which something was folded their own names, by which layers are called."""
+    taken = {name for node in graph.node for name in (*node.input, *node.output)}
+    renamed: dict[str, str] = {}
+    for node in graph.node:
+        for name in node.input:
+            own = _FOLDED.sub("", name)
+            # where layers shared a weight, the first one keeps its name
+            if own not in taken:
+                renamed[name] = own
+                taken.add(own)
+        node.input[:] = [renamed.get(name, name) for name in node.input]
+    for tensor in graph.initializer:
+        tensor.name = renamed.get(tensor.name, tensor.name)
 
 
 _Replacement = Callable[[onnx.NodeProto, View], Sequence[onnx.NodeProto]]
