@@ -62,6 +62,7 @@ from edgekd.values import (
     Verdict,
 )
 from edgekd.values.result import Choice, Result
+from edgekd.values.rounding import Rounding
 from edgekd.zoo import networks
 from edgekd.zoo.build import build
 
@@ -206,7 +207,7 @@ def step(folder):
     begun = networks.save(networks.untrained(known, 0), folder / "w.safetensors", known, origin="random")
     run = Run(store=Store(folder / "run"), shared=Store(folder / "shared"), progress=Silent())
     supervision = Supervision((Teacher(begun),))
-    task = Task(run, load_dataset("digits"), supervision, Recovery(), 0, 16, lambda network, share: network)
+    task = Task(run, load_dataset("digits"), supervision, Recovery(), 0, 16, Rounding(), lambda network, share: network)
     taken = run_steps([last], begun, task)
     before, after = (networks.load(network).state_dict() for network in (begun, taken))
     assert all(torch.equal(value, before[name].half().to(value.dtype)) for name, value in after.items())
