@@ -21,7 +21,8 @@ def layers(graph: onnx.GraphProto, floats: Trace, integers: Trace) -> tuple[Laye
     """The layers of a float graph in its order, with what each takes in both files.
 
     A node is that of a layer if it is called after the layer's node, or after what the layer, or an operator fused with
-    it, gives: as ONNX Runtime and OpenVINO name the nodes of an optimised graph. Layers with one weight count as one.
+    it, gives: as ONNX Runtime and OpenVINO name the nodes of an optimised graph. In ncnn's files it is called after the
+    layer's weight. Layers with one weight count as one.
     """
     seen = view(graph)
     found = list(dict.fromkeys(weight.name for weight in weights(graph)))
@@ -51,6 +52,8 @@ def _times(seen: View, positions: dict[str, list[int]], trace: Trace) -> dict[st
 def _names(seen: View, position: int, depth: int) -> Iterator[str]:
     """What a layer's node may be called with so many operators fused."""
     node = seen.nodes[position]
+    if depth == 0:
+        yield node.input[1]
     for _ in range(depth):
         readers = seen.readers.get(node.output[0], ())
         following = [seen.nodes[reader] for reader, _ in readers]

@@ -10,7 +10,7 @@ from edgekd import catalog
 from edgekd.deploy.export import export_onnx
 from edgekd.deploy.quantise.layers import named
 from edgekd.deploy.quantise.subsets import Layer
-from edgekd.deploy.writers import onnxruntime as writer
+from edgekd.deploy.writers._base import WRITERS
 from edgekd.devices.device import connect
 from edgekd.measuring.artifact import describe
 from edgekd.measuring.nodes import products
@@ -89,15 +89,22 @@ def test_layers_of_one_weight_count_together(graph):
     assert shared.float_ms == pytest.approx(0.5)
 
 
+def test_a_layer_that_is_called_after_its_weight_is_found(graph):
+    found = layers(graph, trace(("left.w", "C", 0.3), ("stem.w", "C", 0.4)), trace(("left.w", "C", 0.2)))
+    assert [(layer.float_ms, layer.integer_ms) for layer in found[:2]] == [(0.4, None), (0.3, 0.2)]
+
+
 @pytest.mark.slow
-def test_every_layer_is_found_in_real_traces_of_a_network_with_branches(source_of, tmp_path):
-    """Of depthwise convolutions, residual additions and squeeze-and-excitation, as this ONNX Runtime names them."""
+@pytest.mark.parametrize("runtime", ["onnxruntime", "ncnn"])
+def test_every_layer_is_found_in_real_traces_of_a_network_with_branches(source_of, tmp_path, runtime):
+    """Of depthwise convolutions, residual additions and squeeze-and-excitation, as this runtime names them."""
+    writer = catalog.load(WRITERS, runtime)
     architecture = networks.architecture("mobilenet_v3_small", classes=10, shape=(3, 32, 32))
     fp32, images = tmp_path / "net.onnx", np.random.default_rng(0).standard_normal((2, 3, 32, 32)).astype(np.float32)
     export_onnx(networks.untrained(architecture, 0), torch.zeros(1, 3, 32, 32), fp32)
     source = source_of(fp32, images)
-    int8 = writer.write(source, "int8", tmp_path / "int8.onnx")
-    artifacts = [describe(path, name=path.stem, runtime="onnxruntime") for path in (fp32, int8)]
+    files = [writer.write(source, precision, tmp_path / f"{precision}.onnx") for precision in ("fp32", "int8")]
+    artifacts = [describe(path, name=path.stem, runtime=runtime) for path in files]
     with connect("local:") as device:
         measured = measure(
             artifacts,

@@ -31,6 +31,7 @@ precisions: Mapping[str, Precision] = {
     # symmetric activations keep 31 to 37 dB on networks of ImageNet
     "int8": Precision(tolerance=_INTEGERS, integers=True, rounding=_ROUNDING),
     "int8+fp16": Precision(tolerance=_INTEGERS, integers=True, rounding=_ROUNDING, file="int8"),
+    "partial-int8": Precision(tolerance=_INTEGERS, integers=True, rounding=_ROUNDING, measured_layers=True),
 }
 
 
@@ -78,7 +79,7 @@ def usage(manifest: Manifest) -> Usage:
 
 
 def _layers(source: Source, precision: str) -> Sequence[Layer]:
-    if precision == "int8":
+    if precisions[precision].integers:
         layers = converted(onnx.load(source.calibrated.graph))
         return in_integers(layers, source.calibrated.ranges, source.layers)
     layers = converted(simplified(source.exported))

@@ -71,7 +71,8 @@ def test_each_precision_is_within_its_tolerance_and_smaller_than_fp32(network, s
         file = writer.precisions[precision].file or precision
         path = writer.write(source, file, tmp_path / f"net-{file}.onnx")
         runner = runner_of(path, "ncnn")
-        assert (runner.artifact.format, runner.artifact.precision, runner.artifact.needs) == ("ncnn", file, None)
+        found = (runner.artifact.format, runner.artifact.precision, runner.artifact.needs)
+        assert found == ("ncnn", file.removeprefix("partial-"), None)
         assert [one.path.suffix for one in runner.artifact.files] == [".param", ".bin"]
         artifact = runner.artifact.model_copy(update={"variant": Variant(runtime="ncnn", precision=precision)})
         parity = compare(expected, replace(runner, artifact=artifact)(tests))
