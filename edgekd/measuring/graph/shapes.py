@@ -5,12 +5,15 @@ from dataclasses import dataclass
 
 import onnx
 
+from edgekd.measuring.graph.folded import fold
 from edgekd.measuring.graph.like import readable
 from edgekd.values.inspection import Shape
 
 _LARGEST_READ = 1024
 """Bytes of a constant that shape inference may read, such as the shape of a Reshape."""
 _LONGEST = 200
+_MOST_ROUNDS = 8
+"""In which computed sizes are looked for: each may need the shape of a value that the one before made known."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +36,43 @@ def shaped(model: onnx.ModelProto) -> Shaped:
     _drop_values(model)
     counted_for = _bound(model.graph)
     try:
-        inferred = onnx.shape_inference.infer_shapes(readable(model), data_prop=True)
+        inferred = _inferred(readable(model))
     # graphs that are new to it end in whatever ONNX raises
     except Exception as e:
         reason = " ".join(f"{type(e).__name__}: {e}".split())
         return Shaped(model, counted_for, failed=reason[:_LONGEST])
     _take(model.graph, inferred.graph)
     return Shaped(model, counted_for)
+
+
+def _inferred(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with the shapes that follow from its own constants, and from what is computed of them."""
+    found = onnx.shape_inference.infer_shapes(model, data_prop=True)
+    work = onnx.ModelProto()
+    work.CopyFrom(model)
+    again = found
+    for _ in range(_MOST_ROUNDS):
+        known = _fixed(again.graph)
+        if all(name in known for node in again.graph.node for name in node.output):
+            break
+        if not fold(work.graph, model.opset_import, known):
+            break
+        again = onnx.shape_inference.infer_shapes(work, data_prop=True)
+        found.graph.value_info.extend(value for value in again.graph.value_info if _is_fixed(shape_of(value)))
+        for stated, later in zip(found.graph.output, again.graph.output, strict=True):
+            if _is_fixed(shape_of(later)):
+                stated.CopyFrom(later)
+    return found
+
+
+def _fixed(graph: onnx.GraphProto) -> dict[str, tuple[int, ...]]:
+    """The shapes of what has all its axes fixed."""
+    values = ((value.name, shape_of(value)) for value in (*graph.input, *graph.value_info, *graph.output))
+    return {name: tuple(map(int, shape)) for name, shape in values if shape is not None and _is_fixed(shape)}  # type: ignore[arg-type]
+
+
+def _is_fixed(shape: Shape | None) -> bool:
+    return shape is not None and all(isinstance(axis, int) for axis in shape)
 
 
 def shape_of(value: onnx.ValueInfoProto) -> Shape | None:

@@ -110,6 +110,41 @@ def test_every_model_in_the_onnx_package_is_counted():
     assert unknown == []
 
 
+class Padded(nn.Module):
+    """Sizes of its padding and of its reshaping are computed in the file."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 6, 3, 2)
+
+    def forward(self, x):
+        x = nn.functional.pad(self.first(nn.functional.pad(x, (1, 2, 0, 3))), (2, 2))
+        return self.second(x.reshape(1, 4, x.shape[2] * x.shape[3] // 13, 13))
+
+
+def test_what_a_file_computes_of_constants_alone_is_known(tmp_path):
+    network = settled(Padded())
+    torch.onnx.export(network, (torch.zeros(1, 3, 9, 8),), tmp_path / "m.onnx", dynamo=False, opset_version=17)
+    found, expected = inspect_file(tmp_path / "m.onnx"), counted_by_hooks(network, (3, 9, 8))
+    assert {"Pad", "ConstantOfShape"} <= set(found.operators)
+    assert {layer.name: layer.macs for layer in found.layers} == expected
+    assert found.not_counted == ()
+    assert found.totals.parameters == sum(p.numel() for p in network.parameters())
+
+
+def test_constants_that_would_fill_the_memory_are_not_computed(saved):
+    path = saved(
+        [
+            node("ConstantOfShape", ["shape"], ["much"]),
+            node("ReduceSum", ["much"], ["one"], keepdims=0),
+            node("Add", ["x", "one"], ["y"]),
+        ],
+        [image((4, 6))],
+        {"shape": np.array([1 << 20, 1 << 20, 1 << 20])},
+    )
+    assert inspect_file(path).operators == {"Add": 1, "ConstantOfShape": 1, "ReduceSum": 1}
+
+
 def test_groups_strides_dilation_and_transposed_convolutions(tmp_path):
     network = nn.Sequential(
         nn.Conv2d(4, 8, (3, 5), stride=2, padding=(1, 0), groups=2),
