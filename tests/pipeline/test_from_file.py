@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import signal
 import subprocess
 import sys
 from functools import partial
@@ -277,3 +278,51 @@ def test_no_torch_is_imported(model, photos, tmp_path):
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
+
+
+def test_a_data_set_calibrates_a_file_that_states_how_it_is_fed(export, tmp_path):
+    """Digits of one brightness more than another: the file names its classes in another order than the data set."""
+    random = np.random.default_rng(0)
+    names = [str(digit) for digit in range(9, -1, -1)]
+    how = {"height": 16, "width": 16, "colour": "grey", "mean": [0.3], "std": [0.3], "normalised_by": "caller"}
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["x", "w"], ["c"]), helper.make_node("Flatten", ["c"], ["y"])],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 1, 16, 16])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 10])],
+        [numpy_helper.from_array(random.standard_normal((10, 1, 16, 16)).astype(np.float32), "w")],
+    )
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    helper.set_model_props(proto, {"edgekd.preprocessing": json.dumps(how), "edgekd.classes": json.dumps(names)})
+    onnx.save(proto, tmp_path / "digits.onnx")
+    code, out, err = export("digits.onnx", "--target", "raspberry-pi-4", "--calibrate", "digits", "--json")
+    assert code == 0, err
+    done = json.loads(out)["calibrated"]
+    assert (done["images"], done["calibrated_on"], done["compared_on"]) == ("digits", 512, 179)
+    notes = " ".join(done["notes"])
+    assert "knows no class" not in notes
+    assert "don't name" not in notes
+    code, _, err = export("digits.onnx", "--target", "raspberry-pi-4", "--calibrate", "cifar9", "--json")
+    assert code == 2
+    assert "cifar9" in err
+
+
+@pytest.mark.slow
+def test_an_interrupted_export_leaves_nothing_half_written_and_resumes(model, photos, tmp_path):
+    options = ["export", model(), "--target", "raspberry-pi-4", "--calibrate", photos, *ZERO_ONE, "--out", "o"]
+    command = [sys.executable, "-m", "edgekd", *map(str, options)]
+    heard = partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, preexec_fn=heard)
+    told = ""
+    for line in process.stderr:
+        told += line
+        if line.startswith("export: "):
+            process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130, told
+    assert "run the same command again to resume" in told
+    there = {path.name for path in (tmp_path / "o").iterdir() if not path.name.startswith(".")}
+    assert there == {"device.json", "stages"}
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert (tmp_path / "o" / "export.json").is_file()
+    assert not list((tmp_path / "o" / "stages").glob(".*.partial"))
