@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 
 from edgekd.deploy.quantise.layers import Weight
 
+MOVING = ("MaxPool", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Slice", "Resize")
+"""They give the numbers that they take, so ONNX Runtime runs them on integers of one scale and zero point."""
+
 
 @dataclass(frozen=True)
 class Placement:

@@ -14,11 +14,9 @@ from dataclasses import dataclass
 import onnx
 
 from edgekd.deploy.quantise.layers import Weight, weights
-from edgekd.deploy.quantise.placement import Placement
+from edgekd.deploy.quantise.placement import MOVING, Placement
 from edgekd.deploy.quantise.view import View, attribute, is_rectifier, view
 
-_MOVING = ("MaxPool", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Slice", "Resize")
-"""They give the numbers that they take, so ONNX Runtime runs them on integers of one scale and zero point."""
 _SHRINKING = ("MaxPool", "AveragePool", "GlobalAveragePool")
 _UNARY = ("AveragePool", "GlobalAveragePool", "LeakyRelu", "Sigmoid")
 _SATURATING = "HardSigmoid"
@@ -72,7 +70,7 @@ class _Placing:
         like, bounds = {}, {}
         for number in integer:
             node, result = self.seen.nodes[number], self._result(number)
-            if node.op_type in _MOVING:
+            if node.op_type in MOVING:
                 like[result] = node.input[0]
             elif node.op_type == _SATURATING or result != node.output[0]:
                 bounds[result] = (0.0, 1.0 if node.op_type == _SATURATING else math.inf)
@@ -95,7 +93,7 @@ class _Placing:
         """What a node gives, behind the rectifier that its integer kernel absorbs."""
         name: str = self.seen.nodes[number].output[0]
         readers = self.seen.readers.get(name, ())
-        if len(readers) == 1 and name not in self.seen.outputs and self.seen.nodes[number].op_type not in _MOVING:
+        if len(readers) == 1 and name not in self.seen.outputs and self.seen.nodes[number].op_type not in MOVING:
             after = self.seen.nodes[readers[0][0]]
             if readers[0][1] == 0 and is_rectifier(after, self.seen):
                 name = after.output[0]
@@ -134,7 +132,7 @@ class _Placing:
             return False
         if node.op_type in _JOINING:
             return self._joins(node, at_hand)
-        if node.op_type not in (*_MOVING, *_UNARY, _SATURATING) or node.input[0] not in at_hand:
+        if node.op_type not in (*MOVING, *_UNARY, _SATURATING) or node.input[0] not in at_hand:
             return False
         if any(given.name == "mode" and given.s == b"cubic" for given in node.attribute):
             return False

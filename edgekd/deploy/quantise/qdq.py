@@ -2,18 +2,19 @@
 
 import math
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from edgekd.deploy.quantise.layers import Weight
+from edgekd.deploy.quantise.layers import LAYERS, Weight
 from edgekd.deploy.quantise.pairs import DEQUANTISE, Appending, Pair
-from edgekd.deploy.quantise.placement import Placement
+from edgekd.deploy.quantise.placement import MOVING, Placement
 from edgekd.deploy.quantise.ranges import Ranges
 from edgekd.deploy.quantise.scales import Scheme, integers, of_activation, of_weights
-from edgekd.deploy.quantise.view import attribute
+from edgekd.deploy.quantise.view import attribute, view
 
 _Array = np.ndarray[Any, Any]
 
@@ -37,7 +38,7 @@ def with_qdq(model: onnx.ModelProto, placed: Placement, ranges: Ranges, scheme: 
     reads: dict[int, list[int]] = defaultdict(list)
     for number, index in placed.activations:
         reads[number].append(index)
-    nodes = list(result.graph.node)
+    shapes, nodes = view(model.graph).shapes, list(result.graph.node)
     del result.graph.node[:]
     for number, node in enumerate(nodes):
         step = np.ones((), np.float32)
@@ -45,7 +46,10 @@ def with_qdq(model: onnx.ModelProto, placed: Placement, ranges: Ranges, scheme: 
             writer.saturating(node)
             continue
         for index in reads[number]:
-            node.input[index], step = writer.activation(node.input[index])
+            given = node.input[index]
+            node.input[index], step = writer.activation(given)
+            if index == 0 and number not in weights and _stays_in_floats(node, placed):
+                node.input[0] = writer.by_channel(given, shapes)
         if number in weights:
             writer.layer(node, weights[number], step)
         result.graph.node.append(node)
@@ -71,6 +75,21 @@ class _Writer:
         if name not in self._pairs:
             self._pairs[name] = self._into.pair(name, name, scale, zero, None)
         return self._pairs[name].behind, scale
+
+    def by_channel(self, name: str, shapes: Mapping[str, Sequence[int]]) -> str:
+        """The name of an activation behind its pair, dequantised with its one scale stated for each channel. Layers in
+        floats read it so: ONNX Runtime's WeightBiasQuantization rounds the float weights of those that read what a
+        single scale dequantised, with one scale for all of them.
+        """
+        scale, zero = self._integers(name)
+        pair, key = self._pairs[name], f"{name}_channels"
+        if len(shapes.get(name, ())) < 2:
+            return pair.behind
+        if key not in self._weights:
+            channels = shapes[name][1]
+            constants = self._into.quantisation(key, np.full(channels, scale), np.full(channels, zero))
+            self._weights[key] = self._into.node(DEQUANTISE, [pair.integers, *constants], key, 1)
+        return self._weights[key]
 
     def saturating(self, node: onnx.NodeProto) -> None:
         """Write a HardSigmoid, max(0, min(1, alpha x + beta)), as alpha x + beta: what reads it behind its pair, whose
@@ -147,6 +166,11 @@ class _Writer:
             return self._into.pair(self._into.constant(f"{name}_float", values), name, scale, zero, axis).behind
         held = self._into.constant(f"{name}_int8", integers(values, scale, axis))
         return self._into.node(DEQUANTISE, [held, *self._into.quantisation(name, scale, zero)], name, axis)
+
+
+def _stays_in_floats(node: onnx.NodeProto, placed: Placement) -> bool:
+    """Whether a node without integer weights is a layer, or moves values that a layer may read, in floats."""
+    return node.op_type in LAYERS or (node.op_type in MOVING and node.output[0] not in placed.like)
 
 
 def _drop_unread(graph: onnx.GraphProto) -> None:

@@ -206,6 +206,28 @@ def test_only_the_named_layers_compute_in_integers(zoo, tmp_path, source_of):
     assert not (tmp_path / "none.onnx").exists()
 
 
+@pytest.mark.parametrize("kind", ["plain", "depthwise", "linear"])
+def test_a_layer_between_integer_layers_stays_in_floats(kind, tmp_path, source_of):
+    """ONNX Runtime rounds float weights behind a DequantizeLinear with a single scale by itself, if nothing prevents
+    it, with one scale for all of them: channels of small weights are lost.
+    """
+    torch.manual_seed(0)
+    middle = nn.Linear(144, 144) if kind == "linear" else nn.Conv2d(16, 16, 3, groups=16 if kind == "depthwise" else 1)
+    with torch.no_grad():
+        middle.weight[::2] /= 1000
+    first, last = nn.Conv2d(1, 16, 3, stride=4), nn.Linear(144 if kind == "linear" else 16, 4)
+    inner = [nn.Flatten(), middle] if kind == "linear" else [middle, nn.ReLU(), nn.Flatten()]
+    model = nn.Sequential(first, nn.ReLU(), *inner, nn.ReLU(), last).eval()
+    export_onnx(model, torch.zeros(1, 1, 12, 12), tmp_path / "m.onnx")
+    name = next(name for name, one in model.named_modules() if one is middle)
+    layers = frozenset(each for each, one in model.named_parameters() if one.ndim > 1) - {f"{name}.weight"}
+    write(source_of(tmp_path / "m.onnx", images(32, 0), layers=layers), "int8", tmp_path / "i.onnx")
+    found = kernels(tmp_path / "i.onnx")
+    integers, floats = sum(found[op] for op in ("QLinearConv", "QGemm")), {"Conv", "FusedConv", "Gemm", "FusedGemm"}
+    assert integers == 2
+    assert sum(found[op] for op in floats) == 1
+
+
 def test_a_bias_of_a_layer_with_tiny_weights_fits_its_integers(tmp_path, source_of, runner_of):
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Conv2d(8, 4, 3), nn.Flatten(), nn.Linear(4 * 64, 3)).eval()
