@@ -11,13 +11,12 @@ from edgekd.errors import StorageError, UnsupportedModelError
 from edgekd.files import require_file
 
 _LARGEST = 2**31 - 1  # of a protobuf
+_OTHERS = (".engine", ".plan", ".pt", ".pth", ".safetensors", ".tflite", ".xml")
 
 
 def read(path: Path) -> onnx.ModelProto:
     """The model without its external data."""
-    hint = "The file may be truncated, or not a model: export or copy it again."
-    if path.suffix == ".json":
-        hint = "Models are .onnx files. Use `edgekd check` to judge a stored measurement."
+    hint = _hint(path)
     require_file(path, "Give the path of an .onnx file.")
     _refuse_ort(path)
     if path.stat().st_size > _LARGEST:
@@ -39,6 +38,15 @@ def read(path: Path) -> onnx.ModelProto:
             f"{path}: is an ONNX model, and .ort is ONNX Runtime's own format", "Call it .onnx."
         )
     return model
+
+
+def _hint(path: Path) -> str:
+    """What to do where it isn't a model."""
+    if path.suffix == ".json":
+        return "Models are .onnx files. Use `edgekd check` to judge a stored measurement."
+    if path.suffix.lower() in _OTHERS:
+        return f"{path.suffix} is another format: give the .onnx file, which `edgekd export` writes."
+    return "The file may be truncated, or not a model: export or copy it again."
 
 
 def _refuse_ort(path: Path) -> None:

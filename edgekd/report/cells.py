@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from edgekd.values import Interval
 from edgekd.values.deployment import Parity
 
+_LONGEST = 200
+
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table."""
@@ -21,6 +23,11 @@ def parity(value: Parity) -> str:
     """How far outputs are from the network's."""
     agreement = "" if value.top1_agreement is None else f", {value.top1_agreement:.1%}"
     return f"{value.sqnr_db:.0f} dB{agreement}"
+
+
+def short(text: str) -> str:
+    """A text from a file, cut where it would fill the screen."""
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text):,} characters)"
 
 
 def code(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from edgekd.report.cells import short
 from edgekd.values.inspection import Inspection, Layer, Shape, Tensor
 
 _SHOWN_LAYERS = 30
@@ -15,14 +16,14 @@ def head(found: Inspection) -> Iterator[str]:
         for tensor in tensors:
             yield f"{what}: {_tensor(tensor)}"
     for name, shape in found.counted_for.items():
-        yield f"{name} has an open first axis: shapes and MACs below are those for {dimensions(shape)}"
+        yield f"{short(name)} has an open first axis: shapes and MACs below are those for {dimensions(shape)}"
 
 
 def _format(found: Inspection) -> str:
     if found.ir_version is None:
         return found.format
-    opsets = ", ".join(f"{domain} {version}" for domain, version in found.opsets.items())
-    made_by = f", by {found.producer}" if found.producer else ""
+    opsets = ", ".join(f"{short(domain)} {version}" for domain, version in found.opsets.items())
+    made_by = f", by {short(found.producer)}" if found.producer else ""
     return f"{found.format.upper()}, IR version {found.ir_version}, opsets: {opsets}{made_by}"
 
 
@@ -45,14 +46,14 @@ def totals(found: Inspection) -> Iterator[str]:
     yield f"parameters: {of.parameters:,}"
     yield f"MACs: {of.macs:,} for one inference{_coverage(found)}"
     for gone in found.not_counted:
-        yield f"not counted: {gone.op} ({gone.nodes}): {gone.why}"
+        yield f"not counted: {short(gone.op)} ({gone.nodes}): {gone.why}"
     if found.shapes_failed:
         yield f"shapes are those that the file states, because inferring them failed: {found.shapes_failed}"
     yield f"bytes: {of.file_bytes:,}" + (f" and {of.external_bytes:,} of external data" if found.external else "")
     for file in found.external:
         size = f"{file.bytes:,} bytes" if file.bytes is not None else "missing, or outside the model's folder"
-        yield f"external data: {file.path}: {size}"
-    yield f"operators: {', '.join(f'{name} {count}' for name, count in found.operators.items())}"
+        yield f"external data: {short(file.path)}: {size}"
+    yield f"operators: {', '.join(f'{short(name)} {count}' for name, count in found.operators.items())}"
     yield f"dynamic: {'yes' if found.dynamic else 'no'}"
 
 
@@ -60,11 +61,11 @@ def dimensions(shape: Shape | None) -> str:
     """A shape as text, with a question mark for an open axis without a name."""
     if shape is None:
         return "unknown"
-    return "×".join("?" if axis is None else str(axis) for axis in shape) or "scalar"
+    return "×".join("?" if axis is None else short(str(axis)) for axis in shape) or "scalar"
 
 
 def _tensor(tensor: Tensor) -> str:
-    return f"{tensor.name}: {tensor.dtype}, {dimensions(tensor.shape)}"
+    return f"{short(tensor.name)}: {tensor.dtype}, {dimensions(tensor.shape)}"
 
 
 def _shown(found: Inspection, all_layers: bool) -> Sequence[Layer]:
@@ -73,8 +74,8 @@ def _shown(found: Inspection, all_layers: bool) -> Sequence[Layer]:
 
 def _layer(layer: Layer) -> list[str]:
     return [
-        layer.name,
-        layer.op,
+        short(layer.name),
+        short(layer.op),
         _precision(layer),
         dimensions(layer.input),
         dimensions(layer.output),

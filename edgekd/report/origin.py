@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from edgekd.report import usage
-from edgekd.report.cells import interval
+from edgekd.report.cells import interval, short
 from edgekd.values import Feeding, Lineage, Manifest
 from edgekd.values.inspection import Beside, Inspection
 from edgekd.values.lineage import NetworkOrigin, Quantised
@@ -25,13 +25,13 @@ def lines(found: Inspection) -> Iterator[str]:
     for key in found.unreadable:
         yield f"metadata: {key} can't be read by this version of edgekd"
     if others := [key for key in found.metadata if not key.startswith("edgekd.")]:
-        yield f"further metadata: {', '.join(others)}"
+        yield f"further metadata: {', '.join(map(short, others))}"
     for one in found.manifests:
         yield from _manifest(one)
 
 
 def _feeding(how: Feeding) -> Iterator[str]:
-    shown = ", ".join(how.classes[:_SHOWN_CLASSES])
+    shown = ", ".join(map(short, how.classes[:_SHOWN_CLASSES]))
     more = ", …" if len(how.classes) > _SHOWN_CLASSES else ""
     yield f"classes: {len(how.classes)}: {shown}{more}"
     yield f"size: {usage.size(how.preprocessing)}"

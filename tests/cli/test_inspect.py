@@ -59,6 +59,7 @@ def test_json_is_one_document_with_all_layers(capsys, model):
         (lambda path: path.write_text("just text"), "isn't an ONNX model", "export or copy it again"),
         (lambda path: path.write_bytes(b"\x18\x00\x00\x00ORTM" + bytes(64)), "ONNX Runtime's own format", "made from"),
         (lambda path: path.write_bytes(b""), "isn't an ONNX model", "truncated"),
+        (lambda path: path.write_bytes(b"7767517\n1 1\n"), "its weights given.bin are missing", "together"),
     ],
 )
 def test_what_is_no_model_ends_in_2_with_the_remedy(capsys, tmp_path, make, says, remedy):
@@ -69,6 +70,15 @@ def test_what_is_no_model_ends_in_2_with_the_remedy(capsys, tmp_path, make, says
     assert f"error: {path}: " in err
     assert says in err
     assert remedy in err.partition("hint: ")[2]
+
+
+@pytest.mark.parametrize("suffix", [".xml", ".engine", ".pt", ".tflite"])
+def test_other_formats_are_refused_with_the_remedy(capsys, tmp_path, suffix):
+    path = tmp_path / f"model{suffix}"
+    path.write_bytes(b"<?xml version='1.0'?><net/>")
+    code, _, err = inspected(capsys, path)
+    assert code == 2
+    assert f"hint: {suffix} is another format: give the .onnx file" in err
 
 
 def test_names_that_terminals_or_rich_would_act_on_are_text(capsys, tmp_path):
@@ -87,6 +97,24 @@ def test_names_that_terminals_or_rich_would_act_on_are_text(capsys, tmp_path):
     assert "w\\x1b[31m" in out
     assert "[red]x" in out
     assert "[bold]m.onnx" in out
+
+
+def test_names_that_would_fill_the_screen_are_cut_but_not_in_json(capsys, tmp_path):
+    name = "w" * 1_000_000
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x" * 1_000_000, name], ["y"], "n")],
+        "g",
+        [helper.make_tensor_value_info("x" * 1_000_000, TensorProto.FLOAT, ["a" * 1_000_000, 6])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [onnx.numpy_helper.from_array(np.ones((6, 5), np.float32), name)],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), tmp_path / "m.onnx")
+    code, out, _ = inspected(capsys, tmp_path / "m.onnx")
+    assert code == 0
+    assert "… (1,000,000 characters)" in out
+    assert len(out) < 10_000
+    _, out, _ = inspected(capsys, tmp_path / "m.onnx", "--json")
+    assert Inspection.model_validate_json(out).layers[0].name == name
 
 
 def test_a_name_that_is_too_long_ends_in_2(capsys):
