@@ -33,13 +33,15 @@ class Recovery:
         lost = self._lost(student)
         if not self.teaching.recipe.quantize.recover or not lost:
             return student
+        spared = student
         for variants in _by_file(lost):
-            student = self._spared(student, variants)
-        student = self._selected(student)
-        left = [variant for variant in lost if not self._is_settled(student, variant)]
+            spared = self._spared(spared, variants)
+        spared = self._selected(spared)
+        left = [variant for variant in lost if not self._is_settled(variant, student, spared)]
+        trained = spared
         for rounding, variants in _by_rounding(left):
-            student = self._trained(student, rounding, variants)
-        return self._selected(student) if left else student
+            trained = self._trained(trained, rounding, variants)
+        return self._selected(trained) if left else trained
 
     def _lost(self, student: Student) -> list[Variant]:
         """The variants in integers that lose too much accuracy, and are faster than what keeps it, or may be."""
@@ -59,12 +61,13 @@ class Recovery:
         best = student.deployed.of(student.selection.choice.variant)
         return chosen is None or mine is None or best is None or not self._keeps(best) or mine < chosen
 
-    def _is_settled(self, student: Student, variant: Variant) -> bool:
-        """Whether a variant keeps the accuracy by now, and, on a device, is the fastest that does."""
-        checked = student.deployed.of(variant)
+    def _is_settled(self, variant: Variant, before: Student, after: Student) -> bool:
+        """Whether a variant keeps the accuracy by now, and layers in floats didn't make it slower than another."""
+        checked = after.deployed.of(variant)
         if checked is None or not self._keeps(checked):
             return False
-        return self.sparing.goal.device is None or student.selection.choice.variant == variant
+        was_fastest = self.sparing.goal.device is not None and before.deployed.of(variant) is not None
+        return not was_fastest or after.selection.choice.variant == variant
 
     def _spared(self, student: Student, variants: Sequence[Variant]) -> Student:
         """With as few layers of a file in floats as its accuracy needs."""

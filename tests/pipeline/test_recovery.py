@@ -101,12 +101,12 @@ def teaching_of(run, data, network, recipe=RECIPE):
 
 @pytest.fixture
 def recovery_of(data, tmp_path):
-    """A recovery without a device, and the network's artifacts before it."""
+    """A recovery, without a device if none is given, and the network's artifacts before it."""
 
-    def make(network, recipe=RECIPE):
+    def make(network, recipe=RECIPE, device=None):
         run = Run(store=Store(tmp_path / "run"), shared=Store(tmp_path / "shared"), progress=Silent())
         how = deployment(recipe, TARGET, data, variants=(FP32, INT8))
-        goal = Goal(budgets.load("half-latency"), TARGET, None, MeasuringProtocol())
+        goal = Goal(budgets.load("half-latency"), TARGET, device, MeasuringProtocol(launches=2))
         original: Baseline = baseline(run, network, how, goal)
         recovery = Recovery(teaching_of(run, data, network, recipe), Sparing(run, goal, how), original.reference)
         selection = measured_and_selected(run, goal, original.reference, original.deployed)
@@ -160,3 +160,21 @@ def test_where_layers_in_floats_are_not_enough_the_network_is_trained_in_int8(re
     )
     assert chosen.chosen == network
     assert replace(chosen, others={}).chosen == before.network
+
+
+@pytest.mark.parametrize("int8", [0.6, 1.2])
+def test_on_a_device_only_what_is_faster_than_what_keeps_the_accuracy_is_recovered(
+    recovery_of, learned, simulated, monkeypatch, int8
+):
+    def keeps(budget, reference, checked):
+        return checked.artifact.precision == "fp32"
+
+    asked = []
+    recovery, before = recovery_of(learned, device=simulated(int8=int8))
+    monkeypatch.setattr(recovering, "keeps_accuracy", keeps)
+    monkeypatch.setattr(Sparing, "spared", lambda _, student, variants, fits: asked.append(variants) or ((), ()))
+    monkeypatch.setattr(Recovery, "_trained", lambda self, student, rounding, variants: student)
+    chosen = before.selection.choice.model_copy(update={"variant": FP32})
+    before = replace(before, selection=replace(before.selection, choice=chosen))
+    recovery.recovered(before)
+    assert asked == ([[INT8]] if int8 < 1 else [])
