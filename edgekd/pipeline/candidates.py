@@ -14,6 +14,7 @@ from edgekd.pipeline.deploy import Baseline
 from edgekd.pipeline.deployment import Deployment, rough
 from edgekd.pipeline.goal import Goal
 from edgekd.pipeline.graph import export, export_one
+from edgekd.pipeline.leading import leading
 from edgekd.pipeline.measuring import QUICK
 from edgekd.pipeline.prunable import Pruner
 from edgekd.pipeline.select import keeps_accuracy
@@ -80,7 +81,7 @@ class NetworkCandidates:
         return self.pruner.pruned(self.network, structure)
 
     def measure(self, proposal: Proposal) -> Candidate:
-        """Its latency in every variant in which the original passed its check; the unpruned one is the original."""
+        """Its latency in the variants that are `leading` for the original; the unpruned one is the original."""
         run, budget, found = self.pruner.run, self.goal.budget, self.pruned(proposal.structure)
         is_whole = proposal.structure.is_whole
         what = "unpruned" if is_whole else f"without {proposal.what}"
@@ -91,8 +92,7 @@ class NetworkCandidates:
             artifacts = [checked.artifact for checked in others]
             usable = [keeps_accuracy(budget, reference, checked) for checked in others]
         else:
-            passed = tuple(variant for variant in self.how.variants if original.of(variant))
-            how = replace(rough(self.how, passed), layers=original.layers)
+            how = replace(rough(self.how, leading(original, self.how.reference)), layers=original.layers)
             artifacts = list(export(run, "candidate", found, how).artifacts)
             usable = [True] * len(artifacts)  # what it will lose isn't known before it has learned
         candidate = Candidate(proposal=proposal, cost=found.cost)

@@ -81,7 +81,7 @@ def deploy(run: Run, name: str, network: Network, how: Deployment, contest: Cont
     if not found.artifacts:
         why = "; ".join(f"{gone.name}: {gone.why}" for gone in found.dropped)
         raise UnsupportedModelError(f"no export of {name} passed its check: {why}", "See the numbers above.")
-    return found.model_copy(update={"layers": layers})
+    return found.model_copy(update={"layers": layers, "raced": raced.ratios(exported.artifacts)})
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,11 @@ class _Round:
     def fastest(self, artifacts: Collection[Artifact]) -> Artifact | None:
         """The fastest of those that took part."""
         found = [artifact for artifact in artifacts if artifact.id in self.by_id]
-        return min(found, key=lambda one: ratio(self.by_id[one.id], self.reference).estimate, default=None)
+        return min(found, key=lambda one: self.ratio(one).estimate, default=None)
+
+    def ratio(self, artifact: Artifact) -> Interval:
+        """An artifact's latency divided by the reference's."""
+        return ratio(self.by_id[artifact.id], self.reference)
 
     def behind(self, artifact: Artifact, other: Artifact) -> Interval:
         """An artifact's latency divided by another's."""
@@ -80,6 +84,12 @@ class Race:
             why = f"{behind.estimate:.1f} times the latency of {fastest.variant.name}, the fastest"
         return f"left out after a quick race: {why}"
 
+    def ratios(self, artifacts: Collection[Artifact]) -> dict[str, float]:
+        """Latencies divided by the reference's, by the variant's name, of those that took part."""
+        first = self.rounds[0] if self.rounds else None
+        raced = [artifact for artifact in artifacts if first and artifact.id in first.by_id]
+        return {one.variant.name: first.ratio(one).estimate for one in raced} if first else {}
+
     def slow_runtimes(self, artifacts: Collection[Artifact], times: float) -> frozenset[str]:
         """The runtimes of which all artifacts are left out as `hopeless`, with each other as rivals."""
         hopeful = {one.runtime for one in artifacts if self.hopeless(one, artifacts, times) is None}
@@ -104,8 +114,10 @@ def race(run: Run, goal: Goal, reference: Artifact, artifacts: Sequence[Artifact
     run.progress.stage("race", f"measuring {len(others) + 1} files shortly")
     try:
         first = _round(run, goal, [reference, *others], _QUICKEST)
-        if first is None or not (suspects := _suspects(first, artifacts)):
+        if first is None:
             return Race()
+        if not (suspects := _suspects(first, artifacts)):
+            return Race((first,))
         fastest = first.fastest(artifacts)
         again = [one for one in others if one in suspects or one == fastest]
         second = _round(run, goal, [reference, *again], _AGAIN)
@@ -113,7 +125,7 @@ def race(run: Run, goal: Goal, reference: Artifact, artifacts: Sequence[Artifact
         run.progress.note(f"no variant is left out for its latency before it is checked: {e.message}")
         return Race()
     if second is None:
-        return Race()
+        return Race((first,))
     over = frozenset(one for one, found in first.by_id.items() if _is_over(goal, found, first.reference))
     return Race((first, second), over)
 

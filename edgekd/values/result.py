@@ -86,6 +86,8 @@ class Deployed(Value):
     dropped: tuple[Dropped, ...] = ()
     layers: dict[str, tuple[str, ...]] = {}
     """The layers that compute in integers, by the runtime, where the device's times decided that."""
+    raced: dict[str, float] = {}
+    """Latencies divided by the reference's in a quick race, by the variant's name."""
     inexact: tuple[Variant, ...] = ()
     """The dropped ones whose outputs are too far from the network's."""
 

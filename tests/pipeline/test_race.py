@@ -75,6 +75,17 @@ def test_what_takes_far_longer_than_the_fastest_is_left_out_with_its_numbers(art
     assert left_out(race, found, times=2.0).keys() == {"fp32", "u8s8"}
 
 
+def test_it_keeps_how_long_each_took_beside_the_reference(artifacts, raced):
+    found = artifacts(*MS)
+    race, _ = raced(found)
+    assert race.ratios(found) == pytest.approx({f"onnxruntime-{precision}": ms for precision, ms in MS.items()})
+    equal = artifacts("fp32", "int8")
+    assert raced(equal, {"fp32": 1.0, "int8": 1.1}, machine="equal")[0].ratios(equal).keys() == {
+        "onnxruntime-fp32",
+        "onnxruntime-int8",
+    }
+
+
 def test_the_device_decides_which_variants_are_left_out(artifacts, raced):
     found = artifacts("fp32", "int8")
     assert left_out(raced(found)[0], found).keys() == {"fp32"}
