@@ -20,6 +20,8 @@ from edgekd.values import Artifact, Data, Target, Variant
 COMPARED = 1_000
 """Held-out images on which outputs are compared, at most."""
 _ANY_OPSET = 1_000
+_FEW = 32
+"""Images; with fewer, the ranges of INT8 depend on which they are."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,8 @@ def prepared_work(run: Run, given: Artifact, asked: Asked, where: Where) -> Work
     prepared = run.stage("given", inputs, prepare_stage)
     found = file_images(asked.data, prepared.given.takes, data_root=asked.data_root, download=asked.download)
     notes = [*prepared.given.notes, *found.notes]
+    if (count := len(found.calibration)) < _FEW:
+        notes.append(f"only {count} calibrate: ranges may be too narrow for other images; some hundred are better")
     splits = labelled(found, prepared.given, notes.append)
     return Work(given, prepared, splits, asked, where, tuple(notes))
 

@@ -127,6 +127,7 @@ def test_a_file_is_made_proven_measured_and_one_is_chosen(export, model, photos,
     assert "at most 1 points of the given file's accuracy" in done["loss"]
     notes = " ".join(done["notes"])
     assert "axes N are open" in notes
+    assert "only 9 calibrate" in notes
     assert "taken as the classes in this order: blue … red" in notes
     summary = (tmp_path / "o" / "summary.md").read_text()
     assert f"chosen: {done['choice']['artifact']}: " in summary
