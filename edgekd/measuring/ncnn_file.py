@@ -1,6 +1,7 @@
 """Reads ncnn's files: NAME.param, the layers, and NAME.bin beside it, their weights."""
 
-from contextlib import suppress
+import os
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 from edgekd.errors import StorageError, UnsupportedModelError
@@ -15,8 +16,9 @@ _INT8_SCALES = "8"
 
 def is_ncnn(path: Path) -> bool:
     """Whether a file begins as a .param file, or is called so. Raises UnsupportedModelError for a .bin file of one."""
-    with suppress(OSError), path.open("rb") as file:
-        if file.read(len(_MAGIC)) == _MAGIC:
+    is_regular = os.path.isfile(path)  # noqa: PTH113 - not a pipe, which would be waited for; Path.is_file raises
+    with suppress(OSError), path.open("rb") if is_regular else nullcontext() as file:
+        if file and file.read(len(_MAGIC)) == _MAGIC:
             return True
     if path.suffix == ".bin" and path.with_suffix(".param").is_file():
         what = f"{path}: holds the weights of {path.with_suffix('.param').name}"

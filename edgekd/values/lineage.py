@@ -55,7 +55,7 @@ class Lineage(Value):
     """What wrote the ONNX file that it was made from: "dynamo" or "torchscript"."""
     network: NetworkOrigin | None = None
     teacher: NetworkOrigin | None = None
-    """The original that the network was made from; None where it is the original itself."""
+    """The original that the network was made from; None where it is the original itself, or where that isn't known."""
     data: DataOrigin | None = None
     onnx: str | None = None
     """The SHA-256 of the ONNX file that it was made from, where that was given or is another one."""

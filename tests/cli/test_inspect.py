@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -56,6 +57,7 @@ def test_json_is_one_document_with_all_layers(capsys, model):
     [
         (lambda path: None, "No such file", ".onnx"),
         (lambda path: path.mkdir(), "is a folder, not a file", ".onnx"),
+        (lambda path: os.mkfifo(path), "is a pipe, not a file", ".onnx"),
         (lambda path: path.write_text("just text"), "isn't an ONNX model", "export or copy it again"),
         (lambda path: path.write_bytes(b"\x18\x00\x00\x00ORTM" + bytes(64)), "ONNX Runtime's own format", "made from"),
         (lambda path: path.write_bytes(b""), "isn't an ONNX model", "truncated"),
