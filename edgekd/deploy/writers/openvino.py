@@ -1,4 +1,4 @@
-"""OpenVINO: the exported ONNX file, and INT8 files by NNCF and by the placement for ONNX Runtime.
+"""OpenVINO: the exported ONNX file, and INT8 files by NNCF and by edgekd's own placement.
 
 In which floating-point precision it computes is stated when a file is opened, so that files serve in several.
 """
@@ -6,19 +6,30 @@ In which floating-point precision it computes is stated when a file is opened, s
 from collections.abc import Mapping
 from pathlib import Path
 
+import onnx
+
+from edgekd import files
 from edgekd.deploy.check import BROKEN_BELOW_DB, EXACT, Tolerance
 from edgekd.deploy.nncf.quantise import quantise
-from edgekd.deploy.writers import onnxruntime
+from edgekd.deploy.opset import lower_ir_version
+from edgekd.deploy.quantise.placement_openvino import placement, with_hard_swishes
+from edgekd.deploy.quantise.qdq import with_qdq
+from edgekd.deploy.quantise.scales import Scheme
+from edgekd.deploy.quantise.simplify import opset
 from edgekd.deploy.writers._base import Precision, Source, Usage, settings_of
+from edgekd.errors import EdgekdError, UnsupportedModelError
 from edgekd.runtimes import openvino as runtime
 from edgekd.values import Manifest
+from edgekd.values.rounding import Rounding
 
 _MOST_IMAGES = 128
 """Of NNCF's calibration: more take longer and keep no more of the outputs."""
 
 _INT8 = Precision(
-    tolerance=Tolerance(sqnr_db=BROKEN_BELOW_DB, top1_agreement=0.8), integers=True, rounding=onnxruntime.ROUNDING
+    tolerance=Tolerance(sqnr_db=BROKEN_BELOW_DB, top1_agreement=0.8), integers=True, rounding=Rounding(additions="all")
 )
+
+_U8S8 = Scheme(unsigned=True)
 
 precisions: Mapping[str, Precision] = {
     "fp32": Precision(tolerance=EXACT),
@@ -34,14 +45,33 @@ precisions: Mapping[str, Precision] = {
 
 
 def write(source: Source, precision: str, path: Path) -> Path:
-    """See `_base.Writer`: int8 is quantised by NNCF, u8s8 as for ONNX Runtime; the others are the exported file."""
+    """See `_base.Writer`: int8 is quantised by NNCF, u8s8 by edgekd; the others are the exported file."""
     if precision == "int8":
         # the graph as it was exported: the calibrated one has hard swishes in parts, which OpenVINO doesn't fuse
         quantise(source.exported, source.calibrated.images()[:_MOST_IMAGES], path, layers=source.layers)
         return path
     if precision == "u8s8":
-        return onnxruntime.write(source, "int8", path)
+        _write_integers(source, path)
+        return path
     return source.exported
+
+
+def _write_integers(source: Source, path: Path) -> None:
+    try:
+        model = onnx.load(source.calibrated.graph)
+        with_hard_swishes(model, opset(model))
+        placed = placement(model.graph, source.layers)
+        if not placed.weights:
+            raise UnsupportedModelError("it has no layer with constant weights that OpenVINO computes in integers")
+        quantised = with_qdq(model, placed, source.calibrated.ranges, _U8S8)
+        lower_ir_version(quantised)
+        files.write_bytes(path, quantised.SerializeToString())
+    except (EdgekdError, OSError):
+        raise
+    # graphs that are new to ONNX's passes end in whatever these raise
+    except Exception as e:
+        reason = " ".join(f"{type(e).__name__}: {e}".split())
+        raise UnsupportedModelError(f"INT8 for OpenVINO can't be written: {reason[:300]}") from e
 
 
 def usage(manifest: Manifest) -> Usage:
