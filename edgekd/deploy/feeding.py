@@ -122,8 +122,8 @@ def _nominal_range(feeding: Feeding) -> str | None:
 def manifest(artifact: Artifact, path: Path, feeding: Feeding) -> Manifest:
     """The manifest of an artifact's file."""
     # a file may leave its output's axes open; its check has shown that there is a logit for each class
-    logits = (1, len(feeding.classes))
-    given, output = _of_ncnn(path, logits) if artifact.format == "ncnn" else _of_onnx(path, feeding, logits)
+    ports = _of_ncnn if artifact.format == "ncnn" else _of_onnx
+    given, output = ports(path, "NHWC" if feeding.normalised_by == "graph" else "NCHW", (1, len(feeding.classes)))
     return Manifest(
         **dict(feeding),
         file=artifact.file,
@@ -139,17 +139,17 @@ def manifest(artifact: Artifact, path: Path, feeding: Feeding) -> Manifest:
     )
 
 
-def _of_onnx(path: Path, feeding: Feeding, logits: tuple[int, ...]) -> tuple[Port, Port]:
+def _of_onnx(path: Path, layout: str, logits: tuple[int, ...]) -> tuple[Port, Port]:
     graph = onnx.load(path, load_external_data=False).graph
-    given, layout = graph.input[0], "NHWC" if feeding.normalised_by == "graph" else "NCHW"
+    given = graph.input[0]
     shape = tuple(axis.dim_value for axis in given.type.tensor_type.shape.dim)
     return _port(given, shape, layout), _port(graph.output[0], logits, "NC")
 
 
-def _of_ncnn(path: Path, logits: tuple[int, ...]) -> tuple[Port, Port]:
+def _of_ncnn(path: Path, layout: str, logits: tuple[int, ...]) -> tuple[Port, Port]:
     layers = ncnn.layers(str(path))
     (given,), (output,) = ncnn.inputs_of(layers), ncnn.outputs_of(layers)
-    return Port(**given, layout="NCHW"), Port(name=output, dtype=given["dtype"], shape=logits, layout="NC")
+    return Port(**given, layout=layout), Port(name=output, dtype=given["dtype"], shape=logits, layout="NC")
 
 
 def _port(value: onnx.ValueInfoProto, shape: tuple[int, ...], layout: str) -> Port:

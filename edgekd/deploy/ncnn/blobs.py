@@ -46,11 +46,9 @@ class Blobs:
         """Whether the blob of a value has one axis."""
         return self.names[name] in self.flat
 
-    def same(self, node: Node, *, flat: bool | None = None) -> None:
+    def same(self, node: Node) -> None:
         """The node's output is the blob of its first input."""
-        blob = self.names[node.outputs[0]] = self.names[node.inputs[0]]
-        if flat:
-            self.flat.add(blob)
+        self.names[node.outputs[0]] = self.names[node.inputs[0]]
 
     def spatial(self, name: str) -> str:
         """The blob of a value (1, C, H, W), with three axes."""

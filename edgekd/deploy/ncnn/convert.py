@@ -9,7 +9,7 @@ from edgekd.deploy.ncnn.blobs import Blobs
 from edgekd.deploy.ncnn.graph import Graph, read
 from edgekd.deploy.ncnn.layers import Layer, Parameter, uses
 from edgekd.deploy.ncnn.operators import OPERATORS
-from edgekd.deploy.ncnn.patterns import with_gates, with_shuffles
+from edgekd.deploy.ncnn.patterns import with_gates, with_pixels, with_shuffles
 from edgekd.errors import UnsupportedModelError
 
 PRODUCTS = ("Convolution", "ConvolutionDepthWise", "InnerProduct")
@@ -25,7 +25,7 @@ def converted(model: onnx.ModelProto) -> tuple[Layer, ...]:
     Raises:
         UnsupportedModelError: it has a layer that isn't converted; the message names it.
     """
-    graph = with_shuffles(with_gates(read(model)))
+    graph = with_shuffles(with_gates(with_pixels(read(model))))
     blobs = Blobs(graph)
     for name in graph.inputs:
         _, channels, height, width = graph.shapes[name]

@@ -50,7 +50,7 @@ def read(model: onnx.ModelProto) -> Graph:
     """The graph of a model whose shapes are inferred.
 
     Raises:
-        UnsupportedModelError: it has an operator that isn't ONNX's own, or takes anything but one float image.
+        UnsupportedModelError: it has an operator that isn't ONNX's own, or takes anything but one image.
     """
     graph = model.graph
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
@@ -70,9 +70,8 @@ def read(model: onnx.ModelProto) -> Graph:
 
 def _require_images(taken: Iterable[onnx.ValueInfoProto], shapes: Mapping[str, Sequence[int]]) -> None:
     for value in taken:
-        if value.type.tensor_type.elem_type != onnx.TensorProto.FLOAT:
-            what = f"ncnn takes images of float32, and the input {value.name} is of another type"
-            raise UnsupportedModelError(what, "Leave --include-preprocessing out.")
+        if value.type.tensor_type.elem_type not in (onnx.TensorProto.FLOAT, onnx.TensorProto.UINT8):
+            raise UnsupportedModelError(f"ncnn takes float32, or pixels, and the input {value.name} is of another type")
         if value.name not in shapes or len(shapes[value.name]) != 4 or shapes[value.name][0] != 1:
             what = f"ncnn takes one image (1, C, H, W), and the input {value.name} isn't of such a shape"
             raise UnsupportedModelError(what, "Export it for one image, with all axes fixed.")

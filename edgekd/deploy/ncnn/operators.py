@@ -6,13 +6,15 @@ import numpy as np
 
 from edgekd.deploy.ncnn.blobs import Blobs, plain_floats, unsupported
 from edgekd.deploy.ncnn.graph import Node, Values
-from edgekd.deploy.ncnn.layers import Parameter
+from edgekd.deploy.ncnn.layers import Layer, Parameter
 from edgekd.deploy.ncnn.products import average_pool, batch_norm, convolution, gemm, global_pool, max_pool, scaled
 
 _BINARY = {"Add": 0, "Sub": 1, "Mul": 2, "Div": 3}
 _REVERSED = {0: 0, 1: 7, 2: 2, 3: 8}
 _UNARY = {"Abs": 0, "Neg": 1, "Floor": 2, "Ceil": 3, "Sqrt": 5, "Exp": 7, "Log": 8, "Reciprocal": 15}
 _PADDED = {"constant": 0, "edge": 1, "reflect": 2}
+_CHANNELS_FIRST = 4  # of ncnn's orders: from channels, columns, rows to columns, rows, channels
+_SCALED = ("scale", "bias")
 _LOWEST, _HIGHEST = (float(bound) for bound in (np.finfo(np.float32).min, np.finfo(np.float32).max))
 
 
@@ -142,6 +144,14 @@ def _softmax(blobs: Blobs, node: Node) -> None:
     blobs.add(node, "Softmax", {0: _axis(blobs, node, -1), 1: 1})
 
 
+def _pixels(blobs: Blobs, node: Node) -> None:
+    """The axes are turned first, so that they are channels that get scaled."""
+    top = blobs.plain(f"{node.outputs[0]}_permuted")
+    blobs.layers.append(Layer("Permute", top, (blobs.names[node.inputs[0]],), (top,), {0: _CHANNELS_FIRST}))
+    scale, bias = (np.broadcast_to(node.attributes[name], blobs.graph.shapes[node.outputs[0]][1]) for name in _SCALED)
+    scaled(blobs, node, scale, bias, bottoms=(top,))
+
+
 def _shuffle(blobs: Blobs, node: Node) -> None:
     blobs.add(node, "ShuffleChannel", {0: int(node.attributes["group"])})
 
@@ -175,6 +185,7 @@ OPERATORS: Mapping[str, Callable[[Blobs, Node], None]] = {
     "Slice": _slice,
     "Pad": _pad,
     "ChannelShuffle": _shuffle,
+    "Pixels": _pixels,
     **dict.fromkeys(_BINARY, _binary),
     **{op: _fixed("UnaryOp", {0: number}) for op, number in _UNARY.items()},
     **dict.fromkeys(("Flatten", "Reshape", "Squeeze", "Unsqueeze"), _flattened),

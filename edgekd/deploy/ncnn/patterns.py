@@ -3,11 +3,15 @@
 from collections import Counter
 from dataclasses import replace
 
+import numpy as np
+
 from edgekd.deploy.ncnn.graph import Graph, Node
 
 _GATES = {"Sigmoid": "Swish", "HardSigmoid": "HardSwish"}
 _SHUFFLE = ("Reshape", "Transpose", "Reshape")
 _EXCHANGED = [0, 2, 1, 3, 4]
+_PIXELS = ("Cast", "Sub", "Div", "Transpose")
+_CHANNELS_FIRST = [0, 3, 1, 2]
 
 
 def with_gates(graph: Graph) -> Graph:
@@ -22,6 +26,28 @@ def with_gates(graph: Graph) -> Graph:
             gone.add(gates[0].outputs[0])
             one = gates[0]
             found[node.outputs[0]] = replace(node, op=_GATES[one.op], inputs=one.inputs, attributes=one.attributes)
+    return _replaced(graph, found, gone)
+
+
+def with_pixels(graph: Graph) -> Graph:
+    """The same with a normalisation in front as one Pixels: bytes (1, H, W, C) become floats, a constant is subtracted
+    and another divides, and channels come first.
+    """
+    made_by, uses = _made_by(graph), _uses(graph)
+    found: dict[str, Node] = {}
+    gone: set[str] = set()
+    for last in graph.nodes:
+        chain = [last]
+        while chain[0].inputs and chain[0].inputs[0] in made_by and len(chain) < len(_PIXELS):
+            chain.insert(0, made_by[chain[0].inputs[0]])
+        between = [node.outputs[0] for node in chain[:-1]]
+        if tuple(node.op for node in chain) != _PIXELS or any(uses[name] > 1 for name in between):
+            continue
+        mean, std = (graph.constants.get(node.inputs[1]) for node in chain[1:3])
+        if mean is not None and std is not None and last.attributes.get("perm") == _CHANNELS_FIRST:
+            gone |= {*between}
+            given = {"scale": 1 / std.astype(np.float64), "bias": -mean.astype(np.float64) / std}
+            found[last.outputs[0]] = Node("Pixels", chain[0].inputs, last.outputs, given)
     return _replaced(graph, found, gone)
 
 

@@ -65,9 +65,10 @@ def batch_norm(blobs: Blobs, node: Node) -> None:
     scaled(blobs, node, scale, shift - mean * scale)
 
 
-def scaled(blobs: Blobs, node: Node, scale: Values, bias: Values) -> None:
-    """X · scale + bias by channel."""
-    blobs.add(node, "Scale", {0: scale.size, 1: 1}, weights=(plain_floats(scale), plain_floats(bias)))
+def scaled(blobs: Blobs, node: Node, scale: Values, bias: Values, *, bottoms: tuple[str, ...] | None = None) -> None:
+    """By channel: x · scale + bias."""
+    weights = (plain_floats(scale), plain_floats(bias))
+    blobs.add(node, "Scale", {0: scale.size, 1: 1}, bottoms=bottoms, weights=weights)
 
 
 def global_pool(blobs: Blobs, node: Node) -> None:

@@ -13,10 +13,13 @@ from torch.nn import functional as F
 
 from edgekd.deploy.check import compare
 from edgekd.deploy.export import export_onnx
+from edgekd.deploy.feeding import manifest
 from edgekd.deploy.ncnn.convert import converted
 from edgekd.deploy.ncnn.layers import write
+from edgekd.deploy.normalising import graph as normalising
 from edgekd.deploy.quantise.simplify import simplified
 from edgekd.errors import UnsupportedModelError
+from edgekd.values import Feeding, Preprocessing
 
 OUTPUTS = 5
 
@@ -111,6 +114,25 @@ def test_it_gives_what_pytorch_gives(dynamo, tmp_path):
     assert {name: decibels for name, decibels in kept.items() if decibels < 90} == {}
 
 
+@needs_ncnn
+@pytest.mark.parametrize("std", [(0.2, 0.3, 0.25), (0.5, 0.5, 0.5)])
+def test_pixels_are_normalised_in_the_graph(tmp_path, std, runner_of):
+    how = Preprocessing(height=10, width=12, mean=(0.4, 0.5, 0.6), std=std, colour="rgb")
+    feeding = Feeding(preprocessing=how, normalised_by="graph", classes=tuple("abcd"))
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(640, 4)).eval()
+    whole, example = normalising(model, torch.zeros(1, 3, 10, 12), feeding)
+    with warnings.catch_warnings(action="ignore"):
+        torch.onnx.export(whole, (example,), str(tmp_path / "m.onnx"), dynamo=False, opset_version=17)
+    write(converted(simplified(tmp_path / "m.onnx")), tmp_path / "m.param")
+    runner = runner_of(tmp_path / "m.param", "ncnn", feeding)
+    given = manifest(runner.artifact, runner.artifact.path, feeding).input
+    assert (given.shape, given.layout, given.dtype) == ((1, 10, 12, 3), "NHWC", "float32")
+    mean, deviation = (torch.tensor(values)[:, None, None] for values in (how.mean, how.std))
+    images = (torch.randint(0, 256, (4, 3, 10, 12)) / 255 - mean) / deviation
+    with torch.no_grad():
+        assert compare(model(images).numpy(), runner(images.numpy())).sqnr_db > 90
+
+
 def graph(*nodes, shape=(1, 4, 6, 6), kind=TensorProto.FLOAT, constants=None):
     given = [helper.make_tensor_value_info("x", kind, shape)]
     made = helper.make_graph(
@@ -137,6 +159,7 @@ ONES = np.ones((4, 4, 3, 3), np.float32)
         (graph(node("Relu"), shape=("N", 4, 6, 6)), "ncnn takes one image"),
         (graph(node("Relu"), shape=(1, 4)), "ncnn takes one image"),
         (graph(node("Relu"), kind=TensorProto.DOUBLE), "the input x is of another type"),
+        (graph(node("Cast", to=TensorProto.FLOAT), kind=TensorProto.UINT8), "Cast of y can't be converted to ncnn"),
         (graph(node("Conv", "w", auto_pad="SAME_UPPER"), constants={"w": ONES}), r"Conv of y .*\(auto_pad\)"),
         (graph(node("Add", "w"), constants={"w": np.ones((6, 6), np.float32)}), "one value for each channel"),
         (graph(node("ReduceMean", "w", keepdims=0), constants={"w": [1]}), "isn't one value of each channel"),
