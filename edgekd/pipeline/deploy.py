@@ -97,7 +97,9 @@ class _Proving:
     raced: Race
 
     def deployed(self) -> Deployed:
-        """Each is left out for a rival that passed its own check alone: where that one fails, the others are proven."""
+        """Each is left out for a rival that passed its own check alone: where that one fails, the others are proven,
+        beginning with the reference variant: where the network itself loses the accuracy, no variant keeps it.
+        """
         checks = dict[str, Check]()
         while True:
             rivals = [artifact for artifact in self.exported.artifacts if self._may_be_kept(artifact, checks)]
@@ -105,6 +107,8 @@ class _Proving:
             due = [a for a in self.exported.artifacts if a.id not in checks and a.id not in left_out]
             if not due:
                 return self._result(checks, left_out)
+            if checks:
+                due = [artifact for artifact in due if artifact.variant == self.how.reference] or due
             device = self.contest.goal.device if self.contest.goal else None
             found = check(self.run, self.name, self.network, tuple(due), how=self.how, device=device).checks
             checks |= {artifact.id: one for artifact, one in zip(due, found, strict=True)}
@@ -124,11 +128,18 @@ class _Proving:
         found, goal, reference = self._checked(artifact, checks), self.contest.goal, self._reference(checks)
         if found is None or goal is None or reference is None:
             return found is not None
+        own = self._own_reference(checks)
+        if own and not keeps_accuracy(goal.budget, reference, own):
+            return True
         return keeps_accuracy(goal.budget, reference, found)
 
     def _reference(self, checks: dict[str, Check]) -> Checked | None:
+        return self.contest.reference or self._own_reference(checks)
+
+    def _own_reference(self, checks: dict[str, Check]) -> Checked | None:
+        """The network in the reference variant."""
         own = self.exported.of(self.how.reference)
-        return self.contest.reference or (self._checked(own, checks) if own else None)
+        return self._checked(own, checks) if own else None
 
     def _checked(self, artifact: Artifact, checks: dict[str, Check]) -> Checked | None:
         """The artifact with its check; None if it isn't checked, or failed."""
