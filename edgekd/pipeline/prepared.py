@@ -36,7 +36,8 @@ def prepare_stage(inputs: Preparing, at: Workspace) -> Prepared:
     """Prepare a file. Raises UnsupportedModelError if no variants can be made of it."""
     name = plain(inputs.artifact.path.stem)
     model, given = prepared(inputs.artifact.path, inputs.size, inputs.max_opset)
-    path = at.folder / f"{name}.onnx"
+    # not the given file's name: in its own folder the variants mustn't replace it
+    path = at.folder / f"{name}-fp32.onnx"
     with writing(path):
         onnx.save(model, path)
     graph = Graph(exporter="", artifact=describe(path, name=name, runtime="", precision=""))

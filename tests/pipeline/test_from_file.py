@@ -184,6 +184,19 @@ def test_without_a_device_all_is_made_and_what_runs_nowhere_has_a_stand_in(expor
     assert all(one["median_ms"] is None for one in found["exported"])
 
 
+@pytest.mark.parametrize("batch", [1, "N"])
+def test_the_given_file_is_not_replaced_in_its_own_folder(export, model, photos, tmp_path, batch):
+    path = model(batch=batch).rename(tmp_path / "mein Netz ü.onnx")
+    given = path.read_bytes()
+    code, out, err = export(
+        path, "--target", "raspberry-pi-4", "--calibrate", photos, *ZERO_ONE, "--out", ".", "--json"
+    )
+    assert code == 0, err
+    assert path.read_bytes() == given
+    written = [one["artifact"]["files"][0]["path"] for one in json.loads(out)["exported"][1:]]
+    assert all((tmp_path / name).is_file() for name in written)
+
+
 def test_outputs_that_are_no_classes_are_compared_all_of_them(export, model, photos):
     target = ("--target", "raspberry-pi-4")
     code, out, err = export(model(outputs=2), *target, "--calibrate", photos, *ZERO_ONE, "--json")
