@@ -114,6 +114,8 @@ def export(
         if calibrate:
             where |= {"recipe": recipe, "max_drop": max_drop, "device_url": url, **data_options}
             found = given_file.calibrated_file(file, chosen, folder, calibrate, given, **where)
+        elif max_drop is not None:
+            raise EdgekdError("--max-drop without --calibrate: nothing is compared", "Give --calibrate IMAGES as well.")
         else:
             found = given_file.checked_file(file, chosen, folder, device_url=url, **where)
     console.json(found) if json else console.exports(found)

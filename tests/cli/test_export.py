@@ -89,6 +89,7 @@ def test_warnings_alone_end_with_0(export, model):
         (["--target", "x86-cpu"], "has no TensorRT"),
         ([], "no target"),
         (["--target", "jetson", "--model", "resnet8"], "takes no option of a network (model)"),
+        (["--target", "jetson", "--max-drop", "2"], "--max-drop without --calibrate"),
         (["--target", "jetson", "--device", "local:"], "error: this machine (x86_64 linux) is not a device of target"),
     ],
 )
