@@ -28,7 +28,7 @@ SETTINGS: Mapping[str, Setting] = {
 _PROVIDER = "CPU"
 
 _MAGIC = "7767517"
-_HALF = {"fp32": False, "fp16": True, "int8": False, "int8+fp16": True, "partial-int8": False}
+_HALF = {"fp32": False, "fp16": True, "int8": False, "int8+fp16": True, "int8-partial": False}
 """Whether values between layers, and the arithmetic where the CPU has it, are in fp16; INT8 is in the file."""
 
 QUANTISED = ("Convolution", "ConvolutionDepthWise", "InnerProduct")

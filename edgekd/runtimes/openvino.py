@@ -30,7 +30,9 @@ _DEVICE = "CPU"
 _PRECISION = "INFERENCE_PRECISION_HINT"
 _HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 # INT8 is in the file; what of it isn't in integers computes in a floating-point precision
-_HINTS.update({f"{kind}{rest}": hint for kind in ("int8", "u8s8") for rest, hint in (("", "f32"), ("+bf16", "bf16"))})
+_HINTS.update(
+    {f"{kind}{rest}": hint for kind in ("int8", "int8-u8s8") for rest, hint in (("", "f32"), ("+bf16", "bf16"))}
+)
 _CAPABILITIES = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}  # by hint, what a CPU has that computes in it
 _KINDS = {
     **dict.fromkeys(("Convolution", "GroupConvolution", "MatMul"), "product"),

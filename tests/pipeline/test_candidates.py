@@ -94,10 +94,10 @@ def test_a_candidate_computes_the_layers_in_integers_that_were_chosen_for_the_or
     monkeypatch.setattr(candidates, "export", export)
     original = baseline(vgg8.pruner.run, vgg8.network, vgg8.how)
     layers = {"onnxruntime": tuple(named(onnx.load(original.reference.artifact.path).graph))[:1]}
-    variant = Variant(runtime="onnxruntime", precision="partial-int8")
+    variant = Variant(runtime="onnxruntime", precision="int8-partial")
     artifact = original.reference.artifact.model_copy(update={"variant": variant})
     artifacts = (original.reference, original.reference.model_copy(update={"artifact": artifact}))
     deployed = original.deployed.model_copy(update={"artifacts": artifacts, "layers": layers})
     found = replace(vgg8, baseline=replace(original, deployed=deployed)).measure(WITHOUT)
     assert [how.layers for how in asked] == [layers]
-    assert [each.variant for each in found.latencies] == [FP32, "onnxruntime-partial-int8"]
+    assert [each.variant for each in found.latencies] == [FP32, "onnxruntime-int8-partial"]

@@ -161,7 +161,7 @@ def test_a_phone_gets_every_onnxruntime_file_as_an_app_takes_it(export, tmp_path
         assert json.loads((tmp_path / "out" / one["manifest"]).read_text())["file"] == layers.name
         assert one["app"] is None
     of_onnx = {name: one for name, one in exported.items() if name not in of_ncnn}
-    assert [*of_onnx] == ["onnxruntime-fp32", "onnxruntime-int8", "onnxruntime-s8s8"]
+    assert [*of_onnx] == ["onnxruntime-fp32", "onnxruntime-int8", "onnxruntime-int8-s8s8"]
     for one in of_onnx.values():
         app, stem = one["app"], one["artifact"]["files"][0]["path"].removesuffix(".onnx")
         (file,) = app["artifact"]["files"]
@@ -170,7 +170,7 @@ def test_a_phone_gets_every_onnxruntime_file_as_an_app_takes_it(export, tmp_path
         assert app["artifact"]["disk_bytes"] == written.stat().st_size
         assert app["artifact"]["lineage"]["onnx"] == one["artifact"]["files"][0]["sha256"]
         # on x86 ONNX Runtime changes S8 to U8, and not in a file for Arm
-        least = 40 if one is exported["onnxruntime-s8s8"] else 90
+        least = 40 if one is exported["onnxruntime-int8-s8s8"] else 90
         assert (app["checked_by"], app["parity"]["sqnr_db"] > least) == ("this machine", True)
         assert "QLinearConv" in (tmp_path / "out" / app["operators"]).read_text() or one is exported["onnxruntime-fp32"]
         assert (tmp_path / "out" / app["report"]).is_file()

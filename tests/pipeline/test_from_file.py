@@ -152,7 +152,7 @@ def test_variants_that_are_hopelessly_slow_beside_the_given_file_are_left_out(ex
     whys = {gone["name"]: gone["why"] for gone in found["dropped"]}
     says = r"left out after a quick race: \d\.\d times the latency of onnxruntime-fp32, the fastest"
     assert re.fullmatch(says, whys["net-onnxruntime-int8"])
-    assert "doesn't report the times of its layers" in whys["net-onnxruntime-partial-int8"]
+    assert "doesn't report the times of its layers" in whys["net-onnxruntime-int8-partial"]
 
 
 def test_the_same_command_resumes_and_check_gates_the_result(edgekd, model, photos, tmp_path, one_runtime):

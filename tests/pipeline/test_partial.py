@@ -20,7 +20,7 @@ from edgekd.run import Run
 from edgekd.store import Store
 from edgekd.values import MeasuringProtocol, Variant
 
-FP32, PARTIAL = (Variant(runtime="onnxruntime", precision=precision) for precision in ("fp32", "partial-int8"))
+FP32, PARTIAL = (Variant(runtime="onnxruntime", precision=precision) for precision in ("fp32", "int8-partial"))
 CONVERSION_MS = 0.1
 
 GAINS = [(1.0, 0.4), (1.0, 1.05), (1.0, 0.4), (1.0, 3.0), (1.0, 0.95), (1.0, 3.0)]
@@ -89,7 +89,7 @@ def test_the_layers_are_those_with_which_the_whole_file_is_fastest(searching):
     found = choose(*inputs, PARTIAL)
     assert found.layers == ("w0", "w1", "w2")
     assert integers(found.artifact.path) == [True] * 3 + [False] * 3
-    assert (found.artifact.name, found.artifact.variant) == ("net-onnxruntime-partial-int8", PARTIAL)
+    assert (found.artifact.name, found.artifact.variant) == ("net-onnxruntime-int8-partial", PARTIAL)
 
 
 def test_it_is_searched_once_and_with_few_files(searching):
@@ -151,7 +151,7 @@ def test_it_is_not_searched_where_all_files_of_its_runtime_are_hopelessly_slow(s
     found, layers = with_partial(*inputs, exported, slow=("onnxruntime",))
     assert (found.artifacts, layers, device.started) == (exported.artifacts, {}, 0)
     (gone,) = found.dropped
-    assert gone.name == "net-onnxruntime-partial-int8"
+    assert gone.name == "net-onnxruntime-int8-partial"
     assert gone.why == "left out after a quick race: no file for onnxruntime is fast enough"
 
 

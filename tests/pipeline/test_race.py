@@ -16,7 +16,7 @@ from edgekd.run import Run
 from edgekd.store import Store
 from edgekd.values import Artifact, File, MeasuringProtocol, Variant
 
-MS = {"fp32": 1.0, "int8": 0.3, "bf16": 0.44, "fp16": 0.5, "u8s8": 2.0}
+MS = {"fp32": 1.0, "int8": 0.3, "bf16": 0.44, "fp16": 0.5, "int8-u8s8": 2.0}
 LATENCY = {"name": "b", "latency": {"max_ratio": 0.5}}
 
 
@@ -70,9 +70,9 @@ def test_what_takes_far_longer_than_the_fastest_is_left_out_with_its_numbers(art
     assert left_out(race, found) == {
         "fp32": "left out after a quick race: 3.3 times the latency of onnxruntime-int8, the fastest",
         "fp16": "left out after a quick race: 1.7 times the latency of onnxruntime-int8, the fastest",
-        "u8s8": "left out after a quick race: 6.7 times the latency of onnxruntime-int8, the fastest",
+        "int8-u8s8": "left out after a quick race: 6.7 times the latency of onnxruntime-int8, the fastest",
     }
-    assert left_out(race, found, times=2.0).keys() == {"fp32", "u8s8"}
+    assert left_out(race, found, times=2.0).keys() == {"fp32", "int8-u8s8"}
 
 
 def test_it_keeps_how_long_each_took_beside_the_reference(artifacts, raced):
@@ -106,7 +106,7 @@ def test_nothing_is_left_out_for_the_sake_of_what_may_not_be_kept(artifacts, rac
     found = artifacts(*MS)
     race, _ = raced(found)
     rivals = [artifact for artifact in found if artifact.precision != "int8"]
-    assert left_out(race, found, rivals).keys() == {"fp32", "u8s8"}
+    assert left_out(race, found, rivals).keys() == {"fp32", "int8-u8s8"}
     assert left_out(race, found[:1], found[:1]) == {}
 
 

@@ -31,7 +31,7 @@ precisions: Mapping[str, Precision] = {
     # symmetric activations keep 31 to 37 dB on networks of ImageNet
     "int8": Precision(tolerance=_INTEGERS, integers=True, rounding=_ROUNDING),
     "int8+fp16": Precision(tolerance=_INTEGERS, integers=True, rounding=_ROUNDING, file="int8"),
-    "partial-int8": Precision(tolerance=_INTEGERS, integers=True, rounding=_ROUNDING, measured_layers=True),
+    "int8-partial": Precision(tolerance=_INTEGERS, integers=True, rounding=_ROUNDING, measured_layers=True),
 }
 
 

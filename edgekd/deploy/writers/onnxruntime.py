@@ -32,13 +32,13 @@ precisions: Mapping[str, Precision] = {
     "fp32": Precision(tolerance=EXACT),
     "fp32-blocked": Precision(tolerance=EXACT),
     "int8": _INT8,
-    "s8s8": _INT8,
-    "partial-int8": _INT8.model_copy(update={"measured_layers": True}),
+    "int8-s8s8": _INT8,
+    "int8-partial": _INT8.model_copy(update={"measured_layers": True}),
 }
 
 _CPU = "CPUExecutionProvider"
 
-_SCHEMES = {"int8": U8S8, "s8s8": S8S8, "partial-int8": U8S8}
+_SCHEMES = {"int8": U8S8, "int8-s8s8": S8S8, "int8-partial": U8S8}
 
 
 def write(source: Source, precision: str, path: Path) -> Path:

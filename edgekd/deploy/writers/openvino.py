@@ -39,18 +39,18 @@ precisions: Mapping[str, Precision] = {
     "fp16": Precision(tolerance=Tolerance(sqnr_db=35, top1_agreement=0.98), file="fp32"),
     "int8": _INT8.model_copy(update={"library": "nncf"}),
     "int8+bf16": _INT8.model_copy(update={"library": "nncf", "file": "int8"}),
-    "u8s8": _INT8,
-    "u8s8+bf16": _INT8.model_copy(update={"file": "u8s8"}),
+    "int8-u8s8": _INT8,
+    "int8-u8s8+bf16": _INT8.model_copy(update={"file": "int8-u8s8"}),
 }
 
 
 def write(source: Source, precision: str, path: Path) -> Path:
-    """See `_base.Writer`: int8 is quantised by NNCF, u8s8 by edgekd; the others are the exported file."""
+    """See `_base.Writer`: int8 is quantised by NNCF, int8-u8s8 by edgekd; the others are the exported file."""
     if precision == "int8":
         # the graph as it was exported: the calibrated one has hard swishes in parts, which OpenVINO doesn't fuse
         quantise(source.exported, source.calibrated.images()[:_MOST_IMAGES], path, layers=source.layers)
         return path
-    if precision == "u8s8":
+    if precision == "int8-u8s8":
         _write_integers(source, path)
         return path
     return source.exported

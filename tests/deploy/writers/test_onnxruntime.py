@@ -132,7 +132,7 @@ def zoo(tmp_path_factory):
     return path, pictures
 
 
-@pytest.mark.parametrize("precision", ["int8", "s8s8"])
+@pytest.mark.parametrize("precision", ["int8", "int8-s8s8"])
 def test_what_has_an_integer_kernel_runs_in_it(zoo, tmp_path, source_of, precision, runner_of):
     path, pictures = zoo
     write(source_of(path, pictures), precision, tmp_path / "i.onnx")
@@ -152,7 +152,7 @@ def test_what_has_an_integer_kernel_runs_in_it(zoo, tmp_path, source_of, precisi
 
 
 @pytest.mark.parametrize("opset", [17, 18])
-@pytest.mark.parametrize("precision", ["int8", "s8s8"])
+@pytest.mark.parametrize("precision", ["int8", "int8-s8s8"])
 def test_hard_activations_are_integer_additions_that_saturate(tmp_path, source_of, precision, opset):
     class Gated(nn.Module):
         def __init__(self):
@@ -197,12 +197,12 @@ def test_a_clip_with_any_bounds_is_kept(tmp_path, source_of, runner_of, bounds):
 def test_only_the_named_layers_compute_in_integers(zoo, tmp_path, source_of):
     path, pictures = zoo
     layers = frozenset({"deep.0.weight", "deep.2.weight", "last.5.weight"})
-    write(source_of(path, pictures, layers=layers), "partial-int8", tmp_path / "i.onnx")
+    write(source_of(path, pictures, layers=layers), "int8-partial", tmp_path / "i.onnx")
     found = kernels(tmp_path / "i.onnx")
     expected = {"QLinearConv": 2, "QGemm": 1, "QLinearAdd": 0, "QLinearMul": 0}
     assert {name: found[name] for name in expected} == expected
     with pytest.raises(UnsupportedModelError, match="no layer"):
-        write(source_of(path, pictures, layers=frozenset()), "partial-int8", tmp_path / "none.onnx")
+        write(source_of(path, pictures, layers=frozenset()), "int8-partial", tmp_path / "none.onnx")
     assert not (tmp_path / "none.onnx").exists()
 
 
