@@ -135,7 +135,7 @@ def test_a_file_runs_in_the_variant_of_that_name_if_it_can():
 
 def test_a_file_with_integers_runs_in_every_variant_that_has_some():
     x86 = catalog.target("x86-cpu")
-    for precision in ("int8", "int8+bf16", "u8s8", "u8s8+bf16"):
+    for precision in ("int8", "int8+bf16", "int8-u8s8", "int8-u8s8+bf16"):
         name = f"openvino-{precision}"
         assert of_file(x86, name, "int8") == variant("openvino", precision)
         with pytest.raises(EdgekdError, match="computes in fp32, which openvino-"):
