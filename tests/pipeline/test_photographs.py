@@ -93,5 +93,5 @@ def answer(folder, lines, model, photo):
     code = lines.replace('"model.onnx"', f'"{folder / "run" / model}"').replace('"photo.jpg"', f'"{photo}"')
     assert str(photo) in code
     assert model in code
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=folder / "run")
     return ran.stdout.strip()
