@@ -49,7 +49,7 @@ _DECIMAL = re.compile(r"(?<![\w.-])[+-]?\d+\.\d+(?:[eE][+-]?\d+)?(?![\w.])")
 _EXTRAS = {
     "torch": "compress",
     "torchvision": "compress",
-    "PIL": "compress",
+    "PIL": "export",
     "scipy": "compress",
     "torch_pruning": "compress",
     "safetensors": "compress",
