@@ -5,6 +5,7 @@ EdgekdError                  2   wrong usage or configuration, with the remedy a
 ├── StorageError             2   a file can't be read or written
 ├── NoDeviceError            3   there is no device of the target's kind to measure on
 ├── MeasurementError         4   the measurement is invalid
+│   └── ConnectionLostError  4   the device was lost while it measured
 └── DeviceError              5   the device can't be reached, or is in use
     ├── DiskFullError        5   it has no room for what is to be sent
     └── NoPythonError        5   it has no Python that runs edgekd's agent
@@ -74,6 +75,10 @@ class MeasurementError(EdgekdError):
     """The measurement is invalid: it doesn't describe the device."""
 
     exit_code = ExitCode.INVALID
+
+
+class ConnectionLostError(MeasurementError):
+    """The connection to the device was lost while it measured."""
 
 
 class DeviceError(EdgekdError):

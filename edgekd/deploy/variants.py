@@ -48,7 +48,8 @@ def notes(left_out: Sequence[Dropped]) -> list[str]:
 
 def _remedy(variant: Variant, facts: DeviceFacts | None, install: Install) -> str:
     missing = facts is not None and facts.unavailable.get(variant.runtime, "").startswith("not installed")
-    command = install(variant.runtime) if missing else None
+    # what this machine lacks isn't installed there
+    command = install(variant.runtime) if missing and unwritable(variant) is None else None
     return f"; install it there: {command}" if command else ""
 
 

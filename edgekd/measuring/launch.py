@@ -8,7 +8,7 @@ from edgekd.devices._base import Engine
 from edgekd.devices.agent.protocol import Described, Feeds, Loaded, Opening, UsableCpus
 from edgekd.devices.client import PATIENCE_S, Agent
 from edgekd.devices.failing import reported
-from edgekd.errors import EdgekdError, MeasurementError, UnsupportedModelError
+from edgekd.errors import ConnectionLostError, EdgekdError, MeasurementError, UnsupportedModelError
 from edgekd.values import Artifact, Host, Launch, MeasuringProtocol, Node, RuntimeInfo, State, Trace, Variant
 from edgekd.variants import complete
 from edgekd.worker import WorkerError
@@ -220,7 +220,7 @@ def _of(artifact: Artifact, request: str) -> Iterator[None]:
     except WorkerError as e:
         runtime = artifact.runtime
         if e.kind == "lost":
-            raise MeasurementError(f"{artifact.file}: not measured: {e}", e.hint) from e
+            raise ConnectionLostError(f"{artifact.file}: not measured: {e}", e.hint) from e
         if e.kind == "error" and request in ("load", "first", "trace"):
             fails = f"{runtime} can't {'run' if request == 'first' else request} it: "
             hint = f"Export it with operators that {runtime} supports; check that the file is complete."

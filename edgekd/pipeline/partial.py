@@ -14,7 +14,7 @@ from edgekd import catalog
 from edgekd.deploy.quantise.layers import named
 from edgekd.deploy.quantise.subsets import Layer, subsets
 from edgekd.deploy.writers._base import WRITERS, declared
-from edgekd.errors import MeasurementError, UnsupportedModelError
+from edgekd.errors import ConnectionLostError, MeasurementError, UnsupportedModelError
 from edgekd.measuring.nodes import of_kind, total_ms
 from edgekd.measuring.relative import relative
 from edgekd.measuring.statistics import ratio
@@ -96,10 +96,13 @@ def choose(run: Run, goal: Goal, name: str, making: Making, variant: Variant) ->
     Raises:
         UnsupportedModelError: it can't be quantised, the runtime doesn't time its layers, or no set of them makes it
             faster than both others.
+        ConnectionLostError: the device was lost.
     """
     search = _Search(run, goal, name, making, variant)
     try:
         return search.chosen()
+    except ConnectionLostError:
+        raise
     except MeasurementError as e:
         raise UnsupportedModelError(f"its layers couldn't be chosen by their times: {e.message}") from e
 

@@ -3,10 +3,8 @@
 import re
 from dataclasses import dataclass
 
-import onnx
-
+from edgekd import files
 from edgekd.deploy.given.prepared import Size, prepared
-from edgekd.files import writing
 from edgekd.measuring.artifact import describe
 from edgekd.pipeline.written import Graph
 from edgekd.run import Workspace
@@ -38,8 +36,7 @@ def prepare_stage(inputs: Preparing, at: Workspace) -> Prepared:
     model, given = prepared(inputs.artifact.path, inputs.size, inputs.max_opset)
     # not the given file's name: in its own folder the variants mustn't replace it
     path = at.folder / f"{name}-fp32.onnx"
-    with writing(path):
-        onnx.save(model, path)
+    files.write_bytes(path, model.SerializeToString())
     graph = Graph(exporter="", artifact=describe(path, name=name, runtime="", precision=""))
     return Prepared(graph=graph, given=given)
 

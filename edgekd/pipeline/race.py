@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edgekd.errors import MeasurementError, UnsupportedModelError
+from edgekd.errors import ConnectionLostError, MeasurementError, UnsupportedModelError
 from edgekd.gate.judge import judge
 from edgekd.measuring.relative import relative
 from edgekd.measuring.statistics import ratio
@@ -107,6 +107,9 @@ def race(run: Run, goal: Goal, reference: Artifact, artifacts: Sequence[Artifact
         goal: with a device.
         reference: the original network's artifact.
         artifacts: the network's; the reference may be one of them.
+
+    Raises:
+        ConnectionLostError: the device was lost.
     """
     others = [artifact for artifact in artifacts if artifact.id != reference.id]
     if not others:
@@ -121,6 +124,8 @@ def race(run: Run, goal: Goal, reference: Artifact, artifacts: Sequence[Artifact
         fastest = first.fastest(artifacts)
         again = [one for one in others if one in suspects or one == fastest]
         second = _round(run, goal, [reference, *again], _AGAIN)
+    except ConnectionLostError:
+        raise
     except MeasurementError as e:
         run.progress.note(f"no variant is left out for its latency before it is checked: {e.message}")
         return Race()

@@ -38,8 +38,8 @@ def remarks(found: Exports) -> Iterator[str]:
     """What wasn't written or checked, and what NVIDIA's parser said, with those of the same together."""
     if found.calibrated:
         yield from calibrated(found.calibrated)
-    for gone in found.dropped:
-        yield f"not written: {gone.name}: {gone.why}"
+    for why, names in _grouped((gone.why, gone.name) for gone in found.dropped):
+        yield f"not written: {names}: {why}"
     for why, names in _grouped((one.not_checked, one.artifact.name) for one in found.exported):
         yield f"not checked: {names}: {why}"
     for said, names in _grouped((_parsed(one), one.artifact.name) for one in found.exported):

@@ -48,25 +48,34 @@ def quick(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def one_runtime(tmp_path_factory):
-    """The target x86-cpu with ONNX Runtime's fp32 and INT8 alone: what else is installed makes no other run, and no
-    longer one.
-    """
-    path = tmp_path_factory.mktemp("target") / "x86-cpu.toml"
-    text = (catalog.folder("targets") / "x86-cpu.toml").read_text()
-    first, *tables = text.split("[[variants]]")
-    stated = [(variant["runtime"], variant["precision"]) for variant in tomllib.loads(text)["variants"]]
+    """The target x86-cpu with ONNX Runtime's variants alone: what else is installed makes no other run."""
+    return narrowed(tmp_path_factory.mktemp("target"), lambda variant: variant["runtime"] == "onnxruntime")
+
+
+@pytest.fixture(scope="session")
+def two_variants(tmp_path_factory):
+    """The target x86-cpu with ONNX Runtime's fp32 and INT8 alone: whole compressions take no longer than these two."""
     wanted = {("onnxruntime", "fp32"), ("onnxruntime", "int8")}
-    kept = [table for table, variant in zip(tables, stated, strict=True) if variant in wanted]
+    folder = tmp_path_factory.mktemp("target")
+    return narrowed(folder, lambda variant: (variant["runtime"], variant["precision"]) in wanted)
+
+
+def narrowed(folder, wanted):
+    """A file of the target x86-cpu with some of its variants."""
+    path, text = folder / "x86-cpu.toml", (catalog.folder("targets") / "x86-cpu.toml").read_text()
+    first, *tables = text.split("[[variants]]")
+    stated = tomllib.loads(text)["variants"]
+    kept = [table for table, variant in zip(tables, stated, strict=True) if wanted(variant)]
     path.write_text("[[variants]]".join([first, *kept]))
     return path
 
 
 @pytest.fixture(scope="session")
-def compress(quick, one_runtime):
+def compress(quick, two_variants):
     """Runs `edgekd compress` in this process: its exit code and what it printed."""
 
     def run(folder: Path, *options: object, target: str | None = "x86-cpu") -> Ended:
-        kind = ["--target", one_runtime if target == "x86-cpu" else target] if target else []
+        kind = ["--target", two_variants if target == "x86-cpu" else target] if target else []
         line = ["edgekd", "compress", *SMALL, *kind, "--recipe", quick, "--out", folder, *options]
         out, err = io.StringIO(), io.StringIO()
         with redirect_stdout(out), redirect_stderr(err), pytest.MonkeyPatch.context() as patch:
@@ -78,7 +87,7 @@ def compress(quick, one_runtime):
 
 
 @pytest.fixture
-def start(quick, one_runtime, tmp_path):
+def start(quick, two_variants, tmp_path):
     """Starts `edgekd compress` as a process of its own, so that it can be killed.
 
     How it computes is fixed: two runs that time it anew may find another way faster, and then differ by rounding.
@@ -94,7 +103,7 @@ def start(quick, one_runtime, tmp_path):
             if largest_file:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
 
-        line = [sys.executable, "-m", "edgekd", "compress", *SMALL, "--target", one_runtime, "--ratio", "0.5"]
+        line = [sys.executable, "-m", "edgekd", "compress", *SMALL, "--target", two_variants, "--ratio", "0.5"]
         return subprocess.Popen(
             [*map(str, line), "--recipe", pinned, "--out", folder, *map(str, options)],
             stdout=subprocess.PIPE,

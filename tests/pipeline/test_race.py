@@ -7,7 +7,7 @@ import pytest
 
 from edgekd import catalog, files
 from edgekd.devices.agent import protocol
-from edgekd.errors import UnsupportedModelError
+from edgekd.errors import ConnectionLostError, UnsupportedModelError
 from edgekd.gate.budget import Budget
 from edgekd.pipeline.goal import Goal
 from edgekd.pipeline.race import HOPELESS, race
@@ -163,6 +163,15 @@ def test_a_disturbed_device_leaves_nothing_out_and_ends_no_run(artifacts, raced)
     assert left_out(race, found) == {}
     assert "no variant is left out for its latency before it is checked: " in notes[-1]
     assert "the device throttled" in notes[-1]
+
+
+def test_a_device_that_is_lost_ends_it(artifacts, raced):
+    class Lost(dict):
+        def __getitem__(self, stem):
+            raise ConnectionLostError("the connection was lost")
+
+    with pytest.raises(ConnectionLostError):
+        raced(artifacts("fp32", "int8"), Lost())
 
 
 def test_a_network_of_one_variant_does_not_race(artifacts, raced):

@@ -135,8 +135,8 @@ def test_prune_qat_distil(run):
 
 @pytest.mark.alone
 @pytest.mark.slow
-def test_two_processes_compress_together(quick, one_runtime, tmp_path):
-    line = ["--model", "resnet8", "--data", "digits", "--target", one_runtime, "--ratio", "0.5", "--recipe", quick]
+def test_two_processes_compress_together(quick, two_variants, tmp_path):
+    line = ["--model", "resnet8", "--data", "digits", "--target", two_variants, "--ratio", "0.5", "--recipe", quick]
     line += ["--teacher-epochs", "1", "--epochs", "1", "--out", tmp_path / "run", "--json"]
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command = [*launcher, "-m", "edgekd", "compress", *line]

@@ -3,6 +3,7 @@ import pytest
 from edgekd.report.exported import remarks
 from edgekd.values.exported import Exported, Exports
 from edgekd.values.preflight import Finding, Parsed
+from edgekd.values.result import Dropped
 
 ERROR = Finding(rule="opset", severity="error", message="the opset is newer", remedy="Export in a lower one.")
 
@@ -19,3 +20,12 @@ def test_what_the_parser_accepts_does_not_contradict_an_error(measurement, findi
     one = Exported(artifact=measurement().artifact, findings=findings, parsed=parsed)
     (line,) = remarks(Exports(target="t", device=None, folder="f", exported=(one,)))
     assert line.startswith(says)
+
+
+def test_what_several_variants_lack_is_said_once():
+    missing = tuple(Dropped(name=name, why="openvino is not installed") for name in ("openvino-fp32", "openvino-bf16"))
+    found = Exports(target="t", device=None, folder="f", exported=(), dropped=(*missing, Dropped(name="x", why="slow")))
+    assert [*remarks(found)] == [
+        "not written: openvino-fp32, openvino-bf16: openvino is not installed",
+        "not written: x: slow",
+    ]

@@ -1,7 +1,6 @@
 """An ONNX file quantised by NNCF, in a process of its own."""
 
 import os
-import shutil
 import sys
 import tempfile
 from collections.abc import Sequence, Set
@@ -44,7 +43,7 @@ def quantise(
     # -P and the path: what can be imported here can be imported there, and nothing else
     command = command or [sys.executable, "-P", "-m", "edgekd.deploy.nncf.worker"]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(str(Path(p).absolute()) for p in sys.path)}
-    with writing(path), tempfile.TemporaryDirectory(prefix="edgekd-") as folder:
+    with writing(path), tempfile.TemporaryDirectory(prefix="edgekd-", dir=path.parent.absolute()) as folder:
         given, made = Path(folder) / "images.npy", Path(folder) / "quantised.onnx"
         np.save(given, images)
         asked = {"graph": str(graph.absolute()), "images": str(given), "path": str(made)}
@@ -54,4 +53,4 @@ def quantise(
                 worker.ask({**asked, "layers": chosen}, timeout_s)
         except WorkerError as e:
             raise UnsupportedModelError(f"NNCF can't quantise it: {e}"[:500], e.hint) from e
-        shutil.copyfile(made, path)
+        made.replace(path)  # all or nothing

@@ -14,7 +14,8 @@ from edgekd.deploy.quantise.layers import named
 from edgekd.deploy.quantise.learned import with_learned
 from edgekd.deploy.quantise.ranges import Ranges
 from edgekd.deploy.quantise.simplify import require_scales_by_channel, simplified
-from edgekd.errors import EdgekdError, UnsupportedModelError
+from edgekd.deploy.refusal import refusing
+from edgekd.errors import UnsupportedModelError
 from edgekd.values import File, Value
 
 Images = np.ndarray[Any, np.dtype[np.float32]] | np.ndarray[Any, np.dtype[np.uint8]]
@@ -70,7 +71,7 @@ def calibrate(
         StorageError: its external data is missing, the folder isn't writable or the disk is full.
     """
     graph, found = folder / f"{exported.stem}-float.onnx", folder / f"{exported.stem}-ranges.json"
-    try:
+    with refusing("it can't be calibrated"):
         _require_usable(exported)
         model = simplified(exported)
         require_scales_by_channel(model)
@@ -78,12 +79,6 @@ def calibrate(
         model, ranges = chosen(model, images(), equalise=not learned)
         calibrated, unknown = with_learned(model.graph, ranges, learned or {})
         files.write_bytes(graph, model.SerializeToString())
-    except (EdgekdError, OSError):
-        raise
-    # graphs that are new to ONNX's and ONNX Runtime's passes end in whatever these raise
-    except Exception as e:
-        reason = " ".join(f"{type(e).__name__}: {e}".split())
-        raise UnsupportedModelError(f"it can't be calibrated: {reason[:300]}") from e
     files.write_text(found, calibrated.model_dump_json(indent=1))
     return Calibrated(graph=_file(graph), ranges=_file(found), unknown=unknown)
 

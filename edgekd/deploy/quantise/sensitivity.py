@@ -17,7 +17,7 @@ from edgekd.deploy.quantise.qdq import with_qdq
 from edgekd.deploy.quantise.ranges import Ranges
 from edgekd.deploy.quantise.scales import SYMMETRIC, U8S8
 from edgekd.deploy.quantise.trial import Trial
-from edgekd.errors import EdgekdError, UnsupportedModelError
+from edgekd.deploy.refusal import refusing
 from edgekd.values.rounding import Rounding
 
 _IMAGES = 32
@@ -34,14 +34,8 @@ def sensitivity(calibration: Calibration, rounding: Rounding) -> Mapping[str, fl
     Raises:
         UnsupportedModelError: a layer can't be quantised alone, for whatever reason.
     """
-    try:
+    with refusing("its layers can't be quantised one by one"):
         return _ranked(calibration, rounding)
-    except EdgekdError:
-        raise
-    # graphs that are new to ONNX Runtime's passes end in whatever these raise
-    except Exception as e:
-        reason = " ".join(f"{type(e).__name__}: {e}".split())
-        raise UnsupportedModelError(f"its layers can't be quantised one by one: {reason[:300]}") from e
 
 
 def _ranked(calibration: Calibration, rounding: Rounding) -> Mapping[str, float]:

@@ -13,10 +13,11 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from edgekd import files
+from edgekd.deploy.refusal import refusing
 from edgekd.deploy.rewrite.channels import with_even_channels
 from edgekd.deploy.rewrite.tensors import constants, copied, groups_of, producers, shapes, width_of
 from edgekd.errors import UnsupportedModelError
-from edgekd.files import writing
 
 BLOCK = 16
 """Channels of a block where the CPU has AVX-512; with less, groups this wide are blocks as well."""
@@ -31,16 +32,11 @@ def write_blocked(exported: Path, path: Path) -> Path:
         UnsupportedModelError: there is nothing to rewrite, or the graph can't be read.
         StorageError: the file can't be written.
     """
-    try:
+    with refusing("its graph can't be rewritten"):
         model = blocked(exported)
-    # shape inference raises whatever a graph that is new to it makes it raise
-    except Exception as e:
-        reason = " ".join(f"{type(e).__name__}: {e}".split())
-        raise UnsupportedModelError(f"its graph can't be rewritten: {reason[:300]}") from e
     if model is None:
-        raise UnsupportedModelError("ONNX Runtime's blocked kernels compute all of it as it is")
-    with writing(path):
-        onnx.save(model, path)
+        raise UnsupportedModelError("nothing to rewrite: ONNX Runtime's blocked kernels take its graph as it is")
+    files.write_bytes(path, model.SerializeToString())
     return path
 
 

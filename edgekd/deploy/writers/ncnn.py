@@ -4,7 +4,6 @@ fp32 and fp16 differ in how weights are stored and in what the runtime computes 
 channel for weights, and stays in fp32 between integer layers, or in fp16 with int8+fp16.
 """
 
-import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,8 +15,8 @@ from edgekd.deploy.ncnn.integers import in_integers
 from edgekd.deploy.ncnn.layers import Layer, in_half
 from edgekd.deploy.ncnn.layers import write as write_files
 from edgekd.deploy.quantise.simplify import simplified
+from edgekd.deploy.refusal import refusing
 from edgekd.deploy.writers._base import Precision, Source, Usage
-from edgekd.errors import EdgekdError, UnsupportedModelError
 from edgekd.values import Manifest
 from edgekd.values.rounding import Rounding
 
@@ -38,18 +37,8 @@ precisions: Mapping[str, Precision] = {
 def write(source: Source, precision: str, path: Path) -> Path:
     """See `_base.Writer`: the path of the .param file, beside which the .bin file has the same name."""
     param = path.with_suffix(".param")
-    level = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
+    with refusing(f"{precision} for ncnn can't be written"):
         write_files(_layers(source, precision), param)
-    except (EdgekdError, OSError):
-        raise
-    # graphs that are new to ONNX's and ONNX Runtime's passes end in whatever these raise
-    except Exception as e:
-        reason = " ".join(f"{type(e).__name__}: {e}".split())
-        raise UnsupportedModelError(f"{precision} for ncnn can't be written: {reason[:300]}") from e
-    finally:
-        logging.disable(level)
     return param
 
 

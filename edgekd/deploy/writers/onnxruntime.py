@@ -16,9 +16,10 @@ from edgekd.deploy.opset import lower_ir_version
 from edgekd.deploy.quantise.placement_onnxruntime import placement
 from edgekd.deploy.quantise.qdq import with_qdq
 from edgekd.deploy.quantise.scales import S8S8, U8S8, Scheme
+from edgekd.deploy.refusal import refusing
 from edgekd.deploy.rewrite.blocked import write_blocked
 from edgekd.deploy.writers._base import Precision, Source, Usage, settings_of
-from edgekd.errors import EdgekdError, UnsupportedModelError
+from edgekd.errors import UnsupportedModelError
 from edgekd.values import Manifest
 from edgekd.values.manifest import CLASSES
 from edgekd.values.rounding import Rounding
@@ -78,7 +79,7 @@ def _providers(settings: Mapping[str, Any]) -> str:
 
 
 def _write_integers(source: Source, path: Path, scheme: Scheme) -> None:
-    try:
+    with refusing("INT8 for ONNX Runtime can't be written"):
         model = onnx.load(source.calibrated.graph)
         placed = placement(model.graph, source.layers)
         if not placed.weights:
@@ -86,9 +87,3 @@ def _write_integers(source: Source, path: Path, scheme: Scheme) -> None:
         quantised = with_qdq(model, placed, source.calibrated.ranges, scheme)
         lower_ir_version(quantised)
         files.write_bytes(path, quantised.SerializeToString())
-    except (EdgekdError, OSError):
-        raise
-    # graphs that are new to ONNX's passes end in whatever these raise
-    except Exception as e:
-        reason = " ".join(f"{type(e).__name__}: {e}".split())
-        raise UnsupportedModelError(f"INT8 for ONNX Runtime can't be written: {reason[:300]}") from e

@@ -5,7 +5,6 @@ the types of the file; an older one (8.x) takes fp16 as a permission of the buil
 (onnxruntime issue 11535) and half scales: its files are float, with Q/DQ pairs on weights too.
 """
 
-import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -21,8 +20,9 @@ from edgekd.deploy.quantise.placement_tensorrt import placement
 from edgekd.deploy.quantise.qdq import with_qdq
 from edgekd.deploy.quantise.scales import SYMMETRIC
 from edgekd.deploy.quantise.simplify import at_least
+from edgekd.deploy.refusal import refusing
 from edgekd.deploy.writers._base import Precision, Source, Usage, settings_of
-from edgekd.errors import EdgekdError, UnsupportedModelError
+from edgekd.errors import UnsupportedModelError
 from edgekd.values import Manifest
 from edgekd.values.rounding import Rounding
 
@@ -56,21 +56,11 @@ def write(source: Source, precision: str, path: Path) -> Path:
     half = precision.endswith("fp16") and (source.max_opset is None or source.max_opset >= TYPED_FROM)
     if not half and not precision.startswith("int8"):
         return source.exported
-    level = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
+    with refusing(f"{precision} for TensorRT can't be written"):
         integers = precision.startswith("int8")
         model = _int8(source, half) if integers else _half(source)
         lower_ir_version(model)
         files.write_bytes(path, model.SerializeToString())
-    except (EdgekdError, OSError):
-        raise
-    # graphs that are new to ONNX's and ONNX Runtime's passes end in whatever these raise
-    except Exception as e:
-        reason = " ".join(f"{type(e).__name__}: {e}".split())
-        raise UnsupportedModelError(f"{precision} for TensorRT can't be written: {reason[:300]}") from e
-    finally:
-        logging.disable(level)
     return path
 
 

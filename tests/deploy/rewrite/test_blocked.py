@@ -1,5 +1,6 @@
 """A rewritten graph is the same function, and ONNX Runtime computes it without plain convolutions."""
 
+import resource
 from collections import Counter
 
 import numpy as np
@@ -10,7 +11,8 @@ import torch
 from torch import nn
 
 from edgekd.deploy.export import export_onnx
-from edgekd.deploy.rewrite.blocked import blocked, with_pooling
+from edgekd.deploy.rewrite.blocked import blocked, with_pooling, write_blocked
+from edgekd.errors import StorageError
 
 
 class Squeeze(nn.Module):
@@ -138,3 +140,17 @@ def test_a_mean_over_other_axes_is_no_pooling(tmp_path):
 
     model = onnx.load(exported(Mean(), tmp_path))
     assert with_pooling(model) is model
+
+
+def test_a_full_disk_leaves_no_half_written_file(tmp_path):
+    """A limit on the size of files stands in for it."""
+    path = exported(network(grouped(24, 3)), tmp_path)
+    (tmp_path / "own").mkdir()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4000, before[1]))
+    try:
+        with pytest.raises(StorageError, match="too large"):
+            write_blocked(path, tmp_path / "own" / "b.onnx")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [*(tmp_path / "own").iterdir()] == []

@@ -75,6 +75,11 @@ def test_without_nncf_only_what_it_writes_is_left_out_and_the_extra_is_named_onc
     found = deployable(X86)
     assert notes(found.left_out) == [f"openvino-int8, openvino-int8+bf16 are left out: {NO_NNCF}"]
     assert [variant for variant in X86.variants if variant not in found.variants] == OURS[2:4]
+    # what installs OpenVINO on a device that lacks it too is no remedy for what this machine lacks
+    without = facts(()).model_copy(update={"runtimes": {}, "unavailable": {"openvino": "not installed"}})
+    there = {gone.name: gone.why for gone in deployable(X86, without, lambda name: f"pip install {name}").left_out}
+    assert there["openvino-int8"] == NO_NNCF
+    assert there["openvino-fp32"].endswith("; install it there: pip install openvino")
 
 
 @needs_openvino
