@@ -103,6 +103,8 @@ def timed(answer: protocol.Timed, waited_ms: float, period_s: float | None) -> N
     _require_time("canary_ms", answer.canary_ms, waited_ms)
     if answer.accelerator_ms is not None:  # of less than the accelerator's clock can resolve it is 0
         _require_at_most("accelerator_ms", answer.accelerator_ms, waited_ms)
+    if answer.waited_ms is not None:
+        _require_at_most("waited_ms", answer.waited_ms, waited_ms)
 
 
 def built(answer: protocol.Built, waited_ms: float, files: Mapping[str, str]) -> None:

@@ -1,13 +1,16 @@
 """Disturbances of a device during a measurement that make its latencies invalid.
 
-Throttling and clock changes invalidate the whole measurement. Drift, which the canary shows, invalidates absolute
-latencies, but not the ratio of artifacts that took turns: it affects all of them equally.
+Throttling and clock changes invalidate the whole measurement, and so do other programs that take the CPU: short
+inferences fit between their turns and long ones don't, so that ratios are wrong as well. Drift, which the canary shows,
+invalidates absolute latencies, but not the ratio of artifacts that took turns: it affects all of them equally.
 """
 
 from edgekd.measuring.statistics import lower_bound, percentile, upper_bound
 from edgekd.values import Host, Launch, Measurement, State
 
 _DRIFT = 0.03
+_WAITED = 0.05
+"""Of the inferences' time: a median is wrong by no more than that."""
 
 EMULATED = "emulated: another processor runs the device's instructions, and takes longer or shorter than the device"
 """Why no time of an emulated device is valid."""
@@ -42,6 +45,14 @@ def disturbances(before: State, after: State) -> tuple[str, ...]:
         change = f"from {before.gpu_clock_limit_mhz:g} to {after.gpu_clock_limit_mhz:g} MHz"
         reasons.append(f"the GPU's clock limit changed {change}")
     return tuple(reasons)
+
+
+def contention(launch: Launch) -> tuple[str, ...]:
+    """Why a launch is invalid if its inferences waited for a CPU for more than 5 % of their time; else empty."""
+    took_ms = sum(ms for block in launch.blocks_ms for ms in block)
+    if sum(launch.waited_ms) <= _WAITED * took_ms:
+        return ()
+    return (f"other programs ran on the CPU: inferences waited for it for more than {_WAITED:.0%} of their time",)
 
 
 def changes(before: Host, after: Host) -> tuple[str, ...]:

@@ -72,6 +72,7 @@ class Block:
     energy_mj: float | None
     canary_ms: float
     accelerator_ms: float | None = None
+    waited_ms: float | None = None
 
 
 def host_of(described: Described) -> Host:
@@ -176,7 +177,7 @@ def run_block(opened: Opened, seconds: float, period_s: float | None = None) -> 
     """One turn of `seconds`. Raises MeasurementError."""
     with _of(opened.artifact, "block"):
         timed = opened.agent.block(seconds, period_s, opened.latency_ms)
-    return Block(timed.samples_ms, timed.energy_mj, timed.canary_ms, timed.accelerator_ms)
+    return Block(timed.samples_ms, timed.energy_mj, timed.canary_ms, timed.accelerator_ms, timed.waited_ms)
 
 
 def finish(opened: Opened, blocks: Sequence[Block]) -> Launch:
@@ -192,6 +193,7 @@ def finish(opened: Opened, blocks: Sequence[Block]) -> Launch:
         energy_mj=_energy_of_one(blocks),
         accelerator_ms=tuple(block.accelerator_ms for block in blocks if block.accelerator_ms is not None),
         canary_ms=tuple(block.canary_ms for block in blocks),
+        waited_ms=tuple(block.waited_ms for block in blocks if block.waited_ms is not None),
         cpus=opened.cpus,
         before=opened.before,
         after=State(**asdict(end.state)),

@@ -21,7 +21,7 @@ from edgekd.catalog import explain
 from edgekd.devices._base import Device, Engine
 from edgekd.devices.client import Agent
 from edgekd.errors import MeasurementError
-from edgekd.measuring.disturbance import disturbances, drift
+from edgekd.measuring.disturbance import contention, disturbances, drift
 from edgekd.measuring.launch import Block, Opened, Setup, batch_of, cpus_of_launch, finish, open_artifact, run_block
 from edgekd.measuring.statistics import PAIRS_NEEDED
 from edgekd.progress import Progress
@@ -169,6 +169,6 @@ def _record(opened: Opened, blocks: Sequence[Block], same_cpus: bool, group: int
         opened.runtime,
         batch_of(opened),
         same_cpus,
-        invalid=disturbances(before, after),
+        invalid=(*disturbances(before, after), *contention(launch)),
         drift=drift(launch),
     )

@@ -152,6 +152,9 @@ class Launch(Value):
     copies. Information only: limits are judged by the host's clock. Empty where a runtime has none."""
     canary_ms: tuple[Milliseconds, ...] = ()
     """Before each block, the least time of a small piece of work that is always the same: it follows the clock."""
+    waited_ms: tuple[Milliseconds, ...] = ()
+    """Of each block, how long a thread of the process waited for a CPU that other work had, while inferences ran: of
+    the thread that waited longest. Empty where the device doesn't report it."""
     cpus: tuple[NonNegativeInt, ...] = ()
     """The CPUs that it ran on; empty: all."""
     before: State | None = None

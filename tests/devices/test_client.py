@@ -146,6 +146,8 @@ NODE = {"name": "n", "op": "Conv", "provider": "CPU"}
         (timed, "canary_ms is 0", BLOCK | {"canary_ms": 0}),
         (timed, "canary_ms is 1e.06 ms", BLOCK | {"canary_ms": 1e6}),
         (timed, "accelerator_ms is 1e.06 ms", BLOCK | {"accelerator_ms": 1e6}),
+        (timed, "waited_ms is 1e.06 ms", BLOCK | {"waited_ms": 1e6}),
+        (timed, "waited_ms is -1", BLOCK | {"waited_ms": -1}),
         (warmup, "latency_ms is 1, but no sample", {"samples_ms": [0.1], "latency_ms": 1.0, "state": STATE}),
         (warmup, "the sum of samples_ms", {"samples_ms": [1e6], "latency_ms": 1e6, "state": STATE}),
         (

@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from edgekd.measuring.disturbance import disturbances, drift, spoiled, wavering
+from edgekd.measuring.disturbance import contention, disturbances, drift, spoiled, wavering
 from edgekd.values import Launch, State
 
 QUIET = State(
@@ -88,3 +88,14 @@ def test_launches_at_different_clocks_waver(measurement):
     assert wavering(measurement().model_copy(update={"launches": launches})) == pytest.approx(0.2)
     assert wavering(measurement()) is None
     assert wavering(measurement().model_copy(update={"launches": launches[:1]})) is None
+
+
+@pytest.mark.parametrize(
+    ("waited_ms", "invalid"), [((), False), ((0.0, 0.0), False), ((0.9, 0.0), False), ((0.0, 1.1), True)]
+)
+def test_a_launch_that_waited_for_a_cpu_for_more_than_5_percent_of_its_time_is_invalid(waited_ms, invalid):
+    blocks = ((2.0,) * 5, (1.0,) * 10)
+    found = contention(launch().model_copy(update={"blocks_ms": blocks, "waited_ms": waited_ms}))
+    assert found == (
+        ("other programs ran on the CPU: inferences waited for it for more than 5% of their time",) * invalid
+    )

@@ -1,5 +1,8 @@
 import os
 import signal
+import subprocess
+import sys
+from contextlib import ExitStack
 from threading import RLock
 
 import onnx
@@ -23,7 +26,7 @@ QUICK = MeasuringProtocol(launches=2, seconds=0.06, block_seconds=0.01, warmup_s
 
 
 class Watched:
-    """The local device, noting each agent process it starts; without a canary, which a busy machine would disturb."""
+    """The local device, noting each agent process it starts; without what a busy machine would disturb."""
 
     def __init__(self):
         self.device = connect("local:")
@@ -45,7 +48,7 @@ class Watched:
 
         def calm(request, timeout_s, limits):
             answer = ask(request, timeout_s, limits)
-            return {**answer, "canary_ms": 1.0} if "canary_ms" in answer else answer
+            return {**answer, "canary_ms": 1.0, "waited_ms": 0.0} if "canary_ms" in answer else answer
 
         agent.process.ask = calm
         self.agents.append(agent)
@@ -129,6 +132,18 @@ def test_artifacts_are_measured_side_by_side_in_fresh_processes(model):
             assert one.peak_bytes > 0
     assert len(paired_ratios(large, small)) == 2
     assert ratio(large, small).low > 2  # it computes some 60 times as much
+
+
+def test_beside_other_programs_a_measurement_is_repeated_and_invalid(model):
+    spinning = [sys.executable, "-c", "while True: pass"]
+    with ExitStack() as busy, connect("local:") as device:
+        for _ in os.sched_getaffinity(0):
+            busy.callback(busy.enter_context(subprocess.Popen(spinning)).kill)
+        found = measured(model("small"), model("large", layers=12, channels=32), device=device)
+    for one in found:
+        assert one.invalid == one.retried[:1]
+        assert len(one.retried) == QUICK.launches
+        assert "other programs ran on the CPU" in one.invalid[0]
 
 
 def test_turns_are_shuffled_every_round(model):

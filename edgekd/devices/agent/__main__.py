@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         state,
         system,
         timing,
+        waiting,
     )
 else:  # on a device this folder is all there is
     import alarms
@@ -53,6 +54,7 @@ else:  # on a device this folder is all there is
     import state
     import system
     import timing
+    import waiting
 
 _COLD = 0.1  # untimed fraction of a block: another artifact ran before it and filled the caches
 _COLD_INFERENCES = 3  # untimed inferences of a trace
@@ -155,11 +157,13 @@ class Agent:
         canary_ms = state.canary_ms()
         if 2 * self._latency_ms < seconds * 1e3:
             self._timing.samples(_COLD * seconds, period_s)
+        before = waiting.waited_ns()
         if meter:
             meter.start()
         samples = self._timing.samples(seconds, period_s)
         energy_mj = meter.stop_mj() if meter else None
-        return protocol.Timed(tuple(samples), energy_mj, canary_ms, self._timing.on_accelerator_ms())
+        waited_ms = waiting.longest_ms(before, waiting.waited_ns())
+        return protocol.Timed(tuple(samples), energy_mj, canary_ms, self._timing.on_accelerator_ms(), waited_ms)
 
     def finish(self, _: protocol.Finish) -> protocol.Finished:
         """The peak memory of loading and running, and the device's final state, with what slowed it down meanwhile."""

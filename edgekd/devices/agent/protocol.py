@@ -255,6 +255,8 @@ class Timed:
     canary_ms: float
     accelerator_ms: Optional[float] = None
     """The median of what an accelerator took for an inference, by its own clock."""
+    waited_ms: Optional[float] = None
+    """How long the thread that waited longest for a CPU did so during the inferences; None if it isn't reported."""
 
 
 @dataclass(frozen=True)
