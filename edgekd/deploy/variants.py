@@ -151,5 +151,7 @@ def require_reference(
     if facts is None or unwritable(wanted) or wanted.runtime in facts.runtimes:
         raise EdgekdError(message, instead)
     command = install(wanted.runtime)
-    hints = [f"Install it there: {command}" if command else "", instead if others else ""]
-    raise DeviceError(message, " ".join(filter(None, hints)) or f"Give a device that has {wanted.runtime}.")
+    if command and others:
+        raise DeviceError(message, f"{instead} Or install {wanted.runtime} there: {command}")
+    installing = f"Install it there: {command}" if command else ""
+    raise DeviceError(message, installing or (instead if others else f"Give a device that has {wanted.runtime}."))

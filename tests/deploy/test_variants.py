@@ -77,6 +77,15 @@ def test_a_device_without_the_references_runtime_is_at_fault_and_not_the_target(
         require_reference(TARGET, bare, lambda runtime: f"/opt/python -m pip install {runtime}")
     assert e.value.exit_code == ExitCode.UNREACHABLE
     assert e.value.hint == "Install it there: /opt/python -m pip install onnxruntime"
+    engine = Variant(runtime="tensorrt", precision="fp32")
+    has_another = bare.model_copy(update={"runtimes": {"tensorrt": DeviceRuntime(version="10.3", provider="GPU")}})
+    target = TARGET.model_copy(update={"variants": (engine,)})
+    with pytest.raises(DeviceError) as e:
+        require_reference(target, has_another, lambda runtime: f"pip install {runtime}")
+    assert e.value.hint == (
+        "Name another variant in its [reference]; those that can be deployed on the device: tensorrt-fp32. "
+        "Or install onnxruntime there: pip install onnxruntime"
+    )
     with pytest.raises(DeviceError) as e:
         require_reference(TARGET, bare)
     assert e.value.hint == "Give a device that has onnxruntime."
