@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import onnx
-from onnx import TensorProto, inliner, shape_inference
+from onnx import TensorProto, defs, helper, inliner, shape_inference
 
 from edgekd import onnx_file
 from edgekd.deploy.given.stated import stated
@@ -140,7 +140,7 @@ def _in_opset(model: onnx.ModelProto, most: int | None, note: Callable[[str], No
     if wanted == found:
         return model
     try:
-        converted = onnx.version_converter.convert_version(model, wanted)
+        converted = onnx.version_converter.convert_version(_without_newer_defaults(model, wanted), wanted)
         onnx.checker.check_model(converted)
     except Exception as e:  # whatever its C++ raises for an operator that it can't convert
         reason = " ".join(str(e).split())[:200]
@@ -148,3 +148,23 @@ def _in_opset(model: onnx.ModelProto, most: int | None, note: Callable[[str], No
         return model
     note(f"the variants are in opset {wanted}; the given file is in {found}")
     return converted
+
+
+def _without_newer_defaults(model: onnx.ModelProto, wanted: int) -> onnx.ModelProto:
+    """The model without attributes that operators don't have in that opset, where they say what holds without them:
+    exporters state such as `noop_with_empty_axes = 0`, and ONNX's converter refuses them.
+    """
+    found, model = opset(model), onnx.ModelProto.FromString(model.SerializeToString())
+    for node in model.graph.node:
+        if node.domain or not defs.has(node.op_type, wanted):
+            continue
+        older = defs.get_schema(node.op_type, wanted, "").attributes
+        now = defs.get_schema(node.op_type, found, "").attributes
+        for one in list(node.attribute):
+            if one.name not in older and one.name in now and _is_default(one, now[one.name].default_value):
+                node.attribute.remove(one)
+    return model
+
+
+def _is_default(stated: onnx.AttributeProto, default: onnx.AttributeProto) -> bool:
+    return stated.type == default.type and helper.get_attribute_value(stated) == helper.get_attribute_value(default)

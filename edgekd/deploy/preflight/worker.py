@@ -16,6 +16,8 @@ from edgekd.runtimes.tensorrt._library import parser_error, plain
 _NO_GPU = re.compile(r"Error Code 1: Cuda Runtime.*", re.DOTALL)
 """What it adds to any error where there is no GPU."""
 _GPU = re.compile(r"SM(\d+)")
+_OLDEST = 80
+"""TensorRT-RTX also compiles for SM75, but not all that a Jetson's TensorRT builds: "FP32 GEMM is not supported"."""
 
 
 class Log(trt.ILogger):  # type: ignore[misc]
@@ -45,7 +47,7 @@ def judged(path: str, compute_capability: str | None) -> dict[str, Any]:
     gpu = nearest(compute_capability)
     meant = f" for {gpu}"
     if compute_capability:
-        meant += f", the nearest to compute capability {compute_capability} that it has"
+        meant += f", the nearest to compute capability {compute_capability} that it has in full"
     compiler = f"TensorRT-RTX {trt.__version__}{meant}"
     log = Log()
     builder = trt.Builder(log)
@@ -66,7 +68,8 @@ def judged(path: str, compute_capability: str | None) -> dict[str, Any]:
 
 def nearest(compute_capability: str | None) -> str:
     """The GPU that it compiles for whose compute capability is the nearest, such as "SM86"."""
-    known = sorted(int(found[1]) for name in trt.ComputeCapability.__members__ if (found := _GPU.fullmatch(name)))
+    all_of_them = (int(found[1]) for name in trt.ComputeCapability.__members__ if (found := _GPU.fullmatch(name)))
+    known = sorted(gpu for gpu in all_of_them if gpu >= _OLDEST)
     wanted = int(compute_capability.replace(".", "")) if compute_capability else known[0]
     return f"SM{min(known, key=lambda gpu: abs(gpu - wanted))}"
 

@@ -4,9 +4,12 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import torch
 from onnx import TensorProto, helper, numpy_helper
+from torch import nn
 
 from edgekd import onnx_file
+from edgekd.deploy.export import export_onnx
 from edgekd.deploy.given.prepared import prepared
 from edgekd.deploy.given.usable import require_usable
 from edgekd.errors import StorageError, UnsupportedModelError
@@ -161,6 +164,37 @@ def test_an_opset_above_what_the_runtimes_read_is_lowered(tmp_path):
     model, given = prepared(network(tmp_path, shape=(1, 3, 8, 8), opset=18), None, 17)
     assert next(entry.version for entry in model.opset_import if not entry.domain) == 17
     assert given.changed
+
+
+@pytest.fixture
+def of_pytorch(tmp_path):
+    """What its exporter writes of a mean over the image, in opset 18: with `noop_with_empty_axes`, which 17 has not."""
+    path = tmp_path / "net.onnx"
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 4))
+    export_onnx(network.eval(), torch.zeros(1, 3, 8, 8), path)
+    assert onnx.load(path).opset_import[0].version == 18
+    return path
+
+
+def test_what_pytorchs_exporter_writes_is_lowered_to_what_tensorrt_8_reads(of_pytorch):
+    model, given = prepared(of_pytorch, None, 17)
+    assert model.opset_import[0].version == 17, given.notes
+    images = np.random.default_rng(1).standard_normal((1, 3, 8, 8)).astype(np.float32)
+    ours, theirs = (
+        onnxruntime.InferenceSession(file).run(None, {"input": images})[0]
+        for file in (model.SerializeToString(), of_pytorch)
+    )
+    np.testing.assert_allclose(ours, theirs, rtol=1e-6)
+
+
+def test_an_operator_with_what_a_lower_opset_has_not_is_not_lowered(of_pytorch):
+    model = onnx.load(of_pytorch)
+    mean = next(node for node in model.graph.node if node.op_type == "ReduceMean")
+    (stated,) = (each for each in mean.attribute if each.name == "noop_with_empty_axes")
+    stated.i = 1
+    onnx.save(model, of_pytorch)
+    _, given = prepared(of_pytorch, None, 17)
+    assert "its opset 18 can't be converted to 17" in " ".join(given.notes)
 
 
 def test_metadata_of_edgekd_is_read_and_other_text_is_not_used(tmp_path):

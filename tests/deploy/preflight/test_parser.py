@@ -25,18 +25,36 @@ def network(path, *, op="Relu", shape=(1, 4, 8, 8)):
     return path
 
 
+def product(path):
+    graph = helper.make_graph(
+        [helper.make_node("Gemm", ["x", "w"], ["y"], "product")],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 64])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 10])],
+        [numpy_helper.from_array(np.ones((64, 10), np.float32), "w")],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
 @pytest.fixture
 def rtx():
     pytest.importorskip("tensorrt_rtx", reason="the extra trt-check (tensorrt-rtx) isn't installed")
 
 
 @pytest.mark.usefixtures("rtx")
-@pytest.mark.parametrize(("capability", "gpu"), [("8.7", "SM86"), ("11.0", "SM120"), ("7.2", "SM75"), (None, "SM75")])
+@pytest.mark.parametrize(("capability", "gpu"), [("8.7", "SM86"), ("11.0", "SM120"), ("7.2", "SM80"), (None, "SM80")])
 def test_it_says_for_which_gpu_it_accepts(tmp_path, capability, gpu):
     found = parse(network(tmp_path / "m.onnx", shape=["N", 4, 8, 8]), capability)
     assert (found.status, found.message) == ("accepted", ACCEPTED)
     assert f" for {gpu}" in found.compiler
     assert ("nearest to compute capability" in found.compiler) == (capability is not None)
+
+
+@pytest.mark.usefixtures("rtx")
+def test_a_matrix_product_in_fp32_is_accepted_for_a_gpu_that_is_older_than_all_that_it_has_in_full(tmp_path):
+    """TensorRT-RTX compiles none for its oldest, SM75, but a Xavier's TensorRT does."""
+    assert parse(product(tmp_path / "m.onnx"), "7.2").status == "accepted"
 
 
 def test_the_label_claims_no_more_than_it_knows():
