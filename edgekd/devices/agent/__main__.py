@@ -143,13 +143,16 @@ class Agent:
         The device's state is read afterwards: the clock of a processor changes when load starts.
         """
         samples, self._latency_ms = self._timing.until_steady(request.window_ms / 1e3, request.max_s, request.period_s)
-        return protocol.Warmed(tuple(samples), self._latency_ms, state.state())
+        found = state.state()
+        waiting.until_idle()
+        return protocol.Warmed(tuple(samples), self._latency_ms, found)
 
     def block(self, request: protocol.Block) -> protocol.Timed:
         """Timed inferences and their energy, and the canary before them.
 
         Untimed inferences come first, unless an inference is so long that cold caches don't matter. With a period, one
-        inference starts every `period_s` seconds.
+        inference starts every `period_s` seconds. The answer comes when no thread spins any more, so that the next
+        turn, which is another process's, isn't disturbed.
         """
         seconds, period_s = request.seconds, request.period_s
         self._watch.look()
@@ -163,6 +166,7 @@ class Agent:
         samples = self._timing.samples(seconds, period_s)
         energy_mj = meter.stop_mj() if meter else None
         waited_ms = waiting.longest_ms(before, waiting.waited_ns())
+        waiting.until_idle()
         return protocol.Timed(tuple(samples), energy_mj, canary_ms, self._timing.on_accelerator_ms(), waited_ms)
 
     def finish(self, _: protocol.Finish) -> protocol.Finished:

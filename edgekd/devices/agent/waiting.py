@@ -1,4 +1,5 @@
-"""How long this process's threads have waited for a CPU that other work had, as Linux counts it.
+"""The CPU, and who waits for whom: threads of this process that spin after an inference would take it from the artifact
+whose turn is next, and other programs take it from this one.
 
 Source: `/proc/PID/task/TID/schedstat`, whose second number is the nanoseconds spent waiting on a run queue
 (Documentation/scheduler/sched-stats.rst of the Linux kernel).
@@ -6,6 +7,8 @@ Source: `/proc/PID/task/TID/schedstat`, whose second number is the nanoseconds s
 
 from __future__ import annotations
 
+import threading
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,6 +17,24 @@ else:  # on a device this folder is all there is
     import sysfs
 
 _WAITED = 1
+_LOOK_S = 0.001
+_PATIENCE_S = 0.5
+
+
+def until_idle() -> None:
+    """Returns when no other thread of this process runs: those of ONNX Runtime wait for more work actively for some
+    40 ms, those of OpenMP for some 10.
+    """
+    own, end = str(threading.get_native_id()), time.monotonic() + _PATIENCE_S
+    while any(thread != own and state == "R" for thread, state in _states().items()) and time.monotonic() < end:
+        time.sleep(_LOOK_S)
+
+
+def _states() -> dict[str, str]:
+    """Of each thread, by its id, such as "R" for running; empty where the system doesn't say it."""
+    texts = {file.parent.name: sysfs.text(file) for file in sysfs.found("proc/self/task", "*/stat")}
+    # the name before it may have spaces and brackets of its own
+    return {thread: text.rpartition(")")[2].split()[0] for thread, text in texts.items() if ") " in text}
 
 
 def waited_ns() -> dict[str, int]:

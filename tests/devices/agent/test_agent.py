@@ -2,11 +2,13 @@ import ast
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import inputs
 import numpy as np
 import onnxruntime
+import psutil
 import pytest
 from onnx import TensorProto, helper
 
@@ -151,6 +153,20 @@ def test_a_turn_begins_untimed_unless_inferences_are_too_long_for_it(tmp_path, b
         before = len((tmp_path / "runs").read_text())
         samples = block(agent, block_s)
         assert len((tmp_path / "runs").read_text()) - before == len(samples) + untimed
+
+
+@pytest.mark.parametrize("blocks", [0, 1])
+def test_when_a_turn_has_ended_no_thread_spins_in_the_way_of_the_next(agent, model, blocks):
+    """ONNX Runtime's threads wait for more work actively, for some 40 ms."""
+    agent.load(Opening(str(model(channels=32, layers=8, size=32)), {"threads": 2, "spinning": True}, Feeds(batch=1)))
+    warmup(agent, 0.1, window_ms=20)
+    for _ in range(blocks):
+        block(agent, 0.05)
+    process = psutil.Process(agent.process.pid)
+    before = process.cpu_times()
+    time.sleep(0.1)
+    after = process.cpu_times()
+    assert after.user + after.system - before.user - before.system < 0.025  # in hundredths
 
 
 def test_warm_up_ends_at_the_time_limit_or_when_windows_agree(tmp_path):

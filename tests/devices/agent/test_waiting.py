@@ -1,6 +1,8 @@
+import hashlib
 import os
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -45,6 +47,29 @@ def test_the_thread_that_waited_longest_counts_and_new_ones_from_their_first_cou
 
     assert waiting.longest_ms({"1": 10_000_000, "2": 5}, {"1": 12_000_000, "2": 8, "3": 90_000_000}) == 2
     assert waiting.longest_ms({}, {}) is None
+
+
+def test_it_is_waited_for_threads_that_run():
+    import waiting
+
+    running = threading.Thread(target=hashlib.sha256, args=(bytes(100_000_000),))  # it needs no lock of Python's
+    running.start()
+    waiting.until_idle()
+    running.join(0.02)
+    assert not running.is_alive()
+
+
+def test_it_is_not_waited_for_threads_that_sleep_nor_for_ever(monkeypatch):
+    import waiting
+
+    sleeping = threading.Thread(target=time.sleep, args=(1,))
+    sleeping.start()
+    start = time.monotonic()
+    waiting.until_idle()
+    assert time.monotonic() - start < 0.3
+    sleeping.join()
+    monkeypatch.setattr(waiting, "_states", lambda: {"0": "R"})
+    waiting.until_idle()
 
 
 @pytest.mark.parametrize("text", [None, "", "1"])
