@@ -25,6 +25,12 @@ def pytest_configure(config):
     os.environ["EDGEKD_LEASE"] = str(LEASES / "shared")  # for devices that fixtures share
 
 
+def pytest_collection_modifyitems(items):
+    """Files with slow tests first: each goes to one of xdist's workers, and at the end the others would wait for it."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(autouse=True)
 def lease(monkeypatch):
     """The lease of this machine, for this test alone: none waits for another."""

@@ -38,11 +38,11 @@ def trained(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def compressed(trained):
+def compressed(trained, two_variants):
     (trained / "budget.toml").write_text('name = "mine"\n[latency]\nmax_ratio = 4.0\n[accuracy]\nmax_drop_pp = 100.0\n')
     recipe = "[measure]\nlaunches = 3\nseconds = 0.3\nblock_seconds = 0.02\nwarmup_seconds = 0.3\n"
     (trained / "recipe.toml").write_text(recipe)
-    brought = "--model torchvision:resnet18 --weights resnet18.pt --data folder:photos --target x86-cpu"
+    brought = f"--model torchvision:resnet18 --weights resnet18.pt --data folder:photos --target {two_variants}"
     short = f"--size {SIZE} --ratio 0.3 --epochs 2 --budget budget.toml --recipe recipe.toml --out run --json"
     command = [sys.executable, "-m", "edgekd", "compress", *brought.split(), *short.split()]
     ended = subprocess.run(command, cwd=trained, capture_output=True, text=True, check=False, timeout=600)
