@@ -16,8 +16,6 @@ from edgekd.measuring.document import read_measurement, write
 from edgekd.values import Measurement, Measurements, Verdict
 from tests.devices import boards
 
-pytestmark = pytest.mark.alone
-
 # as for most users: then what can't be written is noticed late
 BUFFERED = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
 

@@ -16,8 +16,6 @@ from edgekd.pipeline.profile import profile
 from edgekd.progress import Silent
 from edgekd.values import MeasuringProtocol, Node, Trace, Variant
 
-pytestmark = pytest.mark.alone
-
 QUICK = MeasuringProtocol(launches=1, seconds=0.03, block_seconds=0.01, warmup_seconds=0.02)
 VNNI = ("avx2", "avx512_vnni")
 

@@ -20,8 +20,6 @@ from edgekd.measuring.statistics import paired_ratios, ratio
 from edgekd.progress import Silent
 from edgekd.values import MeasuringProtocol
 
-pytestmark = pytest.mark.alone
-
 QUICK = MeasuringProtocol(launches=2, seconds=0.06, block_seconds=0.01, warmup_seconds=0.05)
 
 
@@ -137,8 +135,10 @@ def test_artifacts_are_measured_side_by_side_in_fresh_processes(model):
 def test_beside_other_programs_a_measurement_is_repeated_and_invalid(model):
     spinning = [sys.executable, "-c", "while True: pass"]
     with ExitStack() as busy, connect("local:") as device:
-        for _ in os.sched_getaffinity(0):
-            busy.callback(busy.enter_context(subprocess.Popen(spinning)).kill)
+        for cpu in os.sched_getaffinity(0):
+            process = busy.enter_context(subprocess.Popen(spinning))
+            busy.callback(process.kill)
+            os.sched_setaffinity(process.pid, {cpu})  # else both may share one, and leave the other to the models
         found = measured(model("small"), model("large", layers=12, channels=32), device=device)
     for one in found:
         assert one.invalid == one.retried[:1]

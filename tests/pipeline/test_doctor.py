@@ -6,8 +6,6 @@ from edgekd.errors import DeviceError
 from edgekd.pipeline.doctor import doctor
 from edgekd.progress import Silent
 
-pytestmark = pytest.mark.alone
-
 
 def test_it_says_what_is_here_and_which_targets_it_is():
     found = doctor(None, noise=False, progress=Silent())

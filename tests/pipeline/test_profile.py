@@ -9,8 +9,6 @@ from edgekd.pipeline.profile import profile
 from edgekd.progress import Silent
 from edgekd.values import MeasuringProtocol, Variant
 
-pytestmark = pytest.mark.alone
-
 QUICK = MeasuringProtocol(launches=1, seconds=0.03, block_seconds=0.01, warmup_seconds=0.02)
 
 

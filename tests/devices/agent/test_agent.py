@@ -19,8 +19,6 @@ from edgekd.errors import MeasurementError
 from edgekd.files import sha256
 from edgekd.worker import Worker, WorkerError
 
-pytestmark = pytest.mark.alone
-
 PRINTS = """
 import os, time
 formats = ("any",)
