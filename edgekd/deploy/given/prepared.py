@@ -140,7 +140,8 @@ def _in_opset(model: onnx.ModelProto, most: int | None, note: Callable[[str], No
     if wanted == found:
         return model
     try:
-        converted = onnx.version_converter.convert_version(_without_newer_defaults(model, wanted), wanted)
+        plain = _without_newer_defaults(model, wanted) if wanted < found else model
+        converted = onnx.version_converter.convert_version(plain, wanted)
         onnx.checker.check_model(converted)
     except Exception as e:  # whatever its C++ raises for an operator that it can't convert
         reason = " ".join(str(e).split())[:200]
@@ -151,8 +152,8 @@ def _in_opset(model: onnx.ModelProto, most: int | None, note: Callable[[str], No
 
 
 def _without_newer_defaults(model: onnx.ModelProto, wanted: int) -> onnx.ModelProto:
-    """The model without attributes that operators don't have in that opset, where they say what holds without them:
-    exporters state such as `noop_with_empty_axes = 0`, and ONNX's converter refuses them.
+    """The model without attributes that operators don't have in that lower opset, where they say what holds without
+    them: exporters state such as `noop_with_empty_axes = 0`, and ONNX's converter refuses them.
     """
     found, model = opset(model), onnx.ModelProto.FromString(model.SerializeToString())
     for node in model.graph.node:
