@@ -15,10 +15,15 @@ if TYPE_CHECKING:
 
 
 def result(found: "Result") -> None:
-    """The result of a compression: its files side by side, the verdict, and their places."""
+    """The result of a compression: what each step brought, its files side by side, the verdict, and their places."""
+    from edgekd.report.brought import HEADER as BROUGHT
+    from edgekd.report.brought import brought_rows
     from edgekd.report.content import artifact_rows
     from edgekd.report.write import names as report_files
 
+    if steps := brought_rows(found):
+        show_table([BROUGHT, *steps])
+        say("")
     show_table(artifact_rows(found))
     for gone in found.choice.dropped:
         say(f"not kept: {gone.name}: {gone.why}")

@@ -97,6 +97,7 @@ def conclude(
             for checked, measurement in zip(selection.options, measurements, strict=True)
         ),
         recovered=finished.recovered,
+        brought=finished.brought,
         choice=selection.choice,
         manifest=manifests["model.json"],
         app=app,

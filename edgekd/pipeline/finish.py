@@ -14,7 +14,7 @@ from edgekd.pipeline.student import Teaching, make_student
 from edgekd.training.supervision import Supervision
 from edgekd.values import Plan, Recipe
 from edgekd.values.network import Network
-from edgekd.values.result import Recovered
+from edgekd.values.result import Brought, Recovered
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,8 @@ class Finished:
     selection: Selection
     recovered: tuple[Recovered, ...] = ()
     """What became of INT8 variants that lost too much accuracy."""
+    brought: tuple[Brought, ...] = ()
+    """What each step brought; nothing where no step was taken."""
 
 
 def finish(
@@ -69,12 +71,25 @@ def _made(
     pruner, goal, original = candidates.pruner, candidates.goal, candidates.original
     pruner.run.resources.close()  # a training needs the memory
     teaching = Teaching(recipe, supervision, pruner, first_rounding(candidates.how.variants))
+    brought: tuple[Brought, ...] = ()
     if plan.structure.is_whole and not learns_unpruned(recipe):
         name, network, deployed = "baseline", teacher, original.deployed
     else:
-        name, network = "student", make_student(teaching, candidates.network, plan.structure)
+        made = make_student(teaching, candidates.network, plan.structure)
+        name, network, brought = "student", made.network, made.brought
         deployed = deploy(pruner.run, name, network, candidates.how, Contest(goal, original.reference))
     selection = measured_and_selected(pruner.run, goal, original.reference, deployed)
     recovery = Recovery(teaching, Sparing(pruner.run, goal, candidates.how), original.reference)
     student = recovery.recovered(Student(name, network, deployed, selection))
-    return Finished(plan, student.chosen, student.selection, student.recovered)
+    if student.chosen != network:
+        brought = (*brought, _retrained(student.chosen))
+    return Finished(plan, student.chosen, student.selection, student.recovered, brought)
+
+
+def _retrained(network: Network) -> Brought:
+    """What the training with simulated INT8 brought that recovered the chosen variant."""
+    assert network.accuracy is not None
+    assert network.training is not None
+    epochs = network.training.epochs
+    what = f"{epochs} epoch{'s' if epochs != 1 else ''} with simulated INT8"
+    return Brought(step="qat", what=what, accuracy=network.accuracy)

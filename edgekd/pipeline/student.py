@@ -67,7 +67,7 @@ class Teaching:
         )
 
 
-def make_student(teaching: Teaching, start: Network, structure: Structure) -> Network:
+def make_student(teaching: Teaching, start: Network, structure: Structure) -> State:
     """The network after every step of the recipe, pruned to the structure."""
     return run_steps(read_steps(teaching.recipe.steps), start, teaching.task(start, structure))
 
@@ -84,7 +84,7 @@ def trained_in_int8(teaching: Teaching, network: Network) -> Network:
     )
     before = network.training.seconds if network.training else 0.0
     simulation = Simulation(quantize.images, teaching.rounding, learned=False)
-    return train(settings, State(network, simulation, before), teaching.task(network, Structure())).network
+    return train(settings, State(network, simulation, before), teaching.task(network, Structure()), "qat").network
 
 
 def _part(pruner: Pruner, start: Network, structure: Structure, network: Network, share: float) -> Network:

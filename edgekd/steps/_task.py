@@ -9,6 +9,7 @@ from edgekd.training.stage import Simulation
 from edgekd.training.supervision import Supervision
 from edgekd.values import Recovery
 from edgekd.values.network import Network
+from edgekd.values.result import Brought
 from edgekd.values.rounding import Rounding
 
 
@@ -21,6 +22,8 @@ class State:
     """How trainings simulate INT8; None: they don't."""
     seconds: float = 0.0
     """Total training time so far."""
+    brought: tuple[Brought, ...] = ()
+    """What each step so far brought."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from edgekd.training.stage import TrainingInputs, as_named, train_network, two_i
 from edgekd.training.supervision import Supervision
 from edgekd.values import PositiveInt, Recovery, Value
 from edgekd.values.network import Network
+from edgekd.values.result import Brought
 from edgekd.values.value import Positive
 from edgekd.zoo import networks
 from edgekd.zoo.definition import Definition
@@ -26,8 +27,15 @@ def stated_over(recover: Recovery, settings: TrainingSettings) -> Recovery:
     return recover.model_copy(update=dict(settings.model_dump(exclude_none=True)))
 
 
-def train(settings: Recovery, state: State, task: Task) -> State:
-    """Train the network; its record includes the time of all previous trainings."""
+def train(settings: Recovery, state: State, task: Task, step: str) -> State:
+    """Train the network; its record includes the time of all previous trainings.
+
+    Args:
+        settings: of the training.
+        state: the network, and how INT8 is simulated.
+        task: the data.
+        step: the name of the recipe's step.
+    """
     network, run = state.network, task.run
     inputs = TrainingInputs(
         network=network,
@@ -46,7 +54,11 @@ def train(settings: Recovery, state: State, task: Task) -> State:
     run.progress.note(f"student: {score}")
     seconds = state.seconds + trained.training.seconds
     record = trained.training.model_copy(update={"seconds": seconds})
-    return replace(state, network=trained.model_copy(update={"training": record}), seconds=seconds)
+    epochs = f"{record.epochs} epoch{'s' if record.epochs != 1 else ''}"
+    what = f"{epochs} with simulated INT8" if state.int8 else epochs
+    brought = Brought(step=step, what=what, accuracy=trained.accuracy)
+    network = trained.model_copy(update={"training": record})
+    return replace(state, network=network, seconds=seconds, brought=(*state.brought, brought))
 
 
 def _with_kept(supervision: Supervision, network: Network, settings: Recovery) -> Supervision:

@@ -26,4 +26,4 @@ def misplaced(settings: Settings, before: Sequence[Stated], after: Sequence[Stat
 
 def run(settings: Settings, state: State, task: Task) -> State:
     """Train."""
-    return train(training(settings, task.recover), state, task)
+    return train(training(settings, task.recover), state, task, "finetune")

@@ -8,7 +8,9 @@ from pydantic import Field
 
 from edgekd.steps._base import Stated
 from edgekd.steps._task import State, Task
+from edgekd.training.evaluated import evaluated
 from edgekd.values import Recovery, Value
+from edgekd.values.result import Brought
 
 PRUNES = True
 
@@ -34,5 +36,12 @@ def misplaced(settings: Settings, before: Sequence[Stated], after: Sequence[Stat
 
 
 def run(settings: Settings, state: State, task: Task) -> State:
-    """Prune."""
-    return replace(state, network=task.pruned(state.network, settings.share))
+    """Prune, and evaluate what is left."""
+    network = task.pruned(state.network, settings.share)
+    if network == state.network:
+        return state
+    network = evaluated(task.run, network, task.data)
+    assert network.accuracy is not None
+    what = f"{network.cost.parameters:,} of {state.network.cost.parameters:,} parameters left"
+    brought = Brought(step="prune", what=what, accuracy=network.accuracy)
+    return replace(state, network=network, brought=(*state.brought, brought))

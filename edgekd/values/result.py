@@ -132,6 +132,21 @@ class Recovered(Value):
         return f"{self.name}: validation accuracy {before}, {after} by {what}{end}"
 
 
+class Brought(Value):
+    """What one step of the recipe brought."""
+
+    step: str
+    """Its name, such as "prune"."""
+    what: str
+    """What was done, in a few words."""
+    accuracy: Accuracy
+    """After it, on the validation images."""
+    kept: bool = True
+    """Whether the recipe went on from its result; else it went on from what was there before."""
+    note: str = ""
+    """What else should be known of it, such as why it wasn't kept."""
+
+
 class Choice(Value):
     """Which artifact is kept, and why the others aren't."""
 
@@ -180,6 +195,8 @@ class Result(Value):
     """The reference first, then the student's rungs."""
     recovered: tuple[Recovered, ...] = ()
     """INT8 variants that lost too much accuracy at first."""
+    brought: tuple[Brought, ...] = ()
+    """What each step of the recipe brought, in order."""
     choice: Choice
     manifest: Manifest
     """How to feed the chosen file."""

@@ -74,7 +74,7 @@ def learned(data, tmp_path_factory):
     start = networks.save(networks.untrained(architecture, 0), folder / "w.safetensors", architecture, origin="random")
     teaching = teaching_of(run, data, start)
     settings = SETTINGS.model_copy(update={"losses": {"ce": {"weight": 1.0}}})
-    return train(settings, State(start), teaching.task(start, Structure())).network
+    return train(settings, State(start), teaching.task(start, Structure()), "distil").network
 
 
 @pytest.fixture(scope="module")

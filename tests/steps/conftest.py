@@ -52,7 +52,13 @@ PINNED = {"precision": "fp32", "memory_format": "contiguous", "threads": 1, "com
 
 
 @pytest.fixture
-def take(run, few_digits, network):
+def take(steps_taken):
+    """The network after steps."""
+    return lambda *stated, **changes: steps_taken(*stated, **changes).network
+
+
+@pytest.fixture
+def steps_taken(run, few_digits, network):
     """Takes steps from a network of random weights, taught by another one."""
 
     def steps(*stated, recover=None, pruned=None, **changes):

@@ -65,3 +65,19 @@ def test_a_training_that_was_done_is_found_again_and_another_one_is_not(take, fe
     for changes in ({"seed": 1}, {"data": replace(few_digits, fingerprint="other")}):
         assert take("finetune", **changes).weights.path != first.weights.path
     assert take({"do": "finetune", "learning_rate": 0.01}).weights.path != first.weights.path
+
+
+def test_each_step_leaves_what_it_brought(steps_taken, network):
+    state = steps_taken("prune", "finetune", "qat", "finetune", pruned=lambda given, share: network(1))
+    assert [(one.step, one.accuracy.images, one.kept) for one in state.brought] == [
+        ("prune", 179, True),
+        ("finetune", 179, True),
+        ("finetune", 179, True),
+    ]
+    assert state.brought[0].what == "77,754 of 77,754 parameters left"
+    assert [one.what for one in state.brought[1:]] == ["1 epoch", "1 epoch with simulated INT8"]
+    assert state.brought[-1].accuracy == state.network.accuracy
+
+
+def test_a_step_that_prunes_nothing_brings_nothing(steps_taken):
+    assert steps_taken("prune").brought == ()

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from edgekd.report import app, usage
+from edgekd.report.brought import HEADER as BROUGHT
+from edgekd.report.brought import brought_rows
 from edgekd.report.cells import code, interval, table
 from edgekd.report.content import artifact_rows
 from edgekd.report.formats._base import Report
@@ -43,6 +45,7 @@ def text(report: Report) -> str:
         _plan(result.plan, result.device),
         "## Training",
         training(result),
+        *_brought(result),
         "## Where and how it was measured",
         _environment(result, report.reference),
         "## Reproduce",
@@ -176,6 +179,11 @@ def _candidate(candidate: Candidate, plan: Plan, variants: Sequence[str]) -> lis
         *(ratios.get(variant, "–") for variant in variants),
         f"in {fits}" if fits else "no",
     ]
+
+
+def _brought(result: Result) -> list[str]:
+    rows = brought_rows(result)
+    return ["## What each step brought", table(BROUGHT, rows)] if rows else []
 
 
 def _environment(result: Result, reference: Measurement | None) -> str:

@@ -59,7 +59,7 @@ def pruned_and_trained(arm: ArmRun, teacher: TrainedTeacher) -> Network:
     start = beginning(arm.run, arm.recipe, arm.data, teacher.network)
     rounding = first_rounding(catalog.target(arm.recipe.target).variants)
     teaching = Teaching(arm.recipe, teacher.supervision, arm.pruner, rounding)
-    return make_student(teaching, start, stated_structure(arm, start))
+    return make_student(teaching, start, stated_structure(arm, start)).network
 
 
 def stated_structure(arm: ArmRun, start: Network) -> Structure:
