@@ -19,10 +19,12 @@ class State:
     """One JSON document of `epoch.Epoch` for each epoch done."""
     model: dict[str, Any]
     best: dict[str, Any]
-    """The model's state after the best epoch."""
+    """The state of the evaluated network after the best epoch."""
     optimizer: dict[str, Any]
     objective: dict[str, Any]
     """Parameters of the losses' projections."""
+    average: dict[str, Any]
+    """The state of the averaged model; empty if none is averaged."""
 
 
 def write_state(path: Path, state: State) -> None:

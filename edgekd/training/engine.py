@@ -13,6 +13,7 @@ from edgekd.errors import EdgekdError, UnsupportedModelError
 from edgekd.progress import Progress
 from edgekd.store import fingerprint
 from edgekd.training import ranks
+from edgekd.training.average import averaged
 from edgekd.training.cache import MOST_BYTES, TeacherCache, open_cache
 from edgekd.training.checkpoint import State, read_state, write_state
 from edgekd.training.epoch import DivergedError, Epoch, Run, train_epoch
@@ -22,7 +23,7 @@ from edgekd.training.objective import Objective
 from edgekd.training.step import learner, on_threads, place, place_images
 from edgekd.training.teacher import frozen
 from edgekd.training.trackers._base import Tracker
-from edgekd.values import Training, Value, document
+from edgekd.values import Recovery, Training, Value, document
 from edgekd.values.defaults import training_for
 from edgekd.values.training import Execution
 from edgekd.zoo.identity import digest, identity
@@ -89,7 +90,8 @@ def train(
     tracker: Tracker | None = None,
 ) -> Trained:
     """Train the model in place on `data.train`. Afterwards it is on the CPU, in evaluation mode, with the weights of
-    the epoch with the best accuracy on `data.val`. `data.test` isn't read.
+    the epoch with the best accuracy on `data.val`. `data.test` isn't read. Of a `Recovery`, the weights are averaged
+    over the last steps (`training.average`); the averaged ones are evaluated and kept.
 
     If the training diverges, it is restarted once at a tenth of the learning rate with clipped gradients.
 
@@ -126,6 +128,8 @@ def train(
     images, _ = next(iter(data.val.batches(settings.batch_size)))
     _require_classes(model, place_images(images, execution, student.device), data)
     run = Run(student, None, data, settings, seed, checkpoint, progress, tracker=tracker)
+    if isinstance(settings, Recovery):
+        run = replace(run, average=averaged(model, run.epochs * run.steps))
     key = _key(run, teacher)
     run = replace(run, learner=replace(student, loss=ranks.parallel(student.loss)))
     run = _with_teacher(run, teacher, images, cache)
@@ -150,7 +154,7 @@ def _train_with_retry(run: Run, key: str) -> tuple[list[Epoch], float | None]:
     """Train at the configured learning rate; if that diverges, or did before, at a lower one with clipped gradients.
     Returns the lower learning rate as well.
     """
-    first, rate = copy.deepcopy(_start(run, key)), run.settings.learning_rate / _LOWER
+    first, rate = copy.deepcopy(_now(run, key)), run.settings.learning_rate / _LOWER
     slower = run.settings.model_copy(update={"learning_rate": rate})
     careful = replace(run, settings=slower, learner=replace(run.learner, clip=_CLIP))
     careful_key = f"{key}, at {rate:g}"
@@ -228,23 +232,26 @@ def _begin(run: Run, key: str) -> State:
     if state is None:
         if run.checkpoint.exists():
             run.progress.note(f"{run.checkpoint} belongs to another training; starting from the beginning")
-        return _start(run, key)
+        return _now(run, key)
     _restore(run, state)
     return state
 
 
-def _start(run: Run, key: str) -> State:
-    """The current state of the networks as the state before the first epoch."""
+def _now(run: Run, key: str) -> State:
+    """The current state of the networks, without a history."""
     learner = run.learner
     parts = (learner.model, learner.optimizer, learner.objective)
     model, optimizer, objective = (part.state_dict() for part in parts)
-    return State(key, [], model, {}, optimizer, objective)
+    average = run.average.model.state_dict() if run.average else {}
+    return State(key, [], model, {}, optimizer, objective, average)
 
 
 def _restore(run: Run, state: State) -> None:
     run.learner.model.load_state_dict(state.model)
     run.learner.objective.load_state_dict(state.objective)
     run.learner.optimizer.load_state_dict(state.optimizer)
+    if run.average:
+        run.average.model.load_state_dict(state.average)
 
 
 def _finish(run: Run, state: State) -> list[Epoch]:
@@ -254,11 +261,10 @@ def _finish(run: Run, state: State) -> list[Epoch]:
     for epoch in range(len(history) + 1, run.epochs + 1):
         history.append(train_epoch(run, epoch, history))
         if Trained(history=tuple(history), features_alone=learner.objective.features_alone).best_epoch == epoch:
-            best = copy.deepcopy(learner.model.state_dict())  # with the modules' versions
-        documents = [document(e) for e in history]
-        states = [part.state_dict() for part in (learner.optimizer, learner.objective)]
+            best = copy.deepcopy(run.evaluated.state_dict())  # with the modules' versions
         if ranks.is_main():
-            write_state(run.checkpoint, State(state.key, documents, learner.model.state_dict(), best, *states))
+            now = replace(_now(run, state.key), history=[document(e) for e in history], best=best)
+            write_state(run.checkpoint, now)
             _track(run, epoch, history[-1])
     learner.model.load_state_dict(best)
     return history

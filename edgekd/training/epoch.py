@@ -12,6 +12,7 @@ from edgekd.data.dataset import Dataset, View
 from edgekd.errors import EdgekdError
 from edgekd.progress import Progress
 from edgekd.training import ranks
+from edgekd.training.average import Average
 from edgekd.training.cache import TeacherCache
 from edgekd.training.evaluate import Score, evaluate
 from edgekd.training.forward import teacher_outputs
@@ -58,6 +59,13 @@ class Run:
     cache: TeacherCache | None = None
     """Of the teacher's logits for these views; None where it is computed again, and for features."""
     tracker: Tracker | None = None
+    average: Average | None = None
+    """Of the model's weights, which is evaluated and kept in their place."""
+
+    @property
+    def evaluated(self) -> nn.Module:
+        """The network that the training makes: the averaged one if there is any."""
+        return self.average.model if self.average else self.learner.model
 
     @property
     def epochs(self) -> int:
@@ -104,13 +112,17 @@ def train_epoch(run: Run, epoch: int, history: Sequence[Epoch]) -> Epoch:
             mixed = mix(view, len(losses), len(images))
             placed = place_images(mixed.images(images) if mixed else images, learner.execution, learner.device)
             losses.append(run_step(learner, placed, labels, teacher(placed), mixed))
+            if run.average:
+                run.average.follow(learner.model, (epoch - 1) * run.steps + len(losses) - 1)
             report(losses)
     loss = _mean_loss(run, epoch, ranks.mean(torch.stack(losses)))
     ranks.broadcast_buffers(learner.model)
+    if run.average:
+        ranks.broadcast_buffers(run.average.model)
     teacher.keep()
     seconds = time.perf_counter() - start
     _require_finite_weights(run, epoch)
-    validation = evaluate(learner.model, run.data.val, execution=learner.execution)
+    validation = evaluate(run.evaluated, run.data.val, execution=learner.execution)
     _require_gradients(run, epoch, loss, validation)
     return Epoch(loss=loss, validation=validation, images=run.images, seconds=seconds)
 

@@ -7,7 +7,7 @@ from torch import nn
 from edgekd.errors import StorageError
 from edgekd.training.checkpoint import State, read_state, write_state
 
-STATE = State("key", [{"loss": 0.1}], {"weight": torch.ones(2)}, {"weight": torch.zeros(2)}, {"state": {}}, {})
+STATE = State("key", [{"loss": 0.1}], {"weight": torch.ones(2)}, {"weight": torch.zeros(2)}, {"state": {}}, {}, {})
 
 
 def test_state_comes_back(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from edgekd.training.losses.kd import Distillation
 from edgekd.training.objective import Objective, Term, build_objective
 from edgekd.training.outputs import Outputs
 from edgekd.training.schedule import learning_rate
+from edgekd.training.step import run_step
 from edgekd.values import Recovery, Training
 from edgekd.values.training import Execution
 from edgekd.zoo.build import build
@@ -106,7 +107,7 @@ def test_interrupted_training_resumes_to_the_same_weights(
     few_digits: Dataset, tmp_path: Path, listener: Any, execution: Execution
 ) -> None:
     teacher = build("mobilenet_v1:width=0.125", classes=10, channels=1)
-    settings = Recovery(epochs=4, batch_size=64)
+    settings = Recovery(epochs=4, batch_size=16)  # enough steps for an average
     images = torch.randn(2, 1, 16, 16)
 
     def learning(student: nn.Module) -> dict[str, Any]:
@@ -117,7 +118,7 @@ def test_interrupted_training_resumes_to_the_same_weights(
     whole, stopped = with_dropout(), with_dropout()
     expected = run(whole, few_digits, tmp_path / "whole.pt", settings, **learning(whole))
     with pytest.raises(KeyboardInterrupt):
-        # in the middle of the third epoch of 3 x 64 images
+        # in the middle of the third epoch of 12 x 16 images
         run(
             stopped,
             few_digits,
@@ -414,3 +415,24 @@ def test_compiled_training_learns_the_same_but_for_rounding(few_digits: Dataset,
         run(student, few_digits, tmp_path / f"{compiled}.pt", **given)
         weights.append(torch.cat([p.detach().flatten() for p in student.parameters()]))
     assert nn.functional.cosine_similarity(*weights, dim=0) > 0.999
+
+
+def test_a_recovery_ends_with_its_averaged_weights_and_another_training_with_its_last(
+    few_digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr("edgekd.training.epoch.run_step", _noting(seen))
+    for settings, averages in ((SHORT, False), (Recovery(**SHORT.model_dump()), True)):
+        model = with_dropout()
+        trained = run(model, few_digits, tmp_path / f"{averages}.pt", settings.model_copy(update={"epochs": 20}))
+        assert (digest(model) in seen) is not averages
+        assert evaluate(model, few_digits.val) == trained.validation
+
+
+def _noting(seen: list[str]) -> Any:
+    def step(learner: Any, *given: Any) -> Tensor:
+        loss = run_step(learner, *given)
+        seen.append(digest(learner.model))
+        return loss
+
+    return step
