@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 from edgekd.errors import EdgekdError
 from edgekd.pruning.apply import Pruned
 from edgekd.pruning.chosen import criterion_of
-from edgekd.pruning.criteria import bn_scale, l2, taylor
+from edgekd.pruning.criteria import bn_scale, bn_taylor, l2, taylor
 from edgekd.pruning.criteria._base import Subject
 from edgekd.pruning.criteria._norms import filter_norms
 from edgekd.pruning.graph import Graph, Group
@@ -90,7 +91,35 @@ def test_taylor_is_the_squared_sum_of_gradient_times_weight_by_layer_and_minibat
     np.testing.assert_allclose(found.numpy(), by_hand, rtol=1e-4)
 
 
-def test_taylor_keeps_the_channels_that_the_classes_hang_on(pruned_by: Callable[..., Pruned]) -> None:
+def test_bn_taylor_is_what_scale_and_shift_change_the_loss_by(subject_of: MakeSubject) -> None:
+    model, group = residual()
+    (found,) = bn_taylor.scores(subject_of(model, data=DATA), [group])
+    by_hand = np.zeros(16)
+    for batch in (slice(0, 16), slice(16, 24)):
+        loss = F.cross_entropy(model(DATA[0][batch]), DATA[1][batch])
+        parameters = [p for norm in (model.norm_left, model.norm_right) for p in (norm.weight, norm.bias)]
+        gradients = torch.autograd.grad(loss, parameters)
+        products = [(p.detach() * g).numpy() for p, g in zip(parameters, gradients, strict=True)]
+        by_hand += np.abs(sum(products)) / 2
+    np.testing.assert_allclose(found.numpy(), by_hand, rtol=1e-4)
+
+
+def test_bn_taylor_judges_by_filters_and_biases_where_no_norm_follows(subject_of: MakeSubject) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(1, 16, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 4)
+    ).eval()
+    data = DATA[0][:16], DATA[1][:16]
+    (group,) = Graph(model, IMAGE).groups
+    (found,) = bn_taylor.scores(subject_of(model, data=data), [group])
+    loss = F.cross_entropy(model(data[0]), data[1])
+    weight, bias = torch.autograd.grad(loss, [model[0].weight, model[0].bias])
+    by_hand = ((model[0].weight * weight).flatten(1).sum(1) + model[0].bias * bias).detach().abs()
+    torch.testing.assert_close(found, by_hand)
+
+
+@pytest.mark.parametrize("criterion", ["taylor", "bn_taylor"])
+def test_taylor_keeps_the_channels_that_the_classes_hang_on(pruned_by: Callable[..., Pruned], criterion: str) -> None:
     torch.manual_seed(0)
     model = nn.Sequential(
         nn.Conv2d(1, 16, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 4)
@@ -98,11 +127,11 @@ def test_taylor_keeps_the_channels_that_the_classes_hang_on(pruned_by: Callable[
     with torch.no_grad():
         model[4].weight[:, :8] = 0  # nothing of the first eight channels reaches the classes
         model[0].weight[:8] *= 100  # though their filters are the largest
-    assert pruned_by(model, 0.5, "taylor", data=DATA).kept["0"] == tuple(range(8, 16))
+    assert pruned_by(model, 0.5, criterion, data=DATA).kept["0"] == tuple(range(8, 16))
     assert pruned_by(model, 0.5, "l2").kept["0"] == tuple(range(8))
 
 
-@pytest.mark.parametrize("name", ["taylor", "influence"])
+@pytest.mark.parametrize("name", ["taylor", "bn_taylor", "influence"])
 def test_a_criterion_without_its_images_says_what_else_there_is(name: str, subject_of: MakeSubject) -> None:
     criterion, _ = criterion_of(name, {})
     model = build("resnet8", classes=4, channels=1).eval()
@@ -111,7 +140,8 @@ def test_a_criterion_without_its_images_says_what_else_there_is(name: str, subje
     assert '"bn_scale"' in e.value.hint or '"position"' in e.value.hint
 
 
-def test_taylor_leaves_no_gradients(subject_of: MakeSubject) -> None:
+@pytest.mark.parametrize("criterion", [taylor, bn_taylor])
+def test_taylor_leaves_no_gradients(subject_of: MakeSubject, criterion: ModuleType) -> None:
     model, group = residual()
-    taylor.scores(subject_of(model, data=DATA), [group])
+    criterion.scores(subject_of(model, data=DATA), [group])
     assert all(parameter.grad is None for parameter in model.parameters())
