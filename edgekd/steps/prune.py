@@ -1,4 +1,4 @@
-"""Prunes the network as planned, or by a share of the planned pruning."""
+"""Prunes the network as planned, or by a share of the planned pruning, and repairs what is left."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from edgekd.steps._base import Stated
+from edgekd.steps._repair import repair
 from edgekd.steps._task import State, Task
 from edgekd.training.evaluated import evaluated
 from edgekd.values import Recovery, Value
@@ -16,10 +17,13 @@ PRUNES = True
 
 
 class Settings(Value):
-    """The amount of pruning."""
+    """The amount of pruning, and what follows it."""
 
     share: Annotated[float, Field(gt=0, le=1, strict=True)] = 1.0
     """The share of the planned pruning that is done after this step, for pruning in several steps."""
+    repair: bool = True
+    """Whether batch norms are recalibrated and layers fitted to those before, without training; each is kept only if it
+    lowers the loss on held-out training images."""
 
 
 def training(settings: Settings, recover: Recovery) -> None:
@@ -36,7 +40,7 @@ def misplaced(settings: Settings, before: Sequence[Stated], after: Sequence[Stat
 
 
 def run(settings: Settings, state: State, task: Task) -> State:
-    """Prune, and evaluate what is left."""
+    """Prune, evaluate what is left, and repair it."""
     network = task.pruned(state.network, settings.share)
     if network == state.network:
         return state
@@ -44,4 +48,5 @@ def run(settings: Settings, state: State, task: Task) -> State:
     assert network.accuracy is not None
     what = f"{network.cost.parameters:,} of {state.network.cost.parameters:,} parameters left"
     brought = Brought(step="prune", what=what, accuracy=network.accuracy)
-    return replace(state, network=network, brought=(*state.brought, brought))
+    pruned = replace(state, network=network, brought=(*state.brought, brought))
+    return repair(pruned, state.network, task) if settings.repair else pruned

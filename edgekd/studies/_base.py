@@ -133,7 +133,8 @@ KD: Mapping[str, Any] = {"ce": 0.1, "kd": {"weight": 0.9, "temperature": 4.0}}
 
 LOSSES: Mapping[str, Mapping[str, Any]] = {"labels": CE, "distilled": KD}
 
-PRUNE: Mapping[str, Any] = {"do": "prune"}
+PRUNE: Mapping[str, Any] = {"do": "prune", "repair": False}
+"""Pruning alone, as in the papers."""
 RESET: Mapping[str, Any] = {"do": "reset"}
 DISTIL: Mapping[str, Any] = {"do": "distil"}
 

@@ -31,7 +31,7 @@ def test_a_name_is_short_for_a_step_with_its_defaults():
         (
             [{"do": "prune", "epochs": 5}],
             "steps.0: the step 'prune' has no setting 'epochs'",
-            "a setting of 'prune': share.",
+            "a setting of 'prune': share, repair.",
         ),
         (
             ["prune", {"do": "finetune", "losses": {"kd": 1}}],

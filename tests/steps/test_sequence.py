@@ -7,6 +7,8 @@ import torch
 from edgekd.training.supervision import Supervision, Teacher
 from edgekd.zoo import networks
 
+ALONE = {"do": "prune", "repair": False}
+
 
 def weights(network):
     return torch.cat([value.flatten() for value in networks.load(network).state_dict().values()])
@@ -26,7 +28,7 @@ def test_pruning_gets_the_network_of_the_step_before_and_its_share(take, network
         asked.append((given.weights.sha256, share))
         return network(len(asked))
 
-    ended = take({"do": "prune", "share": 0.25}, {"do": "prune", "share": 0.5}, "prune", pruned=pruned)
+    ended = take(*({**ALONE, "share": share} for share in (0.25, 0.5, 1)), pruned=pruned)
     assert asked == [(network(n).weights.sha256, share) for n, share in ((0, 0.25), (1, 0.5), (2, 1.0))]
     assert ended.weights.sha256 == network(3).weights.sha256
 
@@ -68,7 +70,7 @@ def test_a_training_that_was_done_is_found_again_and_another_one_is_not(take, fe
 
 
 def test_each_step_leaves_what_it_brought(steps_taken, network):
-    state = steps_taken("prune", "finetune", "qat", "finetune", pruned=lambda given, share: network(1))
+    state = steps_taken(ALONE, "finetune", "qat", "finetune", pruned=lambda given, share: network(1))
     assert [(one.step, one.accuracy.images, one.kept) for one in state.brought] == [
         ("prune", 179, True),
         ("finetune", 179, True),

@@ -1,0 +1,109 @@
+"""Least squares of one layer: the weights by which it gives wanted outputs from what it reads, at sampled positions.
+
+A position is one pixel of a convolution's output in one image, or one row that a linear layer reads.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Layer = nn.Conv2d | nn.Linear
+
+_POSITIONS = 10_000
+_NUMBERS = 16_000_000
+"""That a layer reads at all its positions, at most: 64 MB in fp32. What is solved isn't larger."""
+_RIDGE = 1e-3
+"""Added to the diagonal, as a fraction of its mean: some thousand positions don't determine all weights of a layer."""
+_ROUNDING = 1e-5
+"""As a fraction of the outputs' variance."""
+
+
+def sampled(layer: Layer, count: int, generator: torch.Generator) -> Tensor:
+    """The positions, rising, that a layer is fitted at: of `count` ones, all or some thousand."""
+    groups = layer.groups if isinstance(layer, nn.Conv2d) else 1
+    most = min(_POSITIONS, max(1, _NUMBERS // (groups * layer.weight[0].numel())))
+    if count <= most:
+        return torch.arange(count)
+    return torch.randint(count, (most,), generator=generator).sort().values
+
+
+def read_at(layer: Layer, read: Tensor, size: tuple[int, ...], positions: Tensor) -> Tensor:
+    """What the weights of one output are multiplied by: (positions, weights).
+
+    Args:
+        layer: the layer.
+        read: its input.
+        size: height and width of its output, if it is a convolution.
+        positions: where.
+    """
+    if isinstance(layer, nn.Linear):
+        return read.flatten(0, -2)[positions]
+    image, y, x = _pixel(positions, size)
+    mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
+    padded = F.pad(read, layer._reversed_padding_repeated_twice, mode=mode)
+    rows, columns = (
+        (start * stride)[:, None] + torch.arange(kernel) * dilation
+        for start, stride, kernel, dilation in zip((y, x), layer.stride, layer.kernel_size, layer.dilation, strict=True)
+    )
+    found = padded[image[:, None, None], :, rows[:, :, None], columns[:, None, :]]  # (positions, height, width, inputs)
+    return found.permute(0, 3, 1, 2).flatten(1)
+
+
+def given_at(layer: Layer, given: Tensor, positions: Tensor) -> Tensor:
+    """What a layer gives there: (positions, outputs)."""
+    if isinstance(layer, nn.Linear):
+        return given.flatten(0, -2)[positions]
+    image, y, x = _pixel(positions, tuple(given.shape[2:]))
+    return given[image, :, y, x]
+
+
+def fit(layer: Layer, read: Tensor, wanted: Tensor, *, shifted: bool) -> bool:
+    """Fit a layer's weights and bias to what is wanted, in place, each group of a convolution by itself. What the
+    images don't determine stays as it is, and so does a layer that gives what is wanted already, up to rounding.
+
+    Args:
+        layer: the layer.
+        read: as `read_at` gives it.
+        wanted: outputs, as `given_at` gives them.
+        shifted: whether a batch norm takes away whatever constant the layer's outputs have.
+
+    Returns:
+        Whether what was found is finite; else the weights stay as they were.
+    """
+    groups = layer.groups if isinstance(layer, nn.Conv2d) else 1
+    weight = layer.weight.detach().double().view(groups, len(layer.weight) // groups, -1)  # (groups, outputs, weights)
+    x, y = (
+        side.double().view(len(side), groups, -1).transpose(0, 1) for side in (read, wanted)
+    )  # (groups, positions, …)
+    bias = 0 if layer.bias is None else layer.bias.detach().double().view(groups, 1, -1)
+    error = y - x @ weight.mT - bias
+    if error.square().mean() <= _ROUNDING * wanted.var(unbiased=False):
+        return True
+    if shifted or layer.bias is not None:
+        x, error = x - (mean := x.mean(1, keepdim=True)), error - (shift := error.mean(1, keepdim=True))
+    change = _ridge(x, error)
+    if not change.isfinite().all():
+        return False
+    with torch.no_grad():
+        layer.weight += change.mT.reshape(layer.weight.shape)
+        if layer.bias is not None:
+            layer.bias += (shift - mean @ change).flatten()
+    return True
+
+
+def _ridge(x: Tensor, y: Tensor) -> Tensor:
+    """The least squares of x @ w = y, drawn to zero: (groups, inputs, outputs). Not finite where there is none."""
+    ridge = _RIDGE * x.square().mean((1, 2)) * x.shape[1]
+    dual = x.shape[1] < x.shape[2]  # the same by a smaller matrix
+    products = x @ x.mT if dual else x.mT @ x
+    products.diagonal(dim1=1, dim2=2).add_(ridge[:, None])
+    factor, failed = torch.linalg.cholesky_ex(products)
+    if failed.any():
+        return torch.full((len(x), x.shape[2], y.shape[2]), torch.nan, dtype=x.dtype)
+    return x.mT @ torch.cholesky_solve(y, factor) if dual else torch.cholesky_solve(x.mT @ y, factor)
+
+
+def _pixel(positions: Tensor, size: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor]:
+    """Image, row and column."""
+    height, width = size
+    return positions // (height * width), positions // width % height, positions % width
