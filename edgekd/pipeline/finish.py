@@ -69,7 +69,6 @@ def _made(
 ) -> Finished:
     """The student of the plan's structure: every step taken, deployed, measured, one artifact chosen."""
     pruner, goal, original = candidates.pruner, candidates.goal, candidates.original
-    pruner.run.resources.close()  # a training needs the memory
     teaching = Teaching(recipe, supervision, pruner, first_rounding(candidates.how.variants))
     brought: tuple[Brought, ...] = ()
     if plan.structure.is_whole and not learns_unpruned(recipe):

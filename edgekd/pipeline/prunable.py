@@ -18,7 +18,7 @@ _TIMEOUT_S = 60
 
 @dataclass(frozen=True)
 class Pruner:
-    """How the networks of a run are pruned; its process stays open until `run.resources` are closed."""
+    """How the networks of a run are pruned; its process stays open until something is trained."""
 
     run: Run
     data: Dataset
@@ -54,9 +54,7 @@ class Pruner:
             structure = part_of_the_way(whole, structure, share)
         if structure.is_whole:
             return network
-        found = self.pruned(network, structure)
-        self.run.resources.close()
-        return found
+        return self.pruned(network, structure)
 
 
 def prunes(recipe: Recipe, *, has_device: bool) -> bool:
@@ -85,6 +83,5 @@ def require_prunable(run: Run, recipe: Recipe, data: Dataset, *, channel_block: 
     question = searching.question()
     trials = searching.search.trials(question, space(run, random, question.granularity))
     tried(run, random, tuple(trial.structure for trial in trials))
-    run.resources.close()
     what = " and ".join(trial.what for trial in trials) or "nothing"
     run.progress.note(f"prune: {model} can do without {what}")

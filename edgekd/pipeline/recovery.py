@@ -83,7 +83,6 @@ class Recovery:
     def _trained(self, student: Student, rounding: Rounding, variants: Sequence[Variant]) -> Student:
         """With variants of the network after a training that simulates their rounding."""
         run, name = self.sparing.run, f"{student.name}-qat"
-        run.resources.close()  # a training needs the memory
         contest = Contest(self.sparing.goal, self.reference)
         try:
             network = trained_in_int8(replace(self.teaching, rounding=rounding), student.network)

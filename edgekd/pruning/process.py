@@ -1,4 +1,4 @@
-"""Prunes one network, in a child process under a time and memory limit. Imports no torch."""
+"""Prunes networks, one at a time, in a child process under a time and memory limit. Imports no torch."""
 
 import os
 import sys
@@ -29,31 +29,58 @@ UNPRUNED = "Give --ratio 0 (in a recipe: search.ratio = 0) to continue without p
 
 
 class PruningProcess:
-    """A network that is ready to be pruned. Use as a context manager.
+    """A network that is ready to be pruned, once one was opened. Use as a context manager.
+
+    The process starts for the first network, which takes longer than most requests, and again after it failed.
 
     Args:
-        opening: which network.
-        timeout_s: the most that opening the model, or one request, may take.
+        memory_bytes: the most that the process may take; of every network that is opened.
     """
 
-    def __init__(self, opening: Opening, *, timeout_s: float) -> None:
-        self._opening = opening
-        self._timeout_s = timeout_s
+    def __init__(self, memory_bytes: int) -> None:
+        self._memory_bytes = memory_bytes
+        self._worker: Worker | None = None
+        self._opening: Opening | None = None
 
     def __enter__(self) -> Self:
-        # -P and the path: what can be imported here can be imported there, and nothing else
-        command = [sys.executable, "-P", "-m", "edgekd.pruning.child"]
-        env = {**os.environ, "PYTHONPATH": os.pathsep.join(str(Path(p).absolute()) for p in sys.path)}
-        self._worker = Worker(command, memory_bytes=self._opening.memory_bytes, env=env)
-        try:
-            self._ask(self._opening, Ready)
-        except BaseException:
-            self._worker.close()
-            raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._worker.close()
+        self._close()
+
+    def open(self, opening: Opening, *, timeout_s: float) -> None:
+        """Make this the network that is pruned, unless it is already.
+
+        Args:
+            opening: which network.
+            timeout_s: the most that opening it, or one request from now on, may take.
+
+        Raises:
+            UnsupportedModelError: it is no network that can be pruned, or not within the limits.
+            EdgekdError: as `zoo.build` and `zoo.weights` raise.
+        """
+        self._timeout_s = timeout_s
+        if opening == self._opening:
+            return
+        self._opening = opening
+        try:
+            self._ask(opening, Ready)
+        except BaseException:
+            self._close()
+            raise
+
+    def _started(self) -> Worker:
+        if self._worker is None:
+            # -P and the path: what can be imported here can be imported there, and nothing else
+            command = [sys.executable, "-P", "-m", "edgekd.pruning.child"]
+            env = {**os.environ, "PYTHONPATH": os.pathsep.join(str(Path(p).absolute()) for p in sys.path)}
+            self._worker = Worker(command, memory_bytes=self._memory_bytes, env=env)
+        return self._worker
+
+    def _close(self) -> None:
+        if self._worker:
+            self._worker.close()
+        self._worker = self._opening = None
 
     def space(self, kinds: Collection[Granularity]) -> Space:
         """What of these kinds can be removed from the network; raises as `prune`."""
@@ -84,9 +111,11 @@ class PruningProcess:
 
     def _ask(self, request: Value, kind: type[V]) -> V:
         try:
-            answer = self._worker.ask(request.model_dump(mode="json"), self._timeout_s)
+            answer = self._started().ask(request.model_dump(mode="json"), self._timeout_s)
         except WorkerError as e:
-            raise self._failed(e.kind, str(e)) from e
+            failed = self._failed(e.kind, str(e))
+            self._close()
+            raise failed from e
         if "failure" not in answer:
             return kind.model_validate(answer)
         raise self._raised(Failure.model_validate(answer))
@@ -99,9 +128,10 @@ class PruningProcess:
         return found
 
     def _failed(self, how: str, detail: str) -> EdgekdError:
+        assert self._opening
         model = self._opening.model
         if how == "memory":
-            message = f"{model} can't be pruned in {self._opening.memory_bytes / 1e9:g} GB of memory"
+            message = f"{model} can't be pruned in {self._memory_bytes / 1e9:g} GB of memory"
             return UnsupportedModelError(message, f"{UNPRUNED} Or raise prune.memory_bytes.")
         if how == "timeout":
             message = f"{model} can't be pruned in {self._timeout_s:g} s"

@@ -120,7 +120,7 @@ def prunable(
 
 def space(run: Run, network: Prunable, *kinds: Granularity) -> Space:
     """What of these kinds can be removed; raises as `PruningProcess.space`."""
-    return run.stage("space", _SpaceOf(network, kinds), _find_space)
+    return run.stage("space", _SpaceOf(network, kinds), _find_space, shared=network.weights is None)
 
 
 def scores(run: Run, network: Prunable, saved_ms: dict[str, float]) -> Scores:
@@ -178,7 +178,7 @@ def _try(asked: _Trials, at: Workspace) -> Tried:
 
 
 def _process(network: Prunable, at: Workspace) -> PruningProcess:
-    """The open process of the network, started where it isn't."""
+    """The open process, with the network opened in it."""
     shape = network.architecture
     opening = Opening(
         model=shape.model,
@@ -192,6 +192,7 @@ def _process(network: Prunable, at: Workspace) -> PruningProcess:
         channel_block=network.channel_block,
         memory_bytes=network.limits.memory_bytes,
     )
-    timeout_s = network.limits.timeout_s
-    key = ("pruning", opening, timeout_s)
-    return at.resources.get(key, lambda: PruningProcess(opening, timeout_s=timeout_s))
+    memory_bytes = opening.memory_bytes
+    process = at.resources.get(("pruning", memory_bytes), lambda: PruningProcess(memory_bytes))
+    process.open(opening, timeout_s=network.limits.timeout_s)
+    return process

@@ -64,6 +64,7 @@ def train_network(inputs: TrainingInputs, at: Workspace) -> Network:
     Raises:
         EdgekdError: as `engine.train`, and `build_objective` where the losses can't take these networks.
     """
+    at.resources.close()  # the training needs the memory
     ranks.summon(train_network, inputs, at.cache)
     network, model = inputs.network, networks.load(inputs.network)
     if not inputs.frozen and (count := unfreeze(model)) and inputs.supervision:

@@ -1,5 +1,7 @@
 """torchvision's networks: those that can be pruned are, and those that can't end within the limits."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,8 @@ from edgekd.zoo.definition import Definition, load_pruned
 pytestmark = pytest.mark.slow
 
 
-def process(name: str, *, size: int, memory_bytes: int = 2_000_000_000) -> PruningProcess:
+@contextmanager
+def process(name: str, *, size: int, memory_bytes: int = 2_000_000_000) -> Iterator[PruningProcess]:
     opening = Opening(
         model=f"torchvision:{name}",
         classes=1000,
@@ -24,7 +27,9 @@ def process(name: str, *, size: int, memory_bytes: int = 2_000_000_000) -> Pruni
         channel_block=8,
         memory_bytes=memory_bytes,
     )
-    return PruningProcess(opening, timeout_s=120)
+    with PruningProcess(memory_bytes) as found:
+        found.open(opening, timeout_s=120)
+        yield found
 
 
 def pruned(network: PruningProcess, ratio: float, folder: Path) -> PrunedFiles:

@@ -110,11 +110,13 @@ def test_what_was_tried_is_not_tried_again_in_another_run(
     run: Run, network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     random = network(weights=False)
+    known = space(run, random, "channels")
     tried(run, random, (HALF,))
     (folder,) = (tmp_path / "cache" / "stages").glob("tried-*")
     assert [file.name for file in folder.iterdir()] == ["result.json"]
     monkeypatch.setattr(stages, "PruningProcess", None)
     elsewhere = Run(Store(tmp_path / "another"), run.shared, Silent())
     tried(elsewhere, random, (HALF,))
+    assert space(elsewhere, random, "channels") == known
     with pytest.raises(TypeError, match="not callable"):
         tried(elsewhere, random, (Structure(removed=("stage1.0",)),))

@@ -1,5 +1,6 @@
 """A training as a stage: what it comes to is decided by its inputs, all of which are in its key."""
 
+from contextlib import contextmanager
 from dataclasses import fields, replace
 
 import pytest
@@ -75,6 +76,20 @@ def test_it_is_the_engines_training_with_its_record(run, network, few_digits, tm
     assert trained.accuracy.split == "val"
     assert trained.accuracy.dataset == "digits"
     assert not list(trained.weights.path.parent.glob("*.pt"))
+
+
+def test_what_other_stages_opened_is_closed_before_it_needs_the_memory(run, network, few_digits):
+    log = []
+    with run.resources:
+        run.resources.get("child", lambda: closing(log))
+        run.stage("recover", TrainingInputs(network(), LABELS, few_digits, seed=3), train_network)
+        assert log == ["closed"]
+
+
+@contextmanager
+def closing(log):
+    yield
+    log.append("closed")
 
 
 def test_images_that_are_called_otherwise_now_are_named_so(run, network, few_digits):

@@ -31,21 +31,24 @@ from edgekd.zoo.forward import reason
 
 def main() -> None:
     """Answer the requests on stdin until it ends."""
-    answers = _take_stdout()
-    lines = requests()
-    asked = Opening.model_validate_json(next(lines))
-    _limit_memory(asked.memory_bytes)
-    try:
-        opened = open_network(asked)
-    except Exception as e:  # the user's network may raise anything
-        _say(answers, _failure(e, asked.model))
-        return
-    _say(answers, Ready())
-    for line in lines:
+    answers, opened = _take_stdout(), None
+    for line in requests():
+        asked = REQUEST.validate_json(line)
+        if isinstance(asked, Opening):
+            _limit_memory(asked.memory_bytes)
+            opened = None  # two may not fit into the memory
+            try:
+                opened = open_network(asked)
+            except Exception as e:  # the user's network may raise anything
+                _say(answers, _failure(e, asked.model))
+                return
+            _say(answers, Ready())
+            continue
+        assert opened, "nothing was opened"
         try:
-            answer: Value = answer_to(REQUEST.validate_json(line), opened)
+            answer: Value = answer_to(asked, opened)
         except Exception as e:  # torch-pruning may raise anything on a structure that is new to it
-            answer = _failure(e, asked.model)
+            answer = _failure(e, opened.asked.model)
         _say(answers, answer)
 
 

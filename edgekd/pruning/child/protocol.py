@@ -1,7 +1,7 @@
 """What the process that prunes is asked, and what it answers: one JSON document a line. Imports no torch.
 
-The first line is an `Opening`, answered by `Ready`; then come requests, each from the network as it was opened. An
-expected failure is answered by `Failure`.
+The first line is an `Opening`, answered by `Ready`; then come requests, each from the network as it was opened.
+Another `Opening` takes its place. An expected failure is answered by `Failure`; one of an `Opening` ends the process.
 """
 
 from pathlib import Path
@@ -14,8 +14,9 @@ from edgekd.values import Cost, PositiveInt, Structure, Value
 
 
 class Opening(Value):
-    """Which network is pruned."""
+    """Which network is pruned; answered by `Ready`."""
 
+    do: Literal["open"] = "open"
     model: str
     """Its name, as `zoo.build` takes it."""
     classes: PositiveInt
@@ -90,7 +91,9 @@ class Failure(Value):
     hint: str = ""
 
 
-Request = Annotated[SpaceRequest | ScoresRequest | PruneRequest, Field(discriminator="do")]
+Request = SpaceRequest | ScoresRequest | PruneRequest
 Answer = Ready | Space | Scores | PrunedFiles
 
-REQUEST: TypeAdapter[Request] = TypeAdapter(Request)
+REQUEST: TypeAdapter[Opening | Request] = TypeAdapter(
+    Annotated[Opening | SpaceRequest | ScoresRequest | PruneRequest, Field(discriminator="do")]
+)

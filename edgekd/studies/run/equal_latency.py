@@ -84,4 +84,3 @@ def _prune(run: StudyRun, options: Iterable[Settings], teacher: TrainedTeacher) 
             structure = stated_structure(own, start)
             if not structure.is_whole:
                 own.pruner.pruned(start, structure)
-    run.run.resources.close()
