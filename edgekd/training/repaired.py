@@ -68,6 +68,7 @@ def repair_network(inputs: Repairing, at: Workspace) -> Repaired:
     """Recalibrate the batch norms, then fit the layers to the original's; single weights that were pruned stay zero, so
     that a network with some isn't fitted.
     """
+    at.resources.close()  # the repair needs the memory
     network, model, original = inputs.network, networks.load(inputs.network), networks.load(inputs.original)
     fitting, held_out = _images(model, inputs.data)
     ways: dict[Literal["recalibrated", "refitted"], Callable[[nn.Module], tuple[str, ...]]] = {}
