@@ -119,9 +119,13 @@ def require(module: str) -> ModuleType:
 
 def not_installed(library: str) -> EdgekdError:
     """The error of a library that isn't installed, by the name of its import; the hint names the extra with it."""
+    return EdgekdError(f"{library} isn't installed", installing(library) or f"pip install '{library}'")
+
+
+def installing(library: str) -> str | None:
+    """The command that installs edgekd with the extra that has a library, by the name of its import; None: none has."""
     extra = _EXTRAS.get(library)
-    what = f"edgekd[{extra}]" if extra else library
-    return EdgekdError(f"{library} isn't installed", f"pip install '{what}'")
+    return f"pip install 'edgekd[{extra}]'" if extra else None
 
 
 def function(spec: str, otherwise: str = "") -> Callable[..., Any]:

@@ -92,7 +92,8 @@ def not_run_here(variant: Variant) -> str | None:
         runtime.describe()
         reported: Mapping[str, Any] = getattr(runtime, "capabilities", dict)()
     except ImportError:
-        return f"{variant.runtime} is not installed"
+        command = catalog.installing(variant.runtime)
+        return f"{variant.runtime} is not installed{f': {command}' if command else ''}"
     except EdgekdError as e:
         return f"{e.message}: {e.hint}"
     except Exception as e:  # of a library that is installed and doesn't work here, such as TensorRT without a GPU

@@ -1,5 +1,6 @@
 """Measurements as tables and sentences."""
 
+from collections import Counter
 from collections.abc import Sequence
 from statistics import median
 
@@ -123,7 +124,8 @@ def conditions(m: Measurement, others: Sequence[Measurement] = ()) -> list[str]:
     details += ["taking turns on the same CPUs"] if p.same_cpus else []
     ways = {_how_run(one) for one in (m, *others)}
     lines = [f"measured on {where}; {'; '.join([*(ways if len(ways) == 1 else ()), ', '.join(details)])}"]
-    lines += [f"launch repeated: {reason}" for reason in m.retried]
+    repeated = Counter(m.retried).items()
+    lines += [f"{f'{count} launches' if count > 1 else 'launch'} repeated: {why}" for why, count in repeated]
     return [*lines, *_states(m)]
 
 

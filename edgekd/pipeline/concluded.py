@@ -156,7 +156,7 @@ def _exported(made: Made, number: int, measurements: Mapping[str, Measurement]) 
         remedy = "Don't deploy this file. Use another variant; for INT8, give more images like those of the task."
         findings = (Finding(rule="check", severity="warning", message=f"dropped: {proof.failed}", remedy=remedy),)
     if place == "nowhere":
-        why = f"{not_run_here(artifact.variant)}; give a --device that has it"
+        why = f"{not_run_here(artifact.variant)}; or give a --device that has it"
         return Exported(artifact=artifact, not_checked=why)
     one = Exported(
         artifact=artifact,

@@ -171,7 +171,7 @@ def _checked(
 
 def _with_check(artifact: Artifact, check: Check | None, places: _Places) -> Exported:
     if check is None:
-        why = f"{places.why_not[artifact.id]}; give a --device that has it"
+        why = f"{places.why_not[artifact.id]}; or give a --device that has it"
         return Exported(artifact=artifact, not_checked=why)
     findings: tuple[Finding, ...] = ()
     if check.failed:

@@ -6,6 +6,7 @@ from pathlib import Path
 from edgekd import catalog, files
 from edgekd.deploy.feeding import stamp_like
 from edgekd.deploy.opset import ceiling
+from edgekd.deploy.preflight.parser import is_installed
 from edgekd.deploy.preflight.preflight import preflight
 from edgekd.deploy.preflight.rule import Destination
 from edgekd.deploy.variants import why_not
@@ -46,7 +47,8 @@ class Preflights:
         if one.artifact.runtime != _TENSORRT:
             return one
         if path not in self._known:
-            self._progress.stage("preflight", f"asking NVIDIA's parser and compiler about {path.name}")
+            if is_installed():
+                self._progress.stage("preflight", f"asking NVIDIA's parser and compiler about {path.name}")
             self._known[path] = preflight(path, self._to)
         found = self._known[path]
         findings = sorted((*one.findings, *found.findings), key=lambda finding: finding.severity)
@@ -73,7 +75,9 @@ def export_file(
     variants = [variant for variant in target.variants if variant.runtime == _TENSORRT]
     if not variants:
         what = f"target {target.name} has no TensorRT, and an ONNX file is checked for that alone"
-        raise EdgekdError(what, "Use `edgekd profile` to run it, or give --model, --weights and --data.")
+        raise EdgekdError(
+            what, "Give --calibrate IMAGES to make the target's variants of it, or measure it by `edgekd profile`."
+        )
     given = describe(path, name=path.stem, runtime=_TENSORRT)
     waiting = Waiting(wait_s, progress.note)
     with connect(device_url, target, waiting=waiting) if device_url else nullcontext() as device:
@@ -120,7 +124,8 @@ def _written(
         if precision == given.precision:
             continue
         if (given.precision, precision) != ("fp32", "fp16"):
-            why = f"an {given.precision} file alone isn't enough: give --model, --weights and --data"
+            images = "--calibrate IMAGES, or " if given.precision == "fp32" else ""
+            why = f"it takes more than an {given.precision} file: give {images}--model, --weights and --data"
             dropped.append(Dropped(name=name, why=why))
             continue
         own = out / f"{name}.onnx"

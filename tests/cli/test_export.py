@@ -9,6 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgekd import catalog, cli
 from edgekd.failures import run as ending
+from edgekd.pipeline import export_file
 
 
 @pytest.fixture
@@ -56,7 +57,13 @@ def test_a_float_file_is_checked_and_made_fp16(export, model, tmp_path):
     assert found["folder"] == "exports/net-jetson-orin-nano"
     written = onnx.load(tmp_path / found["folder"] / half["artifact"]["files"][0]["path"])
     assert written.graph.initializer[0].data_type == TensorProto.FLOAT16
-    assert "--model, --weights and --data" in found["dropped"][0]["why"]
+    assert "give --calibrate IMAGES, or --model, --weights and --data" in found["dropped"][0]["why"]
+
+
+def test_without_nvidias_parser_none_is_announced(export, model, monkeypatch):
+    monkeypatch.setattr(export_file, "is_installed", lambda: False)
+    _, _, err = export(model(), "--target", "jetson")
+    assert "asking NVIDIA's parser" not in err
 
 
 def test_findings_are_shown_with_remedies_and_errors_end_with_2(export, model):
@@ -87,6 +94,7 @@ def test_warnings_alone_end_with_0(export, model):
     ("options", "said"),
     [
         (["--target", "x86-cpu"], "has no TensorRT"),
+        (["--target", "x86-cpu"], "hint: Give --calibrate IMAGES"),
         ([], "no target"),
         (["--target", "jetson", "--model", "resnet8"], "takes no option of a network (model)"),
         (["--target", "jetson", "--max-drop", "2"], "--max-drop without --calibrate"),

@@ -29,3 +29,9 @@ def test_a_runtime_that_is_not_the_devices_own_is_named_with_its_build(measureme
         list(row) for row in summary.rows([bundled, measurement()])
     ]
     assert "build" not in " ".join(summary.conditions(measurement()))
+
+
+def test_launches_that_were_repeated_for_the_same_reason_are_counted(measurement):
+    found = measurement().model_copy(update={"retried": ("it throttled", "a program ran", "it throttled")})
+    lines = [line for line in summary.conditions(found) if "repeated" in line]
+    assert lines == ["2 launches repeated: it throttled", "launch repeated: a program ran"]

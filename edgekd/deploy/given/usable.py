@@ -10,6 +10,7 @@ import onnx
 from onnx import TensorProto, numpy_helper
 
 from edgekd import onnx_file
+from edgekd.deploy.quantise.simplify import opset
 from edgekd.errors import UnsupportedModelError
 
 QUANTISED = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear")
@@ -34,10 +35,17 @@ def require_usable(model: onnx.ModelProto, path: Path) -> None:
         UnsupportedModelError: it is quantised, of another floating-point type, too large, has operators of the user's
             own, control flow, or weights that aren't finite.
     """
-    for why, hint in chain(_operators(model), _types(model), _size(model)):
+    for why, hint in chain(_opset(model), _operators(model), _types(model), _size(model)):
         raise UnsupportedModelError(f"{path}: {why}", hint)
     for why, hint in _weights(model, path):
         raise UnsupportedModelError(f"{path}: {why}", hint)
+
+
+def _opset(model: onnx.ModelProto) -> Iterator[tuple[str, str]]:
+    known = onnx.defs.onnx_opset_version()
+    if (found := opset(model)) > known:
+        hint = f"Install a newer one (pip install -U onnx), or export the model again with opset {known} or lower."
+        yield f"has opset {found}, and onnx {onnx.__version__} on this machine reads up to opset {known}", hint
 
 
 def _operators(model: onnx.ModelProto) -> Iterator[tuple[str, str]]:

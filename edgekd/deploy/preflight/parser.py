@@ -17,6 +17,11 @@ ACCEPTED = "accepted by NVIDIA's parser and compiler; not a Jetson engine"
 _TIMEOUT_S = 300.0
 
 
+def is_installed() -> bool:
+    """Whether this machine has NVIDIA's parser."""
+    return importlib.util.find_spec("tensorrt_rtx") is not None
+
+
 def parse(path: Path, compute_capability: str | None, *, timeout_s: float = _TIMEOUT_S) -> Parsed:
     """What NVIDIA's parser and compiler make of a file, in a process of its own, which they may crash.
 
@@ -25,7 +30,7 @@ def parse(path: Path, compute_capability: str | None, *, timeout_s: float = _TIM
         compute_capability: of the target's GPU, such as "8.7"; None: of any.
         timeout_s: the most that it may take.
     """
-    if importlib.util.find_spec("tensorrt_rtx") is None:
+    if not is_installed():
         message = "NVIDIA's parser isn't installed: pip install 'edgekd[trt-check]' (on x86-64)"
         return Parsed(status="not judged", message=message)
     # -P and the path: what can be imported here can be imported there, and nothing else

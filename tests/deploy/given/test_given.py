@@ -99,6 +99,7 @@ SCALES = [
         ({"shape": (8, 3, 8, 8)}, "takes 8 images at a time", "open batch axis"),
         ({"shape": ("N", 3, "H", "W")}, "its axes N, H, W are open", "--size 224"),
         ({"kind": TensorProto.INT64}, "its input 'x' is int64", "float32 or uint8"),
+        ({"opset": 99}, f"has opset 99, and onnx {onnx.__version__} on this machine reads", "pip install -U onnx"),
     ],
 )
 def test_what_variants_cannot_be_made_of_is_named(tmp_path, how, said, hint):

@@ -160,7 +160,7 @@ def test_where_it_is_not_installed_its_variants_are_left_out_with_the_reason(mon
     found = deployable(catalog.target("raspberry-pi-5"))
     assert "ncnn" not in {variant.runtime for variant in found.variants}
     left_out = {gone.name: gone.why for gone in found.left_out}
-    assert left_out["ncnn-fp32"] == left_out["ncnn-int8"] == "ncnn is not installed"
+    assert left_out["ncnn-fp32"] == left_out["ncnn-int8"] == "ncnn is not installed: pip install 'edgekd[ncnn]'"
 
 
 @needs_ncnn

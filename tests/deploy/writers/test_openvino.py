@@ -62,9 +62,10 @@ def test_where_it_is_not_installed_its_variants_are_left_out_with_the_reason(mon
     found = deployable(X86)
     assert {variant.runtime for variant in found.variants} == {"onnxruntime"}
     assert {gone.name for gone in found.left_out} == {variant.name for variant in OURS}
-    assert {gone.why for gone in found.left_out} <= {"openvino is not installed", NO_NNCF}
+    assert {gone.why for gone in found.left_out} <= {NO_OPENVINO, NO_NNCF}
 
 
+NO_OPENVINO = "openvino is not installed: pip install 'edgekd[openvino]'"
 NO_NNCF = "nncf isn't installed: pip install 'edgekd[openvino]'"
 
 
