@@ -19,10 +19,16 @@ def result(found: "Result") -> None:
     from edgekd.report.brought import HEADER as BROUGHT
     from edgekd.report.brought import brought_rows
     from edgekd.report.content import artifact_rows
+    from edgekd.report.pilots import HEADER as PILOTS
+    from edgekd.report.pilots import pilot_rows, races
     from edgekd.report.write import names as report_files
 
     if steps := brought_rows(found):
         show_table([BROUGHT, *steps])
+        say("")
+    for race in races(found):
+        show_table([PILOTS, *pilot_rows(race)])
+        say(f"race: {race.told()}")
         say("")
     show_table(artifact_rows(found))
     for gone in found.choice.dropped:

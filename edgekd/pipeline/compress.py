@@ -111,7 +111,7 @@ def _require_names(recipe: Recipe, track: str | None) -> None:
             require_known(model)
     catalog.load(CRITERIA, recipe.prune.criterion)
     for training in trainings(recipe):
-        for loss in training.losses:
+        for loss in training.losses or ():
             catalog.load(LOSSES, loss)
     if track:
         catalog.load(TRACKERS, track)

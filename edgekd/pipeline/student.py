@@ -15,6 +15,7 @@ from edgekd.training.objective import require_losses as require
 from edgekd.training.stage import Simulation, two_images
 from edgekd.training.supervision import Supervision
 from edgekd.values import Recipe, Structure
+from edgekd.values.losses import HALF_AND_HALF
 from edgekd.values.network import Network
 from edgekd.values.rounding import Rounding
 from edgekd.zoo import networks
@@ -39,7 +40,7 @@ def require_losses(recipe: Recipe, data: Dataset) -> None:
     architecture = networks.architecture(recipe.model, classes=len(data.classes), shape=data.train.shape)
     network = networks.untrained(architecture, recipe.seed)
     for settings in trainings(recipe):
-        require(settings.losses, network, two_images(data.train.shape), kept)
+        require(settings.losses or HALF_AND_HALF, network, two_images(data.train.shape), kept)
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class Teaching:
             calibration_images=self.recipe.quantize.images,
             rounding=self.rounding,
             pruned=partial(_part, self.pruner, start, structure),
+            teacher=self.recipe.teacher,
         )
 
 
@@ -74,17 +76,25 @@ def make_student(teaching: Teaching, start: Network, structure: Structure) -> St
 
 def trained_in_int8(teaching: Teaching, network: Network) -> Network:
     """A trained network after a short further training that simulates INT8."""
-    recover, quantize = teaching.recipe.recover, teaching.recipe.quantize
-    assert recover.epochs is not None, "a settled recipe states them"
-    settings = recover.model_copy(
-        update={
-            "epochs": max(1, round(quantize.recover_share * recover.epochs)),
-            "learning_rate": recover.learning_rate / _SLOWER,
-        }
+    recipe, record = teaching.recipe, network.training
+    assert recipe.recover.epochs is not None, "a settled recipe states them"
+    by = record.trained_by[-1] if record and record.trained_by else None
+    losses = recipe.recover.losses or (by.losses if by and by.race else HALF_AND_HALF)
+    rate = recipe.recover.learning_rate or (by.learning_rate if by else recipe.teacher.learning_rate)
+    assert rate is not None, "a settled recipe states the teacher's"
+    chosen = {
+        "epochs": max(1, round(recipe.quantize.recover_share * recipe.recover.epochs)),
+        "learning_rate": rate / _SLOWER,
+        "losses": losses,
+    }
+    state = State(
+        network,
+        int8=Simulation(recipe.quantize.images, teaching.rounding, learned=False),
+        seconds=record.seconds if record else 0.0,
+        trained_by=record.trained_by if record else (),
     )
-    before = network.training.seconds if network.training else 0.0
-    simulation = Simulation(quantize.images, teaching.rounding, learned=False)
-    return train(settings, State(network, simulation, before), teaching.task(network, Structure()), "qat").network
+    settings, task = recipe.recover.model_copy(update=chosen), teaching.task(network, Structure())
+    return train(settings, state, task, "qat").network
 
 
 def _part(pruner: Pruner, start: Network, structure: Structure, network: Network, share: float) -> Network:

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 
 from edgekd.report.cells import table
-from edgekd.steps._read import trainings
-from edgekd.values import Recovery
 from edgekd.values.network import Network
+from edgekd.values.race import TrainedBy
 from edgekd.values.result import NormalisationTrial, Result
 
 
@@ -31,31 +30,34 @@ def _trial(trial: NormalisationTrial | None) -> str:
 _FORMULAS = {"ce": "cross entropy", "kd": "T² × KL(teacher ‖ student)"}
 
 
-def students_trainings(result: Result) -> list[Recovery]:
+def students_trainings(result: Result) -> tuple[TrainedBy, ...]:
     """How the student was trained, training by training; not at all where it is the original itself."""
-    return trainings(result.recipe) if result.student.weights != result.teacher.weights else []
+    record = result.student.training if result.student.weights != result.teacher.weights else None
+    return record.trained_by if record else ()
 
 
-def learned(trainings: Sequence[Recovery]) -> str:
+def learned(trainings: Sequence[TrainedBy]) -> str:
     """What the student minimised in its trainings, if there were any, and which images decided."""
-    told = [loss(settings) for settings in trainings]
+    told = [loss(by) for by in trainings]
     alike = len(set(told)) == 1
     told = told[:1] if alike else [f"Training {number}: {text}" for number, text in enumerate(told, 1)]
     chosen = ["The epoch was selected on the validation split."] if trainings else []
     return " ".join([*told, *chosen, "The test set was read once, at the end."])
 
 
-def loss(recover: Recovery) -> str:
+def loss(by: TrainedBy) -> str:
     """What the student minimised in a training."""
-    used = {name: options for name, options in recover.losses.items() if options.get("weight", 1.0) > 0}
+    used = {name: options for name, options in by.losses.items() if options.get("weight", 1.0) > 0}
+    rate = f"at a learning rate of {by.learning_rate:g}" + (", as pilots chose" if by.race else "")
     if set(used) == {"ce"}:
-        return "The student was trained on the labels alone."
+        return f"The student was trained on the labels alone, {rate}."
     terms = []
     for name, options in used.items():
         stated = ", ".join(f"{option} = {value:g}" for option, value in options.items() if option != "weight")
         term = f"{options.get('weight', 1.0):g} × {_FORMULAS.get(name, f'`{name}`')}"
         terms.append(f"{term} ({stated})" if stated else term)
-    return f"Distillation: {' + '.join(terms)}; teacher and student get the same augmented images."
+    mixed = ", mixed in pairs (mixup)" if by.mixup else ""
+    return f"Distillation: {' + '.join(terms)}, {rate}; teacher and student get the same augmented images{mixed}."
 
 
 def _network(name: str, network: Network) -> list[str]:

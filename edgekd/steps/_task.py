@@ -7,8 +7,9 @@ from edgekd.data.dataset import Dataset
 from edgekd.run import Run
 from edgekd.training.stage import Simulation
 from edgekd.training.supervision import Supervision
-from edgekd.values import Recovery
+from edgekd.values import Recovery, Training
 from edgekd.values.network import Network
+from edgekd.values.race import TrainedBy
 from edgekd.values.result import Brought
 from edgekd.values.rounding import Rounding
 
@@ -22,6 +23,8 @@ class State:
     """How trainings simulate INT8; None: they don't."""
     seconds: float = 0.0
     """Total training time so far."""
+    trained_by: tuple[TrainedBy, ...] = ()
+    """What each training so far minimised."""
     brought: tuple[Brought, ...] = ()
     """What each step so far brought."""
 
@@ -44,3 +47,5 @@ class Task:
     """That of the first INT8 file."""
     pruned: Callable[[Network, float], Network]
     """Prunes a network by this share (up to 1) of the planned pruning."""
+    teacher: Training
+    """How the original was trained, or would have been."""

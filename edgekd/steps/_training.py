@@ -5,10 +5,15 @@ from dataclasses import replace
 from edgekd.pruning.kept import channels_kept
 from edgekd.steps._task import State, Task
 from edgekd.training import ranks
+from edgekd.training.race import Raced, decided, race, rounds
+from edgekd.training.rate import restart_rate
 from edgekd.training.stage import TrainingInputs, as_named, train_network, two_images
 from edgekd.training.supervision import Supervision
 from edgekd.values import PositiveInt, Recovery, Value
+from edgekd.values.defaults import training_for
+from edgekd.values.losses import HALF_AND_HALF
 from edgekd.values.network import Network
+from edgekd.values.race import TrainedBy
 from edgekd.values.result import Brought
 from edgekd.values.value import Positive
 from edgekd.zoo import networks
@@ -47,23 +52,42 @@ def train(settings: Recovery, state: State, task: Task, step: str) -> State:
         ranks=ranks.count(),
     )
     run.progress.stage("recover", f"training the student ({network.cost.parameters:,} parameters)")
-    trained = as_named(run.stage("recover", inputs, train_network), task.data)
+    raced = _decided(inputs, settings, task)
+    trained = as_named(run.stage("recover", raced.inputs, train_network), task.data)
     assert trained.training is not None
     assert trained.accuracy is not None
     score = f"validation accuracy {trained.accuracy.top1:.2%}, {trained.cost.parameters:,} parameters"
     run.progress.note(f"student: {score}")
-    seconds = state.seconds + trained.training.seconds
-    record = trained.training.model_copy(update={"seconds": seconds})
+    pilots = raced.by.race.seconds if raced.by.race else 0.0
+    seconds, trained_by = state.seconds + pilots + trained.training.seconds, (*state.trained_by, raced.by)
+    record = trained.training.model_copy(update={"seconds": seconds, "trained_by": trained_by})
     epochs = f"{record.epochs} epoch{'s' if record.epochs != 1 else ''}"
     what = f"{epochs} with simulated INT8" if state.int8 else epochs
-    brought = Brought(step=step, what=what, accuracy=trained.accuracy)
+    brought = Brought(step=step, what=what, accuracy=trained.accuracy, note=raced.by.told())
     network = trained.model_copy(update={"training": record})
-    return replace(state, network=network, seconds=seconds, brought=(*state.brought, brought))
+    every = (*state.brought, brought)
+    return replace(state, network=network, seconds=seconds, trained_by=trained_by, brought=every)
+
+
+def _decided(inputs: TrainingInputs, settings: Recovery, task: Task) -> Raced:
+    """The training with its losses and its learning rate: stated, or found by a race, or the defaults."""
+    shape = (len(task.data.train), *task.data.train.shape)
+    epochs = training_for(settings, shape).epochs
+    assert epochs is not None
+    original = task.supervision.teachers[0].network
+    rate = settings.learning_rate or restart_rate(inputs.network, original, epochs, training_for(task.teacher, shape))
+    is_open = settings.losses is None and settings.learning_rate is None and inputs.int8 is None
+    if is_open and (found := rounds(settings, task.data)):
+        return race(task.run, inputs, found, rate)
+    by = TrainedBy(losses=settings.losses or HALF_AND_HALF, learning_rate=rate)
+    if settings.losses is None or settings.learning_rate is None:
+        task.run.progress.note(f"no race of losses and learning rates: {by.told()}")
+    return Raced(decided(inputs, by.losses, rate), by)
 
 
 def _with_kept(supervision: Supervision, network: Network, settings: Recovery) -> Supervision:
     """Adds the first teacher's kept channels to the supervision, if a loss needs them."""
-    if network.definition is None or "kept_channels" not in settings.losses:
+    if network.definition is None or "kept_channels" not in (settings.losses or {}):
         return supervision
     original = networks.untrained(network.architecture, 0).eval()
     example = two_images(network.architecture.shape)[:1]

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from edgekd.steps._base import Stated
 from edgekd.steps._task import State, Task
 from edgekd.steps._training import TrainingSettings, stated_over, train
-from edgekd.training.objective import LABELS_ALONE
 from edgekd.values import Recovery
+from edgekd.values.losses import LABELS_ALONE
 
 PRUNES = False
 

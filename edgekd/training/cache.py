@@ -32,12 +32,13 @@ class TeacherCache:
 
     folder: Path
 
-    def read(self, epoch: int) -> Tensor | None:
-        """The logits (images, classes) of an epoch, from 1; None if they are missing or damaged."""
+    def read(self, epoch: int, images: int) -> Tensor | None:
+        """The logits (images or more, classes) of an epoch, from 1; None if they are missing, fewer or damaged."""
         try:
-            return torch.from_numpy(np.load(self._file(epoch), allow_pickle=False))
+            found = torch.from_numpy(np.load(self._file(epoch), allow_pickle=False))
         except (OSError, ValueError, EOFError):
             return None
+        return found if len(found) >= images else None
 
     def write(self, epoch: int, logits: Tensor) -> None:
         """Write the logits of an epoch atomically.

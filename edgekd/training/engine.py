@@ -16,7 +16,7 @@ from edgekd.training import ranks
 from edgekd.training.average import averaged
 from edgekd.training.cache import MOST_BYTES, TeacherCache, open_cache
 from edgekd.training.checkpoint import State, read_state, write_state
-from edgekd.training.epoch import DivergedError, Epoch, Run, train_epoch
+from edgekd.training.epoch import DivergedError, Epoch, Part, Run, train_epoch
 from edgekd.training.evaluate import Score
 from edgekd.training.forward import logits
 from edgekd.training.objective import Objective
@@ -88,6 +88,7 @@ def train(
     checkpoint: Path,
     progress: Progress,
     tracker: Tracker | None = None,
+    part: Part | None = None,
 ) -> Trained:
     """Train the model in place on `data.train`. Afterwards it is on the CPU, in evaluation mode, with the weights of
     the epoch with the best accuracy on `data.val`. `data.test` isn't read. Of a `Recovery`, the weights are averaged
@@ -115,28 +116,60 @@ def train(
         checkpoint: the checkpoint file.
         progress: receives the number of images done, over all epochs.
         tracker: receives the values of every epoch.
+        part: trains for its steps in place of the settings' epochs.
 
     Raises:
         UnsupportedModelError: the output isn't one logit per class of the data.
         DivergedError: the loss is no longer finite, or gradients vanished, at the lower learning rate as well.
         StorageError: the checkpoint can't be written.
     """
+    run = prepared(
+        model,
+        data,
+        settings,
+        seed=seed,
+        execution=execution,
+        objective=objective,
+        teacher=teacher,
+        cache=cache,
+        keep_zeros=keep_zeros,
+        checkpoint=checkpoint,
+        progress=progress,
+        part=part,
+    )
+    with on_threads(execution.threads):
+        history, lowered = _train_with_retry(replace(run, tracker=tracker), _key(run, teacher))
+    place(model, Execution(), torch.device("cpu")).eval()
+    return Trained(history=tuple(history), features_alone=objective.features_alone, learning_rate=lowered)
+
+
+def prepared(
+    model: nn.Module,
+    data: Dataset,
+    settings: Training,
+    *,
+    seed: int,
+    execution: Execution,
+    objective: Objective,
+    teacher: nn.Module | None,
+    cache: Path | None,
+    keep_zeros: bool,
+    checkpoint: Path,
+    progress: Progress,
+    part: Part | None,
+) -> Run:
+    """Everything that the epochs of a training need; arguments and errors as in `train`."""
     settings = training_for(settings, (len(data.train), *data.train.shape))
     assert settings.batch_size is not None
     _require_equal_parts(settings.batch_size)
     student = learner(model, objective, settings, execution, keep_zeros=keep_zeros)
     images, _ = next(iter(data.val.batches(settings.batch_size)))
     _require_classes(model, place_images(images, execution, student.device), data)
-    run = Run(student, None, data, settings, seed, checkpoint, progress, tracker=tracker)
+    student = replace(student, loss=ranks.parallel(student.loss))
+    run = Run(student, None, data, settings, seed, checkpoint, progress, part=part)
     if isinstance(settings, Recovery):
-        run = replace(run, average=averaged(model, run.epochs * run.steps))
-    key = _key(run, teacher)
-    run = replace(run, learner=replace(student, loss=ranks.parallel(student.loss)))
-    run = _with_teacher(run, teacher, images, cache)
-    with on_threads(execution.threads):
-        history, lowered = _train_with_retry(run, key)
-    place(model, Execution(), torch.device("cpu")).eval()
-    return Trained(history=tuple(history), features_alone=objective.features_alone, learning_rate=lowered)
+        run = replace(run, average=averaged(model, run.all_steps))
+    return _with_teacher(run, teacher, images, cache)
 
 
 def _with_teacher(run: Run, teacher: nn.Module | None, images: Tensor, cache: Path | None) -> Run:
@@ -154,7 +187,7 @@ def _train_with_retry(run: Run, key: str) -> tuple[list[Epoch], float | None]:
     """Train at the configured learning rate; if that diverges, or did before, at a lower one with clipped gradients.
     Returns the lower learning rate as well.
     """
-    first, rate = copy.deepcopy(_now(run, key)), run.settings.learning_rate / _LOWER
+    first, rate = copy.deepcopy(_now(run, key)), run.rate / _LOWER
     slower = run.settings.model_copy(update={"learning_rate": rate})
     careful = replace(run, settings=slower, learner=replace(run.learner, clip=_CLIP))
     careful_key = f"{key}, at {rate:g}"
@@ -186,6 +219,7 @@ def _key(run: Run, teacher: nn.Module | None) -> str:
             "device": learner.device.type,
             "keep_zeros": len(learner.zeros),
             "processes": ranks.count(),
+            "part": vars(run.part) if run.part else None,
         }
     )
 
@@ -203,14 +237,14 @@ def _require_equal_parts(batch_size: int) -> None:
 
 def _cache(folder: Path, run: Run, teacher: nn.Module) -> TeacherCache | None:
     """The cache of this teacher's outputs for these views, below `folder`; None if it would be too large."""
-    if 4 * len(run.data.classes) * run.images * run.epochs > MOST_BYTES:
+    if 4 * len(run.data.classes) * run.images(run.epochs) > MOST_BYTES:
         run.progress.note(f"the teacher's outputs are not cached: they need more than {MOST_BYTES / 1e9:g} GB")
         return None
     made_by = {
         "teacher": _network(run, teacher),
         "data": data_identity(run.data),
         "seed": run.seed,
-        "images": [run.images, ranks.number(), ranks.count()],
+        "images": [len(run.data.train), run.batch_size, ranks.number(), ranks.count()],
         "precision": run.learner.execution.teacher_precision,
         "device": run.learner.device.type,
     }

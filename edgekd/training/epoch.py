@@ -1,8 +1,10 @@
 """One epoch of a training: every training image once, then the validation images."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -45,6 +47,15 @@ class Epoch(Value):
 
 
 @dataclass(frozen=True)
+class Part:
+    """A part of a training: fewer steps than its epochs have, with a learning-rate schedule of its own."""
+
+    steps: int
+    views: int = 0
+    """How many epochs of views earlier parts have begun; this one begins with the next."""
+
+
+@dataclass(frozen=True)
 class Run:
     """The state shared by all epochs of a training; `settings` are complete."""
 
@@ -67,11 +78,13 @@ class Run:
         """The network that the training makes: the averaged one if there is any."""
         return self.average.model if self.average else self.learner.model
 
+    part: Part | None = None
+    """None: all epochs of the settings."""
+
     @property
     def epochs(self) -> int:
-        """Epochs of the whole training."""
-        assert self.settings.epochs is not None
-        return self.settings.epochs
+        """Epochs of the whole training; the last one of a part may be shorter than the others."""
+        return math.ceil(self.all_steps / self.steps)
 
     @property
     def batch_size(self) -> int:
@@ -80,14 +93,35 @@ class Run:
         return self.settings.batch_size
 
     @property
+    def rate(self) -> float:
+        """The highest learning rate."""
+        assert self.settings.learning_rate is not None, "chosen before the training"
+        return self.settings.learning_rate
+
+    @property
     def steps(self) -> int:
-        """Steps of an epoch."""
+        """Steps of an epoch with all images."""
         return steps_per_epoch(len(self.data.train), self.batch_size)
 
     @property
-    def images(self) -> int:
-        """Training images of an epoch."""
-        return min(self.steps * self.batch_size, len(self.data.train))
+    def all_steps(self) -> int:
+        """Steps of the whole training."""
+        assert self.settings.epochs is not None
+        return self.part.steps if self.part else self.settings.epochs * self.steps
+
+    @property
+    def first_view(self) -> int:
+        """The view of the images that the first epoch sees, from 1."""
+        return 1 + (self.part.views if self.part else 0)
+
+    def images(self, epoch: int) -> int:
+        """Training images that this training has seen after so many epochs."""
+        of_epoch = min(self.steps * self.batch_size, len(self.data.train))
+        return min(epoch * of_epoch, self.all_steps * self.batch_size)
+
+    def steps_of(self, epoch: int) -> int:
+        """Steps of an epoch, from 1."""
+        return min(self.steps, self.all_steps - (epoch - 1) * self.steps)
 
 
 def train_epoch(run: Run, epoch: int, history: Sequence[Epoch]) -> Epoch:
@@ -96,6 +130,19 @@ def train_epoch(run: Run, epoch: int, history: Sequence[Epoch]) -> Epoch:
     Raises:
         DivergedError: the loss or a weight is no longer finite, or all gradients are zero.
     """
+    loss, seconds = learn(run, epoch, history)
+    validation = evaluate(run.evaluated, run.data.val, execution=run.learner.execution)
+    _require_gradients(run, epoch, loss, validation)
+    images = run.images(epoch) - run.images(epoch - 1)
+    return Epoch(loss=loss, validation=validation, images=images, seconds=seconds)
+
+
+def learn(run: Run, epoch: int, history: Sequence[Epoch] = ()) -> tuple[float, float]:
+    """Train for an epoch without evaluating it: the mean loss and the seconds.
+
+    Raises:
+        DivergedError: the loss or a weight is no longer finite.
+    """
     learner = run.learner
     report = _reporter(run, epoch, history)
     teacher = TeacherBatches(run, epoch)
@@ -103,9 +150,10 @@ def train_epoch(run: Run, epoch: int, history: Sequence[Epoch]) -> Epoch:
     start = time.perf_counter()
     learner.model.train()
     part, parts = ranks.number(), ranks.count()
-    with seeded((run.seed * 1_000_003 + epoch + part * 2**40) % 2**63):
-        view = View(run.data.augmentation, run.seed, epoch, part, parts)
-        for images, labels in run.data.train.batches(run.batch_size, view):
+    seen = run.first_view + epoch - 1
+    with seeded((run.seed * 1_000_003 + seen + part * 2**40) % 2**63):
+        view = View(run.data.augmentation, run.seed, seen, part, parts)
+        for images, labels in islice(run.data.train.batches(run.batch_size, view), run.steps_of(epoch)):
             rate = _rate(run, epoch, len(losses))
             for group in learner.optimizer.param_groups:
                 group["lr"] = rate
@@ -122,17 +170,16 @@ def train_epoch(run: Run, epoch: int, history: Sequence[Epoch]) -> Epoch:
     teacher.keep()
     seconds = time.perf_counter() - start
     _require_finite_weights(run, epoch)
-    validation = evaluate(run.evaluated, run.data.val, execution=learner.execution)
-    _require_gradients(run, epoch, loss, validation)
-    return Epoch(loss=loss, validation=validation, images=run.images, seconds=seconds)
+    return loss, seconds
 
 
 class TeacherBatches:
     """The teacher's outputs for one epoch's batches, in their order: from the cache, else computed and kept there."""
 
     def __init__(self, run: Run, epoch: int) -> None:
-        self._run, self._epoch = run, epoch
-        self._cached = run.cache.read(epoch) if run.cache else None
+        self._run, self._view = run, run.first_view + epoch - 1
+        images = (run.images(epoch) - run.images(epoch - 1)) // ranks.count()
+        self._cached = run.cache.read(self._view, images) if run.cache else None
         self._start = 0
         self._computed: list[Tensor] = []
 
@@ -153,13 +200,12 @@ class TeacherBatches:
     def keep(self) -> None:
         """Write what was computed to the cache."""
         if self._run.cache and self._computed:
-            self._run.cache.write(self._epoch, torch.cat(self._computed))
+            self._run.cache.write(self._view, torch.cat(self._computed))
 
 
 def _rate(run: Run, epoch: int, step: int) -> float:
     """The learning rate of a step, from 0, of an epoch, from 1."""
-    steps = run.epochs * run.steps
-    return learning_rate((epoch - 1) * run.steps + step, steps, run.settings.learning_rate, run.settings.warmup)
+    return learning_rate((epoch - 1) * run.steps + step, run.all_steps, run.rate, run.settings.warmup)
 
 
 def _mean_loss(run: Run, epoch: int, values: Tensor) -> float:
@@ -178,7 +224,7 @@ def _mean_loss(run: Run, epoch: int, values: Tensor) -> float:
 def _require_finite_weights(run: Run, epoch: int) -> None:
     """Raises DivergedError if the epoch's last step left a weight that isn't finite."""
     if not all(bool(parameter.isfinite().all()) for parameter in run.learner.model.parameters()):
-        raise _diverged(run, "weights are no longer finite", epoch, run.steps - 1)
+        raise _diverged(run, "weights are no longer finite", epoch, run.steps_of(epoch) - 1)
 
 
 def _require_gradients(run: Run, epoch: int, loss: float, validation: Score) -> None:
@@ -191,12 +237,12 @@ def _require_gradients(run: Run, epoch: int, loss: float, validation: Score) -> 
         return
     if not any(bool(gradient.any()) for gradient in gradients):
         what = f"all gradients are zero, and the loss stays at {loss:.3g}"
-        raise _diverged(run, what, epoch, run.steps - 1)
+        raise _diverged(run, what, epoch, run.steps_of(epoch) - 1)
 
 
 def _diverged(run: Run, what: str, epoch: int, step: int) -> DivergedError:
-    rate, peak = _rate(run, epoch, step), run.settings.learning_rate
-    where = f"in epoch {epoch}, step {step + 1} of {run.steps}, at a learning rate of {rate:.3g}"
+    rate, peak = _rate(run, epoch, step), run.rate
+    where = f"in epoch {epoch}, step {step + 1} of {run.steps_of(epoch)}, at a learning rate of {rate:.3g}"
     kept = f" {run.checkpoint} contains the previous epochs." if epoch > 1 else ""
     hint = f"Lower learning_rate in the recipe's [teacher], or in its [recover] for a student; it is {peak:g}.{kept}"
     return DivergedError(f"training diverged: {what} {where}", hint)
@@ -205,20 +251,21 @@ def _diverged(run: Run, what: str, epoch: int, step: int) -> DivergedError:
 def _reporter(run: Run, epoch: int, history: Sequence[Epoch]) -> Callable[[Sequence[Tensor]], None]:
     """Reports the losses of an epoch so far, a few times a second: reading a loss waits for it."""
     start = last = time.monotonic()
+    before = run.images(epoch - 1)
     validated = f"  val {100 * history[-1].validation.top1:.1f} %" if history else ""
 
     def report(losses: Sequence[Tensor]) -> None:
         nonlocal last
         now = time.monotonic()
-        if now - last < _REPORT_SECONDS and len(losses) < run.steps:
+        if now - last < _REPORT_SECONDS and len(losses) < run.steps_of(epoch):
             return
         last = now
-        seen = min(len(losses) * run.batch_size, run.images)
+        seen = min(len(losses) * run.batch_size, run.images(epoch) - before)
         seen_losses = torch.stack(list(losses))
         # all ranks must do the same, and know the same only at the end of an epoch
         loss = _mean_loss(run, epoch, seen_losses) if ranks.count() == 1 else float(seen_losses.mean())
         speed = f"{seen / max(1e-9, now - start):,.0f} images/s"
         detail = f"epoch {epoch}/{run.epochs}  loss {loss:.2f}{validated}  {speed}"
-        run.progress.advance((epoch - 1) * run.images + seen, run.epochs * run.images, detail)
+        run.progress.advance(before + seen, run.images(run.epochs), detail)
 
     return report

@@ -1,10 +1,13 @@
 """A PyTorch model's outputs and top-1 accuracy."""
 
+import math
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import NonNegativeInt
-from torch import nn
+from torch import Tensor, nn
 
 from edgekd.data.dataset import Images
 from edgekd.training.forward import logits
@@ -26,6 +29,23 @@ class Score(Value):
         return self.correct / self.images
 
 
+class Judged(Score):
+    """A score with what it takes to compare it with another one on the same images."""
+
+    loss: float
+    """Mean cross-entropy; infinite where an output isn't finite."""
+    right: str
+    """Which images were classified correctly: a bit each, from the first image's, in hexadecimal bytes."""
+
+    def beats(self, other: "Judged") -> bool:
+        """Whether it is better by more than one standard error of the paired difference: the square root of the number
+        of images that only one of the two has right (Q. McNemar, Psychometrika 12, 1947).
+        """
+        ours, theirs = (int(each.right, 16) for each in (self, other))
+        gained, lost = (ours & ~theirs).bit_count(), (theirs & ~ours).bit_count()
+        return gained - lost > math.sqrt(gained + lost)
+
+
 def evaluate(
     model: nn.Module, images: Images, *, batch_size: int | None = None, execution: Execution | None = None
 ) -> Score:
@@ -33,19 +53,41 @@ def evaluate(
 
     The model runs in evaluation mode; its previous mode is restored afterwards.
     """
+    hits = [given.argmax(dim=1) == labels for given, labels in _answers(model, images, batch_size, execution)]
+    return Score(correct=int(torch.cat(hits).sum().item()), images=len(images))
+
+
+def judge(model: nn.Module, images: Images, execution: Execution) -> Judged:
+    """As `evaluate`, with the loss and which images are right."""
+    hits, losses = [], []
+    for given, labels in _answers(model, images, None, execution):
+        hits.append(given.argmax(dim=1) == labels)
+        losses.append(nn.functional.cross_entropy(given.double(), labels, reduction="sum"))
+    right = torch.cat(hits).cpu().numpy()
+    loss = torch.stack(losses).sum().item() / len(images)
+    return Judged(
+        correct=int(right.sum()),
+        images=len(images),
+        loss=loss if np.isfinite(loss) else float("inf"),
+        right=np.packbits(right).tobytes().hex(),
+    )
+
+
+def _answers(
+    model: nn.Module, images: Images, batch_size: int | None, execution: Execution | None
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The logits and labels of each batch, on the model's device."""
     execution = execution or Execution()
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    correct = torch.zeros((), dtype=torch.int64, device=device)
     training = model.training
     model.eval()
     try:
-        with torch.inference_mode():
-            for batch, labels in images.batches(batch_size or images_at_once(images.shape, 512)):
-                output = logits(model, place_images(batch, execution, device), execution.precision)
-                correct += (output.argmax(dim=1) == labels.to(device)).sum()
+        for batch, labels in images.batches(batch_size or images_at_once(images.shape, 512)):
+            with torch.inference_mode():
+                given = logits(model, place_images(batch, execution, device), execution.precision)
+            yield given, labels.to(device)
     finally:
         model.train(training)
-    return Score(correct=int(correct.item()), images=len(images))
 
 
 def outputs(model: nn.Module, images: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -14,8 +14,6 @@ from edgekd.training.outputs import Outputs
 from edgekd.training.taps import Taps, find_taps
 from edgekd.values import Losses
 
-LABELS_ALONE: Losses = {"ce": {"weight": 1.0}}
-
 
 @dataclass(frozen=True)
 class Term:

@@ -14,17 +14,22 @@ from edgekd.run import Workspace
 from edgekd.store import remembered
 from edgekd.training import ranks
 from edgekd.training.engine import Trained, train
+from edgekd.training.epoch import Part
 from edgekd.training.execution import choose_execution
 from edgekd.training.int8 import Rounded, rounded
-from edgekd.training.objective import LABELS_ALONE, Objective, build_objective
+from edgekd.training.objective import Objective, build_objective
 from edgekd.training.supervision import Supervision
 from edgekd.training.trackers._base import TRACKERS, Tracker
 from edgekd.values import Accuracy, Recovery, Training, document
+from edgekd.values.losses import LABELS_ALONE
 from edgekd.values.network import Network
 from edgekd.values.rounding import Rounding
 from edgekd.values.training import Execution, TrainingRecord
 from edgekd.zoo import networks
 from edgekd.zoo.frozen import unfreeze
+
+OUTPUTS = "teacher-outputs"
+"""The folder of the teachers' outputs, in the cache that all runs share."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ class TrainingInputs:
     network: Network
     """The initial network; single weights that were pruned stay zero."""
     settings: Training
-    """A `Recovery` has `losses`; other settings train with labels only."""
+    """A `Recovery` has its losses and learning rate decided; other settings train with labels only."""
     data: Dataset
     seed: int
     """Of views, dropout, and the losses' projections."""
@@ -56,6 +61,8 @@ class TrainingInputs:
     """Number of parameters frozen by the model's factory; 0: none, or they are trained too."""
     ranks: int = 1
     """Processes that share each batch."""
+    part: Part | None = None
+    """None: all epochs of the settings."""
 
 
 def train_network(inputs: TrainingInputs, at: Workspace) -> Network:
@@ -66,12 +73,8 @@ def train_network(inputs: TrainingInputs, at: Workspace) -> Network:
     """
     at.resources.close()  # the training needs the memory
     ranks.summon(train_network, inputs, at.cache)
-    network, model = inputs.network, networks.load(inputs.network)
-    if not inputs.frozen and (count := unfreeze(model)) and inputs.supervision:
-        at.progress.note(f"student: training all parameters, including {count:,} that the model's factory froze")
-    teacher = inputs.supervision.load() if inputs.supervision else None
-    objective = _objective(inputs, model, teacher)
-    teacher = teacher if objective.needs_teacher else None
+    network = inputs.network
+    model, objective, teacher = loaded(inputs, at)
     with _rounding(inputs, model) as int8, _tracked(inputs, at) as tracker:
         execution = _execution(inputs, at, model, objective, teacher)
         at.progress.note(f"training in {execution.precision}, {execution.memory_format}: the fastest timed here")
@@ -83,11 +86,12 @@ def train_network(inputs: TrainingInputs, at: Workspace) -> Network:
             execution=execution,
             objective=objective,
             teacher=teacher,
-            cache=at.cache / "teacher-outputs",
+            cache=at.cache / OUTPUTS,
             keep_zeros=network.sparse,
             checkpoint=at.folder / "checkpoint.pt",
             progress=at.progress,
             tracker=tracker,
+            part=inputs.part,
         )
         ranges = int8.ranges() if int8 else {}
     (at.folder / "checkpoint.pt").unlink(missing_ok=True)
@@ -102,6 +106,28 @@ def train_network(inputs: TrainingInputs, at: Workspace) -> Network:
     return _with_record(saved, inputs.data, trained, execution).model_copy(update={"ranges": ranges})
 
 
+def loaded(inputs: TrainingInputs, at: Workspace) -> tuple[nn.Module, Objective, nn.Module | None]:
+    """The network, its objective, and the teacher if a loss needs one; raises as `build_objective`."""
+    model = networks.load(inputs.network)
+    if not inputs.frozen and (count := unfreeze(model)) and inputs.supervision:
+        at.progress.note(f"student: training all parameters, including {count:,} that the model's factory froze")
+    teacher = inputs.supervision.load() if inputs.supervision else None
+    losses = LABELS_ALONE
+    if isinstance(inputs.settings, Recovery):
+        assert inputs.settings.losses is not None, "chosen before the training"
+        losses = inputs.settings.losses
+    kept = inputs.supervision.kept if inputs.supervision else None
+    images = two_images(inputs.data.train.shape)
+    objective = build_objective(losses, model, teacher, images, kept=kept, seed=inputs.seed)
+    return model, objective, teacher if objective.needs_teacher else None
+
+
+def time_execution(inputs: TrainingInputs, at: Workspace) -> Execution:
+    """The fastest way to train these networks on this machine, as a stage; raises as `choose_execution`."""
+    model, objective, teacher = loaded(inputs, at)
+    return choose_execution(model, inputs.data, inputs.settings, objective, teacher)
+
+
 def as_named(network: Network, data: Dataset) -> Network:
     """The network with the data set's current name in its accuracy: the same images can have several names."""
     assert network.accuracy is not None
@@ -111,13 +137,6 @@ def as_named(network: Network, data: Dataset) -> Network:
 def two_images(shape: tuple[int, int, int]) -> Tensor:
     """What losses are built with: two images (2, C, H, W)."""
     return torch.zeros(2, *shape)
-
-
-def _objective(inputs: TrainingInputs, model: nn.Module, teacher: nn.Module | None) -> Objective:
-    losses = inputs.settings.losses if isinstance(inputs.settings, Recovery) else LABELS_ALONE
-    kept = inputs.supervision.kept if inputs.supervision else None
-    images = two_images(inputs.data.train.shape)
-    return build_objective(losses, model, teacher, images, kept=kept, seed=inputs.seed)
 
 
 def _rounding(inputs: TrainingInputs, model: nn.Module) -> AbstractContextManager[Rounded | None]:

@@ -119,7 +119,8 @@ def sgd(model: nn.Module, settings: Training, objective: nn.Module) -> torch.opt
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
     nesterov = settings.momentum > 0
-    return torch.optim.SGD(groups, lr=settings.learning_rate, momentum=settings.momentum, nesterov=nesterov, fused=True)
+    rate = settings.learning_rate or 0.0  # a training sets that of each step
+    return torch.optim.SGD(groups, lr=rate, momentum=settings.momentum, nesterov=nesterov, fused=True)
 
 
 def place(module: nn.Module, execution: Execution, device: torch.device) -> nn.Module:

@@ -8,6 +8,7 @@ from edgekd.values.deployment import Artifact, Needs, Setting, Variant
 from edgekd.values.device import Cluster, DeviceFacts, DeviceRuntime, Platform
 from edgekd.values.file import File
 from edgekd.values.lineage import Lineage
+from edgekd.values.losses import Losses
 from edgekd.values.manifest import Feeding, Manifest, Port
 from edgekd.values.measurement import (
     Accuracy,
@@ -27,7 +28,6 @@ from edgekd.values.recipe import (
     Export,
     FurtherTeacher,
     Keep,
-    Losses,
     Pruning,
     Quantisation,
     Recipe,

@@ -2,12 +2,14 @@
 
 from typing import TypeVar
 
-from edgekd.values.recipe import Training
+from edgekd.values.recipe import Recovery, Training
 
 _PIXELS, _FEWEST = 32 * 224 * 224, 8
 """Of images that go through a network at once. A training step of torchvision:mobilenet_v3_small takes 0.6 GB for so
 many; four times as many don't fit into a container of 2 GB.
 """
+_LEARNING_RATE = 0.1
+"""Of SGD with momentum 0.9 from random weights."""
 Shape = tuple[int, ...]
 T = TypeVar("T", bound=Training)
 
@@ -27,9 +29,13 @@ def images_at_once(shape: Shape, most: int) -> int:
 
 
 def training_for(settings: T, train_images: Shape) -> T:
-    """The settings with the numbers filled in that were left to the training images (N, C, H, W)."""
-    chosen = {
+    """The settings with the numbers filled in that were left to the training images (N, C, H, W); the learning rate of
+    a `Recovery` stays open.
+    """
+    chosen: dict[str, float] = {
         "epochs": settings.epochs or default_epochs(train_images[0]),
         "batch_size": settings.batch_size or images_at_once(train_images, 128),
     }
+    if settings.learning_rate is None and not isinstance(settings, Recovery):
+        chosen["learning_rate"] = _LEARNING_RATE
     return settings.model_copy(update=chosen)

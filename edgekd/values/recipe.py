@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_serializer, model_validator
 
 from edgekd.values.data import Source
+from edgekd.values.losses import Losses
 from edgekd.values.measurement import MeasuringProtocol
 from edgekd.values.network import Structure
 from edgekd.values.training import Convolutions
@@ -16,7 +17,8 @@ class Training(Value):
 
     epochs: PositiveInt | None = None
     batch_size: PositiveInt | None = None
-    learning_rate: Positive = 0.1
+    learning_rate: Positive | None = None
+    """The highest; None means 0.1 for the teacher, and for the student what `Recovery` says."""
     momentum: Fraction = 0.9
     weight_decay: NonNegative = 5e-4
     warmup: Fraction = 0.15
@@ -31,23 +33,16 @@ class Training(Value):
     """Whether the network is compiled by torch.compile; None means if a long training becomes faster."""
 
 
-def _weighted(stated: Any) -> Any:
-    """`kd = 0.9` is short for `kd = {weight = 0.9}`."""
-    if not isinstance(stated, dict):
-        return stated
-    return {name: value if isinstance(value, dict) else {"weight": value} for name, value in stated.items()}
-
-
-Losses = Annotated[dict[str, dict[str, NonNegative]], BeforeValidator(_weighted)]
-"""Each loss's `weight` (1 if not stated) in the sum, and its further options, by its name."""
-
-
 class Recovery(Training):
-    """Distillation of the student; by default on inherited weights, 0.1 CE + 0.9 T^2 KL with T = 4."""
+    """How the student learns. Where neither losses nor learning rate are stated, pilots choose both
+    (`training.race`); where one of them is, the other is its default: half labels and half teacher, or the rate of
+    `training.rate`.
+    """
 
-    learning_rate: Positive = 0.05
     teacher_precision: Literal["auto", "fp32", "bf16"] = "auto"
-    losses: Losses = {"ce": {"weight": 0.1}, "kd": {"weight": 0.9, "temperature": 4.0}}
+    losses: Losses | None = None
+    race: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.18
+    """The share of the steps that pilots take; 0 means no race."""
 
 
 Option = Annotated[float, Field(strict=True, allow_inf_nan=False)] | str

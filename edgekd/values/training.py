@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from edgekd.values.race import TrainedBy
 from edgekd.values.value import NonNegativeInt, PositiveInt, Value
 
 Convolutions = Literal["native", "depthwise", "matrices"]
@@ -39,3 +40,5 @@ class TrainingRecord(Value):
     learning_rate: float | None = None
     """The highest, where the recipe's one made the training diverge; gradients were clipped then."""
     execution: Execution
+    trained_by: tuple[TrainedBy, ...] = ()
+    """What the trainings of a student minimised so far, this one last."""

@@ -57,6 +57,7 @@ from edgekd.values import (
     SearchSettings,
     Step,
     Structure,
+    Training,
     Variant,
     VariantLatency,
     Verdict,
@@ -207,7 +208,8 @@ def step(folder):
     begun = networks.save(networks.untrained(known, 0), folder / "w.safetensors", known, origin="random")
     run = Run(store=Store(folder / "run"), shared=Store(folder / "shared"), progress=Silent())
     supervision = Supervision((Teacher(begun),))
-    task = Task(run, load_dataset("digits"), supervision, Recovery(), 0, 16, Rounding(), lambda network, share: network)
+    given = Recovery(), 0, 16, Rounding(), lambda network, share: network, Training()
+    task = Task(run, load_dataset("digits"), supervision, *given)
     taken = run_steps([last], begun, task).network
     before, after = (networks.load(network).state_dict() for network in (begun, taken))
     assert all(torch.equal(value, before[name].half().to(value.dtype)) for name, value in after.items())

@@ -11,7 +11,7 @@ from edgekd.steps._sequence import run_steps
 from edgekd.steps._task import Task
 from edgekd.store import Store
 from edgekd.training.supervision import Supervision, Teacher
-from edgekd.values import Recovery, Step
+from edgekd.values import Recovery, Step, Training
 from edgekd.values.rounding import Rounding
 from edgekd.zoo import networks
 
@@ -70,6 +70,7 @@ def steps_taken(run, few_digits, network):
             seed=0,
             calibration_images=16,
             rounding=Rounding(),
+            teacher=Training(epochs=1),
             pruned=pruned or (lambda network, share: network),
         )
         found = read_steps([Step.model_validate(step) for step in stated])

@@ -100,7 +100,7 @@ def take(run, digits, teacher):
     def taken(*stated, pruned, begun=teacher, **changes):
         supervision = Supervision((Teacher(teacher),))
         recover = Recovery(epochs=1, batch_size=64, teacher_precision="fp32", **PINNED)
-        task = Task(run, digits, supervision, recover, 0, 16, Rounding(), pruned)
+        task = Task(run, digits, supervision, recover, 0, 16, Rounding(), pruned, Training(epochs=1))
         return run_steps(read_steps([Step.model_validate(step) for step in stated]), begun, replace(task, **changes))
 
     taken.notes = run.progress.notes

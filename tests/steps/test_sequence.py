@@ -2,9 +2,13 @@
 
 from dataclasses import replace
 
+import pytest
 import torch
 
+from edgekd.training import race as racing
 from edgekd.training.supervision import Supervision, Teacher
+from edgekd.values import Recovery
+from edgekd.values.losses import HALF_AND_HALF, LABELS_ALONE
 from edgekd.zoo import networks
 
 ALONE = {"do": "prune", "repair": False}
@@ -83,3 +87,34 @@ def test_each_step_leaves_what_it_brought(steps_taken, network):
 
 def test_a_step_that_prunes_nothing_brings_nothing(steps_taken):
     assert steps_taken("prune").brought == ()
+
+
+OPEN = {"epochs": 2, "batch_size": 2, "race": 0.5, "teacher_precision": "fp32", "compiled": False}
+
+
+@pytest.mark.parametrize(
+    ("step", "more", "expected"),
+    [
+        ("distil", {"losses": {"kd": {"weight": 1.0}}}, ({"kd": {"weight": 1.0}}, 0.1)),
+        ("distil", {"learning_rate": 0.03}, (HALF_AND_HALF, 0.03)),
+        ({"do": "distil", "learning_rate": 0.03}, {}, (HALF_AND_HALF, 0.03)),
+        ("distil", {"race": 0.0}, (HALF_AND_HALF, 0.1)),
+        ("finetune", {}, (LABELS_ALONE, 0.1)),
+    ],
+)
+def test_what_is_stated_is_not_raced_for_and_the_rest_is_the_default(take, monkeypatch, step, more, expected):
+    monkeypatch.setattr(racing, "FEWEST_STEPS", 2)
+    recover = Recovery(**{**OPEN, **more}, precision="fp32", memory_format="contiguous", threads=1)
+    (by,) = take(step, recover=recover).training.trained_by
+    assert (by.losses, by.learning_rate, by.race) == (*expected, None)
+
+
+def test_where_nothing_is_stated_pilots_choose_but_not_with_simulated_int8(take, monkeypatch):
+    monkeypatch.setattr(racing, "FEWEST_STEPS", 2)
+    recover = Recovery(**OPEN, precision="fp32", memory_format="contiguous", threads=1)
+    raced = take("distil", recover=recover).training
+    (by,) = raced.trained_by
+    assert by.race.winner.endswith(f" at {by.learning_rate:g}")
+    assert raced.seconds > by.race.seconds > 0
+    (by,) = take("qat", {"do": "distil", "epochs": 1}, recover=recover).training.trained_by
+    assert by.race is None

@@ -57,8 +57,12 @@ def test_every_arm_is_a_recipe_of_losses_criteria_and_searches_that_exist(name, 
             assert prunes != (recipe.student is not None)
             criterion_of(recipe.prune.criterion, recipe.prune.options)
             Searching(recipe, has_device=False).search.Options.model_validate(recipe.search.options)
+            for settings in trainings(recipe):
+                # what the study compares isn't left to a race
+                assert settings.learning_rate
+                assert settings.losses
             for settings in (recipe.recover, *trainings(recipe)):
-                assert set(settings.losses) <= set(catalog.names(LOSSES))
+                assert set(settings.losses or ()) <= set(catalog.names(LOSSES))
 
 
 @pytest.mark.parametrize("name", NAMES)

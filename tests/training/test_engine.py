@@ -67,7 +67,7 @@ def test_student_learns_from_its_teacher_even_with_wrong_labels(digits: Dataset,
     teacher, student = with_dropout(), with_dropout()
     run(teacher, digits, tmp_path / "teacher.pt", Training(epochs=8, batch_size=64))
     wrong = replace(digits, train=replace(digits.train, labels=digits.train.labels.roll(1)))
-    settings = Recovery(epochs=8, batch_size=64)
+    settings = Recovery(epochs=8, batch_size=64, learning_rate=0.05)
     run(student, wrong, tmp_path / "student.pt", settings, teacher=teacher, objective=distilled(ce=0))
     assert evaluate(student, digits.test).top1 > 0.9
 
@@ -107,7 +107,7 @@ def test_interrupted_training_resumes_to_the_same_weights(
     few_digits: Dataset, tmp_path: Path, listener: Any, execution: Execution
 ) -> None:
     teacher = build("mobilenet_v1:width=0.125", classes=10, channels=1)
-    settings = Recovery(epochs=4, batch_size=16)  # enough steps for an average
+    settings = Recovery(epochs=4, batch_size=16, learning_rate=0.05)  # enough steps for an average
     images = torch.randn(2, 1, 16, 16)
 
     def learning(student: nn.Module) -> dict[str, Any]:

@@ -15,7 +15,7 @@ def trained(data, losses, checkpoint, *, epochs):
     torch.manual_seed(0)
     student, teacher = (build("resnet8", classes=10, channels=1) for _ in range(2))
     objective = build_objective(losses, student, teacher, torch.zeros(2, 1, 16, 16))
-    settings = Recovery(epochs=epochs, batch_size=64)
+    settings = Recovery(epochs=epochs, batch_size=64, learning_rate=0.05)
     arguments = {"seed": 0, "execution": Execution(), "teacher": teacher, "progress": Silent()}
     return train(student, data, settings, objective=objective, checkpoint=checkpoint, **arguments), student
 

@@ -12,8 +12,9 @@ from edgekd.data.dataset import Augmentation, Dataset
 from edgekd.data.memory_images import MemoryImages
 from edgekd.progress import Silent
 from edgekd.training.engine import train
-from edgekd.training.objective import LABELS_ALONE, build_objective
+from edgekd.training.objective import build_objective
 from edgekd.values import Training
+from edgekd.values.losses import LABELS_ALONE
 from edgekd.values.training import Execution
 
 def most():

@@ -13,10 +13,11 @@ from edgekd.training.engine import train
 from edgekd.training.losses.ce import CrossEntropy
 from edgekd.training.losses.kd import Distillation
 from edgekd.training.mixup import Mix, mix
-from edgekd.training.objective import LABELS_ALONE, Objective, Term, build_objective
+from edgekd.training.objective import Objective, Term, build_objective
 from edgekd.training.outputs import Outputs
 from edgekd.training.step import Loss, learner, run_step
 from edgekd.values import Training
+from edgekd.values.losses import LABELS_ALONE
 from edgekd.values.training import Execution
 
 VIEW = View(Augmentation(pad=0, flip=False, mixup=0.4), seed=3, epoch=2)

@@ -8,6 +8,7 @@ from edgekd.training.forward import forward
 from edgekd.training.losses.kd import kd_loss
 from edgekd.training.objective import build_objective
 from edgekd.values import Losses, Recovery
+from edgekd.values.losses import HALF_AND_HALF
 from edgekd.zoo.build import build
 
 IMAGES = torch.randn(4, 1, 16, 16)
@@ -34,9 +35,9 @@ def test_is_the_weighted_sum_of_its_losses(student: nn.Module, teacher: nn.Modul
     torch.testing.assert_close(objective(seen, taught, LABELS), expected)
 
 
-def test_default_is_plain_distillation(student: nn.Module, teacher: nn.Module) -> None:
-    objective = build_objective(Recovery().losses, student, teacher, IMAGES)
-    assert [(term.name, term.weight) for term in objective.terms] == [("ce", 0.1), ("kd", 0.9)]
+def test_default_is_half_labels_and_half_teacher(student: nn.Module, teacher: nn.Module) -> None:
+    objective = build_objective(HALF_AND_HALF, student, teacher, IMAGES)
+    assert [(term.name, term.weight) for term in objective.terms] == [("ce", 0.5), ("kd", 0.5)]
     assert objective.terms[1].loss.temperature == 4
 
 

@@ -11,17 +11,26 @@ from edgekd.progress import Silent
 from edgekd.run import Run
 from edgekd.store import Store, key_of
 from edgekd.training.engine import train
+from edgekd.training.epoch import Part
 from edgekd.training.int8 import rounded
-from edgekd.training.objective import LABELS_ALONE, build_objective
+from edgekd.training.objective import build_objective
 from edgekd.training.stage import Simulation, TrainingInputs, as_named, train_network, two_images
 from edgekd.training.supervision import Supervision, Teacher
 from edgekd.values import Recovery, Training
+from edgekd.values.losses import LABELS_ALONE
 from edgekd.values.rounding import Rounding
 from edgekd.values.training import Execution
 from edgekd.zoo import networks
 
 SHAPE = (1, 16, 16)
-PINNED = {"epochs": 1, "batch_size": 50, "precision": "fp32", "memory_format": "contiguous", "threads": 1}
+PINNED = {
+    "epochs": 1,
+    "learning_rate": 0.1,
+    "batch_size": 50,
+    "precision": "fp32",
+    "memory_format": "contiguous",
+    "threads": 1,
+}
 LABELS = Training(**PINNED, compiled=False)
 KD = Recovery(**PINNED, compiled=False, teacher_precision="fp32", losses={"kd": {"weight": 1.0}})
 
@@ -112,6 +121,7 @@ def test_all_its_inputs_are_in_the_key(network, few_digits):
         "int8": INT8,
         "frozen": 7,
         "ranks": 2,
+        "part": Part(3),
     }
     assert set(changed) == {field.name for field in fields(TrainingInputs)}
     keys = [str(key_of(replace(inputs, **{name: value}))) for name, value in changed.items()]

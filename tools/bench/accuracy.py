@@ -27,9 +27,10 @@ from edgekd.studies._statistics import paired_interval
 from edgekd.training.engine import train
 from edgekd.training.evaluate import evaluate
 from edgekd.training.execution import choose_execution
-from edgekd.training.objective import LABELS_ALONE, Objective, build_objective
+from edgekd.training.objective import Objective, build_objective
 from edgekd.training.schedule import learning_rate, steps_per_epoch
-from edgekd.values import Recovery, Training
+from edgekd.values import Training
+from edgekd.values.losses import LABELS_ALONE, MOSTLY_TEACHER
 from edgekd.values.training import Execution
 from edgekd.zoo.build import build
 
@@ -75,9 +76,9 @@ def by_edgekd(
 
 
 def objective(model: nn.Module, teacher: nn.Module | None, data: Dataset) -> Objective:
-    """edgekd's default: the labels, and the teacher if there is one."""
+    """The labels, and the teacher if there is one."""
     images, _ = next(iter(data.val.batches(2)))
-    return build_objective(LABELS_ALONE if teacher is None else Recovery().losses, model, teacher, images)
+    return build_objective(LABELS_ALONE if teacher is None else MOSTLY_TEACHER, model, teacher, images)
 
 
 def fastest(model: nn.Module, teacher: nn.Module | None, data: Dataset, settings: Training) -> Execution:

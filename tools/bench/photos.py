@@ -33,9 +33,10 @@ from edgekd.data.dataset import Dataset, View
 from edgekd.data.load import load_dataset
 from edgekd.data.views import in_batches
 from edgekd.training.execution import choose_execution
-from edgekd.training.objective import LABELS_ALONE, build_objective
+from edgekd.training.objective import build_objective
 from edgekd.training.step import Learner, learner, on_threads, place_images, run_step
 from edgekd.values import Training
+from edgekd.values.losses import LABELS_ALONE
 from edgekd.values.training import Execution
 from edgekd.zoo.build import build
 

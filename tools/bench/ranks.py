@@ -22,9 +22,10 @@ import torch
 from edgekd.data.dataset import View
 from edgekd.data.load import load_dataset
 from edgekd.training import ranks
-from edgekd.training.objective import LABELS_ALONE, build_objective
+from edgekd.training.objective import build_objective
 from edgekd.training.step import learner, place_images, run_step
 from edgekd.values import Training
+from edgekd.values.losses import LABELS_ALONE
 from edgekd.values.training import Execution
 from edgekd.zoo.build import build
 

@@ -27,10 +27,11 @@ from edgekd.progress import Silent
 from edgekd.training.cache import TeacherCache
 from edgekd.training.epoch import Run, TeacherBatches
 from edgekd.training.execution import choose_execution
-from edgekd.training.objective import LABELS_ALONE, build_objective
+from edgekd.training.objective import build_objective
 from edgekd.training.step import learner, on_threads, place_images, run_step
 from edgekd.training.teacher import frozen
-from edgekd.values import Recovery, Training
+from edgekd.values import Training
+from edgekd.values.losses import LABELS_ALONE, MOSTLY_TEACHER
 from edgekd.zoo.build import build
 
 
@@ -50,7 +51,7 @@ def students(
 ) -> dict[str, Run]:
     """What the engine's loops train, by the loop's name."""
     images, _ = next(iter(data.val.batches(settings.batch_size)))
-    losses = LABELS_ALONE if teacher is None else Recovery().losses
+    losses = LABELS_ALONE if teacher is None else MOSTLY_TEACHER
     objective = build_objective(losses, model, teacher, images[:2])
     execution = choose_execution(model, data, settings, objective, teacher)
 

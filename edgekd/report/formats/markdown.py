@@ -10,6 +10,8 @@ from edgekd.report.cells import code, interval, table
 from edgekd.report.content import artifact_rows
 from edgekd.report.formats._base import Report
 from edgekd.report.picture import FILE as PICTURE
+from edgekd.report.pilots import HEADER as PILOTS
+from edgekd.report.pilots import pilot_rows, races
 from edgekd.report.training import students_trainings, training
 from edgekd.values import Candidate, Data, Manifest, Measurement, Plan
 from edgekd.values.result import Result, Tried
@@ -46,6 +48,7 @@ def text(report: Report) -> str:
         "## Training",
         training(result),
         *_brought(result),
+        *_pilots(result),
         "## Where and how it was measured",
         _environment(result, report.reference),
         "## Reproduce",
@@ -184,6 +187,13 @@ def _candidate(candidate: Candidate, plan: Plan, variants: Sequence[str]) -> lis
 def _brought(result: Result) -> list[str]:
     rows = brought_rows(result)
     return ["## What each step brought", table(BROUGHT, rows)] if rows else []
+
+
+def _pilots(result: Result) -> list[str]:
+    found: list[str] = []
+    for race in races(result):
+        found += ["## Pilots", table(PILOTS, pilot_rows(race)), f"The race: {race.told()}."]
+    return found
 
 
 def _environment(result: Result, reference: Measurement | None) -> str:

@@ -17,7 +17,8 @@ from edgekd.training.execution import choose_execution
 from edgekd.training.objective import build_objective
 from edgekd.training.stage import two_images
 from edgekd.training.supervision import Supervision
-from edgekd.values import Accuracy, Recipe, Recovery, Value, document
+from edgekd.values import Accuracy, Recipe, Value, document
+from edgekd.values.losses import HALF_AND_HALF
 from edgekd.values.network import Network
 from edgekd.values.training import Execution
 from edgekd.zoo import networks
@@ -105,7 +106,7 @@ def _execution(arm: ArmRun, teacher: Network, own: Execution | None) -> Executio
     def timed() -> Execution:
         student = networks.load(beginning(arm.run, recipe, arm.data, teacher))
         model = networks.load(teacher)
-        objective = build_objective(Recovery().losses, student, model, two_images(arm.data.train.shape))
+        objective = build_objective(HALF_AND_HALF, student, model, two_images(arm.data.train.shape))
         return choose_execution(student, arm.data, settings, objective, model)
 
     return remembered(arm.run.store.root / "execution" / f"{key[:12]}.json", Execution, timed)
