@@ -139,6 +139,61 @@ with ranks.joined() as rank:
 """
 
 
+RACE = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from edgekd.data.load import load_dataset
+from edgekd.progress import Silent
+from edgekd.run import Run
+from edgekd.store import Store
+from edgekd.training import ranks
+from edgekd.training.race import Rounds, race
+from edgekd.training.stage import TrainingInputs, train_network
+from edgekd.training.supervision import Supervision, Teacher
+from edgekd.values import Recovery
+from edgekd.zoo import networks
+
+out = Path(sys.argv[1])
+torch.set_num_threads(1)
+data = load_dataset("digits")
+data = replace(data, train=replace(data.train, pixels=data.train.pixels[:128], labels=data.train.labels[:128]))
+
+def lead():
+    run = Run(store=Store(out / "run"), shared=Store(out / "shared"), progress=Silent())
+    known = networks.architecture("resnet8", classes=10, shape=data.train.shape)
+    first, taught = (
+        networks.save(networks.untrained(known, seed), out / f"{seed}.safetensors", known, origin="random")
+        for seed in (0, 1)
+    )
+    ways = {"precision": "fp32", "memory_format": "contiguous", "threads": 1, "teacher_precision": "fp32"}
+    settings = Recovery(epochs=2, batch_size=16, compiled=False, **ways)
+    teachers = Supervision((Teacher(taught),))
+    inputs = TrainingInputs(first, settings, data, 3, teachers, ranks=ranks.count())
+    raced = race(run, inputs, Rounds(1, 2, 2), 0.1)
+    trained = run.stage("recover", raced.inputs, train_network)
+    print(raced.by.race.steps, trained.accuracy.images)
+
+with ranks.joined() as rank:
+    if rank.is_main:
+        lead()
+    else:
+        ranks.serve(data)
+        print("served")
+"""
+
+
+def test_all_processes_take_part_in_a_race(tmp_path: Path) -> None:
+    script = tmp_path / "race.py"
+    script.write_text(RACE)
+    ended = start(str(script), tmp_path, processes=2)
+    assert ended.returncode == 0, ended.stderr
+    assert sorted(ended.stdout.splitlines()) == ["14 179", "served"]
+
+
 @pytest.fixture(scope="module")
 def serving(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("serving") / "serve.py"
