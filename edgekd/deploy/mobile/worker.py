@@ -6,14 +6,12 @@ They print, write beside the file that they get, and name the folders of this ma
 import json
 import logging
 import os
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import onnxruntime
-from onnxruntime.tools.convert_onnx_models_to_ort import OptimizationStyle, convert_onnx_models_to_ort
-from onnxruntime.tools.mobile_helpers import usability_checker
-from onnxruntime.tools.onnx_model_utils import ModelProtoWithShapeInfo, optimize_model
 
 from edgekd.devices.agent.host import requests
 
@@ -22,6 +20,8 @@ _PROVIDER = "NNAPI"
 
 def main() -> None:
     """Answer the one request on stdin."""
+    # the tools import PyTorch wherever it is installed, which takes seconds, and need it for nothing here
+    sys.modules["torch"] = None  # type: ignore[assignment]
     # what else prints goes to stderr, so that it can't garble the answer
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:
         os.dup2(2, 1)
@@ -41,6 +41,8 @@ def converted(path: Path, folder: Path) -> dict[str, Any]:
         path: the ONNX file; it isn't changed.
         folder: empty.
     """
+    from onnxruntime.tools.convert_onnx_models_to_ort import OptimizationStyle, convert_onnx_models_to_ort
+
     convert_onnx_models_to_ort(
         path,
         output_dir=folder,
@@ -68,6 +70,8 @@ def _without_folders(config: Path, model: str) -> None:
 
 def _usability(path: Path) -> str:
     """What ONNX Runtime's usability checker says."""
+    from onnxruntime.tools.mobile_helpers import usability_checker
+
     said: list[str] = []
     logger = logging.getLogger("edgekd.mobile")
     logger.propagate = False
@@ -80,6 +84,9 @@ def _usability(path: Path) -> str:
 
 
 def _accelerator(path: Path) -> dict[str, Any]:
+    from onnxruntime.tools.mobile_helpers import usability_checker
+    from onnxruntime.tools.onnx_model_utils import ModelProtoWithShapeInfo, optimize_model
+
     with tempfile.TemporaryDirectory(prefix="edgekd-") as folder:
         simplified = Path(folder) / path.name
         optimize_model(path, simplified, use_external_initializers=True)

@@ -1,5 +1,7 @@
 """ONNX Runtime's tools for phones, in a process of their own."""
 
+import json
+import subprocess
 import sys
 
 import numpy as np
@@ -46,6 +48,19 @@ def test_the_new_file_computes_the_same_and_a_build_for_it_is_described(model, f
     assert (found.provider, found.suits, found.nodes, found.supported, found.partitions) == ("NNAPI", "yes", 4, 4, 1)
     for file in (made.config, made.report):
         assert str(path.parent) not in file.read_text()
+
+
+def test_pytorch_is_not_imported_for_it(model, folder):
+    program = (
+        "import sys; from edgekd.deploy.mobile import worker; worker.main(); "
+        "sys.exit(any(name.startswith('torch.') for name in sys.modules))"
+    )
+    asked = json.dumps({"path": str(model(batch=1)), "folder": str(folder)})
+    ran = subprocess.run(
+        [sys.executable, "-c", program], input=f"{asked}\n", capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "ort" in json.loads(ran.stdout)
 
 
 def test_what_an_accelerator_does_not_take_is_named(folder, one_node):
