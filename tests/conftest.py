@@ -1,7 +1,7 @@
 import os
 import sys
 import tempfile
-from functools import partial
+from functools import cache, partial
 from itertools import count
 from pathlib import Path
 
@@ -91,7 +91,17 @@ def save(graph, path, external=False):
 
 
 @pytest.fixture(scope="session")
-def own_cache(tmp_path_factory):
+def operators_read_once():
+    """PyTorch's exporter reads its library of operators once, not for each file: a third of the time of small ones."""
+    from torch.onnx._internal.exporter._registration import ONNXRegistry
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ONNXRegistry, "from_torchlib", staticmethod(cache(ONNXRegistry.from_torchlib)))
+        yield
+
+
+@pytest.fixture(scope="session")
+def own_cache(tmp_path_factory, operators_read_once):
     """Teachers are trained once for all tests that use it, on one thread, and never found from elsewhere."""
     import torch
 

@@ -246,6 +246,7 @@ def test_is_rebuilt_from_its_structure_and_its_weights(spec: str, tmp_path: Path
     assert torch.equal(rebuilt(images), model(images))
 
 
+@pytest.mark.usefixtures("operators_read_once")
 @pytest.mark.slow
 @pytest.mark.parametrize("spec", SMALL)
 def test_exported_file_is_the_same_function(spec: str, tmp_path: Path, runner_of: Callable[..., Runner]) -> None:
