@@ -19,12 +19,12 @@ from edgekd.training.watched import Watched, largest_output, watched
 from edgekd.values.defaults import images_at_once
 from edgekd.zoo.forward import run
 
-_ACTIVATIONS = 192_000_000
+_ACTIVATIONS = 128_000_000
 """Bytes that the largest activation of all images may take: they go through the network together, since a layer is
 fitted on what the fitted ones before it give.
 """
 _FEWEST = 8
-_TARGETS = 96_000_000
+_TARGETS = 64_000_000
 """Bytes of the original's outputs that are kept at a time."""
 
 Norm = nn.modules.batchnorm._BatchNorm
