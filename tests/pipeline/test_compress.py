@@ -24,6 +24,7 @@ from edgekd.measuring.document import read_measurement
 from edgekd.pipeline import compress as pipeline
 from edgekd.pipeline import measuring, proof
 from edgekd.pipeline.inspect import inspect
+from edgekd.report.brought import brought_rows
 from edgekd.values import Feeding, Manifest, Recipe
 from edgekd.values.result import Result
 from edgekd.zoo.build import build
@@ -239,6 +240,15 @@ def test_the_report_holds_the_verdict_the_curve_and_what_was_dropped(ended):
         assert f"{candidate.cost.parameters:,}" in report
     for dropped in result.choice.dropped:
         assert dropped.why in report
+
+
+def test_the_report_shows_what_each_step_brought(ended):
+    result = Result.model_validate(ended.document)
+    assert [one.step for one in result.brought] == ["prune", "repair", "repair", "distil"]
+    assert result.brought[-1].accuracy == result.student.accuracy
+    table = (ended.folder / "report.md").read_text().split("## What each step brought")[1]
+    for row in brought_rows(result):
+        assert f"| {' | '.join(row)} |" in table
 
 
 def test_every_file_that_the_result_names_is_there_and_models_are_sound(ended):
