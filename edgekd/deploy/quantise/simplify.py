@@ -2,7 +2,8 @@
 
 import re
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import onnx
@@ -10,7 +11,7 @@ import onnxruntime
 from onnx import numpy_helper
 
 from edgekd.deploy.quantise.view import View, attribute, view
-from edgekd.errors import UnsupportedModelError
+from edgekd.errors import StorageError, UnsupportedModelError
 
 _SCALES_BY_CHANNEL_FROM = 13
 _FOLDED = re.compile(r"^(Conv(Bn|Mul)Fusion_W_)+")
@@ -21,6 +22,7 @@ def simplified(path: Path) -> onnx.ModelProto:
     """The model in a file after ONNX Runtime's basic optimisations, which leave ONNX's own operators, with shapes.
 
     Raises:
+        StorageError: the folder for temporary files is full.
         Exception: whatever ONNX Runtime raises for a model that it can't open.
     """
     options = onnxruntime.SessionOptions()
@@ -29,7 +31,8 @@ def simplified(path: Path) -> onnx.ModelProto:
     with tempfile.TemporaryDirectory(prefix="edgekd-") as folder:
         written = Path(folder) / "simplified.onnx"
         options.optimized_model_filepath = str(written)
-        onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        with _writing(Path(folder)):
+            onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         model = onnx.load(written)
     used = {node.domain for node in model.graph.node} | {""}
     kept = [entry for entry in model.opset_import if entry.domain in used]
@@ -40,6 +43,18 @@ def simplified(path: Path) -> onnx.ModelProto:
     _name_weights_back(model.graph)
     _replace(model.graph, _pooled, _hard_sigmoid)
     return onnx.shape_inference.infer_shapes(model)
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """ONNX Runtime doesn't report why it couldn't write a model, which it had read and optimised by then."""
+    try:
+        yield
+    except Exception as e:
+        if "serialization failed" not in str(e):
+            raise
+        hint = "Free some space there, or set TMPDIR to a folder with more of it."
+        raise StorageError(f"{folder.parent}: ONNX Runtime can't write a temporary file there", hint) from e
 
 
 def _name_weights_back(graph: onnx.GraphProto) -> None:

@@ -1,3 +1,5 @@
+import resource
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -5,6 +7,7 @@ import pytest
 
 from edgekd.deploy.quantise.layers import named
 from edgekd.deploy.quantise.simplify import simplified
+from edgekd.errors import StorageError
 
 RANDOM = np.random.default_rng(0)
 WEIGHTS = {
@@ -70,3 +73,15 @@ def test_a_hard_swish_is_a_hard_sigmoid_and_a_product(chain, tmp_path):
     found = simplified(path)
     assert [node.op_type for node in found.graph.node] == ["Conv", "HardSigmoid", "Mul"]
     same(path, found)
+
+
+def test_a_full_disk_is_not_taken_for_a_fault_of_the_model(model):
+    """A limit on the size of files stands in for it."""
+    path, before = model(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, before[1]))
+    try:
+        with pytest.raises(StorageError, match="can't write a temporary file") as e:
+            simplified(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "TMPDIR" in e.value.hint
