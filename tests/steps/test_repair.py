@@ -186,3 +186,12 @@ def test_classes_without_training_images_are_no_obstacle(take, prune, digits):
     state = take("prune", pruned=lambda network, share: prune(network, LESS), data=half)
     assert state.brought[2].kept
     assert state.brought[2].accuracy.correct > state.brought[0].accuracy.correct
+
+
+def test_images_sorted_by_class_are_held_out_of_all_classes(teacher, digits):
+    order = digits.train.labels.argsort()
+    train = replace(digits.train, pixels=digits.train.pixels[order], labels=digits.train.labels[order])
+    sorted_ = replace(digits, train=train, fingerprint="sorted")
+    fitting, (held_out, labels) = repaired._images(networks.load(teacher), sorted_)
+    assert len(fitting) + len(held_out) == len(train)
+    assert labels.bincount().min() > 30
