@@ -19,6 +19,8 @@ class State:
     """A network between two steps."""
 
     network: Network
+    cut: Network | None = None
+    """As it was pruned, before any repair; None if it was trained, or given new weights, since."""
     int8: Simulation | None = None
     """How trainings simulate INT8; None: they don't."""
     seconds: float = 0.0

@@ -52,7 +52,7 @@ def train(settings: Recovery, state: State, task: Task, step: str) -> State:
         ranks=ranks.count(),
     )
     run.progress.stage("recover", f"training the student ({network.cost.parameters:,} parameters)")
-    raced = _decided(inputs, settings, task)
+    raced = _decided(inputs, settings, state.cut or network, task)
     trained = as_named(run.stage("recover", raced.inputs, train_network), task.data)
     assert trained.training is not None
     assert trained.accuracy is not None
@@ -66,16 +66,18 @@ def train(settings: Recovery, state: State, task: Task, step: str) -> State:
     brought = Brought(step=step, what=what, accuracy=trained.accuracy, note=raced.by.told())
     network = trained.model_copy(update={"training": record})
     every = (*state.brought, brought)
-    return replace(state, network=network, seconds=seconds, trained_by=trained_by, brought=every)
+    return replace(state, network=network, cut=None, seconds=seconds, trained_by=trained_by, brought=every)
 
 
-def _decided(inputs: TrainingInputs, settings: Recovery, task: Task) -> Raced:
-    """The training with its losses and its learning rate: stated, or found by a race, or the defaults."""
+def _decided(inputs: TrainingInputs, settings: Recovery, cut: Network, task: Task) -> Raced:
+    """The training with its losses and its learning rate: stated, or found by a race, or the defaults. `cut` is the
+    network before its repair: what was removed of the original.
+    """
     shape = (len(task.data.train), *task.data.train.shape)
     epochs = training_for(settings, shape).epochs
     assert epochs is not None
     original = task.supervision.teachers[0].network
-    rate = settings.learning_rate or restart_rate(inputs.network, original, epochs, training_for(task.teacher, shape))
+    rate = settings.learning_rate or restart_rate(cut, original, epochs, training_for(task.teacher, shape))
     is_open = settings.losses is None and settings.learning_rate is None and inputs.int8 is None
     if is_open and (found := rounds(settings, task.data)):
         return race(task.run, inputs, found, rate)

@@ -48,5 +48,5 @@ def run(settings: Settings, state: State, task: Task) -> State:
     assert network.accuracy is not None
     what = f"{network.cost.parameters:,} of {state.network.cost.parameters:,} parameters left"
     brought = Brought(step="prune", what=what, accuracy=network.accuracy)
-    pruned = replace(state, network=network, brought=(*state.brought, brought))
+    pruned = replace(state, network=network, cut=network, brought=(*state.brought, brought))
     return repair(pruned, state.network, task) if settings.repair else pruned

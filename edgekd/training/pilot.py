@@ -5,17 +5,22 @@ from dataclasses import dataclass
 
 import torch
 
+from edgekd.data.fixed_images import sample_images
 from edgekd.run import Workspace
 from edgekd.training import ranks
 from edgekd.training.engine import prepared
 from edgekd.training.epoch import DivergedError, Run, learn
 from edgekd.training.evaluate import Judged, judge
+from edgekd.training.repair import images_for, norms, recalibrated
 from edgekd.training.stage import OUTPUTS, TrainingInputs, loaded
-from edgekd.training.step import on_threads, place
+from edgekd.training.step import on_threads, place, place_images
 from edgekd.values import Value
 from edgekd.values.network import Network, Origin
 from edgekd.values.training import Execution
 from edgekd.zoo import networks
+
+_IMAGES = 512
+"""Training images for the statistics of batch norms."""
 
 
 class Piloted(Value):
@@ -67,12 +72,24 @@ def train_pilot(inputs: PilotInputs, at: Workspace) -> Piloted:
     try:
         with on_threads(inputs.execution.threads):
             seconds = sum(learn(run, epoch)[1] for epoch in range(1, run.epochs + 1))
+            _recalibrate(run)
             judged = judge(run.evaluated, run.data.val, inputs.execution)
     except DivergedError as e:
         return Piloted(why=e.message)
     if not math.isfinite(judged.loss):
         return Piloted(why="its outputs are no longer finite")
     return Piloted(network=_saved(run, training.network, at), judged=judged, seconds=seconds)
+
+
+def _recalibrate(run: Run) -> None:
+    """Give the batch norms the statistics of the averaged weights: in few steps at a high learning rate, running ones
+    fall so far behind that a good network seems to only guess.
+    """
+    if norms(run.evaluated):
+        first = torch.from_numpy(sample_images(run.data.train, 1))
+        count = images_for(run.evaluated, place_images(first, run.learner.execution, run.learner.device), _IMAGES)
+        images = torch.from_numpy(sample_images(run.data.train, count))
+        recalibrated(run.evaluated, place_images(images, run.learner.execution, run.learner.device))
 
 
 def _saved(run: Run, start: Network, at: Workspace) -> Network:

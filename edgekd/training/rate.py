@@ -22,7 +22,7 @@ def restart_rate(network: Network, original: Network, epochs: int, first: Traini
     and 0 if the network's norm is larger. Weights removed at random give lost = √gone, so d = 1; small ones a lower d.
 
     Args:
-        network: the network. Random weights begin at the top rate.
+        network: the network, not repaired yet: a repair changes its norm. Random weights begin at the top rate.
         original: what it was pruned from. If it is another architecture, or nothing was pruned, only epochs count.
         epochs: of the training.
         first: the original training; epochs and learning rate are stated.

@@ -195,3 +195,15 @@ def test_images_sorted_by_class_are_held_out_of_all_classes(teacher, digits):
     fitting, (held_out, labels) = repaired._images(networks.load(teacher), sorted_)
     assert len(fitting) + len(held_out) == len(train)
     assert labels.bincount().min() > 30
+
+
+def test_the_learning_rate_follows_from_what_was_cut_whatever_the_repair_made_of_it(take, prune):
+    rates = []
+    for repair in (True, False):
+        steps = {"do": "prune", "repair": repair}, {"do": "distil", "losses": {"ce": 1.0}}
+        long = Training(epochs=100, learning_rate=0.1)
+        state = take(*steps, pruned=lambda network, share: prune(network, LESS), teacher=long)
+        assert state.cut is None
+        rates.append(state.trained_by[0].learning_rate)
+    assert rates[0] == rates[1]
+    assert 0.01 < rates[0] < 0.1

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from edgekd.data.fixed_images import sample_images
 from edgekd.progress import Silent
 from edgekd.run import Run
 from edgekd.store import Store
@@ -13,6 +14,7 @@ from edgekd.training import race as racing
 from edgekd.training.epoch import Part
 from edgekd.training.evaluate import Judged, evaluate, judge
 from edgekd.training.race import Rounds, race, rounds
+from edgekd.training.repair import recalibrated
 from edgekd.training.stage import TrainingInputs, train_network
 from edgekd.training.step import run_step
 from edgekd.training.supervision import Supervision, Teacher
@@ -235,3 +237,13 @@ def test_what_is_judged_is_the_score_with_its_images(digits, resnet8):
     with torch.no_grad():
         expected = torch.nn.functional.cross_entropy(resnet8.eval()(images), labels)
     assert found.loss == pytest.approx(float(expected), rel=1e-4)
+
+
+def test_pilots_are_judged_with_batch_norms_of_their_averaged_weights(inputs, whole):
+    _, raced, _ = whole
+    model = networks.load(raced.inputs.network)
+    before = {name: value.clone() for name, value in model.state_dict().items() if "running" in name}
+    recalibrated(model, torch.from_numpy(sample_images(inputs.data.train, 512)))
+    after = model.state_dict()
+    for name, value in before.items():
+        torch.testing.assert_close(after[name], value, rtol=1e-4, atol=1e-5)
