@@ -48,7 +48,7 @@ def learned(trainings: Sequence[TrainedBy]) -> str:
 def loss(by: TrainedBy) -> str:
     """What the student minimised in a training."""
     used = {name: options for name, options in by.losses.items() if options.get("weight", 1.0) > 0}
-    rate = f"at a learning rate of {by.learning_rate:g}" + (", as pilots chose" if by.race else "")
+    rate = f"{'as pilots chose, ' if by.race else ''}at a learning rate of {by.learning_rate:g}"
     if set(used) == {"ce"}:
         return f"The student was trained on the labels alone, {rate}."
     terms = []

@@ -1,12 +1,17 @@
-"""The race: which losses and which learning rate a network learns best with, found by short trainings.
+"""The race: which losses a network learns best with, found by short trainings.
 
 Pilots with several losses at two learning rates each, all on the same augmented images, take a share of the training's
 steps, in two rounds of about equal cost (successive halving: K. Jamieson, A. Talwalkar, arXiv:1502.07943). The
 first round has all of them, the second the best with labels alone, the best with the teacher, and the best of the
 others, each from where it was. The best of these goes on for the rest of the steps. Each part has its own learning-rate
-schedule down to 0, so that rates are compared fairly, and averaged weights are judged.
+schedule down to 0, and averaged weights are judged, by the accuracy on validation images. If it doesn't tell pilots
+apart, the lower loss wins.
 
-Pilots are judged by the accuracy on validation images. If it doesn't tell them apart, the lower loss wins.
+Pilots choose the losses; they can't choose the rate, since in few steps low rates win that lose in many. A repaired
+MobileNetV1 (width 0.5, 60 % pruned) on Fashion-MNIST has 87 % right after 28 steps at 0.028, and 50 % at 0.055. Yet
+over 780 steps (width 0.25, 50 % pruned, 10,000 images, half labels and half teacher) the test accuracies at 0.02, 0.05,
+0.1 and 0.15 are 83.57, 84.38, 84.91 and 84.72 %. So the best goes on at the rate of `training.rate`, or at its own if a
+pilot diverged.
 """
 
 from collections.abc import Sequence
@@ -25,8 +30,8 @@ from edgekd.values.losses import HALF_AND_HALF, NAMED
 from edgekd.values.race import PilotRecord, PilotRound, RaceRecord, TrainedBy
 from edgekd.values.training import Execution
 
-_RATES = (0.5, 1.5)
-"""Of the rate of `training.rate`."""
+_RATES = (0.25, 1.0)
+"""Of the rate of `training.rate`: one that disturbs a network little in few steps, and the one that goes on."""
 _MIXUP = 0.2
 _FINALISTS = 3
 FEWEST_STEPS = 20
@@ -108,6 +113,7 @@ def race(run: Run, inputs: TrainingInputs, found: Rounds, rate: float) -> Raced:
     raced = _result(default, [again.get(id(one), one) for one in pilots], Part(found.rest, views), seconds)
     assert raced.by.race is not None
     run.progress.note(f"race: {raced.by.race.told()}")
+    run.progress.note(f"race: goes on with {raced.by.told()}")
     return raced
 
 
@@ -178,11 +184,15 @@ def _result(default: TrainingInputs, pilots: Sequence[_Pilot], part: Part, secon
     best = _best(finished) if finished else None
     records = tuple(pilot.record for pilot in pilots)
     record = RaceRecord(pilots=records, winner=best.record.name if best else None, seconds=seconds)
-    inputs = replace(best.inputs, network=best.found.network) if best and best.found and best.found.network else default
-    settings = inputs.settings
-    assert isinstance(settings, Recovery)
-    assert settings.losses is not None
-    assert settings.learning_rate is not None
-    mixup = best.record.mixup if best else 0.0
-    by = TrainedBy(losses=settings.losses, learning_rate=settings.learning_rate, mixup=mixup, race=record)
-    return Raced(replace(inputs, part=part), by)
+    rate = default.settings.learning_rate
+    assert rate is not None
+    if best is None:
+        by = TrainedBy(losses=HALF_AND_HALF, learning_rate=rate, race=record)
+        return Raced(replace(default, part=part), by)
+    if any(pilot.record.why for pilot in pilots):
+        rate = best.record.learning_rate
+    assert best.found is not None
+    assert best.found.network is not None
+    inputs = replace(decided(best.inputs, best.record.losses, rate), network=best.found.network, part=part)
+    by = TrainedBy(losses=best.record.losses, learning_rate=rate, mixup=best.record.mixup, race=record)
+    return Raced(inputs, by)

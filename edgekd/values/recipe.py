@@ -34,7 +34,7 @@ class Training(Value):
 
 
 class Recovery(Training):
-    """How the student learns. Where neither losses nor learning rate are stated, pilots choose both
+    """How the student learns. Where neither losses nor learning rate are stated, pilots choose the losses
     (`training.race`); where one of them is, the other is its default: half labels and half teacher, or the rate of
     `training.rate`.
     """

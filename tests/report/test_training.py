@@ -16,7 +16,10 @@ RACE = RaceRecord(pilots=(), winner=None, seconds=1.0)
             "The student was trained on the labels alone, at a learning rate of 0.05.",
         ),
         ({"losses": {"dkd": {"beta": 2.0}, "at": {"weight": 9.0}}}, "1 × `dkd` (beta = 2) + 9 × `at`, at a"),
-        ({"losses": HALF_AND_HALF, "mixup": 0.2, "race": RACE}, "of 0.05, as pilots chose; teacher and student get"),
+        (
+            {"losses": HALF_AND_HALF, "mixup": 0.2, "race": RACE},
+            "(temperature = 4), as pilots chose, at a learning rate of 0.05; teacher and student get",
+        ),
         ({"losses": HALF_AND_HALF, "mixup": 0.2}, "the same augmented images, mixed in pairs (mixup)."),
     ],
 )

@@ -114,7 +114,8 @@ def test_where_nothing_is_stated_pilots_choose_but_not_with_simulated_int8(take,
     recover = Recovery(**OPEN, precision="fp32", memory_format="contiguous", threads=1)
     raced = take("distil", recover=recover).training
     (by,) = raced.trained_by
-    assert by.race.winner.endswith(f" at {by.learning_rate:g}")
+    assert by.race.winner in {pilot.name for pilot in by.race.pilots if pilot.losses == by.losses}
+    assert by.learning_rate == 0.1
     assert raced.seconds > by.race.seconds > 0
     (by,) = take("qat", {"do": "distil", "epochs": 1}, recover=recover).training.trained_by
     assert by.race is None
