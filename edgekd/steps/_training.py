@@ -78,13 +78,22 @@ def _decided(inputs: TrainingInputs, settings: Recovery, cut: Network, task: Tas
     assert epochs is not None
     original = task.supervision.teachers[0].network
     rate = settings.learning_rate or restart_rate(cut, original, epochs, training_for(task.teacher, shape))
-    is_open = settings.losses is None and settings.learning_rate is None and inputs.int8 is None
-    if is_open and (found := rounds(settings, task.data)):
+    why = _no_race(inputs, settings)
+    if not why and (found := rounds(settings, task.data)):
         return race(task.run, inputs, found, rate)
     by = TrainedBy(losses=settings.losses or HALF_AND_HALF, learning_rate=rate)
     if settings.losses is None or settings.learning_rate is None:
-        task.run.progress.note(f"no race of losses and learning rates: {by.told()}")
+        task.run.progress.note(f"no race of losses, {why or 'the training is too short'}: {by.told()}")
     return Raced(decided(inputs, by.losses, rate), by)
+
+
+def _no_race(inputs: TrainingInputs, settings: Recovery) -> str:
+    """Why there is none, whatever the number of steps; empty if there may be one."""
+    if inputs.int8 is not None:
+        return "INT8 is simulated"
+    if settings.losses is not None or settings.learning_rate is not None:
+        return "losses or the learning rate are stated"
+    return "" if settings.race else "race is 0"
 
 
 def _with_kept(supervision: Supervision, network: Network, settings: Recovery) -> Supervision:
