@@ -26,7 +26,7 @@ from edgekd.training.schedule import steps_per_epoch
 from edgekd.training.stage import TrainingInputs, time_execution
 from edgekd.values import Accuracy, Losses, Recovery
 from edgekd.values.defaults import training_for
-from edgekd.values.losses import HALF_AND_HALF, NAMED
+from edgekd.values.losses import HALF_AND_HALF, LABELS_ALONE
 from edgekd.values.race import PilotRecord, PilotRound, RaceRecord, TrainedBy
 from edgekd.values.training import Execution
 
@@ -119,7 +119,7 @@ def race(run: Run, inputs: TrainingInputs, found: Rounds, rate: float) -> Raced:
 
 def _recipes(data: Dataset) -> dict[str, tuple[Losses, float]]:
     """The losses that are tried and the alpha of their mixup, by name; data that are mixed anyway need no such one."""
-    found = {name: (losses, 0.0) for name, losses in NAMED.items()}
+    found = {"labels alone": (LABELS_ALONE, 0.0), "half labels, half teacher": (HALF_AND_HALF, 0.0)}
     if not data.augmentation.mixup:
         found["half labels, half teacher with mixup"] = HALF_AND_HALF, _MIXUP
     return found
