@@ -6,7 +6,7 @@ from functools import cached_property
 
 import zstandard
 
-from edgekd.errors import NoDeviceError
+from edgekd.errors import NoDeviceError, UnsupportedModelError
 from edgekd.gate.budget import Budget
 from edgekd.gate.judge import judge
 from edgekd.measuring.statistics import percentile, ratio, samples_ms
@@ -18,15 +18,21 @@ from edgekd.pipeline.leading import leading
 from edgekd.pipeline.measuring import QUICK
 from edgekd.pipeline.prunable import Pruner
 from edgekd.pipeline.select import keeps_accuracy
+from edgekd.pipeline.traced import Tracing
 from edgekd.pruning.chosen import criterion_of
 from edgekd.pruning.criteria._base import Criterion
 from edgekd.pruning.space import Scores, Space
-from edgekd.pruning.stages import scores
+from edgekd.pruning.stages import losses, scores
 from edgekd.values import Artifact, Candidate, Measurement, Proposal, Structure, VariantLatency
 from edgekd.values.network import Network
+from edgekd.values.plan import TracedNetwork
 
 CLOSER = {**QUICK, "launches": 9}
 """For a candidate that the quick measurement leaves open: more launches, since they differ more than their blocks."""
+
+_LOSS_MACS = 15_000_000_000
+_LEAST_IMAGES, _MOST_IMAGES = 64, 512
+"""What one structure is tried with: a second or two of a core."""
 
 _AT_ONCE = 8
 """Blocks of one session: each artifact is a process on the device, next to the others."""
@@ -54,8 +60,14 @@ class NetworkCandidates:
 
     @cached_property
     def space(self) -> Space:
-        """What can be removed from it of what the recipe's criterion ranks."""
-        return self.pruner.space(self.network, self._criterion.SCORES)
+        """What can be removed from it of what the recipe's criterion ranks; blocks as well where it ranks channels."""
+        scored = self._criterion.SCORES
+        if scored != "channels":
+            return self.pruner.space(self.network, scored)
+        try:
+            return self.pruner.space(self.network, scored, "blocks")
+        except UnsupportedModelError:  # perhaps of blocks alone
+            return self.pruner.space(self.network, scored)
 
     @property
     def _criterion(self) -> Criterion:
@@ -79,6 +91,17 @@ class NetworkCandidates:
     def pruned(self, structure: Structure) -> Network:
         """It with that structure, untrained."""
         return self.pruner.pruned(self.network, structure)
+
+    def losses(self, structures: Sequence[Structure]) -> tuple[float | None, ...]:
+        """See `search.Candidates`."""
+        images = min(_MOST_IMAGES, max(_LEAST_IMAGES, _LOSS_MACS // self.network.cost.macs))
+        subject = self.pruner.of(self.network, further_images=_MOST_IMAGES)
+        self.pruner.run.progress.stage("plan", f"trying {len(structures)} structures on {images // 2} training images")
+        return losses(self.pruner.run, subject, structures, self.scores(), images)
+
+    def traced(self, structures: Sequence[Structure], variant: str) -> tuple[TracedNetwork, ...]:
+        """See `search.Candidates`."""
+        return Tracing(self.network, self.pruner, self.how, self.goal, self.original).traced(structures, variant)
 
     def measure(self, proposal: Proposal) -> Candidate:
         """Its latency in the variants that are `leading` for the original; the unpruned one is the original."""
@@ -148,7 +171,14 @@ def _latency(
         median_ms=percentile(samples_ms(measurement), 50),
         ratio=ratio(measurement, baseline),
         fits=_fits(measurement, baseline, budget, margin) if usable else False,
+        of_limit=_of_limit(measurement, baseline, budget, margin),
     )
+
+
+def _of_limit(measurement: Measurement, baseline: Measurement, budget: Budget, margin: float) -> float | None:
+    """The latency divided by the one that is allowed less the margin, of the limit that is nearest."""
+    limits = judge(budget.only(lambda needs: needs.guides_search), measurement, baseline).limits
+    return max((one.observed / (one.limit * (1 - margin)) for one in limits if one.observed is not None), default=None)
 
 
 def _fits(measurement: Measurement, baseline: Measurement, budget: Budget, margin: float) -> bool | None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import onnx
 
-from edgekd.deploy.quantise.layers import weights
+from edgekd.deploy.quantise.layers import named
 from edgekd.deploy.quantise.subsets import Layer
 from edgekd.deploy.quantise.view import View, attribute, view
 from edgekd.measuring.nodes import products
@@ -25,10 +25,24 @@ def layers(graph: onnx.GraphProto, floats: Trace, integers: Trace) -> tuple[Laye
     layer's weight. Layers with one weight count as one.
     """
     seen = view(graph)
-    found = list(dict.fromkeys(weight.name for weight in weights(graph)))
-    positions = {name: [weight.node for weight in weights(graph) if weight.name == name] for name in found}
+    positions = _positions(graph)
     times = [_times(seen, positions, trace) for trace in (floats, integers)]
-    return tuple(Layer(name, _pointwise(seen, positions[name][0]), *(ms.get(name) for ms in times)) for name in found)
+    return tuple(
+        Layer(name, _pointwise(seen, at[0]), *(ms.get(name) for ms in times)) for name, at in positions.items()
+    )
+
+
+def times(graph: onnx.GraphProto, trace: Trace) -> dict[str, float]:
+    """Milliseconds of the layers of a float graph in the trace of any file of it, by the names of their weights; none
+    for a layer of which a node isn't found.
+    """
+    return _times(view(graph), _positions(graph), trace)
+
+
+def _positions(graph: onnx.GraphProto) -> dict[str, list[int]]:
+    """The nodes of each layer, by the name of its weight, in the order of the graph."""
+    found = named(graph)
+    return {name: [weight.node for weight in of_one] for name, of_one in found.items()}
 
 
 def _times(seen: View, positions: dict[str, list[int]], trace: Trace) -> dict[str, float]:

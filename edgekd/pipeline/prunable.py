@@ -26,8 +26,13 @@ class Pruner:
     channel_block: int
     """Channels that the runtime's kernels process together."""
 
-    def of(self, network: Network) -> Prunable:
-        """The network, and what it is pruned by; raises EdgekdError if there is no such criterion or option."""
+    def of(self, network: Network, further_images: int = 0) -> Prunable:
+        """The network, and what it is pruned by; raises EdgekdError if there is no such criterion or option.
+
+        Args:
+            network: as it is.
+            further_images: behind those that it is judged by.
+        """
         return prunable(
             self.run,
             network.architecture,
@@ -37,6 +42,7 @@ class Pruner:
             weights=network.weights,
             definition=network.definition,
             sparse=network.sparse,
+            further_images=further_images,
         )
 
     def space(self, network: Network, *kinds: Granularity) -> Space:

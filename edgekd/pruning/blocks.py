@@ -40,7 +40,9 @@ def blocks(network: nn.Module, example: Tensor, names: Sequence[str] | None = No
         graph = channels_of(network, copied, example)
         removable.update(name for name in growing if _new_channels(graph, copied, name, *seen[name]))
     sizes = {name: tuple(after.shape[2:]) for name, (_, after) in seen.items()}
-    return tuple(Block(name=name, size=sizes.get(name, ()), can_go=name in removable) for name in names)
+    return tuple(
+        Block(name=name, size=sizes.get(name, ()), can_go=name in removable, grows=name in growing) for name in names
+    )
 
 
 def without(network: nn.Module, example: Tensor, names: Sequence[str]) -> nn.Module:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from edgekd.pruning.blocks import blocks
 from edgekd.pruning.choose import channels_of
 from edgekd.pruning.criteria._base import Criterion, Subject
+from edgekd.pruning.layers import layers_of
 from edgekd.pruning.single_weights import layers_of_weights, weight_of
 from edgekd.pruning.space import ChannelGroup, Granularity, Scores, Space, allowed_widths
 
@@ -27,7 +28,8 @@ def space_of(model: nn.Module, example: Tensor, *, channel_block: int, kinds: Co
     """
     space = Space(channel_block=channel_block)
     if "channels" in kinds:
-        groups = channels_of(model, copy.deepcopy(model).eval(), example).groups
+        copied = copy.deepcopy(model).eval()
+        groups = channels_of(model, copied, example).groups
         found = tuple(
             ChannelGroup(
                 root=group.root,
@@ -37,7 +39,7 @@ def space_of(model: nn.Module, example: Tensor, *, channel_block: int, kinds: Co
             )
             for group in groups
         )
-        space = space.model_copy(update={"groups": found})
+        space = space.model_copy(update={"groups": found, "layers": layers_of(copied, example, groups)})
     if "blocks" in kinds:
         space = space.model_copy(update={"blocks": blocks(model, example)})
     if "weights" in kinds:

@@ -55,7 +55,7 @@ def channels_left(
     for group in groups:
         gone = set(range(group.width)) - set(kept.get(group.root, range(group.width)))
         for member in group.members:
-            if gone and member.side == "out" and isinstance(member.layer, _LAYERS):
+            if gone and member.side == "out" and isinstance(member.layer, LAYERS):
                 pairs = zip(member.channels, member.sources, strict=True)
                 lost.setdefault(member.layer, set()).update(channel for channel, source in pairs if source in gone)
     return {names[layer]: tuple(sorted(set(range(outputs_of(layer))) - gone)) for layer, gone in lost.items()}
@@ -66,12 +66,17 @@ def outputs_of(layer: nn.Module) -> int:
     return layer.out_features if isinstance(layer, nn.Linear) else int(layer.out_channels)  # type: ignore[arg-type]
 
 
-_LAYERS = (nn.modules.conv._ConvNd, nn.Linear)
+def inputs_of(layer: nn.Module) -> int:
+    """How many channels a convolution or linear layer reads."""
+    return layer.in_features if isinstance(layer, nn.Linear) else int(layer.in_channels)  # type: ignore[arg-type]
+
+
+LAYERS = (nn.modules.conv._ConvNd, nn.Linear)
 
 
 def _mixes(layer: nn.Module) -> bool:
     """Whether it makes channels of its own, which depthwise convolutions and norms don't."""
-    return isinstance(layer, _LAYERS) and not getattr(layer, "groups", 1) == getattr(layer, "in_channels", 0) > 1
+    return isinstance(layer, LAYERS) and not getattr(layer, "groups", 1) == getattr(layer, "in_channels", 0) > 1
 
 
 class Channels(Protocol):

@@ -1,6 +1,7 @@
 """What can be removed from a network: channels, blocks, single weights. Values alone; `pruning.explore` finds them."""
 
 import math
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field
@@ -23,6 +24,25 @@ class ChannelGroup(Value):
     """The widths that it can have, rising; the last one is its own."""
 
 
+class Layer(Value):
+    """A convolution or linear layer, and which groups its channels are of; the others stay."""
+
+    name: str
+    kind: str = ""
+    """Layers of one kind take the same time where they have the same widths: its class, kernel and the like, and the
+    size of the map that it gives.
+    """
+    positions: PositiveInt = 1
+    """Of the map that it gives: height times width."""
+    depthwise: bool = False
+    """Whether it computes each channel by itself."""
+    inputs: PositiveInt
+    outputs: PositiveInt
+    inputs_of: dict[str, PositiveInt] = Field(default_factory=dict)
+    """How many of its inputs are of each group, by the group's root; all of the pixels of a map that is flattened."""
+    outputs_of: dict[str, PositiveInt] = Field(default_factory=dict)
+
+
 class Block(Value):
     """A block by its path in the network."""
 
@@ -30,6 +50,8 @@ class Block(Value):
     size: tuple[int, ...] = ()
     """Height and width of the maps that it gives."""
     can_go: bool
+    grows: bool = False
+    """Whether it gives what it reads with channels more behind it: without it these channels are missing."""
 
 
 class Space(Value):
@@ -38,12 +60,25 @@ class Space(Value):
     channel_block: PositiveInt
     """Channels that the runtime's kernels process together: what allowed widths are multiples of."""
     groups: tuple[ChannelGroup, ...] = ()
+    layers: tuple[Layer, ...] = ()
+    """All convolutions and linear layers that run, in their order."""
     blocks: tuple[Block, ...] = ()
     """All of them, in their order."""
     weights: NonNegativeInt = 0
     """Single weights that can become zero."""
     zeros: NonNegativeInt = 0
     """How many of them are zero already."""
+
+    def widths_of(self, layer: Layer, widths: Mapping[str, int]) -> tuple[int, int]:
+        """A layer's inputs and outputs where groups have these widths, by their roots; the others have their own."""
+        own = {group.root: group.width for group in self.groups}
+
+        def left(total: int, of: Mapping[str, int]) -> int:
+            return total - sum(
+                count * (own[root] - widths.get(root, own[root])) // own[root] for root, count in of.items()
+            )
+
+        return left(layer.inputs, layer.inputs_of), left(layer.outputs, layer.outputs_of)
 
     @property
     def removable(self) -> tuple[str, ...]:

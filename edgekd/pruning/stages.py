@@ -1,5 +1,6 @@
 """The stages of a run that look at a network to prune and prune it, in one process that stays open between them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import safetensors.torch
@@ -70,6 +71,20 @@ class _ScoresOf:
     saved_ms: dict[str, float]
 
 
+class Losses(Value):
+    """What structures make of a network's loss."""
+
+    losses: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class _LossesOf:
+    network: Prunable
+    structures: tuple[Structure, ...]
+    scores: Scores
+    images: int
+
+
 @dataclass(frozen=True)
 class _Pruned:
     network: Prunable
@@ -98,8 +113,9 @@ def prunable(
     weights: File | None = None,
     definition: File | None = None,
     sparse: bool = False,
+    further_images: int = 0,
 ) -> Prunable:
-    """A network with what it takes to prune it.
+    """A network with what it takes to prune it; `further_images` come behind those that it is judged by.
 
     Raises:
         EdgekdError: there is no such criterion, or it has no such option.
@@ -112,7 +128,7 @@ def prunable(
         definition=definition,
         sparse=sparse,
         judging=Judging(criterion=settings.criterion, options=options.model_dump(mode="json")),
-        images=run.stage("calibration", _Images(data, count), _write_images).file,
+        images=run.stage("calibration", _Images(data, count + further_images), _write_images).file,
         channel_block=channel_block,
         limits=Limits(timeout_s=settings.timeout_s, memory_bytes=settings.memory_bytes),
     )
@@ -126,6 +142,13 @@ def space(run: Run, network: Prunable, *kinds: Granularity) -> Space:
 def scores(run: Run, network: Prunable, saved_ms: dict[str, float]) -> Scores:
     """What the network's criterion says of it; raises as `PruningProcess.scores`."""
     return run.stage("scores", _ScoresOf(network, saved_ms), _find_scores)
+
+
+def losses(
+    run: Run, network: Prunable, structures: Sequence[Structure], scores: Scores, images: int
+) -> tuple[float | None, ...]:
+    """The untrained network's loss with each structure, as `PruningProcess.losses`, and raised as there."""
+    return run.stage("losses", _LossesOf(network, tuple(structures), scores, images), _find_losses).losses
 
 
 def pruned(run: Run, network: Prunable, structure: Structure) -> Network:
@@ -154,6 +177,10 @@ def _find_space(asked: _SpaceOf, at: Workspace) -> Space:
 
 def _find_scores(asked: _ScoresOf, at: Workspace) -> Scores:
     return _process(asked.network, at).scores(asked.network.judging, saved_ms=asked.saved_ms)
+
+
+def _find_losses(asked: _LossesOf, at: Workspace) -> Losses:
+    return Losses(losses=_process(asked.network, at).losses(asked.structures, asked.scores, asked.images))
 
 
 def _prune(asked: _Pruned, at: Workspace) -> Network:

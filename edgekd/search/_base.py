@@ -4,13 +4,14 @@ A search is a module in `edgekd/search/`; its file name is its name. It chooses 
 trained: latency depends on a network's shape, not on its weights.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from edgekd.catalog import Kind
 from edgekd.pruning.space import Granularity, Scores, Space
 from edgekd.values import Candidate, Plan, Proposal, SearchSettings, Structure, Value
+from edgekd.values.plan import TracedNetwork
 
 WHOLE = Proposal(structure=Structure(), what="nothing")
 """The unpruned network."""
@@ -51,6 +52,16 @@ class Candidates(Protocol):
 
     def left(self, structure: Structure, what: Collection[str]) -> Mapping[str, float]:
         """The remaining fractions of the unpruned network's "parameters", "macs" or "transfer_bytes"."""
+
+    def losses(self, structures: Sequence[Structure]) -> tuple[float | None, ...]:
+        """The loss on training images of the untrained but repaired network with each structure; None where it can't be
+        pruned so.
+        """
+
+    def traced(self, structures: Sequence[Structure], variant: str) -> tuple[TracedNetwork, ...]:
+        """The times of untrained networks of these structures on the device, in the variant of that name, or in one
+        that is made sooner and takes its time by the same kernels; without those that can't be made.
+        """
 
     def measure(self, proposal: Proposal) -> Candidate:
         """Measure the untrained network of that structure on the device in every variant."""

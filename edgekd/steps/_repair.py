@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
+from edgekd.steps._repaired import FEWEST, Attempt, Repaired, Repairing, repair_network
 from edgekd.steps._task import State, Task
-from edgekd.training.repaired import FEWEST, Attempt, Repaired, Repairing, repair_network
 from edgekd.values import Accuracy
 from edgekd.values.network import Network
 from edgekd.values.result import Brought

@@ -11,13 +11,13 @@ from edgekd.training import ranks
 from edgekd.training.engine import prepared
 from edgekd.training.epoch import DivergedError, Run, learn
 from edgekd.training.evaluate import Judged, judge
-from edgekd.training.repair import images_for, norms, recalibrated
 from edgekd.training.stage import OUTPUTS, TrainingInputs, loaded
 from edgekd.training.step import on_threads, place, place_images
 from edgekd.values import Value
 from edgekd.values.network import Network, Origin
 from edgekd.values.training import Execution
 from edgekd.zoo import networks
+from edgekd.zoo.recalibration import images_for, norms, recalibrated
 
 _IMAGES = 512
 """Training images for the statistics of batch norms."""

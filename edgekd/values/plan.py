@@ -4,7 +4,7 @@ import math
 from collections.abc import Collection
 
 from edgekd.values.network import Cost, Structure
-from edgekd.values.value import Interval, Value
+from edgekd.values.value import Interval, NonNegativeInt, PositiveInt, Value
 
 
 class Proposal(Value):
@@ -24,6 +24,21 @@ class VariantLatency(Value):
     """Of the median latency to the reference's, measured block by block beside it."""
     fits: bool | None
     """None: too close to the limit to decide, however long it was measured."""
+    of_limit: float | None = None
+    """The latency divided by the one that is allowed; None where the budget doesn't limit it."""
+
+
+class TracedNetwork(Value):
+    """An untrained network of some structure as the device timed it in one variant."""
+
+    structure: Structure
+    variant: str
+    latency: float
+    """The median of whole inferences, without tracing, in latencies of the reference."""
+    layers: dict[str, float]
+    """What each layer took when it was traced, in the same unit, by the layer's name; none of a layer whose node wasn't
+    found.
+    """
 
 
 class Candidate(Value):
@@ -32,6 +47,8 @@ class Candidate(Value):
     proposal: Proposal
     cost: Cost
     latencies: tuple[VariantLatency, ...] = ()
+    predicted: float | None = None
+    """The latency ratio that a table predicted, in its variant."""
 
     def fits(self, variants: Collection[str]) -> tuple[str, ...]:
         """In which of these variants it meets the budget."""
@@ -40,6 +57,44 @@ class Candidate(Value):
     def fastest(self, variants: Collection[str]) -> float:
         """The least latency ratio over these variants; infinite where it has none of them."""
         return min((each.ratio.estimate for each in self.latencies if each.variant in variants), default=math.inf)
+
+
+class Staircase(Value):
+    """The widths of a channel group that differ in time."""
+
+    root: str
+    width: PositiveInt
+    """Unpruned."""
+    chosen: NonNegativeInt
+    """0: it went with its block."""
+    latencies: dict[int, float]
+    """Predicted for the whole network with this group alone at each width, in latencies of the reference."""
+
+
+class Structured(Value):
+    """A structure as a table sees it."""
+
+    structure: Structure
+    latency: float
+    """Predicted, in latencies of the reference."""
+    loss: float | None
+    """Of the untrained network on training images, repaired."""
+
+
+class LatencyTable(Value):
+    """What a search by a table was based on."""
+
+    variant: str
+    networks: PositiveInt
+    """Traced, of random structure."""
+    typical_error: float
+    """The median of the relative errors of latencies predicted for networks that were held back."""
+    worst_error: float
+    unpruned: Structured
+    chosen: Structured
+    uniform: Structured | None = None
+    """The least pruned in the same ratio of every layer that is predicted to be as fast."""
+    staircases: tuple[Staircase, ...] = ()
 
 
 class Plan(Value):
@@ -52,6 +107,8 @@ class Plan(Value):
     """In which the candidate met the budget."""
     candidates: tuple[Candidate, ...] = ()
     """In the order of their structures, the whole network first."""
+    table: LatencyTable | None = None
+    """What the search was based on; None where it wasn't on a table."""
     further: Proposal | None = None
     """The next smaller structure, for when the trained network misses the latency by a little."""
     why: str

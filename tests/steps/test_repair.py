@@ -12,11 +12,11 @@ from edgekd.pruning.child.opening import open_network
 from edgekd.pruning.child.protocol import Judging, Opening, PruneRequest
 from edgekd.pruning.child.writing import write_pruned
 from edgekd.run import Run
+from edgekd.steps import _repaired as repaired
 from edgekd.steps._read import read_steps
 from edgekd.steps._sequence import run_steps
 from edgekd.steps._task import Task
 from edgekd.store import Store
-from edgekd.training import repaired
 from edgekd.training.stage import TrainingInputs, train_network
 from edgekd.training.supervision import Supervision, Teacher
 from edgekd.values import Recovery, Step, Structure, Training

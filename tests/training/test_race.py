@@ -14,7 +14,6 @@ from edgekd.training import race as racing
 from edgekd.training.epoch import Part
 from edgekd.training.evaluate import Judged, evaluate, judge
 from edgekd.training.race import Rounds, race, rounds
-from edgekd.training.repair import recalibrated
 from edgekd.training.stage import TrainingInputs, train_network
 from edgekd.training.step import run_step
 from edgekd.training.supervision import Supervision, Teacher
@@ -22,6 +21,7 @@ from edgekd.values import Recovery
 from edgekd.values.losses import HALF_AND_HALF, LABELS_ALONE
 from edgekd.values.training import Execution
 from edgekd.zoo import networks
+from edgekd.zoo.recalibration import recalibrated
 
 SHAPE = (1, 16, 16)
 WAYS = {"precision": "fp32", "memory_format": "contiguous", "threads": 1, "teacher_precision": "fp32"}

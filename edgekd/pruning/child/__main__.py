@@ -14,16 +14,20 @@ from edgekd.pruning.child.protocol import (
     REQUEST,
     Answer,
     Failure,
+    LossesRequest,
     Opening,
     PruneRequest,
     Ready,
     Request,
     ScoresRequest,
     SpaceRequest,
+    StructureLosses,
 )
 from edgekd.pruning.child.writing import write_pruned
 from edgekd.pruning.chosen import criterion_of
+from edgekd.pruning.criteria._base import NoOptions
 from edgekd.pruning.explore import scores_of, space_of
+from edgekd.pruning.losses import losses
 from edgekd.pruning.process import UNPRUNED
 from edgekd.values import Value
 from edgekd.zoo.forward import reason
@@ -63,6 +67,9 @@ def answer_to(request: Request, opened: Opened) -> Answer:
             return scores_of(opened.subject(options, request.saved_ms), criterion)
         case PruneRequest():
             return write_pruned(opened, request)
+        case LossesRequest():
+            subject = opened.subject(NoOptions())
+            return StructureLosses(losses=losses(subject, request.structures, request.scores, request.images))
 
 
 def _failure(error: Exception, model: str) -> Failure:

@@ -68,6 +68,17 @@ class PruneRequest(Value):
     folder: Path
 
 
+class LossesRequest(Value):
+    """What these structures make of the loss, before any training; answered by `StructureLosses`."""
+
+    do: Literal["losses"] = "losses"
+    structures: tuple[Structure, ...]
+    scores: Scores
+    """Of the unpruned network's channels: the least important go."""
+    images: PositiveInt
+    """How many of the opened ones, the last; half of them repair it, the other half tell the loss."""
+
+
 class Ready(Value):
     """The network is open."""
 
@@ -82,6 +93,13 @@ class PrunedFiles(Value):
     cost: Cost
 
 
+class StructureLosses(Value):
+    """The loss of each structure."""
+
+    losses: tuple[float | None, ...]
+    """None: the network can't be pruned so, or its outputs aren't finite."""
+
+
 class Failure(Value):
     """Why it can't be done."""
 
@@ -91,9 +109,9 @@ class Failure(Value):
     hint: str = ""
 
 
-Request = SpaceRequest | ScoresRequest | PruneRequest
-Answer = Ready | Space | Scores | PrunedFiles
+Request = SpaceRequest | ScoresRequest | PruneRequest | LossesRequest
+Answer = Ready | Space | Scores | PrunedFiles | StructureLosses
 
 REQUEST: TypeAdapter[Opening | Request] = TypeAdapter(
-    Annotated[Opening | SpaceRequest | ScoresRequest | PruneRequest, Field(discriminator="do")]
+    Annotated[Opening | SpaceRequest | ScoresRequest | PruneRequest | LossesRequest, Field(discriminator="do")]
 )

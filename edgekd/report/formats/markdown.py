@@ -1,6 +1,5 @@
 """Markdown: report.md."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from edgekd.report import app, usage
@@ -12,8 +11,9 @@ from edgekd.report.formats._base import Report
 from edgekd.report.picture import FILE as PICTURE
 from edgekd.report.pilots import HEADER as PILOTS
 from edgekd.report.pilots import pilot_rows, races
+from edgekd.report.planned import planned
 from edgekd.report.training import students_trainings, training
-from edgekd.values import Candidate, Data, Manifest, Measurement, Plan
+from edgekd.values import Data, Manifest, Measurement
 from edgekd.values.result import Result, Tried
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def text(report: Report) -> str:
         "## Data",
         _data(result),
         "## Plan",
-        _plan(result.plan, result.device),
+        planned(result.plan, result.device),
         "## Training",
         training(result),
         *_brought(result),
@@ -159,29 +159,6 @@ def _variation(stated: Data) -> str:
     words += [f"{name} changed by up to {by:g}" for name, by in changed.items()]
     words += [f"mixed in pairs (mixup, alpha {stated.mixup:g})"] if stated.mixup else []
     return f" At random in training: {'; '.join(words)}."
-
-
-def _plan(plan: Plan, device: str | None) -> str:
-    text = f"Removed: {plan.proposal.what}; {plan.why}."
-    if not plan.candidates:
-        return text
-    variants = list(dict.fromkeys(each.variant for c in plan.candidates for each in c.latencies))
-    header = ["removed", "parameters", "MACs", *(f"{v} ÷ reference (95 %)" for v in variants), "meets the budget"]
-    rows = [_candidate(c, plan, variants) for c in plan.candidates]
-    return f"{text} Untrained candidates, measured on `{device}`:\n\n{table(header, rows)}"
-
-
-def _candidate(candidate: Candidate, plan: Plan, variants: Sequence[str]) -> list[str]:
-    ratios = {each.variant: interval(each.ratio) for each in candidate.latencies}
-    fits = ", ".join(each.variant for each in candidate.latencies if each.fits)
-    mark = " ← planned" if candidate.proposal == plan.proposal else ""
-    return [
-        f"{candidate.proposal.what}{mark}",
-        f"{candidate.cost.parameters:,}",
-        f"{candidate.cost.macs:,}",
-        *(ratios.get(variant, "–") for variant in variants),
-        f"in {fits}" if fits else "no",
-    ]
 
 
 def _brought(result: Result) -> list[str]:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from edgekd.training.least_squares import sampled
+from edgekd.pruning.least_squares import sampled
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,15 @@ import torch.nn.functional as F
 from torch import nn
 
 from edgekd.data.load import load_dataset
+from edgekd.pruning import repair
 from edgekd.pruning.apply import apply
 from edgekd.pruning.chosen import criterion_of
 from edgekd.pruning.criteria._base import Subject
 from edgekd.pruning.explore import space_of
-from edgekd.training import repair
-from edgekd.training.repair import images_for, recalibrated, refitted
+from edgekd.pruning.repair import refitted
 from edgekd.values import Structure
 from edgekd.zoo.build import build
+from edgekd.zoo.recalibration import images_for, recalibrated
 
 
 class Dense(nn.Module):
@@ -146,7 +147,7 @@ CONVOLUTIONS = [
 
 @pytest.mark.parametrize("options", CONVOLUTIONS, ids=str)
 def test_convolutions_of_any_form_find_the_weights_that_give_what_is_wanted(options, monkeypatch):
-    monkeypatch.setattr("edgekd.training.least_squares._RIDGE", 1e-9)
+    monkeypatch.setattr("edgekd.pruning.least_squares._RIDGE", 1e-9)
     torch.manual_seed(0)
     original = nn.Sequential(nn.Conv2d(2, 6, **options)).eval()
     student = copy.deepcopy(original)

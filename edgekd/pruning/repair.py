@@ -1,60 +1,36 @@
 """Repair: what a pruned network regains from images alone, before it is trained.
 
-`recalibrated` gives batch norms the statistics of the narrower network's own activations. `refitted` lets each layer
-give, from the channels that stay, what the original's layer gave: least squares over positions of some images, layer
-after layer, each on what the layers before it give by then (He et al., "Channel Pruning for Accelerating Very Deep
-Neural Networks", ICCV 2017, arXiv 1707.06168, section 3.1). Both are one run of the network.
+Batch norms are recalibrated (`zoo.recalibration`), and `refitted` lets each layer give, from the channels that stay,
+what the original's layer gave: least squares over positions of some images, layer after layer, each on what the layers
+before it give by then (He et al., "Channel Pruning for Accelerating Very Deep Neural Networks", ICCV 2017, arXiv
+1707.06168, section 3.1). Both are one run of the network.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from edgekd.training.least_squares import Layer, fit, given_at, read_at, sampled
-from edgekd.training.watched import Watched, largest_output, watched
+from edgekd.pruning.least_squares import Layer, fit, given_at, read_at, sampled
+from edgekd.pruning.watched import Watched, watched
 from edgekd.values.defaults import images_at_once
 from edgekd.zoo.forward import run
+from edgekd.zoo.recalibration import measuring, norms
 
-_ACTIVATIONS = 128_000_000
-"""Bytes that the largest activation of all images may take: they go through the network together, since a layer is
-fitted on what the fitted ones before it give.
-"""
-_FEWEST = 8
 _TARGETS = 64_000_000
 """Bytes of the original's outputs that are kept at a time."""
 
-Norm = nn.modules.batchnorm._BatchNorm
-
-
-def images_for(model: nn.Module, image: Tensor, most: int) -> int:
-    """How many images the network can be repaired with within bounds of memory; `image` is one, (1, C, H, W)."""
-    return max(_FEWEST, min(most, _ACTIVATIONS // largest_output(model, image)))
-
-
-def norms(model: nn.Module) -> dict[str, Norm]:
-    """The batch norms that have statistics, by name."""
-    layers = {name: layer for name, layer in model.named_modules() if isinstance(layer, Norm)}
-    return {name: layer for name, layer in layers.items() if layer.running_mean is not None}
-
-
-def recalibrated(model: nn.Module, images: Tensor) -> tuple[str, ...]:
-    """Give batch norms the statistics of these images (N, C, H, W), in place; raises as the network does.
-
-    Returns:
-        The norms that keep their old statistics, since their new ones aren't finite.
-    """
-    model.eval()
-    with _measuring(norms(model)) as odd, torch.no_grad():
-        run(model, images)
-    return tuple(odd)
-
 
 def refitted(
-    student: nn.Module, original: nn.Module, kept: Mapping[str, Sequence[int]], images: Tensor
+    student: nn.Module,
+    original: nn.Module,
+    kept: Mapping[str, Sequence[int]],
+    images: Tensor,
+    *,
+    most: int | None = None,
 ) -> tuple[str, ...]:
     """Fit the student's convolutions and linear layers to the original's outputs, in place, in the order in which they
     run; batch norms are recalibrated on the way. Left alone are layers that give what they should, those
@@ -65,6 +41,7 @@ def refitted(
         original: in evaluation mode; not changed.
         kept: by layer, the original's outputs that the student has; all of a layer that isn't named.
         images: (N, C, H, W).
+        most: only so many layers are fitted, the first that don't give what they should; None: all.
 
     Returns:
         The layers and norms that keep what they had, since nothing finite was found.
@@ -79,15 +56,21 @@ def refitted(
     }
     targets = _Targets(original, layers, kept, images)
     odd: list[str] = []
+    changed: set[str] = set()
 
     def refit(name: str, layer: Layer, read: Tensor) -> None:
+        if most is not None and len(changed) >= most:
+            return
+        before = layer.weight.detach().clone()
         positions, wanted = targets.of(name)
         seen = read_at(layer, read, layers[name].size, positions)
         if not fit(layer, seen, wanted, shifted=layers[name].norm is not None):
             odd.append(name)
+        if not torch.equal(before, layer.weight):
+            changed.add(name)
 
     with ExitStack() as stack:
-        odd_norms = stack.enter_context(_measuring(norms(student)))
+        odd_norms = stack.enter_context(measuring(norms(student)))
         for name, seen in layers.items():
 
             def hook(layer: Any, args: tuple[Tensor, ...], name: str = name) -> None:
@@ -156,32 +139,3 @@ class _Targets:
                 run(self.original, batch)
                 start += len(batch)
         return parts
-
-
-@contextmanager
-def _measuring(layers: Mapping[str, Norm]) -> Iterator[list[str]]:
-    """Within this context norms normalise by what they read, and take its statistics; yields the names of those that
-    keep theirs, which is known at the end.
-    """
-    before = {name: {key: value.clone() for key, value in layer.state_dict().items()} for name, layer in layers.items()}
-    momenta = {name: layer.momentum for name, layer in layers.items()}
-    odd: list[str] = []
-    for layer in layers.values():
-        layer.reset_running_stats()
-        layer.momentum = None  # the mean over its runs
-        layer.train()
-    try:
-        yield odd
-    finally:
-        for name, layer in layers.items():
-            layer.momentum = momenta[name]
-            layer.eval()
-            if not layer.num_batches_tracked:  # it didn't run
-                layer.load_state_dict(before[name])
-            elif not _is_finite(layer.running_mean, layer.running_var):
-                odd.append(name)
-                layer.load_state_dict(before[name])
-
-
-def _is_finite(*statistics: Tensor | None) -> bool:
-    return all(statistic is not None and bool(statistic.isfinite().all()) for statistic in statistics)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from edgekd.training.watched import watched
+from edgekd.pruning.watched import watched
 
 CONVOLUTION = nn.Conv2d(1, 4, 3, stride=2)
 

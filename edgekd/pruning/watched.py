@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from edgekd.training.least_squares import Layer
+from edgekd.pruning.least_squares import Layer
 
 
 @dataclass(frozen=True)
@@ -64,22 +64,6 @@ class _Watch:
             # an activation in place gives the same tensor in another version
             if output._version == version:
                 self.found[source] = replace(self.found[source], norm=name)
-
-
-def largest_output(model: nn.Module, image: Tensor) -> int:
-    """Bytes of the largest tensor that a layer gives for one image."""
-    most = image.nbytes
-
-    def saw(output: object) -> None:
-        nonlocal most
-        if isinstance(output, Tensor):
-            most = max(most, output.nbytes)
-
-    with ExitStack() as stack, torch.no_grad():
-        for layer in model.modules():
-            stack.callback(layer.register_forward_hook(lambda _, __, output: saw(output)).remove)
-        model(image)
-    return most
 
 
 def _can_be_fitted(layer: Layer, uses: Mapping[int, int]) -> bool:

@@ -12,15 +12,16 @@ from torch import Tensor, nn
 
 from edgekd.data.dataset import Dataset
 from edgekd.data.fixed_images import labelled
+from edgekd.pruning.repair import refitted
 from edgekd.run import Workspace
 from edgekd.training.evaluate import Score, evaluate
 from edgekd.training.forward import logits
-from edgekd.training.repair import images_for, norms, recalibrated, refitted
 from edgekd.values import PositiveInt, Value
 from edgekd.values.defaults import images_at_once
 from edgekd.values.network import Network
 from edgekd.zoo import networks
 from edgekd.zoo.definition import Definition
+from edgekd.zoo.recalibration import images_for, norms, recalibrated
 
 FEWEST = 64
 """Training images without which nothing is repaired: fewer determine neither statistics nor weights."""

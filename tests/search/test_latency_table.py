@@ -1,0 +1,172 @@
+"""The search by a table, on a simulated device whose staircase is known."""
+
+from dataclasses import replace
+
+import pytest
+
+from edgekd.errors import EdgekdError
+from edgekd.search import latency_table
+from edgekd.search._base import WHOLE, Question
+from edgekd.search.latency_table import Options
+from edgekd.values import SearchSettings, Structure
+from tests.search.tabled import TabledBench, best_loss, true_loss
+
+
+def asked(variants=("fp32",), *, granularity="channels", has_device=True, networks=12, **settings):
+    return Question(
+        granularity=granularity,
+        settings=SearchSettings.model_validate(settings),
+        options=Options(networks=networks),
+        has_device=has_device,
+        variants=frozenset(variants),
+    )
+
+
+@pytest.mark.parametrize("limit", [0.8, 0.5, 0.33, 0.2])
+def test_the_structure_of_the_least_loss_is_found_among_all_that_fit(limit):
+    bench = TabledBench(limit=limit)
+    plan = latency_table.find(asked(), bench)
+    assert plan.feasible
+    assert bench.ratio(plan.structure) <= limit
+    # candidates are to be measurably within the limit, so a little of the time may be left
+    assert true_loss(plan.structure) <= best_loss(bench, 0.97 * limit) + 1e-9
+    assert plan.variants == ("fp32",)
+
+
+def test_noise_of_traces_costs_little():
+    limit = 0.4
+    bench = TabledBench(limit=limit, noise=0.05)
+    plan = latency_table.find(asked(), bench)
+    assert plan.feasible
+    assert true_loss(plan.structure) <= best_loss(bench, 0.9 * limit) + 1e-9
+    assert 0 < plan.table.typical_error < 0.1
+
+
+def test_a_few_whole_candidates_are_measured_and_no_structure_twice():
+    bench = TabledBench(limit=0.4)
+    latency_table.find(asked(), bench)
+    assert 2 <= len(bench.measured) <= 9
+    assert len({each.model_dump_json() for each in bench.measured}) == len(bench.measured)
+
+
+def test_a_block_goes_where_it_is_worth_less_than_its_time():
+    worthless = TabledBench(limit=0.6, loss=lambda s: true_loss(s) - 2.99 * len(s.removed))
+    assert latency_table.find(asked(), worthless).structure.removed == ("r",)
+    dear = TabledBench(limit=0.6, loss=lambda s: true_loss(s) + 100 * len(s.removed))
+    assert latency_table.find(asked(), dear).structure.removed == ()
+
+
+def test_losses_that_do_not_add_up_are_seen_in_whole_structures():
+    """Narrowing a and b together ruins the network, though each alone does little."""
+
+    def loss(structure):
+        both = structure.widths.get("a", 64) < 64 and structure.widths.get("b", 96) < 96
+        return true_loss(structure) + (1000 if both else 0)
+
+    plan = latency_table.find(asked(), TabledBench(limit=0.55, loss=loss))
+    assert plan.feasible
+    assert loss(plan.structure) < 1000
+
+
+def test_where_whole_networks_take_longer_than_predicted_the_time_is_corrected():
+    bench = TabledBench(limit=0.5, slower=1.3)
+    plan = latency_table.find(asked(), bench)
+    assert plan.feasible
+    assert bench.ratio(plan.structure) <= 0.5
+    assert true_loss(plan.structure) <= best_loss(bench, 0.9 * 0.5) + 1e-9
+
+
+def test_the_unpruned_network_is_kept_where_it_fits():
+    plan = latency_table.find(asked(), TabledBench(limit=1.1))
+    assert (plan.proposal, plan.feasible) == (WHOLE, True)
+
+
+def test_where_nothing_fits_the_least_that_was_predicted_and_measured_is_said():
+    bench = TabledBench(limit=0.05)
+    plan = latency_table.find(asked(), bench)
+    assert plan.feasible is False
+    assert "no candidate meets the budget; the fastest measured has 0." in plan.why
+    assert "the least that was predicted" in plan.why
+    assert not plan.structure.is_whole
+
+
+def test_an_inexact_table_says_its_error_and_one_ratio_is_searched():
+    bench = TabledBench(limit=0.5, noise=0.6)
+    plan = latency_table.find(asked(), bench)
+    assert "too inexact: it is wrong by" in plan.why
+    assert "one ratio was searched for all layers" in plan.why
+    assert plan.feasible
+    assert plan.table is None
+
+
+def test_a_runtime_that_times_no_layers_is_searched_by_whole_networks():
+    plan = latency_table.find(asked(), TabledBench(limit=0.5, traced_layers=False))
+    assert "fp32 doesn't report the times of its layers" in plan.why
+    assert plan.feasible
+
+
+def test_the_report_has_staircases_predictions_and_what_one_ratio_gives():
+    bench = TabledBench(limit=0.4)
+    plan = latency_table.find(asked(), bench)
+    found = plan.table
+    assert {each.root: each.width for each in found.staircases} == {"stem": 32, "a": 64, "r.one": 64, "b": 96}
+    stairs = next(each for each in found.staircases if each.root == "b")
+    assert set(stairs.latencies) == {16, 32, 48, 64, 80, 96}  # widths in between save no time
+    assert list(stairs.latencies.values()) == sorted(stairs.latencies.values())
+    assert found.uniform.latency <= found.chosen.latency
+    assert found.chosen.loss <= found.uniform.loss
+    assert found.unpruned.loss == pytest.approx(0.1)
+    pruned = [each for each in plan.candidates if not each.proposal.structure.is_whole]
+    for each in pruned:
+        assert each.predicted == pytest.approx(bench.ratio(each.proposal.structure), rel=0.02)
+
+
+def test_the_next_smaller_structure_is_faster():
+    bench = TabledBench(limit=0.5)
+    plan = latency_table.find(asked(), bench)
+    assert bench.ms(plan.further.structure) < bench.ms(plan.structure)
+
+
+def test_what_was_measured_before_is_not_measured_again():
+    bench = TabledBench(limit=0.5)
+    first = latency_table.find(asked(), bench)
+    bench.measured.clear()
+    again = latency_table.find(replace(asked(), seen=first.candidates), bench)
+    assert bench.measured == []
+    assert again.structure == first.structure
+
+
+def test_the_variant_counts_in_which_least_has_to_go():
+    class Both(TabledBench):
+        """INT8 takes half of the time of floats."""
+
+        def measure(self, proposal):
+            found = super().measure(proposal)
+            half = found.latencies[1].model_copy(
+                update={"fits": found.latencies[1].of_limit / 2 <= 1, "of_limit": found.latencies[1].of_limit / 2}
+            )
+            return found.model_copy(update={"latencies": (found.latencies[0], half)})
+
+    bench = Both(limit=0.4, names=("fp32", "int8"))
+    plan = latency_table.find(asked(("fp32", "int8")), bench)
+    assert (plan.table.variant, plan.variants) == ("int8", ("int8",))
+    assert 0.6 < bench.ratio(plan.structure) <= 0.8
+    alone = latency_table.find(asked(("fp32",)), Both(limit=0.4, names=("fp32", "int8")))
+    assert alone.table.variant == "fp32"
+    assert bench.ratio(alone.structure) <= 0.4
+
+
+def test_without_a_device_nothing_is_planned_and_single_weights_need_an_amount():
+    plan = latency_table.find(asked(has_device=False), TabledBench())
+    assert (plan.proposal, plan.feasible) == (WHOLE, None)
+    with pytest.raises(EdgekdError, match="single weights"):
+        latency_table.check(asked(granularity="weights"))
+
+
+def test_a_structure_that_cannot_be_pruned_is_never_chosen():
+    def loss(structure: Structure) -> float | None:
+        return None if structure.removed else true_loss(structure)
+
+    plan = latency_table.find(asked(), TabledBench(limit=0.3, loss=loss))
+    assert plan.feasible
+    assert plan.structure.removed == ()
