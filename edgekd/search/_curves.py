@@ -19,8 +19,8 @@ _IMPOSSIBLE = 1e9
 """The loss of what can't be pruned so."""
 
 
-def curves(choices: Choices, candidates: Candidates) -> dict[str, tuple[float, ...]]:
-    """The rise of the loss with each option of each choice."""
+def curves(choices: Choices, candidates: Candidates) -> dict[str, tuple[float, ...]] | None:
+    """The rise of the loss with each option of each choice; None if the unpruned network's own isn't finite."""
     groups = {group.root: group for group in choices.table.space.groups}
     halves = {root: _half(group) for root, group in groups.items() if len(group.allowed) > 1}
     tried = {
@@ -28,6 +28,8 @@ def curves(choices: Choices, candidates: Candidates) -> dict[str, tuple[float, .
         **{block: Structure(removed=(block,)) for block in choices.blocks},
     }
     base, *found = candidates.losses([Structure(), *tried.values()])
+    if base is None:
+        return None
     rises = {name: _rise(loss, base) for name, loss in zip(tried, found, strict=True)}
     least = _LEAST * median([rise for rise in rises.values() if 0 < rise < _IMPOSSIBLE] or [1.0])
     scores = candidates.scores().channels
@@ -45,8 +47,8 @@ def _half(group: ChannelGroup) -> int:
     return min(group.allowed[:-1], key=lambda width: abs(width - group.width / 2))
 
 
-def _rise(loss: float | None, base: float | None) -> float:
-    return _IMPOSSIBLE if loss is None or base is None else loss - base
+def _rise(loss: float | None, base: float) -> float:
+    return _IMPOSSIBLE if loss is None else loss - base
 
 
 def _removed(group: ChannelGroup, scores: Sequence[float], width: int) -> float:

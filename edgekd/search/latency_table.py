@@ -10,13 +10,13 @@ The method follows MDP (arXiv 2504.02168) in what it chooses, and SPDY (arXiv 22
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from edgekd.pruning.space import Space
 from edgekd.search import uniform
 from edgekd.search._base import WHOLE, Candidates, Question
-from edgekd.search._choices import Choices, choices_of
+from edgekd.search._choices import Choices, Losses, choices_of
 from edgekd.search._curves import curves, total
 from edgekd.search._improving import Judged, improved
 from edgekd.search._levels import Levels
@@ -37,6 +37,8 @@ _MEASURED = 5
 _BELOW = 0.999
 """Of the predicted time of a candidate that was too slow."""
 _FINALISTS = 3
+_CLEARLY = 0.98
+"""Times another latency: what is clearly faster on a shared machine."""
 _STEP = 0.95
 """Of the time, for the plan's next smaller structure."""
 
@@ -69,10 +71,18 @@ def find(question: Question, candidates: Candidates) -> Plan:
         why = f"the unpruned network meets the budget in {' and '.join(fitting)}"
         return Plan(proposal=WHOLE, feasible=True, variants=fitting, candidates=search.measured, why=why)
     table, why = search.table(unpruned)
-    if table is None:
-        plan = uniform.find(replace(question, options=LevelOptions(), seen=search.measured), candidates)
-        return plan.model_copy(update={"why": f"{why}, so one ratio was searched for all layers; {plan.why}"})
-    return search.plan(unpruned, table)
+    if table and (losses := curves(choices := choices_of(table), candidates)):
+        if plan := search.plan(unpruned, choices, losses):
+            return plan
+        why = (
+            f"by a table nothing meets the budget: the smallest structure was predicted to take "
+            f"{table.latency(choices.smallest):.2f} of the reference's latency"
+        )
+    elif table:
+        why = "the unpruned network's loss on training images isn't finite, or there are none"
+    plan = uniform.find(replace(question, options=LevelOptions(), seen=search.measured), candidates)
+    plan = plan.model_copy(update={"why": f"{why}; so one ratio was searched for all layers: {plan.why}"})
+    return plan if plan.feasible else _with_fastest(plan, search.measured, question.variants)
 
 
 @dataclass(frozen=True)
@@ -80,7 +90,7 @@ class _Aim:
     """What the structure is chosen by, and the predicted time to aim at."""
 
     choices: Choices
-    losses: dict[str, tuple[float, ...]]
+    losses: Losses
     limit: float
 
 
@@ -112,6 +122,8 @@ class _Search:
         nearest = min(counted, key=lambda one: math.inf if one.of_limit is None else one.of_limit, default=None)
         if nearest is None:
             return None, "no variant's latency could be measured"
+        if nearest.of_limit is None:
+            return None, "the budget doesn't limit the latency"
         space, count = self._candidates.space, self._question.options.networks
         whole = self._candidates.traced((Structure(),), nearest.variant)
         if not any(network.layers for network in whole):
@@ -125,14 +137,13 @@ class _Search:
         errors = f"{table.typical_error:.1%} at the median and {table.worst_error:.1%} at worst"
         return None, f"a table for {table.variant} is too inexact: it is wrong by {errors}"
 
-    def plan(self, unpruned: Candidate, table: Table) -> Plan:
-        """The structure, as measured."""
-        choices = choices_of(table)
-        over = self._over(unpruned, table.variant)
-        aim = _Aim(choices, curves(choices, self._candidates), table.latency(Structure()) / max(1.0, over))
+    def plan(self, unpruned: Candidate, choices: Choices, losses: Losses) -> Plan | None:
+        """The structure, as measured; None if none of those that were measured meets the budget."""
+        over = self._over(unpruned, choices.table.variant)
+        aim = _Aim(choices, losses, choices.table.latency(Structure()) / max(1.0, over))
         first, limit = self._nearest(aim)
         if first is None:
-            return self._infeasible(aim)
+            return None
         aim = replace(aim, limit=limit)
         best = improved(aim.choices, aim.losses, aim.limit, self._candidates)
         chosen = self._finalist(aim, best) or first
@@ -185,6 +196,11 @@ class _Search:
         loss = next((one.loss for one in best if one.structure == structure), None)
         smaller = aim.choices.best(aim.losses, _STEP * table.latency(structure))
         variants = chosen.fits(self._question.variants)
+        rank = next((number for number, one in enumerate(best) if one.structure == structure), None)
+        least = "the least loss of those that measurably fit" if rank else "the least loss"
+        why = f"of {len(best)} structures predicted to be as fast it has {least}"
+        if rank is None:
+            why = "it has the least sum of losses of layers; what has less loss as a whole measurably doesn't fit"
         return Plan(
             proposal=chosen.proposal,
             feasible=True,
@@ -192,21 +208,8 @@ class _Search:
             candidates=self.measured,
             table=self._record(aim, structure, loss),
             further=_proposal(smaller, table) if smaller else None,
-            why=f"of {len(best)} structures predicted to be as fast it has the least loss, and it was measured to meet "
-            f"the budget in {' and '.join(variants)}",
+            why=f"{why}; it was measured to meet the budget in {' and '.join(variants)}",
         )
-
-    def _infeasible(self, aim: _Aim) -> Plan:
-        """The fastest of those that were measured."""
-        variants, table = self._question.variants, aim.choices.table
-        best = min(self.measured, key=lambda one: one.fastest(variants))
-        least = min((one.predicted for one in self.measured if one.predicted), default=table.latency(Structure()))
-        why = (
-            f"no candidate meets the budget; the fastest measured has {best.fastest(variants):.2f} of the reference's "
-            f"latency, the least that was predicted {least / table.latency(Structure()):.2f} of the unpruned network's"
-        )
-        record = self._record(aim, best.proposal.structure, None)
-        return Plan(proposal=best.proposal, feasible=False, candidates=self.measured, table=record, why=why)
 
     def _record(self, aim: _Aim, structure: Structure, loss: float | None) -> LatencyTable:
         table, choices = aim.choices.table, aim.choices
@@ -239,6 +242,18 @@ class _Search:
         levels = Levels("channels", table.space, LevelOptions(), self._candidates.scores).all()
         fast = (level.structure for level in levels if table.latency(level.structure) <= latency)
         return next((structure for structure in fast if not structure.is_whole), None)
+
+
+def _with_fastest(plan: Plan, measured: Sequence[Candidate], variants: Collection[str]) -> Plan:
+    """A plan that doesn't meet the budget, with the fastest of what was measured for it and before."""
+    known = {_key(one.proposal.structure): one for one in (*measured, *plan.candidates)}
+    every = tuple(sorted(known.values(), key=lambda one: -one.cost.macs))
+    best = min(every, key=lambda one: one.fastest(variants))
+    planned = known[_key(plan.structure)]
+    if best.fastest(variants) > _CLEARLY * planned.fastest(variants):
+        return plan.model_copy(update={"candidates": every})
+    why = f"{plan.why}; {best.fastest(variants):.2f} without {best.proposal.what}"
+    return plan.model_copy(update={"proposal": best.proposal, "candidates": every, "why": why})
 
 
 def _gone(root: str, structure: Structure) -> bool:

@@ -9,7 +9,7 @@ from edgekd.search import latency_table
 from edgekd.search._base import WHOLE, Question
 from edgekd.search.latency_table import Options
 from edgekd.values import SearchSettings, Structure
-from tests.search.tabled import TabledBench, best_loss, true_loss
+from tests.search.tabled import TabledBench, all_structures, best_loss, true_loss
 
 
 def asked(variants=("fp32",), *, granularity="channels", has_device=True, networks=12, **settings):
@@ -82,12 +82,66 @@ def test_the_unpruned_network_is_kept_where_it_fits():
 
 
 def test_where_nothing_fits_the_least_that_was_predicted_and_measured_is_said():
-    bench = TabledBench(limit=0.05)
+    bench = TabledBench(limit=0.03)
     plan = latency_table.find(asked(), bench)
     assert plan.feasible is False
+    assert plan.why.startswith("by a table nothing meets the budget: the smallest structure was predicted to take 0.1")
     assert "no candidate meets the budget; the fastest measured has 0." in plan.why
-    assert "the least that was predicted" in plan.why
-    assert not plan.structure.is_whole
+    smallest = min(bench.ratio(each) for each in bench.measured)
+    assert smallest == pytest.approx(min(bench.ratio(each) for each in all_structures(bench.space)))
+    assert bench.ratio(plan.structure) == smallest
+
+
+def test_a_limit_of_something_else_is_found_by_one_ratio():
+    """Such as a size: which widths it takes no latency tells."""
+
+    class Sized(TabledBench):
+        def measure(self, proposal):
+            found = super().measure(proposal)
+            small = all(width <= 16 for width in proposal.structure.widths.values()) and proposal.structure.widths
+            (own,) = found.latencies
+            return found.model_copy(update={"latencies": (own.model_copy(update={"fits": bool(small)}),)})
+
+    plan = latency_table.find(asked(), Sized(limit=0.9))
+    assert plan.feasible
+    assert max(plan.structure.widths.values()) <= 16
+
+
+def test_a_budget_without_a_latency_is_searched_by_whole_networks():
+    class Unlimited(TabledBench):
+        def measure(self, proposal):
+            found = super().measure(proposal)
+            (own,) = found.latencies
+            return found.model_copy(update={"latencies": (own.model_copy(update={"of_limit": None}),)})
+
+    bench = Unlimited(limit=0.5)
+    plan = latency_table.find(asked(), bench)
+    assert plan.feasible
+    assert "the budget doesn't limit the latency" in plan.why
+    assert plan.table is None
+
+
+def test_without_a_loss_nothing_is_compared_by_it():
+    plan = latency_table.find(asked(), TabledBench(limit=0.5, loss=lambda structure: None))
+    assert "loss on training images isn't finite" in plan.why
+    assert plan.feasible
+    assert plan.table is None
+
+
+def test_where_those_of_less_loss_do_not_measurably_fit_the_report_says_so():
+    class Slow(TabledBench):
+        """What is found after single choices were tried, six structures, takes far longer than predicted."""
+
+        def ratio(self, structure):
+            return super().ratio(structure) * (1 if self.tried <= 6 or structure.is_whole else 5)
+
+    def loss(structure):
+        return true_loss(structure) + (2.0 if structure.widths.get("b", 96) < 96 and "a" in structure.widths else 0)
+
+    plan = latency_table.find(asked(), Slow(limit=0.5, loss=loss))
+    assert plan.feasible
+    assert "it has the least loss of those that measurably fit" in plan.why
+    assert len(plan.candidates) > 2
 
 
 def test_an_inexact_table_says_its_error_and_one_ratio_is_searched():

@@ -83,7 +83,9 @@ def measured(spec: str, folder: Path, count: int, share: float) -> list[list[str
             took = time.monotonic() - start
             start = time.monotonic()
             choices = choices_of(table)
-            found = improved(choices, curves(choices, candidates), share * table.latency(Structure()), candidates)
+            losses = curves(choices, candidates)
+            assert losses
+            found = improved(choices, losses, share * table.latency(Structure()), candidates)
             searched = time.monotonic() - start
             errors = [f"{table.typical_error:.1%}", f"{table.worst_error:.1%}"]
             rows.append([model, name, str(count), *errors, f"{took:.0f}", f"{searched:.0f} ({len(found)} structures)"])
