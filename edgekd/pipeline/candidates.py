@@ -95,7 +95,7 @@ class NetworkCandidates:
     def losses(self, structures: Sequence[Structure]) -> tuple[float | None, ...]:
         """See `search.Candidates`."""
         images = min(_MOST_IMAGES, max(_LEAST_IMAGES, _LOSS_MACS // self.network.cost.macs))
-        subject = self.pruner.of(self.network, further_images=_MOST_IMAGES)
+        subject = self.pruner.of(self.network, further_images=images)
         self.pruner.run.progress.stage("plan", f"trying {len(structures)} structures on {images // 2} training images")
         return losses(self.pruner.run, subject, structures, self.scores(), images)
 

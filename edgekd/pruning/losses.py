@@ -17,6 +17,7 @@ from edgekd.pruning.repair import refitted
 from edgekd.pruning.space import Scores
 from edgekd.values import Structure
 from edgekd.values.defaults import images_at_once
+from edgekd.zoo.recalibration import images_for
 
 _AT_ONCE = 64
 _NEAR = 4
@@ -57,7 +58,7 @@ def _loss(subject: Subject, structure: Structure, scores: Scores, half: int) -> 
     except UnsupportedModelError:
         return None
     # the first ones may have been judged by
-    half = min(half, len(subject.images) // 2)
+    half = min(half, len(subject.images) // 2, images_for(subject.model, subject.example, half))
     images, labels = subject.images[-2 * half :], subject.labels[-2 * half :]
     size = images_at_once(tuple(images.shape), _AT_ONCE)
     if not structure.is_whole:
