@@ -114,7 +114,8 @@ def test_the_plan_keeps_what_the_recipe_says(run, keep, left):
 )
 def test_what_cannot_be_planned_is_reported_before_anything_is_trained(compress, tmp_path, quick, lines, says):
     recipe = tmp_path / "recipe.toml"
-    recipe.write_text(f"{lines}\n{quick.read_text()}")
+    _, measure = quick.read_text().split("[measure]")
+    recipe.write_text(f"{lines}\n[measure]{measure}")
     ended = compress(tmp_path / "run", "--recipe", recipe)
     assert ended.code == 2
     assert says in ended.err

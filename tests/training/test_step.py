@@ -79,12 +79,12 @@ def test_pruned_weights_stay_zero_and_the_others_learn() -> None:
     with torch.no_grad():
         model.weight[:, 1] = 0
     before = model.weight.detach().clone()
-    ready = learner(model, LABELS, Training(), Execution(), keep_zeros=True)
+    ready = learner(model, LABELS, Training(learning_rate=0.1), Execution(), keep_zeros=True)
     for _ in range(3):
         run_step(ready, torch.randn(8, 4), torch.randint(3, (8,)), None)
     assert (model.weight[:, 1] == 0).all()
     assert (model.weight != before).sum() == 9
-    ready = learner(model, LABELS, Training(), Execution())
+    ready = learner(model, LABELS, Training(learning_rate=0.1), Execution())
     run_step(ready, torch.randn(8, 4), torch.randint(3, (8,)), None)
     assert (model.weight[:, 1] != 0).any()
 
