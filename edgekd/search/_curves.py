@@ -1,65 +1,62 @@
 """What each choice of a search by a table costs in accuracy: the loss of every width of a group, and of each block.
 
-The criterion's scores say how the loss rises as channels go; what the network loses with half of the group's channels,
-repaired without training, says how much that is, so that groups and blocks compare.
+The network loses some with half of a group's channels, far more with an eighth. So each group is tried at a few widths,
+each block is left out once, and the whole network's loss is taken after a repair without training; between the widths
+that were tried it is linear.
 """
 
 from collections.abc import Mapping, Sequence
 from statistics import median
+
+import numpy as np
 
 from edgekd.pruning.space import ChannelGroup
 from edgekd.search._base import Candidates
 from edgekd.search._choices import GOES, Choices
 from edgekd.values import Structure
 
+_SHARES = (0.5, 0.25, 0.0)
+"""Of a group's channels, those that stay where it is tried; 0: as few as it can have."""
 _LEAST = 0.02
 """Of the median rise of the loss: what a choice costs at least, since few images can't tell that it costs nothing."""
-_TINY = 1e-12
 _IMPOSSIBLE = 1e9
 """The loss of what can't be pruned so."""
 
 
 def curves(choices: Choices, candidates: Candidates) -> dict[str, tuple[float, ...]] | None:
     """The rise of the loss with each option of each choice; None if the unpruned network's own isn't finite."""
-    groups = {group.root: group for group in choices.table.space.groups}
-    halves = {root: _half(group) for root, group in groups.items() if len(group.allowed) > 1}
+    groups = choices.table.space.groups
+    narrowed = [(group.root, width) for group in groups for width in _tried(group)]
     tried = {
-        **{root: Structure(widths={root: width}) for root, width in halves.items()},
-        **{block: Structure(removed=(block,)) for block in choices.blocks},
+        **{(root, width): Structure(widths={root: width}) for root, width in narrowed},
+        **{(block, 0): Structure(removed=(block,)) for block in choices.blocks},
     }
     base, *found = candidates.losses([Structure(), *tried.values()])
     if base is None:
         return None
-    rises = {name: _rise(loss, base) for name, loss in zip(tried, found, strict=True)}
+    rises = {what: _IMPOSSIBLE if loss is None else loss - base for what, loss in zip(tried, found, strict=True)}
     least = _LEAST * median([rise for rise in rises.values() if 0 < rise < _IMPOSSIBLE] or [1.0])
-    scores = candidates.scores().channels
-    losses: dict[str, tuple[float, ...]] = {block: (0.0, max(least, rises[block])) for block in choices.blocks}
-    for root, widths in choices.widths.items():
-        shape = [_removed(groups[root], scores[root], width) for width in widths]
-        at_half = max(_TINY, _removed(groups[root], scores[root], halves[root])) if root in halves else 1.0
-        rise = max(least, rises.get(root, 0.0))
-        losses[root] = tuple(rise * value / at_half for value in shape)
+    losses: dict[str, tuple[float, ...]] = {block: (0.0, max(least, rises[block, 0])) for block in choices.blocks}
+    for group in groups:
+        known = {width: rises[group.root, width] for width in _tried(group)}
+        losses[group.root] = _between(known, group.width, choices.widths[group.root], least)
     return losses
 
 
-def _half(group: ChannelGroup) -> int:
-    """The width nearest to half of the group's, whatever the variant."""
-    return min(group.allowed[:-1], key=lambda width: abs(width - group.width / 2))
+def _tried(group: ChannelGroup) -> tuple[int, ...]:
+    """The widths at which a group is tried, falling."""
+    narrower = group.allowed[:-1]
+    wanted = (share * group.width for share in _SHARES)
+    return tuple(dict.fromkeys(min(narrower, key=lambda width: abs(width - one)) for one in wanted)) if narrower else ()
 
 
-def _rise(loss: float | None, base: float) -> float:
-    return _IMPOSSIBLE if loss is None else loss - base
-
-
-def _removed(group: ChannelGroup, scores: Sequence[float], width: int) -> float:
-    """The sum of the scores of the channels that go, the least important; a little more for each of them, so that
-    channels without a score aren't free.
-    """
-    length = group.width // group.parts
-    in_part = sorted(sum(scores[i::length]) for i in range(length))
-    gone = length - width // group.parts
-    mean = sum(in_part) / length or 1.0
-    return sum(in_part[:gone]) + _LEAST * mean * gone
+def _between(known: Mapping[int, float], full: int, widths: Sequence[int], least: float) -> tuple[float, ...]:
+    """The rise at each of the widths. A narrower group is never taken to cost less than a wider one: that is noise."""
+    at, rises = [full], [0.0]
+    for width in sorted(known, reverse=True):
+        at.append(width)
+        rises.append(max(known[width], rises[-1] + least * (at[-2] - width) / full))
+    return tuple(float(one) for one in np.interp(widths, at[::-1], rises[::-1]))
 
 
 def total(losses: Mapping[str, Sequence[float]], choices: Choices, structure: Structure) -> float:

@@ -26,7 +26,13 @@ class Judged:
 
 
 def improved(
-    choices: Choices, losses: Mapping[str, Sequence[float]], limit: float, candidates: Candidates, seed: int = 0
+    choices: Choices,
+    losses: Mapping[str, Sequence[float]],
+    limit: float,
+    candidates: Candidates,
+    *,
+    others: Sequence[Structure] = (),
+    seed: int = 0,
 ) -> tuple[Judged, ...]:
     """Structures that are predicted to take no more, the best first.
 
@@ -35,9 +41,12 @@ def improved(
         losses: of each option.
         limit: predicted.
         candidates: tell the loss of a whole network.
+        others: further ones that are predicted to take no more, to compare with.
         seed: of the variations.
     """
     drawn, found = random.Random(seed), dict[str, Judged]()
+    for structure, loss in zip(others, candidates.losses(others) if others else (), strict=True):
+        found[_key(structure)] = Judged(structure, float("inf") if loss is None else loss)
     names = list(losses)
 
     def judge(weights: Sequence[Mapping[str, float]]) -> list[float]:

@@ -145,7 +145,8 @@ class _Search:
         if first is None:
             return None
         aim = replace(aim, limit=limit)
-        best = improved(aim.choices, aim.losses, aim.limit, self._candidates)
+        same = self._uniform(choices.table, limit)
+        best = improved(choices, losses, limit, self._candidates, others=[same] if same else [])
         chosen = self._finalist(aim, best) or first
         return self._planned(aim, chosen, best)
 
@@ -207,7 +208,7 @@ class _Search:
             variants=variants,
             candidates=self.measured,
             table=self._record(aim, structure, loss),
-            further=_proposal(smaller, table) if smaller else None,
+            further=_proposal(smaller, table) if smaller and not smaller.is_whole else None,
             why=f"{why}; it was measured to meet the budget in {' and '.join(variants)}",
         )
 

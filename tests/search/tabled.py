@@ -64,12 +64,12 @@ def true_ms(space: Space, structure: Structure, unit: int = 16) -> dict[str, flo
 
 
 SCORES = {"stem": 4.0, "a": 3.0, "r.one": 0.2, "b": 1.0}
-"""What a channel of each group is worth at least; the next one is worth a little more."""
+"""What a channel of each group is worth."""
 BLOCK = 3.0
 
 
 def channel_scores(root: str) -> tuple[float, ...]:
-    return tuple(SCORES[root] * (1 + i / 8) / 100 for i in range(WIDTHS[root]))
+    return (SCORES[root] / 30,) * WIDTHS[root]
 
 
 def true_loss(structure: Structure) -> float:
