@@ -83,7 +83,8 @@ def _decided(inputs: TrainingInputs, settings: Recovery, cut: Network, task: Tas
         return race(task.run, inputs, found, rate)
     by = TrainedBy(losses=settings.losses or HALF_AND_HALF, learning_rate=rate)
     if settings.losses is None or settings.learning_rate is None:
-        task.run.progress.note(f"no race of losses, {why or 'the training is too short'}: {by.told()}")
+        asked = f"no race of losses, {why or 'the training is too short'}" if settings.race else "recover"
+        task.run.progress.note(f"{asked}: {by.told()}")
     return Raced(decided(inputs, by.losses, rate), by)
 
 
@@ -93,7 +94,7 @@ def _no_race(inputs: TrainingInputs, settings: Recovery) -> str:
         return "INT8 is simulated"
     if settings.losses is not None or settings.learning_rate is not None:
         return "losses or the learning rate are stated"
-    return "" if settings.race else "race is 0"
+    return "" if settings.race else "none is asked for"
 
 
 def _with_kept(supervision: Supervision, network: Network, settings: Recovery) -> Supervision:

@@ -34,15 +34,14 @@ class Training(Value):
 
 
 class Recovery(Training):
-    """How the student learns. Where neither losses nor learning rate are stated, pilots choose the losses
-    (`training.race`); where one of them is, the other is its default: half labels and half teacher, or the rate of
-    `training.rate`.
+    """How the student learns. What isn't stated is half labels and half teacher, at the rate of `training.rate`. Where
+    neither is stated, and `race` gives them steps, pilots choose the losses (`training.race`).
     """
 
     teacher_precision: Literal["auto", "fp32", "bf16"] = "auto"
     losses: Losses | None = None
-    race: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.18
-    """The share of the steps that pilots take; 0 means no race."""
+    race: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.0
+    """The share of the steps that pilots take, such as 0.18; 0 means no race."""
 
 
 Option = Annotated[float, Field(strict=True, allow_inf_nan=False)] | str
