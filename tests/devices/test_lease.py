@@ -357,6 +357,7 @@ def edgekd(*arguments):
 SHORT = ("--launches", 1, "--seconds", 0.05, "--target", "x86-cpu")
 
 
+@pytest.mark.alone  # the second command starts while the first one measures
 def test_profile_exits_with_5_or_waits(model):
     with other_host() as other:
         process = edgekd("profile", model(), *SHORT)
@@ -372,6 +373,7 @@ def test_profile_exits_with_5_or_waits(model):
 
 
 @pytest.mark.slow
+@pytest.mark.alone  # the second command starts while the first one measures
 def test_two_commands_at_once_take_turns(model):
     both = [edgekd("profile", model(), *SHORT, "--wait", "inf", "--json") for _ in range(2)]
     found = [process.communicate(timeout=100) for process in both]

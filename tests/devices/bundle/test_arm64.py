@@ -94,7 +94,7 @@ def test_a_file_for_an_app_gives_there_what_the_onnx_file_gives_on_x86(url, mode
 def test_its_times_are_invalid(url, model):
     once = MeasuringProtocol(launches=1, seconds=0.05, block_seconds=0.02, warmup_seconds=0.05)
     (found,) = profile([model(batch=1)], target=TARGET, device_url=url, protocol=once, progress=Silent())
-    assert found.invalid == (EMULATED,)
+    assert EMULATED in found.invalid
     assert found.host.emulated
 
 
