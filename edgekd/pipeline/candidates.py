@@ -94,6 +94,8 @@ class NetworkCandidates:
 
     def losses(self, structures: Sequence[Structure]) -> tuple[float | None, ...]:
         """See `search.Candidates`."""
+        if not structures:
+            return ()
         images = min(_MOST_IMAGES, max(_LEAST_IMAGES, _LOSS_MACS // self.network.cost.macs))
         subject = self.pruner.of(self.network, further_images=images)
         self.pruner.run.progress.stage("plan", f"trying {len(structures)} structures on {images // 2} training images")

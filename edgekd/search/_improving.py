@@ -45,7 +45,7 @@ def improved(
         seed: of the variations.
     """
     drawn, found = random.Random(seed), dict[str, Judged]()
-    for structure, loss in zip(others, candidates.losses(others) if others else (), strict=True):
+    for structure, loss in zip(others, candidates.losses(others), strict=True):
         found[_key(structure)] = Judged(structure, float("inf") if loss is None else loss)
     names = list(losses)
 

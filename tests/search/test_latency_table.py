@@ -7,9 +7,15 @@ import pytest
 from edgekd.errors import EdgekdError
 from edgekd.search import latency_table
 from edgekd.search._base import WHOLE, Question
+from edgekd.search._choices import choices_of
+from edgekd.search._curves import curves
+from edgekd.search._levels import Levels
+from edgekd.search._levels import Options as LevelOptions
+from edgekd.search._random import structures
+from edgekd.search._table import learned
 from edgekd.search.latency_table import Options
 from edgekd.values import SearchSettings, Structure
-from tests.search.tabled import TabledBench, all_structures, best_loss, true_loss
+from tests.search.tabled import TabledBench, all_structures, best_loss, space_of, true_loss
 
 
 def asked(variants=("fp32",), *, granularity="channels", has_device=True, networks=12, **settings):
@@ -66,6 +72,32 @@ def test_losses_that_do_not_add_up_are_seen_in_whole_structures():
     plan = latency_table.find(asked(), TabledBench(limit=0.55, loss=loss))
     assert plan.feasible
     assert loss(plan.structure) < 1000
+
+
+def test_one_ratio_for_all_layers_is_the_plan_where_it_loses_least():
+    """Whatever sums of single losses say."""
+    levels = [each.structure for each in Levels("channels", space_of(), LevelOptions(), lambda: None).all()]
+
+    def loss(structure):
+        several = len(structure.widths) + len(structure.removed) > 1
+        return 50.0 if several and structure not in levels else true_loss(structure)
+
+    plan = latency_table.find(asked(), TabledBench(limit=0.3, loss=loss))
+    assert plan.feasible
+    assert plan.structure in levels
+    assert plan.table.chosen.loss == plan.table.uniform.loss
+
+
+def test_a_layer_that_strangles_the_network_costs_so_whatever_half_of_its_channels_costs():
+    def loss(structure):
+        return true_loss(structure) + (40 if structure.widths.get("b", 96) <= 24 else 0)
+
+    bench = TabledBench(loss=loss)
+    choices = choices_of(learned(bench.space, bench.traced(structures(bench.space, 12), "fp32")))
+    by_width = dict(zip(choices.widths["b"], curves(choices, bench)["b"], strict=True))
+    assert by_width[16] > 40
+    assert by_width[48] < 5
+    assert by_width[96] == 0
 
 
 def test_where_whole_networks_take_longer_than_predicted_the_time_is_corrected():

@@ -11,11 +11,10 @@ from collections.abc import Sequence
 from typing import Literal, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from edgekd.errors import EdgekdError
 from edgekd.pruning.criteria._base import NoOptions, Subject
+from edgekd.pruning.criteria._gradients import minibatches
 from edgekd.pruning.criteria._norms import FILTERS, channel_sums
 from edgekd.pruning.graph import Group, Member
 
@@ -24,9 +23,6 @@ NEEDS_IMAGES = True
 NEEDS_LATENCY = False
 Options = NoOptions
 
-_BATCH = 16
-"""Images a gradient, as `taylor` takes."""
-
 
 def scores(subject: Subject, groups: Sequence[Group]) -> tuple[Tensor, ...]:
     """The change of the cross-entropy on the subject's images, a mean over minibatches, (width,) float32.
@@ -34,20 +30,12 @@ def scores(subject: Subject, groups: Sequence[Group]) -> tuple[Tensor, ...]:
     Raises:
         EdgekdError: there are no images.
     """
-    if not len(subject.images):
-        hint = 'Provide training data, or set the criterion to "bn_scale" or "l2".'
-        raise EdgekdError('prune.criterion: "bn_taylor" needs training images, and there are none', hint)
     totals = [torch.zeros(group.width) for group in groups]
     judges = [_judges(group) for group in groups]
-    batches = list(zip(torch.split(subject.images, _BATCH), torch.split(subject.labels, _BATCH), strict=True))
-    for images, labels in batches:
-        subject.model.zero_grad()
-        with torch.enable_grad():
-            F.cross_entropy(subject.model(images), labels).backward()  # type: ignore[no-untyped-call]
+    for count in minibatches(subject, "bn_taylor"):
         for total, group, members in zip(totals, groups, judges, strict=True):
             changes = (_change(member, group.width) for member in members)
-            total += sum(changes, start=torch.zeros(group.width)).abs() / len(batches)
-    subject.model.zero_grad()
+            total += sum(changes, start=torch.zeros(group.width)).abs() / count
     return tuple(totals)
 
 

@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from typing import Literal, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from edgekd.errors import EdgekdError
 from edgekd.pruning.criteria._base import NoOptions, Subject
+from edgekd.pruning.criteria._gradients import minibatches
 from edgekd.pruning.criteria._norms import channel_sums, weight_of, weighted
 from edgekd.pruning.graph import Group
 
@@ -22,9 +21,6 @@ NEEDS_IMAGES = True
 NEEDS_LATENCY = False
 Options = NoOptions
 
-_BATCH = 16
-"""Images a gradient: few enough for the memory that a child process is given."""
-
 
 def scores(subject: Subject, groups: Sequence[Group]) -> tuple[Tensor, ...]:
     """The first-order Taylor expansion of the cross-entropy on the subject's images, (width,) float32.
@@ -32,18 +28,10 @@ def scores(subject: Subject, groups: Sequence[Group]) -> tuple[Tensor, ...]:
     Raises:
         EdgekdError: there are no images.
     """
-    if not len(subject.images):
-        hint = 'Provide training data, or set the criterion to "bn_scale" or "l2".'
-        raise EdgekdError('prune.criterion: "taylor" needs training images, and there are none', hint)
     totals = [torch.zeros(group.width) for group in groups]
-    batches = list(zip(torch.split(subject.images, _BATCH), torch.split(subject.labels, _BATCH), strict=True))
-    for images, labels in batches:
-        subject.model.zero_grad()
-        with torch.enable_grad():
-            F.cross_entropy(subject.model(images), labels).backward()  # type: ignore[no-untyped-call]
+    for count in minibatches(subject, "taylor"):
         for total, group in zip(totals, groups, strict=True):
-            total += _expected_change(group) / len(batches)
-    subject.model.zero_grad()
+            total += _expected_change(group) / count
     return tuple(totals)
 
 
