@@ -44,7 +44,7 @@ class Recovery(Training):
     """The share of the steps that pilots take, such as 0.18; 0 means no race."""
 
 
-Option = Annotated[float, Field(strict=True, allow_inf_nan=False)] | str
+Option = Annotated[int, Field(strict=True)] | Annotated[float, Field(strict=True, allow_inf_nan=False)] | str
 
 
 class Keep(Value):

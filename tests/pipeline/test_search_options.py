@@ -1,0 +1,34 @@
+"""A recipe's options of a search, as a user writes them."""
+
+import pytest
+
+from edgekd.errors import EdgekdError
+from edgekd.pipeline.search import Searching
+from edgekd.recipe import recipe, to_toml
+
+
+@pytest.fixture
+def asked(tmp_path):
+    def ask(lines):
+        path = tmp_path / "r.toml"
+        path.write_text(f'target = "x86-cpu"\n[search]\n{lines}\n')
+        return Searching(recipe(path, {}), has_device=True).question()
+
+    return ask
+
+
+def test_a_whole_number_stays_one(asked, tmp_path):
+    assert asked('method = "latency_table"\noptions = {networks = 20}').options.networks == 20
+    again = tmp_path / "again.toml"
+    again.write_text(to_toml(recipe(tmp_path / "r.toml", {})))
+    assert Searching(recipe(again, {}), has_device=True).question().options.networks == 20
+
+
+@pytest.mark.parametrize(("stated", "says"), [("0", "greater than 0"), ("2.5", "integer"), ('"many"', "integer")])
+def test_another_one_is_refused_with_its_name(asked, stated, says):
+    with pytest.raises(EdgekdError, match=f"search.options: networks: .*{says}"):
+        asked(f'method = "latency_table"\noptions = {{networks = {stated}}}')
+
+
+def test_without_a_method_one_ratio_is_searched(asked):
+    assert asked('options = {scope = "global"}').options.scope == "global"
