@@ -30,5 +30,12 @@ def test_another_one_is_refused_with_its_name(asked, stated, says):
         asked(f'method = "latency_table"\noptions = {{networks = {stated}}}')
 
 
+@pytest.mark.parametrize(("stated", "says"), [("0.0", "greater than 0"), ("1.0", "less than 1"), ('"all"', "number")])
+def test_a_step_is_a_share_of_the_latency(asked, stated, says):
+    assert asked('method = "netadapt"\noptions = {step = 0.1}').options.step == 0.1
+    with pytest.raises(EdgekdError, match=f"search.options: step: .*{says}"):
+        asked(f'method = "netadapt"\noptions = {{step = {stated}}}')
+
+
 def test_without_a_method_one_ratio_is_searched(asked):
     assert asked('options = {scope = "global"}').options.scope == "global"

@@ -1,0 +1,185 @@
+"""What searches by a latency table have in common: the table is learned from networks of random structure, whole
+candidates are measured before one is taken, and where a table is of no use one ratio is searched for all layers.
+"""
+
+import math
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+
+from edgekd.search import uniform
+from edgekd.search._base import WHOLE, Candidates, Question
+from edgekd.search._choices import Choices
+from edgekd.search._levels import Options as LevelOptions
+from edgekd.search._random import structures
+from edgekd.search._recorded import proposal, recorded
+from edgekd.search._table import Table, learned
+from edgekd.values import Candidate, Keep, Plan, PositiveInt, Structure, Value
+
+_FEWEST = 8
+"""Networks without which nothing is learned."""
+_TYPICAL, _WORST = 0.10, 0.35
+"""Errors of predictions above which a table is of no use."""
+_MEASURED = 5
+"""Whole candidates that are measured to find the time to aim at."""
+_BELOW = 0.999
+"""Of the predicted time of a candidate that was too slow."""
+_CLEARLY = 0.98
+"""Times another latency: what is clearly faster on a shared machine."""
+STEP = 0.95
+"""Of the time, for the plan's next smaller structure, and where a limit other than the latency is missed."""
+
+
+class TableOptions(Value):
+    """How the table is made."""
+
+    networks: PositiveInt = 12
+    """Of random structure that are timed. For MobileNetV1, 8 predicted as well as 16."""
+
+
+class Tabled:
+    """A search by a table, with what it has measured."""
+
+    def __init__(self, question: Question, candidates: Candidates) -> None:
+        self.question, self.candidates = question, candidates
+        self._known = {_key(one.proposal.structure): one for one in question.seen}
+
+    @property
+    def measured(self) -> tuple[Candidate, ...]:
+        """All candidates that were measured, the largest first."""
+        return tuple(sorted(self._known.values(), key=lambda one: -one.cost.macs))
+
+    @property
+    def unpruned(self) -> Candidate:
+        """The whole network, measured."""
+        return self.measure(Structure())
+
+    def measure(self, structure: Structure, table: Table | None = None) -> Candidate:
+        """A candidate, measured once, with what the table predicts of it."""
+        key = _key(structure)
+        if key not in self._known:
+            found = self.candidates.measure(proposal(structure, table) if table else WHOLE)
+            predicted = table.latency(structure) if table else None
+            self._known[key] = found.model_copy(update={"predicted": predicted})
+        return self._known[key]
+
+    def table(self) -> tuple[Table | None, str]:
+        """That of the variant in which the unpruned network is nearest to the budget, if it predicts well enough; why
+        there is none.
+        """
+        counted = [each for each in self.unpruned.latencies if each.variant in self.question.variants]
+        nearest = min(counted, key=lambda one: math.inf if one.of_limit is None else one.of_limit, default=None)
+        if nearest is None:
+            return None, "no variant's latency could be measured"
+        if nearest.of_limit is None:
+            return None, "the budget doesn't limit the latency"
+        space, count = self.candidates.space, self.question.options.networks
+        whole = self.candidates.traced((Structure(),), nearest.variant)
+        if not any(network.layers for network in whole):
+            return None, f"{nearest.variant} doesn't report the times of its layers"
+        networks = (*whole, *self.candidates.traced(structures(space, count)[1:], nearest.variant))
+        if len(networks) < _FEWEST:
+            return None, f"only {len(networks)} networks of other widths could be timed"
+        table = learned(space, networks)
+        if table.typical_error <= _TYPICAL and table.worst_error <= _WORST:
+            return table, ""
+        errors = f"{table.typical_error:.1%} at the median and {table.worst_error:.1%} at worst"
+        return None, f"a table for {table.variant} is too inexact: it is wrong by {errors}"
+
+    def nearest(self, table: Table, propose: Callable[[float], Structure]) -> tuple[tuple[Candidate, ...], float]:
+        """Measured candidates that fit, and the predicted time that is allowed as all that were measured say.
+
+        Args:
+            table: predicts.
+            propose: the structure to take where no more than a time is predicted.
+        """
+        limit = table.latency(Structure()) / max(1.0, self._over(self.unpruned, table))
+        fitting, too_slow = list[Candidate](), math.inf
+        for _ in range(_MEASURED):
+            structure = propose(limit)
+            if structure.is_whole:
+                break
+            predicted, is_new = table.latency(structure), _key(structure) not in self._known
+            found = self.measure(structure, table)
+            if found.fits(self.question.variants):
+                fitting.append(found)
+                limit = predicted / self._over(found, table)
+            else:
+                too_slow = min(too_slow, predicted)
+                # a limit other than the latency may be missed
+                limit = predicted / max(1 / STEP, self._over(found, table))
+            limit = min(limit, _BELOW * too_slow)
+            if not is_new:
+                break
+        return tuple(fitting), limit
+
+    def _over(self, candidate: Candidate, table: Table) -> float:
+        """What the least variant takes of what is allowed."""
+        counted = [each for each in candidate.latencies if each.variant in self.question.variants]
+        found = [each.of_limit for each in counted if each.variant == table.variant]
+        return min((over for over in found or [each.of_limit for each in counted] if over is not None), default=1.0)
+
+    def plan(
+        self, choices: Choices, chosen: Candidate, loss: float | None, *, further: Structure | None, why: str
+    ) -> Plan:
+        """The plan of a candidate that fits.
+
+        Args:
+            choices: of the table.
+            chosen: the candidate.
+            loss: the candidate's as a whole; None: not known.
+            further: the next smaller structure.
+            why: it was chosen.
+        """
+        table, structure = choices.table, chosen.proposal.structure
+        variants = chosen.fits(self.question.variants)
+        return Plan(
+            proposal=chosen.proposal,
+            feasible=True,
+            variants=variants,
+            candidates=self.measured,
+            table=recorded(choices, structure, loss, self.candidates, networks=self.question.options.networks),
+            further=proposal(further, table) if further and not further.is_whole else None,
+            why=f"{why}; it was measured to meet the budget in {' and '.join(variants)}",
+        )
+
+
+def planned(
+    question: Question, candidates: Candidates, by_table: Callable[[Tabled, Table], tuple[Plan | None, str]]
+) -> Plan:
+    """Plans by a table; by `uniform`'s bisection of whole networks where there is no useful table, and says why.
+
+    Args:
+        question: whose options are a `TableOptions`.
+        candidates: of the network.
+        by_table: a plan that meets the budget, or why there is none.
+    """
+    if question.granularity != "channels" or question.settings.keep != Keep() or not question.has_device:
+        return uniform.find(replace(question, options=LevelOptions()), candidates)
+    search = Tabled(question, candidates)
+    if fitting := search.unpruned.fits(question.variants):
+        why = f"the unpruned network meets the budget in {' and '.join(fitting)}"
+        return Plan(proposal=WHOLE, feasible=True, variants=fitting, candidates=search.measured, why=why)
+    table, why = search.table()
+    if table:
+        plan, why = by_table(search, table)
+        if plan:
+            return plan
+    plan = uniform.find(replace(question, options=LevelOptions(), seen=search.measured), candidates)
+    plan = plan.model_copy(update={"why": f"{why}; so one ratio was searched for all layers: {plan.why}"})
+    return plan if plan.feasible else _with_fastest(plan, search.measured, question.variants)
+
+
+def _with_fastest(plan: Plan, measured: Sequence[Candidate], variants: Collection[str]) -> Plan:
+    """A plan that doesn't meet the budget, with the fastest of what was measured for it and before."""
+    known = {_key(one.proposal.structure): one for one in (*measured, *plan.candidates)}
+    every = tuple(sorted(known.values(), key=lambda one: -one.cost.macs))
+    best = min(every, key=lambda one: one.fastest(variants))
+    planned = known[_key(plan.structure)]
+    if best.fastest(variants) > _CLEARLY * planned.fastest(variants):
+        return plan.model_copy(update={"candidates": every})
+    why = f"{plan.why}; {best.fastest(variants):.2f} without {best.proposal.what}"
+    return plan.model_copy(update={"proposal": best.proposal, "candidates": every, "why": why})
+
+
+def _key(structure: Structure) -> str:
+    return structure.model_dump_json()
