@@ -2,7 +2,7 @@
 
 A kind of plug-in is a line `NAME = Kind[Protocol]("package", "noun")`; its modules are the public files
 of that package. Both are found by looking, so a new plug-in, or a new kind, is held without an edit. Run as a script,
-it has mypy check the examples in CONTRIBUTING.md in the same way.
+it has mypy check the examples in docs/plug-ins.md in the same way.
 """
 
 import ast
@@ -58,9 +58,9 @@ def _modules(root: Path, package: str, *, packages: bool) -> tuple[str, ...]:
 
 
 def examples() -> dict[str, str]:
-    """The modules that CONTRIBUTING.md shows, by the package that each belongs to."""
+    """The modules that docs/plug-ins.md shows, by the package that each belongs to."""
     found = {}
-    for section in re.split(r"^## ", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), flags=re.M):
+    for section in re.split(r"^## ", (ROOT / "docs" / "plug-ins.md").read_text(encoding="utf-8"), flags=re.M):
         place = re.match(r".*`edgekd/([\w/]+)/[A-Z]+\.py`", section)
         code = re.search(r"^```python\n(.*?)^```", section, flags=re.M | re.S)
         if place and code:
@@ -79,7 +79,7 @@ def source(root: Path = ROOT) -> str:
 
 
 def check_examples() -> int:
-    """Run mypy over CONTRIBUTING.md's examples, each assigned to its protocol; its exit code."""
+    """Run mypy over the examples of docs/plug-ins.md, each assigned to its protocol; its exit code."""
     bases = {kind.package: kind for kind in kinds()}
     lines = []
     shutil.rmtree(SHOWN, ignore_errors=True)

@@ -25,14 +25,21 @@ class Conditions(Value):
     """What a budget's limits hold under: a measurement made otherwise is refused. What is absent may be anything."""
 
     target: str | None = None
+    """The kind of device."""
     machine: str | None = None
     """One given device, by the hash in a measurement's `host`."""
     cpu: str | None = None
+    """The processor's name."""
     runtime: str | None = None
+    """What ran the file."""
     runtime_version: str | None = None
+    """Its version."""
     provider: str | None = None
+    """The provider that ran it."""
     threads: PositiveInt | None = None
+    """CPU threads of an operator."""
     batch: PositiveInt | None = None
+    """Images in an inference."""
     transfers: Literal["included", "excluded"] | None = None
     """Whether copies to and from an accelerator count, see `values.MeasuringProtocol`; absent, they do."""
     artifact: str | None = None
@@ -70,9 +77,13 @@ class Budget(Value):
     """What a model must meet on a target. Limits that are left out are not checked."""
 
     name: Name
+    """What verdicts and reports call it."""
     title: str = ""
+    """One line for people."""
     conditions: Conditions | None = None
+    """What a measurement must equal to be judged."""
     references: tuple[Reference, ...] = ()
+    """Published figures for the reader, never limits."""
 
     def limits(self) -> list[Stated]:
         """Those that are stated: what guides the search first, then by the names of their tables, trained ones last."""

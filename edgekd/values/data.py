@@ -56,9 +56,13 @@ class Jitter(Value):
     """How far colours vary at random: `brightness = 0.2` multiplies by 0.8 to 1.2; `hue` is of the whole circle."""
 
     brightness: NonNegative = 0.0
+    """Most that brightness varies, as a fraction."""
     contrast: NonNegative = 0.0
+    """Most that contrast varies, as a fraction."""
     saturation: NonNegative = 0.0
+    """Most that saturation varies, as a fraction."""
     hue: Annotated[float, Field(ge=0, le=0.5, strict=True)] = 0.0
+    """Most that hue varies, as a fraction of the circle."""
 
 
 class Data(Value):
@@ -78,10 +82,13 @@ class Data(Value):
     its aspect.
     """
     interpolation: Interpolation | None = None
+    """Pillow's filter for resizing."""
     colour: Colour | None = None
+    """Whether images are read as grey or as colour."""
     mean: Annotated[tuple[Finite, ...] | Word | None, _else(f"numbers, or {_WORDS}"), _LISTED] = None
     """Of each channel, as a fraction of white."""
     std: Annotated[tuple[Positive, ...] | Word | None, _else(f"numbers above 0, or {_WORDS}"), _LISTED] = None
+    """The deviation of each channel, as a fraction of white."""
     flip: bool | None = None
     """Whether training sees mirrored images too."""
     pad: NonNegativeInt | None = None

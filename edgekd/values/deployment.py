@@ -26,7 +26,9 @@ class Variant(Value):
     """Which runtime runs a network, in which precision and with which of the runtime's settings."""
 
     runtime: str
+    """What runs the file."""
     precision: str
+    """What it computes in, such as `fp32` or `int8`."""
     settings: dict[str, Setting] = {}
     """Those that differ from the runtime's defaults, by name: threads, provider …"""
 

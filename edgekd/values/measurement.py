@@ -17,7 +17,9 @@ class MeasuringProtocol(Value):
     loop: Literal["closed", "paced"] = "closed"
     """Closed: an inference starts when the previous one has ended. Paced: inferences start at `cadence_hz`."""
     cadence_hz: Positive | None = None
+    """Inferences a second of a paced loop."""
     batch: PositiveInt = 1
+    """Images in an inference."""
     inputs: str = "random"
     """Source of the inputs' values: "random", or "sha256:…" of their file."""
     shapes: dict[str, tuple[PositiveInt, ...]] = {}
@@ -31,6 +33,7 @@ class MeasuringProtocol(Value):
     """Whether copying inputs from the host's memory to an accelerator, and outputs back, counts. If excluded, inputs
     are already there; this requires a runtime whose accelerator has memory of its own."""
     launches: PositiveInt = 5
+    """Fresh processes to measure in."""
     seconds: Positive = 2.0
     """Timed seconds per launch."""
     block_seconds: Positive = 0.1

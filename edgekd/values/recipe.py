@@ -16,15 +16,21 @@ class Training(Value):
     """How long and how fast a network learns; `None` means chosen from the data (see `defaults.training_for`)."""
 
     epochs: PositiveInt | None = None
+    """Times that every training image is seen."""
     batch_size: PositiveInt | None = None
+    """Images in a step."""
     learning_rate: Positive | None = None
     """The highest; None means 0.1 for the teacher, and for the student what `Recovery` says."""
     momentum: Fraction = 0.9
+    """Of SGD with Nesterov's momentum."""
     weight_decay: NonNegative = 5e-4
+    """Of convolutions and linear layers; none on normalisations and biases."""
     warmup: Fraction = 0.15
     """Fraction of the steps in which the learning rate rises; afterwards it follows a cosine."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Of the forward and backward pass; auto: the fastest."""
     memory_format: Literal["auto", "contiguous", "channels_last"] = "auto"
+    """Of images and features; auto: the fastest."""
     convolutions: Literal["auto"] | Convolutions = "auto"
     """Only for bf16 on a CPU."""
     threads: PositiveInt | None = None
@@ -39,7 +45,9 @@ class Recovery(Training):
     """
 
     teacher_precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Of the teacher's forward pass."""
     losses: Losses | None = None
+    """Each loss with its weight, or a table of its weight and options."""
     race: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.0
     """The share of the steps that pilots take, such as 0.18; 0 means no race."""
 
@@ -53,6 +61,7 @@ class Keep(Value):
     parameters: Fraction | None = None
     """Parameters that aren't zero."""
     macs: Fraction | None = None
+    """Multiply-accumulates of an inference."""
     transfer_bytes: Fraction | None = None
     """Bytes of the weights' file after zstd."""
 
@@ -85,7 +94,9 @@ class Pruning(Value):
     options: dict[str, Option] = {}
     """Further settings of the criterion by their names; unknown ones are refused."""
     timeout_s: Positive = 120
+    """Seconds that the process may take."""
     memory_bytes: PositiveInt = 4_000_000_000
+    """Bytes that the process may allocate."""
 
 
 class Step(Value):
@@ -94,6 +105,7 @@ class Step(Value):
     """
 
     do: str
+    """The step's name."""
     settings: dict[str, Any] = {}
     """The other keys of its table."""
 
@@ -115,16 +127,20 @@ class FurtherTeacher(Value):
     """A teacher beside the original; without weights it is trained like the original."""
 
     model: str
+    """Its network, as of the recipe."""
     weights: str | None = None
+    """The file of its weights."""
     weight: Positive = 1.0
     """The weight of its logits in the mean; the original's is 1."""
     seed: NonNegativeInt = 0
+    """Of its training."""
 
 
 class Quantisation(Value):
     """Static INT8, calibrated on training images."""
 
     images: PositiveInt = 512
+    """Training images that calibrate."""
     recover: bool = True
     """Whether INT8 files that lose too much accuracy are improved: their worst layers stay in floats, or the network is
     trained with simulated INT8."""
@@ -156,13 +172,18 @@ class Recipe(Value):
     """Everything that decides what `compress` does; the run writes the one that reproduces it."""
 
     model: str
+    """The network, such as `torchvision:resnet18`."""
     data: Source
     target: str
+    """The kind of device: a name, or a TOML file."""
     budget: str
+    """What the model must meet: a name, or a TOML file."""
     weights: str | None = None
+    """The file of the network's weights; without it, it is trained first."""
     student: str | None = None
     """Another architecture that learns from the model, from random weights; None means what is left of the model."""
     seed: NonNegativeInt = 0
+    """Of everything that is drawn at random."""
     steps: tuple[Step, ...] = (Step(do="prune"), Step(do="distil"))
     """Each a module of `edgekd.steps`."""
     teacher: Training = Training()

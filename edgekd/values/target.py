@@ -18,11 +18,17 @@ class Target(Value):
     """A kind of device: one TOML file in targets/."""
 
     name: Name
+    """What commands and reports call it."""
     title: str
+    """One line for people."""
     family: str | None = None
+    """A short name that several targets share, such as `jetson`."""
     family_default: bool = False
+    """Whether the family's name means this one."""
     arch: str
+    """The processor's architecture, such as `x86_64` or `aarch64`."""
     os: str = "linux"
+    """`linux` or `android`."""
     marker: str | None = None
     """A path that exists on such devices only; a machine without it isn't one."""
     compatible: tuple[str, ...] = ()
@@ -34,9 +40,13 @@ class Target(Value):
     channel_block: PositiveInt = 8
     """Channels that the runtime's kernels process together; pruned widths are multiples of it."""
     compute_capability: str | None = None
+    """Of the GPU, by NVIDIA's number."""
     max_opset: dict[str, int] = {}
+    """The highest ONNX opset that each runtime reads."""
     dla: int = 0
+    """Number of DLA cores."""
     default_budget: str = "half-latency"
+    """The budget of `compress` where none is given."""
     references: tuple[Reference, ...] = ()
 
     @model_validator(mode="before")

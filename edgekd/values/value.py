@@ -32,9 +32,13 @@ class Reference(Value):
     """A published figure for a device: context for the reader, never a limit."""
 
     what: str
+    """What was measured."""
     value: str
+    """The figure, with its unit."""
     source: str
+    """Where it was published."""
     conditions: str = ""
+    """How it was measured."""
     date: str = ""
     """When it was published or read, such as 2023-09."""
 

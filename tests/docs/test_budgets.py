@@ -2,40 +2,15 @@ import re
 import tomllib
 from pathlib import Path
 
-import pytest
-
 from edgekd import catalog
 from edgekd.gate import budget as budgets
 from edgekd.gate.budget import Budget, Conditions
-from edgekd.values import Value
 
 PAGE = (Path(__file__).parents[2] / "docs" / "budgets.md").read_text(encoding="utf-8")
 
 
 def section(heading):
     return PAGE.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
-
-
-def tables():
-    """The fields of a budget that are tables, with their kinds."""
-    for name, field in Budget.model_fields.items():
-        for kind in getattr(field.annotation, "__args__", ()):
-            if isinstance(kind, type) and issubclass(kind, Value):
-                yield name, kind
-
-
-@pytest.mark.parametrize("key", Budget.model_fields)
-def test_every_table_is_explained(key):
-    assert re.search(rf"`\[*{key}\]*`", section("Keys"))
-
-
-@pytest.mark.parametrize(
-    ("table", "key"), [(t, k) for t, kind in tables() if kind is not Conditions for k in kind.model_fields]
-)
-def test_every_key_is_explained_in_its_table(table, key):
-    rows = section("Keys").partition(f"[{table}]")[2]
-    own = re.split(r"\n\| \*\*`\[", rows)[0]
-    assert f"`{key}`" in own
 
 
 def test_the_conditions_are_all_of_them():

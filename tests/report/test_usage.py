@@ -90,12 +90,12 @@ def test_no_line_is_too_long_to_read(exported):
     assert len([line for line in usage.lines(found).splitlines() if line and "import" not in line]) <= 10
 
 
-def test_the_readme_shows_the_lines_for_photos():
+def test_the_page_shows_the_lines_for_photos():
     how = HOWS[0].model_copy(update={"height": 224, "width": 224, "resize": 256, "interpolation": "bilinear"})
     given, made = (Port(name=name, dtype="float32", shape=(1,), layout="") for name in ("input", "logits"))
     ports = {"input": given, "output": made, "file": "model.onnx", "sha256": "", "precision": "fp32"}
     found = Manifest(preprocessing=how, classes=CLASSES, runtime="onnxruntime", **ports)
-    assert f"```python\n{usage.lines(found)}\n```" in (Path(__file__).parents[2] / "README.md").read_text()
+    assert f"```python\n{usage.lines(found)}\n```" in (Path(__file__).parents[2] / "docs/compress.md").read_text()
 
 
 def test_the_size_and_the_normalisation_are_said_in_words():

@@ -20,7 +20,9 @@ class Settings(Value):
     """Top-1 accuracy on the test set: a floor, or the most that may be lost against the baseline."""
 
     min_top1: Annotated[float, Field(gt=0, le=1, strict=True)] | None = None
+    """The fraction of the test images that must be classified correctly."""
     max_drop_pp: Annotated[float, Field(ge=0, le=100, strict=True)] | None = None
+    """Percentage points of top-1 accuracy that may be lost against the baseline, on the same images."""
 
 
 def needs(settings: Settings) -> Needs:

@@ -13,6 +13,7 @@ class Settings(Value):
     """Millijoules that an inference takes, with what the device takes while idle."""
 
     limit_mj: Positive
+    """Millijoules of an inference, of the whole processor or module: the median over launches."""
 
 
 def needs(_: Settings) -> Needs:

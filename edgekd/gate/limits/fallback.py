@@ -17,6 +17,7 @@ class Settings(Value):
     """Nodes that another provider than the first ran."""
 
     max_nodes: NonNegativeInt
+    """Of the optimised graph, that another provider than the first ran."""
 
 
 def needs(_: Settings) -> Needs:

@@ -13,6 +13,7 @@ class Settings(Value):
     """Milliseconds of an inference whose memory and caches are still cold."""
 
     limit_ms: Positive
+    """The most milliseconds that the first inference after loading may take: the median over launches."""
 
 
 def needs(_: Settings) -> Needs:

@@ -19,8 +19,11 @@ class Settings(Value):
     """Latency at a percentile, absolute or relative to a baseline measured in the same session."""
 
     percentile: Annotated[float, Field(gt=0, lt=100, strict=True)] = 50
+    """Of the samples of all launches, in %, that `limit_ms` is for."""
     limit_ms: Positive | None = None
+    """The most milliseconds that the percentile may be."""
     max_ratio: Positive | None = None
+    """The most that the median may be as a multiple of the baseline's; at percentile 50 only."""
     cadence_hz: Positive | None = None
     """Inferences a second, as a camera asks for them; None: one after the other."""
 

@@ -13,6 +13,7 @@ class Settings(Value):
     """Milliseconds from an empty process to one that can run the model."""
 
     limit_ms: Positive
+    """The most milliseconds that loading the model may take: the median over launches."""
 
 
 def needs(_: Settings) -> Needs:

@@ -14,6 +14,7 @@ class Settings(Value):
     """Bytes above what the process takes without the model."""
 
     peak_bytes: PositiveInt
+    """What loading and running add to the process at their peak: the median over launches."""
 
 
 def needs(_: Settings) -> Needs:

@@ -13,8 +13,11 @@ class Settings(Value):
     """Bytes of the file as stored and as transferred (gzip), and of the engine that the device builds from it."""
 
     disk_bytes: PositiveInt | None = None
+    """The file as stored, with its external data."""
     transfer_bytes: PositiveInt | None = None
+    """The file after gzip."""
     engine_bytes: PositiveInt | None = None
+    """What the device builds from the file, such as a TensorRT plan; refused where no runtime builds one."""
 
 
 def needs(settings: Settings) -> Needs:

@@ -1,4 +1,4 @@
-"""Every example in CONTRIBUTING.md works as one new file in its package; `tools/plug_ins.py` has mypy check them."""
+"""Every example in docs/plug-ins.md works as one new file in its package; `tools/plug_ins.py` has mypy check them."""
 
 import importlib
 import importlib.util
