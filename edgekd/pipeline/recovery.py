@@ -14,7 +14,7 @@ from edgekd.pipeline.select import keeps_accuracy
 from edgekd.pipeline.selection import measured_and_selected
 from edgekd.pipeline.sparing import Sparing, Student
 from edgekd.pipeline.student import Teaching, trained_in_int8
-from edgekd.training.epoch import DivergedError
+from edgekd.training.divergence import DivergedError
 from edgekd.values import Variant
 from edgekd.values.result import Checked, Deployed, Recovered
 from edgekd.values.rounding import Rounding

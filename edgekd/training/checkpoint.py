@@ -8,15 +8,17 @@ from typing import Any
 import torch
 
 from edgekd.files import write_bytes
+from edgekd.training import ranks
+from edgekd.training.prepare import Run
 
 
 @dataclass(frozen=True)
 class State:
-    """A training after some complete epochs. `key` identifies the training: see `engine.train`."""
+    """A training after some complete epochs. `key` identifies the training: see `prepare.key_of`."""
 
     key: str
     history: list[dict[str, Any]]
-    """One JSON document of `epoch.Epoch` for each epoch done."""
+    """One JSON document of `history.Epoch` for each epoch done."""
     model: dict[str, Any]
     best: dict[str, Any]
     """The state of the evaluated network after the best epoch."""
@@ -46,3 +48,32 @@ def read_state(path: Path, key: str) -> State | None:
         # only its epochs are lost: the training starts again and reports it
         return None
     return state if state.key == key else None
+
+
+def begin(run: Run, key: str) -> State:
+    """The state to resume from: the checkpoint's, or the initial state."""
+    state = ranks.broadcast(read_state(run.means.checkpoint, key))
+    if state is None:
+        if run.means.checkpoint.exists():
+            run.means.progress.note(f"{run.means.checkpoint} belongs to another training; starting from the beginning")
+        return state_of(run, key)
+    restore(run, state)
+    return state
+
+
+def state_of(run: Run, key: str) -> State:
+    """The current state of the networks, without a history."""
+    learner = run.learner
+    parts = (learner.model, learner.optimizer, learner.objective)
+    model, optimizer, objective = (part.state_dict() for part in parts)
+    average = run.average.model.state_dict() if run.average else {}
+    return State(key, [], model, {}, optimizer, objective, average)
+
+
+def restore(run: Run, state: State) -> None:
+    """Bring the networks and the optimizer into a state."""
+    run.learner.model.load_state_dict(state.model)
+    run.learner.objective.load_state_dict(state.objective)
+    run.learner.optimizer.load_state_dict(state.optimizer)
+    if run.average:
+        run.average.model.load_state_dict(state.average)

@@ -10,8 +10,8 @@ from pydantic import NonNegativeInt
 from torch import Tensor, nn
 
 from edgekd.data.dataset import Images
+from edgekd.training.device import place_images
 from edgekd.training.forward import logits
-from edgekd.training.step import place_images
 from edgekd.values import PositiveInt, Value
 from edgekd.values.defaults import images_at_once
 from edgekd.values.training import Execution

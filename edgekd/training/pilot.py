@@ -8,15 +8,16 @@ import torch
 from edgekd.data.fixed_images import sample_images
 from edgekd.run import Workspace
 from edgekd.training import ranks
-from edgekd.training.engine import prepared
-from edgekd.training.epoch import DivergedError, Run, learn
+from edgekd.training.device import on_threads, place, place_images
+from edgekd.training.divergence import DivergedError
+from edgekd.training.epoch import learn
 from edgekd.training.evaluate import Judged, judge
-from edgekd.training.stage import OUTPUTS, TrainingInputs, loaded
-from edgekd.training.step import on_threads, place, place_images
+from edgekd.training.prepare import Run, prepared
+from edgekd.training.setup import Means
+from edgekd.training.stage import OUTPUTS, TrainingInputs, loaded, saved_from
 from edgekd.values import Value
-from edgekd.values.network import Network, Origin
+from edgekd.values.network import Network
 from edgekd.values.training import Execution
-from edgekd.zoo import networks
 from edgekd.zoo.recalibration import images_for, norms, recalibrated
 
 _IMAGES = 512
@@ -53,32 +54,20 @@ def train_pilot(inputs: PilotInputs, at: Workspace) -> Piloted:
         EdgekdError: as `engine.train`, but not if it diverges.
     """
     ranks.summon(train_pilot, inputs, at.cache)
-    training = inputs.training
-    model, objective, teacher = loaded(training, at)
-    run = prepared(
-        model,
-        training.data,
-        training.settings,
-        seed=training.seed,
-        execution=inputs.execution,
-        objective=objective,
-        teacher=teacher,
-        cache=at.cache / OUTPUTS,
-        keep_zeros=training.network.sparse,
-        checkpoint=at.folder / "none.pt",
-        progress=at.progress,
-        part=training.part,
-    )
+    means = Means(at.folder / "none.pt", at.progress, at.cache / OUTPUTS)
+    run = prepared(loaded(inputs.training, at), inputs.execution, means)
     try:
         with on_threads(inputs.execution.threads):
-            seconds = sum(learn(run, epoch)[1] for epoch in range(1, run.epochs + 1))
+            seconds = sum(learn(run, epoch)[1] for epoch in range(1, run.schedule.epochs + 1))
             _recalibrate(run)
-            judged = judge(run.evaluated, run.data.val, inputs.execution)
+            judged = judge(run.evaluated, run.setup.data.val, inputs.execution)
     except DivergedError as e:
         return Piloted(why=e.message)
     if not math.isfinite(judged.loss):
         return Piloted(why="its outputs are no longer finite")
-    return Piloted(network=_saved(run, training.network, at), judged=judged, seconds=seconds)
+    place(run.evaluated, Execution(), torch.device("cpu"))
+    network = saved_from(inputs.training.network, run.evaluated, at, taught=run.teacher is not None)
+    return Piloted(network=network, judged=judged, seconds=seconds)
 
 
 def _recalibrate(run: Run) -> None:
@@ -86,16 +75,7 @@ def _recalibrate(run: Run) -> None:
     fall so far behind that a good network seems to only guess.
     """
     if norms(run.evaluated):
-        first = torch.from_numpy(sample_images(run.data.train, 1))
+        first = torch.from_numpy(sample_images(run.setup.data.train, 1))
         count = images_for(run.evaluated, place_images(first, run.learner.execution, run.learner.device), _IMAGES)
-        images = torch.from_numpy(sample_images(run.data.train, count))
+        images = torch.from_numpy(sample_images(run.setup.data.train, count))
         recalibrated(run.evaluated, place_images(images, run.learner.execution, run.learner.device))
-
-
-def _saved(run: Run, start: Network, at: Workspace) -> Network:
-    """The network that the pilot made of the one that it began with."""
-    origin: Origin = "trained" if run.teacher is None else "distilled"
-    model = place(run.evaluated, Execution(), torch.device("cpu"))
-    path = at.folder / "weights.safetensors"
-    architecture, definition = start.architecture, start.definition
-    return networks.save(model, path, architecture, origin=origin, definition=definition, sparse=start.sparse)

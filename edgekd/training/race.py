@@ -19,10 +19,9 @@ from dataclasses import dataclass, replace
 
 from edgekd.data.dataset import Dataset, fingerprinted
 from edgekd.run import Run
-from edgekd.training.epoch import Part
 from edgekd.training.evaluate import Judged
 from edgekd.training.pilot import Piloted, PilotInputs, train_pilot
-from edgekd.training.schedule import steps_per_epoch
+from edgekd.training.schedule import Part, steps_per_epoch
 from edgekd.training.stage import TrainingInputs, time_execution
 from edgekd.values import Accuracy, Losses, Recovery
 from edgekd.values.defaults import training_for

@@ -13,16 +13,18 @@ from edgekd.data.fixed_images import sample_images
 from edgekd.run import Workspace
 from edgekd.store import remembered
 from edgekd.training import ranks
-from edgekd.training.engine import Trained, train
-from edgekd.training.epoch import Part
+from edgekd.training.engine import train
 from edgekd.training.execution import choose_execution
+from edgekd.training.history import Trained
 from edgekd.training.int8 import Rounded, rounded
-from edgekd.training.objective import Objective, build_objective
+from edgekd.training.objective import build_objective
+from edgekd.training.schedule import Part
+from edgekd.training.setup import Means, Setup
 from edgekd.training.supervision import Supervision
 from edgekd.training.trackers._base import TRACKERS, Tracker
 from edgekd.values import Accuracy, Recovery, Training, document
 from edgekd.values.losses import LABELS_ALONE
-from edgekd.values.network import Network
+from edgekd.values.network import Network, Origin
 from edgekd.values.rounding import Rounding
 from edgekd.values.training import Execution, TrainingRecord
 from edgekd.zoo import networks
@@ -73,41 +75,19 @@ def train_network(inputs: TrainingInputs, at: Workspace) -> Network:
     """
     at.resources.close()  # the training needs the memory
     ranks.summon(train_network, inputs, at.cache)
-    network = inputs.network
-    model, objective, teacher = loaded(inputs, at)
-    with _rounding(inputs, model) as int8, _tracked(inputs, at) as tracker:
-        execution = _execution(inputs, at, model, objective, teacher)
+    setup, checkpoint = loaded(inputs, at), at.folder / "checkpoint.pt"
+    with _rounding(inputs, setup) as int8, _tracked(inputs, at) as tracker:
+        execution = _execution(setup, at)
         at.progress.note(f"training in {execution.precision}, {execution.memory_format}: the fastest timed here")
-        trained = train(
-            model,
-            inputs.data,
-            inputs.settings,
-            seed=inputs.seed,
-            execution=execution,
-            objective=objective,
-            teacher=teacher,
-            cache=at.cache / OUTPUTS,
-            keep_zeros=network.sparse,
-            checkpoint=at.folder / "checkpoint.pt",
-            progress=at.progress,
-            tracker=tracker,
-            part=inputs.part,
-        )
+        trained = train(setup, execution, Means(checkpoint, at.progress, at.cache / OUTPUTS, tracker))
         ranges = int8.ranges() if int8 else {}
-    (at.folder / "checkpoint.pt").unlink(missing_ok=True)
-    saved = networks.save(
-        model,
-        at.folder / "weights.safetensors",
-        network.architecture,
-        origin="trained" if teacher is None else "distilled",
-        definition=network.definition,
-        sparse=network.sparse,
-    )
+    checkpoint.unlink(missing_ok=True)
+    saved = saved_from(inputs.network, setup.model, at, taught=setup.teacher is not None)
     return _with_record(saved, inputs.data, trained, execution).model_copy(update={"ranges": ranges})
 
 
-def loaded(inputs: TrainingInputs, at: Workspace) -> tuple[nn.Module, Objective, nn.Module | None]:
-    """The network, its objective, and the teacher if a loss needs one; raises as `build_objective`."""
+def loaded(inputs: TrainingInputs, at: Workspace) -> Setup:
+    """The networks and their objective, with the teacher if a loss needs one; raises as `build_objective`."""
     model = networks.load(inputs.network)
     if not inputs.frozen and (count := unfreeze(model)) and inputs.supervision:
         at.progress.note(f"student: training all parameters, including {count:,} that the model's factory froze")
@@ -119,13 +99,21 @@ def loaded(inputs: TrainingInputs, at: Workspace) -> tuple[nn.Module, Objective,
     kept = inputs.supervision.kept if inputs.supervision else None
     images = two_images(inputs.data.train.shape)
     objective = build_objective(losses, model, teacher, images, kept=kept, seed=inputs.seed)
-    return model, objective, teacher if objective.needs_teacher else None
+    needed = teacher if objective.needs_teacher else None
+    zeros, part = inputs.network.sparse, inputs.part
+    return Setup(model, objective, inputs.data, inputs.settings, inputs.seed, needed, keep_zeros=zeros, part=part)
+
+
+def saved_from(start: Network, model: nn.Module, at: Workspace, *, taught: bool) -> Network:
+    """What a training made of a network that it began with, whose layers it left as they are."""
+    origin: Origin = "distilled" if taught else "trained"
+    path, definition = at.folder / "weights.safetensors", start.definition
+    return networks.save(model, path, start.architecture, origin=origin, definition=definition, sparse=start.sparse)
 
 
 def time_execution(inputs: TrainingInputs, at: Workspace) -> Execution:
     """The fastest way to train these networks on this machine, as a stage; raises as `choose_execution`."""
-    model, objective, teacher = loaded(inputs, at)
-    return choose_execution(model, inputs.data, inputs.settings, objective, teacher)
+    return choose_execution(loaded(inputs, at))
 
 
 def as_named(network: Network, data: Dataset) -> Network:
@@ -139,11 +127,11 @@ def two_images(shape: tuple[int, int, int]) -> Tensor:
     return torch.zeros(2, *shape)
 
 
-def _rounding(inputs: TrainingInputs, model: nn.Module) -> AbstractContextManager[Rounded | None]:
+def _rounding(inputs: TrainingInputs, setup: Setup) -> AbstractContextManager[Rounded | None]:
     if inputs.int8 is None:
         return nullcontext()
     images = torch.from_numpy(sample_images(inputs.data.train, inputs.int8.images))
-    return rounded(model, images, inputs.int8.rounding, learned=inputs.int8.learned)
+    return rounded(setup.model, images, inputs.int8.rounding, learned=inputs.int8.learned)
 
 
 @contextmanager
@@ -162,13 +150,11 @@ def _tracked(inputs: TrainingInputs, at: Workspace) -> Iterator[Tracker | None]:
         tracker.close()
 
 
-def _execution(
-    inputs: TrainingInputs, at: Workspace, model: nn.Module, objective: Objective, teacher: nn.Module | None
-) -> Execution:
+def _execution(setup: Setup, at: Workspace) -> Execution:
     """How to train: as it was decided when this training began, by rank 0."""
 
     def choose() -> Execution:
-        return choose_execution(model, inputs.data, inputs.settings, objective, teacher)
+        return choose_execution(setup)
 
     decided = remembered(at.folder / "execution.json", Execution, choose) if ranks.is_main() else Execution()
     return ranks.broadcast(decided)

@@ -1,17 +1,12 @@
-"""One training step, on a GPU if there is one, otherwise on the CPU.
+"""One training step: what learns, from which batch, and how."""
 
-It supports GPUs, but has only been run on CPUs.
-"""
-
-import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
 
+from edgekd.training.device import compiled, place, training_device
 from edgekd.training.forward import Precision, forward
 from edgekd.training.mixup import Mix
 from edgekd.training.objective import Objective
@@ -19,10 +14,6 @@ from edgekd.training.outputs import Outputs
 from edgekd.values import Training
 from edgekd.values.training import Convolutions, Execution
 from edgekd.zoo.forward import own_words
-
-MemoryFormat = Literal["contiguous", "channels_last"]
-
-_MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
 
 class Loss(nn.Module):
@@ -67,7 +58,7 @@ class Learner:
 def learner(
     model: nn.Module, objective: Objective, settings: Training, execution: Execution, *, keep_zeros: bool = False
 ) -> Learner:
-    """The model on its training device with its optimiser; `keep_zeros` as in `engine.train`."""
+    """The model on its training device with its optimiser; `keep_zeros` as in `setup.Setup`."""
     device = training_device()
     place(model, execution, device)
     objective.to(device)
@@ -82,31 +73,6 @@ def learner(
     )
 
 
-def training_device() -> torch.device:
-    """The GPU if there is one, otherwise the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Within the block, torch's random numbers (for dropout) follow `seed`; then the previous state is restored."""
-    device = training_device()
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        yield
-
-
-@contextmanager
-def on_threads(threads: int | None) -> Iterator[None]:
-    """Within the block, torch uses that many CPU threads; None changes nothing."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 def sgd(model: nn.Module, settings: Training, objective: nn.Module) -> torch.optim.SGD:
     """SGD with Nesterov momentum for the model and the objective's projections, if it has any.
 
@@ -119,36 +85,34 @@ def sgd(model: nn.Module, settings: Training, objective: nn.Module) -> torch.opt
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
     nesterov = settings.momentum > 0
-    rate = settings.learning_rate or 0.0  # a training sets that of each step
-    return torch.optim.SGD(groups, lr=rate, momentum=settings.momentum, nesterov=nesterov, fused=True)
+    # each step is given its rate
+    return torch.optim.SGD(groups, lr=0.0, momentum=settings.momentum, nesterov=nesterov, fused=True)
 
 
-def place(module: nn.Module, execution: Execution, device: torch.device) -> nn.Module:
-    """Move a module to the device and into the memory format, in place."""
-    return module.to(device=device).to(memory_format=_MEMORY_FORMATS[execution.memory_format])
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """What one step learns from."""
+
+    images: Tensor
+    """(B, C, H, W), placed, and mixed if they are to be."""
+    labels: Tensor
+    """(B,) of the images before they were mixed."""
+    teacher: Outputs | None = None
+    """For these images; None without a teacher."""
+    mix: Mix | None = None
+    """How the images were mixed."""
 
 
-def place_images(images: Tensor, execution: Execution, device: torch.device) -> Tensor:
-    """The images (B, C, H, W) on the device and in the memory format of the model."""
-    return images.to(device, non_blocking=True, memory_format=_MEMORY_FORMATS[execution.memory_format])
-
-
-def compiled(model: nn.Module) -> nn.Module:
-    """The model compiled by torch.compile: the same parameters, faster code for batches of one size."""
-    # it warns at every start on a machine without a GPU
-    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
-    return cast(nn.Module, torch.compile(model, dynamic=False))
-
-
-def run_step(
-    learner: Learner, images: Tensor, labels: Tensor, teacher: Outputs | None, mix: Mix | None = None
-) -> Tensor:
-    """Learn from one batch of placed, possibly mixed images; returns the loss on the device, without synchronising.
+def run_step(learner: Learner, batch: Batch, rate: float) -> Tensor:
+    """Learn from one batch at a learning rate; returns the loss on the device, without synchronising.
 
     Raises:
         UnsupportedModelError: the model doesn't return one tensor of logits, or its forward or backward pass fails.
     """
-    loss: Tensor = learner.loss(images, teacher, labels.to(learner.device, non_blocking=True), mix)
+    for group in learner.optimizer.param_groups:
+        group["lr"] = rate
+    labels = batch.labels.to(learner.device, non_blocking=True)
+    loss: Tensor = learner.loss(batch.images, batch.teacher, labels, batch.mix)
     learner.optimizer.zero_grad(set_to_none=True)
     with own_words("the network's backward pass fails", "Train it on one batch in PyTorch and fix the error there."):
         loss.backward()  # type: ignore[no-untyped-call]

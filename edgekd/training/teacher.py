@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.fx.experimental.optimization import fuse
 
-from edgekd.training.step import compiled, place
+from edgekd.training.device import compiled, place
 from edgekd.values.training import Execution
 
 

@@ -9,15 +9,17 @@ from torch import Tensor, nn
 
 from edgekd.data.dataset import Dataset
 from edgekd.errors import StorageError, UnsupportedModelError
-from edgekd.progress import Silent
-from edgekd.training.engine import Trained, train
-from edgekd.training.epoch import DivergedError, Epoch
+from edgekd.progress import Progress, Silent
+from edgekd.training.divergence import DivergedError
+from edgekd.training.engine import train
 from edgekd.training.evaluate import Score, evaluate
+from edgekd.training.history import Epoch, Trained
 from edgekd.training.losses.ce import CrossEntropy
 from edgekd.training.losses.kd import Distillation
 from edgekd.training.objective import Objective, Term, build_objective
 from edgekd.training.outputs import Outputs
 from edgekd.training.schedule import learning_rate
+from edgekd.training.setup import Means, Setup
 from edgekd.training.step import run_step
 from edgekd.values import Recovery, Training
 from edgekd.values.training import Execution
@@ -25,6 +27,7 @@ from edgekd.zoo.build import build
 from edgekd.zoo.identity import digest
 
 SHORT = Training(epochs=3, batch_size=64, learning_rate=0.05)
+FP32, SILENT = Execution(), Silent()
 
 
 def labels() -> Objective:
@@ -35,9 +38,21 @@ def distilled(ce: float = 0.1, temperature: float = 4.0) -> Objective:
     return Objective([Term("ce", ce, CrossEntropy()), Term("kd", 0.9, Distillation(temperature))], needs_teacher=True)
 
 
-def run(model: nn.Module, data: Dataset, checkpoint: Path, settings: Training = SHORT, **changed: Any) -> Trained:
-    arguments = {"seed": 0, "execution": Execution(), "objective": labels(), "progress": Silent(), **changed}
-    return train(model, data, settings, checkpoint=checkpoint, **arguments)
+def run(
+    model: nn.Module,
+    data: Dataset,
+    checkpoint: Path,
+    settings: Training = SHORT,
+    *,
+    objective: Objective | None = None,
+    teacher: nn.Module | None = None,
+    seed: int = 0,
+    execution: Execution = FP32,
+    progress: Progress = SILENT,
+    cache: Path | None = None,
+) -> Trained:
+    setup = Setup(model, objective or labels(), data, settings, seed, teacher)
+    return train(setup, execution, Means(checkpoint, progress, cache))
 
 
 def with_dropout() -> nn.Module:

@@ -6,6 +6,7 @@ import torch
 from edgekd.progress import Silent
 from edgekd.training.engine import train
 from edgekd.training.objective import build_objective
+from edgekd.training.setup import Means, Setup
 from edgekd.values import Recovery
 from edgekd.values.training import Execution
 from edgekd.zoo.build import build
@@ -16,8 +17,8 @@ def trained(data, losses, checkpoint, *, epochs):
     student, teacher = (build("resnet8", classes=10, channels=1) for _ in range(2))
     objective = build_objective(losses, student, teacher, torch.zeros(2, 1, 16, 16))
     settings = Recovery(epochs=epochs, batch_size=64, learning_rate=0.05)
-    arguments = {"seed": 0, "execution": Execution(), "teacher": teacher, "progress": Silent()}
-    return train(student, data, settings, objective=objective, checkpoint=checkpoint, **arguments), student
+    setup = Setup(student, objective, data, settings, 0, teacher)
+    return train(setup, Execution(), Means(checkpoint, Silent())), student
 
 
 def test_it_ends_with_its_last_epoch(few_digits, tmp_path):

@@ -13,6 +13,7 @@ from edgekd.data.memory_images import MemoryImages
 from edgekd.progress import Silent
 from edgekd.training.engine import train
 from edgekd.training.objective import build_objective
+from edgekd.training.setup import Means, Setup
 from edgekd.values import Training
 from edgekd.values.losses import LABELS_ALONE
 from edgekd.values.training import Execution
@@ -28,8 +29,8 @@ shown = next(iter(images.batches(2)))[0]
 objective = build_objective(LABELS_ALONE, network, None, shown)
 before = most()
 with tempfile.TemporaryDirectory() as folder:
-    train(network, data, Training(epochs=1), seed=0, execution=Execution(), objective=objective,
-          checkpoint=Path(folder) / "c.pt", progress=Silent())
+    setup = Setup(network, objective, data, Training(epochs=1), seed=0)
+    train(setup, Execution(), Means(Path(folder) / "c.pt", Silent()))
 print(most() - before)
 """
 

@@ -15,7 +15,8 @@ from edgekd.training.losses.kd import Distillation
 from edgekd.training.mixup import Mix, mix
 from edgekd.training.objective import Objective, Term, build_objective
 from edgekd.training.outputs import Outputs
-from edgekd.training.step import Loss, learner, run_step
+from edgekd.training.setup import Means, Setup
+from edgekd.training.step import Batch, Loss, learner, run_step
 from edgekd.values import Training
 from edgekd.values.losses import LABELS_ALONE
 from edgekd.values.training import Execution
@@ -59,7 +60,7 @@ def test_images_and_labels_are_mixed_by_the_papers_formula() -> None:
     distilled = objective.terms[1].loss(Outputs(model(seen)), taught, labels)
     assert found.item() == pytest.approx((0.5 * F.cross_entropy(model(seen), soft) + 2.0 * distilled).item(), rel=1e-5)
     ready = learner(model, objective, Training(), Execution())
-    assert run_step(ready, seen, labels, taught, mixed).item() == pytest.approx(found.item(), rel=1e-6)
+    assert run_step(ready, Batch(seen, labels, taught, mixed), 0.1).item() == pytest.approx(found.item(), rel=1e-6)
 
 
 class Remembering(nn.Module):
@@ -86,17 +87,7 @@ def test_training_sees_mixed_images_and_ends_the_same_again(few_digits: Dataset,
         objective = build_objective(LABELS_ALONE, model, None, torch.zeros(2, 1, 16, 16))
         model.shown.clear()
         settings = Training(epochs=1, batch_size=50)
-        checkpoint = tmp_path / run
-        train(
-            model,
-            data,
-            settings,
-            seed=1,
-            execution=Execution(),
-            objective=objective,
-            checkpoint=checkpoint,
-            progress=Silent(),
-        )
+        train(Setup(model, objective, data, settings, seed=1), Execution(), Means(tmp_path / run, Silent()))
         ends.append(model)
     view = View(data.augmentation, seed=1, epoch=1)
     for batch, (shown, (images, _)) in enumerate(zip(ends[0].shown, data.train.batches(50, view), strict=True)):

@@ -11,9 +11,9 @@ from edgekd.progress import Silent
 from edgekd.run import Run
 from edgekd.store import Store
 from edgekd.training import race as racing
-from edgekd.training.epoch import Part
 from edgekd.training.evaluate import Judged, evaluate, judge
 from edgekd.training.race import Rounds, race, rounds
+from edgekd.training.schedule import Part
 from edgekd.training.stage import TrainingInputs, train_network
 from edgekd.training.step import run_step
 from edgekd.training.supervision import Supervision, Teacher

@@ -26,6 +26,7 @@ from edgekd.training.engine import train
 from edgekd.training.losses.ce import CrossEntropy
 from edgekd.training.losses.kd import Distillation
 from edgekd.training.objective import Objective, Term
+from edgekd.training.setup import Means, Setup
 from edgekd.progress import Silent
 from edgekd.values.training import Execution
 from edgekd.values import Training
@@ -53,8 +54,8 @@ model, teacher = Skipping(), build("resnet8", classes=10, channels=1)
 objective = Objective([Term("ce", 0.5, CrossEntropy()), Term("kd", 0.5, Distillation(4.0))], needs_teacher=True)
 settings = Training(epochs=3, batch_size=batch_size, learning_rate=0.02)
 with ranks.joined() as rank:
-    given = {"execution": Execution(), "objective": objective, "teacher": teacher, "progress": Silent()}
-    trained = train(model, data, settings, seed=0, cache=out / "cache", checkpoint=out / "c.pt", **given)
+    setup = Setup(model, objective, data, settings, 0, teacher)
+    trained = train(setup, Execution(), Means(out / "c.pt", Silent(), out / "cache"))
     torch.save(model.state_dict(), out / f"{rank.number}.pt")
 line = ", ".join(f"{epoch.loss:.4f} {epoch.validation.correct}" for epoch in trained.history)
 sys.stdout.write(line + "\\n")  # in one piece: both processes write to the same pipe

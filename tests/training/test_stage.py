@@ -11,9 +11,10 @@ from edgekd.progress import Silent
 from edgekd.run import Run
 from edgekd.store import Store, key_of
 from edgekd.training.engine import train
-from edgekd.training.epoch import Part
 from edgekd.training.int8 import rounded
 from edgekd.training.objective import build_objective
+from edgekd.training.schedule import Part
+from edgekd.training.setup import Means, Setup
 from edgekd.training.stage import Simulation, TrainingInputs, as_named, train_network, two_images
 from edgekd.training.supervision import Supervision, Teacher
 from edgekd.values import Recovery, Training
@@ -64,16 +65,9 @@ def flat(model):
 def by_hand(inputs, folder):
     """What the engine makes of the inputs without a stage."""
     model = networks.load(inputs.network)
-    train(
-        model,
-        inputs.data,
-        inputs.settings,
-        seed=inputs.seed,
-        execution=Execution(threads=1),
-        objective=build_objective(LABELS_ALONE, model, None, two_images(SHAPE), seed=inputs.seed),
-        checkpoint=folder / "by-hand.pt",
-        progress=Silent(),
-    )
+    objective = build_objective(LABELS_ALONE, model, None, two_images(SHAPE), seed=inputs.seed)
+    setup = Setup(model, objective, inputs.data, inputs.settings, inputs.seed)
+    train(setup, Execution(threads=1), Means(folder / "by-hand.pt", Silent()))
     return flat(model)
 
 
@@ -128,6 +122,24 @@ def test_all_its_inputs_are_in_the_key(network, few_digits):
     assert len({str(key_of(inputs)), *keys}) == 1 + len(changed)
 
 
+def test_the_key_of_a_finished_training_stays_what_it_was(network, few_digits):
+    """A field that is renamed, added or left out would have every teacher that is stored trained again."""
+    trained = network()
+    settings = {**PINNED, "momentum": 0.9, "weight_decay": 5e-4, "warmup": 0.15, "convolutions": "auto"}
+    expected = {
+        "network": [trained.architecture.identity, None, trained.weights.sha256, False, {}],
+        "settings": {**settings, "compiled": False},
+        "data": few_digits.key(),
+        "seed": 3,
+        "supervision": None,
+        "int8": None,
+        "frozen": 0,
+        "ranks": 1,
+        "part": {"steps": 4, "views": 1},
+    }
+    assert key_of(TrainingInputs(trained, LABELS, few_digits, seed=3, part=Part(4, views=1))) == expected
+
+
 def test_the_weights_of_the_teachers_decide_what_is_learned(run, network, few_digits):
     def learned(*weight):
         teachers = tuple(Teacher(network(seed), each) for seed, each in zip((1, 2), weight, strict=True))
@@ -144,8 +156,8 @@ def test_a_training_that_rounds_sees_what_int8_does(run, network, few_digits, tm
     images = torch.from_numpy(sample_images(few_digits.train, 16))
     with rounded(model, images, INT8.rounding, learned=True) as simulated:
         objective = build_objective(LABELS_ALONE, model, None, two_images(SHAPE), seed=3)
-        given = {"seed": 3, "execution": Execution(threads=1), "objective": objective, "progress": Silent()}
-        train(model, few_digits, LABELS, **given, checkpoint=tmp_path / "by-hand.pt")
+        setup = Setup(model, objective, few_digits, LABELS, seed=3)
+        train(setup, Execution(threads=1), Means(tmp_path / "by-hand.pt", Silent()))
         ranges = simulated.ranges()
     assert torch.equal(weights(trained), flat(model))
     assert trained.ranges == ranges

@@ -5,11 +5,12 @@ import torch
 from torch import Tensor, nn
 
 from edgekd.errors import UnsupportedModelError
+from edgekd.training.device import on_threads, place, seeded
 from edgekd.training.forward import logits, teacher_outputs
 from edgekd.training.losses.ce import CrossEntropy
 from edgekd.training.objective import Objective, Term
 from edgekd.training.outputs import Outputs
-from edgekd.training.step import learner, on_threads, place, run_step, seeded
+from edgekd.training.step import Batch, learner, run_step
 from edgekd.values import Training
 from edgekd.values.training import Execution
 from edgekd.zoo.build import build
@@ -19,7 +20,7 @@ LABELS = Objective([Term("ce", 1.0, CrossEntropy())])
 
 
 def test_step_is_sgd_with_nesterov_momentum_and_decay_on_weights_alone() -> None:
-    settings = Training(learning_rate=0.1, momentum=0.9, weight_decay=0.01)
+    settings = Training(momentum=0.9, weight_decay=0.01)
     torch.manual_seed(0)
     model = nn.Linear(4, 3)
     ready = learner(model, LABELS, settings, Execution())
@@ -27,7 +28,7 @@ def test_step_is_sgd_with_nesterov_momentum_and_decay_on_weights_alone() -> None
     expected = {name: p.detach().clone() for name, p in model.named_parameters()}
     momentum = {name: torch.zeros_like(p) for name, p in expected.items()}
     for _ in range(3):
-        run_step(ready, images, labels, None)
+        run_step(ready, Batch(images, labels), 0.1)
         leaves = {name: p.requires_grad_() for name, p in expected.items()}
         output = images @ leaves["weight"].T + leaves["bias"]
         given = torch.autograd.grad(nn.functional.cross_entropy(output, labels), list(leaves.values()))
@@ -52,7 +53,7 @@ def test_every_execution_takes_about_the_same_step(spec: str) -> None:
         torch.manual_seed(1)
         model = place(build(spec, classes=10, channels=1), execution, CPU)
         ready = learner(model, LABELS, Training(), execution)
-        losses.append(run_step(ready, images, labels, None).item())
+        losses.append(run_step(ready, Batch(images, labels), 0.1).item())
         weights.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
     assert losses[1:] == pytest.approx([losses[0]] * 2, rel=0.02)
     for other in weights[1:]:
@@ -70,7 +71,7 @@ def test_loss_may_use_the_teachers_logits_as_they_come() -> None:
     ready = learner(model, objective, Training(), Execution())
     images = torch.randn(8, 4)
     outputs = teacher_outputs(teacher, images, "fp32")
-    assert run_step(ready, images, torch.zeros(8, dtype=torch.int64), outputs).isfinite()
+    assert run_step(ready, Batch(images, torch.zeros(8, dtype=torch.int64), outputs), 0.1).isfinite()
     assert teacher.weight.grad is None
 
 
@@ -79,13 +80,13 @@ def test_pruned_weights_stay_zero_and_the_others_learn() -> None:
     with torch.no_grad():
         model.weight[:, 1] = 0
     before = model.weight.detach().clone()
-    ready = learner(model, LABELS, Training(learning_rate=0.1), Execution(), keep_zeros=True)
+    ready = learner(model, LABELS, Training(), Execution(), keep_zeros=True)
     for _ in range(3):
-        run_step(ready, torch.randn(8, 4), torch.randint(3, (8,)), None)
+        run_step(ready, Batch(torch.randn(8, 4), torch.randint(3, (8,))), 0.1)
     assert (model.weight[:, 1] == 0).all()
     assert (model.weight != before).sum() == 9
-    ready = learner(model, LABELS, Training(learning_rate=0.1), Execution())
-    run_step(ready, torch.randn(8, 4), torch.randint(3, (8,)), None)
+    ready = learner(model, LABELS, Training(), Execution())
+    run_step(ready, Batch(torch.randn(8, 4), torch.randint(3, (8,))), 0.1)
     assert (model.weight[:, 1] != 0).any()
 
 
@@ -142,7 +143,7 @@ class Skipping(nn.Module):
 @pytest.mark.parametrize("momentum", [0.9, 0.0])
 @pytest.mark.parametrize("skipped", [{1}, {1, 2}, {2}, {1, 3}])
 def test_layers_that_are_left_out_of_some_steps_learn_as_in_plain_sgd(skipped: set[int], momentum: float) -> None:
-    settings = Training(learning_rate=0.1, momentum=momentum, weight_decay=0.01)
+    settings = Training(momentum=momentum, weight_decay=0.01)
     torch.manual_seed(0)
     model, plain = Skipping(skipped), Skipping(skipped)
     plain.load_state_dict(model.state_dict())
@@ -152,7 +153,7 @@ def test_layers_that_are_left_out_of_some_steps_learn_as_in_plain_sgd(skipped: s
     loop = torch.optim.SGD([weights, others], lr=0.1, momentum=momentum, nesterov=momentum > 0, foreach=False)
     images, labels = torch.randn(8, 4), torch.randint(3, (8,))
     for _ in range(4):
-        run_step(ready, images, labels, None)
+        run_step(ready, Batch(images, labels), 0.1)
         loop.zero_grad()
         nn.functional.cross_entropy(plain(images), labels).backward()
         loop.step()
@@ -178,7 +179,7 @@ def test_what_the_networks_backward_pass_raises_is_reported() -> None:
 
     ready = learner(Odd(4, 3), LABELS, Training(), Execution())
     with pytest.raises(UnsupportedModelError, match="backward pass fails: AssertionError: no gradient here"):
-        run_step(ready, torch.randn(8, 4), torch.randint(3, (8,)), None)
+        run_step(ready, Batch(torch.randn(8, 4), torch.randint(3, (8,))), 0.1)
 
 
 @pytest.mark.parametrize("clip", [None, 1e-3, 1e3])
@@ -186,10 +187,8 @@ def test_gradients_are_clipped_to_a_norm_of_all_together(clip: float | None) -> 
     torch.manual_seed(0)
     model = nn.Linear(4, 3)
     before = [p.detach().clone() for p in model.parameters()]
-    ready = replace(
-        learner(model, LABELS, Training(learning_rate=1, momentum=0, weight_decay=0), Execution()), clip=clip
-    )
-    run_step(ready, torch.randn(8, 4), torch.randint(3, (8,)), None)
+    ready = replace(learner(model, LABELS, Training(momentum=0, weight_decay=0), Execution()), clip=clip)
+    run_step(ready, Batch(torch.randn(8, 4), torch.randint(3, (8,))), 1.0)
     changes = [p.detach() - old for p, old in zip(model.parameters(), before, strict=True)]
     norm = torch.cat([change.flatten() for change in changes]).norm().item()
     assert norm == pytest.approx(1e-3, rel=1e-3) if clip == 1e-3 else norm > 0.1

@@ -29,6 +29,7 @@ from edgekd.training.evaluate import evaluate
 from edgekd.training.execution import choose_execution
 from edgekd.training.objective import Objective, build_objective
 from edgekd.training.schedule import learning_rate, steps_per_epoch
+from edgekd.training.setup import Means, Setup
 from edgekd.values import Training
 from edgekd.values.losses import LABELS_ALONE, MOSTLY_TEACHER
 from edgekd.values.training import Execution
@@ -57,17 +58,8 @@ def by_edgekd(
     def trained(execution: Execution) -> nn.Module:
         with tempfile.TemporaryDirectory() as folder:
             checkpoint = Path(folder) / "checkpoint"
-            train(
-                model,
-                data,
-                settings,
-                seed=seed,
-                execution=execution,
-                objective=objective(model, teacher, data),
-                teacher=teacher,
-                checkpoint=checkpoint,
-                progress=Silent(),
-            )
+            setup = Setup(model, objective(model, teacher, data), data, settings, seed, teacher)
+            train(setup, execution, Means(checkpoint, Silent()))
             # not the best epoch's, as the plain loop doesn't look for one
             model.load_state_dict(torch.load(checkpoint, weights_only=True)["model"])
         return model
@@ -83,7 +75,7 @@ def objective(model: nn.Module, teacher: nn.Module | None, data: Dataset) -> Obj
 
 def fastest(model: nn.Module, teacher: nn.Module | None, data: Dataset, settings: Training) -> Execution:
     """The arithmetic that edgekd would choose."""
-    return choose_execution(model, data, settings, objective(model, teacher, data), teacher)
+    return choose_execution(Setup(model, objective(model, teacher, data), data, settings, 0, teacher))
 
 
 def main() -> None:

@@ -32,9 +32,11 @@ from edgekd.data import decoding, folder_images, pictures
 from edgekd.data.dataset import Dataset, View
 from edgekd.data.load import load_dataset
 from edgekd.data.views import in_batches
+from edgekd.training.device import on_threads, place_images
 from edgekd.training.execution import choose_execution
 from edgekd.training.objective import build_objective
-from edgekd.training.step import Learner, learner, on_threads, place_images, run_step
+from edgekd.training.setup import Setup
+from edgekd.training.step import Batch, Learner, learner, run_step
 from edgekd.values import Training
 from edgekd.values.losses import LABELS_ALONE
 from edgekd.values.training import Execution
@@ -103,7 +105,7 @@ def rate(student: Learner, batches: Iterator[tuple[Tensor, Tensor]], steps: int)
     """Over so many steps, the wait for the first batch included."""
     images, start, busy = 0, time.perf_counter(), time.process_time()
     for some, labels in islice(batches, steps):
-        run_step(student, place_images(some, student.execution, student.device), labels, None)
+        run_step(student, Batch(place_images(some, student.execution, student.device), labels), rate=0.1)
         images += len(some)
     return Rate(images / (time.perf_counter() - start), images / (time.process_time() - busy))
 
@@ -117,7 +119,7 @@ def measure(model: str, data: Dataset, pixels: Decoded, options: argparse.Namesp
     if options.threads:
         execution = Execution(precision=options.precision, memory_format="channels_last", threads=options.threads)
     else:
-        execution = choose_execution(network, data, settings, objective, None)
+        execution = choose_execution(Setup(network, objective, data, settings, 0))
     student = learner(network.train(), objective, settings, execution)
     rates: dict[str, list[Rate]] = {loop: [] for loop in LOOPS}
     for turn in range(options.rounds + 1):

@@ -22,8 +22,9 @@ import torch
 from edgekd.data.dataset import View
 from edgekd.data.load import load_dataset
 from edgekd.training import ranks
+from edgekd.training.device import place_images
 from edgekd.training.objective import build_objective
-from edgekd.training.step import learner, place_images, run_step
+from edgekd.training.step import Batch, learner, run_step
 from edgekd.values import Training
 from edgekd.values.losses import LABELS_ALONE
 from edgekd.values.training import Execution
@@ -46,7 +47,7 @@ def train(options: argparse.Namespace) -> None:
 
         def steps(count: int) -> None:
             for images, labels in islice(batches, count):
-                run_step(ready, place_images(images, ready.execution, ready.device), labels, None)
+                run_step(ready, Batch(place_images(images, ready.execution, ready.device), labels), rate=0.1)
 
         steps(3)
         start = time.perf_counter()

@@ -14,6 +14,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -21,15 +22,17 @@ import torch
 from plain import plain_steps
 from torch import nn
 
-from edgekd.data.dataset import Dataset, View
+from edgekd.data.dataset import Dataset
 from edgekd.data.load import load_dataset
 from edgekd.progress import Silent
 from edgekd.training.cache import TeacherCache
-from edgekd.training.epoch import Run, TeacherBatches
+from edgekd.training.device import on_threads, place_images
 from edgekd.training.execution import choose_execution
 from edgekd.training.objective import build_objective
-from edgekd.training.step import learner, on_threads, place_images, run_step
-from edgekd.training.teacher import frozen
+from edgekd.training.prepare import Run, prepared
+from edgekd.training.setup import Means, Setup
+from edgekd.training.step import Batch, run_step
+from edgekd.training.teacher_batches import TeacherBatches
 from edgekd.values import Training
 from edgekd.values.losses import LABELS_ALONE, MOSTLY_TEACHER
 from edgekd.zoo.build import build
@@ -39,10 +42,10 @@ def edgekd_steps(run: Run) -> Iterator[int]:
     """Endless steps of the engine, always of the first epoch's view; each gives the images it learned from."""
     while True:
         taught = TeacherBatches(run, 1)
-        view = View(run.data.augmentation, run.seed, 1)
-        for images, labels in run.data.train.batches(run.settings.batch_size, view):
+        view = run.view(1)
+        for images, labels in run.setup.data.train.batches(run.schedule.batch_size, view):
             placed = place_images(images, run.learner.execution, run.learner.device)
-            run_step(run.learner, placed, labels, taught(placed))
+            run_step(run.learner, Batch(placed, labels, taught(placed)), run.schedule.peak)
             yield len(images)
 
 
@@ -50,15 +53,17 @@ def students(
     model: nn.Module, teacher: nn.Module | None, data: Dataset, settings: Training, folder: Path
 ) -> dict[str, Run]:
     """What the engine's loops train, by the loop's name."""
-    images, _ = next(iter(data.val.batches(settings.batch_size)))
+    images, _ = next(iter(data.val.batches(2)))
     losses = LABELS_ALONE if teacher is None else MOSTLY_TEACHER
-    objective = build_objective(losses, model, teacher, images[:2])
-    execution = choose_execution(model, data, settings, objective, teacher)
+    objective = build_objective(losses, model, teacher, images)
+    setup = Setup(model, objective, data, settings, 0, teacher)
+    execution = choose_execution(setup)
 
     def run(cache: TeacherCache | None = None) -> Run:
-        student = learner(copy.deepcopy(model).train(), objective, settings, execution)
-        prepared = None if teacher is None else frozen(teacher, images, execution, student.device)
-        return Run(student, prepared, data, settings, 0, folder / "unused", Silent(), cache)
+        own = replace(setup, model=copy.deepcopy(model))
+        ready = replace(prepared(own, execution, Means(folder / "unused", Silent())), cache=cache)
+        ready.learner.model.train()
+        return ready
 
     if teacher is None:
         return {"edgekd": run()}
@@ -93,7 +98,7 @@ def main() -> None:
 
     data = load_dataset("fashion-mnist", root=options.data_root)
     # what a training of minutes finds out for itself
-    settings = Training(batch_size=options.batch_size, compiled=options.compiled)
+    settings = Training(batch_size=options.batch_size, learning_rate=0.1, compiled=options.compiled)
     torch.manual_seed(0)
     shape = {"classes": len(data.classes), "channels": data.train.shape[0]}
     model = build(options.model, **shape)

@@ -13,7 +13,7 @@ from edgekd.studies._results import Cell
 from edgekd.studies.run.arms import ArmRun
 from edgekd.studies.run.projections import Projection, projected
 from edgekd.studies.run.teachers import Tested, TrainedTeacher, tested
-from edgekd.training.step import on_threads
+from edgekd.training.device import on_threads
 from edgekd.values import Structure, Value
 from edgekd.values.network import Network
 from edgekd.zoo.definition import Definition

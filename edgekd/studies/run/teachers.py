@@ -15,6 +15,7 @@ from edgekd.studies.run.failures import outcome, value_of
 from edgekd.training.evaluate import evaluate
 from edgekd.training.execution import choose_execution
 from edgekd.training.objective import build_objective
+from edgekd.training.setup import Setup
 from edgekd.training.stage import two_images
 from edgekd.training.supervision import Supervision
 from edgekd.values import Accuracy, Recipe, Value, document
@@ -107,7 +108,7 @@ def _execution(arm: ArmRun, teacher: Network, own: Execution | None) -> Executio
         student = networks.load(beginning(arm.run, recipe, arm.data, teacher))
         model = networks.load(teacher)
         objective = build_objective(HALF_AND_HALF, student, model, two_images(arm.data.train.shape))
-        return choose_execution(student, arm.data, settings, objective, model)
+        return choose_execution(Setup(student, objective, arm.data, settings, 0, model))
 
     return remembered(arm.run.store.root / "execution" / f"{key[:12]}.json", Execution, timed)
 

@@ -1,0 +1,54 @@
+"""What tells that a training diverged."""
+
+from torch import Tensor
+
+from edgekd.errors import EdgekdError
+from edgekd.training.evaluate import Score
+from edgekd.training.prepare import Run
+
+_GUESSING = 0.05
+"""Fraction of the range from chance level to perfect accuracy."""
+
+
+class DivergedError(EdgekdError):
+    """A training diverged; a lower learning rate may help."""
+
+
+def mean_loss(run: Run, epoch: int, values: Tensor) -> float:
+    """The mean loss so far, waiting for the device.
+
+    Raises:
+        DivergedError: a loss isn't finite.
+    """
+    finite = values.isfinite()
+    if not finite.all():
+        step = int(finite.logical_not().nonzero()[0].item())
+        raise _diverged(run, f"the loss is {values[step].item()}", epoch, step)
+    return float(values.mean().item())
+
+
+def require_finite_weights(run: Run, epoch: int) -> None:
+    """Raises DivergedError if the epoch's last step left a weight that isn't finite."""
+    if not all(bool(parameter.isfinite().all()) for parameter in run.learner.model.parameters()):
+        raise _diverged(run, "weights are no longer finite", epoch, run.schedule.steps_of(epoch) - 1)
+
+
+def require_gradients(run: Run, epoch: int, loss: float, validation: Score) -> None:
+    """Raises DivergedError if the network is dead: a step that was too long left activations that are 0 for all
+    images, so that no weight has a gradient any more, though the network only guesses.
+    """
+    guessing = 1 / len(run.setup.data.classes)
+    gradients = [p.grad for p in run.learner.model.parameters() if p.ndim > 1 and p.grad is not None]
+    if loss == 0 or not gradients or validation.top1 - guessing > _GUESSING * (1 - guessing):
+        return
+    if not any(bool(gradient.any()) for gradient in gradients):
+        what = f"all gradients are zero, and the loss stays at {loss:.3g}"
+        raise _diverged(run, what, epoch, run.schedule.steps_of(epoch) - 1)
+
+
+def _diverged(run: Run, what: str, epoch: int, step: int) -> DivergedError:
+    rate, peak = run.schedule.rate(epoch, step), run.schedule.peak
+    where = f"in epoch {epoch}, step {step + 1} of {run.schedule.steps_of(epoch)}, at a learning rate of {rate:.3g}"
+    kept = f" {run.means.checkpoint} contains the previous epochs." if epoch > 1 else ""
+    hint = f"Lower learning_rate in the recipe's [teacher], or in its [recover] for a student; it is {peak:g}.{kept}"
+    return DivergedError(f"training diverged: {what} {where}", hint)
