@@ -4,9 +4,13 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
+
+import edgekd
 
 ROOT = Path(__file__).parent.parent
 
@@ -14,13 +18,20 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory):
+def built(tmp_path_factory):
+    """What a release uploads, as the release workflow builds it: the sdist, and the wheel made of it."""
+    folder = tmp_path_factory.mktemp("dist")
+    build = [sys.executable, "-m", "build", "--outdir", folder, ROOT]
+    subprocess.run(build, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def installed(built, tmp_path_factory):
     """The folder of a venv's programs, with edgekd's wheel installed there."""
     folder = tmp_path_factory.mktemp("clean")
-    build = [sys.executable, "-m", "build", "--wheel", "--outdir", folder / "dist", ROOT]
-    subprocess.run(build, check=True, capture_output=True)
     subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
-    (wheel,) = (folder / "dist").glob("edgekd-*.whl")
+    (wheel,) = built.glob("edgekd-*.whl")
     pip = [folder / "venv/bin/python", "-m", "pip", "install", "--quiet", wheel]
     subprocess.run(pip, check=True, capture_output=True)
     return folder / "venv/bin"
@@ -73,3 +84,59 @@ def test_the_schemas_and_the_digits_are_inside_the_wheel(installed, tmp_path):
         "print(f.joinpath('schemas/result.json').is_file(), f.joinpath('data/digits.npz').is_file())"
     )
     assert run(installed, tmp_path, "python", "-c", program).stdout.split() == ["True", "True"]
+
+
+def test_pypi_takes_what_is_built(built):
+    twine = [sys.executable, "-m", "twine", "check", "--strict", *built.iterdir()]
+    checked = subprocess.run(twine, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert checked.stdout.count("PASSED") == 2
+
+
+def test_the_wheel_holds_the_package_and_nothing_else(built):
+    (wheel,) = built.glob("*.whl")
+    assert wheel.name == f"edgekd-{edgekd.__version__}-py3-none-any.whl"
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+        metadata = archive.read(f"edgekd-{edgekd.__version__}.dist-info/METADATA").decode()
+    assert {name.partition("/")[0] for name in names} == {"edgekd", f"edgekd-{edgekd.__version__}.dist-info"}
+    assert {
+        "edgekd/py.typed",
+        "edgekd/api.py",
+        "edgekd/targets/x86-cpu.toml",
+        "edgekd/profiles/no-slower.toml",
+    } <= names
+    source = {str(path.relative_to(ROOT)) for path in (ROOT / "edgekd").rglob("*.py")}
+    assert {name for name in names if name.endswith(".py")} == source
+    assert not {name for name in names if "__pycache__" in name}
+    assert "License-Expression: Apache-2.0" in metadata
+    assert "Description-Content-Type: text/markdown" in metadata
+
+
+def test_the_sdist_has_what_the_tests_and_the_site_need(built):
+    (sdist,) = built.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    needed = {
+        "zensical.toml",
+        "action.yml",
+        "CITATION.cff",
+        ".github/workflows/check.yml",
+        "docs/tutorial.md",
+        "tools/test",
+    }
+    assert needed <= names
+    assert not {name for name in names if name.startswith((".venv", "runs/", ".mypy_cache"))}
+
+
+def test_the_program_is_called_as_the_package(installed, tmp_path):
+    """What `uvx edgekd --help` and `pipx run edgekd` need."""
+    shown = run(installed, tmp_path, "edgekd", "--help")
+    assert shown.returncode == 0
+    assert shown.stdout.startswith("Usage: edgekd [OPTIONS] COMMAND")
+    assert run(installed, tmp_path, "edgekd", "--version").stdout == f"edgekd {edgekd.__version__}\n"
+
+
+def test_import_edgekd_is_fast_and_complete(installed, tmp_path):
+    program = "import sys, edgekd; print(edgekd.check.__name__, edgekd.EdgekdError.__name__, 'numpy' in sys.modules)"
+    assert run(installed, tmp_path, "python", "-c", program).stdout.split() == ["check", "EdgekdError", "False"]

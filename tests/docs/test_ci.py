@@ -4,13 +4,13 @@ import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from jobs import bash, clone_of
 from junitparser import JUnitXml
 
 from edgekd.errors import ExitCode
@@ -21,7 +21,9 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/ci.md").read_text()
 # named by the comment that each begins with
 FILES = {m[2]: m[3] for m in re.finditer(r"```(yaml|toml)\n# (\S+)\n(.*?)```", PAGE, re.DOTALL)}
-PULL_REQUEST, DEVICE = (yaml.safe_load(FILES[f".github/workflows/{name}.yml"]) for name in ("model-budget", "device"))
+PULL_REQUEST, DEVICE, ACTION = (
+    yaml.safe_load(FILES[f".github/workflows/{name}.yml"]) for name in ("model-budget", "device", "model-action")
+)
 GITLAB = yaml.safe_load(FILES[".gitlab-ci.yml"])["model-budget"]
 
 
@@ -53,7 +55,7 @@ def test_the_options_exist():
             assert {word for word in words if word.startswith("--")} <= known
 
 
-@pytest.mark.parametrize("workflow", [PULL_REQUEST, DEVICE])
+@pytest.mark.parametrize("workflow", [PULL_REQUEST, DEVICE, ACTION])
 def test_a_workflow_is_one(workflow):
     assert set(workflow) <= {"name", True, "permissions", "concurrency", "jobs"}  # YAML 1.1 reads `on` as true
     assert workflow[True]
@@ -85,46 +87,12 @@ def test_edgekd_is_installed_as_the_readme_says():
 
 @pytest.fixture
 def repository(tmp_path, model):
-    """A clone whose branch holds another model than its origin's main branch."""
+    """A clone with the page's files, whose branch holds another model than its origin's main branch."""
 
     def make(*, main, change):
-        origin, clone = tmp_path / "origin", tmp_path / "clone"
-        for name, text in FILES.items():
-            path = origin / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-        (origin / "models").mkdir()
-        git(origin, "init", "--quiet", "--initial-branch=main")
-        commit(origin, model("main", **main))
-        git(tmp_path, "clone", "--quiet", origin.as_uri(), clone)
-        git(clone, "switch", "--quiet", "--create", "change")
-        commit(clone, model("change", **change))
-        return clone
+        return clone_of(tmp_path, model, main=main, change=change, files=FILES)
 
     return make
-
-
-def commit(repository, model):
-    shutil.copy(model, repository / "models/model.onnx")
-    git(repository, "add", ".")
-    git(repository, "commit", "--quiet", "--message", "a model")
-
-
-def git(cwd, *arguments):
-    subprocess.run(["git", *map(str, arguments)], cwd=cwd, env=environment(), check=True, capture_output=True)
-
-
-def environment(**variables):
-    """That of a CI job: edgekd on the path, and none of the settings of who runs this test."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "GITHUB_", "CI"))}
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    who = {f"GIT_{role}_{key}": "ci@example.org" for role in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")}
-    return kept | {"PATH": path, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"} | who | variables
-
-
-def bash(script, cwd, **variables):
-    shell = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script]
-    return subprocess.run(shell, cwd=cwd, env=environment(**variables), capture_output=True, text=True, check=False)
 
 
 def github(workflow, repository, tmp_path):
