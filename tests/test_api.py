@@ -92,7 +92,7 @@ def test_a_network_is_compressed_as_the_page_says(tmp_path, own_cache):
         out=tmp_path / "run",
     )
     assert result.verdict.status == "not measured"
-    assert Path(result.files["model"]).is_file()
+    assert (Path(result.folder) / result.files["model"]).is_file()
     assert result.recipe.search.ratio == 0.5
 
 
