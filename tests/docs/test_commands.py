@@ -98,5 +98,5 @@ def test_the_commands_of_a_page_do_what_it_says(page, folder):
                 ["bash", "-c", line], cwd=folder, env=environment, capture_output=True, text=True, check=False
             )
             assert ended.returncode in allowed(line, fence.mark), f"{line}\n{ended.stdout}\n{ended.stderr}"
-            if line.startswith("edgekd compress") and ended.returncode == ExitCode.INVALID:
-                pytest.skip(f"{line}: the machine is disturbed, and there is no model: {ended.stderr[-300:]}")
+            if ended.returncode == ExitCode.INVALID:  # what follows may read what was to be measured
+                pytest.skip(f"{line}: the machine is disturbed: {ended.stderr[-300:]}")
