@@ -19,6 +19,7 @@ from edgekd.cli.inspect import inspect
 from edgekd.cli.lists import budgets, targets
 from edgekd.cli.panels import WIDTH, Command
 from edgekd.cli.profile import profile
+from edgekd.cli.report import report
 from edgekd.cli.study import study
 from edgekd.failures import run
 
@@ -30,7 +31,7 @@ app = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDTH},
 )
-for command in (compress, export, profile, check, inspect, doctor):
+for command in (compress, export, profile, check, report, inspect, doctor):
     app.command(cls=Command)(command)
 app.add_typer(study, name="study")
 app.add_typer(devices, name="devices")

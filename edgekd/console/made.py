@@ -18,9 +18,9 @@ def result(found: "Result") -> None:
     """The result of a compression: what each step brought, its files side by side, the verdict, and their places."""
     from edgekd.report.brought import HEADER as BROUGHT
     from edgekd.report.brought import brought_rows
-    from edgekd.report.content import artifact_rows
     from edgekd.report.pilots import HEADER as PILOTS
     from edgekd.report.pilots import pilot_rows, races
+    from edgekd.report.variants import artifact_rows
     from edgekd.report.write import names as report_files
 
     if steps := brought_rows(found):

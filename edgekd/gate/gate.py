@@ -38,6 +38,7 @@ def gate(
     accuracies: Accuracies = (None, None),
     inputs: Path | None = None,
     time_limit_s: float = TIME_LIMIT_S,
+    explained: bool = False,
     progress: Progress,
 ) -> Judged:
     """Measure an artifact until every limit of the budget is decided, and judge it.
@@ -52,6 +53,7 @@ def gate(
         accuracies: the choice's and the reference's, on the images that the budget is about.
         inputs: an .npz file that feeds the models; random values if None.
         time_limit_s: no further launches after about so many seconds.
+        explained: whether each node is timed, though no limit asks for it.
         progress: gets each launch.
 
     Raises:
@@ -77,7 +79,7 @@ def gate(
         target=target,
         protocol=protocol,
         inputs=inputs,
-        traced=traced(budget),
+        traced=explained or traced(budget),
         steady=for_given_device(budget),
         reference=len(artifacts) - 1,
         enough=Enough(decided, time_limit_s),

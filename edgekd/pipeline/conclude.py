@@ -11,6 +11,7 @@ from edgekd.deploy.outputs import Runner, accuracy
 from edgekd.devices._base import Device
 from edgekd.devices.device import or_this_machine
 from edgekd.errors import UnsupportedModelError
+from edgekd.gate.judge import Judged
 from edgekd.measuring.statistics import percentile, ratio
 from edgekd.pipeline.beside import beside, latencies, proof
 from edgekd.pipeline.deployment import Deployment
@@ -22,7 +23,7 @@ from edgekd.pipeline.teacher import Teacher
 from edgekd.pipeline.verdict import judged, take_away
 from edgekd.recipe import to_toml
 from edgekd.report.formats._base import Report
-from edgekd.report.picture import FILE as PICTURE
+from edgekd.report.pictures.latency import FILE as PICTURE
 from edgekd.report.write import names as report_files
 from edgekd.report.write import write as write_report
 from edgekd.run import Run, Workspace
@@ -86,6 +87,8 @@ def conclude(
         mirrored=mirrored,
         folder=str(root),
         device=goal.device.url if goal.device else None,
+        target_title=goal.target.title,
+        budget_title=goal.budget.title,
         teacher=taken_away(teacher.network, taken, "teacher"),
         trial=teacher.trial,
         doubts=teacher.doubts,
@@ -107,9 +110,13 @@ def conclude(
     )
     files.write_text(root / "recipe.toml", to_toml(result.recipe))
     files.write_text(root / "verdict.json", found.verdict.model_dump_json(indent=1))
-    write_report(Report(result, goal.target, goal.budget, measurements[0]), root)
+    write_report(Report(result, measurements[0], _judged_on(found) if goal.device else ()), root)
     files.write_text(root / "result.json", result.model_dump_json(indent=1))
     return result
+
+
+def _judged_on(found: Judged) -> tuple[Measurement, ...]:
+    return (found.measurement, *([found.baseline] if found.baseline else []))
 
 
 def test_stage(inputs: Testing, at: Workspace) -> Tested:

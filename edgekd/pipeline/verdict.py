@@ -109,6 +109,7 @@ def _asked(inputs: Inputs, progress: Progress) -> Judged:
         target=inputs.on.target,
         protocol=inputs.protocol,
         accuracies=inputs.accuracies,
+        explained=True,
         progress=progress,
     )
 

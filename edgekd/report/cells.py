@@ -9,9 +9,19 @@ _LONGEST = 200
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table."""
-    lines = ["| " + " | ".join(row) + " |" for row in (header, ["---"] * len(header), *rows)]
-    return "\n".join(lines)
+    """A Markdown table, which nothing in its cells can break."""
+    cells = ([_one_line(cell) for cell in row] for row in (header, ["---"] * len(header), *rows))
+    return "\n".join("| " + " | ".join(row) + " |" for row in cells)
+
+
+def _one_line(cell: str) -> str:
+    return " ".join(cell.split()).replace("|", "\\|")
+
+
+def number(value: float, unit: str) -> str:
+    """A value with its unit; bytes and large numbers in full."""
+    shown = f"{value:,.0f}" if unit == "bytes" or abs(value) >= 1e4 else f"{value:.4g}"
+    return f"{shown} {unit}".rstrip()
 
 
 def interval(value: Interval | None) -> str:
@@ -31,5 +41,5 @@ def short(text: str) -> str:
 
 
 def code(name: str) -> str:
-    """A name as it is, in a cell of a table."""
-    return "`" + " ".join(name.split()).replace("`", "'").replace("|", "\\|") + "`"
+    """A name as it is, in a line."""
+    return "`" + " ".join(name.split()).replace("`", "'") + "`"

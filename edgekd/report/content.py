@@ -1,23 +1,94 @@
-"""What reports and the console show of a run in the same way."""
+"""What a report says of a run, whatever it is written as."""
 
-from edgekd.report.cells import interval, parity
-from edgekd.values.result import Result
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from edgekd.report import app, images, measured, reproduce, usage, variants, verdicts
+from edgekd.report.blocks import Block, Document, Items, Section, Table, Text
+from edgekd.report.brought import HEADER as BROUGHT
+from edgekd.report.brought import brought_rows
+from edgekd.report.cells import interval
+from edgekd.report.pilots import HEADER as PILOTS
+from edgekd.report.pilots import pilot_rows, races
+from edgekd.report.planned import planned
+from edgekd.report.training import training
+from edgekd.values import Measurement
+from edgekd.values.race import RaceRecord
+from edgekd.values.result import Result, Tried
+
+if TYPE_CHECKING:
+    from edgekd.report.formats._base import Report
 
 
-def artifact_rows(result: Result) -> list[list[str]]:
-    """The reference and the student's artifacts, one per row, below the headings."""
-    rows = [
-        [
-            t.name,
-            f"{t.median_ms:.3f} ms" if t.median_ms is not None else "not measured",
-            interval(t.ratio),
-            f"{t.val.top1:.2%}",
-            f"{t.test.top1:.2%}",
-            f"{t.artifact.disk_bytes:,}",
-            f"{t.artifact.transfer_bytes:,}",
-            parity(t.parity),
-        ]
-        for t in result.tried
-    ]
-    header = ["file", "median", "ratio (95 %)", "validation", "test", "bytes", "gzip bytes", "against the network"]
-    return [header, *rows]
+def document(report: "Report") -> Document:
+    """The verdict first, then what explains it, then how to use and to repeat it."""
+    result = report.result
+    title = f"{result.recipe.model} on {result.target_title or result.recipe.target}"
+    return Document(title, list(_sections(report)), result.verdict.status)
+
+
+def _sections(report: "Report") -> Iterator[Section]:
+    result = report.result
+    verdict = verdicts.section(result.verdict)
+    yield Section(verdict.title, [Text(_summary(result)), *verdict.blocks])
+    yield variants.section(result)
+    yield Section("Plan", planned(result.plan, result.device))
+    if report.judged and (time := measured.time_of_nodes(*_traced(report))):
+        yield time
+    yield Section("Where and how it was measured", _session(report))
+    yield Section("Training", training(result))
+    if rows := brought_rows(result):
+        yield Section("What each step brought", [Table(BROUGHT, rows)])
+    if found := races(result):
+        yield Section("Pilots", [block for race in found for block in _race(race)])
+    yield usage.section(result.manifest)
+    if result.app:
+        yield Section("In an app", [Items(list(app.lines(result.app)))])
+    yield images.section(result)
+    yield reproduce.section(result, report.reference)
+
+
+def _summary(result: Result) -> str:
+    baseline, chosen = result.tried[0], _chosen(result)
+    gain = 100 * (chosen.test.top1 - baseline.test.top1)
+    title = f" ({result.budget_title})" if result.budget_title else ""
+    return (
+        f"Budget **{result.verdict.budget}**{title}. Kept: **{chosen.name}**: {result.choice.why}. "
+        f"Test accuracy {chosen.test.top1:.2%} against the original's {baseline.test.top1:.2%} ({gain:+.2f} points), "
+        f"{chosen.artifact.disk_bytes:,} bytes against {baseline.artifact.disk_bytes:,}, "
+        f"latency {interval(chosen.ratio)} of the original's. The run took {result.seconds / 60:.1f} minutes."
+    )
+
+
+def _chosen(result: Result) -> Tried:
+    return next(t for t in result.tried if t.name == result.choice.artifact)
+
+
+def _traced(report: "Report") -> tuple[Measurement, Measurement | None]:
+    """What is kept, and the reference where it is another file."""
+    kept, *others = report.judged
+    return kept, others[0] if others and others[0].artifact.id != kept.artifact.id else None
+
+
+def _session(report: "Report") -> list[Block]:
+    """How and where, and the samples that the verdict was reached on."""
+    result, reference = report.result, report.reference
+    if result.device is None or reference is None:
+        return [Text(f"Nothing was measured: no device of target `{result.recipe.target}` was given.")]
+    return [Text(_environment(result, reference)), *measured.session(report.judged, result.verdict)]
+
+
+def _environment(result: Result, reference: Measurement) -> str:
+    measuring, host, threads = result.recipe.measure, reference.host, reference.runtime.settings.get("threads")
+    return (
+        f"`{result.device}`: {host.cpu}, {host.cores} cores, {host.os} {host.arch}; "
+        f"{reference.runtime.title}, {reference.runtime.provider}; {threads} thread(s), "
+        f"batch {measuring.batch}, {measuring.loop} loop. {measuring.launches} launches, each a fresh process a file; "
+        f"{measuring.seconds:g} s timed a launch in turns of {measuring.block_seconds:g} s in random order, after "
+        "warm-up. Ratios are medians over block pairs, with a bootstrap interval over launches and blocks. "
+        "Raw samples are in `measurements/`, those of the verdict in `verdict/`."
+    )
+
+
+def _race(race: RaceRecord) -> list[Block]:
+    return [Table(PILOTS, pilot_rows(race)), Text(f"The race: {race.told()}.")]

@@ -2,23 +2,24 @@
 
 from collections.abc import Sequence
 
-from edgekd.report.cells import code, interval, table
+from edgekd.report.blocks import Block, Cell, Table, Text
+from edgekd.report.cells import code, interval
+from edgekd.report.pictures import steps
 from edgekd.values import Candidate, Plan
 from edgekd.values.plan import LatencyTable, Staircase, Structured
 
 
-def planned(plan: Plan, device: str | None) -> str:
+def planned(plan: Plan, device: str | None) -> list[Block]:
     """What was removed, why, and what was measured for it."""
     text = f"Removed: {plan.proposal.what}; {plan.why}."
     if not plan.candidates:
-        return text
+        return [Text(text)]
     variants = list(dict.fromkeys(each.variant for c in plan.candidates for each in c.latencies))
     predicted = [f"{plan.table.variant} ÷ reference, predicted"] if plan.table else []
     header = ["removed", "parameters", "MACs", *predicted, *(f"{v} ÷ reference (95 %)" for v in variants)]
     rows = [_candidate(c, plan, variants) for c in plan.candidates]
-    shown = table([*header, "meets the budget"], rows)
-    parts = [f"{text} Untrained candidates, measured on `{device}`:", shown]
-    return "\n\n".join([*parts, *(_by_table(plan.table) if plan.table else [])])
+    told = Text(f"{text} Untrained candidates, measured on `{device}`:")
+    return [told, Table([*header, "meets the budget"], rows), *(_by_table(plan.table) if plan.table else [])]
 
 
 def _candidate(candidate: Candidate, plan: Plan, variants: Sequence[str]) -> list[str]:
@@ -35,7 +36,7 @@ def _candidate(candidate: Candidate, plan: Plan, variants: Sequence[str]) -> lis
     ]
 
 
-def _by_table(found: LatencyTable) -> list[str]:
+def _by_table(found: LatencyTable) -> list[Block]:
     """How good the table is, what uniform pruning would have given, and the widths of each group."""
     how = (
         f"Predictions for `{found.variant}` are from a table, learned from the traces of {found.networks} untrained "
@@ -45,10 +46,10 @@ def _by_table(found: LatencyTable) -> list[str]:
     rows = [["unpruned", *_of(found.unpruned)], ["the plan", *_of(found.chosen)]]
     if found.uniform:
         rows.append(["the same ratio of every layer", *_of(found.uniform)])
-    structures = table(["structure", "predicted ÷ reference", "loss before training"], rows)
+    structures = Table(["structure", "predicted ÷ reference", "loss before training"], rows)
     groups = [_group(each) for each in found.staircases]
     header = ["channels made by", "width", "predicted ÷ reference, with these channels alone at each width"]
-    return [how, structures, *([table(header, groups)] if groups else [])]
+    return [Text(how), structures, *([Table(header, groups)] if groups else [])]
 
 
 def _of(one: Structured) -> list[str]:
@@ -56,11 +57,7 @@ def _of(one: Structured) -> list[str]:
     return [f"{one.latency:.3f}", loss]
 
 
-def _group(stairs: Staircase) -> list[str]:
-    """The staircase of a group, with its chosen step in bold."""
-    steps = (
-        f"**{width}: {latency:.3f}**" if width == stairs.chosen else f"{width}: {latency:.3f}"
-        for width, latency in stairs.latencies.items()
-    )
+def _group(stairs: Staircase) -> list[Cell]:
+    """The staircase of a group, with its chosen step."""
     chosen = "gone with its block" if stairs.chosen == 0 else f"{stairs.chosen} of {stairs.width}"
-    return [code(stairs.root), chosen, " · ".join(steps)]
+    return [code(stairs.root), chosen, steps.drawn(stairs)]

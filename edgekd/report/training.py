@@ -2,29 +2,29 @@
 
 from collections.abc import Sequence
 
-from edgekd.report.cells import table
+from edgekd.report.blocks import Block, Table, Text
 from edgekd.values.network import Network
 from edgekd.values.race import TrainedBy
 from edgekd.values.result import NormalisationTrial, Result
 
 
-def training(result: Result) -> str:
+def training(result: Result) -> list[Block]:
     """Teacher and student side by side, what given weights made of the images, and what was minimised."""
     rows = [_network("teacher", result.teacher)]
     if result.student.weights != result.teacher.weights:
         rows.append(_network("student", result.student))
     header = ["network", "origin", "parameters", "MACs", "epochs (best)", "validation", "trained in"]
-    told = _trial(result.trial) + "".join(f"\n\n**The teacher is {doubt}.**" for doubt in result.doubts)
-    return f"{table(header, rows)}{told}\n\n{learned(students_trainings(result))}"
+    doubts = [Text(f"**The teacher is {doubt}.**") for doubt in result.doubts]
+    return [Table(header, rows), *_trial(result.trial), *doubts, Text(learned(students_trainings(result)))]
 
 
-def _trial(trial: NormalisationTrial | None) -> str:
+def _trial(trial: NormalisationTrial | None) -> list[Block]:
     """The accuracy of given weights on images that are normalised in the usual ways."""
     if trial is None:
-        return ""
+        return []
     images = trial.tried[0].images
     ways = "; ".join(f"{way.name}: {way.top1:.1%}" for way in trial.tried)
-    return f"\n\nNormalisations tried on {images} images, the default first: {ways}."
+    return [Text(f"Normalisations tried on {images} images, the default first: {ways}.")]
 
 
 _FORMULAS = {"ce": "cross entropy", "kd": "T² × KL(teacher ‖ student)"}

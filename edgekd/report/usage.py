@@ -3,12 +3,33 @@
 from typing import TYPE_CHECKING
 
 from edgekd import catalog
+from edgekd.report.blocks import Code, Section, Table, Text
+from edgekd.report.cells import code
 from edgekd.values import Feeding, Manifest, Preprocessing
 
 if TYPE_CHECKING:
     from edgekd.deploy.writers._base import Usage
 
 _MODES = {"grey": "L", "rgb": "RGB"}
+_SHOWN_CLASSES = 10
+
+
+def section(manifest: Manifest) -> Section:
+    """What the model takes and gives, and the lines that classify a photo with it."""
+    taken, how = manifest.input, manifest.preprocessing
+    metadata = "its metadata and in " if manifest.file.endswith(".onnx") else ""
+    first = ", ".join(code(name) for name in manifest.classes[:_SHOWN_CLASSES])
+    more = ", …" if len(manifest.classes) > _SHOWN_CLASSES else ""
+    rows = [
+        ["file", f"`{manifest.file}`; also stated in {metadata}`model.json`"],
+        ["input", f"`{taken.name}`: {taken.dtype}, {'×'.join(map(str, taken.shape))} ({taken.layout})"],
+        ["colour", {"grey": "grey", "rgb": "RGB", None: "channels as the data set gives them"}[how.colour]],
+        ["size", size(how)],
+        ["normalisation", normalisation(manifest)],
+        ["output", f"`{manifest.output.name}`: logits of {len(manifest.classes)} classes: {first}{more}"],
+    ]
+    text = f"With {usage(manifest).title}, numpy and Pillow alone, here in the run directory:"
+    return Section("Use the model", [Table(["what", ""], rows), Text(text), Code(lines(manifest), "python")])
 
 
 def lines(manifest: Manifest, photo: str = "photo.jpg") -> str:

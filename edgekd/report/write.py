@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from edgekd import catalog, files
-from edgekd.report import picture
+from edgekd.report import svg
 from edgekd.report.formats._base import FORMATS, Report
+from edgekd.report.pictures import latency
 from edgekd.visible import visible
 
 
@@ -22,5 +23,5 @@ def write(report: Report, root: Path) -> None:
     for name in catalog.names(FORMATS):
         form = catalog.load(FORMATS, name)
         files.write_text(root / f"report.{form.SUFFIX}", visible(form.text(report)))
-    if drawn := picture.picture(report.result):
-        files.write_text(root / picture.FILE, visible(drawn))
+    if drawn := latency.picture(report.result):
+        files.write_text(root / latency.FILE, visible(svg.file(drawn.svg, latency.title(report.result))))

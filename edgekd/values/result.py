@@ -182,6 +182,9 @@ class Result(Value):
     """None where the user or the data set decided on flips."""
     folder: str
     device: str | None
+    target_title: str = ""
+    """What the target is; like the budget's title, empty where an earlier version wrote this."""
+    budget_title: str = ""
     teacher: Network
     trial: NormalisationTrial | None = None
     """Of given weights, where it wasn't said how their images were normalised."""

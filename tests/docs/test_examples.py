@@ -231,9 +231,8 @@ def report_format(folder):
     verdict = Verdict(status="pass", budget="mine", artifact="student-int8", limits=(), reasons=())
     variant = Variant(runtime="onnxruntime", precision="int8")
     choice = Choice(artifact="student-int8", variant=variant, why="it is the fastest", dropped=())
-    result = Result.model_construct(verdict=verdict, choice=choice)
-    report = Report(result, catalog.target("x86-cpu"), budget.Budget(name="mine"), None)
-    assert catalog.load(REPORT_FORMATS, "shown").text(report) == "pass: student-int8 on x86-cpu, budget mine\n"
+    result = Result.model_construct(verdict=verdict, choice=choice, target_title="my board")
+    assert catalog.load(REPORT_FORMATS, "shown").text(Report(result)) == "pass: student-int8 on my board, budget mine\n"
     assert report_files()["report in shown"] == "report.txt"
 
 

@@ -1,5 +1,6 @@
 """The plan in a report: what was predicted beside what was measured, and the staircases."""
 
+from edgekd.report.formats.markdown import written
 from edgekd.report.planned import planned
 from edgekd.values import Candidate, Cost, Interval, Plan, Proposal, Structure, VariantLatency
 from edgekd.values.plan import LatencyTable, Staircase, Structured
@@ -17,6 +18,10 @@ def candidate(proposal, *, predicted=None, fits=True, **ratios):
         for variant, ratio in ratios.items()
     )
     return Candidate(proposal=proposal, cost=COST, latencies=latencies, predicted=predicted)
+
+
+def shown(*given):
+    return "\n\n".join(written(planned(*given)))
 
 
 def plan(**changes):
@@ -44,7 +49,7 @@ def plan(**changes):
 
 
 def test_what_was_predicted_stands_beside_what_was_measured_in_the_same_unit():
-    text = planned(plan(), "local:")
+    text = shown(plan(), "local:")
     row = next(line for line in text.splitlines() if "← planned" in line)
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     assert cells[3:] == ["0.400", "–", "0.420 [0.420, 0.420]", "in int8"]
@@ -52,7 +57,7 @@ def test_what_was_predicted_stands_beside_what_was_measured_in_the_same_unit():
 
 
 def test_the_table_says_how_wrong_it_is_and_what_one_ratio_would_have_given():
-    text = planned(plan(), "local:")
+    text = shown(plan(), "local:")
     assert "from the traces of 30 untrained networks" in text
     assert "wrong by 2.1% at the median, 6.4% at worst" in text
     assert "| the plan | 0.400 | 0.250 |" in text
@@ -60,13 +65,13 @@ def test_the_table_says_how_wrong_it_is_and_what_one_ratio_would_have_given():
 
 
 def test_each_group_has_its_staircase_with_the_chosen_width():
-    text = planned(plan(), "local:")
+    text = shown(plan(), "local:")
     assert "| `stem` | 16 of 32 | **16: 0.600** · 32: 0.800 |" in text
     assert "| `gone.conv` | gone with its block | 32: 0.800 |" in text
 
 
 def test_a_plan_without_a_table_has_neither():
-    text = planned(plan(table=None), "local:")
+    text = shown(plan(table=None), "local:")
     assert "predicted" not in text
     assert "| half of the channels ← planned | 1,000 | 2,000 | – | 0.420 [0.420, 0.420] | in int8 |" in text
-    assert planned(plan(table=None, candidates=()), None).endswith("it was measured to meet the budget.")
+    assert shown(plan(table=None, candidates=()), None).endswith("it was measured to meet the budget.")

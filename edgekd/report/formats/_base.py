@@ -1,14 +1,11 @@
 """What a report format is: a module of this package. A run's report is written in every format."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from edgekd.catalog import Kind
-from edgekd.values import Measurement, Target
+from edgekd.values import Measurement
 from edgekd.values.result import Result
-
-if TYPE_CHECKING:
-    from edgekd.gate.budget import Budget
 
 
 @dataclass(frozen=True)
@@ -16,10 +13,10 @@ class Report:
     """What a report is about."""
 
     result: Result
-    target: Target
-    budget: "Budget"
-    reference: Measurement | None
+    reference: Measurement | None = None
     """Of the reference, in the run's last session; None where nothing was measured."""
+    judged: tuple[Measurement, ...] = ()
+    """What the verdict was reached on: the measurement of the kept artifact, then that of the reference, if any."""
 
 
 class Format(Protocol):

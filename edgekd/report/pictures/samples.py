@@ -1,0 +1,184 @@
+"""A session over time: every block of every launch, and what the device reported of its clock and its temperature."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from edgekd.measuring.disturbance import disturbances
+from edgekd.measuring.statistics import percentile, samples_ms
+from edgekd.report import svg
+from edgekd.report.blocks import Picture, Table
+from edgekd.report.markup import Markup
+from edgekd.values import Launch, Measurement, State
+
+_LEFT, _TOP, _WIDTH, _HEIGHT, _STRIP, _GAP, _BELOW = 64, 48, 620, 220, 46, 60, 26
+_KINDS = ("kept", "reference", "other", "third")
+_MOST_SHOWN = len(_KINDS)
+_NAMES = "blocks of inferences, launch by launch", "ms: the median of each block, with its 10th to 90th percentile"
+_ROOM_FOR_A_NUMBER = 16
+_SPREAD = (10, 90)
+"""The percentiles between which a block's line is drawn."""
+
+
+@dataclass(frozen=True)
+class _Block:
+    """A block of timed inferences, and where it stands in the session, in blocks."""
+
+    at: float
+    median: float
+    low: float
+    high: float
+
+
+def picture(found: Sequence[Measurement]) -> Picture | None:
+    """Of the first four measurements; None where nothing was measured."""
+    shown = [m for m in found if m.launches][:_MOST_SHOWN]
+    if not shown:
+        return None
+    starts = _starts(shown)
+    blocks = [_blocks(m, starts) for m in shown]
+    x = svg.Scale(0.0, starts[-1], _LEFT, _LEFT + _WIDTH)
+    ends = [end for series in blocks for block in series for end in (block.low, block.high)]
+    y = svg.scale([0.0, *ends], _TOP + _HEIGHT, _TOP, least=0)
+    strips = list(_strips(shown[0], starts, x, _TOP + _HEIGHT + _GAP))
+    words = _described(shown)
+    drawn = svg.picture(
+        _LEFT + _WIDTH + 16,
+        _TOP + _HEIGHT + _GAP + len(strips) * (_STRIP + _BELOW),
+        *_launches(shown, starts, x, y),
+        svg.axes(x, y, _NAMES, labels=("", "{:g}")),
+        *(_series(m, series, kind, x, y) for m, series, kind in zip(shown, blocks, _KINDS, strict=False)),
+        *_legend(shown),
+        *strips,
+        words=words,
+    )
+    return Picture(drawn, words, _numbers(shown))
+
+
+def _longest(shown: Sequence[Measurement]) -> tuple[Launch, ...]:
+    """The launches of the measurement that has most of them."""
+    return max((m.launches for m in shown), key=lambda launches: len(launches))
+
+
+def _starts(shown: Sequence[Measurement]) -> list[float]:
+    """Where each launch begins, in blocks, and where the last one ends."""
+    starts = [0.0]
+    for number, _ in enumerate(_longest(shown)):
+        blocks = (len(m.launches[number].blocks_ms) for m in shown if number < len(m.launches))
+        starts.append(starts[-1] + max(blocks) + 1)
+    return starts
+
+
+def _blocks(m: Measurement, starts: Sequence[float]) -> list[_Block]:
+    return [
+        _Block(start + number + 1, *(percentile(block, p) for p in (50, *_SPREAD)))
+        for start, launch in zip(starts, m.launches, strict=False)
+        for number, block in enumerate(launch.blocks_ms)
+    ]
+
+
+def _launches(shown: Sequence[Measurement], starts: Sequence[float], x: svg.Scale, y: svg.Scale) -> Iterator[Markup]:
+    """Where launches begin, and those in which the device was disturbed."""
+    for number, launch in enumerate(_longest(shown)):
+        start, end = x(starts[number]), x(starts[number + 1])
+        if why := _disturbed(launch):
+            yield svg.group(svg.rect(start, y.end, end - start, y.start - y.end, "throttled"), told="; ".join(why))
+        yield svg.path(f"M{start:g} {y.end}V{y.start}", "launch")
+        if end - start > _ROOM_FOR_A_NUMBER:
+            yield svg.text((start + end) / 2, y.start + 17, str(number + 1), "middle", kind="small")
+
+
+def _disturbed(launch: Launch) -> tuple[str, ...]:
+    return disturbances(launch.before, launch.after) if launch.before and launch.after else ()
+
+
+def _series(m: Measurement, series: Sequence[_Block], kind: str, x: svg.Scale, y: svg.Scale) -> Markup:
+    spread = "".join(f"M{x(one.at):g} {y(one.low):g}V{y(one.high):g}" for one in series)
+    middle = "".join(f"M{x(one.at) - 1.5:g} {y(one.median):g}h3" for one in series)
+    marks = svg.path(spread, f"line-{kind}"), svg.path(middle, f"line-{kind}")
+    return svg.group(*marks, told=m.artifact.name, series=m.artifact.name)
+
+
+def _legend(shown: Sequence[Measurement]) -> Iterator[Markup]:
+    for number, (m, kind) in enumerate(zip(shown, _KINDS, strict=False)):
+        x, y = _LEFT + 310 * (number % 2), 12 + 15 * (number // 2)
+        yield svg.path(f"M{x} {y - 4}h16", f"line-{kind}")
+        yield svg.text(x + 21, y, m.artifact.name, kind="small")
+
+
+def _strips(m: Measurement, starts: Sequence[float], x: svg.Scale, top: float) -> Iterator[Markup]:
+    """Below the samples: the clock and the temperature at both ends of each launch."""
+    for name, of in (("fastest clock, MHz", clock), ("hottest, °C", hottest)):
+        found = [
+            (at, value)
+            for number, launch in enumerate(m.launches)
+            for at, state in ((starts[number] + 1, launch.before), (starts[number + 1] - 1, launch.after))
+            if (value := of(state)) is not None
+        ]
+        if found:
+            yield _strip(name, found, x, top)
+            top += _STRIP + _BELOW
+
+
+def _strip(name: str, found: Sequence[tuple[float, float]], x: svg.Scale, top: float) -> Markup:
+    values = [value for _, value in found]
+    y = svg.scale(values, top + _STRIP, top)
+    line = svg.polyline([(x(at), y(value)) for at, value in found], "line-third")
+    dots = [svg.group(svg.dot(x(at), y(value), 2, "half"), told=f"{name}: {value:.0f}") for at, value in found]
+    ends = [
+        svg.text(x.start - 7, y(value) + 4, f"{value:.0f}", "end", kind="small") for value in {min(values), max(values)}
+    ]
+    return svg.group(svg.text(x.start, top - 6, name, kind="small"), line, *dots, *sorted(ends))
+
+
+def clock(state: State | None) -> float | None:
+    """The fastest of a device's clocks."""
+    return max(state.clocks_mhz) if state and state.clocks_mhz else None
+
+
+def hottest(state: State | None) -> float | None:
+    """The highest temperature of a device."""
+    return max(state.temperatures_c.values()) if state and state.temperatures_c else None
+
+
+def _described(shown: Sequence[Measurement]) -> str:
+    medians = [f"{m.artifact.name}: {percentile(samples_ms(m), 50):.4g} ms at the median" for m in shown]
+    slowed = sum(bool(_disturbed(launch)) for launch in _longest(shown))
+    disturbed = f"Launches in which the device was disturbed: {slowed} of {len(_longest(shown))}."
+    return f"Latency over time, launch by launch. {'; '.join(medians)}. {disturbed}"
+
+
+_HEADER = ["launch", "file", "median, ms", "p95, ms", "load, ms", "first, ms"]
+_HEADER += ["clock, MHz", "hottest, °C", "waited for a CPU", "disturbed by"]
+
+
+def _numbers(shown: Sequence[Measurement]) -> Table:
+    rows = [
+        _row(number, m, launch)
+        for number in range(len(_longest(shown)))
+        for m in shown
+        for launch in m.launches[number : number + 1]
+    ]
+    return Table(_HEADER, rows)
+
+
+def _row(number: int, m: Measurement, launch: Launch) -> list[str]:
+    samples = sorted(ms for block in launch.blocks_ms for ms in block)
+    waited = f"{sum(launch.waited_ms) / sum(samples):.1%}" if launch.waited_ms and sum(samples) else "–"
+    return [
+        str(number + 1),
+        m.artifact.name,
+        f"{percentile(samples, 50):.4g}",
+        f"{percentile(samples, 95):.4g}",
+        f"{launch.load_ms:.4g}",
+        f"{launch.first_ms:.4g}",
+        _change(clock(launch.before), clock(launch.after)),
+        _change(hottest(launch.before), hottest(launch.after)),
+        waited,
+        "; ".join(_disturbed(launch)) or "nothing",
+    ]
+
+
+def _change(before: float | None, after: float | None) -> str:
+    if before is None or after is None:
+        return "not reported"
+    return f"{before:.0f}" if round(before) == round(after) else f"{before:.0f} → {after:.0f}"
