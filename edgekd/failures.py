@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import typer
 import edgekd
 from edgekd import console
 from edgekd.errors import EdgekdError, ExitCode, StorageError
-from edgekd.signals import unwinding
+from edgekd.signals import Interrupted, unwinding
 
 _SIGNALLED = 128  # with the signal's number, as shells say it
 _INTERRUPTED = _SIGNALLED + 2
@@ -38,25 +38,31 @@ _UsageError: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ 
 def run(command: Callable[[], Any]) -> int:
     """The exit code of a command; what it raises is reported on stderr, and a terminating signal unwinds it."""
     with unwinding() as received:
-        code = _run(command)
-    if code == _INTERRUPTED:
-        console.note("terminated" if received else "interrupted")
+        code = _run(command, received)
     return _SIGNALLED + received[-1] if received else code
 
 
-def _run(command: Callable[[], Any]) -> int:
+def _run(command: Callable[[], Any], received: Sequence[int]) -> int:
     try:
         code = command()
         sys.stdout.flush()
-        return int(code or 0)
-    except KeyboardInterrupt:
-        return _INTERRUPTED
+        return _reported(KeyboardInterrupt(), received) if code == _INTERRUPTED else int(code or 0)
     except SystemExit as e:
         return _exited(e)
-    except OSError as e:
+    except (KeyboardInterrupt, Interrupted, Exception) as e:
+        code = _reported(e, received)
+        for line in getattr(e, "__notes__", ()):
+            console.note(line)
+        return code
+
+
+def _reported(e: BaseException, received: Sequence[int]) -> int:
+    if isinstance(e, OSError):
         return _system_refused(e)
-    except Exception as e:
+    if isinstance(e, Exception):
         return _failed(e)
+    console.note("terminated" if received else "interrupted")
+    return _INTERRUPTED
 
 
 def _failed(e: Exception) -> int:

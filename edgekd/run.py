@@ -1,5 +1,7 @@
 """A run: its directory, and the means by which its stages are built. Nothing of it decides a result."""
 
+import logging
+import time
 import typing
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -12,6 +14,8 @@ from typing import Any, Self, TypeVar
 from edgekd.progress import Progress
 from edgekd.store import Store, cache_folder, key_of
 from edgekd.values import Value
+
+_log = logging.getLogger(__name__)
 
 I = TypeVar("I")  # noqa: E741 - inputs
 T = TypeVar("T")
@@ -96,8 +100,10 @@ class Run:
         """
         kind = _stored_type(build)
         store = self.shared if shared else self.store
-        key = {"inputs": key_of(inputs)}
+        key, started = {"inputs": key_of(inputs)}, time.monotonic()
         result, found = store.stage(name, key, kind, partial(self._build, build, inputs))
+        how, seconds = "found" if found else "made", time.monotonic() - started
+        _log.debug("%s: %s in %s, %.1f s", name, how, store.root, seconds)
         if found and if_found:
             self.progress.note(if_found)
         return result
@@ -116,7 +122,7 @@ def open_run(folder: Path, progress: Progress, tracker: str | None = None) -> It
     """
     store = Store(folder)
     with store.lock(), Resources() as resources:
-        yield Run(store, Store(cache_folder(progress.note)), progress, tracker, resources)
+        yield Run(store, Store(cache_folder(progress.warn)), progress, tracker, resources)
 
 
 def _stored_type(build: Callable[[I, Workspace], V]) -> type[V]:

@@ -8,6 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+
+class Interrupted(BaseException):
+    """A KeyboardInterrupt with notes. Typer takes one without this for an exit code, and drops its notes."""
+
+
 _ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 _LOOK_S = 1.0
 _GRACE_S = 5.0  # a thread that waits for other processes in native code doesn't unwind

@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
+from edgekd.progress import runs
 from edgekd.visible import visible
 from edgekd.worker_output import NOTHING, Limits, OutputError, answers, last_words, parsed
 
@@ -75,6 +76,7 @@ class Worker:
         env: Mapping[str, str] | None = None,
         lost: Lost = lambda code, words: None,
     ) -> None:
+        runs(command)
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,

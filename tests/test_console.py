@@ -1,13 +1,16 @@
 import io
 import re
 import sys
+import time
 
 import pytest
 
 from edgekd import catalog, console
 from edgekd.console import progress as progress_module
+from edgekd.console.pace import Pace, pace
 from edgekd.console.progress import ConsoleProgress
 from edgekd.errors import EdgekdError
+from edgekd.progress import runs
 from edgekd.values import DeviceMeasurements, DevicesMeasured, Failure, LimitVerdict, RuntimeInfo, Verdict
 
 
@@ -108,17 +111,63 @@ def test_progress_without_a_terminal_is_a_line_now_and_then(capsys, monkeypatch)
     monkeypatch.setattr(progress_module.time, "monotonic", lambda: now[0])
     with ConsoleProgress() as progress:
         progress.stage("recover", "distilling")
-        for done in range(5, 36):
+        for done in range(5, 96):
             progress.advance(done, 125, "loss 0.5")
+            progress.forecast(600)
             now[0] += 1
         progress.note("found something")
     out, err = capsys.readouterr()
     lines = err.splitlines()
     assert out == ""
     assert lines[0] == "recover: distilling"
-    assert lines[1] == "  15 of 125, 1/s, 1:50 left, loss 0.5"
+    assert lines[1] == "  35 of 125, 1 s each, 1:30 left, loss 0.5, in all about 10 min left"
+    assert [line.split(" of ")[0] for line in lines[1:4]] == ["  35", "  65", "  95"]
     assert len(lines) == 5
     assert lines[-1] == "  found something"
+
+
+def test_a_stage_that_can_not_tell_how_far_it_is_is_not_silent(capsys, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(progress_module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(progress_module, "_LOOK_S", 0.01)
+    with ConsoleProgress() as progress:
+        progress.stage("prune", "trying how far it can be pruned")
+        now[0] += 31
+        until = time.time() + 10
+        while "for 31 s" not in (err := capsys.readouterr().err) and time.time() < until:
+            time.sleep(0.01)
+    assert err.splitlines()[-1] == "  for 31 s"
+
+
+def test_a_quiet_command_says_warnings_alone(capsys, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(progress_module.time, "monotonic", lambda: now[0])
+    with ConsoleProgress("quiet") as progress:
+        progress.stage("measure", "measuring a file")
+        now[0] += 60
+        progress.advance(1, 2)
+        progress.note("found something")
+        progress.warn("the device is hot")
+    assert capsys.readouterr() == ("", "  the device is hot\n")
+    assert progress.current == "measure: measuring a file"
+
+
+@pytest.mark.parametrize(("loudness", "says"), [("normal", False), ("verbose", True)])
+def test_a_verbose_command_says_which_commands_it_runs(capsys, loudness, says):
+    with ConsoleProgress(loudness):
+        runs(["python", "-c", "print(1)", "x" * 1000])
+    runs(["after"])
+    err = capsys.readouterr().err
+    assert err.startswith("  runs: python -c 'print(1)' xxx") is says
+    assert len(err) < 450
+    assert "after" not in err
+
+
+def test_a_pace_begins_again_with_another_total():
+    found = Pace(started=0.0)
+    for now, done, total in ((10, 50, 100), (20, 100, 100), (30, 10, 300), (40, 20, 300)):
+        found.advance(now, done, total)
+    assert found.told() == "20 of 300, 1 s each, 4:40 left"
 
 
 def test_progress_on_a_terminal_is_a_bar_and_leaves_the_terminal_clean(monkeypatch):
@@ -138,10 +187,17 @@ def test_progress_on_a_terminal_is_a_bar_and_leaves_the_terminal_clean(monkeypat
 
 @pytest.mark.parametrize(
     ("seconds", "done", "left", "text"),
-    [(0, 0, 10, ""), (2, 0, 10, ""), (10, 5, 10, ", 0.5/s, 0:20 left"), (1, 1000, 200_000, ", 1e+03/s, 3:20 left")],
+    [
+        (0, 0, 10, ""),
+        (2, 0, 10, ""),
+        (4, 10, 20, ", 2.5/s, 0:08 left"),
+        (10, 5, 10, ", 2 s each, 0:20 left"),
+        (1, 1000, 200_000, ", 1,000/s, 3:20 left"),
+        (10, 1, 800, ", 10 s each, 2:13:20 left"),
+    ],
 )
 def test_pace_is_reported_once_there_is_one(seconds, done, left, text):
-    assert progress_module._pace(seconds, done, left) == text
+    assert pace(seconds, done, left) == text
 
 
 @pytest.mark.parametrize(

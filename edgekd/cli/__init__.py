@@ -17,7 +17,7 @@ from edgekd.cli.doctor import doctor
 from edgekd.cli.export import export
 from edgekd.cli.inspect import inspect
 from edgekd.cli.lists import budgets, targets
-from edgekd.cli.panels import WIDTH, Command
+from edgekd.cli.panels import WIDTH, Command, Verb
 from edgekd.cli.profile import profile
 from edgekd.cli.report import report
 from edgekd.cli.study import study
@@ -31,8 +31,11 @@ app = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDTH},
 )
-for command in (compress, export, profile, check, report, inspect, doctor):
+for verb in (compress, export, profile, check):
+    app.command(cls=Verb)(verb)
+for command in (report, inspect):
     app.command(cls=Command)(command)
+app.command(cls=Verb)(doctor)
 app.add_typer(study, name="study")
 app.add_typer(devices, name="devices")
 app.add_typer(targets, name="targets")

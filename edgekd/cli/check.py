@@ -30,7 +30,7 @@ from edgekd.cli.options import (
     WaitMinutes,
 )
 from edgekd.cli.panels import BUDGET, DEVICE, MEASURING
-from edgekd.console.progress import ConsoleProgress
+from edgekd.cli.working import working
 from edgekd.errors import EdgekdError, ExitCode, worst
 
 if TYPE_CHECKING:
@@ -39,7 +39,12 @@ if TYPE_CHECKING:
 
 Inconclusive = Literal["fail", "warn", "pass"]
 
-Subject = Annotated[Path, typer.Argument(metavar="MEASUREMENT_OR_ARTIFACT", help="A measurement (.json), or a model.")]
+Subject = Annotated[
+    Path,
+    typer.Argument(
+        metavar="MEASUREMENT_OR_ARTIFACT", help="A measurement (.json), or a model.", rich_help_panel=BUDGET
+    ),
+]
 Budget = Annotated[
     str,
     typer.Option(
@@ -100,7 +105,7 @@ def check(
     from edgekd.gate.budget import load
     from edgekd.pipeline import check as verb
 
-    with ConsoleProgress() as progress, announced(formats):
+    with working() as progress, announced(formats):
         for file in (out, *formats.values()):
             if isinstance(file, Path):
                 require_writable(file)

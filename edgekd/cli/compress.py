@@ -27,8 +27,7 @@ from edgekd.cli.compress_options import (
     input_size,
 )
 from edgekd.cli.options import DataRoot, DevicesFile, DeviceUrl, Download, Json, WaitMinutes
-from edgekd.cli.resuming import resumable
-from edgekd.console.progress import ConsoleProgress
+from edgekd.cli.working import working
 from edgekd.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -101,7 +100,7 @@ def _run(settings: "Recipe", folder: Path, *, json: bool, **more: Any) -> int:
     from edgekd import catalog
     from edgekd.gate.judge import exit_code
 
-    with resumable(folder), ConsoleProgress() as progress:
+    with working(folder) as progress:
         result = catalog.require("edgekd.pipeline.compress").compress(settings, folder, **more, progress=progress)
     if result is None:  # one of torchrun's processes that only trained
         return ExitCode.PASS

@@ -15,7 +15,7 @@ Model = Annotated[
     str | None,
     typer.Option(
         metavar="MODEL",
-        help="NAME (default: mobilenet_v1:width=0.5), torchvision:NAME, timm:NAME, module:factory.",
+        help="mobilenet_v1:width=0.5 (default), torchvision:NAME, timm:NAME, module:factory.",
         rich_help_panel=MODEL,
     ),
 ]

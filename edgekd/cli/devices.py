@@ -7,8 +7,8 @@ import typer
 
 from edgekd import console
 from edgekd.cli.options import DevicesFile, Json
-from edgekd.cli.panels import Command
-from edgekd.console.progress import ConsoleProgress
+from edgekd.cli.panels import Command, Verb
+from edgekd.cli.working import working
 from edgekd.errors import EdgekdError, ExitCode, worst
 
 devices = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
@@ -47,7 +47,7 @@ def list_devices(
     return ExitCode.PASS
 
 
-@devices.command("bundle", cls=Command)
+@devices.command("bundle", cls=Verb)
 def bundle(
     *,
     arch: Annotated[str, typer.Option(metavar="NAME", help="The device's architecture: aarch64 or x86_64.")],
@@ -71,7 +71,7 @@ def bundle(
     from edgekd import catalog
 
     making = catalog.require("edgekd.devices.bundle.make")
-    with ConsoleProgress() as progress:
+    with working() as progress:
         found, folder = making.make(making.Wanted(arch, python, onnxruntime), progress, out)
     console.json(found) if json else console.bundle(found, folder)
     return ExitCode.PASS

@@ -8,7 +8,7 @@ import typer
 from edgekd import console
 from edgekd.cli.options import DevicesFile, DeviceUrl, Json, WaitMinutes
 from edgekd.cli.panels import MEASURING
-from edgekd.console.progress import ConsoleProgress
+from edgekd.cli.working import working
 from edgekd.errors import ExitCode
 
 
@@ -35,7 +35,7 @@ def doctor(
     from edgekd import catalog
     from edgekd.devices import listed
 
-    with ConsoleProgress() as progress:
+    with working() as progress:
         examining = catalog.require("edgekd.pipeline.doctor")
         url = listed.only(device or (), devices).url
         found = examining.doctor(url, noise=noise, model=model, wait_s=60 * (wait or 0), progress=progress)

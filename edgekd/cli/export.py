@@ -20,8 +20,7 @@ from edgekd.cli.compress_options import (
 )
 from edgekd.cli.options import DataRoot, DevicesFile, DeviceUrl, Download, Json, WaitMinutes
 from edgekd.cli.panels import BUDGET, DATA, MODEL, OUTPUT
-from edgekd.cli.resuming import resumable
-from edgekd.console.progress import ConsoleProgress
+from edgekd.cli.working import working
 from edgekd.errors import EdgekdError, ExitCode
 
 if TYPE_CHECKING:
@@ -129,6 +128,6 @@ def _network(recipe: Path | None, given: dict[str, Any], out: Path | None, **mor
     settings = made(recipe, given)
     folder = out or given_file.folder(settings.model, Path(settings.data.source).name, settings.target)
     require_utf8("--out", str(folder.absolute()))
-    with resumable(folder), ConsoleProgress() as progress:
+    with working(folder) as progress:
         found: Exports = catalog.require("edgekd.pipeline.export").export(settings, folder, **more, progress=progress)
     return found

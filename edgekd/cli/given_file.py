@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgekd import catalog
-from edgekd.cli.resuming import resumable
-from edgekd.console.progress import ConsoleProgress
+from edgekd.cli.working import working
 from edgekd.errors import EdgekdError
 from edgekd.files import require_utf8
 
@@ -33,7 +32,7 @@ def check_given(file: Path, given: dict[str, Any], *, recipe: Path | None, calib
 def checked_file(file: Path, target: str, out: Path, **where: Any) -> "Exports":
     """The preflight of a file, and fp16 made of it."""
     verb = catalog.require("edgekd.pipeline.export_file")
-    with ConsoleProgress() as progress:
+    with working() as progress:
         found: Exports = verb.export_file(file, catalog.target(target), out, **where, progress=progress)
     return found
 
@@ -67,7 +66,7 @@ def calibrated_file(
         data_root=more.pop("data_root"),
         download=more.pop("download"),
     )
-    with resumable(out), ConsoleProgress() as progress:
+    with working(out) as progress:
         found: Exports = verb.export_from_file(file, catalog.target(target), out, asked, **more, progress=progress)
     return found
 

@@ -29,7 +29,7 @@ from edgekd.cli.options import (
     WaitMinutes,
 )
 from edgekd.cli.panels import DEVICE, MEASURING, OUTPUT
-from edgekd.console.progress import ConsoleProgress
+from edgekd.cli.working import working
 from edgekd.errors import EdgekdError, ExitCode, worst
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def profile(
         "inputs": inputs,
         "wait_s": 60 * (wait or 0),
     }
-    with ConsoleProgress() as progress:
+    with working() as progress:
         found: DevicesMeasured = verb.profile_each(files, places, target=target, progress=progress, **how)
     reference = -1 if baseline else 0
     try:

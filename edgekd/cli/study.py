@@ -7,9 +7,8 @@ import typer
 
 from edgekd import console
 from edgekd.cli.options import DataRoot, DeviceUrl, Download, Json, TargetName
-from edgekd.cli.panels import DATA, OUTPUT, TRAINING, Command
-from edgekd.cli.resuming import resumable
-from edgekd.console.progress import ConsoleProgress
+from edgekd.cli.panels import DATA, OUTPUT, TRAINING, Command, Verb
+from edgekd.cli.working import working
 from edgekd.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -80,7 +79,7 @@ def show_study(
     return ExitCode.PASS
 
 
-@study.command("run", cls=Command)
+@study.command("run", cls=Verb)
 def run_study(
     name: Name,
     *,
@@ -120,7 +119,7 @@ def run_study(
     settings = _overview.scaled(_overview.study(name), scale, epochs=epochs, teacher_epochs=teacher_epochs)
     folder = out or Path("studies") / f"{name}-{scale}"
     require_utf8("--out", str(folder.absolute()))
-    with resumable(folder), ConsoleProgress() as progress:
+    with working(folder) as progress:
         result = catalog.require("edgekd.studies.run").run_study(
             name,
             settings,

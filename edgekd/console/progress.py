@@ -1,18 +1,26 @@
 """What a running command does, on stderr."""
 
 import sys
+import threading
 import time
+from contextlib import ExitStack
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
+from edgekd.console.pace import Pace
 from edgekd.console.writing import note
+from edgekd.progress import about
 from edgekd.streams import others_on_stderr
 from edgekd.visible import visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
-_LINE_EVERY_S = 10
+Loudness = Literal["quiet", "normal", "verbose"]
+"""`quiet`: only warnings; `verbose`: details as well, such as commands and what was found in caches."""
+
+_LINE_EVERY_S = 30
+_LOOK_S = 1.0
 
 
 class ConsoleProgress:
@@ -21,53 +29,86 @@ class ConsoleProgress:
     A context manager, which restores the terminal. Within it, whatever is printed to stdout goes to stderr.
     """
 
-    def __init__(self) -> None:
-        self._stdout = others_on_stderr()
+    def __init__(self, loudness: Loudness = "normal") -> None:
+        self._loudness, self._around = loudness, ExitStack()
         self._bar: Bar | None = None
-        self._said = 0.0
-        self._first: tuple[float, int] | None = None
+        self._said, self._lock, self._ended = 0.0, threading.Lock(), threading.Event()
+        self._pace = Pace(time.monotonic())
+        self._left_s: float | None = None
+        self.current = ""
 
     def __enter__(self) -> Self:
-        self._stdout.__enter__()
-        if sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import BarColumn, Progress, TextColumn
+        self._around.enter_context(others_on_stderr())
+        if self._loudness == "verbose":
+            from edgekd.console.details import told
 
-            columns = [TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[pace]}")]
-            console = Console(stderr=True, markup=False, highlight=False, emoji=False)
-            self._bar = Progress(*columns, console=console, transient=True)
+            self._around.enter_context(told(self._say))
+        if self._loudness == "quiet":
+            return self
+        if sys.stderr.isatty():
+            self._bar = _bar()
             self._task = self._bar.add_task("", total=None, pace="", visible=False)
             self._bar.start()
+        else:
+            threading.Thread(target=self._keep_saying, daemon=True).start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._ended.set()
         if self._bar:
             self._bar.stop()
-        self._stdout.__exit__(kind, error, at)
+        self._around.__exit__(kind, error, at)
 
     def stage(self, name: str, text: str) -> None:
         """A stage of the pipeline starts."""
-        self._said, self._first = time.monotonic(), None
-        self._say(f"{name}: {text}")
+        self.current = f"{name}: {text}"
+        with self._lock:
+            self._said, self._pace = time.monotonic(), Pace(time.monotonic())
+        if self._loudness != "quiet":
+            self._say(self.current)
         if self._bar:
             self._bar.reset(self._task, total=None, description=visible(text), pace="", visible=True)
 
     def advance(self, done: int, total: int, detail: str = "") -> None:
         """`done` of `total` units of the current stage are finished."""
-        now = time.monotonic()
-        if self._first is None:
-            self._first = (now, done)
-        pace = f"{done} of {total}{_pace(now - self._first[0], done - self._first[1], total - done)}"
-        pace += f", {detail}" if detail else ""
+        self._pace.advance(time.monotonic(), done, total, detail)
         if self._bar:
-            self._bar.update(self._task, completed=done, total=total, pace=pace)
-        elif now - self._said >= _LINE_EVERY_S:
-            self._said = now
-            self._say(f"  {pace}")
+            self._bar.update(self._task, completed=done, total=total, pace=self._shown(self._pace.told()))
+        else:
+            self._now_and_then()
 
     def note(self, text: str) -> None:
         """One line to read now."""
+        if self._loudness != "quiet":
+            self._say(f"  {text}")
+
+    def warn(self, text: str) -> None:
+        """One line to read now, even if the command is to be quiet."""
         self._say(f"  {text}")
+
+    def forecast(self, seconds: float) -> None:
+        """About how long the whole command still takes."""
+        self._left_s = seconds
+        if self._bar:
+            self._bar.update(self._task, pace=self._shown(self._pace.told()))
+
+    def _shown(self, pace: str) -> str:
+        whole = "" if self._left_s is None else f"in all about {about(self._left_s)} left"
+        return ", ".join(part for part in (pace, whole) if part)
+
+    def _now_and_then(self) -> None:
+        """A line of how far the stage is, if the last one is long ago."""
+        now = time.monotonic()
+        with self._lock:
+            if self._loudness == "quiet" or not self.current or now - self._said < _LINE_EVERY_S:
+                return
+            self._said = now
+        self._say(f"  {self._shown(self._pace.told() or f'for {about(now - self._pace.started)}')}")
+
+    def _keep_saying(self) -> None:
+        """Stages that can't tell how far they are aren't silent."""
+        while not self._ended.wait(_LOOK_S):
+            self._now_and_then()
 
     def _say(self, text: str) -> None:
         if self._bar:
@@ -76,9 +117,10 @@ class ConsoleProgress:
             note(text)
 
 
-def _pace(seconds: float, done: int, left: int) -> str:
-    """Rate and time left, once they can be computed."""
-    if done <= 0 or seconds <= 0:
-        return ""
-    rate, remaining = done / seconds, round(left * seconds / done)
-    return f", {rate:.3g}/s, {remaining // 60}:{remaining % 60:02d} left"
+def _bar() -> "Bar":
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = [TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TextColumn("{task.fields[pace]}")]
+    console = Console(stderr=True, markup=False, highlight=False, emoji=False)
+    return Progress(*columns, console=console, transient=True)

@@ -166,7 +166,7 @@ def _measured(files: list[Path], budget: Budget, on_device: OnDevice, progress: 
             progress.stage("measure", f"measuring {' and '.join(a.name for a in artifacts)} on {device.title}")
             used = device
         except NoDeviceError as e:
-            progress.note(e.message)
+            progress.warn(e.message)
             used = None
         judged: Judged = gating.gate(
             budget,

@@ -20,11 +20,13 @@ from edgekd.pipeline.conclude import conclude
 from edgekd.pipeline.deploy import baseline
 from edgekd.pipeline.deployment import Deployment, deployment, require_feeding
 from edgekd.pipeline.finish import finish
+from edgekd.pipeline.forecast import Forecast
 from edgekd.pipeline.goal import Goal
 from edgekd.pipeline.images import load_images
 from edgekd.pipeline.measuring import device_of_target
 from edgekd.pipeline.mirrored import with_flip_decided
 from edgekd.pipeline.origins import network_origin
+from edgekd.pipeline.outline import phases
 from edgekd.pipeline.prunable import Pruner, require_prunable
 from edgekd.pipeline.search import Searching
 from edgekd.pipeline.student import beginning, require_losses
@@ -63,7 +65,7 @@ def compress(
     Raises:
         EdgekdError: a name, setting, file or model that doesn't work, with the remedy; finished stages are kept.
     """
-    started = time.monotonic()
+    started, progress = time.monotonic(), Forecast(progress)
     target, budget = catalog.target(recipe.target), budgets.load(recipe.budget)
     _require_names(recipe, track)
     load = partial(load_dataset, root=data_root, download=download)
@@ -77,7 +79,9 @@ def compress(
             images = TeacherImages(data, states_normalisation(recipe.data), trust_checkpoint)
             recipe = settled(recipe, data, budget)
             goal = Goal(budget, target, device, recipe.measure)
-            _require_feasible(run, recipe, goal, deployment(recipe, target, data, goal.facts))
+            how = deployment(recipe, target, data, goal.facts)
+            progress.plan(phases(recipe, goal, len(data.train), len(how.variants)))
+            _require_feasible(run, recipe, goal, how)
             original = teacher(run, recipe, recipe.teacher, images)
             data, mirrored = with_flip_decided(run, recipe.data, data, original.network)
             origin = network_origin(original.network)
@@ -90,7 +94,9 @@ def compress(
             plan = Searching(recipe, device is not None).plan(candidates, reference.deployed.variants, progress)
             finished = finish(recipe, original.network, taught_by, candidates, plan)
             seconds = time.monotonic() - started
-            return conclude(run, recipe, goal, how, finished, teacher=original, mirrored=mirrored, seconds=seconds)
+            result = conclude(run, recipe, goal, how, finished, teacher=original, mirrored=mirrored, seconds=seconds)
+            progress.end()
+            return result
 
 
 def settled(stated: Recipe, data: Dataset, budget: Budget) -> Recipe:
@@ -130,6 +136,6 @@ def _require_feasible(run: Run, recipe: Recipe, goal: Goal, how: Deployment) -> 
         run.progress.note(note)
     if how.reference != settle_variant(target.reference):
         instead = f"{how.reference.name} stands in for the reference {target.reference.name}"
-        run.progress.note(f"{instead}, which can't be run without a device: accuracies alone are compared")
+        run.progress.warn(f"{instead}, which can't be run without a device: accuracies alone are compared")
     Searching(recipe, has_device).check()
     require_prunable(run, recipe, data, channel_block=target.channel_block, has_device=has_device)

@@ -124,7 +124,11 @@ def test_stage(inputs: Testing, at: Workspace) -> Tested:
     how = inputs.how
     with or_this_machine(inputs.device, at.progress.note) as device:
         runners = [Runner(device, artifact, how.feeding) for artifact in inputs.artifacts]
-        return Tested(accuracies=tuple(accuracy(runner, how.data, "test") for runner in runners))
+        accuracies = []
+        for done, (artifact, runner) in enumerate(zip(inputs.artifacts, runners, strict=True)):
+            at.progress.advance(done, len(runners), f"reading it through {artifact.name}")
+            accuracies.append(accuracy(runner, how.data, "test"))
+    return Tested(accuracies=tuple(accuracies))
 
 
 def _for_app(run: Run, choice: Artifact, how: Deployment, goal: Goal) -> ForApp | None:
@@ -133,7 +137,7 @@ def _for_app(run: Run, choice: Artifact, how: Deployment, goal: Goal) -> ForApp 
     try:
         return for_app(run, choice, how, goal.device, "model")
     except UnsupportedModelError as e:
-        run.progress.note(f"no file for an app: {e.message}")
+        run.progress.warn(f"no file for an app: {e.message}")
         return None
 
 

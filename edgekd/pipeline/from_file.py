@@ -70,7 +70,7 @@ def export_from_file(
         rounds = Rounds(run, proving_of(work), work.where.of, raced, asked.max_drop_pp)
         made = Made(rounds.proven(written.artifacts), work.splits, target, work.notes)
         if made.proven.proofs.doubt:
-            progress.note(made.proven.proofs.doubt)
+            progress.warn(made.proven.proofs.doubt)
         preflights = Preflights(destination(target, device), progress)
         left_out = (*found.left_out, *written.dropped, *made.proven.left_out)
         return concluded(run, made, left_out, preflights, calibrated_on=asked.calibrated_on, drop=asked.max_drop_pp)

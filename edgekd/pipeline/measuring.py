@@ -64,7 +64,7 @@ def device_of_target(url: str | None, target: Target, run: Run, wait_s: float = 
             kept = _kept(file, device.url)
             if kept is None:
                 raise
-            run.progress.note(f"{e.message}: continuing with what was measured on it before")
+            run.progress.warn(f"{e.message}: continuing with what was measured on it before")
             device = stack.enter_context(connect(url or LOCAL, target, kept.facts, waiting))
         else:
             files.write_text(file, known.model_dump_json(indent=1))
@@ -74,7 +74,7 @@ def device_of_target(url: str | None, target: Target, run: Run, wait_s: float = 
             raise NoDeviceError(not_of(device, target), "Give one of the target's kind, or leave --device out.")
         else:
             what = "nothing is measured, and exported files are checked by this machine's own runtimes"
-            run.progress.note(f"{not_of(device, target)}: {what}")
+            run.progress.warn(f"{not_of(device, target)}: {what}")
             yield None
 
 
@@ -179,6 +179,6 @@ def _valid(inputs: Inputs, progress: Progress) -> tuple[Measurement, ...]:
         if not why:
             return found
         if not last:
-            progress.note(f"the measurement is invalid and is repeated: {why}")
+            progress.warn(f"the measurement is invalid and is repeated: {why}")
     hint = "Let the device cool down, stop other programs on it, and run the command again: finished stages are kept."
     raise MeasurementError(f"{device.title}: the repeated measurement is invalid too: {why}", hint)

@@ -90,6 +90,11 @@ class _Together:
         with self._lock:
             self._progress.note(text)
 
+    def warn(self, text: str) -> None:
+        """One line that must be read."""
+        with self._lock:
+            self._progress.warn(text)
+
     def advance(self, number: int, fraction: float, detail: str) -> None:
         """A device has done such a fraction of its work."""
         with self._lock:
@@ -114,3 +119,10 @@ class _Part:
     def note(self, text: str) -> None:
         """A line."""
         self._together.say(f"{self._name}: {text}")
+
+    def warn(self, text: str) -> None:
+        """A line that must be read."""
+        self._together.warn(f"{self._name}: {text}")
+
+    def forecast(self, seconds: float) -> None:
+        """No device's own: they work side by side."""

@@ -68,7 +68,7 @@ def teacher(run: Run, asked: Recipe | FurtherTeacher, training: Training, images
     run.progress.note(f"teacher: {told}")
     found = doubts(run, network, data)
     for doubt in found:
-        run.progress.note(f"teacher: {doubt}")
+        run.progress.warn(f"teacher: {doubt}")
     return Teacher(network, trial, found)
 
 

@@ -82,8 +82,10 @@ def write_variants(run: Run, name: str, making: Making, variants: Sequence[Varia
     """A graph in every variant, not checked."""
     artifacts: list[Artifact] = []
     dropped: list[Dropped] = []
-    for variant in variants:
+    for done, variant in enumerate(variants):
         called = f"{name}-{variant.name}"
+        if len(variants) > 1:  # who writes several networks in one variant counts those
+            run.progress.advance(done, len(variants), f"writing {called}")
         try:
             one = _written(run, name, variant, making)
         except UnsupportedModelError as e:
@@ -108,7 +110,7 @@ def calibrated(run: Run, name: str, making: Making) -> Calibrated:
     if outcome.calibrated is None:
         raise UnsupportedModelError(outcome.why)
     if unknown := outcome.calibrated.unknown:
-        run.progress.note(f"{name}: {len(unknown)} learned ranges are of no layer in the graph, such as {unknown[0]}")
+        run.progress.warn(f"{name}: {len(unknown)} learned ranges are of no layer in the graph, such as {unknown[0]}")
     return outcome.calibrated
 
 

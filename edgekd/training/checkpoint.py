@@ -55,7 +55,7 @@ def begin(run: Run, key: str) -> State:
     state = ranks.broadcast(read_state(run.means.checkpoint, key))
     if state is None:
         if run.means.checkpoint.exists():
-            run.means.progress.note(f"{run.means.checkpoint} belongs to another training; starting from the beginning")
+            run.means.progress.warn(f"{run.means.checkpoint} belongs to another training; starting from the beginning")
         return state_of(run, key)
     restore(run, state)
     return state

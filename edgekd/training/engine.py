@@ -70,7 +70,7 @@ def _train_with_retry(run: Run, key: str) -> tuple[list[Epoch], float | None]:
         return _finish(run, begin(run, key)), None
     except DivergedError as e:
         again = f"restarting at a tenth of that, at most {rate:g}, with gradients clipped to a norm of {_CLIP:g}"
-        run.means.progress.note(f"{e.message}: {again}")
+        run.means.progress.warn(f"{e.message}: {again}")
     if ranks.is_main():
         checkpoint.unlink(missing_ok=True)
     restore(run, first)

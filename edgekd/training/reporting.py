@@ -17,7 +17,7 @@ _REPORT_SECONDS = 0.25
 def reporter(run: Run, epoch: int, history: Sequence[Epoch]) -> Callable[[Sequence[Tensor]], None]:
     """Reports the losses of an epoch so far, a few times a second: reading a loss waits for it."""
     schedule = run.schedule
-    start = last = time.monotonic()
+    last = time.monotonic()
     before = schedule.images_until(epoch - 1)
     validated = f"  val {100 * history[-1].validation.top1:.1f} %" if history else ""
 
@@ -31,8 +31,7 @@ def reporter(run: Run, epoch: int, history: Sequence[Epoch]) -> Callable[[Sequen
         seen_losses = torch.stack(list(losses))
         # all ranks must do the same, and know the same only at the end of an epoch
         loss = mean_loss(run, epoch, seen_losses) if ranks.count() == 1 else float(seen_losses.mean())
-        speed = f"{seen / max(1e-9, now - start):,.0f} images/s"
-        detail = f"epoch {epoch}/{schedule.epochs}  loss {loss:.2f}{validated}  {speed}"
+        detail = f"epoch {epoch}/{schedule.epochs}  loss {loss:.2f}{validated}"
         run.means.progress.advance(before + seen, schedule.images_until(schedule.epochs), detail)
 
     return report

@@ -154,6 +154,7 @@ def _execution(setup: Setup, at: Workspace) -> Execution:
     """How to train: as it was decided when this training began, by rank 0."""
 
     def choose() -> Execution:
+        at.progress.note("timing ways to train it on this machine")
         return choose_execution(setup)
 
     decided = remembered(at.folder / "execution.json", Execution, choose) if ranks.is_main() else Execution()

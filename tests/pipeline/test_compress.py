@@ -523,7 +523,8 @@ def test_interrupted_it_ends_in_130_and_leaves_no_process(start, tmp_path):
     run.send_signal(signal.SIGINT)
     _, err = run.communicate(timeout=60)
     assert run.returncode == 130
-    assert "run the same command again to resume\ninterrupted" in err
+    assert "interrupted\nit ended in: teacher: training" in err
+    assert "to go on: " in err.splitlines()[-1]
     assert "Traceback" not in err
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from edgekd.devices.bundle.manifest import place
 from edgekd.errors import EdgekdError, StorageError
 from edgekd.files import sha256
+from edgekd.progress import runs
 
 NAMES = {"aarch64": "arm64", "x86_64": "amd64"}
 """What Debian calls the architectures that there are bundles for."""
@@ -90,6 +91,7 @@ class Apt:
             "APT::Sandbox::User": "root",  # who downloads may write in a folder of the user's
         }
         command = [program, "-q", *(f"-o{key}={value}" for key, value in options.items()), *arguments]
+        runs(command)
         done = subprocess.run(
             command, capture_output=True, text=True, errors="replace", env={**os.environ, "LC_ALL": "C"}
         )
@@ -114,6 +116,7 @@ def _unpacked(file: Path, into: Path) -> Package:
 
 
 def _dpkg(*arguments: str) -> str:
+    runs(["dpkg-deb", *arguments])
     done = subprocess.run(["dpkg-deb", *arguments], capture_output=True, text=True, errors="replace")
     if done.returncode:
         raise StorageError(f"dpkg-deb: {done.stderr.strip()[:500]}", "Free some space, or download it again.")

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from edgekd.devices.bundle.manifest import SITE, Part
 from edgekd.errors import EdgekdError
 from edgekd.files import sha256
+from edgekd.progress import runs
 
 _OLDEST = 17  # glibc 2.17: manylinux2014
 _LEFT_OUT = {"tests", "test"}
@@ -25,6 +26,7 @@ def download(wanted: Sequence[str], *, arch: str, python: str, glibc: str, into:
     platforms = [f"--platform=manylinux_2_{minor}_{arch}" for minor in range(newest, _OLDEST - 1, -1)]
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet", "--only-binary=:all:"]
     command += [f"--platform=manylinux2014_{arch}", *platforms, f"--python-version={python}", "--implementation=cp"]
+    runs([*command, "--dest", str(into), *wanted])
     done = subprocess.run([*command, "--dest", str(into), *wanted], capture_output=True, text=True, errors="replace")
     if done.returncode == 0:
         return sorted(into.glob("*.whl"))

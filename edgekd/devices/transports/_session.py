@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import IO, Self
 
+from edgekd.progress import runs
+
 _LONGEST_LINE = 1 << 16
 _LAST_WORDS = 8_000
 _STEP_S = 0.2
@@ -27,6 +29,7 @@ class Session:
     """
 
     def __init__(self, command: Sequence[str]) -> None:
+        runs(command)
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,

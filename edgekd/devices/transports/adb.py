@@ -18,6 +18,7 @@ from edgekd.devices.transports._probing import Device, probed
 from edgekd.devices.transports._sending import NotSentError, doing, send, size_of
 from edgekd.devices.transports._session import Session
 from edgekd.errors import DeviceError, EdgekdError
+from edgekd.progress import runs
 from edgekd.runtimes._base import RUNTIMES
 from edgekd.visible import visible_name
 from edgekd.worker import Worker
@@ -130,6 +131,7 @@ class Adb:
     def _state(self) -> str:
         """What adb says of the device: "device" where it can be used."""
         command = ["adb", "-s", self._serial, "get-state"]
+        runs(command)
         try:
             asked = subprocess.run(command, capture_output=True, timeout=_STATE_S, text=True, errors="replace")
         except (OSError, subprocess.TimeoutExpired) as e:

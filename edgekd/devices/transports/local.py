@@ -11,6 +11,7 @@ from edgekd import files
 from edgekd.devices import pythons
 from edgekd.devices.transports import _posix, _probing
 from edgekd.errors import DeviceError
+from edgekd.progress import runs
 from edgekd.visible import visible, visible_name
 from edgekd.worker import Worker
 
@@ -67,6 +68,7 @@ def connect(where: str) -> Local:
 def _asked(interpreter: str, url: str) -> pythons.Python:
     """The Python at a path. Raises DeviceError if it is none."""
     command = [interpreter, "-c", _posix.ASK_PYTHON]
+    runs(command)
     try:
         ended = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=_ASKING_S)
     except OSError as e:

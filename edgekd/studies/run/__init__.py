@@ -79,7 +79,7 @@ def _cells(teachers: Teachers, found: Study, arms: tuple[Arm, ...]) -> tuple[tup
             progress.stage("cell", f"{len(cells) + 1} of {len(arms) * seeds}: {arm.name}, seed {seed}")
             cell = outcome(partial(_cell, teachers, settled[arm.name], seed, representations=found.REPRESENTATIONS))
             if isinstance(cell, Exception):
-                progress.note(f"failed: {message(cell)}")
+                progress.warn(f"failed: {message(cell)}")
             cells[arm.name, seed] = cell
     return tuple(by_name[name] if isinstance(arm, Exception) else arm for name, arm in settled.items()), cells
 

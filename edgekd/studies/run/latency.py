@@ -38,7 +38,7 @@ def latencies(arm: ArmRun, teacher: Artifact, others: Mapping[str, Artifact]) ->
     try:
         measurements = arm.goal.measured(arm.run, [teacher, *others.values()])
     except (DeviceError, MeasurementError, UnsupportedModelError) as e:
-        arm.run.progress.note(f"not measured: {e.message}")
+        arm.run.progress.warn(f"not measured: {e.message}")
         return {}
     return _latencies(dict(zip([TEACHER, *others], measurements, strict=True)))
 

@@ -256,4 +256,5 @@ def test_interrupted_it_ends_in_130(tmp_path):
     one.send_signal(signal.SIGINT)
     _, err = one.communicate(timeout=60)
     assert one.returncode == 130
+    assert "interrupted\nit ended in: cell: " in err
     assert "Traceback" not in err
