@@ -10,6 +10,7 @@ from edgekd import catalog
 from edgekd.errors import EdgekdError
 from edgekd.files import read_text, require_writable, write_text
 from edgekd.measuring.document import read_measurement
+from edgekd.report import compared
 from edgekd.report.blocks import Document
 from edgekd.report.content import document
 from edgekd.report.formats._base import Report
@@ -20,16 +21,17 @@ from edgekd.values.result import Result
 
 V = TypeVar("V", bound=Value)
 
-RESULT, PAGE = "result.json", "report.html"
+RESULT, PAGE, COMPARED = "result.json", "report.html", "compared.html"
 _LONGEST = 100_000_000
 _A_RUN = "Give the folder of a finished run, or a measurement (.json) that `edgekd profile --out` wrote."
 
 
-def report(paths: Sequence[Path], out: Path | None = None) -> Path:
+def report(paths: Sequence[Path], out: Path | None = None, *, compare: Path | None = None) -> Path:
     """Write the page of a run's folder, or of measurements, the last of which is the one they are compared with.
 
     Args:
         paths: one folder, or files.
+        compare: another run's folder, or another measurement, to put beside a single one of `paths`.
         out: the page; None: `report.html` in the folder, or beside the first file, under its name.
 
     Returns:
@@ -37,17 +39,31 @@ def report(paths: Sequence[Path], out: Path | None = None) -> Path:
 
     Raises:
         StorageError: a file can't be read, or the page not written.
-        EdgekdError: a folder isn't that of a finished run, a file is no measurement, or both are given.
+        EdgekdError: a folder isn't that of a finished run, a file is no measurement, or both are given; or the two to
+            put side by side can't be compared.
     """
-    to = out or place(paths[0])
+    to = out or place(paths[0], side_by_side=compare is not None)
     require_writable(to)
-    write_text(to, page(documented(paths)))
+    write_text(to, page(beside(paths, compare) if compare else documented(paths)))
     return to
 
 
-def place(path: Path) -> Path:
+def place(path: Path, *, side_by_side: bool = False) -> Path:
     """Where the page of a folder or a file is, if nothing else is said."""
-    return path / PAGE if path.is_dir() else path.with_suffix(".html")
+    if path.is_dir():
+        return path / (COMPARED if side_by_side else PAGE)
+    return path.with_suffix(".compared.html" if side_by_side else ".html")
+
+
+def beside(paths: Sequence[Path], other: Path) -> Document:
+    """What a page says of two; raises as `report`."""
+    both = [*paths, other]
+    kinds = {path.is_dir() for path in both}
+    if len(both) > 2 or len(kinds) > 1:
+        raise EdgekdError("--compare puts two runs, or two measurements, side by side", _A_RUN)
+    if kinds == {True}:
+        return compared.runs(*map(of_run, both))
+    return compared.measurements(*map(read_measurement, both))
 
 
 def documented(paths: Sequence[Path]) -> Document:

@@ -18,15 +18,15 @@ def section(result: Result, reference: Measurement | None) -> Section:
         Text(_SETTINGS),
         Text("Here in the run directory, each number by itself:"),
         Table(["what", "command"], [[what, f"`{command}`"] for what, command in _commands(result)]),
-        Table(["made with", "version"], _versions(result, reference)),
+        Table(["made with", "version"], versions(result, reference)),
         Details("The recipe, setting by setting", [Table(["setting", "value"], settings(result))]),
     ]
     return Section("Reproduce", blocks)
 
 
-def settings(result: Result) -> list[list[str]]:
+def settings(result: Result) -> list[tuple[str, str]]:
     """Every setting of the recipe, with its value."""
-    return [[key, value] for key, value in flat(document(result.recipe)) if value != "None"]
+    return [(key, value) for key, value in flat(document(result.recipe)) if value != "None"]
 
 
 def _commands(result: Result) -> list[tuple[str, str]]:
@@ -50,10 +50,11 @@ def _commands(result: Result) -> list[tuple[str, str]]:
     ]
 
 
-def _versions(result: Result, reference: Measurement | None) -> list[list[str]]:
+def versions(result: Result, reference: Measurement | None) -> list[tuple[str, str]]:
+    """What made the run and measured it, each with its version."""
     lineage = result.manifest.lineage
-    rows = [["edgekd", lineage.edgekd]] if lineage and lineage.edgekd else []
-    rows += [["exporter", lineage.exporter]] if lineage and lineage.exporter else []
+    rows = [("edgekd", lineage.edgekd)] if lineage and lineage.edgekd else []
+    rows += [("exporter", lineage.exporter)] if lineage and lineage.exporter else []
     if reference and result.device:
-        rows += [[reference.runtime.name, reference.runtime.title], ["Python on the device", reference.host.python]]
+        rows += [(reference.runtime.name, reference.runtime.title), ("Python on the device", reference.host.python)]
     return rows

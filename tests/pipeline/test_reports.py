@@ -52,6 +52,16 @@ def test_a_measurement_that_is_invalid_says_so_at_once(tmp_path):
     assert "the power mode changed" in text
 
 
+def test_two_are_put_side_by_side_in_a_page_of_their_own(stored):
+    assert reports.report([stored], compare=stored) == stored / "compared.html"
+    assert "are the same." in (stored / "compared.html").read_text()
+    kept, reference = (stored / "verdict" / name for name in ("model.json", "reference.json"))
+    assert reports.report([kept], compare=reference) == stored / "verdict" / "model.compared.html"
+    for paths, other in (([stored], kept), ([kept, reference], kept)):
+        with pytest.raises(EdgekdError, match="side by side"):
+            reports.report(paths, compare=other)
+
+
 def test_what_is_no_run_is_refused_with_what_to_give(tmp_path, stored):
     (tmp_path / "empty").mkdir()
     with pytest.raises(StorageError, match=r"result\.json"):

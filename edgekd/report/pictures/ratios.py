@@ -99,7 +99,7 @@ def _marks(
     if limit is not None:
         yield svg.path(f"M{x(limit):g} {y.end - 8}V{y.start}", "limit")
         side = ("end", -4) if x(limit) > (x.start + x.end) / 2 else ("start", 4)
-        yield svg.text(x(limit) + side[1], y.end - 4, f"budget: {limit:.3g}", side[0], kind="limit")
+        yield svg.text(x(limit) + side[1], y.end + 12, f"budget: {limit:.3g}", side[0], kind="limit")
 
 
 def _described(m: Measurement, baseline: Measurement, found: Interval, limit: float | None, pairs: int) -> str:
