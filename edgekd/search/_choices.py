@@ -56,6 +56,17 @@ class Choices:
         own = {group.root: group.width for group in self.table.space.groups}
         return Structure(widths={r: w for r, w in widths.items() if w < own[r]}, removed=removed)
 
+    def options(self, structure: Structure) -> dict[str, int]:
+        """The options that come nearest to a structure; of what its blocks took with them the widest."""
+        whole = {group.root: group.width for group in self.table.space.groups}
+        wanted = {root: structure.widths.get(root, whole[root]) for root in self.widths}
+        found = {root: int(np.abs(np.array(own) - wanted[root]).argmin()) for root, own in self.widths.items()}
+        return found | {block: GOES if block in structure.removed else STAYS for block in self.blocks}
+
+    def count(self, name: str) -> int:
+        """How many options a choice has."""
+        return len(self.widths[name]) if name in self.widths else 2
+
     def best(self, losses: Losses, limit: float) -> Structure | None:
         """The structure of the least loss that is predicted to take no more; None if none is."""
         try:
@@ -109,16 +120,13 @@ class Choices:
     def _terms(self) -> list[Term]:
         """The times of all layers; raises TooEntangledError where one depends on too many choices."""
         of = {layer.name: self._of(layer) for layer in self.table.space.layers}
-        if odd := [name for name, names in of.items() if math.prod(map(self._count, names)) > _MOST_TIMES]:
+        if odd := [name for name, names in of.items() if math.prod(map(self.count, names)) > _MOST_TIMES]:
             raise TooEntangledError(f"{odd[0]} depends on {len(of[odd[0]])} choices")
         terms = [self._term(layer, of[layer.name]) for layer in self.table.space.layers if of[layer.name]]
         return [*terms, *self._equal_widths()]
 
-    def _count(self, name: str) -> int:
-        return len(self.widths[name]) if name in self.widths else 2
-
     def _term(self, layer: Layer, of: tuple[str, ...]) -> Term:
-        times = np.empty([self._count(name) for name in of])
+        times = np.empty([self.count(name) for name in of])
         for options in np.ndindex(*times.shape):
             times[options] = self._layer_latency(layer, dict(zip(of, options, strict=True)))
         return Term(of, times)
@@ -147,7 +155,7 @@ class Choices:
         """As `best`, where the time of a layer depends on too many choices: each choice's time is taken with all others
         as they are in the last solution, and the limit is corrected by what that gets wrong, some times.
         """
-        options = {name: self._count(name) - 1 if name in self.widths else STAYS for name in self._order}
+        options = {name: self.count(name) - 1 if name in self.widths else STAYS for name in self._order}
         best: tuple[float, Structure] | None = None
         aim = limit
         for _ in range(_ROUNDS):
@@ -170,7 +178,7 @@ class Choices:
 
     def _linear(self, name: str, options: Mapping[str, int], base: float) -> Term:
         times = [
-            self.table.latency(self.structure({**options, name: option})) - base for option in range(self._count(name))
+            self.table.latency(self.structure({**options, name: option})) - base for option in range(self.count(name))
         ]
         return Term((name,), np.array(times))
 

@@ -58,11 +58,12 @@ def _by_table(search: Tabled, table: Table) -> tuple[Plan | None, str]:
         return None, f"by a table nothing meets the budget: {what}"
     first = min(fitting, key=lambda one: total(losses, choices, one.proposal.structure))
     same = uniform_one(table, limit, search.candidates)
-    best = improved(choices, losses, limit, search.candidates, others=[same] if same else [])
+    found = improved(choices, losses, limit, search.candidates, others=[same] if same else [])
+    best = found.judged
     chosen = _finalist(search, table, best) or first
     structure = chosen.proposal.structure
     rank = next((number for number, one in enumerate(best) if one.structure == structure), None)
-    smaller = choices.best(losses, STEP * table.latency(structure))
+    smaller = choices.best(found.near, STEP * table.latency(structure))
     loss = None if rank is None else best[rank].loss
     return search.plan(choices, chosen, loss, further=smaller, why=_why(best, rank)), ""
 
