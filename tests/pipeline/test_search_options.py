@@ -5,6 +5,7 @@ import pytest
 from edgekd.errors import EdgekdError
 from edgekd.pipeline.search import Searching
 from edgekd.recipe import recipe, to_toml
+from edgekd.search import fixed, latency_table, uniform
 
 
 @pytest.fixture
@@ -37,5 +38,18 @@ def test_a_step_is_a_share_of_the_latency(asked, stated, says):
         asked(f'method = "netadapt"\noptions = {{step = {stated}}}')
 
 
-def test_without_a_method_one_ratio_is_searched(asked):
-    assert asked('options = {scope = "global"}').options.scope == "global"
+@pytest.mark.parametrize(
+    ("stated", "has_device", "method"),
+    [
+        ({}, True, latency_table),
+        ({}, False, uniform),
+        ({"search.keep": {"macs": 0.5}}, True, uniform),
+        ({"search.options": {"scope": "global"}}, True, uniform),
+        ({"prune.criterion": "influence"}, True, uniform),
+        ({"search.ratio": 0.5}, True, fixed),
+        ({"search.method": "uniform"}, True, uniform),
+    ],
+)
+def test_without_a_method_times_of_layers_decide_where_a_device_tells_them(stated, has_device, method):
+    made = recipe(None, {"target": "x86-cpu", **stated})
+    assert Searching(made, has_device).search is method
