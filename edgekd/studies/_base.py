@@ -5,7 +5,7 @@ trained, measured and judged is the same for all (`edgekd.studies.run`). It impo
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, Self
 
 from edgekd.catalog import Kind
 from edgekd.values import MeasuringProtocol, PositiveInt, Value
@@ -57,12 +57,34 @@ class Arm(Value):
     """Of its recipe, over those of the scale."""
     control: str | None = None
     """The arm that its gain is against, seed by seed."""
+    latency_ratio: Positive | None = None
+    """The share of its teacher's latency that it should have: of its choices the nearest is taken; without choices the
+    search of its recipe plans for it, which takes a device."""
     as_fast_as: str | None = None
-    """The arm whose latency it should have."""
+    """The arm whose latency it should have instead: of its choices the nearest is taken."""
     choices: tuple[Settings, ...] = ()
-    """Further settings, of which the one that makes it as fast as that arm is taken, by measuring untrained."""
+    """Further settings, of which one is taken by bisection, measured untrained; by multiply-accumulates where nothing
+    is measured."""
     as_long_as: str | None = None
     """The arm for whose training time it should train, by its epochs."""
+    chosen: str = ""
+    """How its structure was chosen; nothing where its settings state it."""
+
+    @property
+    def is_planned(self) -> bool:
+        """Whether a search plans its structure by measuring on a device."""
+        return self.latency_ratio is not None and not self.choices
+
+    def choosing(self, choice: Settings, why: str) -> Self:
+        """The arm where that choice is made."""
+        settings = {**self.settings, **choice}
+        return self.model_copy(update={"settings": settings, "choices": (choice,), "chosen": why})
+
+
+def structural(settings: Settings) -> Settings:
+    """Those of an arm's settings that decide its network's structure."""
+    alone = ("model", "student")
+    return {key: value for key, value in settings.items() if key in alone or key.startswith(("prune.", "search."))}
 
 
 class Study(Protocol):

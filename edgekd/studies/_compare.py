@@ -17,6 +17,7 @@ def compared(arm: Arm, cells: Sequence[Cell], costs: Costs | None) -> Compared:
         factors=arm.factors,
         settings=arm.settings,
         teacher=str(arm.settings["model"]),
+        chosen=arm.chosen,
         cells=tuple(cells),
         accuracy=statistics.fmean(accuracies) if accuracies else None,
         deviation=statistics.stdev(accuracies) if len(accuracies) > 1 else None,

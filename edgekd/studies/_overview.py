@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from edgekd import catalog
 from edgekd.errors import EdgekdError
-from edgekd.studies._base import STUDIES, Arm, Scale, Study
+from edgekd.studies._base import STUDIES, Arm, Scale, Study, structural
 from edgekd.studies._results import Overview
 
 _OTHERS = 200
@@ -18,6 +18,10 @@ _CELL_SECONDS = 2.0
 """Time beside the epochs: loading, evaluating, storing."""
 _STRUCTURE_SECONDS = 10.0
 """Time to prune, export and measure one structure."""
+_COMPARED_SECONDS = 15.0
+"""Time to measure one choice beside what it should be as fast as."""
+_PLAN_SECONDS = 300.0
+"""Time of a search that plans on the device."""
 
 
 def study(name: str) -> Study:
@@ -63,23 +67,26 @@ def overview(name: str, scale: Scale, seeds: int) -> Overview:
 def _seconds(arms: tuple[Arm, ...], scale: Scale, seeds: int, speeds: Mapping[str, float]) -> float:
     faster = _DIGITS if scale.data == "digits" else 1.0
     images = scale.train_images / faster
-    cells = sum(scale.epochs * images * _seconds_an_image(arm, speeds) for arm in arms if _is_trained(arm))
+    lasts = {arm.name: scale.epochs * images * _seconds_an_image(arm, speeds) for arm in arms}
+    cells = sum(lasts[arm.as_long_as or arm.name] for arm in arms if _is_trained(arm))
     teachers = {(str(arm.settings["model"]), 0) for arm in arms}
     teachers |= {(further["model"], further["seed"]) for arm in arms for further in arm.settings.get("teachers", ())}
     taught = sum(scale.teacher_epochs * images / speeds.get(model, _OTHERS) for model, _ in teachers)
-    structures = {
-        repr({k: v for k, v in a.settings.items() if k.startswith(("prune.", "search.")) or k in ("model", "student")})
-        for a in arms
-    }
-    measured = len(structures) + sum(len(arm.choices) for arm in arms)
-    return seeds * (cells + _CELL_SECONDS * len(arms)) + taught + _STRUCTURE_SECONDS * measured
+    made = {repr(structural(arm.settings)): arm for arm in arms}.values()
+    measured = sum(_STRUCTURE_SECONDS + _to_choose(arm) for arm in made)
+    return seeds * (cells + _CELL_SECONDS * len(arms)) + taught + measured
+
+
+def _to_choose(arm: Arm) -> float:
+    """The seconds until its structure is known."""
+    return _PLAN_SECONDS if arm.is_planned else _COMPARED_SECONDS * len(arm.choices).bit_length()
 
 
 def _seconds_an_image(arm: Arm, speeds: Mapping[str, float]) -> float:
     """To train on it, and to compute the outputs of each teacher for it."""
     student = arm.settings.get("student") or arm.settings["model"]
     teachers = [arm.settings["model"], *(further["model"] for further in arm.settings.get("teachers", ()))]
-    asked = teachers if set(arm.settings["recover.losses"]) != {"ce"} else []
+    asked = teachers if set(arm.settings.get("recover.losses", ())) != {"ce"} else []
     own = 1 / speeds.get(student, _OTHERS)
     return own + sum(1 / (_WANTED * speeds.get(teacher, _OTHERS)) for teacher in asked)
 

@@ -109,6 +109,8 @@ class Compared(Value):
     settings: Settings
     teacher: str
     """The model."""
+    chosen: str = ""
+    """How its structure was chosen; nothing where its settings state it."""
     cells: tuple[Cell, ...]
     accuracy: float | None
     """The mean over the seeds, a fraction; None where no cell could be made."""
@@ -137,7 +139,7 @@ class StudyResult(Value):
     files: dict[str, str] = Field(default_factory=dict)
     """Below the folder, by what they are."""
     remarks: tuple[str, ...] = ()
-    """What couldn't be written or drawn, and why."""
+    """What couldn't be compared, written or drawn, and why."""
 
 
 class Overview(Value):

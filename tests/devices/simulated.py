@@ -5,6 +5,7 @@ Requests and answers go through the same checks as a real agent's. `simulated` (
 
 import dataclasses
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -48,6 +49,24 @@ def one_layer(path: Path, ms: float) -> list[protocol.Node]:
     """All of a file as one convolution, in integers if anything is quantised."""
     quantised = path.suffix == ".onnx" and any(n.op_type == "QuantizeLinear" for n in onnx.load(path).graph.node)
     return [protocol.Node("all", "QLinearConv" if quantised else "Conv", "CPUExecutionProvider", ms)]
+
+
+def each_layer(path: Path, _ms: float = 0.0) -> list[protocol.Node]:
+    """Each layer of a file takes its weights times its positions, and the rest of the graph nothing."""
+    graph = onnx.shape_inference.infer_shapes(onnx.load(path)).graph
+    weights = {tensor.name: math.prod(tensor.dims) for tensor in graph.initializer}
+    shapes = {value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in graph.value_info}
+    return [
+        protocol.Node(node.name, node.op_type, "CPUExecutionProvider", products / 1e7)
+        for node in graph.node
+        if node.op_type in ("Conv", "Gemm")
+        for products in [weights[node.input[1]] * math.prod(shapes.get(node.output[0], [])[2:])]
+    ]
+
+
+def all_layers(path: Path) -> float:
+    """Milliseconds of a file whose layers take what `each_layer` says."""
+    return 0.001 + sum(node.ms for node in each_layer(path))
 
 
 def by_onnxruntime(path: Path) -> Outputs:

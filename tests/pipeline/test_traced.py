@@ -2,12 +2,11 @@
 
 import random
 
-import onnx
 import pytest
+from simulated import all_layers, each_layer
 
 from edgekd import catalog
 from edgekd.data.load import load_dataset
-from edgekd.devices.agent import protocol
 from edgekd.gate import budget as budgets
 from edgekd.pipeline.candidates import NetworkCandidates
 from edgekd.pipeline.deploy import baseline
@@ -26,27 +25,6 @@ from edgekd.zoo import networks
 FP32 = "onnxruntime-fp32"
 
 
-def by_macs(path, _ms):
-    """Each layer takes its weights times its positions, and the rest of the graph nothing."""
-    graph = onnx.shape_inference.infer_shapes(onnx.load(path)).graph
-    sizes = {t.name: t.dims for t in graph.initializer}
-    shapes = {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim] for v in graph.value_info}
-    found = []
-    for node in graph.node:
-        if node.op_type in ("Conv", "Gemm"):
-            weights = 1
-            for size in sizes[node.input[1]]:
-                weights *= size
-            for size in shapes.get(node.output[0], [])[2:]:
-                weights *= size
-            found.append(protocol.Node(node.name, node.op_type, "CPUExecutionProvider", weights / 1e7))
-    return found
-
-
-def all_nodes(path):
-    return 0.001 + sum(node.ms for node in by_macs(path, 0))
-
-
 @pytest.fixture
 def candidates(tmp_path, simulated, one_runtime):
     """A resnet8 with random weights on a device whose time is in proportion to the products."""
@@ -56,7 +34,9 @@ def candidates(tmp_path, simulated, one_runtime):
     network = networks.save(
         networks.untrained(architecture, 0), tmp_path / "weights.safetensors", architecture, origin="given"
     )
-    goal = Goal(budgets.load("half-latency"), target, simulated(latency_ms=all_nodes, nodes=by_macs), recipe.measure)
+    goal = Goal(
+        budgets.load("half-latency"), target, simulated(latency_ms=all_layers, nodes=each_layer), recipe.measure
+    )
     run = Run(store=Store(tmp_path / "run"), shared=Store(tmp_path / "shared"), progress=Silent())
     variants = tuple(variant for variant in target.variants if variant.name == FP32)
     how = deployment(recipe, target, data, variants=variants)

@@ -13,7 +13,7 @@ from edgekd.pipeline.search import Searching
 from edgekd.pruning.chosen import criterion_of
 from edgekd.steps._read import has_pruning, trainings
 from edgekd.studies._base import STUDIES
-from edgekd.studies._overview import overview, scaled, study
+from edgekd.studies._overview import _seconds, overview, scaled, study
 from edgekd.studies._results import Plan
 from edgekd.studies.run.arms import recipe_of
 from edgekd.training.losses._base import LOSSES
@@ -53,14 +53,16 @@ def test_every_arm_is_a_recipe_of_losses_criteria_and_searches_that_exist(name, 
             recipe = recipe_of(plan, {**arm.settings, **choice}, 3, (1000, 1, 8, 8), target("x86-cpu"))
             assert recipe.seed == 3
             prunes = has_pruning(recipe)
-            assert prunes == (recipe.search.ratio is not None or recipe.search.structure is not None)
+            stated = recipe.search.ratio is not None or recipe.search.structure is not None
+            assert prunes == (stated or arm.is_planned)
+            assert stated != arm.is_planned or recipe.student
             assert prunes != (recipe.student is not None)
             criterion_of(recipe.prune.criterion, recipe.prune.options)
-            Searching(recipe, has_device=False).search.Options.model_validate(recipe.search.options)
+            Searching(recipe, has_device=arm.is_planned).check()
             for settings in trainings(recipe):
-                # what the study compares isn't left to a race
-                assert settings.learning_rate
-                assert settings.losses
+                # of what a study compares nothing is left open but edgekd's whole default
+                assert bool(settings.learning_rate) == bool(settings.losses)
+                assert settings.losses or name == "edgekd"
             for settings in (recipe.recover, *trainings(recipe)):
                 assert set(settings.losses or ()) <= set(catalog.names(LOSSES))
 
@@ -101,6 +103,16 @@ def test_the_outline_counts_cells_and_costs_more_at_a_larger_scale():
 @pytest.mark.parametrize("name", NAMES)
 def test_a_small_study_is_meant_to_take_75_minutes_at_most(name):
     assert overview(name, scaled(study(name), "small"), 3).minutes <= 75
+
+
+def test_an_arm_that_trains_as_long_as_another_is_expected_to_take_its_time():
+    scale, speeds = scaled(study("edgekd"), "small"), {"mobilenet_v1:width=0.5": 1000.0}
+    ours, *others = study("edgekd").arms(scale)
+    labels = next(arm for arm in others if arm.name == "uniform, labels, rate 0.05")
+    unpaced = labels.model_copy(update={"as_long_as": None})
+    paced, own = (_seconds((ours, arm), scale, 1, speeds) for arm in (labels, unpaced))
+    # labels alone need no outputs of the teacher, which takes the time of 2 in 7 images
+    assert paced - own == pytest.approx(scale.epochs * scale.train_images / 1000 * 2 / 7)
 
 
 def test_a_wrong_name_says_which_there_are():

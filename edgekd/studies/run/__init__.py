@@ -17,10 +17,12 @@ from edgekd.studies._results import Plan, StudyResult
 from edgekd.studies.run.arms import StudyRun, recipe_of
 from edgekd.studies.run.cells import Made, make
 from edgekd.studies.run.conclude import Cells, conclude
-from edgekd.studies.run.equal_latency import as_fast_settings
+from edgekd.studies.run.equal_latency import as_fast
 from edgekd.studies.run.equal_time import as_long_settings
 from edgekd.studies.run.failures import message, outcome, value_of
 from edgekd.studies.run.folder import require_same
+from edgekd.studies.run.planned import planned
+from edgekd.studies.run.possible import without_device
 from edgekd.studies.run.teachers import Teachers
 
 
@@ -63,16 +65,20 @@ def run_study(
         for arm in arms:
             for choice in arm.choices or ({},):
                 recipe_of(plan, {**arm.settings, **choice}, 0, (1, 1, 1, 1), kind)
+        arms, left_out = (arms, ()) if device else without_device(arms, kind.name)
+        for note in left_out:
+            progress.note(note)
         teachers = Teachers(StudyRun(plan, run, kind, images, device))
         settled, cells = _cells(teachers, found, arms)
-        return conclude(teachers, found, settled, cells)
+        return conclude(teachers, found, settled, cells, remarks=left_out)
 
 
 def _cells(teachers: Teachers, found: Study, arms: tuple[Arm, ...]) -> tuple[tuple[Arm, ...], Cells]:
     """The arms with their choices made, and their cells, seed by seed: what is stopped early compares as a whole."""
     progress, seeds = teachers.run.run.progress, teachers.run.plan.seeds
-    by_name = {arm.name: arm for arm in arms}
-    settled = {arm.name: outcome(partial(_settled, teachers, found, arm, by_name)) for arm in arms}
+    settled: dict[str, Arm | Exception] = {}
+    for arm in arms:
+        settled[arm.name] = outcome(partial(_settled, teachers, found, arm, settled))
     cells: dict[tuple[str, int], Made | Exception] = {}
     for seed in range(seeds):
         for arm in arms:
@@ -81,18 +87,20 @@ def _cells(teachers: Teachers, found: Study, arms: tuple[Arm, ...]) -> tuple[tup
             if isinstance(cell, Exception):
                 progress.warn(f"failed: {message(cell)}")
             cells[arm.name, seed] = cell
-    return tuple(by_name[name] if isinstance(arm, Exception) else arm for name, arm in settled.items()), cells
+    return tuple(arm if isinstance(now := settled[arm.name], Exception) else now for arm in arms), cells
 
 
-def _settled(teachers: Teachers, found: Study, arm: Arm, arms: Mapping[str, Arm]) -> Arm:
-    """The arm with its choice made, and its epochs."""
-    if arm.as_fast_as:
-        settings = as_fast_settings(
-            teachers.run, arm, arms[arm.as_fast_as], teachers.of({"model": arm.settings["model"]})
-        )
-        arm = arm.model_copy(update={"settings": settings})
+def _settled(teachers: Teachers, found: Study, arm: Arm, before: Mapping[str, Arm | Exception]) -> Arm:
+    """The arm with its structure chosen, and its epochs; raises what an arm failed with that it refers to."""
+    alone = {"model": arm.settings["model"]}
+    if arm.is_planned:
+        arm = planned(teachers.run, arm, teachers.of(alone))
+    elif arm.choices:
+        other = value_of(before[arm.as_fast_as]) if arm.as_fast_as else None
+        arm = as_fast(teachers.run, arm, other, teachers.of(alone))
     if arm.as_long_as:
-        arm = arm.model_copy(update={"settings": as_long_settings(teachers, found, arm, arms[arm.as_long_as])})
+        settings = as_long_settings(teachers, found, arm, value_of(before[arm.as_long_as]))
+        arm = arm.model_copy(update={"settings": settings})
     return arm
 
 

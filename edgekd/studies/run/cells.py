@@ -7,7 +7,7 @@ from edgekd.deploy.writers._base import first_rounding
 from edgekd.pipeline.candidates import NetworkCandidates
 from edgekd.pipeline.search import Searching
 from edgekd.pipeline.student import Teaching, beginning, make_student
-from edgekd.steps._read import read_steps
+from edgekd.progress import Silent
 from edgekd.store import fingerprint
 from edgekd.studies._results import Cell
 from edgekd.studies.run.arms import ArmRun
@@ -47,11 +47,10 @@ def make(arm: ArmRun, teacher: TrainedTeacher, *, representations: bool) -> Made
 
 
 def untrained(arm: ArmRun, teacher: TrainedTeacher) -> Network:
-    """The student of the arm's recipe as it is before any training."""
-    stated = zip(arm.recipe.steps, read_steps(arm.recipe.steps), strict=True)
-    steps = tuple(step for step, found in stated if found.module.PRUNES)
-    recipe = teacher.recipe(arm.recipe).model_copy(update={"steps": steps})
-    return pruned_and_trained(replace(arm, recipe=recipe), teacher)
+    """The student of the arm's recipe before any training, not repaired."""
+    start = beginning(arm.run, arm.recipe, arm.data, teacher.network)
+    structure = stated_structure(arm, start)
+    return start if structure.is_whole else arm.pruner.pruned(start, structure)
 
 
 def pruned_and_trained(arm: ArmRun, teacher: TrainedTeacher) -> Network:
@@ -68,7 +67,7 @@ def stated_structure(arm: ArmRun, start: Network) -> Structure:
     if not searching.is_stated:
         return Structure()
     candidates = NetworkCandidates(start, arm.pruner, arm.goal, arm.how)
-    return searching.plan(candidates, (), arm.run.progress).structure
+    return searching.plan(candidates, (), Silent()).structure
 
 
 def seconds_of(network: Network, teacher: TrainedTeacher) -> float:

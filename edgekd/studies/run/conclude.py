@@ -15,7 +15,9 @@ Cells = Mapping[tuple[str, int], Made | Exception]
 """By the arm's name and the seed."""
 
 
-def conclude(teachers: Teachers, found: Study, arms: Sequence[Arm], cells: Cells) -> StudyResult:
+def conclude(
+    teachers: Teachers, found: Study, arms: Sequence[Arm], cells: Cells, *, remarks: tuple[str, ...] = ()
+) -> StudyResult:
     """Export and measure one network of each structure, compare, and write the study's documents."""
     study = teachers.run
     made = {key: cell for key, cell in cells.items() if isinstance(cell, Made)}
@@ -42,6 +44,7 @@ def conclude(teachers: Teachers, found: Study, arms: Sequence[Arm], cells: Cells
         teachers=tuple(results.values()),
         arms=with_tradeoffs(with_gains(rows, arms), results),
         failures=tuple(failures),
+        remarks=remarks,
     )
     projections = {name: cell.projection for name, cell in first.items() if cell.projection}
     return write(study.run.store.root, result, projections)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from edgekd.errors import DeviceError, MeasurementError, UnsupportedModelError
 from edgekd.measuring.statistics import percentile, ratio, samples_ms
@@ -27,16 +28,16 @@ def exported(arm: ArmRun, network: Network, name: str) -> Artifact:
     return found.model_copy(update={"name": name})
 
 
-def latencies(arm: ArmRun, teacher: Artifact, others: Mapping[str, Artifact]) -> dict[str, Latency]:
+def latencies(arm: ArmRun, teacher: Artifact, others: Mapping[str, Artifact], **changes: Any) -> dict[str, Latency]:
     """The latency of each artifact, by the same keys, measured in turns with the teacher's, which is at `TEACHER`.
 
-    Where they can't be measured there are none, and a note says why.
+    Where they can't be measured there are none, and a note says why. The changes are those of the protocol.
     """
     if arm.device is None or not others:
         return {}
     arm.run.progress.stage("measure", f"measuring {len(others)} networks beside {teacher.name}")
     try:
-        measurements = arm.goal.measured(arm.run, [teacher, *others.values()])
+        measurements = arm.goal.measured(arm.run, [teacher, *others.values()], **changes)
     except (DeviceError, MeasurementError, UnsupportedModelError) as e:
         arm.run.progress.warn(f"not measured: {e.message}")
         return {}

@@ -18,6 +18,7 @@ def markdown(result: StudyResult) -> str:
         "## Results",
         _markdown_table(arm_rows(result)),
         intervals(result),
+        *_chosen(result),
         "## Trade-offs",
         _markdown_table(tradeoff_rows(result)),
         _TRADEOFFS,
@@ -49,7 +50,7 @@ def how(result: StudyResult) -> str:
         f"unless its row says otherwise, {scale.teacher_epochs} for teachers; seeds 0 to {plan.seeds - 1}. The epoch "
         f"was selected on the validation split; accuracy is that of the network on the whole test split, in fp32. "
         f"Latency: fp32 files, {where}. Networks trained from scratch used a learning rate of "
-        f"{scale.learning_rate_from_scratch:g}, the others {scale.learning_rate:g}."
+        f"{scale.learning_rate_from_scratch:g}, the others {scale.learning_rate:g} unless their row says otherwise."
     )
 
 
@@ -104,9 +105,7 @@ def intervals(result: StudyResult) -> str:
     found = [gain.interval for gain in gains if gain.interval]
     text = (
         "± is the standard deviation over the seeds, whose number is in brackets. A gain is the mean of the "
-        "differences to its control, seed by seed, with Student's interval. The control of `distilled` is the same "
-        "network trained on `labels`, that of `inherited` with labels is `scratch`; `gain.control` in result.json "
-        "names each."
+        f"differences to its control, seed by seed, with Student's interval. {_controls(gains)}"
     )
     if not found:
         return f"{text} One seed has no interval."
@@ -115,6 +114,22 @@ def intervals(result: StudyResult) -> str:
         f"{text} Of {len(found)} intervals, each at 95 %, {clear} exclude 0; if no gain were real, about "
         f"{0.05 * len(found):.1f} would by chance."
     )
+
+
+def _controls(gains: Sequence[Gain]) -> str:
+    controls = {gain.control for gain in gains}
+    if len(controls) == 1:
+        return f"The control of all is `{controls.pop()}`."
+    return (
+        "The control of `distilled` is the same network trained on `labels`, that of `inherited` with labels is "
+        "`scratch`; `gain.control` in result.json names each."
+    )
+
+
+def _chosen(result: StudyResult) -> list[str]:
+    """How the structures came about that no setting states."""
+    lines = [f"- `{arm.name}`: {arm.chosen}" for arm in result.arms if arm.chosen]
+    return ["## How structures were chosen", "\n".join(lines)] if lines else []
 
 
 def _holds_zero(found: Interval) -> bool:
@@ -175,7 +190,8 @@ def _failures(result: StudyResult) -> list[str]:
 
 def _files(result: StudyResult) -> list[str]:
     plots = [f"![{name}]({path})" for name, path in result.files.items() if path.endswith(".png")]
-    return [*(["## Plots", *plots] if plots else []), *(f"- {text}" for text in result.remarks)]
+    remarks = "\n".join(f"- {text}" for text in result.remarks)
+    return [*(["## Plots", *plots] if plots else []), *(["## Remarks", remarks] if remarks else [])]
 
 
 def _markdown_table(rows: Sequence[Sequence[str]]) -> str:

@@ -1,3 +1,4 @@
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
@@ -31,10 +32,12 @@ def chosen(arms, wanted, paced):
 def run_study(monkeypatch, tmp_path):
     """Runs arms of a shipped study as the command does, with one seed and one epoch: its result."""
 
-    def run(name, arms, *, target, paced=False):
+    def run(name, arms, *, target, paced=False, device=None):
         found = study(name)
         some = SimpleNamespace(**{**vars(found), "arms": lambda scale: chosen(found.arms(scale), arms, paced)})
         monkeypatch.setattr(verb, "study", lambda _: some)
+        if device:
+            monkeypatch.setattr(verb, "device_of_target", lambda *_: nullcontext(device))
         scale = scaled(found, "smoke", epochs=1, teacher_epochs=1)
         result = verb.run_study(name, scale, tmp_path / name, seeds=1, target=target, progress=Silent())
         assert not result.failures

@@ -1,8 +1,10 @@
 """Shipped studies on the digits, with one seed and one epoch, and of the larger ones the arms that tell most;
-`tools/studies` runs them whole. Most run without a device, since what they compare isn't the latency.
+`tools/studies` runs them whole. They run without a device, since what they compare isn't the latency, or on a
+simulated one.
 """
 
 import pytest
+from simulated import all_layers, each_layer
 
 pytestmark = pytest.mark.slow
 
@@ -54,24 +56,29 @@ def test_prakosa2018_prunes_more_and_more(run_study):
     assert ratios[0] == pytest.approx(1 - 0.2608, abs=0.05)
 
 
-def test_edgekd_makes_the_methods_equally_fast(run_study):
+def test_edgekd_compares_at_a_third_of_the_arithmetic_without_a_device(run_study):
+    plans = ("latency table", "uniform", "global group magnitude", "NetAdapt", "layers")
+
     def wanted(arm):
-        return arm.factors["structure"] in ("widthwise", "filters", "channels", "weights") and "distilled" in arm.name
+        return arm.factors["plan"] in plans and not arm.name.endswith(("rate 0.01", "rate 0.1"))
 
     result = run_study("edgekd", wanted, target="jetson")
-    arms = {arm.factors["structure"]: arm for arm in result.arms if "scratch" not in arm.name}
-    ours = arms["widthwise"].costs.macs
-    assert arms["filters"].costs.macs == ours
-    assert 0.5 * ours < arms["channels"].costs.macs < 2 * ours
-    assert arms["weights"].costs.macs > 2 * ours
+    assert [remark.split(",")[0] for remark in result.remarks[:2]] == ["latency table", "NetAdapt"]
+    (teacher,) = result.teachers
+    shares = {arm.name: arm.costs.macs / teacher.costs.macs for arm in result.arms}
+    assert len(shares) == 5
+    assert all(share == pytest.approx(1 / 3, abs=0.06) for share in shares.values()), shares
+    assert len({arm.costs.macs for arm in result.arms if arm.factors["plan"] == "uniform"}) == 1
 
 
-def test_edgekd_measures_what_is_equally_fast_where_there_is_a_device(run_study):
+def test_edgekd_plans_for_a_third_of_the_latency_and_trains_the_others_as_long(run_study, simulated):
     def wanted(arm):
-        return arm.name.endswith("inherited, distilled") and arm.factors["structure"] in ("widthwise", "layerwise")
+        return arm.factors["plan"] == "latency table" or arm.name == "uniform, labels, rate 0.05"
 
-    ours, deep = run_study("edgekd", wanted, target="x86-cpu", paced=True).arms
-    assert deep.settings["search.ratio"] > 0
-    assert deep.settings["recover.epochs"] >= 1
-    assert ours.costs.latency.estimate < 1
-    assert deep.costs.latency.estimate < 1
+    device = simulated(latency_ms=all_layers, nodes=each_layer)
+    ours, uniform = run_study("edgekd", wanted, target="x86-cpu", paced=True, device=device).arms
+    assert 0.8 / 3 < ours.costs.latency.estimate <= 1 / 3
+    assert "structures predicted to be as fast" in ours.chosen
+    assert uniform.costs.latency.estimate == pytest.approx(ours.costs.latency.estimate, rel=0.05)
+    assert uniform.settings["recover.epochs"] >= 1
+    assert uniform.gain.control == ours.name
