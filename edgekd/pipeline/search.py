@@ -11,7 +11,7 @@ from edgekd.progress import Progress
 from edgekd.pruning.chosen import criterion_of
 from edgekd.search._base import SEARCHES, WHOLE, Candidates, Question, Search
 from edgekd.steps._read import has_pruning
-from edgekd.values import Keep, Plan, Recipe
+from edgekd.values import Plan, Recipe
 
 
 def learns_unpruned(recipe: Recipe) -> bool:
@@ -34,19 +34,11 @@ class Searching:
         Raises:
             EdgekdError: there is none of that name, or it takes no ratio or structure.
         """
-        name = self.recipe.search.method or ("fixed" if self.is_stated else self._default)
+        name = self.recipe.search.method or ("fixed" if self.is_stated else "uniform")
         if self.is_stated and name != "fixed":
             what = f"search.method = {name!r} searches for what the recipe states"
             raise EdgekdError(what, "Remove search.ratio and search.structure, or search.method.")
         return catalog.load(SEARCHES, name)
-
-    @property
-    def _default(self) -> str:
-        """By times of layers, where a device tells them and channels are what is narrowed."""
-        settings = self.recipe.search
-        criterion, _ = criterion_of(self.recipe.prune.criterion, self.recipe.prune.options)
-        by_times = self.has_device and criterion.SCORES == "channels" and settings.keep == Keep()
-        return "latency_table" if by_times and not settings.options else "uniform"
 
     @property
     def is_stated(self) -> bool:

@@ -73,9 +73,7 @@ class SearchSettings(Value):
     """How much is pruned, and how that is found."""
 
     method: str | None = None
-    """A module of `edgekd.search`. None means "fixed" if a ratio or a structure is stated; "latency_table" with a
-    device, if channels are pruned and neither `options` nor `keep` are stated; otherwise "uniform".
-    """
+    """A module of `edgekd.search`; None means "fixed" if a ratio or a structure is stated, otherwise "uniform"."""
     options: dict[str, Option] = {}
     """Further settings of the method by their names; unknown ones are refused."""
     ratio: Ratio | None = None

@@ -42,10 +42,7 @@ def kept_here(own_cache):
 def quick(tmp_path_factory):
     """A recipe file that measures shortly."""
     path = tmp_path_factory.mktemp("recipe") / "quick.toml"
-    path.write_text(
-        '[search]\nmethod = "uniform"\n'
-        "[measure]\nlaunches = 3\nseconds = 0.3\nblock_seconds = 0.02\nwarmup_seconds = 0.3\n"
-    )
+    path.write_text("[measure]\nlaunches = 3\nseconds = 0.3\nblock_seconds = 0.02\nwarmup_seconds = 0.3\n")
     return path
 
 

@@ -41,15 +41,15 @@ def test_a_step_is_a_share_of_the_latency(asked, stated, says):
 @pytest.mark.parametrize(
     ("stated", "has_device", "method"),
     [
-        ({}, True, latency_table),
+        ({}, True, uniform),
         ({}, False, uniform),
         ({"search.keep": {"macs": 0.5}}, True, uniform),
         ({"search.options": {"scope": "global"}}, True, uniform),
         ({"prune.criterion": "influence"}, True, uniform),
         ({"search.ratio": 0.5}, True, fixed),
-        ({"search.method": "uniform"}, True, uniform),
+        ({"search.method": "latency_table"}, True, latency_table),
     ],
 )
-def test_without_a_method_times_of_layers_decide_where_a_device_tells_them(stated, has_device, method):
+def test_without_a_method_one_ratio_is_searched_unless_it_is_stated(stated, has_device, method):
     made = recipe(None, {"target": "x86-cpu", **stated})
     assert Searching(made, has_device).search is method
