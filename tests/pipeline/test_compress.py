@@ -634,7 +634,7 @@ def test_a_model_that_cannot_take_the_images_is_reported_before_anything_is_trai
     ended = compress(tmp_path / "run", "--model", "torchvision:alexnet")
     assert ended.code == 2
     assert "can't take" in ended.err
-    assert "training" not in ended.err
+    assert "teacher: training" not in ended.err
 
 
 @pytest.fixture
@@ -705,7 +705,7 @@ def test_a_loss_that_cannot_be_is_reported_before_anything_is_trained(compress, 
     ended = compress(tmp_path / "run", "--recipe", tmp_path / "recipe.toml")
     assert ended.code == 2
     assert says in ended.err
-    assert "training" not in ended.err
+    assert "teacher: training" not in ended.err
 
 
 def test_a_training_that_diverges_twice_ends_in_2_with_step_rate_and_setting(compress, tmp_path):

@@ -31,7 +31,7 @@ def test_what_cant_be_pruned_right_ends_before_its_teacher_is_trained(compress, 
     assert ended.code == 2
     assert "the network can't be pruned: no layer can be narrowed" in " ".join(ended.err.split())
     assert "--ratio 0" in ended.err
-    assert "training" not in ended.err
+    assert "teacher: training" not in ended.err
     assert "exporting" not in ended.err
 
 

@@ -119,7 +119,7 @@ def test_what_cannot_be_planned_is_reported_before_anything_is_trained(compress,
     ended = compress(tmp_path / "run", "--recipe", recipe)
     assert ended.code == 2
     assert says in ended.err
-    assert "training" not in ended.err
+    assert "teacher: training" not in ended.err
 
 
 def test_kept_channels_are_followed(run):
