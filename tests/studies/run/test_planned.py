@@ -48,7 +48,7 @@ def run(monkeypatch, tmp_path):
     return run
 
 
-@UNSEEN
+@pytest.mark.slow
 def test_searches_plan_for_the_ratio_and_the_others_are_as_fast(run, simulated, tmp_path):
     device = simulated(latency_ms=all_layers, nodes=each_layer)
     result = run(all_three, device)
