@@ -53,7 +53,7 @@ def gate(
         accuracies: the choice's and the reference's, on the images that the budget is about.
         inputs: an .npz file that feeds the models; random values if None.
         time_limit_s: no further launches after about so many seconds.
-        explained: whether each node is timed, though no limit asks for it.
+        explained: whether each node is timed if it can be, though no limit asks for it.
         progress: gets each launch.
 
     Raises:
@@ -79,7 +79,8 @@ def gate(
         target=target,
         protocol=protocol,
         inputs=inputs,
-        traced=explained or traced(budget),
+        traced=traced(budget),
+        explained=len(artifacts) if explained else 0,
         steady=for_given_device(budget),
         reference=len(artifacts) - 1,
         enough=Enough(decided, time_limit_s),

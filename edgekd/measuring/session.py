@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from edgekd.catalog import explain
 from edgekd.devices._base import Device, Engine
-from edgekd.errors import MeasurementError
+from edgekd.errors import DeviceError, MeasurementError, UnsupportedModelError
 from edgekd.files import sha256
 from edgekd.measuring.disturbance import EMULATED, changes
 from edgekd.measuring.launch import Setup, trace
@@ -45,6 +45,7 @@ def measure(
     progress: Progress,
     inputs: Path | None = None,
     traced: bool = False,
+    explained: int = 0,
     steady: bool = True,
     enough: Enough | None = None,
     reference: int = 0,
@@ -59,6 +60,7 @@ def measure(
         progress: receives each round.
         inputs: an .npz file with input values; None: random values.
         traced: whether every node is timed as well, in separate processes.
+        explained: of how many of the first artifacts it is, if it can be, though nothing depends on it.
         steady: whether launches that drifted are repeated; ratios don't need it.
         enough: double the number of launches until this stopping rule or its time limit ends the session; None: only
             the protocol's launches.
@@ -85,7 +87,12 @@ def measure(
             reference=reference,
         )
         launches, retried = _launches(session, enough)
-        traces = [_trace(session, artifact, engine) if traced else None for artifact, engine in session.placed]
+        traces: list[Trace | None]
+        if traced:
+            traces = [_trace(session, artifact, engine) for artifact, engine in session.placed]
+        else:
+            traces = [_explanation(session, artifact, engine) for artifact, engine in session.placed[:explained]]
+            traces += [None] * (len(session.placed) - explained)
         return _measurements(session, launches, retried, traces)
 
 
@@ -154,6 +161,15 @@ def _trace(session: Session, artifact: Artifact, engine: Engine) -> Trace:
             return trace(agent, artifact, engine, setup)
         except ValidationError as e:
             raise MeasurementError(explain(e, f"{session.device.title}: invalid answer", Trace)[0], "Retry.") from e
+
+
+def _explanation(session: Session, artifact: Artifact, engine: Engine) -> Trace | None:
+    """The trace; none where it fails: what was measured before holds without it."""
+    try:
+        return _trace(session, artifact, engine)
+    except (DeviceError, MeasurementError, UnsupportedModelError) as e:
+        session.progress.warn(f"the nodes of {artifact.name} couldn't be timed: {e.message}")
+        return None
 
 
 def _changes(first: Record, other: Record) -> tuple[str, ...]:

@@ -30,6 +30,9 @@ _ROUNDED = 1.005
 STAYS, GOES = 0, 1
 """Options of a block."""
 
+IMPOSSIBLE = 1e9
+"""The loss of an option that can't be, or that wasn't tried."""
+
 Losses = Mapping[str, Sequence[float]]
 """Of each option of each choice, by the choice's name: a group's root, or a block's name."""
 

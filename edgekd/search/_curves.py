@@ -12,15 +12,13 @@ import numpy as np
 
 from edgekd.pruning.space import ChannelGroup
 from edgekd.search._base import Candidates
-from edgekd.search._choices import GOES, Choices
+from edgekd.search._choices import GOES, IMPOSSIBLE, Choices
 from edgekd.values import Structure
 
 _SHARES = (0.5, 0.25, 0.0)
 """Of a group's channels, those that stay where it is tried; 0: as few as it can have."""
 _LEAST = 0.02
 """Of the median rise of the loss: what a choice costs at least, since few images can't tell that it costs nothing."""
-_IMPOSSIBLE = 1e9
-"""The loss of what can't be pruned so."""
 
 
 def curves(choices: Choices, candidates: Candidates) -> dict[str, tuple[float, ...]] | None:
@@ -34,8 +32,8 @@ def curves(choices: Choices, candidates: Candidates) -> dict[str, tuple[float, .
     base, *found = candidates.losses([Structure(), *tried.values()])
     if base is None:
         return None
-    rises = {what: _IMPOSSIBLE if loss is None else loss - base for what, loss in zip(tried, found, strict=True)}
-    least = _LEAST * median([rise for rise in rises.values() if 0 < rise < _IMPOSSIBLE] or [1.0])
+    rises = {what: IMPOSSIBLE if loss is None else loss - base for what, loss in zip(tried, found, strict=True)}
+    least = _LEAST * median([rise for rise in rises.values() if 0 < rise < IMPOSSIBLE] or [1.0])
     losses: dict[str, tuple[float, ...]] = {block: (0.0, max(least, rises[block, 0])) for block in choices.blocks}
     for group in groups:
         known = {width: rises[group.root, width] for width in _tried(group)}

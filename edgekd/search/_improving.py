@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from edgekd.search._base import Candidates
-from edgekd.search._choices import GOES, STAYS, Choices, Losses
+from edgekd.search._choices import GOES, IMPOSSIBLE, STAYS, Choices, Losses
 from edgekd.values import Structure
 
 _STEPS = 4
@@ -25,8 +25,6 @@ _VARIED = 7
 """Variations of the weights at the beginning and in each step."""
 _WIDE, _SPREAD = 1.0, 0.5
 """The standard deviations of the weights' logarithms, at the beginning and in each step."""
-_IMPOSSIBLE = 1e9
-"""The loss of what can't be pruned so, or is out of reach."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +122,7 @@ def _losses_around(choices: Choices, start: Structure, known: _Known) -> dict[st
     base, *found = known.of(tried)
     if base == float("inf"):  # widths between those of the choices can be pruned, these can't
         return {name: tuple(0.0 for _ in range(choices.count(name))) for name in now}
-    rises = {what: min(loss - base, _IMPOSSIBLE) for what, loss in zip(changed, found, strict=True)}
+    rises = {what: min(loss - base, IMPOSSIBLE) for what, loss in zip(changed, found, strict=True)}
     return {name: _curve(choices, name, now[name], near[name], rises) for name in now}
 
 
@@ -151,7 +149,7 @@ def _curve(
     own = [0.0 if i == now else (max if i < now else min)(0.0, rises[name, i]) for i in near]
     between = np.interp(widths, at, own)
     return tuple(
-        float(one) if at[0] <= width <= at[-1] else _IMPOSSIBLE for width, one in zip(widths, between, strict=True)
+        float(one) if at[0] <= width <= at[-1] else IMPOSSIBLE for width, one in zip(widths, between, strict=True)
     )
 
 

@@ -9,7 +9,7 @@ from simulated import INFERENCES
 
 from edgekd import catalog
 from edgekd.devices.agent import protocol
-from edgekd.errors import EdgekdError
+from edgekd.errors import EdgekdError, MeasurementError
 from edgekd.gate.budget import Budget
 from edgekd.gate.gate import gate
 from edgekd.measuring import session
@@ -64,7 +64,17 @@ def budget(**limits):
 def judged(measurement, simulated, monkeypatch):
     """Judges a file whose latency is so many times its reference's."""
 
-    def make(device, limits, *, now=lambda: 0.0, accuracies=(None, None), reference=True, time_limit_s=30, **protocol):
+    def make(
+        device,
+        limits,
+        *,
+        now=lambda: 0.0,
+        accuracies=(None, None),
+        reference=True,
+        time_limit_s=30,
+        explained=False,
+        **protocol,
+    ):
         artifact = measurement().artifact
         choice, other = (artifact.model_copy(update={"name": name}) for name in ("choice", "reference"))
         monkeypatch.setattr(session, "time", SimpleNamespace(monotonic=now))
@@ -77,6 +87,7 @@ def judged(measurement, simulated, monkeypatch):
             protocol=PROTOCOL.model_copy(update=protocol),
             accuracies=accuracies,
             time_limit_s=time_limit_s,
+            explained=explained,
             progress=Silent(),
         )
 
@@ -159,6 +170,34 @@ def test_accuracies_are_judged_beside_the_latency(judged, simulated):
     limits = budget(latency={"max_ratio": 0.6}, accuracy={"max_drop_pp": 2})
     found = judged(simulated(in_turns(0.5, 1.0, 1.0)), limits, accuracies=accuracies)
     assert [limit.status for limit in found.verdict.limits] == ["pass", "fail"]
+
+
+def test_a_verdict_is_explained_by_the_nodes_of_what_it_is_about(judged, simulated):
+    traced = []
+
+    def one_node(path, ms):
+        traced.append(path)
+        return [protocol.Node(name="conv", op="Conv", provider="CPUExecutionProvider", ms=ms)]
+
+    limits = budget(latency={"max_ratio": 0.6})
+    found = judged(simulated(in_turns(0.5, 1.0, 1.0), nodes=one_node), limits, explained=True)
+    assert [node.name for node in found.measurement.trace.nodes] == ["conv"]
+    assert found.baseline.trace.nodes
+    assert len(traced) == 2  # the control is the reference once more
+    assert judged(simulated(in_turns(0.5, 1.0, 1.0)), limits).measurement.trace is None
+
+
+def test_nodes_that_cannot_be_timed_cost_no_verdict_but_one_that_needs_them(judged, simulated):
+    def refused(path, ms):
+        raise MeasurementError("the runtime can't time its nodes", "Retry.")
+
+    found = judged(
+        simulated(in_turns(0.5, 1.0, 1.0), nodes=refused), budget(latency={"max_ratio": 0.6}), explained=True
+    )
+    assert (found.verdict.status, found.measurement.trace) == ("pass", None)
+    needed = budget(fallback={"max_nodes": 0})
+    with pytest.raises(MeasurementError, match="can't time its nodes"):
+        judged(simulated(in_turns(1.0), nodes=refused), needed, reference=False, explained=True)
 
 
 def test_without_a_ratio_there_is_no_control(judged, simulated):
