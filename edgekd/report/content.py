@@ -8,12 +8,11 @@ from edgekd.report.blocks import Block, Document, Items, Section, Table, Text
 from edgekd.report.brought import HEADER as BROUGHT
 from edgekd.report.brought import brought_rows
 from edgekd.report.cells import interval
-from edgekd.report.pilots import HEADER as PILOTS
-from edgekd.report.pilots import pilot_rows, races
+from edgekd.report.pilots import races
+from edgekd.report.pilots import told as raced
 from edgekd.report.planned import planned
 from edgekd.report.training import training
 from edgekd.values import Measurement
-from edgekd.values.race import RaceRecord
 from edgekd.values.result import Result, Tried
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ def _sections(report: "Report") -> Iterator[Section]:
     if rows := brought_rows(result):
         yield Section("What each step brought", [Table(BROUGHT, rows)])
     if found := races(result):
-        yield Section("Pilots", [block for race in found for block in _race(race)])
+        yield Section("Pilots", [block for race in found for block in raced(race)])
     yield usage.section(result.manifest)
     if result.app:
         yield Section("In an app", [Items(list(app.lines(result.app)))])
@@ -88,7 +87,3 @@ def _environment(result: Result, reference: Measurement) -> str:
         "warm-up. Ratios are medians over block pairs, with a bootstrap interval over launches and blocks. "
         "Raw samples are in `measurements/`, those of the verdict in `verdict/`."
     )
-
-
-def _race(race: RaceRecord) -> list[Block]:
-    return [Table(PILOTS, pilot_rows(race)), Text(f"The race: {race.told()}.")]

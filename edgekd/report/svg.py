@@ -21,6 +21,8 @@ class Scale:
     high: float
     start: float
     end: float
+    whole: bool = False
+    """Whether only whole numbers are marked."""
 
     def __call__(self, value: float) -> float:
         """Where a value is; one beyond the ends is at the end."""
@@ -29,7 +31,7 @@ class Scale:
 
     def ticks(self, about: int = 5) -> list[float]:
         """Round values on it, about so many."""
-        rough = (self.high - self.low) / about
+        rough = max((self.high - self.low) / about, float(self.whole))
         unit = 10.0 ** math.floor(math.log10(rough))
         step = next(unit * factor for factor in (1, 2, 5, 10) if unit * factor >= rough)
         first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
@@ -84,25 +86,33 @@ def dot(x: float, y: float, radius: float, kind: str) -> Markup:
     return tag("circle", cx=x, cy=y, r=radius, class_=kind)
 
 
+def diamond(x: float, y: float, kind: str) -> Markup:
+    """A filled square that stands on a corner."""
+    return path(f"M{x:g} {y - 8:g}l8 8l-8 8l-8 -8z", kind)
+
+
 def group(*parts: str, told: str | None = None, series: str | None = None) -> Markup:
     """Marks that belong together; `told` is shown when one points at them, and a page can hide a series."""
     return tag("g", *([tag("title", told)] if told else []), *parts, data_series=series)
 
 
-def axes(x: Scale, y: Scale, names: tuple[str, str], *, labels: tuple[str, str] = ("{:g}", "{:g}")) -> Markup:
-    """Both axes with their names, and numbers in these formats."""
-    return joined(*_across(x, y, names[0], labels[0]), *_up(x, y, names[1], labels[1]))
+def axes(
+    x: Scale, y: Scale, names: tuple[str, str], *, labels: tuple[str, str] = ("{:g}", "{:g}"), about: int = 5
+) -> Markup:
+    """Both axes with their names, and numbers in these formats, about so many of the upright one."""
+    return joined(*_across(x, y, names[0], labels[0]), *_up(x, y, names[1], labels[1], about))
 
 
 def _across(x: Scale, y: Scale, name: str, label: str) -> Iterator[Markup]:
     yield path(f"M{x.start:g} {y.end:g}V{y.start:g}H{x.end:g}", "axis")
     for value in x.ticks() if label else ():
         yield text(x(value), y.start + 17, label.format(value), "middle", kind="small")
-    yield text((x.start + x.end) / 2, y.start + 36, name, "middle", kind="small")
+    if name:
+        yield text((x.start + x.end) / 2, y.start + 36, name, "middle", kind="small")
 
 
-def _up(x: Scale, y: Scale, name: str, label: str) -> Iterator[Markup]:
-    for value in y.ticks() if label else ():
+def _up(x: Scale, y: Scale, name: str, label: str, about: int) -> Iterator[Markup]:
+    for value in y.ticks(about) if label else ():
         yield path(f"M{x.start:g} {y(value):g}H{x.end:g}", "grid")
         yield text(x.start - 7, y(value) + 4, label.format(value), "end", kind="small")
     yield text(x.start, y.end - 8, name, kind="small")

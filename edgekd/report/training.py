@@ -1,8 +1,9 @@
 """The part of a report about the training."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from edgekd.report.blocks import Block, Table, Text
+from edgekd.report.blocks import Block, Picture, Table, Text
+from edgekd.report.pictures import curves
 from edgekd.values.network import Network
 from edgekd.values.race import TrainedBy
 from edgekd.values.result import NormalisationTrial, Result
@@ -15,7 +16,20 @@ def training(result: Result) -> list[Block]:
         rows.append(_network("student", result.student))
     header = ["network", "origin", "parameters", "MACs", "epochs (best)", "validation", "trained in"]
     doubts = [Text(f"**The teacher is {doubt}.**") for doubt in result.doubts]
-    return [Table(header, rows), *_trial(result.trial), *doubts, Text(learned(students_trainings(result)))]
+    told = Text(learned(students_trainings(result)))
+    return [Table(header, rows), *_trial(result.trial), *doubts, told, *_curves(result)]
+
+
+def _curves(result: Result) -> Iterator[Picture]:
+    """Of each training that left its epochs: the teacher's, then those of the student."""
+    if record := result.teacher.training:
+        yield from (curves.picture("Teacher", epochs) for epochs in record.history)
+    record = result.student.training if result.student.weights != result.teacher.weights else None
+    trainings = record.history if record else ()
+    beside = result.teacher.accuracy.top1 if result.teacher.accuracy else None
+    for number, epochs in enumerate(trainings, 1):
+        name = f"Student, training {number} of {len(trainings)}" if len(trainings) > 1 else "Student"
+        yield curves.picture(name, epochs, beside)
 
 
 def _trial(trial: NormalisationTrial | None) -> list[Block]:

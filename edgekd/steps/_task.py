@@ -12,6 +12,7 @@ from edgekd.values.network import Network
 from edgekd.values.race import TrainedBy
 from edgekd.values.result import Brought
 from edgekd.values.rounding import Rounding
+from edgekd.values.training import EpochRecord
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class State:
     """Total training time so far."""
     trained_by: tuple[TrainedBy, ...] = ()
     """What each training so far minimised."""
+    history: tuple[tuple[EpochRecord, ...], ...] = ()
+    """The epochs of each training so far."""
     brought: tuple[Brought, ...] = ()
     """What each step so far brought."""
 

@@ -33,7 +33,7 @@ def stated_over(recover: Recovery, settings: TrainingSettings) -> Recovery:
 
 
 def train(settings: Recovery, state: State, task: Task, step: str) -> State:
-    """Train the network; its record includes the time of all previous trainings.
+    """Train the network; its record includes all previous trainings.
 
     Args:
         settings: of the training.
@@ -60,13 +60,22 @@ def train(settings: Recovery, state: State, task: Task, step: str) -> State:
     run.progress.note(f"student: {score}")
     pilots = raced.by.race.seconds if raced.by.race else 0.0
     seconds, trained_by = state.seconds + pilots + trained.training.seconds, (*state.trained_by, raced.by)
-    record = trained.training.model_copy(update={"seconds": seconds, "trained_by": trained_by})
+    history = (*state.history, *trained.training.history)
+    so_far = {"seconds": seconds, "trained_by": trained_by, "history": history}
+    record = trained.training.model_copy(update=so_far)
     epochs = f"{record.epochs} epoch{'s' if record.epochs != 1 else ''}"
     what = f"{epochs} with simulated INT8" if state.int8 else epochs
     brought = Brought(step=step, what=what, accuracy=trained.accuracy, note=raced.by.told())
     network = trained.model_copy(update={"training": record})
-    every = (*state.brought, brought)
-    return replace(state, network=network, cut=None, seconds=seconds, trained_by=trained_by, brought=every)
+    return replace(
+        state,
+        network=network,
+        cut=None,
+        seconds=seconds,
+        trained_by=trained_by,
+        history=history,
+        brought=(*state.brought, brought),
+    )
 
 
 def _decided(inputs: TrainingInputs, settings: Recovery, cut: Network, task: Task) -> Raced:

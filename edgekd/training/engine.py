@@ -95,7 +95,6 @@ def _finish(run: Run, state: State) -> list[Epoch]:
 
 def _track(run: Run, epoch: int, done: Epoch) -> None:
     if run.means.tracker:
-        rate = run.schedule.rate(epoch, run.schedule.steps_of(epoch) - 1)
-        speed = done.images / max(1e-9, done.seconds)
+        rate, speed = run.schedule.last_rate(epoch), done.images / max(1e-9, done.seconds)
         values = {"loss": done.loss, "validation/top1": done.validation.top1, "learning_rate": rate}
         run.means.tracker.epoch(epoch, {**values, "images_per_second": speed})

@@ -29,7 +29,8 @@ def train_epoch(run: Run, epoch: int, history: Sequence[Epoch]) -> Epoch:
     loss, seconds = learn(run, epoch, history)
     validation = evaluate(run.evaluated, run.setup.data.val, execution=run.learner.execution)
     require_gradients(run, epoch, loss, validation)
-    return Epoch(loss=loss, validation=validation, images=run.schedule.images_of(epoch), seconds=seconds)
+    images, rate = run.schedule.images_of(epoch), run.schedule.last_rate(epoch)
+    return Epoch(loss=loss, validation=validation, images=images, seconds=seconds, learning_rate=rate)
 
 
 def learn(run: Run, epoch: int, history: Sequence[Epoch] = ()) -> tuple[float, float]:

@@ -14,6 +14,8 @@ class Epoch(Value):
     """Training images seen."""
     seconds: float
     """Training time, including data loading and the teacher, without validation."""
+    learning_rate: float | None = None
+    """Of the last step; None in the checkpoint of an earlier version."""
 
 
 class Trained(Value):

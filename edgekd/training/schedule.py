@@ -56,6 +56,10 @@ class Schedule:
         """The learning rate of a step of an epoch."""
         return learning_rate(self.first_step(epoch) + step, self.steps, self.peak, self.warmup)
 
+    def last_rate(self, epoch: int) -> float:
+        """The learning rate of an epoch's last step."""
+        return self.rate(epoch, self.steps_of(epoch) - 1)
+
     @property
     def _full(self) -> int:
         """Steps of an epoch with all images."""

@@ -26,7 +26,7 @@ from edgekd.values import Accuracy, Recovery, Training, document
 from edgekd.values.losses import LABELS_ALONE
 from edgekd.values.network import Network, Origin
 from edgekd.values.rounding import Rounding
-from edgekd.values.training import Execution, TrainingRecord
+from edgekd.values.training import EpochRecord, Execution, TrainingRecord
 from edgekd.zoo import networks
 from edgekd.zoo.frozen import unfreeze
 
@@ -170,6 +170,19 @@ def _with_record(network: Network, data: Dataset, trained: Trained, execution: E
         images_per_second=trained.images_per_second,
         learning_rate=trained.learning_rate,
         execution=execution,
+        history=(_epochs(trained),),
     )
     accuracy = Accuracy(correct=best.correct, images=best.images, dataset=data.name, split="val")
     return network.model_copy(update={"accuracy": accuracy, "training": record})
+
+
+def _epochs(trained: Trained) -> tuple[EpochRecord, ...]:
+    return tuple(
+        EpochRecord(
+            loss=epoch.loss,
+            validation=epoch.validation.top1,
+            learning_rate=epoch.learning_rate,
+            kept=number == trained.best_epoch,
+        )
+        for number, epoch in enumerate(trained.history, 1)
+    )

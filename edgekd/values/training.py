@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from edgekd.values.race import TrainedBy
-from edgekd.values.value import NonNegativeInt, PositiveInt, Value
+from edgekd.values.value import Fraction, NonNegative, NonNegativeInt, PositiveInt, Value
 
 Convolutions = Literal["native", "depthwise", "matrices"]
 """How convolutions without bias train in bf16 on a CPU. `native`: by PyTorch's kernels. `depthwise`: the backward pass
@@ -28,6 +28,19 @@ class Execution(Value):
     """What was timed to choose this, by name; empty if nothing was."""
 
 
+class EpochRecord(Value):
+    """What one epoch of a training came to."""
+
+    loss: float
+    """Mean training loss."""
+    validation: Fraction
+    """Top-1 accuracy on the validation images, after it."""
+    learning_rate: NonNegative | None = None
+    """Of its last step; None where an earlier version began the training."""
+    kept: bool = False
+    """Whether the training ended with the weights after this one."""
+
+
 class TrainingRecord(Value):
     """What a training did."""
 
@@ -42,3 +55,5 @@ class TrainingRecord(Value):
     execution: Execution
     trained_by: tuple[TrainedBy, ...] = ()
     """What the trainings of a student minimised so far, this one last."""
+    history: tuple[tuple[EpochRecord, ...], ...] = ()
+    """The epochs of every training so far, this one last; empty where an earlier version trained."""

@@ -31,11 +31,13 @@ from edgekd.values import (
     Verdict,
 )
 from edgekd.values.deployment import Coverage, Parity
+from edgekd.values.losses import HALF_AND_HALF, LABELS_ALONE
 from edgekd.values.manifest import Port
 from edgekd.values.network import Architecture, Network
 from edgekd.values.plan import LatencyTable, Staircase, Structured
+from edgekd.values.race import PilotRecord, PilotRound, RaceRecord, TrainedBy
 from edgekd.values.result import Brought, Choice, Dropped, Result, Tried
-from edgekd.values.training import Execution, TrainingRecord
+from edgekd.values.training import EpochRecord, Execution, TrainingRecord
 
 HOSTILE = "<img src=x onerror=\"document.title='hit'\"><script>document.title='hit'</script>&amp;"
 FP32, INT8, PARTIAL = (Variant(runtime="onnxruntime", precision=name) for name in ("fp32", "int8", "int8-partial"))
@@ -104,7 +106,38 @@ def measured(of, base_ms, trace=None, launches=5, **changes):
     return Measurement(**fields | changes)
 
 
-def network(model, parameters, correct, epochs):
+def history(epochs, correct):
+    return tuple(
+        EpochRecord(
+            loss=2.0 / number,
+            validation=correct / 1000 - 0.3 * (epochs - number) / epochs,
+            learning_rate=0.1 * (1 - (number - 1) / epochs),
+            kept=number == epochs,
+        )
+        for number in range(1, epochs + 1)
+    )
+
+
+def race():
+    def pilot(name, losses, *scores):
+        rounds = tuple(PilotRound(steps=40, accuracy=accuracy(score, "val"), loss=0.4) for score in scores)
+        return PilotRecord(name=name, losses=losses, learning_rate=0.1, rounds=rounds)
+
+    pilots = (
+        pilot("labels alone at 0.1", LABELS_ALONE, 700, 890),
+        pilot("half labels, half teacher at 0.025", HALF_AND_HALF, 690),
+        pilot("half labels, half teacher at 0.1", HALF_AND_HALF, 720, 912),
+    )
+    return RaceRecord(pilots=pilots, winner=pilots[-1].name, seconds=5.0)
+
+
+TRAINED_BY = (
+    TrainedBy(losses=HALF_AND_HALF, learning_rate=0.1, race=race()),
+    TrainedBy(losses=HALF_AND_HALF, learning_rate=0.01),
+)
+
+
+def network(model, parameters, correct, epochs, trained_by=()):
     return Network(
         architecture=Architecture(model=model, classes=10, channels=1, height=16, width=16, identity="0"),
         weights=File(path=Path(f"{parameters}.safetensors"), sha256=f"{parameters:064x}"),
@@ -112,7 +145,13 @@ def network(model, parameters, correct, epochs):
         accuracy=accuracy(correct, "val"),
         origin="trained",
         training=TrainingRecord(
-            epochs=epochs, best_epoch=epochs, seconds=10.0, images_per_second=1000.0, execution=Execution()
+            epochs=epochs,
+            best_epoch=epochs,
+            seconds=10.0,
+            images_per_second=1000.0,
+            execution=Execution(),
+            trained_by=trained_by,
+            history=tuple(history(epochs, correct) for _ in trained_by or (None,)),
         ),
     )
 
@@ -200,8 +239,8 @@ def result(status="pass", **changes):
         "device": "local:",
         "target_title": f"a computer {HOSTILE}",
         "budget_title": "half the latency",
-        "teacher": network("mobilenet_v1", 820_000, 950, 3),
-        "student": network("mobilenet_v1", 170_000, 940, 2),
+        "teacher": network("mobilenet_v1", 820_000, 950, 30),
+        "student": network("mobilenet_v1", 170_000, 940, 2, TRAINED_BY),
         "plan": plan(),
         "reference": REFERENCE.name,
         "tried": (tried(REFERENCE, 945, 1.0), tried(KEPT, 940, 0.4), tried(other, 942, 0.6)),

@@ -2,7 +2,8 @@
 
 from types import SimpleNamespace
 
-from edgekd.report.pilots import pilot_rows, races
+from edgekd.report.blocks import Picture
+from edgekd.report.pilots import pilot_rows, races, told
 from edgekd.values import Accuracy
 from edgekd.values.losses import HALF_AND_HALF, LABELS_ALONE
 from edgekd.values.race import PilotRecord, PilotRound, RaceRecord, TrainedBy
@@ -34,6 +35,16 @@ def test_the_last_round_comes_first_and_who_goes_on_is_marked():
         ["early", "30", "90.00% (n = 1,000)", "0.250", ""],
         ["gone", "–", "–", "–", "diverged"],
     ]
+
+
+def test_each_pilot_that_ran_is_drawn_from_its_first_round_to_its_last():
+    (drawn,) = (block for block in told(race("half at 0.05", 870, 880)) if isinstance(block, Picture))
+    assert drawn.svg.count("<circle") == 2 + 2 + 1  # one was left out after the first round, one never ended it
+    assert "<title>half at 0.05: 50.00%, then 88.00%</title>" in drawn.svg
+    assert drawn.svg.count('class="open-kept"') == 1  # the winner
+    assert ["half at 0.05", "2", "30", "88.00%", "0.250"] in drawn.numbers.rows
+    gone = RaceRecord(pilots=(pilot("gone", HALF_AND_HALF, why="diverged"),), winner=None, seconds=1.0)
+    assert not any(isinstance(block, Picture) for block in told(gone))
 
 
 def test_it_names_the_winner_beside_the_other_kind_and_says_where_distillation_brought_nothing():

@@ -83,6 +83,7 @@ def test_each_step_leaves_what_it_brought(steps_taken, network):
     assert state.brought[0].what == "77,754 of 77,754 parameters left"
     assert [one.what for one in state.brought[1:]] == ["1 epoch", "1 epoch with simulated INT8"]
     assert state.brought[-1].accuracy == state.network.accuracy
+    assert [len(epochs) for epochs in state.network.training.history] == [1, 1]
 
 
 def test_a_step_that_prunes_nothing_brings_nothing(steps_taken):

@@ -146,7 +146,8 @@ def test_interrupted_training_resumes_to_the_same_weights(
     resumed, rest = with_dropout(), listener()
     trained = run(resumed, few_digits, tmp_path / "c.pt", settings, progress=rest, **learning(resumed))
     assert digest(resumed) == digest(whole)
-    assert [(e.loss, e.validation) for e in trained.history] == [(e.loss, e.validation) for e in expected.history]
+    epochs = [[(e.loss, e.validation, e.learning_rate) for e in each.history] for each in (trained, expected)]
+    assert epochs[0] == epochs[1]
     assert min(done for done, _, _ in rest.advances) > 2 * 192
     assert all(p.is_contiguous() for p in resumed.parameters())
 
@@ -194,10 +195,13 @@ def test_checkpoint_of_another_training_is_not_used(few_digits: Dataset, tmp_pat
 
 
 def test_learning_rate_follows_the_schedule(few_digits: Dataset, tmp_path: Path) -> None:
-    run(with_dropout(), few_digits, tmp_path / "c.pt", Training(epochs=2, batch_size=64, learning_rate=0.2))
+    settings = Training(epochs=2, batch_size=64, learning_rate=0.2)
+    trained = run(with_dropout(), few_digits, tmp_path / "c.pt", settings)
     groups = torch.load(tmp_path / "c.pt", weights_only=True)["optimizer"]["param_groups"]
     last = learning_rate(2 * 3 - 1, 2 * 3, 0.2, Training().warmup)
     assert [group["lr"] for group in groups] == [last, last]
+    assert trained.history[1].learning_rate == last
+    assert trained.history[0].learning_rate == learning_rate(2, 2 * 3, 0.2, Training().warmup)
 
 
 def test_seed_decides_the_training(few_digits: Dataset, tmp_path: Path) -> None:

@@ -78,6 +78,8 @@ def test_it_is_the_engines_training_with_its_record(run, network, few_digits, tm
     assert (trained.origin, trained.training.epochs, trained.training.best_epoch) == ("trained", 1, 1)
     assert trained.accuracy.split == "val"
     assert trained.accuracy.dataset == "digits"
+    ((epoch,),) = trained.training.history
+    assert (epoch.validation, epoch.kept) == (trained.accuracy.top1, True)
     assert not list(trained.weights.path.parent.glob("*.pt"))
 
 

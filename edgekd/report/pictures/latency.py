@@ -83,7 +83,7 @@ def _key(result: Result, number: int, one: tuple[Tried, Interval]) -> Markup:
 
 def _mark(result: Result, tried: Tried, x: float, y: float) -> Markup:
     if tried.name == result.choice.artifact:
-        return svg.path(f"M{x:g} {y - 8:g}l8 8l-8 8l-8 -8z", "kept")
+        return svg.diamond(x, y, "kept")
     if tried.name == result.reference:
         return svg.rect(x - 5, y - 5, 10, 10, "reference")
     return svg.dot(x, y, 5, "other")
