@@ -31,6 +31,7 @@ from edgekd.values import Accuracy, Artifact, Manifest, Measurement, Recipe, Sea
 from edgekd.values.mobile import ForApp
 from edgekd.values.network import Network
 from edgekd.values.result import Checked, Mirrored, Result, Tried
+from edgekd.zoo.narrowed import layer_widths
 
 
 class Tested(Value):
@@ -94,6 +95,7 @@ def conclude(
         doubts=teacher.doubts,
         student=taken_away(finished.network, taken, "student"),
         plan=finished.plan,
+        widths=layer_widths(finished.network),
         reference=reference.name,
         tried=tuple(
             _tried(checked, measurement, measurements[0])

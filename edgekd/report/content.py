@@ -31,7 +31,7 @@ def _sections(report: "Report") -> Iterator[Section]:
     verdict = verdicts.section(result.verdict)
     yield Section(verdict.title, [Text(_summary(result)), *verdict.blocks])
     yield variants.section(result)
-    yield Section("Plan", planned(result.plan, result.device))
+    yield Section("Plan", planned(result.plan, result.device, result.widths))
     if report.judged and (time := measured.time_of_nodes(*_traced(report))):
         yield time
     yield Section("Where and how it was measured", _session(report))

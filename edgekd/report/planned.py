@@ -4,13 +4,19 @@ from collections.abc import Sequence
 
 from edgekd.report.blocks import Block, Cell, Table, Text
 from edgekd.report.cells import code, interval
-from edgekd.report.pictures import steps
+from edgekd.report.pictures import steps, widths
 from edgekd.values import Candidate, Plan
+from edgekd.values.network import LayerWidth
 from edgekd.values.plan import LatencyTable, Staircase, Structured
 
 
-def planned(plan: Plan, device: str | None) -> list[Block]:
-    """What was removed, why, and what was measured for it."""
+def planned(plan: Plan, device: str | None, layers: Sequence[LayerWidth] = ()) -> list[Block]:
+    """What was removed, why, what was measured for it, and the widths of the layers before and after."""
+    drawn = widths.picture(layers)
+    return [*_planned(plan, device), *([drawn] if drawn else [])]
+
+
+def _planned(plan: Plan, device: str | None) -> list[Block]:
     text = f"Removed: {plan.proposal.what}; {plan.why}."
     if not plan.candidates:
         return [Text(text)]

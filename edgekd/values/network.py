@@ -48,6 +48,16 @@ class Structure(Value):
         return self == type(self)()
 
 
+class LayerWidth(Value):
+    """How many output channels a convolution or linear layer had, and has."""
+
+    layer: str
+    """Its path in the network."""
+    before: PositiveInt
+    after: NonNegativeInt
+    """0: it went with its block."""
+
+
 class Cost(Value):
     """What a network needs, whatever runs it."""
 

@@ -5,7 +5,7 @@ from typing import Literal
 from edgekd.values import Accuracy, Artifact, Interval, Manifest, Plan, PositiveInt, Recipe, Value, Variant, Verdict
 from edgekd.values.deployment import Coverage, Parity
 from edgekd.values.mobile import ForApp
-from edgekd.values.network import Network
+from edgekd.values.network import LayerWidth, Network
 from edgekd.values.value import NonNegativeInt
 
 
@@ -192,6 +192,9 @@ class Result(Value):
     """Doubts about the teacher."""
     student: Network
     plan: Plan
+    widths: tuple[LayerWidth, ...] = ()
+    """The student's layers before and after pruning, in the network's order; empty where it is whole, or an earlier
+    version wrote this."""
     reference: str
     """The file that drops and ratios refer to."""
     tried: tuple[Tried, ...]

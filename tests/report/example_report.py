@@ -33,7 +33,7 @@ from edgekd.values import (
 from edgekd.values.deployment import Coverage, Parity
 from edgekd.values.losses import HALF_AND_HALF, LABELS_ALONE
 from edgekd.values.manifest import Port
-from edgekd.values.network import Architecture, Network
+from edgekd.values.network import Architecture, LayerWidth, Network
 from edgekd.values.plan import LatencyTable, Staircase, Structured
 from edgekd.values.race import PilotRecord, PilotRound, RaceRecord, TrainedBy
 from edgekd.values.result import Brought, Choice, Dropped, Result, Tried
@@ -216,6 +216,14 @@ def plan():
     )
 
 
+def widths():
+    before = [16, *(16 * 2 ** (number // 4) for number in range(24)), 10]
+    after = [width if number % 5 == 0 else 0 if number in (7, 8) else width // 2 for number, width in enumerate(before)]
+    names = [HOSTILE, *(f"features.{number}.conv" for number in range(1, len(before)))]
+    each = zip(names, before, after, strict=True)
+    return tuple(LayerWidth(layer=name, before=was, after=now) for name, was, now in each)
+
+
 def manifest():
     grey = Preprocessing(height=16, width=16, colour="grey", mean=(0.3,), std=(0.3,))
     return Manifest(
@@ -242,6 +250,7 @@ def result(status="pass", **changes):
         "teacher": network("mobilenet_v1", 820_000, 950, 30),
         "student": network("mobilenet_v1", 170_000, 940, 2, TRAINED_BY),
         "plan": plan(),
+        "widths": widths(),
         "reference": REFERENCE.name,
         "tried": (tried(REFERENCE, 945, 1.0), tried(KEPT, 940, 0.4), tried(other, 942, 0.6)),
         "brought": (Brought(step="prune", what="170,000 of 820,000 parameters left", accuracy=accuracy(200, "val")),),
