@@ -132,8 +132,10 @@ def runner_of():
 
     with connect("local:") as device:
 
-        def make(path, runtime, feeding=None):
-            return Runner(device, describe(path, name=path.stem, runtime=runtime), feeding)
+        def make(path, runtime, feeding=None, **settings):
+            artifact = describe(path, name=path.stem, runtime=runtime)
+            variant = artifact.variant.model_copy(update={"settings": settings})
+            return Runner(device, artifact.model_copy(update={"variant": variant}), feeding)
 
         yield make
 

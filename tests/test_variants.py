@@ -17,7 +17,7 @@ def test_settings_at_their_defaults_make_no_other_variant():
 
 
 def test_all_settings_are_known_where_it_is_opened():
-    usual = {"threads": 1, "spinning": True, "provider": None, "provider_options": {}}
+    usual = {"threads": 1, "spinning": True, "exact_integers": False, "provider": None, "provider_options": {}}
     assert complete(variant()) == usual
     assert complete(variant(threads=4, spinning=False)) == usual | {"threads": 4, "spinning": False}
 

@@ -21,6 +21,9 @@ from edgekd.values.mobile import Accelerator, ForApp
 
 _IMAGES = 64
 
+_AS_IT_IS = "Use the ONNX file in the app."
+_ON_THE_PHONE = f"Give the phone as --device, since x86 CPUs without VNNI saturate integers. Or: {_AS_IT_IS}"
+
 
 @dataclass(frozen=True)
 class _Converting:
@@ -68,7 +71,8 @@ def for_app(run: Run, artifact: Artifact, how: Deployment, device: Device | None
     parity = run.stage("check-for-app", _Comparing(artifact, made.ort, how, device, how.made_with()), _compare)
     if why := failure(parity, EXACT):
         message = f"{made.ort.file} is not {artifact.file}: {why.replace('the network', 'the ONNX file')}"
-        raise UnsupportedModelError(message, "Use the ONNX file in the app.")
+        integers_here = artifact.variant.quantised and device is None
+        raise UnsupportedModelError(message, _ON_THE_PHONE if integers_here else _AS_IT_IS)
     root = run.store.root
     files.copy(made.ort.path, root / f"{stem}.ort")
     for file, end in ((made.operators, "required_operators_and_types.config"), (made.report, "mobile.txt")):

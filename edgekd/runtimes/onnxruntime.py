@@ -28,6 +28,11 @@ builds = False
 SETTINGS: Mapping[str, Setting] = {
     "threads": {"kind": "count", "default": 1, "help": "CPU threads of each operator"},
     "spinning": {"kind": "switch", "default": True, "help": "whether waiting threads spin"},
+    "exact_integers": {
+        "kind": "switch",
+        "default": False,
+        "help": "whether x86 CPUs without VNNI add INT8 products exactly, as other CPUs do; they are slower then",
+    },
     "provider": {"kind": "text", "default": None, "help": "the execution provider; the CPU's by default"},
     "provider_options": {"kind": "options", "default": {}, "help": "options of the execution provider"},
 }
@@ -72,6 +77,13 @@ _LATER = {
 OPERATORS: Mapping[str, tuple[int, int]] = {name: since for since, names in _LATER.items() for name in names.split()}
 
 _PROVIDER = "CPUExecutionProvider"
+
+EXACT_INTEGERS = ("session.x64quantprecision", "1")
+"""The entry of a session's configuration without which x86 CPUs that have no VNNI add products of unsigned and signed
+integers in 16 bits, which saturate: a file gives other results there than anywhere else. Other CPUs ignore it.
+
+Source: https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html
+"""
 
 _NODE_SUFFIX = "_kernel_time"  # name suffix of trace events that are nodes
 
@@ -120,6 +132,7 @@ def open(
     *,
     threads: int = 1,
     spinning: bool = True,
+    exact_integers: bool = False,
     provider: str | None = None,
     provider_options: Mapping[str, str] | None = None,
     trace_in: str | None = None,
@@ -130,6 +143,7 @@ def open(
         path: the model file.
         threads: threads per operator.
         spinning: whether waiting threads spin.
+        exact_integers: whether x86 CPUs without VNNI compute INT8 as all others do; see `EXACT_INTEGERS`.
         provider: the execution provider; nodes that it doesn't support run on the CPU. None: only the CPU.
         provider_options: options of the provider, as in its documentation.
         trace_in: a folder for the trace that `Session.nodes` reads.
@@ -145,6 +159,8 @@ def open(
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = 3  # warnings about the graph don't matter for a measurement
     options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spinning else "0")
+    if exact_integers:
+        options.add_session_config_entry(*EXACT_INTEGERS)
     if trace_in:
         options.enable_profiling = True
         options.profile_file_prefix = str(Path(trace_in) / "trace")

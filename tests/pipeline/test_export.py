@@ -162,6 +162,10 @@ def test_a_phone_gets_every_onnxruntime_file_as_an_app_takes_it(export, tmp_path
         assert one["app"] is None
     of_onnx = {name: one for name, one in exported.items() if name not in of_ncnn}
     assert [*of_onnx] == ["onnxruntime-fp32", "onnxruntime-int8", "onnxruntime-int8-s8s8"]
+    if "vnni" not in Path("/proc/cpuinfo").read_text():
+        (finding,) = of_onnx.pop("onnxruntime-int8")["findings"]
+        assert (finding["rule"], "SQNR" in finding["message"]) == ("app", True)
+        assert "x86 CPUs without VNNI" in finding["remedy"]
     for one in of_onnx.values():
         app, stem = one["app"], one["artifact"]["files"][0]["path"].removesuffix(".onnx")
         (file,) = app["artifact"]["files"]

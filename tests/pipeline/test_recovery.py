@@ -31,7 +31,8 @@ from edgekd.values.rounding import Rounding
 from edgekd.zoo import networks
 
 X86 = catalog.target("x86-cpu")
-FP32, INT8 = (Variant(runtime="onnxruntime", precision=precision) for precision in ("fp32", "int8"))
+FP32 = Variant(runtime="onnxruntime", precision="fp32")
+INT8 = Variant(runtime="onnxruntime", precision="int8", settings={"exact_integers": True})  # the same on every CPU
 TARGET = X86.model_copy(update={"variants": (FP32, INT8)})
 PINNED = {"batch_size": 64, "precision": "fp32", "memory_format": "contiguous", "threads": 1, "compiled": False}
 SETTINGS = Settings(epochs=4, learning_rate=0.05, teacher_precision="fp32", **PINNED)
@@ -120,16 +121,16 @@ def test_the_layers_that_int8_costs_most_stay_in_floats_until_the_accuracy_is_ke
     assert before.selection.usable == {"onnxruntime-fp32"}
     after = recovery.recovered(before)
     (record,) = after.recovered
-    assert (record.name, record.way, record.kept) == ("onnxruntime-int8", "layers in floats", True)
+    assert (record.name, record.way, record.kept) == (INT8.name, "layers in floats", True)
     assert record.float_layers
     assert {*record.float_layers} <= HURT
-    assert after.selection.usable == {"onnxruntime-fp32", "onnxruntime-int8"}
+    assert after.selection.usable == {"onnxruntime-fp32", INT8.name}
     assert after.deployed.of(INT8).accuracy == record.after
     assert record.after.top1 > record.before.top1 if record.before else INT8 in before.deployed.inexact
     assert INT8 not in after.deployed.inexact
-    assert not any(gone.name == "baseline-onnxruntime-int8" for gone in after.deployed.dropped)
+    assert not any(gone.name == f"baseline-{INT8.name}" for gone in after.deployed.dropped)
     assert recovery.recovered(before) == after
-    assert "onnxruntime-int8: validation accuracy" in record.told()
+    assert f"{INT8.name}: validation accuracy" in record.told()
 
 
 def test_without_the_setting_nothing_is_recovered(recovery_of, hurt):
@@ -150,7 +151,7 @@ def test_where_layers_in_floats_are_not_enough_the_network_is_trained_in_int8(re
     spared, trained = after.recovered
     assert (spared.way, spared.kept, spared.after) == ("layers in floats", False, None)
     assert (trained.way, trained.kept, trained.epochs) == ("training", True, 1)
-    network = after.others["onnxruntime-int8"]
+    network = after.others[INT8.name]
     assert network.ranges
     assert network.training.epochs == 1
     assert network.weights != before.network.weights

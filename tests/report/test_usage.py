@@ -20,6 +20,7 @@ from edgekd.deploy.writers._base import WRITERS
 from edgekd.measuring.artifact import describe
 from edgekd.report import usage
 from edgekd.runtimes._base import RUNTIMES
+from edgekd.runtimes.onnxruntime import EXACT_INTEGERS
 from edgekd.runtimes.tensorrt import _trtexec
 from edgekd.runtimes.tensorrt._build import Wish
 from edgekd.values import Feeding, Lineage, Manifest, Port, Preprocessing, Variant
@@ -107,6 +108,7 @@ def test_the_size_and_the_normalisation_are_said_in_words():
 NOT_DEFAULTS = {
     "threads": 3,
     "spinning": False,
+    "exact_integers": True,
     "provider": "XProvider",
     "provider_options": {"key": "value"},
     "dla_core": 1,
@@ -169,11 +171,18 @@ def small(tmp_path):
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"threads": 2}, {"threads": 2, "spinning": False}, {"provider": "CPUExecutionProvider"}],
+    [
+        {},
+        {"threads": 2},
+        {"threads": 2, "spinning": False},
+        {"exact_integers": True},
+        {"provider": "CPUExecutionProvider"},
+    ],
     ids=str,
 )
-def test_onnxruntime_is_opened_as_it_was_measured(small, tmp_path, settings):
-    found, session, values = small("onnxruntime", "fp32", **settings)
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_onnxruntime_is_opened_as_it_was_measured(small, tmp_path, precision, settings):
+    found, session, values = small("onnxruntime", precision, **settings)
     model, logits = opened_by(found, tmp_path)
     np.testing.assert_array_equal(logits, session.run({"input": values})[0][0])
     measured, ours = session._session.get_session_options(), model.get_session_options()
@@ -187,6 +196,8 @@ def test_onnxruntime_is_opened_as_it_was_measured(small, tmp_path, settings):
     assert measured.get_session_config_entry(entry) == ("0" if settings.get("spinning") is False else "1")
     if settings.get("spinning") is False:  # spinning is the library's own default
         assert ours.get_session_config_entry(entry) == "0"
+    if settings.get("exact_integers"):
+        assert ours.get_session_config_entry(EXACT_INTEGERS[0]) == EXACT_INTEGERS[1]
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,36 @@ def test_threads_and_spinning_reach_the_session(model):
     assert options.get_session_config_entry("session.intra_op.allow_spinning") == "1"
 
 
+def test_integers_are_added_exactly_where_it_is_asked_for(tmp_path):
+    """Sums of two products of U8 and S8 exceed 16 bits here; without VNNI they saturate unless the session says so."""
+    scale, weights = helper.make_tensor("s", TensorProto.FLOAT, [], [1.0]), np.full((64, 8), 127, "i1")
+    zero = [
+        helper.make_tensor(name, kind, [], [0]) for name, kind in (("u", TensorProto.UINT8), ("z", TensorProto.INT8))
+    ]
+    graph = helper.make_graph(
+        [
+            helper.make_node("QuantizeLinear", ["x", "s", "u"], ["q"]),
+            helper.make_node("DequantizeLinear", ["q", "s", "u"], ["d"]),
+            helper.make_node("DequantizeLinear", ["w", "s", "z"], ["v"]),
+            helper.make_node("MatMul", ["d", "v"], ["y"]),
+        ],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 64])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 8])],
+        [scale, *zero, helper.make_tensor("w", TensorProto.INT8, [64, 8], weights.tobytes(), raw=True)],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, tmp_path / "m.onnx")
+    session = runtime.open(str(tmp_path / "m.onnx"), exact_integers=True)
+    (given,) = session.run({"x": np.full((1, 64), 255, "float32")})
+    np.testing.assert_array_equal(given, np.full((1, 8), 64 * 255 * 127))
+    entry = "session.x64quantprecision"
+    assert session._session.get_session_options().get_session_config_entry(entry) == "1"
+    without = runtime.open(str(tmp_path / "m.onnx"))._session.get_session_options()
+    with pytest.raises(RuntimeError, match=entry):
+        without.get_session_config_entry(entry)
+
+
 def test_it_says_what_it_is(model):
     assert runtime.describe() == {"version": onnxruntime.__version__, "provider": "CPUExecutionProvider"}
     assert runtime.open(str(model()))._session.get_providers() == ["CPUExecutionProvider"]

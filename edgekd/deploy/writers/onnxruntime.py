@@ -20,6 +20,7 @@ from edgekd.deploy.refusal import refusing
 from edgekd.deploy.rewrite.blocked import write_blocked
 from edgekd.deploy.writers._base import Precision, Source, Usage, settings_of
 from edgekd.errors import UnsupportedModelError
+from edgekd.runtimes.onnxruntime import EXACT_INTEGERS
 from edgekd.values import Manifest
 from edgekd.values.manifest import CLASSES
 from edgekd.values.rounding import Rounding
@@ -58,6 +59,8 @@ def usage(manifest: Manifest) -> Usage:
     options = ["options = onnxruntime.SessionOptions()", f"options.intra_op_num_threads = {settings['threads']}"]
     if not settings["spinning"]:
         options.append('options.add_session_config_entry("session.intra_op.allow_spinning", "0")')
+    if settings["exact_integers"]:
+        options.append(f"options.add_session_config_entry{EXACT_INTEGERS!r}")
     return Usage(
         library="onnxruntime",
         title="ONNX Runtime",

@@ -184,7 +184,7 @@ def _published(result: StudyResult) -> list[str]:
 def _failures(result: StudyResult) -> list[str]:
     if not result.failures:
         return []
-    rows = [[one.arm, str(one.seed), one.message.replace("|", "\\|").replace("\n", " ")] for one in result.failures]
+    rows = [[one.arm, str(one.seed), one.message] for one in result.failures]
     return ["## Failed", table(["arm", "seed", "why"], rows)]
 
 

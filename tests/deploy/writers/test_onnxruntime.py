@@ -13,6 +13,7 @@ from edgekd.deploy.export import export_onnx
 from edgekd.deploy.writers._base import Source
 from edgekd.deploy.writers.onnxruntime import precisions, write
 from edgekd.errors import StorageError, UnsupportedModelError
+from edgekd.runtimes.onnxruntime import EXACT_INTEGERS
 
 
 @pytest.fixture(scope="module")
@@ -173,6 +174,7 @@ def test_hard_activations_are_integer_additions_that_saturate(tmp_path, source_o
     for level in ("ORT_ENABLE_ALL", "ORT_DISABLE_ALL"):
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, level)
+        options.add_session_config_entry(*EXACT_INTEGERS)
         session = onnxruntime.InferenceSession(tmp_path / "i.onnx", options, providers=["CPUExecutionProvider"])
         given = np.concatenate([session.run(None, {"input": picture[None]})[0] for picture in pictures])
         assert compare(logits, given).sqnr_db > 30

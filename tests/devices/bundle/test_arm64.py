@@ -19,6 +19,7 @@ from edgekd.measuring.disturbance import EMULATED
 from edgekd.pipeline.doctor import doctor
 from edgekd.pipeline.profile import profile
 from edgekd.progress import Silent
+from edgekd.runtimes.onnxruntime import EXACT_INTEGERS
 from edgekd.values import MeasuringProtocol
 
 pytestmark = pytest.mark.slow  # an emulated Python takes seconds to import numpy
@@ -82,8 +83,8 @@ def test_a_file_for_an_app_gives_there_what_the_onnx_file_gives_on_x86(url, mode
     calibration = random.standard_normal((16, 3, 8, 8)).astype("float32")
     path = write(source_of(model(layers=3, batch=1), calibration), precision, tmp_path / "int8.onnx")
     folder.mkdir()
-    exact = onnxruntime.SessionOptions()  # x86 without VNNI adds products in 16 bits otherwise, which saturate
-    exact.add_session_config_entry("session.x64quantprecision", "1")
+    exact = onnxruntime.SessionOptions()
+    exact.add_session_config_entry(*EXACT_INTEGERS)
     session = onnxruntime.InferenceSession(path, exact)
     expected = np.stack([session.run(None, {"image": image[None]})[0][0] for image in images])
     artifact = describe_ort(convert(path, folder).ort, describe(path, name="m", runtime="onnxruntime"))
