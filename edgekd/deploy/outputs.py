@@ -43,15 +43,23 @@ class Runner:
 
 def accuracy(runner: Runner, data: Dataset, split: str) -> Accuracy:
     """Top-1 accuracy over the "val" or "test" split, through the runtime. Raises as `Runner`."""
-    images: Images = getattr(data, split)
-    labels = []
+    return counted(answers(runner, getattr(data, split)), data, split)
+
+
+def answers(runner: Runner, images: Images) -> tuple[Array, Array]:
+    """The class (N,) that each image is taken for, and its own, through the runtime. Raises as `Runner`."""
+    labels: list[Array] = []
 
     def pixels() -> Iterator[Array]:
         for x, y in images.batches(images_at_once(images.shape, 256)):
             labels.append(y.numpy())
             yield x.numpy()
 
-    correct = 0
-    for logits in runner.each(pixels()):
-        correct += int((logits.argmax(1) == labels.pop(0)).sum())
-    return Accuracy(correct=correct, images=len(images), dataset=data.name, split=split)
+    given = np.concatenate([logits.argmax(1) for logits in runner.each(pixels())])
+    return given, np.concatenate(labels)
+
+
+def counted(answered: tuple[Array, Array], data: Dataset, split: str) -> Accuracy:
+    """The accuracy of `answers` to a split."""
+    given, true = answered
+    return Accuracy(correct=int((given == true).sum()), images=len(true), dataset=data.name, split=split)

@@ -1,15 +1,11 @@
 """Conclude: the test set is read, once; the verdict is given; what the user takes away is written."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from edgekd import files
 from edgekd.data.chosen import settled
 from edgekd.data.dataset import Dataset
-from edgekd.deploy.outputs import Runner, accuracy
-from edgekd.devices._base import Device
-from edgekd.devices.device import or_this_machine
 from edgekd.errors import UnsupportedModelError
 from edgekd.gate.judge import Judged
 from edgekd.measuring.statistics import percentile, ratio
@@ -20,36 +16,19 @@ from edgekd.pipeline.goal import Goal
 from edgekd.pipeline.mobile import for_app, is_for_app
 from edgekd.pipeline.selection import Selection
 from edgekd.pipeline.teacher import Teacher
+from edgekd.pipeline.tested import Testing, test_stage
 from edgekd.pipeline.verdict import judged, take_away
 from edgekd.recipe import to_toml
 from edgekd.report.formats._base import Report
 from edgekd.report.pictures.latency import FILE as PICTURE
 from edgekd.report.write import names as report_files
 from edgekd.report.write import write as write_report
-from edgekd.run import Run, Workspace
+from edgekd.run import Run
 from edgekd.values import Accuracy, Artifact, Manifest, Measurement, Recipe, SearchSettings, Value
 from edgekd.values.mobile import ForApp
 from edgekd.values.network import Network
 from edgekd.values.result import Checked, Mirrored, Result, Tried
 from edgekd.zoo.narrowed import layer_widths
-
-
-class Tested(Value):
-    """Accuracies on the test set, in the order of the artifacts."""
-
-    accuracies: tuple[Accuracy, ...]
-
-
-@dataclass(frozen=True)
-class Testing:
-    """All that decides the accuracies on the test set."""
-
-    artifacts: tuple[Artifact, ...]
-    how: Deployment
-    dataset: str
-    """What the images are called."""
-    made_with: Mapping[str, str | None]
-    device: Device | None
 
 
 def conclude(
@@ -68,7 +47,8 @@ def conclude(
     artifacts = tuple(checked.artifact for checked in selection.options)
     run.progress.stage("test", "reading the test set through every artifact")
     testing = Testing(artifacts, how, how.data.name, how.made_with(), goal.device)
-    tested = run.stage("tested", testing, test_stage).accuracies
+    on_test = run.stage("tested", testing, test_stage)
+    tested = on_test.accuracies
     measurements = tuple(
         m.model_copy(update={"accuracy": a}) for m, a in zip(selection.measurements, tested, strict=True)
     )
@@ -104,6 +84,7 @@ def conclude(
         recovered=finished.recovered,
         brought=finished.brought,
         choice=selection.choice,
+        classes=on_test.classes[selection.chosen] if on_test.classes else None,
         manifest=manifests["model.json"],
         app=app,
         verdict=found.verdict,
@@ -119,18 +100,6 @@ def conclude(
 
 def _judged_on(found: Judged) -> tuple[Measurement, ...]:
     return (found.measurement, *([found.baseline] if found.baseline else []))
-
-
-def test_stage(inputs: Testing, at: Workspace) -> Tested:
-    """Read the test set through every artifact, run by the device, or by this machine where there is none."""
-    how = inputs.how
-    with or_this_machine(inputs.device, at.progress.note) as device:
-        runners = [Runner(device, artifact, how.feeding) for artifact in inputs.artifacts]
-        accuracies = []
-        for done, (artifact, runner) in enumerate(zip(inputs.artifacts, runners, strict=True)):
-            at.progress.advance(done, len(runners), f"reading it through {artifact.name}")
-            accuracies.append(accuracy(runner, how.data, "test"))
-    return Tested(accuracies=tuple(accuracies))
 
 
 def _for_app(run: Run, choice: Artifact, how: Deployment, goal: Goal) -> ForApp | None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from edgekd.report import app, images, measured, reproduce, usage, variants, verdicts
+from edgekd.report import app, classes, images, measured, reproduce, usage, variants, verdicts
 from edgekd.report.blocks import Block, Document, Items, Section, Table, Text
 from edgekd.report.brought import HEADER as BROUGHT
 from edgekd.report.brought import brought_rows
@@ -31,6 +31,8 @@ def _sections(report: "Report") -> Iterator[Section]:
     verdict = verdicts.section(result.verdict)
     yield Section(verdict.title, [Text(_summary(result)), *verdict.blocks])
     yield variants.section(result)
+    if by_class := classes.section(result.classes, result.manifest.classes):
+        yield by_class
     yield Section("Plan", planned(result.plan, result.device, result.widths))
     if report.judged and (time := measured.time_of_nodes(*_traced(report))):
         yield time

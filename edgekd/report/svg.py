@@ -66,6 +66,11 @@ def text(x: float, y: float, words: str, anchor: str = "start", *, kind: str | N
     return tag("text", words, x=x, y=y, text_anchor=None if anchor == "start" else anchor, class_=kind)
 
 
+def short(words: str, most: int) -> str:
+    """Words that have room for so many letters; what is cut off must be said elsewhere."""
+    return words if len(words) <= most else f"{words[: most - 1]}…"
+
+
 def path(drawn: str, kind: str) -> Markup:
     """A line or a shape."""
     return tag("path", d=drawn, class_=kind)

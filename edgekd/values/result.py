@@ -3,6 +3,7 @@
 from typing import Literal
 
 from edgekd.values import Accuracy, Artifact, Interval, Manifest, Plan, PositiveInt, Recipe, Value, Variant, Verdict
+from edgekd.values.classes import ByClass
 from edgekd.values.deployment import Coverage, Parity
 from edgekd.values.mobile import ForApp
 from edgekd.values.network import LayerWidth, Network
@@ -204,6 +205,8 @@ class Result(Value):
     brought: tuple[Brought, ...] = ()
     """What each step of the recipe brought, in order."""
     choice: Choice
+    classes: ByClass | None = None
+    """What the chosen file makes of each class's test images; None where an earlier version read them."""
     manifest: Manifest
     """How to feed the chosen file."""
     app: ForApp | None = None

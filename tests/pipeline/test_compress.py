@@ -58,6 +58,11 @@ def test_a_run_ends_in_its_verdicts_exit_code(ended):
     assert result.plan.structure.widths
     assert result.plan.variants == (FP32,)
     assert result.reference == result.tried[0].name == "baseline-onnxruntime-fp32"
+    chosen = next(tried for tried in result.tried if tried.name == result.choice.artifact)
+    assert sum(result.classes.correct) == chosen.test.correct
+    assert sum(result.classes.lost) - sum(result.classes.gained) == result.tried[0].test.correct - chosen.test.correct
+    assert any(one.after < one.before for one in result.widths)
+    assert [len(epochs) for epochs in result.student.training.history] == [result.student.training.epochs]
 
 
 @pytest.mark.slow

@@ -30,6 +30,7 @@ from edgekd.values import (
     VariantLatency,
     Verdict,
 )
+from edgekd.values.classes import ByClass
 from edgekd.values.deployment import Coverage, Parity
 from edgekd.values.losses import HALF_AND_HALF, LABELS_ALONE
 from edgekd.values.manifest import Port
@@ -224,6 +225,16 @@ def widths():
     return tuple(LayerWidth(layer=name, before=was, after=now) for name, was, now in each)
 
 
+def by_class():
+    return ByClass(
+        images=(100,) * 10,
+        correct=(70, 80, *(98,) * 8),
+        lost=(25, 12, 1, *(0,) * 7),
+        gained=(1, 2, 3, *(0,) * 7),
+        taken_for=(1, 0, *(2,) * 8),
+    )
+
+
 def manifest():
     grey = Preprocessing(height=16, width=16, colour="grey", mean=(0.3,), std=(0.3,))
     return Manifest(
@@ -263,6 +274,7 @@ def result(status="pass", **changes):
                 Dropped(name="student-openvino-int8", why=f"failed: {HOSTILE}"),
             ),
         ),
+        "classes": by_class(),
         "manifest": manifest(),
         "verdict": Verdict(
             status=status,

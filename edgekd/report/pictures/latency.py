@@ -13,6 +13,8 @@ FILE = "variants.svg"
 """Beside the report."""
 
 _LEFT, _TOP, _WIDTH, _HEIGHT, _ROW = 64, 34, 480, 300, 20
+_MOST_LETTERS = 36
+"""Of a name in the key."""
 _KEY = _TOP + _HEIGHT + 64
 _CAPTION = "Validation accuracy over latency, with the limits of the budget"
 
@@ -77,7 +79,9 @@ def _point(result: Result, number: int, one: tuple[Tried, Interval], x: svg.Scal
 def _key(result: Result, number: int, one: tuple[Tried, Interval]) -> Markup:
     """What a number stands for."""
     y, role = _KEY + _ROW * (number - 1), _role(result, one[0])
-    words = f"{number}  {_words(*one)}{f' ({role})' if role else ''}"
+    tried, ratio = one
+    figures = f"{tried.val.top1:.2%}, {interval(ratio)}{f' ({role})' if role else ''}"
+    words = f"{number}  {svg.short(tried.name, _MOST_LETTERS)}: {figures}"
     return joined(_mark(result, one[0], 16, y - 4), svg.text(30, y, words))
 
 

@@ -49,14 +49,12 @@ def _grid(x: svg.Scale, bottom: float, axis: str) -> Iterator[Markup]:
 
 def _row(pair: Pair, x: svg.Scale, y: float) -> Markup:
     kind = "kept" if pair.marked else "reference"
-    parts = [svg.text(x.start - 12, y + 4, _short(pair.name), "end", kind=None if pair.marked else "small")]
+    parts = [
+        svg.text(x.start - 12, y + 4, svg.short(pair.name, _MOST_LETTERS), "end", kind=None if pair.marked else "small")
+    ]
     if pair.after is not None:
         parts.append(svg.path(f"M{x(pair.before):g} {y:g}H{x(pair.after):g}", f"line-{kind}"))
     parts.append(svg.dot(x(pair.before), y, 4, f"open-{kind}"))
     if pair.after is not None:
         parts.append(svg.dot(x(pair.after), y, 4.5, kind))
     return svg.group(*parts, told=pair.told)
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= _MOST_LETTERS else f"{name[: _MOST_LETTERS - 1]}…"

@@ -13,6 +13,8 @@ from edgekd.values import Launch, Measurement, State
 _LEFT, _TOP, _WIDTH, _HEIGHT, _STRIP, _GAP, _BELOW = 64, 48, 620, 220, 46, 60, 26
 _KINDS = ("kept", "reference", "other", "third")
 _MOST_SHOWN = len(_KINDS)
+_MOST_LETTERS = 46
+"""Of a name in the legend."""
 _NAMES = "blocks of inferences, launch by launch", "ms: the median of each block, with its 10th to 90th percentile"
 _ROOM_FOR_A_NUMBER = 16
 _SPREAD = (10, 90)
@@ -102,7 +104,7 @@ def _legend(shown: Sequence[Measurement]) -> Iterator[Markup]:
     for number, (m, kind) in enumerate(zip(shown, _KINDS, strict=False)):
         x, y = _LEFT + 310 * (number % 2), 12 + 15 * (number // 2)
         yield svg.path(f"M{x} {y - 4}h16", f"line-{kind}")
-        yield svg.text(x + 21, y, m.artifact.name, kind="small")
+        yield svg.text(x + 21, y, svg.short(m.artifact.name, _MOST_LETTERS), kind="small")
 
 
 def _strips(m: Measurement, starts: Sequence[float], x: svg.Scale, top: float) -> Iterator[Markup]:
