@@ -63,6 +63,14 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Linked:
+    """A picture's file beside the report, which a page only links to."""
+
+    caption: str
+    file: str
+
+
+@dataclass(frozen=True)
 class Details:
     """What only a page has room for, folded away there."""
 
@@ -70,7 +78,7 @@ class Details:
     blocks: Sequence["Block"]
 
 
-Block = Text | Items | Table | Code | Picture | Details
+Block = Text | Items | Table | Code | Picture | Linked | Details
 
 
 @dataclass(frozen=True)

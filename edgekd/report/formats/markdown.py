@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from edgekd.report.blocks import Block, Cell, Code, Drawn, Items, Picture, Table, Text
+from edgekd.report.blocks import Block, Cell, Code, Document, Drawn, Items, Linked, Picture, Table, Text
 from edgekd.report.cells import table
 from edgekd.report.content import document
 from edgekd.report.formats._base import Report
@@ -12,10 +12,15 @@ SUFFIX = "md"
 
 def text(report: Report) -> str:
     """The whole report."""
-    found = document(report)
-    parts = [f"# {found.title}: {found.status}"]
+    return of_document(document(report))
+
+
+def of_document(found: Document) -> str:
+    """Any report."""
+    parts = [f"# {found.title}: {found.status}" if found.status else f"# {found.title}"]
     for section in found.sections:
-        parts += [f"## {section.title}", *written(section.blocks)]
+        if blocks := list(written(section.blocks)):
+            parts += [f"## {section.title}", *blocks]
     return "\n\n".join(parts) + "\n"
 
 
@@ -31,7 +36,7 @@ def written(blocks: Sequence[Block]) -> Iterator[str]:
                 yield table(header, [[_words(cell) for cell in row] for row in rows])
             case Code(lines, language):
                 yield f"```{language}\n{lines}\n```"
-            case Picture(caption=caption, file=str(file)):
+            case Picture(caption=caption, file=str(file)) | Linked(caption, file):
                 yield f"![{caption}]({file})"
 
 

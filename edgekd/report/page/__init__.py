@@ -5,16 +5,32 @@ import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 import edgekd
-from edgekd.report.blocks import Block, Cell, Code, Details, Document, Drawn, Items, Picture, Section, Table, Text
+from edgekd.report.blocks import (
+    Block,
+    Cell,
+    Code,
+    Details,
+    Document,
+    Drawn,
+    Items,
+    Linked,
+    Picture,
+    Section,
+    Table,
+    Text,
+)
 from edgekd.report.markup import Markup, joined, tag
 from edgekd.visible import visible
 
 _HERE = Path(__file__).parent
 _MARKS = re.compile(r"`([^`]+)`|\*\*(.+?)\*\*|\*(\w[^*]*)\*")
 _STATUSES = ("pass", "fail", "inconclusive", "invalid", "not measured")
-_NUMBER = re.compile(r"[-+−–≤≥]? ?\d[\d,]*(\.\d+)?\D{0,8}(\[.*\]|\(.*\)|, [≤≥].*)?")
+_NUMBER = re.compile(r"[-+−–≤≥]? ?\d[\d,]*(\.\d+)?( ± [\d.]+)?\D{0,8}(\[.*\]|\(.*\)|, [≤≥].*)?")
+_NO_NUMBERS = ("–", "", "not measured", "not reported", "failed")
+"""What stands in a column of numbers where there is none."""
 _HATCH = (
     '<svg width="0" height="0" class="defs" aria-hidden="true"><pattern id="hatch" width="5" height="5" '
     'patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect width="2.5" height="5"/></pattern></svg>'
@@ -71,18 +87,20 @@ def _id(title: str) -> str:
 def _block(block: Block) -> Markup:
     match block:
         case Text(words):
-            return tag("p", marked(words))
+            found = tag("p", marked(words))
         case Items(items):
-            return tag("ul", *(tag("li", marked(item)) for item in items))
+            found = tag("ul", *(tag("li", marked(item)) for item in items))
         case Table():
-            return _table(block)
+            found = _table(block)
         case Code(lines):
-            return tag("pre", tag("code", lines), tabindex="0")
+            found = tag("pre", tag("code", lines), tabindex="0")
         case Picture():
-            return _picture(block)
+            found = _picture(block)
+        case Linked(caption, file):
+            found = tag("p", tag("a", caption, href=quote(file)))
         case Details(title, blocks):
-            return tag("details", tag("summary", title), *map(_block, blocks))
-    raise AssertionError(block)
+            found = tag("details", tag("summary", title), *map(_block, blocks))
+    return found
 
 
 def _picture(picture: Picture) -> Markup:
@@ -127,7 +145,7 @@ def _badge(status: str) -> Markup:
 def _is_numeric(cells: Sequence[Cell]) -> bool:
     """Whether a column is of numbers, which are lined up on the right."""
     words = [cell for cell in cells if isinstance(cell, str)]
-    stated = [word for word in words if word not in ("–", "", "not measured", "not reported")]
+    stated = [word for word in words if word not in _NO_NUMBERS]
     return bool(stated) and len(words) == len(cells) and all(_NUMBER.fullmatch(word) for word in stated)
 
 

@@ -1,9 +1,12 @@
-"""The Markdown report of a study."""
+"""The report of a study, as Markdown and as a page."""
 
 from collections.abc import Sequence
 
-from edgekd.report.cells import interval, table
+from edgekd.report.blocks import Block, Document, Items, Linked, Section, Table, Text
+from edgekd.report.cells import code, interval
+from edgekd.report.formats.markdown import of_document
 from edgekd.studies._results import Compared, Gain, StudyResult, TeacherResult, Tradeoff
+from edgekd.studies.run import pictures
 from edgekd.values import Interval
 
 _NONE = "–"
@@ -11,24 +14,23 @@ _NONE = "–"
 
 def markdown(result: StudyResult) -> str:
     """The whole report; every number in it is in the study's JSON document too."""
-    parts = [
-        f"# {result.title}",
-        result.paper,
-        how(result),
-        "## Results",
-        _markdown_table(arm_rows(result)),
-        intervals(result),
+    return of_document(document(result))
+
+
+def document(result: StudyResult) -> Document:
+    """What both say."""
+    sections = [
+        Section("What was compared", [Text(result.paper), Text(how(result))]),
+        Section("Results", [_table(arm_rows(result)), *_told(intervals(result))]),
         *_chosen(result),
-        "## Trade-offs",
-        _markdown_table(tradeoff_rows(result)),
-        _TRADEOFFS,
+        Section("Trade-offs", [_table(tradeoff_rows(result)), Text(_TRADEOFFS)]),
+        *_plots(result),
         *_representations(result),
-        "## The paper's own numbers",
-        *_published(result),
+        Section("The paper's own numbers", _published(result)),
         *_failures(result),
-        *_files(result),
+        *([Section("Remarks", [Items(result.remarks)])] if result.remarks else []),
     ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return Document(result.title, sections)
 
 
 _TRADEOFFS = (
@@ -126,10 +128,10 @@ def _controls(gains: Sequence[Gain]) -> str:
     )
 
 
-def _chosen(result: StudyResult) -> list[str]:
+def _chosen(result: StudyResult) -> list[Section]:
     """How the structures came about that no setting states."""
-    lines = [f"- `{arm.name}`: {arm.chosen}" for arm in result.arms if arm.chosen]
-    return ["## How structures were chosen", "\n".join(lines)] if lines else []
+    lines = [f"{code(arm.name)}: {arm.chosen}" for arm in result.arms if arm.chosen]
+    return [Section("How structures were chosen", [Items(lines)])] if lines else []
 
 
 def _holds_zero(found: Interval) -> bool:
@@ -153,7 +155,22 @@ def _tradeoff(found: Tradeoff) -> list[str]:
     ]
 
 
-def _representations(result: StudyResult) -> list[str]:
+def _plots(result: StudyResult) -> list[Section]:
+    """Drawn on the page; Markdown shows the files beside it."""
+    files = dict(result.files)
+    drawn = [
+        pictures.accuracy_against(result, name, unit, cost, files.pop(f"accuracy against {of}", None))
+        for of, name, unit, cost in (
+            ("parameters", "parameters that aren't zero", "", lambda costs: costs.nonzero),
+            ("latency", "median latency", "ms", lambda costs: costs.median_ms),
+        )
+    ]
+    others = [Linked(name, path) for name, path in files.items() if path.endswith(".png")]
+    blocks: list[Block] = [*(one for one in drawn if one), *others]
+    return [Section("Plots", blocks)] if blocks else []
+
+
+def _representations(result: StudyResult) -> list[Section]:
     rows = []
     for arm in result.arms:
         seen = [cell.representation for cell in arm.cells if cell.representation]
@@ -168,31 +185,30 @@ def _representations(result: StudyResult) -> list[str]:
         "them (ridge regression), and their linear centred kernel alignment with the teacher's (Kornblith et al., "
         "2019), from 0 to 1."
     )
-    return ["## Representations", table(["arm", "linear probe", "CKA with the teacher"], rows), text]
+    found = Table(["arm", "linear probe", "CKA with the teacher"], rows)
+    return [Section("Representations", [found, Text(text)])]
 
 
-def _published(result: StudyResult) -> list[str]:
+def _published(result: StudyResult) -> list[Block]:
     rows = [[one.what, one.value, one.data, one.epochs] for one in result.published]
-    numbers = (
-        table(["what", "the paper", "its data", "its epochs"], rows) if rows else "This study has no paper of its own."
-    )
+    differs: list[Block] = [Items(result.differs)] if result.differs else []
+    if not rows:
+        return [Text("This study has no paper of its own."), *differs]
     plan = result.plan
     ours = f"Here: {plan.data}, {plan.scale.epochs} epochs. The paper's numbers compare with the table in kind only."
-    return [numbers, ours if rows else "", "\n".join(f"- {text}" for text in result.differs)]
+    return [Table(["what", "the paper", "its data", "its epochs"], rows), Text(ours), *differs]
 
 
-def _failures(result: StudyResult) -> list[str]:
+def _failures(result: StudyResult) -> list[Section]:
     if not result.failures:
         return []
     rows = [[one.arm, str(one.seed), one.message] for one in result.failures]
-    return ["## Failed", table(["arm", "seed", "why"], rows)]
+    return [Section("Failed", [Table(["arm", "seed", "why"], rows)])]
 
 
-def _files(result: StudyResult) -> list[str]:
-    plots = [f"![{name}]({path})" for name, path in result.files.items() if path.endswith(".png")]
-    remarks = "\n".join(f"- {text}" for text in result.remarks)
-    return [*(["## Plots", *plots] if plots else []), *(["## Remarks", remarks] if remarks else [])]
+def _table(rows: Sequence[Sequence[str]]) -> Block:
+    return Table(rows[0], rows[1:]) if len(rows) > 1 else Text("Nothing could be compared.")
 
 
-def _markdown_table(rows: Sequence[Sequence[str]]) -> str:
-    return table(rows[0], rows[1:]) if len(rows) > 1 else "Nothing could be compared."
+def _told(words: str) -> list[Block]:
+    return [Text(words)] if words else []

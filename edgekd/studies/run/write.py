@@ -1,13 +1,14 @@
-"""A study's documents: the JSON of what it concludes, the report, the plots."""
+"""A study's documents: the JSON of what it concludes, the report, its page, the plots."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 from edgekd import catalog, files
 from edgekd.errors import EdgekdError, StorageError
+from edgekd.report.page import page
 from edgekd.studies._results import StudyResult
 from edgekd.studies.run.projections import Projection
-from edgekd.studies.run.report import markdown
+from edgekd.studies.run.report import document, markdown
 from edgekd.visible import visible
 
 
@@ -17,7 +18,7 @@ def write(root: Path, result: StudyResult, projections: Mapping[str, Projection]
     Raises:
         StorageError: the folder isn't writable or the disk is full.
     """
-    written = {"result": "result.json", "report": "report.md"}
+    written = {"result": "result.json", "report": "report.md", "page": "report.html"}
     try:
         written |= _plots(root, result, projections)
     except StorageError:
@@ -26,6 +27,7 @@ def write(root: Path, result: StudyResult, projections: Mapping[str, Projection]
         result = result.model_copy(update={"remarks": (*result.remarks, f"no plots: {e.message}: {e.hint}")})
     result = result.model_copy(update={"files": written})
     files.write_text(root / written["report"], visible(markdown(result)))
+    files.write_text(root / written["page"], page(document(result)))
     files.write_text(root / written["result"], result.model_dump_json(indent=1) + "\n")
     return result
 

@@ -1,11 +1,13 @@
 import sys
 
 import pytest
+from browser import PROGRAM, Browser
 
+from edgekd.report.page import page
 from edgekd.studies._base import SMOKE, Arm, Published
 from edgekd.studies._compare import compared, with_gains, with_tradeoffs
 from edgekd.studies._results import Cell, Costs, Failure, Plan, StudyResult, TeacherResult
-from edgekd.studies.run.report import arm_rows, intervals, markdown
+from edgekd.studies.run.report import arm_rows, document, intervals, markdown
 from edgekd.values import Accuracy, Interval
 
 
@@ -83,6 +85,38 @@ def test_the_report_has_the_papers_numbers_and_what_failed():
     assert "| broken | 0 | a \\| b c |" in report
     assert "no plots: install it" in report
     assert "| distilled | +1.23 | 0.777 | 1.000 | 0.500 | 1 | -0.23 |" in report
+
+
+def test_the_page_has_the_tables_and_draws_each_arm_where_it_is():
+    found = result(title="A <b>study</b>", files={"accuracy against latency": "l.png", "features": "f 1.png"})
+    shown = page(document(found))
+    assert "<b>" not in shown
+    assert shown.count("<table>") == 4 + 2  # and the numbers of two pictures
+    assert "<title>distilled: 83.77 %, 0.5</title>" in shown
+    assert '<a href="f%201.png">features</a>' in shown
+    assert "![features](f 1.png)" in markdown(found)
+    assert "](l.png)" in markdown(found)  # Markdown shows the file, the page draws it
+    assert "## Plots" not in markdown(result())
+    assert '<td class="n">83.77 ± 0.75 % (3)</td>' in shown
+
+
+def test_what_was_not_measured_is_not_drawn():
+    shown = page(document(result(ratio=None)))
+    assert "Test accuracy against parameters" in shown
+    assert "Test accuracy against median latency" not in shown
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(PROGRAM is None, reason="chromium isn't installed: apt-get install chromium")
+def test_a_browser_shows_it_without_errors_and_sorts_its_tables(tmp_path):
+    (tmp_path / "report.html").write_text(page(document(result())))
+    with Browser() as browser:
+        browser.open(tmp_path / "report.html", width=400)
+        assert browser.value("document.documentElement.scrollWidth") <= 400
+        gains = "[...document.querySelector('table').tBodies[0].rows].map((row) => row.cells[3].textContent)"
+        browser.value("document.querySelectorAll('table thead button')[3].click()")
+        assert browser.value(gains) == ["+3.27 [+2.64, +3.89]", "–", "–", "–"]
+        assert browser.complaints() == []
 
 
 @pytest.fixture

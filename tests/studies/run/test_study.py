@@ -153,7 +153,8 @@ def test_without_matplotlib_the_rest_is_written(ended, tmp_path, monkeypatch):
     written = write(tmp_path, ended[0].model_copy(update={"files": {}, "remarks": ()}), {})
     assert "edgekd[report]" in written.remarks[0]
     assert "edgekd[report]" in (tmp_path / "report.md").read_text()
-    assert set(written.files) == {"result", "report"}
+    assert set(written.files) == {"result", "report", "page"}
+    assert "edgekd[report]" in (tmp_path / "report.html").read_text()
 
 
 def test_without_a_device_nothing_is_reported_as_measured(patched, tmp_path):
