@@ -348,7 +348,7 @@ def test_the_protocol_is_as_asked(model, tmp_path):
 
 
 def test_what_ci_reads_is_written_whatever_the_verdict(stored, budget, tmp_path):
-    names = ("junit", "markdown", "badge", "bencher", "benchmark-action", "out")
+    names = ("junit", "markdown", "html", "badge", "bencher", "benchmark-action", "out")
     files = {name: tmp_path / name for name in names}
     options = [part for name, path in files.items() for part in (f"--{name}", path)]
     summary = tmp_path / "summary.md"
