@@ -100,3 +100,11 @@ def test_one_artifact_alone_has_a_picture_and_what_was_not_measured_has_none(res
     assert any("(kept and reference)" in (text.text or "") for text in root.iter(f"{SVG}text"))
     result.tried = (tried("baseline", 1000),)
     assert picture(result) is None
+
+
+def test_a_long_name_is_cut_in_the_key_and_whole_below(result):
+    long = "a" * 60
+    result.tried = (*result.tried, tried(long, 930, 0.7))
+    drawn = picture(result)
+    assert f"4  {'a' * 35}…: 93.00%" in drawn.svg
+    assert drawn.numbers.rows[3][0] == long
