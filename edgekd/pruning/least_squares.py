@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 Layer = nn.Conv2d | nn.Linear
 
-_LEAST, _MOST, _PER_WEIGHT = 2_000, 10_000, 50
+_LEAST, MOST, _PER_WEIGHT = 2_000, 10_000, 50
 """Positions: for every weight of one output so many, within bounds. Of all bounds tried on MobileNetV1 the loss hardly
 depended on more, and the time did.
 """
@@ -21,11 +21,11 @@ _ROUNDING = 1e-5
 """As a fraction of the outputs' variance."""
 
 
-def sampled(layer: Layer, count: int, generator: torch.Generator) -> Tensor:
+def sampled(layer: Layer, count: int, generator: torch.Generator, at_most: int = MOST) -> Tensor:
     """The positions, rising, that a layer is fitted at: of `count` ones, all or some thousand."""
     weights = layer.weight[0].numel()
     inputs = weights * (layer.groups if isinstance(layer, nn.Conv2d) else 1)
-    most = max(1, min(_MOST, max(_LEAST, _PER_WEIGHT * weights), _NUMBERS // inputs))
+    most = max(1, min(at_most, max(_LEAST, _PER_WEIGHT * weights), _NUMBERS // inputs))
     if count <= most:
         return torch.arange(count)
     return torch.randint(count, (most,), generator=generator).sort().values

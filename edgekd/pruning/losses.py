@@ -2,7 +2,10 @@
 the cross-entropy of others judges it.
 """
 
-from collections.abc import Sequence
+import copy
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Literal
 
 import torch
@@ -13,13 +16,16 @@ from edgekd.errors import UnsupportedModelError
 from edgekd.pruning.apply import apply
 from edgekd.pruning.criteria._base import NoOptions, Subject
 from edgekd.pruning.graph import Group
-from edgekd.pruning.repair import refitted
+from edgekd.pruning.recorded import NOTHING, Beginning, Recorded, copied, described, parts, replayed
+from edgekd.pruning.repair import refitted, targets_of
 from edgekd.pruning.space import Scores
 from edgekd.values import Structure
 from edgekd.values.defaults import images_at_once
 from edgekd.zoo.recalibration import images_for
 
 _AT_ONCE = 64
+_POSITIONS = 2_500
+"""A layer is fitted at: structures are compared, and a student is repaired by more."""
 _NEAR = 4
 """Layers that are fitted for each group or block that changes: those behind it regain most, and each costs time."""
 
@@ -40,37 +46,99 @@ class _Known:
         return tuple(torch.tensor(self._known.channels[group.root]) for group in groups)
 
 
-def losses(subject: Subject, structures: Sequence[Structure], scores: Scores, images: int) -> tuple[float | None, ...]:
-    """The mean cross-entropy of the network with each structure; None where it can't be pruned so, or isn't finite.
+class Trials:
+    """The losses of one network's structures. What all of them need is found once, and what lies before the first
+    change of a structure isn't computed: the original's layers give the same there, with the norms that they have.
 
     Args:
         subject: the network, with training images.
-        structures: of channels and blocks.
         scores: of the network's channels.
         images: how many of the subject's, the last ones; half of them repair it, the other half tell the loss.
     """
-    return tuple(_loss(subject, structure, scores, images // 2) for structure in structures)
+
+    def __init__(self, subject: Subject, scores: Scores, images: int) -> None:
+        self._subject, self._criterion = subject, _Known(scores)
+        # the first ones may have been judged by
+        most = min(images // 2, len(subject.images) // 2)
+        half = min(most, images_for(subject.model, subject.example, most))
+        own, self._labels = subject.images[-2 * half :], subject.labels[-2 * half :][half:]
+        self._repairing, self._judging = own[:half], own[half:]
+        self._targets = targets_of(subject.model, self._repairing, _POSITIONS) if half else None
+        self._whole = self._near = self._original() if half else NOTHING
+        self._nearest = Structure()
+
+    def loss(self, structure: Structure, near: Structure | None = None) -> float | None:
+        """The mean cross-entropy of the network with this structure; None where it can't be pruned so, or isn't finite.
+
+        Args:
+            structure: of channels and blocks.
+            near: one that this and the next differ little from; it makes no difference but to the time.
+        """
+        if near is not None and near != self._nearest:
+            self._nearest, self._near = near, self._whole
+            if not near.is_whole:
+                self._near = self._tried(near, record=True)[1]
+        loss, _ = self._tried(structure, record=False)
+        return loss if loss is not None and loss < float("inf") else None
+
+    def _tried(self, structure: Structure, *, record: bool) -> tuple[float | None, Beginning]:
+        """The loss, and how the network begins if that is to be recorded."""
+        try:
+            pruned = apply(self._subject, structure, self._criterion)
+        except UnsupportedModelError:
+            return None, NOTHING
+        model, names = pruned.model, parts(pruned.model) if record else ()
+        if structure.is_whole or not len(self._repairing):
+            return self._cross_entropy(model, {}), NOTHING
+        most = _NEAR * (len(structure.widths) + len(structure.removed))
+        before = copied(described(model, names))
+        start, same = max(
+            ((one, one.like(model, most)) for one in (self._whole, self._near)), key=lambda found: len(found[1])
+        )
+        changed = set(start.fitted[same[-1]]) if same else set[str]()
+        repairing, judging = (Recorded(names, len(each), changed) for each in (self._repairing, self._judging))
+        refitted(
+            model,
+            self._subject.model,
+            pruned.kept,
+            self._repairing,
+            most=most,
+            targets=self._targets,
+            changed=changed,
+            running=_running(model, {name: start.repairing[name] for name in same}, repairing),
+        )
+        loss = self._cross_entropy(model, {name: start.judging[name] for name in same}, judging)
+        return loss, Beginning(before, repairing.first(), judging.first(), repairing.fitted, most)
+
+    def _original(self) -> Beginning:
+        """How the unpruned network begins: nothing of it is repaired."""
+        model = copy.deepcopy(self._subject.model).eval()  # of its own, so that hooks never meet
+        names = parts(model)
+        repairing, judging = (Recorded(names, len(each), set()) for each in (self._repairing, self._judging))
+        with torch.no_grad():
+            for some in torch.split(self._repairing, _AT_ONCE):
+                with repairing.of(model):
+                    model(some)
+        self._cross_entropy(model, {}, judging)
+        return Beginning(described(model, names), repairing.first(), judging.first(), repairing.fitted, math.inf)
+
+    def _cross_entropy(
+        self, model: nn.Module, outputs: Mapping[str, Tensor], recorded: Recorded | None = None
+    ) -> float | None:
+        """The mean for the images that judge, of which these parts gave these outputs."""
+        images, labels, total, start = self._judging, self._labels, 0.0, 0
+        size = images_at_once(tuple(images.shape), _AT_ONCE)
+        with torch.no_grad():
+            for some, own in zip(torch.split(images, size), torch.split(labels, size), strict=True):
+                known = {name: output[start : start + len(some)] for name, output in outputs.items()}
+                with _running(model, known, recorded):
+                    total += float(F.cross_entropy(model.eval()(some), own, reduction="sum"))
+                start += len(some)
+        return total / len(images) if len(images) else None
 
 
-def _loss(subject: Subject, structure: Structure, scores: Scores, half: int) -> float | None:
-    try:
-        pruned = apply(subject, structure, _Known(scores))
-    except UnsupportedModelError:
-        return None
-    # the first ones may have been judged by
-    half = min(half, len(subject.images) // 2, images_for(subject.model, subject.example, half))
-    images, labels = subject.images[-2 * half :], subject.labels[-2 * half :]
-    size = images_at_once(tuple(images.shape), _AT_ONCE)
-    if not structure.is_whole:
-        changes = len(structure.widths) + len(structure.removed)
-        refitted(pruned.model, subject.model, pruned.kept, images[:half], most=_NEAR * changes)
-    loss = _cross_entropy(pruned.model, images[half:], labels[half:], size)
-    return loss if loss is not None and loss < float("inf") else None
-
-
-def _cross_entropy(model: nn.Module, images: Tensor, labels: Tensor, size: int) -> float | None:
-    total = 0.0
-    with torch.inference_mode():
-        for some, own in zip(torch.split(images, size), torch.split(labels, size), strict=True):
-            total += float(F.cross_entropy(model.eval()(some), own, reduction="sum"))
-    return total / len(images) if len(images) else None
+@contextmanager
+def _running(model: nn.Module, known: Mapping[str, Tensor], recorded: Recorded | None) -> Iterator[None]:
+    """Within the context parts whose outputs are known give these, and all are recorded."""
+    with replayed(model, known), recorded.of(model) if recorded else nullcontext():
+        yield

@@ -6,15 +6,15 @@ before it give by then (He et al., "Channel Pruning for Accelerating Very Deep N
 1707.06168, section 3.1). Both are one run of the network.
 """
 
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from edgekd.pruning.least_squares import Layer, fit, given_at, read_at, sampled
+from edgekd.pruning.least_squares import MOST, Layer, fit, given_at, read_at, sampled
 from edgekd.pruning.watched import Watched, watched
 from edgekd.values.defaults import images_at_once
 from edgekd.zoo.forward import run
@@ -22,6 +22,8 @@ from edgekd.zoo.recalibration import measuring, norms
 
 _TARGETS = 64_000_000
 """Bytes of the original's outputs that are kept at a time."""
+_MOST = 1_000_000_000
+"""And for many students."""
 
 
 def refitted(
@@ -31,6 +33,9 @@ def refitted(
     images: Tensor,
     *,
     most: int | None = None,
+    targets: "Targets | None" = None,
+    changed: set[str] | None = None,
+    running: AbstractContextManager[object] | None = None,
 ) -> tuple[str, ...]:
     """Fit the student's convolutions and linear layers to the original's outputs, in place, in the order in which they
     run; batch norms are recalibrated on the way. Left alone are layers that give what they should, those
@@ -42,11 +47,14 @@ def refitted(
         kept: by layer, the original's outputs that the student has; all of a layer that isn't named.
         images: (N, C, H, W).
         most: only so many layers are fitted, the first that don't give what they should; None: all.
+        targets: what the original's layers give, where that is known.
+        changed: gets the names of layers that are fitted; those in it count among `most`.
+        running: the student runs within it.
 
     Returns:
         The layers and norms that keep what they had, since nothing finite was found.
     """
-    known = watched(original, images[:1])
+    known = targets.layers if targets else watched(original, images[:1])
     layers = {
         name: seen
         for name, seen in watched(student.eval(), images[:1]).items()
@@ -54,15 +62,15 @@ def refitted(
         and known[name].size == seen.size
         and len(kept.get(name, known[name].layer.weight)) == len(seen.layer.weight)
     }
-    targets = _Targets(original, layers, kept, images)
+    unknown = _Targets(original, layers, kept, images)
     odd: list[str] = []
-    changed: set[str] = set()
+    changed = set() if changed is None else changed
 
     def refit(name: str, layer: Layer, read: Tensor) -> None:
         if most is not None and len(changed) >= most:
             return
         before = layer.weight.detach().clone()
-        positions, wanted = targets.of(name)
+        positions, wanted = targets.of(name, kept.get(name)) if targets else unknown.of(name)
         seen = read_at(layer, read, layers[name].size, positions)
         if not fit(layer, seen, wanted, shifted=layers[name].norm is not None):
             odd.append(name)
@@ -77,9 +85,34 @@ def refitted(
                 refit(name, layer, args[0])
 
             stack.callback(seen.layer.register_forward_pre_hook(hook).remove)
-        with torch.no_grad():
+        with torch.no_grad(), running or nullcontext():
             run(student, images)
     return (*odd, *odd_norms)
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What all of the original's layers give at sampled positions, for many students."""
+
+    layers: Mapping[str, Watched]
+    outputs: Mapping[str, tuple[Tensor, Tensor]]
+    """Positions and outputs (positions, outputs), by the layer's name."""
+
+    def of(self, name: str, kept: Sequence[int] | None) -> tuple[Tensor, Tensor]:
+        """The positions, and those outputs of a layer there that were kept; None: all."""
+        positions, found = self.outputs[name]
+        return positions, found if kept is None else found[:, list(kept)]
+
+
+def targets_of(original: nn.Module, images: Tensor, positions: int) -> Targets | None:
+    """What the original, in evaluation mode, gives for these images at so many positions at most; None if that is too
+    much to keep.
+    """
+    layers = watched(original, images[:1])
+    found = _Targets(original, layers, {}, images, positions)
+    if found.bytes_of(layers) > _MOST:
+        return None
+    return Targets(layers, {name: found.of(name) for name in layers})
 
 
 @dataclass
@@ -93,13 +126,15 @@ class _Targets:
     """Of the student, in the order in which they run."""
     kept: Mapping[str, Sequence[int]]
     images: Tensor
+    positions: int = MOST
+    """Of a layer, at most."""
     _positions: dict[str, Tensor] = field(default_factory=dict)
     _known: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         draw = torch.Generator().manual_seed(0)
         for name, seen in self.layers.items():
-            self._positions[name] = sampled(seen.layer, seen.positions * len(self.images), draw)
+            self._positions[name] = sampled(seen.layer, seen.positions * len(self.images), draw, self.positions)
 
     def of(self, name: str) -> tuple[Tensor, Tensor]:
         """The positions, and the outputs there (positions, outputs that the student has)."""
@@ -107,12 +142,15 @@ class _Targets:
             self._record(name)
         return self._known.pop(name)
 
+    def bytes_of(self, names: Iterable[str]) -> int:
+        """What the outputs of these layers take."""
+        return sum(4 * len(self._positions[name]) * len(self.layers[name].layer.weight) for name in names)
+
     def _record(self, first: str) -> None:
-        names, bytes_ = list(self.layers), 0
+        names = list(self.layers)
         wanted: dict[str, Tensor] = {}
         for name in names[names.index(first) :]:
-            bytes_ += 4 * len(self._positions[name]) * len(self.layers[name].layer.weight)
-            if wanted and bytes_ > _TARGETS:
+            if wanted and self.bytes_of([*wanted, name]) > _TARGETS:
                 break
             wanted[name] = self._positions[name]
         parts = self._run(wanted)

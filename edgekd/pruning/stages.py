@@ -83,6 +83,7 @@ class _LossesOf:
     structures: tuple[Structure, ...]
     scores: Scores
     images: int
+    near: Structure | None
 
 
 @dataclass(frozen=True)
@@ -145,10 +146,16 @@ def scores(run: Run, network: Prunable, saved_ms: dict[str, float]) -> Scores:
 
 
 def losses(
-    run: Run, network: Prunable, structures: Sequence[Structure], scores: Scores, images: int
+    run: Run,
+    network: Prunable,
+    structures: Sequence[Structure],
+    scores: Scores,
+    images: int,
+    *,
+    near: Structure | None = None,
 ) -> tuple[float | None, ...]:
     """The untrained network's loss with each structure, as `PruningProcess.losses`, and raised as there."""
-    return run.stage("losses", _LossesOf(network, tuple(structures), scores, images), _find_losses).losses
+    return run.stage("losses", _LossesOf(network, tuple(structures), scores, images, near), _find_losses).losses
 
 
 def pruned(run: Run, network: Prunable, structure: Structure) -> Network:
@@ -180,7 +187,8 @@ def _find_scores(asked: _ScoresOf, at: Workspace) -> Scores:
 
 
 def _find_losses(asked: _LossesOf, at: Workspace) -> Losses:
-    return Losses(losses=_process(asked.network, at).losses(asked.structures, asked.scores, asked.images))
+    process = _process(asked.network, at)
+    return Losses(losses=process.losses(asked.structures, asked.scores, asked.images, near=asked.near))
 
 
 def _prune(asked: _Pruned, at: Workspace) -> Network:

@@ -93,10 +93,10 @@ class _Known:
     within: dict[str, Structure] = field(default_factory=dict)
     """Those that are predicted to be fast enough."""
 
-    def of(self, structures: Sequence[Structure]) -> list[float]:
-        """The loss of each; infinite where it can't be pruned so."""
+    def of(self, structures: Sequence[Structure], near: Structure | None = None) -> list[float]:
+        """The loss of each; infinite where it can't be pruned so. Most are like `near`, if there is one."""
         new = {_key(one): one for one in structures if _key(one) not in self.losses}
-        for key, loss in zip(new, self.candidates.losses(list(new.values())), strict=True):
+        for key, loss in zip(new, self.candidates.losses(list(new.values()), near), strict=True):
             self.losses[key] = float("inf") if loss is None else loss
         return [self.losses[_key(one)] for one in structures]
 
@@ -119,7 +119,7 @@ def _losses_around(choices: Choices, start: Structure, known: _Known) -> dict[st
     near = {name: _near(choices, name, option) for name, option in now.items()}
     changed = [(name, option) for name, options in near.items() for option in options if option != now[name]]
     tried = [choices.structure(now), *(choices.structure({**now, name: option}) for name, option in changed)]
-    base, *found = known.of(tried)
+    base, *found = known.of(tried, tried[0])
     if base == float("inf"):  # widths between those of the choices can be pruned, these can't
         return {name: tuple(0.0 for _ in range(choices.count(name))) for name in now}
     rises = {what: min(loss - base, IMPOSSIBLE) for what, loss in zip(changed, found, strict=True)}

@@ -67,9 +67,13 @@ def trained(name):
     return model.eval()
 
 
+def l1():
+    return criterion_of("l1", {})[0]
+
+
 def pruned(model, structure):
     subject = Subject(model, images()[0][:1], images()[0][:0], torch.zeros(0), criterion_of("l1", {})[1])
-    return apply(subject, structure, criterion_of("l1", {})[0])
+    return apply(subject, structure, l1())
 
 
 def halved(model):

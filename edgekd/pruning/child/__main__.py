@@ -25,9 +25,7 @@ from edgekd.pruning.child.protocol import (
 )
 from edgekd.pruning.child.writing import write_pruned
 from edgekd.pruning.chosen import criterion_of
-from edgekd.pruning.criteria._base import NoOptions
 from edgekd.pruning.explore import scores_of, space_of
-from edgekd.pruning.losses import losses
 from edgekd.pruning.process import UNPRUNED
 from edgekd.values import Value
 from edgekd.zoo.forward import reason
@@ -68,8 +66,8 @@ def answer_to(request: Request, opened: Opened) -> Answer:
         case PruneRequest():
             return write_pruned(opened, request)
         case LossesRequest():
-            subject = opened.subject(NoOptions())
-            return StructureLosses(losses=losses(subject, request.structures, request.scores, request.images))
+            trials = opened.trials(request.scores, request.images)
+            return StructureLosses(losses=tuple(trials.loss(each, request.near) for each in request.structures))
 
 
 def _failure(error: Exception, model: str) -> Failure:

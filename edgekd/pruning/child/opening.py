@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import safetensors.torch
@@ -10,7 +11,9 @@ from torch import Tensor, nn
 
 from edgekd.errors import EdgekdError, UnsupportedModelError
 from edgekd.pruning.child.protocol import Opening
-from edgekd.pruning.criteria._base import Subject
+from edgekd.pruning.criteria._base import NoOptions, Subject
+from edgekd.pruning.losses import Trials
+from edgekd.pruning.space import Scores
 from edgekd.values import Value
 from edgekd.zoo.build import build
 from edgekd.zoo.definition import Definition, load_pruned
@@ -31,6 +34,18 @@ class Opened:
     labels: Tensor  # (N,) int64
     before: Definition | None = None
     """What it is after an earlier pruning."""
+
+    @cached_property
+    def _trials(self) -> dict[tuple[str, int], Trials]:
+        return {}
+
+    def trials(self, scores: Scores, images: int) -> Trials:
+        """What tells the losses of its structures, kept for the next request."""
+        key = scores.model_dump_json(), images
+        if key not in self._trials:
+            self._trials.clear()  # each keeps activations
+            self._trials[key] = Trials(self.subject(NoOptions()), scores, images)
+        return self._trials[key]
 
     def subject(self, options: Value, saved_ms: Mapping[str, float] | None = None) -> Subject:
         """What a criterion with these options judges."""
