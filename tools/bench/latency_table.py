@@ -88,7 +88,8 @@ def measured(spec: str, folder: Path, count: int, share: float) -> list[list[str
             found = improved(choices, losses, share * table.latency(Structure()), candidates)
             searched = time.monotonic() - start
             errors = [f"{table.typical_error:.1%}", f"{table.worst_error:.1%}"]
-            rows.append([model, name, str(count), *errors, f"{took:.0f}", f"{searched:.0f} ({len(found.judged)} structures)"])
+            tried = f"{searched:.0f} ({len(found.judged)} structures)"
+            rows.append([model, name, str(count), *errors, f"{took:.0f}", tried])
         return rows
 
 
