@@ -20,7 +20,9 @@ def way_back(stage: str, folder: Path | None) -> list[str]:
     kept = [f"{finished} finished stage{'s' if finished > 1 else ''}"] if finished else []
     if any(_checkpoints(stage, folder)):
         kept.append("this training up to its last complete epoch")
-    return [*lines, f"kept in {folder}: {' and '.join(kept) or 'nothing yet'}", f"to go on: {command()}"]
+    if not kept:
+        return [*lines, f"kept in {folder}: nothing yet"]
+    return [*lines, f"kept in {folder}: {' and '.join(kept)}", f"to go on: {command()}"]
 
 
 def command() -> str:

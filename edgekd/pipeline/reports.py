@@ -7,7 +7,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from edgekd import catalog
-from edgekd.errors import EdgekdError
+from edgekd.errors import EdgekdError, StorageError
 from edgekd.files import read_text, require_writable, write_text
 from edgekd.measuring.document import read_measurement
 from edgekd.report import compared
@@ -42,6 +42,9 @@ def report(paths: Sequence[Path], out: Path | None = None, *, compare: Path | No
         EdgekdError: a folder isn't that of a finished run, a file is no measurement, or both are given; or the two to
             put side by side can't be compared.
     """
+    for path in [*paths, *([compare] if compare else [])]:
+        if not path.exists():
+            raise StorageError(f"{path}: No such file or directory", _A_RUN)
     to = out or place(paths[0], side_by_side=compare is not None)
     require_writable(to)
     write_text(to, page(beside(paths, compare) if compare else documented(paths)))

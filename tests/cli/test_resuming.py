@@ -62,7 +62,7 @@ def test_nothing_is_promised_where_nothing_is_kept(tmp_path):
     assert way_back("", tmp_path) == []  # before anything began, the error says it all
     assert way_back("measure: measuring a", None) == ["it ended in: measure: measuring a"]
     assert way_back("start: a", tmp_path / "absent") == ["it ended in: start: a"]
-    assert way_back("start: a", tmp_path)[1] == f"kept in {tmp_path}: nothing yet"
+    assert way_back("start: a", tmp_path) == ["it ended in: start: a", f"kept in {tmp_path}: nothing yet"]
 
 
 def test_a_teacher_of_all_runs_is_kept_in_their_cache(tmp_path, monkeypatch):

@@ -63,6 +63,9 @@ def test_two_are_put_side_by_side_in_a_page_of_their_own(stored):
 
 
 def test_what_is_no_run_is_refused_with_what_to_give(tmp_path, stored):
+    with pytest.raises(StorageError, match="absent: No such file") as absent:
+        reports.report([tmp_path / "absent"])
+    assert "folder of a finished run" in absent.value.hint
     (tmp_path / "empty").mkdir()
     with pytest.raises(StorageError, match=r"result\.json"):
         reports.report([tmp_path / "empty"])

@@ -62,7 +62,8 @@ def _described(result: Result, shown: _Shown, most: Sequence[float], least: Sequ
 def _drawn_limits(x: svg.Scale, y: svg.Scale, most: Sequence[float], least: Sequence[float]) -> Iterator[Markup]:
     for ratio in most:
         yield svg.path(f"M{x(ratio):g} {y.end}V{y.start}", "limit")
-        yield svg.text(x(ratio) + 4, y.end + 12, f"budget: {ratio:.3g}", kind="limit")
+        # at the foot: what is nearest to the limit, and accurate, is at the top
+        yield svg.text(x(ratio) + 4, y.start - 6, f"budget: {ratio:.3g}", kind="limit")
     for accuracy in least:
         yield svg.path(f"M{x.start} {y(accuracy):g}H{x.end}", "limit")
         yield svg.text(x.end, y(accuracy) - 5, f"budget: {accuracy:.2f} %", "end", kind="limit")

@@ -83,6 +83,11 @@ def test_each_artifact_is_where_its_values_are_and_the_kept_one_is_marked(result
     assert kept[0] < float(re.match(r"M([\d.]+) ", across)[1]) < other[0]
     assert float(re.match(r"M\S+ ([\d.]+)H", along)[1]) == other[1]  # exactly at the limit
     assert {"budget: 0.5", "budget: 94.00 %"} <= {*words}
+    (foot,) = (float(text.get("y")) for text in root.iter(f"{SVG}text") if text.text == "budget: 0.5")
+    kept_at = next(
+        float(text.get("y")) for text in root.iter(f"{SVG}text") if (text.text, text.get("class")) == ("3", None)
+    )
+    assert foot > kept_at + 100  # not in its way
 
 
 def test_limits_that_are_not_of_these_axes_are_not_drawn(result):
