@@ -9,15 +9,17 @@ runs a batch of images for each layer where the graph runs one for all.
 import copy
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
-from edgekd.pruning.graph import Channels, Graph, channels_left
+from edgekd.pruning.graph import Channels, Graph, Group, channels_left
+from edgekd.pruning.known_groups import Found
 from edgekd.pruning.marks import mixer, mixing_layers
 from edgekd.pruning.probed import Probed
 from edgekd.pruning.proof import require_proof
@@ -27,8 +29,11 @@ _LIMIT_S, _ATTENTION_S = 15, 5
 where attention mixes all channels they grow for hours, swin_t's by gigabytes.
 """
 
-_found: WeakKeyDictionary[nn.Module, Probed | None] = WeakKeyDictionary()
-"""What was found by trying, where the graph isn't right: it takes seconds, and the same is asked often."""
+_Way = Callable[[nn.Module], Channels]
+"""Gives the channels of an equal copy of a network, in eval mode, which they are taken from."""
+
+_right: WeakKeyDictionary[nn.Module, _Way] = WeakKeyDictionary()
+"""The way that is right for a network: finding it takes up to seconds, and the same is asked often."""
 
 
 def channels_of(model: nn.Module, copied: nn.Module, example: Tensor) -> Channels:
@@ -36,39 +41,63 @@ def channels_of(model: nn.Module, copied: nn.Module, example: Tensor) -> Channel
 
     Args:
         model: not changed.
-        copied: an equal copy in eval mode, which the channels are taken from.
+        copied: an equal copy in eval mode, which the channels are taken from; all its weights get gradients.
         example: one input (1, C, H, W).
 
     Raises:
         UnsupportedModelError: none can.
     """
-    if model not in _found:
-        _found[model] = None if graph_is_right(model, example) else Probed(copy.deepcopy(model).eval(), example)
-    like = _found[model]
-    return Graph(copied, example) if like is None else Probed(copied, example, like=like)
+    if model not in _right:
+        _right[model] = _right_way(copy.deepcopy(model).eval(), example)
+    return _right[model](copied.requires_grad_(True))
 
 
-def graph_is_right(model: nn.Module, example: Tensor) -> bool:
-    """Whether the network is itself without some channels of every group of the graph's; another share of each."""
-    original, generator = copy.deepcopy(model).eval(), torch.Generator().manual_seed(0)
+def _right_way(original: nn.Module, example: Tensor) -> _Way:
+    """The dependency graph's groups, cut by ourselves, which takes no time, or by torch-pruning where that fails; what
+    is found by trying where the graph isn't right.
+    """
     network = copy.deepcopy(original)
     try:
-        mixes = mixer(original, example, mixing_layers(original, example)[0])
-        with _within(_ATTENTION_S if mixes else _LIMIT_S):
-            graph = Graph(network, example)
-            kept = {}
-            for i, group in enumerate(graph.groups):
-                length = group.width // group.parts
-                count = max(1, round(length * (0.5, 0.75, 0.35)[i % 3]))
-                positions = torch.randperm(length, generator=generator)[:count].sort().values.tolist()
-                kept[group.root] = tuple(part * length + p for part in range(group.parts) for p in positions)
-            left = channels_left(network, graph.groups, kept)
-            for root, channels in kept.items():
-                graph.keep(root, channels)
-        require_proof(original, network, example, kept=left)
+        seconds = _ATTENTION_S if mixer(original, example, mixing_layers(original, example)[0]) else _LIMIT_S
+        with _within(seconds):
+            groups = Graph(network, example).groups
+        for way in (Found(network, groups).of, partial(_graph, example)):
+            if groups and _is_right(way, original, example, seconds):
+                return way
     except Exception:  # the graph, or the network's own forward, may raise anything
+        pass
+    return partial(_like, Probed(original, example), example)
+
+
+def _graph(example: Tensor, copied: nn.Module) -> Channels:
+    return Graph(copied, example)
+
+
+def _like(found: Probed, example: Tensor, copied: nn.Module) -> Channels:
+    return Probed(copied, example, like=found)
+
+
+def _is_right(way: _Way, original: nn.Module, example: Tensor, seconds: int) -> bool:
+    """Whether the network is itself without some channels of every group; another share of each."""
+    generator, network = torch.Generator().manual_seed(0), copy.deepcopy(original)
+    try:
+        with _within(seconds):
+            channels = way(network)
+            kept = {group.root: _some(group, i, generator) for i, group in enumerate(channels.groups)}
+            left = channels_left(network, channels.groups, kept)
+            for root, stays in kept.items():
+                channels.keep(root, stays)
+        require_proof(original, network, example, kept=left)
+    except Exception:  # torch-pruning, or the network's own forward, may raise anything
         return False
-    return bool(kept)
+    return True
+
+
+def _some(group: Group, number: int, generator: torch.Generator) -> tuple[int, ...]:
+    length = group.width // group.parts
+    count = max(1, round(length * (0.5, 0.75, 0.35)[number % 3]))
+    positions = torch.randperm(length, generator=generator)[:count].sort().values.tolist()
+    return tuple(part * length + p for part in range(group.parts) for p in positions)
 
 
 @contextmanager

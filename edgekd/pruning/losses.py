@@ -6,6 +6,7 @@ import copy
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -28,6 +29,9 @@ _POSITIONS = 2_500
 """A layer is fitted at: structures are compared, and a student is repaired by more."""
 _NEAR = 4
 """Layers that are fitted for each group or block that changes: those behind it regain most, and each costs time."""
+
+_SHORTENED = 4
+"""Networks without blocks that are kept."""
 
 
 class _Known:
@@ -66,6 +70,7 @@ class Trials:
         self._targets = targets_of(subject.model, self._repairing, _POSITIONS) if half else None
         self._whole = self._near = self._original() if half else NOTHING
         self._nearest = Structure()
+        self._shortened: dict[tuple[str, ...], Subject] = {}
 
     def loss(self, structure: Structure, near: Structure | None = None) -> float | None:
         """The mean cross-entropy of the network with this structure; None where it can't be pruned so, or isn't finite.
@@ -84,7 +89,7 @@ class Trials:
     def _tried(self, structure: Structure, *, record: bool) -> tuple[float | None, Beginning]:
         """The loss, and how the network begins if that is to be recorded."""
         try:
-            pruned = apply(self._subject, structure, self._criterion)
+            pruned = apply(self._without(structure.removed), structure, self._criterion)
         except UnsupportedModelError:
             return None, NOTHING
         model, names = pruned.model, parts(pruned.model) if record else ()
@@ -109,6 +114,17 @@ class Trials:
         )
         loss = self._cross_entropy(model, {name: start.judging[name] for name in same}, judging)
         return loss, Beginning(before, repairing.first(), judging.first(), repairing.fitted, most)
+
+    def _without(self, removed: tuple[str, ...]) -> Subject:
+        """The network without blocks, which many structures have in common; its channel groups are found once."""
+        if not removed:
+            return self._subject
+        if removed not in self._shortened:
+            while len(self._shortened) >= _SHORTENED:
+                del self._shortened[next(iter(self._shortened))]
+            shorter = apply(self._subject, Structure(removed=removed), self._criterion).model
+            self._shortened[removed] = replace(self._subject, model=shorter)
+        return self._shortened[removed]
 
     def _original(self) -> Beginning:
         """How the unpruned network begins: nothing of it is repaired."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from edgekd.errors import UnsupportedModelError
 from edgekd.pruning.apply import Pruned
-from edgekd.pruning.choose import graph_is_right
+from edgekd.pruning.choose import channels_of
 from edgekd.pruning.classes import readers
 from edgekd.pruning.criteria._base import Subject
 from edgekd.pruning.explore import space_of
@@ -133,7 +133,7 @@ def test_what_can_be_narrowed_is_and_is_the_original_without_the_rest(
 ) -> None:
     model = network(block())
     subject = subject_of(model)
-    assert not graph_is_right(model, subject.example)
+    assert isinstance(channels_of(model, copy.deepcopy(model), subject.example), Probed)
     student = narrow(model, 0.5, spread)
     require_proof(model, student.model, IMAGES, kept=student.kept)
     assert student.kept.keys() >= narrowed
@@ -152,7 +152,7 @@ def test_reordered_channels_are_pruned_in_their_order(reordering: nn.Module, nar
 def test_it_finds_as_many_channels_as_the_graph_does(spec: str, subject_of: MakeSubject, narrow: Narrow) -> None:
     model = build(spec, classes=10, channels=1).eval()
     subject = subject_of(model)
-    assert graph_is_right(model, subject.example)
+    assert not isinstance(channels_of(model, copy.deepcopy(model), subject.example), Probed)
     by_graph = narrow(model, 0.5, spread)
     probed = Probed(copy.deepcopy(model), subject.example)
     assert sum(group.width for group in probed.groups) >= sum(len(kept) for kept in by_graph.kept.values()) / 2
