@@ -92,14 +92,14 @@ class NetworkCandidates:
         """It with that structure, untrained."""
         return self.pruner.pruned(self.network, structure)
 
-    def losses(self, structures: Sequence[Structure], near: Structure | None = None) -> tuple[float | None, ...]:
+    def losses(self, structures: Sequence[Structure]) -> tuple[float | None, ...]:
         """See `search.Candidates`."""
         if not structures:
             return ()
         images = min(_MOST_IMAGES, max(_LEAST_IMAGES, _LOSS_MACS // self.network.cost.macs))
         subject = self.pruner.of(self.network, further_images=images)
         self.pruner.run.progress.stage("plan", f"trying {len(structures)} structures on {images // 2} training images")
-        return losses(self.pruner.run, subject, structures, self.scores(), images, near=near)
+        return losses(self.pruner.run, subject, structures, self.scores(), images)
 
     def traced(self, structures: Sequence[Structure], variant: str) -> tuple[TracedNetwork, ...]:
         """See `search.Candidates`."""

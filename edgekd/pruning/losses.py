@@ -4,8 +4,8 @@ the cross-entropy of others judges it.
 
 import copy
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Literal
 
@@ -17,7 +17,7 @@ from edgekd.errors import UnsupportedModelError
 from edgekd.pruning.apply import apply
 from edgekd.pruning.criteria._base import NoOptions, Subject
 from edgekd.pruning.graph import Group
-from edgekd.pruning.recorded import NOTHING, Beginning, Recorded, copied, described, parts, replayed
+from edgekd.pruning.recorded import NOTHING, Beginning, Recorded, described, parts, replayed
 from edgekd.pruning.repair import refitted, targets_of
 from edgekd.pruning.space import Scores
 from edgekd.values import Structure
@@ -68,52 +68,31 @@ class Trials:
         own, self._labels = subject.images[-2 * half :], subject.labels[-2 * half :][half:]
         self._repairing, self._judging = own[:half], own[half:]
         self._targets = targets_of(subject.model, self._repairing, _POSITIONS) if half else None
-        self._whole = self._near = self._original() if half else NOTHING
-        self._nearest = Structure()
+        self._whole = self._original() if half else NOTHING
         self._shortened: dict[tuple[str, ...], Subject] = {}
 
-    def loss(self, structure: Structure, near: Structure | None = None) -> float | None:
-        """The mean cross-entropy of the network with this structure; None where it can't be pruned so, or isn't finite.
-
-        Args:
-            structure: of channels and blocks.
-            near: one that this and the next differ little from; it makes no difference but to the time.
+    def loss(self, structure: Structure) -> float | None:
+        """The mean cross-entropy of the network with this structure of channels and blocks; None where it can't be
+        pruned so, or isn't finite.
         """
-        if near is not None and near != self._nearest:
-            self._nearest, self._near = near, self._whole
-            if not near.is_whole:
-                self._near = self._tried(near, record=True)[1]
-        loss, _ = self._tried(structure, record=False)
-        return loss if loss is not None and loss < float("inf") else None
-
-    def _tried(self, structure: Structure, *, record: bool) -> tuple[float | None, Beginning]:
-        """The loss, and how the network begins if that is to be recorded."""
         try:
             pruned = apply(self._without(structure.removed), structure, self._criterion)
         except UnsupportedModelError:
-            return None, NOTHING
-        model, names = pruned.model, parts(pruned.model) if record else ()
+            return None
+        model = pruned.model
         if structure.is_whole or not len(self._repairing):
-            return self._cross_entropy(model, {}), NOTHING
-        most = _NEAR * (len(structure.widths) + len(structure.removed))
-        before = copied(described(model, names))
-        start, same = max(
-            ((one, one.like(model, most)) for one in (self._whole, self._near)), key=lambda found: len(found[1])
-        )
-        changed = set(start.fitted[same[-1]]) if same else set[str]()
-        repairing, judging = (Recorded(names, len(each), changed) for each in (self._repairing, self._judging))
+            return _finite(self._cross_entropy(model, {}))
+        same = self._whole.like(model)
         refitted(
             model,
             self._subject.model,
             pruned.kept,
             self._repairing,
-            most=most,
+            most=_NEAR * (len(structure.widths) + len(structure.removed)),
             targets=self._targets,
-            changed=changed,
-            running=_running(model, {name: start.repairing[name] for name in same}, repairing),
+            running=replayed(model, {name: self._whole.repairing[name] for name in same}),
         )
-        loss = self._cross_entropy(model, {name: start.judging[name] for name in same}, judging)
-        return loss, Beginning(before, repairing.first(), judging.first(), repairing.fitted, most)
+        return _finite(self._cross_entropy(model, {name: self._whole.judging[name] for name in same}))
 
     def _without(self, removed: tuple[str, ...]) -> Subject:
         """The network without blocks, which many structures have in common; its channel groups are found once."""
@@ -127,34 +106,31 @@ class Trials:
         return self._shortened[removed]
 
     def _original(self) -> Beginning:
-        """How the unpruned network begins: nothing of it is repaired."""
+        """What the parts of the unpruned network give; nothing of it is repaired."""
         model = copy.deepcopy(self._subject.model).eval()  # of its own, so that hooks never meet
         names = parts(model)
-        repairing, judging = (Recorded(names, len(each), set()) for each in (self._repairing, self._judging))
+        repairing, judging = (Recorded(names, len(each)) for each in (self._repairing, self._judging))
         with torch.no_grad():
             for some in torch.split(self._repairing, _AT_ONCE):
                 with repairing.of(model):
                     model(some)
         self._cross_entropy(model, {}, judging)
-        return Beginning(described(model, names), repairing.first(), judging.first(), repairing.fitted, math.inf)
+        return Beginning(described(model, names), repairing.first(), judging.first())
 
     def _cross_entropy(
         self, model: nn.Module, outputs: Mapping[str, Tensor], recorded: Recorded | None = None
     ) -> float | None:
-        """The mean for the images that judge, of which these parts gave these outputs."""
+        """The mean for the images that judge, of which these parts gave these outputs; None if there are none."""
         images, labels, total, start = self._judging, self._labels, 0.0, 0
         size = images_at_once(tuple(images.shape), _AT_ONCE)
         with torch.no_grad():
             for some, own in zip(torch.split(images, size), torch.split(labels, size), strict=True):
                 known = {name: output[start : start + len(some)] for name, output in outputs.items()}
-                with _running(model, known, recorded):
+                with replayed(model, known), recorded.of(model) if recorded else nullcontext():
                     total += float(F.cross_entropy(model.eval()(some), own, reduction="sum"))
                 start += len(some)
         return total / len(images) if len(images) else None
 
 
-@contextmanager
-def _running(model: nn.Module, known: Mapping[str, Tensor], recorded: Recorded | None) -> Iterator[None]:
-    """Within the context parts whose outputs are known give these, and all are recorded."""
-    with replayed(model, known), recorded.of(model) if recorded else nullcontext():
-        yield
+def _finite(loss: float | None) -> float | None:
+    return loss if loss is not None and math.isfinite(loss) else None

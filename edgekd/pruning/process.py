@@ -103,9 +103,7 @@ class PruningProcess:
         """
         return self._ask(ScoresRequest(judging=judging, saved_ms=dict(saved_ms or {})), Scores)
 
-    def losses(
-        self, structures: Sequence[Structure], scores: Scores, images: int, *, near: Structure | None = None
-    ) -> tuple[float | None, ...]:
+    def losses(self, structures: Sequence[Structure], scores: Scores, images: int) -> tuple[float | None, ...]:
         """The loss of the network with each of these structures, untrained but repaired; None where there is none.
 
         Args:
@@ -113,11 +111,10 @@ class PruningProcess:
             scores: of the unpruned network's channels: the least important go.
             images: how many of those that it was opened with, the last; half of them repair it, the other half tell
                 the loss.
-            near: a structure that most of them differ little from; it makes no difference but to the time.
         """
         found: list[float | None] = []
         for structure in structures:  # each within the limit of time
-            request = LossesRequest(structures=(structure,), scores=scores, images=images, near=near)
+            request = LossesRequest(structures=(structure,), scores=scores, images=images)
             found.extend(self._ask(request, StructureLosses).losses)
         return tuple(found)
 

@@ -39,14 +39,10 @@ class Recorded:
     Args:
         names: of the parts.
         images: how many images there are in all.
-        changed: the layers that were fitted so far, which others add to.
     """
 
     names: tuple[str, ...]
     images: int
-    changed: set[str]
-    fitted: dict[str, frozenset[str]] = field(default_factory=dict)
-    """The layers that had been fitted when a part ended."""
     outputs: dict[str, list[Tensor]] = field(default_factory=dict)
     """In the order in which they ended first, by batches."""
     _bytes: int = 0
@@ -63,7 +59,6 @@ class Recorded:
             elif name not in self.outputs:
                 self._bytes += output.nbytes * self.images // len(output)
             ran.add(name)
-            self.fitted[name] = frozenset(self.changed)
             kept = self.outputs.setdefault(name, [])
             if self._bytes <= _MOST and name not in self._odd:
                 kept.append(output.detach().clone())  # what comes next may change it in place
@@ -110,28 +105,18 @@ def described(model: nn.Module, names: Sequence[str]) -> Described:
     return found | {"": (type(model), {key: one for key, one in state.items() if not key.startswith(starts)})}
 
 
-def copied(parts: Described) -> Described:
-    """They with tensors of their own."""
-    return {name: (kind, {key: one.clone() for key, one in own.items()}) for name, (kind, own) in parts.items()}
-
-
 @dataclass(frozen=True)
 class Beginning:
-    """How a network begins that others are like, and what its parts gave, repaired in the order in which they run."""
+    """How a network begins that others are like, and what its parts gave."""
 
     parts: Described
-    """Before the repair."""
     repairing: Mapping[str, Tensor]
     """What they gave for the images that repair."""
     judging: Mapping[str, Tensor]
     """And for those that judge."""
-    fitted: Mapping[str, frozenset[str]]
-    """The layers that had been fitted when each ended."""
-    most: float
-    """How many would have been fitted."""
 
-    def like(self, model: nn.Module, most: float) -> tuple[str, ...]:
-        """The parts that this network, of which at most so many layers are fitted, begins with as well."""
+    def like(self, model: nn.Module) -> tuple[str, ...]:
+        """The parts that this network begins with as well."""
         known, found = [name for name in self.repairing if name in self.judging], list[str]()
         if not known:
             return ()
@@ -139,13 +124,13 @@ class Beginning:
         if not _equal(own[""], self.parts[""]):
             return ()
         for name in known:
-            if len(self.fitted[name]) >= min(most, self.most) or not _equal(own[name], self.parts[name]):
+            if not _equal(own[name], self.parts[name]):
                 break
             found.append(name)
         return tuple(found)
 
 
-NOTHING = Beginning({}, {}, {}, {}, 0)
+NOTHING = Beginning({}, {}, {})
 """Of what no network begins like."""
 
 

@@ -34,7 +34,6 @@ def refitted(
     *,
     most: int | None = None,
     targets: "Targets | None" = None,
-    changed: set[str] | None = None,
     running: AbstractContextManager[object] | None = None,
 ) -> tuple[str, ...]:
     """Fit the student's convolutions and linear layers to the original's outputs, in place, in the order in which they
@@ -48,7 +47,6 @@ def refitted(
         images: (N, C, H, W).
         most: only so many layers are fitted, the first that don't give what they should; None: all.
         targets: what the original's layers give, where that is known.
-        changed: gets the names of layers that are fitted; those in it count among `most`.
         running: the student runs within it.
 
     Returns:
@@ -64,7 +62,7 @@ def refitted(
     }
     unknown = _Targets(original, layers, kept, images)
     odd: list[str] = []
-    changed = set() if changed is None else changed
+    changed = set[str]()
 
     def refit(name: str, layer: Layer, read: Tensor) -> None:
         if most is not None and len(changed) >= most:

@@ -83,7 +83,6 @@ class _LossesOf:
     structures: tuple[Structure, ...]
     scores: Scores
     images: int
-    near: Structure | None
 
 
 @dataclass(frozen=True)
@@ -151,11 +150,9 @@ def losses(
     structures: Sequence[Structure],
     scores: Scores,
     images: int,
-    *,
-    near: Structure | None = None,
 ) -> tuple[float | None, ...]:
     """The untrained network's loss with each structure, as `PruningProcess.losses`, and raised as there."""
-    return run.stage("losses", _LossesOf(network, tuple(structures), scores, images, near), _find_losses).losses
+    return run.stage("losses", _LossesOf(network, tuple(structures), scores, images), _find_losses).losses
 
 
 def pruned(run: Run, network: Prunable, structure: Structure) -> Network:
@@ -188,7 +185,7 @@ def _find_scores(asked: _ScoresOf, at: Workspace) -> Scores:
 
 def _find_losses(asked: _LossesOf, at: Workspace) -> Losses:
     process = _process(asked.network, at)
-    return Losses(losses=process.losses(asked.structures, asked.scores, asked.images, near=asked.near))
+    return Losses(losses=process.losses(asked.structures, asked.scores, asked.images))
 
 
 def _prune(asked: _Pruned, at: Workspace) -> Network:

@@ -53,9 +53,9 @@ class Candidates(Protocol):
     def left(self, structure: Structure, what: Collection[str]) -> Mapping[str, float]:
         """The remaining fractions of the unpruned network's "parameters", "macs" or "transfer_bytes"."""
 
-    def losses(self, structures: Sequence[Structure], near: Structure | None = None) -> tuple[float | None, ...]:
+    def losses(self, structures: Sequence[Structure]) -> tuple[float | None, ...]:
         """The loss on training images of the untrained but repaired network with each structure; None where it can't be
-        pruned so. Those that differ little from the structure `near` take less time, and give the same.
+        pruned so.
         """
 
     def traced(self, structures: Sequence[Structure], variant: str) -> tuple[TracedNetwork, ...]:

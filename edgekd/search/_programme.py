@@ -51,7 +51,8 @@ class TooEntangledError(Exception):
 def solve(choices: Sequence[Choice], terms: Sequence[Term], limit: float, steps: int = STEPS) -> dict[str, int] | None:
     """The options with the least loss whose times are within the limit, by the choice's name; None: there are none.
 
-    Times are rounded to limit / steps each, and a sum of them may exceed the limit by what that amounts to.
+    Times are rounded to limit / steps each, and a sum of them may exceed the limit by what that amounts to. Options
+    of infinite loss are left out at once, so that a choice that has only one left costs no time.
 
     Args:
         choices: in an order in which those that a term has in common are near to each other.
@@ -62,6 +63,16 @@ def solve(choices: Sequence[Choice], terms: Sequence[Term], limit: float, steps:
     Raises:
         TooEntangledError: too many choices depend on each other.
     """
+    open_options = {each.name: [i for i, loss in enumerate(each.losses) if loss < math.inf] for each in choices}
+    if not all(open_options.values()):
+        return None
+    choices = [Choice(each.name, tuple(each.losses[i] for i in open_options[each.name])) for each in choices]
+    terms = [Term(each.of, each.times[np.ix_(*(open_options[name] for name in each.of))]) for each in terms]
+    found = _solved(choices, terms, limit, steps)
+    return found and {name: open_options[name][option] for name, option in found.items()}
+
+
+def _solved(choices: Sequence[Choice], terms: Sequence[Term], limit: float, steps: int) -> dict[str, int] | None:
     _require_room(choices, terms, steps)
     programme = _Programme({choice.name: choice for choice in choices}, steps)
     # what takes more than the limit is the same, be it infinite

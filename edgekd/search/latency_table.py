@@ -4,7 +4,7 @@ the one of the least loss, measured as a whole before it is taken.
 1. Untrained networks of random structure are timed on the device; `_table` learns from them what any structure takes.
 2. `_curves` says what each width and each block costs in loss; `_programme` finds the least loss within a time.
 3. Whole candidates are measured, and the time that is aimed at is corrected by what they miss the budget by.
-4. At that time `_improving` looks for structures of less loss as a whole; the best that measurably fits is the plan.
+4. Within it `_improving` looks for structures of less loss as a whole; the best that measurably fits is the plan.
 
 The method follows MDP (arXiv 2504.02168) in what it chooses, and SPDY (arXiv 2201.13096) in how it searches.
 """
@@ -16,16 +16,22 @@ from edgekd.search import uniform
 from edgekd.search._base import Candidates, Question
 from edgekd.search._choices import choices_of
 from edgekd.search._curves import curves, total
-from edgekd.search._improving import Judged, improved
+from edgekd.search._improving import Judged, improved, narrower
 from edgekd.search._recorded import uniform_one
 from edgekd.search._table import Table
-from edgekd.search._tabled import STEP, Tabled, planned
-from edgekd.search._tabled import TableOptions as Options
-from edgekd.values import Candidate, Plan, Proposal, Structure
+from edgekd.search._tabled import STEP, Tabled, TableOptions, planned
+from edgekd.values import Candidate, Plan, PositiveInt, Proposal, Structure
 
 __all__ = ["Options", "check", "find", "trials"]
 
 _FINALISTS = 3
+
+
+class Options(TableOptions):
+    """How long is searched."""
+
+    structures: PositiveInt = 96
+    """Whole ones that are judged by their loss, at most, besides those that tell what each choice costs alone."""
 
 
 def check(question: Question) -> None:
@@ -58,12 +64,12 @@ def _by_table(search: Tabled, table: Table) -> tuple[Plan | None, str]:
         return None, f"by a table nothing meets the budget: {what}"
     first = min(fitting, key=lambda one: total(losses, choices, one.proposal.structure))
     same = uniform_one(table, limit, search.candidates)
-    found = improved(choices, losses, limit, search.candidates, others=[same] if same else [])
-    best = found.judged
+    others, most = [same] if same else [], search.question.options.structures
+    best = improved(choices, losses, limit, search.candidates, others=others, most=most)
     chosen = _finalist(search, table, best) or first
     structure = chosen.proposal.structure
     rank = next((number for number, one in enumerate(best) if one.structure == structure), None)
-    smaller = choices.best(found.near, STEP * table.latency(structure))
+    smaller = choices.best(narrower(choices, losses, structure), STEP * table.latency(structure))
     loss = None if rank is None else best[rank].loss
     return search.plan(choices, chosen, loss, further=smaller, why=_why(best, rank)), ""
 

@@ -107,7 +107,7 @@ class TabledBench:
     def left(self, structure: Structure, what: Collection[str]) -> Mapping[str, float]:
         return dict.fromkeys(what, 1.0)
 
-    def losses(self, structures: Sequence[Structure], near: Structure | None = None) -> tuple[float | None, ...]:
+    def losses(self, structures: Sequence[Structure]) -> tuple[float | None, ...]:
         self.tried += len(structures)
         return tuple(map(self.loss, structures))
 

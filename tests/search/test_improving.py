@@ -4,7 +4,7 @@ import pytest
 
 from edgekd.search._choices import choices_of
 from edgekd.search._curves import curves
-from edgekd.search._improving import improved
+from edgekd.search._improving import improved, narrower
 from edgekd.search._random import structures
 from edgekd.search._table import learned
 from edgekd.values import Structure
@@ -26,7 +26,7 @@ def found_at(limit: float, **more):
     choices = choices_of(learned(bench.space, bench.traced(structures(bench.space, 12), "fp32")))
     losses = curves(choices, bench)
     alone = choices.best(losses, limit)
-    return bench, choices, alone, improved(choices, losses, limit, bench, **more)
+    return bench, choices, losses, alone, improved(choices, losses, limit, bench, most=150, **more)
 
 
 def least(bench: TabledBench, limit: float) -> float:
@@ -35,27 +35,38 @@ def least(bench: TabledBench, limit: float) -> float:
 
 @pytest.mark.parametrize("limit", [0.2, 0.33, 0.5])
 def test_the_best_of_all_structures_is_found(limit):
-    bench, _, _, found = found_at(limit)
-    assert found.judged[0].loss == pytest.approx(least(bench, limit))
-    assert bench.ratio(found.judged[0].structure) <= limit
+    bench, _, _, _, found = found_at(limit)
+    assert found[0].loss == pytest.approx(least(bench, limit))
+    assert bench.ratio(found[0].structure) <= limit
 
 
 def test_sums_of_losses_alone_would_have_lost_far_more():
-    bench, _, alone, _ = found_at(0.2)
+    bench, _, _, alone, _ = found_at(0.2)
     assert strangled(alone) > 1.3 * least(bench, 0.2)
 
 
 def test_it_goes_on_from_a_better_structure_that_is_known():
-    bench, choices, _, _ = found_at(0.33)
+    bench, choices, _, _, _ = found_at(0.33)
     start = Structure(widths={"stem": 16, "a": 32, "b": 32}, removed=("r",))
-    misleading = {name: tuple(0.0 for _ in range(choices.count(name))) for name in (*choices.widths, *choices.blocks)}
-    found = improved(choices, misleading, 0.33, bench, others=[start])
-    assert found.judged[0].loss < strangled(start)
-    assert found.judged[0].loss == pytest.approx(least(bench, 0.33))
+    misleading = {root: tuple(1 - width / own[-1] for width in own) for root, own in choices.widths.items()}
+    misleading |= dict.fromkeys(choices.blocks, (0.0, 1.0))
+    found = improved(choices, misleading, 0.33, bench, others=[start], most=150)
+    assert found[0].loss < strangled(start)
+    assert found[0].loss == pytest.approx(least(bench, 0.33))
 
 
-def test_what_it_costs_near_the_best_says_what_goes_next():
-    bench, choices, _, found = found_at(0.5)
-    smaller = choices.best(found.near, 0.45)
+def test_no_more_are_judged_than_may_be():
+    bench, choices, losses, _, _ = found_at(0.33)
+    before = bench.tried
+    found = improved(choices, losses, 0.33, bench, most=12)
+    assert 4 <= len(found) <= 12
+    assert bench.tried - before == len(found)
+
+
+def test_the_next_smaller_one_is_narrower_in_every_group():
+    bench, choices, losses, _, found = found_at(0.5)
+    best = found[0].structure
+    smaller = choices.best(narrower(choices, losses, best), 0.45)
     assert bench.ratio(smaller) <= 0.46
-    assert strangled(smaller) <= 1.1 * least(bench, 0.45)
+    assert set(smaller.removed) >= set(best.removed)
+    assert all(smaller.widths.get(r, w) <= best.widths.get(r, w) for r, w in WIDTHS.items() if not r.startswith("r."))

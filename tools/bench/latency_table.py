@@ -33,6 +33,7 @@ from edgekd.search._curves import curves
 from edgekd.search._improving import improved
 from edgekd.search._random import structures
 from edgekd.search._table import learned
+from edgekd.search.latency_table import Options
 from edgekd.store import Store
 from edgekd.values import Data, Pruning, Recipe, Structure
 from edgekd.zoo import networks
@@ -85,10 +86,11 @@ def measured(spec: str, folder: Path, count: int, share: float) -> list[list[str
             choices = choices_of(table)
             losses = curves(choices, candidates)
             assert losses
-            found = improved(choices, losses, share * table.latency(Structure()), candidates)
+            limit = share * table.latency(Structure())
+            found = improved(choices, losses, limit, candidates, most=Options().structures)
             searched = time.monotonic() - start
             errors = [f"{table.typical_error:.1%}", f"{table.worst_error:.1%}"]
-            tried = f"{searched:.0f} ({len(found.judged)} structures)"
+            tried = f"{searched:.0f} ({len(found)} structures)"
             rows.append([model, name, str(count), *errors, f"{took:.0f}", tried])
         return rows
 

@@ -67,7 +67,7 @@ def answer_to(request: Request, opened: Opened) -> Answer:
             return write_pruned(opened, request)
         case LossesRequest():
             trials = opened.trials(request.scores, request.images)
-            return StructureLosses(losses=tuple(trials.loss(each, request.near) for each in request.structures))
+            return StructureLosses(losses=tuple(trials.loss(each) for each in request.structures))
 
 
 def _failure(error: Exception, model: str) -> Failure:

@@ -77,8 +77,6 @@ class LossesRequest(Value):
     """Of the unpruned network's channels: the least important go."""
     images: PositiveInt
     """How many of the opened ones, the last; half of them repair it, the other half tell the loss."""
-    near: Structure | None = None
-    """One that they differ little from, which makes it faster."""
 
 
 class Ready(Value):
