@@ -34,6 +34,9 @@ _LOSS_MACS = 15_000_000_000
 _LEAST_IMAGES, _MOST_IMAGES = 64, 512
 """What one structure is tried with: a second or two of a core."""
 
+_PASSES = 3
+"""Of a training, forward and backward, for each image."""
+
 _AT_ONCE = 8
 """Blocks of one session: each artifact is a process on the device, next to the others."""
 
@@ -92,13 +95,24 @@ class NetworkCandidates:
         """It with that structure, untrained."""
         return self.pruner.pruned(self.network, structure)
 
-    def losses(self, structures: Sequence[Structure]) -> tuple[float | None, ...]:
+    @property
+    def _tried_images(self) -> int:
+        return min(_MOST_IMAGES, max(_LEAST_IMAGES, _LOSS_MACS // self.network.cost.macs))
+
+    @property
+    def epochs_a_structure(self) -> float:
+        """See `search.Candidates`."""
+        return self._tried_images / (_PASSES * len(self.pruner.data.train))
+
+    def losses(self, structures: Sequence[Structure], *, following: int = 0) -> tuple[float | None, ...]:
         """See `search.Candidates`."""
         if not structures:
             return ()
-        images = min(_MOST_IMAGES, max(_LEAST_IMAGES, _LOSS_MACS // self.network.cost.macs))
+        images = self._tried_images
         subject = self.pruner.of(self.network, further_images=images)
-        self.pruner.run.progress.stage("plan", f"trying {len(structures)} structures on {images // 2} training images")
+        count = f"{len(structures)} structures" if len(structures) > 1 else "a structure"
+        later = f", at most {following} more to come" if following else ""
+        self.pruner.run.progress.stage("plan", f"trying {count} on {images // 2} training images{later}")
         return losses(self.pruner.run, subject, structures, self.scores(), images)
 
     def traced(self, structures: Sequence[Structure], variant: str) -> tuple[TracedNetwork, ...]:

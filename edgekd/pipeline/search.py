@@ -9,9 +9,10 @@ from edgekd import catalog
 from edgekd.errors import EdgekdError
 from edgekd.progress import Progress
 from edgekd.pruning.chosen import criterion_of
+from edgekd.pruning.criteria._base import Criterion
 from edgekd.search._base import SEARCHES, WHOLE, Candidates, Question, Search
-from edgekd.steps._read import has_pruning
-from edgekd.values import Plan, Recipe
+from edgekd.steps._read import has_pruning, trainings
+from edgekd.values import Keep, Plan, Recipe
 
 
 def learns_unpruned(recipe: Recipe) -> bool:
@@ -34,11 +35,24 @@ class Searching:
         Raises:
             EdgekdError: there is none of that name, or it takes no ratio or structure.
         """
-        name = self.recipe.search.method or ("fixed" if self.is_stated else "uniform")
+        name = self.recipe.search.method or self._default
         if self.is_stated and name != "fixed":
             what = f"search.method = {name!r} searches for what the recipe states"
             raise EdgekdError(what, "Remove search.ratio and search.structure, or search.method.")
         return catalog.load(SEARCHES, name)
+
+    @property
+    def _default(self) -> str:
+        """By a table where layers can be timed and channels are ranked, and the recipe states no option of another."""
+        if self.is_stated:
+            return "fixed"
+        stated, own = self.recipe.search, catalog.load(SEARCHES, "latency_table").Options.model_fields
+        is_timed = self.has_device and stated.keep == Keep() and stated.options.keys() <= own.keys()
+        return "latency_table" if is_timed and self._criterion.SCORES == "channels" else "uniform"
+
+    @property
+    def _criterion(self) -> Criterion:
+        return criterion_of(self.recipe.prune.criterion, self.recipe.prune.options)[0]
 
     @property
     def is_stated(self) -> bool:
@@ -48,7 +62,7 @@ class Searching:
     def question(self, variants: Collection[str] = ()) -> Question:
         """What is asked of the search; raises EdgekdError if it, or the criterion, has no such option."""
         settings, search = self.recipe.search, self.search
-        criterion, _ = criterion_of(self.recipe.prune.criterion, self.recipe.prune.options)
+        criterion = self._criterion
         try:
             options = search.Options.model_validate(settings.options)
         except ValidationError as e:
@@ -60,6 +74,7 @@ class Searching:
             fractions=getattr(criterion, "FRACTIONS", ()),
             has_device=self.has_device,
             variants=frozenset(variants),
+            epochs=None if settings.method else sum(training.epochs or 0 for training in trainings(self.recipe)),
         )
 
     def check(self) -> None:

@@ -35,6 +35,8 @@ class Question:
     """The variants to consider: in the others the unpruned network, or a trained one, failed its check."""
     seen: tuple[Candidate, ...] = ()
     """Candidates that were measured before."""
+    epochs: int | None = None
+    """Of the student's training, than which trying structures is to take no longer; None: it was asked for by name."""
 
 
 class Candidates(Protocol):
@@ -53,9 +55,13 @@ class Candidates(Protocol):
     def left(self, structure: Structure, what: Collection[str]) -> Mapping[str, float]:
         """The remaining fractions of the unpruned network's "parameters", "macs" or "transfer_bytes"."""
 
-    def losses(self, structures: Sequence[Structure]) -> tuple[float | None, ...]:
+    @property
+    def epochs_a_structure(self) -> float:
+        """What telling the loss of one structure takes, roughly, in epochs of the student's training."""
+
+    def losses(self, structures: Sequence[Structure], *, following: int = 0) -> tuple[float | None, ...]:
         """The loss on training images of the untrained but repaired network with each structure; None where it can't be
-        pruned so.
+        pruned so. `following`, of which others may be asked later, is for who waits.
         """
 
     def traced(self, structures: Sequence[Structure], variant: str) -> tuple[TracedNetwork, ...]:

@@ -10,7 +10,7 @@ from statistics import median
 
 import numpy as np
 
-from edgekd.pruning.space import ChannelGroup
+from edgekd.pruning.space import ChannelGroup, Space
 from edgekd.search._base import Candidates
 from edgekd.search._choices import GOES, IMPOSSIBLE, Choices
 from edgekd.values import Structure
@@ -39,6 +39,11 @@ def curves(choices: Choices, candidates: Candidates) -> dict[str, tuple[float, .
         known = {width: rises[group.root, width] for width in _tried(group)}
         losses[group.root] = _between(known, group.width, choices.widths[group.root], least)
     return losses
+
+
+def count(space: Space) -> int:
+    """How many structures are tried for it."""
+    return 1 + sum(len(_tried(group)) for group in space.groups) + len(space.removable)
 
 
 def _tried(group: ChannelGroup) -> tuple[int, ...]:

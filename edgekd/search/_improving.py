@@ -90,10 +90,11 @@ class _Known:
     best: Judged | None = None
 
     def judge(self, structures: Sequence[Structure | None]) -> None:
-        """Judge those that are new; a loss is infinite where the network can't be pruned so."""
-        new = {one.model_dump_json(): one for one in structures if one is not None}
-        new = {key: one for key, one in new.items() if key not in self.judged}
-        found = self.candidates.losses(list(new.values())) if new else ()
+        """Judge those that are new, if there may be more; a loss is infinite where the network can't be pruned so."""
+        every = {one.model_dump_json(): one for one in structures if one is not None}
+        left = self.most - len(self.judged)
+        new = dict([(key, one) for key, one in every.items() if key not in self.judged][:left])
+        found = self.candidates.losses(list(new.values()), following=left - len(new)) if new else ()
         for (key, structure), loss in zip(new.items(), found, strict=True):
             self.judged[key] = one = Judged(structure, math.inf if loss is None else loss)
             if one.loss < (self.best.loss if self.best else math.inf):

@@ -10,13 +10,15 @@ The method follows MDP (arXiv 2504.02168) in what it chooses, and SPDY (arXiv 22
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from edgekd.pruning.space import Space
 from edgekd.search import uniform
 from edgekd.search._base import Candidates, Question
 from edgekd.search._choices import choices_of
-from edgekd.search._curves import curves, total
+from edgekd.search._curves import count, curves, total
 from edgekd.search._improving import Judged, improved, narrower
+from edgekd.search._levels import Options as LevelOptions
 from edgekd.search._recorded import uniform_one
 from edgekd.search._table import Table
 from edgekd.search._tabled import STEP, Tabled, TableOptions, planned
@@ -25,6 +27,8 @@ from edgekd.values import Candidate, Plan, PositiveInt, Proposal, Structure
 __all__ = ["Options", "check", "find", "trials"]
 
 _FINALISTS = 3
+_FEWEST = 16
+"""Whole structures without which there is no search."""
 
 
 class Options(TableOptions):
@@ -46,8 +50,22 @@ def trials(question: Question, space: Space) -> tuple[Proposal, ...]:
 
 
 def find(question: Question, candidates: Candidates) -> Plan:
-    """Plans by a table; by `uniform`'s bisection of whole networks where there is no useful table, and says why."""
-    return planned(question, candidates, _by_table)
+    """Plans by a table; by `uniform`'s bisection of whole networks where there is no useful table, or where searching
+    would take longer than the training, and says why.
+    """
+    if _structures(question, candidates) >= _FEWEST:
+        return planned(question, candidates, _by_table)
+    plan = uniform.find(replace(question, options=LevelOptions()), candidates)
+    why = "the training is so short that searching a width for each layer would take longer"
+    return plan.model_copy(update={"why": f"{why}; so one ratio was searched for all layers: {plan.why}"})
+
+
+def _structures(question: Question, candidates: Candidates) -> int:
+    """How many whole structures may be judged: trying all that is tried takes no longer than the training."""
+    most: int = question.options.structures
+    if question.epochs is None or not candidates.space.groups:
+        return most
+    return min(most, int(question.epochs / candidates.epochs_a_structure) - count(candidates.space))
 
 
 def _by_table(search: Tabled, table: Table) -> tuple[Plan | None, str]:
@@ -64,7 +82,7 @@ def _by_table(search: Tabled, table: Table) -> tuple[Plan | None, str]:
         return None, f"by a table nothing meets the budget: {what}"
     first = min(fitting, key=lambda one: total(losses, choices, one.proposal.structure))
     same = uniform_one(table, limit, search.candidates)
-    others, most = [same] if same else [], search.question.options.structures
+    others, most = [same] if same else [], max(_FEWEST, _structures(search.question, search.candidates))
     best = improved(choices, losses, limit, search.candidates, others=others, most=most)
     chosen = _finalist(search, table, best) or first
     structure = chosen.proposal.structure

@@ -73,7 +73,9 @@ class SearchSettings(Value):
     """How much is pruned, and how that is found."""
 
     method: str | None = None
-    """A module of `edgekd.search`; None means "fixed" if a ratio or a structure is stated, otherwise "uniform"."""
+    """A module of `edgekd.search`. None means "fixed" if a ratio or a structure is stated; "latency_table" where there
+    is a device, the criterion ranks channels, and neither `keep` nor an option of "uniform" is stated; else "uniform".
+    """
     options: dict[str, Option] = {}
     """Further settings of the method by their names; unknown ones are refused."""
     ratio: Ratio | None = None

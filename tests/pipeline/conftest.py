@@ -40,9 +40,10 @@ def kept_here(own_cache):
 
 @pytest.fixture(scope="session")
 def quick(tmp_path_factory):
-    """A recipe file that measures shortly."""
+    """A recipe file that measures shortly, and searches one ratio for all layers, by stating an option of that."""
     path = tmp_path_factory.mktemp("recipe") / "quick.toml"
-    path.write_text("[measure]\nlaunches = 3\nseconds = 0.3\nblock_seconds = 0.02\nwarmup_seconds = 0.3\n")
+    searching = '[search]\noptions = {scope = "layer"}\n'
+    path.write_text(searching + "[measure]\nlaunches = 3\nseconds = 0.3\nblock_seconds = 0.02\nwarmup_seconds = 0.3\n")
     return path
 
 

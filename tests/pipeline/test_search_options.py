@@ -41,15 +41,19 @@ def test_a_step_is_a_share_of_the_latency(asked, stated, says):
 @pytest.mark.parametrize(
     ("stated", "has_device", "method"),
     [
-        ({}, True, uniform),
+        ({}, True, latency_table),
+        ({"search.options": {"networks": 20}}, True, latency_table),
+        ({"search.options": {"structures": 20}}, True, latency_table),
         ({}, False, uniform),
         ({"search.keep": {"macs": 0.5}}, True, uniform),
         ({"search.options": {"scope": "global"}}, True, uniform),
         ({"prune.criterion": "influence"}, True, uniform),
+        ({"prune.criterion": "magnitude"}, True, uniform),
+        ({"search.method": "uniform"}, True, uniform),
         ({"search.ratio": 0.5}, True, fixed),
         ({"search.method": "latency_table"}, True, latency_table),
     ],
 )
-def test_without_a_method_one_ratio_is_searched_unless_it_is_stated(stated, has_device, method):
+def test_what_searches_is_stated_or_follows_from_what_is(stated, has_device, method):
     made = recipe(None, {"target": "x86-cpu", **stated})
     assert Searching(made, has_device).search is method

@@ -93,6 +93,7 @@ class TabledBench:
     """Milliseconds that tracing adds to each layer."""
     measured: list[Structure] = field(default_factory=list)
     tried: int = 0
+    epochs_a_structure: float = 0.01
 
     def ms(self, structure: Structure) -> float:
         return sum(true_ms(self.space, structure).values())
@@ -107,7 +108,7 @@ class TabledBench:
     def left(self, structure: Structure, what: Collection[str]) -> Mapping[str, float]:
         return dict.fromkeys(what, 1.0)
 
-    def losses(self, structures: Sequence[Structure]) -> tuple[float | None, ...]:
+    def losses(self, structures: Sequence[Structure], *, following: int = 0) -> tuple[float | None, ...]:
         self.tried += len(structures)
         return tuple(map(self.loss, structures))
 

@@ -58,9 +58,11 @@ def test_it_goes_on_from_a_better_structure_that_is_known():
 def test_no_more_are_judged_than_may_be():
     bench, choices, losses, _, _ = found_at(0.33)
     before = bench.tried
-    found = improved(choices, losses, 0.33, bench, most=12)
-    assert 4 <= len(found) <= 12
-    assert bench.tried - before == len(found)
+    for most in (12, 1):
+        found = improved(choices, losses, 0.33, bench, most=most)
+        assert most / 3 <= len(found) <= most
+        assert bench.tried - before == len(found)
+        before = bench.tried
 
 
 def test_the_next_smaller_one_is_narrower_in_every_group():

@@ -256,3 +256,21 @@ def test_a_structure_that_cannot_be_pruned_is_never_chosen():
     plan = latency_table.find(asked(), TabledBench(limit=0.3, loss=loss))
     assert plan.feasible
     assert plan.structure.removed == ()
+
+
+def test_a_search_that_was_not_asked_for_takes_no_longer_than_the_training():
+    """Trying 13 structures tells what choices cost alone, and at least 16 are judged as a whole."""
+    question = replace(asked(), epochs=3)
+    short = TabledBench(limit=0.5, epochs_a_structure=0.11)
+    plan = latency_table.find(question, short)
+    assert plan.feasible
+    assert plan.table is None
+    assert short.tried == 0
+    assert plan.why.startswith("the training is so short that searching a width for each layer would take longer; so")
+
+    longer = TabledBench(limit=0.5, epochs_a_structure=0.08)
+    assert latency_table.find(question, longer).table
+    assert 16 + 13 <= longer.tried <= 3 / 0.08 + 2  # the report asks again for the whole one, and one ratio
+
+    asked_for = TabledBench(limit=0.5, epochs_a_structure=10.0)
+    assert latency_table.find(asked(), asked_for).table

@@ -16,7 +16,6 @@ TINY = SMOKE.model_copy(update={"epochs": 1, "teacher_epochs": 1, "batch_size": 
 LABELS = {"model": "resnet8", "steps": [dict(PRUNE), dict(DISTIL)], "recover.losses": dict(CE)}
 UNTRAINED = {"model": "resnet8", "steps": [dict(PRUNE)], "recover.losses": dict(CE)}
 RATIO = 0.4
-UNSEEN = pytest.mark.skip(reason="not yet seen to end: planning for a study tries some hundred structures")
 
 
 def searched(method, **settings):
@@ -71,7 +70,6 @@ def test_searches_plan_for_the_ratio_and_the_others_are_as_fast(run, simulated, 
     assert device.finished == measured
 
 
-@UNSEEN
 def test_the_nearest_choice_is_found_by_few_measurements(run, simulated):
     def arms(scale):
         # each choice is an arm of its own as well, whose latency is measured
@@ -89,7 +87,6 @@ def test_the_nearest_choice_is_found_by_few_measurements(run, simulated):
     assert re.search("nearest of [345] that were compared", chosen.chosen)
 
 
-@UNSEEN
 def test_a_plan_that_cannot_be_made_fails_with_all_that_refer_to_it(run, simulated):
     def arms(scale):
         return (searched("latency_table", **{"prune.criterion": "magnitude"}), uniform())
@@ -98,7 +95,6 @@ def test_a_plan_that_cannot_be_made_fails_with_all_that_refer_to_it(run, simulat
     assert [failure.arm for failure in result.failures] == ["latency_table", "uniform"]
 
 
-@UNSEEN
 def test_without_a_device_plans_are_left_out_and_the_others_take_their_ratio(run, tmp_path):
     result = run(all_three, target="jetson")
     (other,) = result.arms

@@ -56,7 +56,6 @@ def test_prakosa2018_prunes_more_and_more(run_study):
     assert ratios[0] == pytest.approx(1 - 0.2608, abs=0.05)
 
 
-@pytest.mark.skip(reason="not yet seen to end: planning for a study tries some hundred structures")
 def test_edgekd_compares_at_a_third_of_the_arithmetic_without_a_device(run_study):
     plans = ("latency table", "uniform", "global group magnitude", "NetAdapt", "layers")
 
@@ -72,7 +71,6 @@ def test_edgekd_compares_at_a_third_of_the_arithmetic_without_a_device(run_study
     assert len({arm.costs.macs for arm in result.arms if arm.factors["plan"] == "uniform"}) == 1
 
 
-@pytest.mark.skip(reason="not yet seen to end: planning for a study tries some hundred structures")
 def test_edgekd_plans_for_a_third_of_the_latency_and_trains_the_others_as_long(run_study, simulated):
     def wanted(arm):
         return arm.factors["plan"] == "latency table" or arm.name == "uniform, labels, rate 0.05"
