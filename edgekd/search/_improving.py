@@ -22,8 +22,8 @@ _SPREAD = 1.0
 """The standard deviation of the weights' logarithms."""
 _ANEW = 0.2
 """The share of choices that are made anew at once."""
-_DRAWN = 8
-"""Proposals for each structure that is judged, at most: many are known already."""
+_KNOWN = 40
+"""Proposals in a row that are all known already, after which there is hardly another one."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +59,10 @@ def improved(
     first = [dict.fromkeys(losses, 1.0), *(_weights(losses, drawn) for _ in range(_FIRST - 1))]
     known.judge([choices.best(_weighted(losses, weights), limit) for weights in first])
     known.judge(others)
-    for _ in range(_DRAWN * most):
-        if known.best is None or len(known.judged) >= most:
-            break
+    seen = 0
+    while known.best and len(known.judged) < most and seen < _KNOWN:
         around = _around(_weighted(losses, _weights(losses, drawn)), choices, known.best.structure, drawn)
-        known.judge([choices.best(around, limit)])
+        seen = 0 if known.judge([choices.best(around, limit)]) else seen + 1
     return tuple(sorted((one for one in known.judged.values() if one.loss < math.inf), key=lambda one: one.loss))
 
 
@@ -89,8 +88,10 @@ class _Known:
     judged: dict[str, Judged] = field(default_factory=dict)
     best: Judged | None = None
 
-    def judge(self, structures: Sequence[Structure | None]) -> None:
-        """Judge those that are new, if there may be more; a loss is infinite where the network can't be pruned so."""
+    def judge(self, structures: Sequence[Structure | None]) -> bool:
+        """Judge those that are new, if there may be more, and say whether any is; a loss is infinite where the network
+        can't be pruned so.
+        """
         every = {one.model_dump_json(): one for one in structures if one is not None}
         left = self.most - len(self.judged)
         new = dict([(key, one) for key, one in every.items() if key not in self.judged][:left])
@@ -99,6 +100,7 @@ class _Known:
             self.judged[key] = one = Judged(structure, math.inf if loss is None else loss)
             if one.loss < (self.best.loss if self.best else math.inf):
                 self.best = one
+        return bool(new)
 
 
 def _around(losses: Losses, choices: Choices, structure: Structure, drawn: random.Random) -> Losses:

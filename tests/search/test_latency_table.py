@@ -270,7 +270,7 @@ def test_a_search_that_was_not_asked_for_takes_no_longer_than_the_training():
 
     longer = TabledBench(limit=0.5, epochs_a_structure=0.08)
     assert latency_table.find(question, longer).table
-    assert 16 + 13 <= longer.tried <= 3 / 0.08 + 2  # the report asks again for the whole one, and one ratio
+    assert 13 < longer.tried <= 3 / 0.08 + 2  # the report asks again for the whole one, and one ratio
 
     asked_for = TabledBench(limit=0.5, epochs_a_structure=10.0)
     assert latency_table.find(asked(), asked_for).table
