@@ -104,16 +104,18 @@ class NetworkCandidates:
         """See `search.Candidates`."""
         return self._tried_images / (_PASSES * len(self.pruner.data.train))
 
-    def losses(self, structures: Sequence[Structure], *, following: int = 0) -> tuple[float | None, ...]:
+    def losses(self, structures: Sequence[Structure], *, tried: int = 0, most: int = 0) -> tuple[float | None, ...]:
         """See `search.Candidates`."""
         if not structures:
             return ()
-        images = self._tried_images
+        run, images = self.pruner.run, self._tried_images
         subject = self.pruner.of(self.network, further_images=images)
-        count = f"{len(structures)} structures" if len(structures) > 1 else "a structure"
-        later = f", at most {following} more to come" if following else ""
-        self.pruner.run.progress.stage("plan", f"trying {count} on {images // 2} training images{later}")
-        return losses(self.pruner.run, subject, structures, self.scores(), images)
+        if tried:
+            run.progress.advance(tried, most)
+        else:
+            count = f"at most {most}" if most else len(structures)
+            run.progress.stage("plan", f"trying {count} structures on {images // 2} training images")
+        return losses(run, subject, structures, self.scores(), images)
 
     def traced(self, structures: Sequence[Structure], variant: str) -> tuple[TracedNetwork, ...]:
         """See `search.Candidates`."""

@@ -59,9 +59,9 @@ class Candidates(Protocol):
     def epochs_a_structure(self) -> float:
         """What telling the loss of one structure takes, roughly, in epochs of the student's training."""
 
-    def losses(self, structures: Sequence[Structure], *, following: int = 0) -> tuple[float | None, ...]:
+    def losses(self, structures: Sequence[Structure], *, tried: int = 0, most: int = 0) -> tuple[float | None, ...]:
         """The loss on training images of the untrained but repaired network with each structure; None where it can't be
-        pruned so. `following`, of which others may be asked later, is for who waits.
+        pruned so. For who waits: how many were tried before, of how many at most; 0: these are all.
         """
 
     def traced(self, structures: Sequence[Structure], variant: str) -> tuple[TracedNetwork, ...]:

@@ -93,9 +93,9 @@ class _Known:
         can't be pruned so.
         """
         every = {one.model_dump_json(): one for one in structures if one is not None}
-        left = self.most - len(self.judged)
-        new = dict([(key, one) for key, one in every.items() if key not in self.judged][:left])
-        found = self.candidates.losses(list(new.values()), following=left - len(new)) if new else ()
+        tried = len(self.judged)
+        new = dict([(key, one) for key, one in every.items() if key not in self.judged][: self.most - tried])
+        found = self.candidates.losses(list(new.values()), tried=tried, most=self.most) if new else ()
         for (key, structure), loss in zip(new.items(), found, strict=True):
             self.judged[key] = one = Judged(structure, math.inf if loss is None else loss)
             if one.loss < (self.best.loss if self.best else math.inf):

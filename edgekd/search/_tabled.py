@@ -106,11 +106,16 @@ class Tabled:
             else:
                 too_slow = min(too_slow, predicted)
                 # a limit other than the latency may be missed
-                limit = predicted / max(1 / STEP, self._over(found, table))
+                limit = min(STEP * predicted, self.allowed(found, table))
             limit = min(limit, _BELOW * too_slow)
             if not is_new:
                 break
         return tuple(fitting), limit
+
+    def allowed(self, too_slow: Candidate, table: Table) -> float:
+        """The predicted time that is allowed as this one says, which doesn't fit."""
+        predicted = table.latency(too_slow.proposal.structure)
+        return min(_BELOW * predicted, predicted / self._over(too_slow, table))
 
     def _over(self, candidate: Candidate, table: Table) -> float:
         """What the least variant takes of what is allowed."""

@@ -9,6 +9,7 @@ the one of the least loss, measured as a whole before it is taken.
 The method follows MDP (arXiv 2504.02168) in what it chooses, and SPDY (arXiv 2201.13096) in how it searches.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -26,7 +27,7 @@ from edgekd.values import Candidate, Plan, PositiveInt, Proposal, Structure
 
 __all__ = ["Options", "check", "find", "trials"]
 
-_FINALISTS = 3
+_FINALISTS = 4
 _FEWEST = 16
 """Whole structures without which there is no search."""
 
@@ -82,9 +83,10 @@ def _by_table(search: Tabled, table: Table) -> tuple[Plan | None, str]:
         return None, f"by a table nothing meets the budget: {what}"
     first = min(fitting, key=lambda one: total(losses, choices, one.proposal.structure))
     same = uniform_one(table, limit, search.candidates)
-    others, most = [same] if same else [], max(_FEWEST, _structures(search.question, search.candidates))
+    others = [*(one.proposal.structure for one in fitting), *([same] if same else [])]
+    most = max(_FEWEST, _structures(search.question, search.candidates))
     best = improved(choices, losses, limit, search.candidates, others=others, most=most)
-    chosen = _finalist(search, table, best) or first
+    chosen = _chosen(search, table, best, fitting) or first
     structure = chosen.proposal.structure
     rank = next((number for number, one in enumerate(best) if one.structure == structure), None)
     smaller = choices.best(narrower(choices, losses, structure), STEP * table.latency(structure))
@@ -92,13 +94,21 @@ def _by_table(search: Tabled, table: Table) -> tuple[Plan | None, str]:
     return search.plan(choices, chosen, loss, further=smaller, why=_why(best, rank)), ""
 
 
-def _finalist(search: Tabled, table: Table, best: Sequence[Judged]) -> Candidate | None:
-    """Of the best, the first that measurably fits."""
-    for judged in best[:_FINALISTS]:
+def _chosen(search: Tabled, table: Table, best: Sequence[Judged], fitting: Sequence[Candidate]) -> Candidate | None:
+    """Of the best, the first that measurably fits, as some are known to: where one is too slow, others that are
+    predicted to take as long would be as well.
+    """
+    known, limit = [one.proposal.structure for one in fitting], math.inf
+    for _ in range(_FINALISTS):
+        judged = next((one for one in best if one.structure in known or table.latency(one.structure) <= limit), None)
+        if judged is None:
+            return None
         found = search.measure(judged.structure, table)
         if found.fits(search.question.variants):
             return found
-    return None
+        limit = min(limit, search.allowed(found, table))
+    left = (one for one in best if one.structure in known)
+    return next((search.measure(one.structure, table) for one in left), None)
 
 
 def _why(best: Sequence[Judged], rank: int | None) -> str:

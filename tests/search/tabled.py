@@ -77,6 +77,16 @@ def true_loss(structure: Structure) -> float:
     return 0.1 + lost + BLOCK * len(structure.removed)
 
 
+def strangled(structure: Structure) -> float:
+    """Each layer loses by what is left of its inputs times what is left of its outputs: so a narrow group costs far
+    more beside other narrow ones.
+    """
+    share = {root: (structure.widths.get(root, width) / width) for root, width in WIDTHS.items()}
+    pairs = [("stem", "a"), ("a", "b")] + ([] if structure.removed else [("a", "r.one")])
+    worth = {("stem", "a"): 1.0, ("a", "b"): 0.3, ("a", "r.one"): 0.05}
+    return sum(worth[pair] / (share[pair[0]] * share[pair[1]]) ** 2 for pair in pairs) + 0.8 * len(structure.removed)
+
+
 @dataclass
 class TabledBench:
     """Answers as `search.Candidates`; latencies are ratios to the unpruned network's."""
@@ -108,7 +118,7 @@ class TabledBench:
     def left(self, structure: Structure, what: Collection[str]) -> Mapping[str, float]:
         return dict.fromkeys(what, 1.0)
 
-    def losses(self, structures: Sequence[Structure], *, following: int = 0) -> tuple[float | None, ...]:
+    def losses(self, structures: Sequence[Structure], *, tried: int = 0, most: int = 0) -> tuple[float | None, ...]:
         self.tried += len(structures)
         return tuple(map(self.loss, structures))
 

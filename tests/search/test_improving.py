@@ -8,17 +8,7 @@ from edgekd.search._improving import improved, narrower
 from edgekd.search._random import structures
 from edgekd.search._table import learned
 from edgekd.values import Structure
-from tests.search.tabled import WIDTHS, TabledBench, all_structures
-
-
-def strangled(structure: Structure) -> float:
-    """Each layer loses by what is left of its inputs times what is left of its outputs: so a narrow group costs far
-    more beside other narrow ones.
-    """
-    share = {root: (structure.widths.get(root, width) / width) for root, width in WIDTHS.items()}
-    pairs = [("stem", "a"), ("a", "b")] + ([] if structure.removed else [("a", "r.one")])
-    worth = {("stem", "a"): 1.0, ("a", "b"): 0.3, ("a", "r.one"): 0.05}
-    return sum(worth[pair] / (share[pair[0]] * share[pair[1]]) ** 2 for pair in pairs) + 0.8 * len(structure.removed)
+from tests.search.tabled import WIDTHS, TabledBench, all_structures, strangled
 
 
 def found_at(limit: float, **more):

@@ -9,13 +9,15 @@ from edgekd.search import latency_table
 from edgekd.search._base import WHOLE, Question
 from edgekd.search._choices import choices_of
 from edgekd.search._curves import curves
+from edgekd.search._improving import Judged
 from edgekd.search._levels import Levels
 from edgekd.search._levels import Options as LevelOptions
 from edgekd.search._random import structures
 from edgekd.search._table import learned
+from edgekd.search._tabled import Tabled
 from edgekd.search.latency_table import Options
 from edgekd.values import SearchSettings, Structure
-from tests.search.tabled import TabledBench, all_structures, best_loss, space_of, true_loss
+from tests.search.tabled import TabledBench, all_structures, best_loss, space_of, strangled, true_loss
 
 
 def asked(variants=("fp32",), *, granularity="channels", has_device=True, networks=12, **settings):
@@ -174,6 +176,30 @@ def test_where_those_of_less_loss_do_not_measurably_fit_the_report_says_so():
     assert plan.feasible
     assert "it has the least loss of those that measurably fit" in plan.why
     assert len(plan.candidates) > 2
+
+
+def test_a_structure_that_measurably_fits_is_not_left_for_one_of_more_loss():
+    class Slower(TabledBench):
+        def ratio(self, structure):
+            return super().ratio(structure) * (1 if self.tried <= 13 or structure.is_whole else 1.1)
+
+    bench = Slower(limit=0.25, loss=strangled)
+    plan = latency_table.find(asked(), bench)
+    fitting = [one for one in plan.candidates if one.latencies[0].fits]
+    assert any(not one.latencies[0].fits and not one.proposal.structure.is_whole for one in plan.candidates)
+    assert strangled(plan.structure) == min(strangled(one.proposal.structure) for one in fitting)
+    assert "it has the least loss of those that measurably fit" in plan.why
+
+
+def test_where_one_is_too_slow_the_next_is_predicted_to_be_faster_by_as_much():
+    bench = TabledBench(limit=0.33)
+    search, table = Tabled(asked(), bench), learned(bench.space, bench.traced(structures(bench.space, 12), "fp32"))
+    stems = [Structure(widths={"stem": 16, "a": a, "r.one": 16, "b": b}) for a, b in ((48, 96), (48, 80), (32, 64))]
+    assert [bench.ratio(one) <= 0.33 for one in stems] == [False, False, True]
+    best = [Judged(one, loss) for loss, one in enumerate(stems)]
+    assert table.latency(stems[1]) > 0.33 * table.latency(stems[0]) / bench.ratio(stems[0])
+    assert latency_table._chosen(search, table, best, []).proposal.structure == stems[2]
+    assert bench.measured == [stems[0], stems[2]]
 
 
 def test_an_inexact_table_says_its_error_and_one_ratio_is_searched():
