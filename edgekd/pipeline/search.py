@@ -46,8 +46,8 @@ class Searching:
         """By a table where layers can be timed and channels are ranked, and the recipe states no option of another."""
         if self.is_stated:
             return "fixed"
-        stated, own = self.recipe.search, catalog.load(SEARCHES, "latency_table").Options.model_fields
-        is_timed = self.has_device and stated.keep == Keep() and stated.options.keys() <= own.keys()
+        stated, of_uniform = self.recipe.search, catalog.load(SEARCHES, "uniform").Options.model_fields
+        is_timed = self.has_device and stated.keep == Keep() and not stated.options.keys() & of_uniform.keys()
         return "latency_table" if is_timed and self._criterion.SCORES == "channels" else "uniform"
 
     @property

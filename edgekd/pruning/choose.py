@@ -11,7 +11,6 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -61,20 +60,13 @@ def _right_way(original: nn.Module, example: Tensor) -> _Way:
         seconds = _ATTENTION_S if mixer(original, example, mixing_layers(original, example)[0]) else _LIMIT_S
         with _within(seconds):
             groups = Graph(network, example).groups
-        for way in (Found(network, groups).of, partial(_graph, example)):
+        for way in (Found(network, groups).of, lambda copied: Graph(copied, example)):
             if groups and _is_right(way, original, example, seconds):
                 return way
     except Exception:  # the graph, or the network's own forward, may raise anything
         pass
-    return partial(_like, Probed(original, example), example)
-
-
-def _graph(example: Tensor, copied: nn.Module) -> Channels:
-    return Graph(copied, example)
-
-
-def _like(found: Probed, example: Tensor, copied: nn.Module) -> Channels:
-    return Probed(copied, example, like=found)
+    found = Probed(original, example)
+    return lambda copied: Probed(copied, example, like=found)
 
 
 def _is_right(way: _Way, original: nn.Module, example: Tensor, seconds: int) -> bool:

@@ -31,7 +31,7 @@ STAYS, GOES = 0, 1
 """Options of a block."""
 
 IMPOSSIBLE = 1e9
-"""The loss of an option that can't be, or that wasn't tried."""
+"""The loss of an option that can't be."""
 
 Losses = Mapping[str, Sequence[float]]
 """Of each option of each choice, by the choice's name: a group's root, or a block's name."""

@@ -41,8 +41,8 @@ def curves(choices: Choices, candidates: Candidates) -> dict[str, tuple[float, .
     return losses
 
 
-def count(space: Space) -> int:
-    """How many structures are tried for it."""
+def single_choices(space: Space) -> int:
+    """How many structures `curves` tries."""
     return 1 + sum(len(_tried(group)) for group in space.groups) + len(space.removable)
 
 

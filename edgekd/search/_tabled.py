@@ -149,7 +149,11 @@ class Tabled:
 
 
 def planned(
-    question: Question, candidates: Candidates, by_table: Callable[[Tabled, Table], tuple[Plan | None, str]]
+    question: Question,
+    candidates: Candidates,
+    by_table: Callable[[Tabled, Table], tuple[Plan | None, str]],
+    *,
+    why_not: str = "",
 ) -> Plan:
     """Plans by a table; by `uniform`'s bisection of whole networks where there is no useful table, and says why.
 
@@ -157,6 +161,7 @@ def planned(
         question: whose options are a `TableOptions`.
         candidates: of the network.
         by_table: a plan that meets the budget, or why there is none.
+        why_not: why there is to be no table; empty: nothing speaks against one.
     """
     if question.granularity != "channels" or question.settings.keep != Keep() or not question.has_device:
         return uniform.find(replace(question, options=LevelOptions()), candidates)
@@ -164,7 +169,7 @@ def planned(
     if fitting := search.unpruned.fits(question.variants):
         why = f"the unpruned network meets the budget in {' and '.join(fitting)}"
         return Plan(proposal=WHOLE, feasible=True, variants=fitting, candidates=search.measured, why=why)
-    table, why = search.table()
+    table, why = (None, why_not) if why_not else search.table()
     if table:
         plan, why = by_table(search, table)
         if plan:

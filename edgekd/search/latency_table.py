@@ -11,15 +11,13 @@ The method follows MDP (arXiv 2504.02168) in what it chooses, and SPDY (arXiv 22
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 from edgekd.pruning.space import Space
 from edgekd.search import uniform
 from edgekd.search._base import Candidates, Question
 from edgekd.search._choices import choices_of
-from edgekd.search._curves import count, curves, total
+from edgekd.search._curves import curves, single_choices, total
 from edgekd.search._improving import Judged, improved, narrower
-from edgekd.search._levels import Options as LevelOptions
 from edgekd.search._recorded import uniform_one
 from edgekd.search._table import Table
 from edgekd.search._tabled import STEP, Tabled, TableOptions, planned
@@ -29,7 +27,7 @@ __all__ = ["Options", "check", "find", "trials"]
 
 _FINALISTS = 4
 _FEWEST = 16
-"""Whole structures without which there is no search."""
+"""Whole structures without which nothing is searched by default."""
 
 
 class Options(TableOptions):
@@ -54,19 +52,16 @@ def find(question: Question, candidates: Candidates) -> Plan:
     """Plans by a table; by `uniform`'s bisection of whole networks where there is no useful table, or where searching
     would take longer than the training, and says why.
     """
-    if _structures(question, candidates) >= _FEWEST:
-        return planned(question, candidates, _by_table)
-    plan = uniform.find(replace(question, options=LevelOptions()), candidates)
-    why = "the training is so short that searching a width for each layer would take longer"
-    return plan.model_copy(update={"why": f"{why}; so one ratio was searched for all layers: {plan.why}"})
+    is_short = _affordable(question, candidates) < min(_FEWEST, question.options.structures)
+    why_not = "the training is so short that searching a width for each layer would take longer" if is_short else ""
+    return planned(question, candidates, _by_table, why_not=why_not)
 
 
-def _structures(question: Question, candidates: Candidates) -> int:
-    """How many whole structures may be judged: trying all that is tried takes no longer than the training."""
-    most: int = question.options.structures
+def _affordable(question: Question, candidates: Candidates) -> float:
+    """How many whole structures can be judged so that trying all that is tried takes no longer than the training."""
     if question.epochs is None or not candidates.space.groups:
-        return most
-    return min(most, int(question.epochs / candidates.epochs_a_structure) - count(candidates.space))
+        return math.inf
+    return question.epochs // candidates.epochs_a_structure - single_choices(candidates.space)
 
 
 def _by_table(search: Tabled, table: Table) -> tuple[Plan | None, str]:
@@ -84,7 +79,7 @@ def _by_table(search: Tabled, table: Table) -> tuple[Plan | None, str]:
     first = min(fitting, key=lambda one: total(losses, choices, one.proposal.structure))
     same = uniform_one(table, limit, search.candidates)
     others = [*(one.proposal.structure for one in fitting), *([same] if same else [])]
-    most = max(_FEWEST, _structures(search.question, search.candidates))
+    most = int(min(search.question.options.structures, _affordable(search.question, search.candidates)))
     best = improved(choices, losses, limit, search.candidates, others=others, most=most)
     chosen = _chosen(search, table, best, fitting) or first
     structure = chosen.proposal.structure

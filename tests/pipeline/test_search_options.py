@@ -31,6 +31,12 @@ def test_another_one_is_refused_with_its_name(asked, stated, says):
         asked(f'method = "latency_table"\noptions = {{networks = {stated}}}')
 
 
+def test_a_misspelt_option_is_one_of_the_search_that_would_have_had_it(asked):
+    with pytest.raises(EdgekdError, match="structurs") as failed:
+        asked("options = {structurs = 8}")
+    assert "structures" in f"{failed.value.message} {failed.value.hint}"
+
+
 @pytest.mark.parametrize(("stated", "says"), [("0.0", "greater than 0"), ("1.0", "less than 1"), ('"all"', "number")])
 def test_a_step_is_a_share_of_the_latency(asked, stated, says):
     assert asked('method = "netadapt"\noptions = {step = 0.1}').options.step == 0.1

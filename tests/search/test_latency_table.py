@@ -300,3 +300,15 @@ def test_a_search_that_was_not_asked_for_takes_no_longer_than_the_training():
 
     asked_for = TabledBench(limit=0.5, epochs_a_structure=10.0)
     assert latency_table.find(asked(), asked_for).table
+
+    generous = TabledBench(limit=1.5, epochs_a_structure=10.0)
+    assert latency_table.find(question, generous).why == "the unpruned network meets the budget in fp32"
+
+
+@pytest.mark.parametrize("epochs", [None, 17])
+def test_as_few_whole_structures_are_judged_as_the_recipe_says(epochs):
+    bench = TabledBench(limit=0.5, epochs_a_structure=1.0)
+    plan = latency_table.find(replace(asked(), options=Options(structures=3), epochs=epochs), bench)
+    assert plan.table
+    assert "of 3 structures" in plan.why or "of 2 structures" in plan.why
+    assert bench.tried <= 13 + 3 + 2
