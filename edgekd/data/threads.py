@@ -25,7 +25,7 @@ def in_turn(work: Callable[[int], T], batches: Sequence[Indices]) -> Iterator[li
     Raises:
         Exception: what `work` raised, in the first batch in which it did.
     """
-    threads = min(_MOST_THREADS, _cores())
+    threads = min(_MOST_THREADS, cores())
     pool = ThreadPoolExecutor(threads, "images")
     waiting: deque[list[Future[T]]] = deque()
     try:
@@ -40,7 +40,8 @@ def in_turn(work: Callable[[int], T], batches: Sequence[Indices]) -> Iterator[li
         pool.shutdown(cancel_futures=True)
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Those that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

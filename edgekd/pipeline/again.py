@@ -2,6 +2,7 @@
 
 from edgekd.pipeline.selection import Selection
 from edgekd.values import Plan
+from edgekd.values.result import Dropped
 
 _LITTLE = 0.1
 """Beyond the limit, as a fraction of it: one step of the staircase brings some percent, and no more."""
@@ -16,9 +17,14 @@ def gone(plan: Plan, selection: Selection) -> tuple[str, ...]:
     return tuple(variant for variant in plan.variants if variant not in selection.usable)
 
 
-def dropped_out(variants: tuple[str, ...]) -> str:
-    """That they did, in words."""
-    return f"trained, {' and '.join(variants)} failed its check or lost too much accuracy"
+def dropped_out(variants: tuple[str, ...], selection: Selection) -> str:
+    """That they did, and why, in words."""
+    reasons = [(variant, each.why) for variant in variants for each in selection.choice.dropped if _is(each, variant)]
+    return f"trained, {' and '.join(f'{variant} dropped out ({why})' for variant, why in reasons)}"
+
+
+def _is(dropped: Dropped, variant: str) -> bool:
+    return dropped.name.endswith(f"-{variant}")
 
 
 def further(plan: Plan, selection: Selection) -> Plan | None:

@@ -9,6 +9,7 @@ import zstandard
 from edgekd.errors import NoDeviceError, UnsupportedModelError
 from edgekd.gate.budget import Budget
 from edgekd.gate.judge import judge
+from edgekd.measuring.relative import relative
 from edgekd.measuring.statistics import percentile, ratio, samples_ms
 from edgekd.pipeline.deploy import Baseline
 from edgekd.pipeline.deployment import Deployment, rough
@@ -16,6 +17,7 @@ from edgekd.pipeline.goal import Goal
 from edgekd.pipeline.graph import export, export_one
 from edgekd.pipeline.leading import leading
 from edgekd.pipeline.measuring import QUICK
+from edgekd.pipeline.partial import clearly_faster, measured_layers
 from edgekd.pipeline.prunable import Pruner
 from edgekd.pipeline.select import keeps_accuracy
 from edgekd.pipeline.traced import Tracing
@@ -173,12 +175,25 @@ class NetworkCandidates:
     def _latencies(
         self, artifacts: Sequence[Artifact], usable: Sequence[bool], protocol: Mapping[str, float]
     ) -> tuple[VariantLatency, ...]:
-        """Every artifact beside the first, which is the reference."""
+        """Every artifact beside the first, which is the reference; without those that a student wouldn't have."""
         measurements = self.goal.measured(self.pruner.run, artifacts, **protocol)
         return tuple(
             _latency(m, measurements[0], self.goal.budget, margin=self.margin, usable=ok)
             for m, ok in zip(measurements, usable, strict=True)
+            if _would_be_kept(m, measurements)
         )
+
+
+def _would_be_kept(measurement: Measurement, all_of_them: Sequence[Measurement]) -> bool:
+    """False for one with some layers in integers where another of its runtime is as fast: the student's would be left
+    out, so that no plan may count on it.
+    """
+    variant = measurement.artifact.variant
+    if variant not in measured_layers([variant]):
+        return True
+    others = [other for other in all_of_them if other.artifact.variant.runtime == variant.runtime]
+    rivals = [other for other in others if not measured_layers([other.artifact.variant])]
+    return clearly_faster([relative(measurement, rival, all_of_them[0]) for rival in rivals])
 
 
 def _latency(

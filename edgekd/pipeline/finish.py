@@ -51,7 +51,7 @@ def finish(
         again: Plan | None = None
         if out := gone(plan, finished.selection):
             left = left - {*out}
-            again = searching.plan_again(candidates, plan, variants=left, why=dropped_out(out))
+            again = searching.plan_again(candidates, plan, variants=left, why=dropped_out(out, finished.selection))
             if not again.feasible:
                 # a student of another structure wouldn't meet it either
                 progress.note(f"plan: {again.why}")

@@ -1,12 +1,13 @@
 """Leading: the variants in which pruned candidates are written and measured; a trained student has all again."""
 
-from edgekd.deploy.writers._base import integers
+from edgekd.deploy.writers._base import declared
 from edgekd.values import Variant
 from edgekd.values.result import Deployed
 
 
 def leading(deployed: Deployed, reference: Variant) -> tuple[Variant, ...]:
-    """Of each runtime the original's fastest variant in floats and in integers, and the reference.
+    """Of each runtime the original's fastest variant in floats, in integers, and in both as the device's times chose;
+    and the reference.
 
     Every candidate is written in each of them, which takes up to a minute where a library quantises. All of the
     original's variants, if they didn't race.
@@ -14,8 +15,9 @@ def leading(deployed: Deployed, reference: Variant) -> tuple[Variant, ...]:
     variants = [checked.artifact.variant for checked in deployed.artifacts]
     if not deployed.raced:
         return tuple(variants)
-    best: dict[tuple[str, bool], Variant] = {}
-    # one whose layers the device's times chose didn't race, and is faster than those of its runtime that did
+    best: dict[tuple[str, bool, bool], Variant] = {}
     for variant in sorted(variants, key=lambda one: deployed.raced.get(one.name, 0.0)):
-        best.setdefault((variant.runtime, integers(variant.runtime, variant.precision)), variant)
+        precision = declared(variant.runtime, variant.precision)
+        kind = (precision.integers, precision.measured_layers) if precision else (False, False)
+        best.setdefault((variant.runtime, *kind), variant)
     return tuple(variant for variant in variants if variant in best.values() or variant == reference)

@@ -23,7 +23,7 @@ from edgekd.pipeline.layer_times import layers
 from edgekd.pipeline.measuring import QUICK
 from edgekd.pipeline.written import Exported, Making, calibrated, write_variants
 from edgekd.run import Run
-from edgekd.values import Artifact, Measurement, Trace, Variant
+from edgekd.values import Artifact, Interval, Measurement, Trace, Variant
 from edgekd.values.result import Dropped
 
 _TRACED: Mapping[str, Any] = {"launches": 1, "seconds": 0.2, "block_seconds": 0.02, "warmup_seconds": 0.2}
@@ -107,6 +107,13 @@ def choose(run: Run, goal: Goal, name: str, making: Making, variant: Variant) ->
         raise UnsupportedModelError(f"its layers couldn't be chosen by their times: {e.message}") from e
 
 
+def clearly_faster(behind: Collection[Interval]) -> bool:
+    """Whether a file with some layers in integers is kept, by its latency divided by those of the files in floats and
+    with all layers in integers.
+    """
+    return all(one.high < 1 for one in behind)
+
+
 @dataclass(frozen=True)
 class _Search:
     """The search of one variant; arguments as for `choose`."""
@@ -174,7 +181,7 @@ class _Search:
 
     def _require_faster(self, found: Measurement, floats: Measurement, integers: Measurement, count: int) -> None:
         behind = [relative(found, other, floats) for other in (floats, integers)]
-        if any(one.high >= 1 for one in behind):
+        if not clearly_faster(behind):
             times = " and ".join(f"{one.estimate:.2f}" for one in behind)
             what = "times the latency of the file in floats and of the one with all layers in integers"
             raise UnsupportedModelError(f"not clearly faster: with its best {count} layers it takes {times} {what}")

@@ -14,7 +14,7 @@ _LEAST, MOST, _PER_WEIGHT = 2_000, 10_000, 50
 depended on more, and the time did.
 """
 _NUMBERS = 8_000_000
-"""That a layer reads at all its positions, at most: 64 MB in fp64. What is solved isn't larger."""
+"""That a layer reads at all its positions, at most: 32 MB. What is solved, in fp64, isn't more numbers."""
 _RIDGE = 1e-3
 """Added to the diagonal, as a fraction of its mean: some thousand positions don't determine all weights of a layer."""
 _ROUNDING = 1e-5
@@ -75,11 +75,9 @@ def fit(layer: Layer, read: Tensor, wanted: Tensor, *, shifted: bool) -> bool:
         Whether what was found is finite; else the weights stay as they were.
     """
     groups = layer.groups if isinstance(layer, nn.Conv2d) else 1
-    weight = layer.weight.detach().double().view(groups, len(layer.weight) // groups, -1)  # (groups, outputs, weights)
-    x, y = (
-        side.double().view(len(side), groups, -1).transpose(0, 1) for side in (read, wanted)
-    )  # (groups, positions, …)
-    bias = 0 if layer.bias is None else layer.bias.detach().double().view(groups, 1, -1)
+    weight = layer.weight.detach().view(groups, len(layer.weight) // groups, -1)  # (groups, outputs, weights)
+    x, y = (side.view(len(side), groups, -1).transpose(0, 1) for side in (read, wanted))  # (groups, positions, …)
+    bias = 0 if layer.bias is None else layer.bias.detach().view(groups, 1, -1)
     error = y - x @ weight.mT - bias
     if error.square().mean() <= _ROUNDING * wanted.var(unbiased=False):
         return True
@@ -97,14 +95,16 @@ def fit(layer: Layer, read: Tensor, wanted: Tensor, *, shifted: bool) -> bool:
 
 def _ridge(x: Tensor, y: Tensor) -> Tensor:
     """The least squares of x @ w = y, drawn to zero: (groups, inputs, outputs). Not finite where there is none."""
-    ridge = _RIDGE * x.square().mean((1, 2)) * x.shape[1]
     dual = x.shape[1] < x.shape[2]  # the same by a smaller matrix
-    products = x @ x.mT if dual else x.mT @ x
-    products.diagonal(dim1=1, dim2=2).add_(ridge[:, None])
+    # sums of products may be rounded, as far less than the ridge; solving would multiply that
+    products = (x @ x.mT if dual else x.mT @ x).double()
+    diagonal = products.diagonal(dim1=1, dim2=2)
+    diagonal += _RIDGE / x.shape[2] * diagonal.sum(1, keepdim=True)
     factor, failed = torch.linalg.cholesky_ex(products)
     if failed.any():
         return torch.full((len(x), x.shape[2], y.shape[2]), torch.nan, dtype=x.dtype)
-    return x.mT @ torch.cholesky_solve(y, factor) if dual else torch.cholesky_solve(x.mT @ y, factor)
+    solved = torch.cholesky_solve((y if dual else x.mT @ y).double(), factor).to(x.dtype)
+    return x.mT @ solved if dual else solved
 
 
 def _pixel(positions: Tensor, size: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor]:

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -12,14 +12,14 @@ from edgekd.errors import EdgekdError, UnsupportedModelError
 from edgekd.pruning.child.protocol import (
     Failure,
     Judging,
-    LossesRequest,
+    LossRequest,
     Opening,
     PrunedFiles,
     PruneRequest,
     Ready,
     ScoresRequest,
     SpaceRequest,
-    StructureLosses,
+    StructureLoss,
 )
 from edgekd.pruning.space import Granularity, Scores, Space
 from edgekd.values import Structure, Value
@@ -103,20 +103,18 @@ class PruningProcess:
         """
         return self._ask(ScoresRequest(judging=judging, saved_ms=dict(saved_ms or {})), Scores)
 
-    def losses(self, structures: Sequence[Structure], scores: Scores, images: int) -> tuple[float | None, ...]:
-        """The loss of the network with each of these structures, untrained but repaired; None where there is none.
+    def loss(self, structure: Structure, scores: Scores, images: int, *, threads: int = 1) -> float | None:
+        """The loss of the network with this structure, untrained but repaired; None where there is none.
 
         Args:
-            structures: of channels and blocks.
+            structure: of channels and blocks.
             scores: of the unpruned network's channels: the least important go.
             images: how many of those that it was opened with, the last; half of them repair it, the other half tell
                 the loss.
+            threads: that compute.
         """
-        found: list[float | None] = []
-        for structure in structures:  # each within the limit of time
-            request = LossesRequest(structures=(structure,), scores=scores, images=images)
-            found.extend(self._ask(request, StructureLosses).losses)
-        return tuple(found)
+        request = LossRequest(structure=structure, scores=scores, images=images, threads=threads)
+        return self._ask(request, StructureLoss).loss
 
     def prune(self, structure: Structure, judging: Judging, folder: Path) -> PrunedFiles:
         """Write the network with this structure to `folder`, from the network as it was opened.

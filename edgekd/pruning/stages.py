@@ -1,4 +1,4 @@
-"""The stages of a run that look at a network to prune and prune it, in one process that stays open between them."""
+"""The stages of a run that look at a network to prune and prune it, in processes that stay open between them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from edgekd.data.dataset import Augmentation, Dataset, View
 from edgekd.pruning.child.protocol import Judging, Opening
 from edgekd.pruning.chosen import criterion_of
 from edgekd.pruning.process import PruningProcess
+from edgekd.pruning.processes import PruningProcesses
 from edgekd.pruning.space import Granularity, Scores, Space
 from edgekd.run import Run, Workspace
 from edgekd.values import Architecture, File, Pruning, Structure, Value
@@ -151,7 +152,7 @@ def losses(
     scores: Scores,
     images: int,
 ) -> tuple[float | None, ...]:
-    """The untrained network's loss with each structure, as `PruningProcess.losses`, and raised as there."""
+    """The untrained network's loss with each structure, as `PruningProcess.loss`, and raised as there."""
     return run.stage("losses", _LossesOf(network, tuple(structures), scores, images), _find_losses).losses
 
 
@@ -184,8 +185,8 @@ def _find_scores(asked: _ScoresOf, at: Workspace) -> Scores:
 
 
 def _find_losses(asked: _LossesOf, at: Workspace) -> Losses:
-    process = _process(asked.network, at)
-    return Losses(losses=process.losses(asked.structures, asked.scores, asked.images))
+    processes, _ = _opened(asked.network, at)
+    return Losses(losses=processes.losses(asked.structures, asked.scores, asked.images))
 
 
 def _prune(asked: _Pruned, at: Workspace) -> Network:
@@ -210,7 +211,11 @@ def _try(asked: _Trials, at: Workspace) -> Tried:
 
 
 def _process(network: Prunable, at: Workspace) -> PruningProcess:
-    """The open process, with the network opened in it."""
+    return _opened(network, at)[1]
+
+
+def _opened(network: Prunable, at: Workspace) -> tuple[PruningProcesses, PruningProcess]:
+    """The processes, and the one of them in which the network is open."""
     shape = network.architecture
     opening = Opening(
         model=shape.model,
@@ -225,6 +230,5 @@ def _process(network: Prunable, at: Workspace) -> PruningProcess:
         memory_bytes=network.limits.memory_bytes,
     )
     memory_bytes = opening.memory_bytes
-    process = at.resources.get(("pruning", memory_bytes), lambda: PruningProcess(memory_bytes))
-    process.open(opening, timeout_s=network.limits.timeout_s)
-    return process
+    processes = at.resources.get(("pruning", memory_bytes), lambda: PruningProcesses(memory_bytes))
+    return processes, processes.open(opening, timeout_s=network.limits.timeout_s)

@@ -22,6 +22,10 @@ _SPREAD = 1.0
 """The standard deviation of the weights' logarithms."""
 _ANEW = 0.2
 """The share of choices that are made anew at once."""
+_AT_ONCE = 4
+"""Proposals that are judged together, by as many cores as there are: always so many, so that a machine of more cores
+finds the same.
+"""
 _KNOWN = 40
 """Proposals in a row that are all known already, after which there is hardly another one."""
 
@@ -61,8 +65,9 @@ def improved(
     known.judge(others)
     seen = 0
     while known.best and len(known.judged) < most and seen < _KNOWN:
-        around = _around(_weighted(losses, _weights(losses, drawn)), choices, known.best.structure, drawn)
-        seen = 0 if known.judge([choices.best(around, limit)]) else seen + 1
+        weighted = [_weighted(losses, _weights(losses, drawn)) for _ in range(_AT_ONCE)]
+        around = [_around(own, choices, known.best.structure, drawn) for own in weighted]
+        seen = 0 if known.judge([choices.best(own, limit) for own in around]) else seen + _AT_ONCE
     return tuple(sorted((one for one in known.judged.values() if one.loss < math.inf), key=lambda one: one.loss))
 
 

@@ -96,9 +96,11 @@ class Pruning(Value):
     options: dict[str, Option] = {}
     """Further settings of the criterion by their names; unknown ones are refused."""
     timeout_s: Positive = 120
-    """Seconds that the process may take."""
+    """Seconds that pruning to one structure may take."""
     memory_bytes: PositiveInt = 4_000_000_000
-    """Bytes that the process may allocate."""
+    """Bytes that each process that prunes may allocate. Where structures are searched by their loss there are several,
+    as far as memory is free.
+    """
 
 
 class Step(Value):

@@ -218,7 +218,7 @@ def test_inexact_jpegs_are_reduced_while_they_are_decoded(tmp_path: Path, monkey
 def test_pixels_do_not_depend_on_the_number_of_threads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cores: int
 ) -> None:
-    monkeypatch.setattr(threads, "_cores", lambda: cores)
+    monkeypatch.setattr(threads, "cores", lambda: cores)
     paths = [save(tmp_path / f"{n}.png", Image.new("L", (20, 20), n)) for n in range(40)]
     order = np.random.default_rng(0).permutation(40)
     seen = [image[0, 0, 0] for some in decoded(paths, Decoding("grey"), [order[:9], order[9:]]) for image in some]

@@ -2,8 +2,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from edgekd.pipeline.again import further, gone
+from edgekd.pipeline.again import dropped_out, further, gone
 from edgekd.values import Plan, Proposal, Structure
+from edgekd.values.result import Dropped
 
 PLANNED, NEXT = (Proposal(structure=Structure(zeros=zeros), what=f"{zeros}") for zeros in (0.4, 0.45))
 PLAN = Plan(proposal=PLANNED, further=NEXT, feasible=True, variants=("int8",), why="measured")
@@ -15,6 +16,16 @@ def finished(variant="int8", usable=("fp32", "int8"), latency="fail", beyond=0.0
 
 def test_what_was_counted_on_and_dropped_out_is_gone():
     assert gone(PLAN, finished("fp32", usable={"fp32"}, beyond=0.6)) == ("int8",)
+
+
+def test_the_reason_is_that_of_the_variant():
+    """Of each by its own, not by that of one whose name begins as its does."""
+    dropped = [("student-ort-int8-partial", "not clearly faster"), ("student-ort-int8", "loses 2 points")]
+    choice = SimpleNamespace(dropped=tuple(Dropped(name=name, why=why) for name, why in dropped))
+    found = dropped_out(("ort-int8", "ort-int8-partial"), SimpleNamespace(choice=choice))
+    assert found == (
+        "trained, ort-int8 dropped out (loses 2 points) and ort-int8-partial dropped out (not clearly faster)"
+    )
 
 
 @pytest.mark.parametrize(

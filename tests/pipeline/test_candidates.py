@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import onnx
 import pytest
+from simulated import by_weights
 
 from edgekd import catalog
 from edgekd.data.load import load_dataset
@@ -17,6 +18,7 @@ from edgekd.pipeline.candidates import NetworkCandidates
 from edgekd.pipeline.deploy import baseline
 from edgekd.pipeline.deployment import deployment
 from edgekd.pipeline.goal import Goal
+from edgekd.pipeline.graph import export_one
 from edgekd.pipeline.prunable import Pruner
 from edgekd.progress import Silent
 from edgekd.pruning import stages
@@ -26,7 +28,7 @@ from edgekd.values import Proposal, Pruning, Recipe, Structure, Variant
 from edgekd.zoo import networks
 
 WITHOUT = Proposal(structure=Structure(removed=("stage5",)), what="1 of 5 blocks")
-FP32, INT8 = "onnxruntime-fp32", "onnxruntime-int8"
+FP32, INT8, PARTIAL = "onnxruntime-fp32", "onnxruntime-int8", "onnxruntime-int8-partial"
 
 
 @pytest.fixture
@@ -58,7 +60,7 @@ def test_what_is_left_is_of_the_unpruned_network_and_the_block_that_saves_time_g
     assert found.blocks["stage5"] < 0
     # and all of it is known to a later start
     vgg8.pruner.run.resources.close()
-    monkeypatch.setattr(stages, "PruningProcess", None)
+    monkeypatch.setattr(stages, "PruningProcesses", None)
     assert replace(vgg8).scores() == found
 
 
@@ -84,6 +86,20 @@ def test_a_candidate_is_measured_in_the_variants_that_the_original_passed_in(vgg
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("times", "counts"), [(0.9, True), (1.01, False), (1.3, False)])
+def test_a_choice_of_layers_counts_only_where_it_is_faster_than_all_in_integers(vgg8, simulated, times, counts):
+    """A trained student's file with some layers in integers is left out where it isn't."""
+    floats = export_one(vgg8.pruner.run, "floats", vgg8.network, vgg8.how)
+    layers = {"onnxruntime": tuple(named(onnx.load(floats.path).graph))[:1]}
+    original = baseline(vgg8.pruner.run, vgg8.network, replace(vgg8.how, layers=layers))
+    original = replace(original, deployed=original.deployed.model_copy(update={"layers": layers}))
+    assert {INT8, PARTIAL} <= original.deployed.variants
+    device = simulated(lambda path: by_weights(path, int8=0.5 * (times if "partial" in path.name else 1.0)))
+    own = replace(vgg8, goal=replace(vgg8.goal, device=device), baseline=original)
+    assert own.measure(WITHOUT).fits({INT8, PARTIAL}) == ((INT8, PARTIAL) if counts else (INT8,))
+
+
+@pytest.mark.slow
 def test_a_candidate_computes_the_layers_in_integers_that_were_chosen_for_the_original(vgg8, monkeypatch):
     exported, asked = candidates.export, []
 
@@ -100,4 +116,4 @@ def test_a_candidate_computes_the_layers_in_integers_that_were_chosen_for_the_or
     deployed = original.deployed.model_copy(update={"artifacts": artifacts, "layers": layers})
     found = replace(vgg8, baseline=replace(original, deployed=deployed)).measure(WITHOUT)
     assert [how.layers for how in asked] == [layers]
-    assert [each.variant for each in found.latencies] == [FP32, "onnxruntime-int8-partial"]
+    assert [each.variant for each in found.latencies] == [FP32, PARTIAL]

@@ -1,6 +1,7 @@
 import importlib.util
 import json
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from PIL import Image
 from edgekd import cli, files
 from edgekd.data.load import load_dataset
 from edgekd.errors import DeviceError, EdgekdError, UnsupportedModelError
+from edgekd.failures import run as ending
 from edgekd.gate.budget import Budget
 from edgekd.gate.judge import exit_code, judge
 from edgekd.measuring.artifact import describe
@@ -86,7 +88,7 @@ def test_a_variant_that_drops_out_once_trained_is_planned_without(ended, compres
     assert result.verdict.status == "pass", again.err
     assert result.choice.artifact == "student-onnxruntime-fp32"
     assert result.plan.variants == (FP32,)
-    assert f"trained, {INT8} failed its check or lost too much accuracy; it is the least" in result.plan.why
+    assert f"trained, {INT8} dropped out (differs from the network); it is the least" in result.plan.why
     sizes = {c.proposal.what: c.cost.parameters for c in result.plan.candidates}
     by_int8 = max(c.cost.parameters for c in result.plan.candidates if c.fits({INT8}))
     assert max(sizes.values()) > by_int8 > sizes[result.plan.proposal.what]
@@ -254,6 +256,29 @@ def test_the_report_shows_what_each_step_brought(ended):
     table = (ended.folder / "report.md").read_text().split("## What each step brought")[1]
     for row in brought_rows(result):
         assert f"| {' | '.join(row)} |" in table
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_report_give_its_numbers_again(ended, device, monkeypatch, capsys):
+    """Those of "Reproduce", typed in the run's folder, on the same device."""
+    result = Result.model_validate(ended.document)
+    parts = (ended.folder / "report.md").read_text().split("## Reproduce")[1]
+    commands = re.findall(r"`(edgekd [^`]+)`", parts)
+    assert [command.split()[1] for command in commands] == ["check", "profile", "check", "inspect"]
+    monkeypatch.chdir(ended.folder)
+    codes, texts = [], []
+    for command in commands:
+        monkeypatch.setattr("sys.argv", shlex.split(command))
+        codes.append(ending(lambda: cli.app(standalone_mode=False)))
+        texts.append(capsys.readouterr().out)
+    assert codes == [0, 0, 0, 0], texts
+    stored, profiled, anew, inspected = texts
+    latency = next(limit for limit in result.verdict.limits if limit.name.startswith("latency"))
+    assert latency.evidence in stored
+    chosen = next(tried for tried in result.tried if tried.name == result.choice.artifact)
+    assert f"{chosen.ratio.estimate:.3f}" in anew
+    assert chosen.artifact.variant.name in profiled
+    assert result.recipe.model in inspected
 
 
 def test_every_file_that_the_result_names_is_there_and_models_are_sound(ended):

@@ -9,6 +9,7 @@ from edgekd.pipeline import finish as finishing
 from edgekd.pipeline.finish import Finished, finish
 from edgekd.progress import Silent
 from edgekd.values import Plan, Proposal, Recipe, Structure
+from edgekd.values.result import Dropped
 
 RECIPE = Recipe(model="resnet8", data="digits", target="x86-cpu", budget="b")
 LEVELS = {z: Proposal(structure=Structure(zeros=z), what=f"{z}") for z in (0.4, 0.45, 0.6, 0.7)}
@@ -24,13 +25,14 @@ class Students:
     def made(self, recipe, teacher, supervision, candidates, plan):
         variant, latency = self.found[len(self.trained)]
         self.trained.append(plan.structure.zeros)
+        choice = SimpleNamespace(dropped=(Dropped(name="student-int8", why="differs"),))
         selection = {"variant": variant, "usable": frozenset({variant}), "latency": latency, "beyond": 0.02}
-        return Finished(plan, None, SimpleNamespace(**selection, meets=latency == "pass"))
+        return Finished(plan, None, SimpleNamespace(**selection, choice=choice, meets=latency == "pass"))
 
 
 def again(self, candidates, plan, *, variants, why):
     assert variants == {"fp32"}
-    assert "int8 failed its check" in why
+    assert why == "trained, int8 dropped out (differs)"
     planned = {"proposal": LEVELS[0.6], "further": LEVELS[0.7], "variants": ("fp32",), "why": "planned again"}
     return plan.model_copy(update=planned)
 

@@ -52,10 +52,11 @@ def test_the_reference_does_whether_it_is_the_fastest_or_not(deployed):
     assert "onnxruntime-fp32-blocked" in found
 
 
-def test_one_whose_layers_were_chosen_by_times_leads_the_integers_of_its_runtime(deployed):
+def test_one_whose_layers_were_chosen_by_times_leads_beside_that_with_all_in_integers(deployed):
+    """A trained student's is left out where it isn't clearly faster, and then the other one counts."""
     found = names(leading(deployed(*RACED, "onnxruntime-int8-partial"), REFERENCE))
     assert "onnxruntime-int8-partial" in found
-    assert "onnxruntime-int8" not in found
+    assert "onnxruntime-int8" in found
 
 
 def test_without_a_race_all_do(deployed):

@@ -55,7 +55,7 @@ def network(run: Run, data: Dataset, tmp_path: Path):
 def test_what_is_known_needs_no_process(run: Run, network, monkeypatch: pytest.MonkeyPatch) -> None:
     first = pruned(run, network(), HALF), space(run, network(), "channels"), scores(run, network(), {})
     run.resources.close()
-    monkeypatch.setattr(stages, "PruningProcess", None)
+    monkeypatch.setattr(stages, "PruningProcesses", None)
     assert (pruned(run, network(), HALF), space(run, network(), "channels"), scores(run, network(), {})) == first
     # limits decide whether there is a result, never which
     assert pruned(run, network(timeout_s=5.0), HALF) == first[0]
@@ -114,7 +114,7 @@ def test_what_was_tried_is_not_tried_again_in_another_run(
     tried(run, random, (HALF,))
     (folder,) = (tmp_path / "cache" / "stages").glob("tried-*")
     assert [file.name for file in folder.iterdir()] == ["result.json"]
-    monkeypatch.setattr(stages, "PruningProcess", None)
+    monkeypatch.setattr(stages, "PruningProcesses", None)
     elsewhere = Run(Store(tmp_path / "another"), run.shared, Silent())
     tried(elsewhere, random, (HALF,))
     assert space(elsewhere, random, "channels") == known

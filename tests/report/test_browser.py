@@ -1,13 +1,20 @@
-"""The page in a real browser: without errors, missing pictures or sideways scrolling, in every width and colour."""
+"""The pages in a real browser: without errors, missing pictures or sideways scrolling, in every width and colour."""
 
 import os
 from pathlib import Path
 
 import pytest
 from browser import PROGRAM, Browser
-from example_report import report
+from example_report import KEPT, measured, report
 
+from edgekd.gate.budget import Budget
+from edgekd.gate.ci import html as gated
+from edgekd.gate.judge import Judged, Unjudged, judge
+from edgekd.report import compared
 from edgekd.report.formats import html
+from edgekd.report.measured import measurements
+from edgekd.report.page import page
+from edgekd.values import Failure
 
 pytestmark = [
     pytest.mark.slow,
@@ -18,10 +25,14 @@ WIDTHS = (400, 1000, 1600)
 
 
 @pytest.fixture
-def shots(written):
-    """Where pictures of the page are kept: $EDGEKD_SHOTS, or beside the page."""
-    kept = os.environ.get("EDGEKD_SHOTS")
-    return Path(kept) / written.parent.name if kept else written.parent
+def shots_of(tmp_path):
+    """Where pictures of a page are kept: in $EDGEKD_SHOTS, or in the test's folder."""
+    return lambda what: Path(os.environ.get("EDGEKD_SHOTS") or tmp_path) / what
+
+
+@pytest.fixture
+def shots(written, shots_of):
+    return shots_of(written.parent.name)
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +46,39 @@ def written(request, tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "report.html"
     path.write_text(html.text(report(request.param)))
     return path
+
+
+def verdicts():
+    """What `check` writes of two devices: a verdict, and a device that couldn't be reached, under a hostile name."""
+    found, reference = report().judged
+    budget = Budget.model_validate({"name": "b <img src=x>", "latency": {"max_ratio": 0.5, "percentile": 50}})
+    gone = Unjudged("attic <script>alert(1)</script>" + 30 * "-long", Failure(message="gone", hint="", exit_code=5))
+    return gated.text([Judged(judge(budget, found, reference), found, reference, device="desk"), gone], tolerate=False)
+
+
+FURTHER = {
+    "verdicts": verdicts,
+    "measurements": lambda: page(measurements(report().judged)),
+    "runs side by side": lambda: page(compared.runs(report(), report("fail"))),
+    "measurements side by side": lambda: page(
+        compared.measurements(measured(KEPT, 0.4), measured(KEPT, 0.5, session="another"))
+    ),
+}
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("what", FURTHER)
+def test_the_other_pages_are_shown_whole_in_every_width(browser, tmp_path, shots_of, what, dark):
+    path = tmp_path / "page.html"
+    path.write_text(FURTHER[what]())
+    for width in WIDTHS:
+        browser.open(path, width=width, dark=dark)
+        browser.picture(shots_of(what) / f"{width}-{'dark' if dark else 'light'}.png")
+        assert browser.complaints() == []
+        assert browser.value("document.documentElement.scrollWidth") <= width
+        assert browser.value("document.querySelectorAll('main img, main script').length") == 0
+        assert browser.value("document.querySelectorAll('h1, main table').length") > 1
+        assert browser.value(_CONTRAST) == []
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

@@ -1,5 +1,6 @@
 """How well a latency table predicts networks that it was not learned from, and what a search by it takes without
-measuring: `python tools/bench/latency_table.py`, some minutes a network on two quiet cores.
+measuring: `python tools/bench/latency_table.py`, some minutes a network on two quiet cores. Others are asked for
+by `--models NAME@SIZExCHANNELS`, once for each.
 
 Networks have random weights, and images are noise, since neither decides the time.
 """

@@ -5,7 +5,11 @@ Networks that the dependency graph can't follow may run for hours or take all me
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TextIO
+
+import torch
 
 from edgekd.devices.agent.host import requests
 from edgekd.errors import EdgekdError
@@ -14,14 +18,14 @@ from edgekd.pruning.child.protocol import (
     REQUEST,
     Answer,
     Failure,
-    LossesRequest,
+    LossRequest,
     Opening,
     PruneRequest,
     Ready,
     Request,
     ScoresRequest,
     SpaceRequest,
-    StructureLosses,
+    StructureLoss,
 )
 from edgekd.pruning.child.writing import write_pruned
 from edgekd.pruning.chosen import criterion_of
@@ -65,9 +69,21 @@ def answer_to(request: Request, opened: Opened) -> Answer:
             return scores_of(opened.subject(options, request.saved_ms), criterion)
         case PruneRequest():
             return write_pruned(opened, request)
-        case LossesRequest():
-            trials = opened.trials(request.scores, request.images)
-            return StructureLosses(losses=tuple(trials.loss(each) for each in request.structures))
+        case LossRequest():
+            with _threads(request.threads):
+                trials = opened.trials(request.scores, request.images)
+                return StructureLoss(loss=trials.loss(request.structure))
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Within this context so many compute."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _failure(error: Exception, model: str) -> Failure:

@@ -68,15 +68,17 @@ class PruneRequest(Value):
     folder: Path
 
 
-class LossesRequest(Value):
-    """What these structures make of the loss, before any training; answered by `StructureLosses`."""
+class LossRequest(Value):
+    """What this structure makes of the loss, before any training; answered by `StructureLoss`."""
 
-    do: Literal["losses"] = "losses"
-    structures: tuple[Structure, ...]
+    do: Literal["loss"] = "loss"
+    structure: Structure
     scores: Scores
     """Of the unpruned network's channels: the least important go."""
     images: PositiveInt
     """How many of the opened ones, the last; half of them repair it, the other half tell the loss."""
+    threads: PositiveInt
+    """That compute; other processes use the other cores."""
 
 
 class Ready(Value):
@@ -93,10 +95,10 @@ class PrunedFiles(Value):
     cost: Cost
 
 
-class StructureLosses(Value):
-    """The loss of each structure."""
+class StructureLoss(Value):
+    """The loss of the structure."""
 
-    losses: tuple[float | None, ...]
+    loss: float | None
     """None: the network can't be pruned so, or its outputs aren't finite."""
 
 
@@ -109,9 +111,9 @@ class Failure(Value):
     hint: str = ""
 
 
-Request = SpaceRequest | ScoresRequest | PruneRequest | LossesRequest
-Answer = Ready | Space | Scores | PrunedFiles | StructureLosses
+Request = SpaceRequest | ScoresRequest | PruneRequest | LossRequest
+Answer = Ready | Space | Scores | PrunedFiles | StructureLoss
 
 REQUEST: TypeAdapter[Opening | Request] = TypeAdapter(
-    Annotated[Opening | SpaceRequest | ScoresRequest | PruneRequest | LossesRequest, Field(discriminator="do")]
+    Annotated[Opening | SpaceRequest | ScoresRequest | PruneRequest | LossRequest, Field(discriminator="do")]
 )
