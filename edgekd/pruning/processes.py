@@ -16,8 +16,8 @@ from edgekd.pruning.process import PruningProcess
 from edgekd.pruning.space import Scores
 from edgekd.values import Structure
 
-_MOST = 8
-"""Processes: more would wait for the memory of the machine."""
+_MOST = 4
+"""Processes: a search proposes few structures at once, and more would wait for the memory of the machine."""
 
 _LIMITS = ("memory.max", "memory.current")
 """Of a control group, in /sys/fs/cgroup where a container sees its own."""

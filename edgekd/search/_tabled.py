@@ -5,6 +5,7 @@ candidates are measured before one is taken, and where a table is of no use one 
 import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from statistics import median
 
 from edgekd.search import uniform
 from edgekd.search._base import WHOLE, Candidates, Question
@@ -13,12 +14,15 @@ from edgekd.search._levels import Options as LevelOptions
 from edgekd.search._random import structures
 from edgekd.search._recorded import proposal, recorded
 from edgekd.search._table import Table, learned
-from edgekd.values import Candidate, Keep, Plan, PositiveInt, Structure, Value
+from edgekd.values import Candidate, Keep, Plan, PositiveInt, Structure, Value, VariantLatency
+from edgekd.values.plan import TracedNetwork
 
 _FEWEST = 8
 """Networks without which nothing is learned."""
 _TYPICAL, _WORST = 0.10, 0.35
 """Errors of predictions above which a table is of no use."""
+_SHORTEST_US = 3.0
+"""Of half of the layers: runtimes report whole microseconds, by which shorter ones can't be told apart."""
 _MEASURED = 5
 """Whole candidates that are measured to find the time to aim at."""
 _BELOW = 0.999
@@ -74,8 +78,8 @@ class Tabled:
             return None, "the budget doesn't limit the latency"
         space, count = self.candidates.space, self.question.options.networks
         whole = self.candidates.traced((Structure(),), nearest.variant)
-        if not any(network.layers for network in whole):
-            return None, f"{nearest.variant} doesn't report the times of its layers"
+        if why := _why_untimed(whole, nearest):
+            return None, why
         networks = (*whole, *self.candidates.traced(structures(space, count)[1:], nearest.variant))
         if len(networks) < _FEWEST:
             return None, f"only {len(networks)} networks of other widths could be timed"
@@ -146,6 +150,18 @@ class Tabled:
             further=proposal(further, table) if further and not further.is_whole else None,
             why=f"{why}; it was measured to meet the budget in {' and '.join(variants)}",
         )
+
+
+def _why_untimed(whole: Sequence[TracedNetwork], variant: VariantLatency) -> str:
+    """Why layers of that variant can't be timed, as the unpruned network says; empty if they can."""
+    layers = [latency for network in whole for latency in network.layers.values()]
+    if not layers:
+        return f"{variant.variant} doesn't report the times of its layers"
+    typical_us = 1e3 * median(layers) * variant.median_ms / variant.ratio.estimate
+    if typical_us >= _SHORTEST_US:
+        return ""
+    short = f"{typical_us:.1f} µs at the median, which clocks of whole microseconds don't tell apart"
+    return f"the layers of {variant.variant} take {short}"
 
 
 def planned(

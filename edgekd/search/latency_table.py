@@ -33,7 +33,7 @@ _FEWEST = 16
 class Options(TableOptions):
     """How long is searched."""
 
-    structures: PositiveInt = 96
+    structures: PositiveInt = 128
     """Whole ones that are judged by their loss, at most, besides those that tell what each choice costs alone."""
 
 

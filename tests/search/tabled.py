@@ -101,7 +101,9 @@ class TabledBench:
     """What measured candidates take of what traced networks do."""
     overhead: float = 0.0
     """Milliseconds that tracing adds to each layer."""
+    reference_ms: float = 1.0
     measured: list[Structure] = field(default_factory=list)
+    timed: int = 0
     tried: int = 0
     epochs_a_structure: float = 0.01
 
@@ -124,6 +126,7 @@ class TabledBench:
 
     def traced(self, structures: Sequence[Structure], variant: str) -> tuple[TracedNetwork, ...]:
         drawn = random.Random(0)
+        self.timed += len(structures)
 
         def noisy(ms: float) -> float:
             return ms * (1 + self.noise * drawn.gauss(0, 1))
@@ -148,7 +151,7 @@ class TabledBench:
         latencies = tuple(
             VariantLatency(
                 variant=name,
-                median_ms=value,
+                median_ms=value * self.reference_ms,
                 ratio=Interval(estimate=value, low=value, high=value),
                 fits=value <= self.limit,
                 of_limit=value / self.limit,

@@ -1,5 +1,6 @@
 """The search by a table, on a simulated device whose staircase is known."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -209,6 +210,14 @@ def test_an_inexact_table_says_its_error_and_one_ratio_is_searched():
     assert "one ratio was searched for all layers" in plan.why
     assert plan.feasible
     assert plan.table is None
+
+
+def test_layers_that_a_clock_of_microseconds_can_not_tell_apart_are_not_timed_in_other_networks():
+    bench = TabledBench(limit=0.5, reference_ms=0.01)
+    plan = latency_table.find(asked(), bench)
+    assert re.search(r"the layers of fp32 take [0-2]\.\d µs at the median", plan.why)
+    assert plan.feasible
+    assert bench.timed == 1
 
 
 def test_a_runtime_that_times_no_layers_is_searched_by_whole_networks():
