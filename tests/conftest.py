@@ -6,6 +6,7 @@ from functools import cache, partial
 from itertools import count
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import onnx
 import pytest
@@ -25,6 +26,9 @@ def pytest_configure(config):
         os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
     os.environ["EDGEKD_LEASE"] = str(LEASES / "shared")  # for devices that fixtures share
     _keep_memory()
+    # what a try takes depends on what else the machine does
+    hypothesis.settings.register_profile("shared machine", deadline=None)
+    hypothesis.settings.load_profile("shared machine")
 
 
 def _keep_memory():

@@ -15,7 +15,7 @@ from edgekd.visible import visible_name
 times = st.floats(0, 1e9)
 names = st.text(st.characters(exclude_categories=["Cs"]))
 few_examples = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 
 

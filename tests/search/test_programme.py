@@ -41,7 +41,7 @@ def problems(draw):
     return choices, terms, draw(st.integers(1, 40))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(problems())
 def test_it_finds_what_trying_all_finds(problem):
     choices, terms, limit = problem
