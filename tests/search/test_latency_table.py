@@ -215,7 +215,7 @@ def test_an_inexact_table_says_its_error_and_one_ratio_is_searched():
 def test_layers_that_a_clock_of_microseconds_can_not_tell_apart_are_not_timed_in_other_networks():
     bench = TabledBench(limit=0.5, reference_ms=0.01)
     plan = latency_table.find(asked(), bench)
-    assert re.search(r"the layers of fp32 take [0-2]\.\d µs at the median", plan.why)
+    assert re.search(r"the layers of fp32 take [0-4]\.\d µs at the median", plan.why)
     assert plan.feasible
     assert bench.timed == 1
 
