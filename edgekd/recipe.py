@@ -36,6 +36,9 @@ def recipe(path: Path | None, given: Mapping[str, Any]) -> Recipe:
     if "target" not in stated:
         raise EdgekdError("no target", "Give --target; `edgekd targets` lists them.")
     stated.setdefault("budget", catalog.target(stated["target"]).default_budget)
+    for key in ("target", "budget"):
+        if isinstance(stated[key], str) and (file := catalog.as_path(stated[key])):
+            stated[key] = str(file.absolute())  # the run's recipe and commands are used in its folder
     try:
         made = Recipe.model_validate(stated)
     except ValidationError as e:

@@ -190,3 +190,11 @@ def test_batches_follow_the_size_of_the_images():
     stated = recipe(None, {"target": "x86-cpu", "recover.batch_size": 64})
     assert settle(stated, (100, 3, 224, 224)).recover.batch_size == 64
     assert "batch_size = 32" in to_toml(found[3])
+
+
+def test_files_that_stand_for_names_are_found_from_any_folder(tmp_path, monkeypatch):
+    """The run's folder has the recipe, and its report commands with these."""
+    monkeypatch.chdir(tmp_path)
+    made = recipe(None, {"model": "resnet8", "data.source": "digits", "target": "x86-cpu", "budget": "mine.toml"})
+    assert made.budget == str(tmp_path / "mine.toml")
+    assert made.target == "x86-cpu"

@@ -21,9 +21,16 @@ def session(found: Sequence[Measurement], verdict: Verdict | None = None) -> lis
 
 
 def _disturbed(found: Sequence[Measurement]) -> list[Block]:
-    """Why the times say nothing, if so, and which launches were repeated."""
-    reasons = [f"**invalid**: {m.artifact.name}: {why}" for m in found for why in spoiled(m)]
+    """Why the times say nothing, if so: all of them, or those that aren't compared with what took turns."""
+    reasons = [f"{_invalid(m, why)}: {why}" for m in found for why in spoiled(m)]
     return [Items(reasons)] if reasons else []
+
+
+def _invalid(measurement: Measurement, why: str) -> str:
+    name = measurement.artifact.name
+    if why in measurement.invalid:
+        return f"**invalid**: {name}"
+    return f"**milliseconds of {name} are invalid**, ratios to what took turns with it are not"
 
 
 def where(found: Sequence[Measurement]) -> list[Block]:

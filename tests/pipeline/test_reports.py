@@ -52,6 +52,16 @@ def test_a_measurement_that_is_invalid_says_so_at_once(tmp_path):
     assert "the power mode changed" in text
 
 
+def test_a_launch_whose_clock_drifted_spoils_milliseconds_alone(tmp_path):
+    drifting = {"canary_ms": tuple(1.0 + 0.0001 * i for i in range(50)) + tuple(1.1 + 0.0001 * i for i in range(50))}
+    whole = measured(KEPT, 0.4)
+    launches = (whole.launches[0].model_copy(update=drifting), *whole.launches[1:])
+    write(tmp_path / "m.json", whole.model_copy(update={"launches": launches}))
+    text = reports.report([tmp_path / "m.json"]).read_text()
+    name = KEPT.name
+    assert f"<strong>milliseconds of {name} are invalid</strong>, ratios to what took turns with it are not" in text
+
+
 def test_two_are_put_side_by_side_in_a_page_of_their_own(stored):
     assert reports.report([stored], compare=stored) == stored / "compared.html"
     assert "are the same." in (stored / "compared.html").read_text()

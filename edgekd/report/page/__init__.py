@@ -29,6 +29,8 @@ _HERE = Path(__file__).parent
 _MARKS = re.compile(r"`([^`]+)`|\*\*(.+?)\*\*|\*(\w[^*]*)\*")
 _STATUSES = ("pass", "fail", "inconclusive", "invalid", "not measured")
 _NUMBER = re.compile(r"[-+−–≤≥]? ?\d[\d,]*(\.\d+)?( ± [\d.]+)?\D{0,8}(\[.*\]|\(.*\)|, [≤≥].*)?")
+_LONG = 30
+"""Characters of a row's name that get a wider column: beside many numbers each would be a line for each word."""
 _NO_NUMBERS = ("–", "", "not measured", "not reported", "failed")
 """What stands in a column of numbers where there is none."""
 _HATCH = (
@@ -129,7 +131,11 @@ def _cells(row: Sequence[Cell], numeric: Sequence[bool]) -> Iterator[Markup]:
     for number, (cell, is_number) in enumerate(zip(row, numeric, strict=True)):
         kind = "n" if is_number else None
         inside = _cell(cell)
-        yield tag("td", inside, class_=kind) if number else tag("th", inside, scope="row", class_=kind)
+        if number:
+            yield tag("td", inside, class_=kind)
+        else:
+            long = "long" if isinstance(cell, str) and len(cell) > _LONG else kind
+            yield tag("th", inside, scope="row", class_=long)
 
 
 def _cell(cell: Cell) -> Markup:
