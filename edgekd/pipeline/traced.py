@@ -26,6 +26,9 @@ from edgekd.values.plan import TracedNetwork
 _SHORTLY: Mapping[str, Any] = {"launches": 1, "seconds": 0.3, "block_seconds": 0.02, "warmup_seconds": 0.2}
 """One launch of each network: the errors of many average out."""
 
+_CLOCKS_US: Mapping[str, float] = {"onnxruntime": 1.0, "openvino": 1.0}
+"""Of runtimes whose times of nodes are whole microseconds."""
+
 _AT_ONCE = 6
 """Artifacts of one session: each is a process on the device, next to the others."""
 
@@ -109,6 +112,7 @@ class Tracing:
             variant=file.artifact.variant.name,
             latency=ratio(measured, baseline).estimate,
             layers={names[weight]: taken / reference_ms for weight, taken in ms.items() if weight in names},
+            clock_us=_CLOCKS_US.get(file.artifact.variant.runtime, 0.0),
         )
 
     @cached_property

@@ -21,9 +21,9 @@ _FEWEST = 8
 """Networks without which nothing is learned."""
 _TYPICAL, _WORST = 0.10, 0.35
 """Errors of predictions above which a table is of no use."""
-_SHORTEST_US = 5.0
-"""Of half of the layers: runtimes report whole microseconds. Where layers took 3, predictions were wrong by 11 % at the
-median, in however many launches networks were timed; where they took 7, by 4 to 6.
+_TICKS = 5.0
+"""Of the runtime's clock, that half of the layers take at least. Where they took 3, predictions were wrong by 11 % at
+the median, in however many launches networks were timed; where they took 7, by 4 to 6.
 """
 _MEASURED = 5
 """Whole candidates that are measured to find the time to aim at."""
@@ -160,9 +160,10 @@ def _why_untimed(whole: Sequence[TracedNetwork], variant: VariantLatency) -> str
     if not layers:
         return f"{variant.variant} doesn't report the times of its layers"
     typical_us = 1e3 * median(layers) * variant.median_ms / variant.ratio.estimate
-    if typical_us >= _SHORTEST_US:
+    clock_us = max(network.clock_us for network in whole)
+    if typical_us >= _TICKS * clock_us:
         return ""
-    short = f"{typical_us:.1f} µs at the median, which clocks of whole microseconds don't tell apart"
+    short = f"{typical_us:.1f} µs at the median, too short for a clock of {clock_us:g} µs"
     return f"the layers of {variant.variant} take {short}"
 
 

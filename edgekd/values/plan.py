@@ -39,6 +39,8 @@ class TracedNetwork(Value):
     """What each layer took when it was traced, in the same unit, by the layer's name; none of a layer whose node wasn't
     found.
     """
+    clock_us: float = 0.0
+    """Of which the runtime reports whole multiples for layers; 0: it is finer."""
 
 
 class Candidate(Value):

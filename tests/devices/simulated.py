@@ -57,7 +57,7 @@ def each_layer(path: Path, _ms: float = 0.0) -> list[protocol.Node]:
     weights = {tensor.name: math.prod(tensor.dims) for tensor in graph.initializer}
     shapes = {value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in graph.value_info}
     return [
-        protocol.Node(node.name, node.op_type, "CPUExecutionProvider", products / 1e7)
+        protocol.Node(node.name, node.op_type, "CPUExecutionProvider", products / 2e6)
         for node in graph.node
         if node.op_type in ("Conv", "Gemm")
         for products in [weights[node.input[1]] * math.prod(shapes.get(node.output[0], [])[2:])]

@@ -102,6 +102,7 @@ class TabledBench:
     overhead: float = 0.0
     """Milliseconds that tracing adds to each layer."""
     reference_ms: float = 1.0
+    clock_us: float = 1.0
     measured: list[Structure] = field(default_factory=list)
     timed: int = 0
     tried: int = 0
@@ -141,6 +142,7 @@ class TabledBench:
                 variant=variant,
                 latency=noisy(self.ms(structure) / self.ms(Structure())),
                 layers=layers(structure) if self.traced_layers else {},
+                clock_us=self.clock_us,
             )
             for structure in structures
         )

@@ -215,9 +215,10 @@ def test_an_inexact_table_says_its_error_and_one_ratio_is_searched():
 def test_layers_that_a_clock_of_microseconds_can_not_tell_apart_are_not_timed_in_other_networks():
     bench = TabledBench(limit=0.5, reference_ms=0.01)
     plan = latency_table.find(asked(), bench)
-    assert re.search(r"the layers of fp32 take [0-4]\.\d µs at the median", plan.why)
+    assert re.search(r"the layers of fp32 take [0-4]\.\d µs at the median, too short for a clock of 1 µs", plan.why)
     assert plan.feasible
     assert bench.timed == 1
+    assert latency_table.find(asked(), TabledBench(limit=0.5, reference_ms=0.01, clock_us=0.0)).table
 
 
 def test_a_runtime_that_times_no_layers_is_searched_by_whole_networks():
