@@ -140,9 +140,7 @@ class NetworkCandidates:
             usable = [True] * len(artifacts)  # what it will lose isn't known before it has learned
         candidate = Candidate(proposal=proposal, cost=found.cost)
         for protocol in (QUICK, CLOSER):
-            latencies = self._latencies([reference.artifact, *artifacts], [True, *usable], protocol)
-            # unpruned, the reference is one of the network's own artifacts
-            latencies = latencies if is_whole else latencies[1:]
+            latencies = self._latencies([reference.artifact, *artifacts], [True, *usable], protocol, is_whole=is_whole)
             candidate = candidate.model_copy(update={"latencies": latencies})
             if any(each.fits for each in latencies) or not any(each.fits is None for each in latencies):
                 break
@@ -173,15 +171,19 @@ class NetworkCandidates:
         return export_one(self.pruner.run, "shortened", self.pruned(structure), self.how)
 
     def _latencies(
-        self, artifacts: Sequence[Artifact], usable: Sequence[bool], protocol: Mapping[str, float]
+        self, artifacts: Sequence[Artifact], usable: Sequence[bool], protocol: Mapping[str, float], *, is_whole: bool
     ) -> tuple[VariantLatency, ...]:
-        """Every artifact beside the first, which is the reference; without those that a student wouldn't have."""
+        """Every artifact beside the first, which is the reference; of a pruned network without those that a student
+        wouldn't have.
+        """
         measurements = self.goal.measured(self.pruner.run, artifacts, **protocol)
-        return tuple(
+        found = tuple(
             _latency(m, measurements[0], self.goal.budget, margin=self.margin, usable=ok)
             for m, ok in zip(measurements, usable, strict=True)
-            if _would_be_kept(m, measurements)
+            if is_whole or _would_be_kept(m, measurements)
         )
+        # unpruned, the reference is one of the network's own artifacts
+        return found if is_whole else found[1:]
 
 
 def _would_be_kept(measurement: Measurement, all_of_them: Sequence[Measurement]) -> bool:

@@ -88,7 +88,7 @@ def test_a_candidate_is_measured_in_the_variants_that_the_original_passed_in(vgg
 @pytest.mark.slow
 @pytest.mark.parametrize(("times", "counts"), [(0.9, True), (1.01, False), (1.3, False)])
 def test_a_choice_of_layers_counts_only_where_it_is_faster_than_all_in_integers(vgg8, simulated, times, counts):
-    """A trained student's file with some layers in integers is left out where it isn't."""
+    """A trained student's file with some layers in integers is left out where it isn't; the original's is there."""
     floats = export_one(vgg8.pruner.run, "floats", vgg8.network, vgg8.how)
     layers = {"onnxruntime": tuple(named(onnx.load(floats.path).graph))[:1]}
     original = baseline(vgg8.pruner.run, vgg8.network, replace(vgg8.how, layers=layers))
@@ -97,6 +97,8 @@ def test_a_choice_of_layers_counts_only_where_it_is_faster_than_all_in_integers(
     device = simulated(lambda path: by_weights(path, int8=0.5 * (times if "partial" in path.name else 1.0)))
     own = replace(vgg8, goal=replace(vgg8.goal, device=device), baseline=original)
     assert own.measure(WITHOUT).fits({INT8, PARTIAL}) == ((INT8, PARTIAL) if counts else (INT8,))
+    unpruned = own.measure(Proposal(structure=Structure(), what="nothing"))
+    assert [each.variant for each in unpruned.latencies] == [FP32, INT8, PARTIAL]
 
 
 @pytest.mark.slow

@@ -55,6 +55,12 @@ def test_a_whole_run_is_well_formed_and_small_and_asks_for_nothing():
     assert "url(" not in re.sub(r"url\(#hatch\)", "", written)
 
 
+def test_a_long_name_of_a_row_has_room_beside_many_numbers():
+    rows = [["57 % of the channels, in 12 of 14 groups", "1"], ["nothing", "2"]]
+    names = [a.get("class") for a in Read(shown(Table(["removed", "n"], rows))).of("th") if a.get("scope") == "row"]
+    assert names == ["long", None]
+
+
 def test_names_from_files_are_text_in_every_part():
     written = html.text(report("invalid"))
     assert "<img" not in written
