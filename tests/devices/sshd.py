@@ -69,9 +69,9 @@ class Sshd:
         return []
 
     def programs(self) -> list[psutil.Process]:
-        """What runs on the device, besides the server."""
-        below = psutil.Process(self.process.pid).children(recursive=True)
-        return [one for one in below if _command(one) and not _named(one).startswith("sshd")]
+        """What sessions started on the device, also where the session has ended and what it started has not."""
+        home = str(self.root / "home")
+        return [one for one in psutil.process_iter() if _home(one) == home and _command(one)]
 
     def agents(self) -> list[psutil.Process]:
         """Those of the programs that are agents with a runtime."""
@@ -138,6 +138,14 @@ def _named(process: psutil.Process) -> str:
         return str(process.name())
     except psutil.NoSuchProcess:
         return "sshd"
+
+
+def _home(process: psutil.Process) -> str:
+    """Empty where it has just ended."""
+    try:
+        return process.environ().get("HOME", "")
+    except (psutil.Error, OSError):
+        return ""
 
 
 def _command(process: psutil.Process) -> list[str]:
