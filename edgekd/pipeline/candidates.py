@@ -6,6 +6,7 @@ from functools import cached_property
 
 import zstandard
 
+from edgekd.deploy.writers._base import integers
 from edgekd.errors import NoDeviceError, UnsupportedModelError
 from edgekd.gate.budget import Budget
 from edgekd.gate.judge import judge
@@ -118,6 +119,12 @@ class NetworkCandidates:
             count = f"at most {most}" if most else len(structures)
             run.progress.stage("plan", f"trying {count} structures on {images // 2} training images")
         return losses(run, subject, structures, self.scores(), images)
+
+    @property
+    def integers(self) -> frozenset[str]:
+        """See `search.Candidates`."""
+        variants = [checked.artifact.variant for checked in self.original.deployed.artifacts]
+        return frozenset(variant.name for variant in variants if integers(variant.runtime, variant.precision))
 
     def traced(self, structures: Sequence[Structure], variant: str) -> tuple[TracedNetwork, ...]:
         """See `search.Candidates`."""

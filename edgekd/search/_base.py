@@ -64,6 +64,10 @@ class Candidates(Protocol):
         pruned so. For who waits: how many were tried before, of how many at most; 0: these are all.
         """
 
+    @property
+    def integers(self) -> Collection[str]:
+        """The names of those variants that compute layers in integers, or some of them."""
+
     def traced(self, structures: Sequence[Structure], variant: str) -> tuple[TracedNetwork, ...]:
         """The times of untrained networks of these structures on the device, in the variant of that name, or in one
         that is made sooner and takes its time by the same kernels; without those that can't be made.

@@ -68,28 +68,45 @@ class Tabled:
             self._known[key] = found.model_copy(update={"predicted": predicted})
         return self._known[key]
 
-    def table(self) -> tuple[Table | None, str]:
-        """That of the variant in which the unpruned network is nearest to the budget, if it predicts well enough; why
-        there is none.
+    def tables(self, most: int) -> tuple[tuple[Table, ...], str]:
+        """That of the variant in which the unpruned network is nearest to the budget, and of those that compute in the
+        other way, in integers or in floats, that of the nearest, if they predict well enough; why there is none.
+
+        Integers may save much in wide layers and nothing in narrow ones.
+
+        Args:
+            most: tables that are made.
         """
         counted = [each for each in self.unpruned.latencies if each.variant in self.question.variants]
-        nearest = min(counted, key=lambda one: math.inf if one.of_limit is None else one.of_limit, default=None)
-        if nearest is None:
-            return None, "no variant's latency could be measured"
-        if nearest.of_limit is None:
-            return None, "the budget doesn't limit the latency"
+        if not counted:
+            return (), "no variant's latency could be measured"
+        limited = [(each.of_limit, each) for each in counted if each.of_limit is not None]
+        if not limited:
+            return (), "the budget doesn't limit the latency"
+        ways: dict[bool, VariantLatency] = {}
+        for _, each in sorted(limited, key=lambda one: one[0]):
+            ways.setdefault(each.variant in self.candidates.integers, each)
+        found = [self._table(each) for each in [*ways.values()][:most]]
+        return tuple(table for table, _ in found if table), "; ".join(why for _, why in found if why)
+
+    def _table(self, variant: VariantLatency) -> tuple[Table | None, str]:
+        """That of a variant if it predicts well enough; why there is none."""
         space, count = self.candidates.space, self.question.options.networks
-        whole = self.candidates.traced((Structure(),), nearest.variant)
-        if why := _why_untimed(whole, nearest):
+        whole = self.candidates.traced((Structure(),), variant.variant)
+        if why := _why_untimed(whole, variant):
             return None, why
-        networks = (*whole, *self.candidates.traced(structures(space, count)[1:], nearest.variant))
+        networks = (*whole, *self.candidates.traced(structures(space, count)[1:], variant.variant))
         if len(networks) < _FEWEST:
-            return None, f"only {len(networks)} networks of other widths could be timed"
+            return None, f"only {len(networks)} networks of other widths could be timed in {variant.variant}"
         table = learned(space, networks)
         if table.typical_error <= _TYPICAL and table.worst_error <= _WORST:
             return table, ""
         errors = f"{table.typical_error:.1%} at the median and {table.worst_error:.1%} at worst"
         return None, f"a table for {table.variant} is too inexact: it is wrong by {errors}"
+
+    def limit(self, table: Table) -> float:
+        """The predicted time that is allowed, as the unpruned network says."""
+        return table.latency(Structure()) / max(1.0, self._over(self.unpruned, table))
 
     def nearest(self, table: Table, propose: Callable[[float], Structure]) -> tuple[tuple[Candidate, ...], float]:
         """Measured candidates that fit, and the predicted time that is allowed as all that were measured say.
@@ -98,7 +115,7 @@ class Tabled:
             table: predicts.
             propose: the structure to take where no more than a time is predicted.
         """
-        limit = table.latency(Structure()) / max(1.0, self._over(self.unpruned, table))
+        limit = self.limit(table)
         fitting, too_slow = list[Candidate](), math.inf
         for _ in range(_MEASURED):
             structure = propose(limit)
@@ -170,8 +187,9 @@ def _why_untimed(whole: Sequence[TracedNetwork], variant: VariantLatency) -> str
 def planned(
     question: Question,
     candidates: Candidates,
-    by_table: Callable[[Tabled, Table], tuple[Plan | None, str]],
+    by_tables: Callable[[Tabled, Sequence[Table]], tuple[Plan | None, str]],
     *,
+    most: int = 1,
     why_not: str = "",
 ) -> Plan:
     """Plans by a table; by `uniform`'s bisection of whole networks where there is no useful table, and says why.
@@ -179,7 +197,8 @@ def planned(
     Args:
         question: whose options are a `TableOptions`.
         candidates: of the network.
-        by_table: a plan that meets the budget, or why there is none.
+        by_tables: a plan that meets the budget, or why there is none.
+        most: tables that are made.
         why_not: why there is to be no table; empty: nothing speaks against one.
     """
     if question.granularity != "channels" or question.settings.keep != Keep() or not question.has_device:
@@ -188,9 +207,9 @@ def planned(
     if fitting := search.unpruned.fits(question.variants):
         why = f"the unpruned network meets the budget in {' and '.join(fitting)}"
         return Plan(proposal=WHOLE, feasible=True, variants=fitting, candidates=search.measured, why=why)
-    table, why = (None, why_not) if why_not else search.table()
-    if table:
-        plan, why = by_table(search, table)
+    tables, why = ((), why_not) if why_not else search.tables(most)
+    if tables:
+        plan, why = by_tables(search, tables)
         if plan:
             return plan
     plan = uniform.find(replace(question, options=LevelOptions(), seen=search.measured), candidates)

@@ -7,7 +7,7 @@ by the recipe's criterion instead of their L2 norm, and proposals are repaired w
 each of them shortly: some hundred trainings take longer than that of the student. Blocks are edgekd's addition.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -39,11 +39,12 @@ class Options(TableOptions):
 
 def find(question: Question, candidates: Candidates) -> Plan:
     """Plans step by step; by `uniform`'s bisection where there is no useful table, and says why."""
-    return planned(question, candidates, _by_table)
+    return planned(question, candidates, _by_tables)
 
 
-def _by_table(search: Tabled, table: Table) -> tuple[Plan | None, str]:
+def _by_tables(search: Tabled, tables: Sequence[Table]) -> tuple[Plan | None, str]:
     """The largest network on the way that measurably fits; why there is none."""
+    (table,) = tables
     choices = choices_of(table)
     steps = _Steps(table, choices.blocks, search.candidates, search.question.options.step)
     fitting, _ = search.nearest(table, lambda limit: steps.within(limit).structure)

@@ -97,6 +97,7 @@ def test_a_choice_of_layers_counts_only_where_it_is_faster_than_all_in_integers(
     device = simulated(lambda path: by_weights(path, int8=0.5 * (times if "partial" in path.name else 1.0)))
     own = replace(vgg8, goal=replace(vgg8.goal, device=device), baseline=original)
     assert own.measure(WITHOUT).fits({INT8, PARTIAL}) == ((INT8, PARTIAL) if counts else (INT8,))
+    assert own.integers == {INT8, PARTIAL}
     unpruned = own.measure(Proposal(structure=Structure(), what="nothing"))
     assert [each.variant for each in unpruned.latencies] == [FP32, INT8, PARTIAL]
 

@@ -94,6 +94,7 @@ class TabledBench:
     limit: float = 0.5
     noise: float = 0.0
     names: tuple[str, ...] = ("fp32",)
+    integers: tuple[str, ...] = ()
     traced_layers: bool = True
     loss: Callable[[Structure], float | None] = true_loss
     space: Space = field(default_factory=space_of)

@@ -17,8 +17,9 @@ from edgekd.search._random import structures
 from edgekd.search._table import learned
 from edgekd.search._tabled import Tabled
 from edgekd.search.latency_table import Options
-from edgekd.values import SearchSettings, Structure
-from tests.search.tabled import TabledBench, all_structures, best_loss, space_of, strangled, true_loss
+from edgekd.values import Interval, SearchSettings, Structure
+from edgekd.values.plan import TracedNetwork
+from tests.search.tabled import TabledBench, all_structures, best_loss, space_of, strangled, true_loss, true_ms
 
 
 def asked(variants=("fp32",), *, granularity="channels", has_device=True, networks=12, **settings):
@@ -120,7 +121,9 @@ def test_where_nothing_fits_the_least_that_was_predicted_and_measured_is_said():
     bench = TabledBench(limit=0.03)
     plan = latency_table.find(asked(), bench)
     assert plan.feasible is False
-    assert plan.why.startswith("by a table nothing meets the budget: the smallest structure was predicted to take 0.1")
+    assert plan.why.startswith(
+        "by a table nothing meets the budget: in fp32 the smallest structure was predicted to take 0.1"
+    )
     assert "no candidate meets the budget; the fastest measured has 0." in plan.why
     smallest = min(bench.ratio(each) for each in bench.measured)
     assert smallest == pytest.approx(min(bench.ratio(each) for each in all_structures(bench.space)))
@@ -276,6 +279,84 @@ def test_the_variant_counts_in_which_least_has_to_go():
     alone = latency_table.find(asked(("fp32",)), Both(limit=0.4, names=("fp32", "int8")))
     assert alone.table.variant == "fp32"
     assert bench.ratio(alone.structure) <= 0.4
+
+
+class TwoArithmetics(TabledBench):
+    """INT8 takes half of the time of floats in wide layers; each layer takes `each` of the whole besides."""
+
+    each: float = 0.0
+    untimed: str = ""
+
+    def of(self, structure, variant):
+        layers = true_ms(self.space, structure)
+        whole = sum(true_ms(self.space, Structure()).values())
+        factor, each = (0.5, self.each) if variant == "int8" else (1.0, 0.0)
+        return {name: factor * ms / whole + each for name, ms in layers.items()}
+
+    def traced(self, structures, variant):
+        self.timed += len(structures)
+        found = [(one, self.of(one, variant)) for one in structures]
+        return tuple(
+            TracedNetwork(
+                structure=one,
+                variant=variant,
+                latency=sum(layers.values()),
+                layers={} if variant == self.untimed else layers,
+                clock_us=1.0,
+            )
+            for one, layers in found
+        )
+
+    def measure(self, proposal):
+        found = super().measure(proposal)
+        values = {name: sum(self.of(proposal.structure, name).values()) for name in self.names}
+        latencies = [
+            each.model_copy(
+                update={
+                    "ratio": Interval(estimate=value, low=value, high=value),
+                    "fits": value <= self.limit,
+                    "of_limit": value / self.limit,
+                }
+            )
+            for each, value in zip(found.latencies, values.values(), strict=True)
+        ]
+        return found.model_copy(update={"latencies": tuple(latencies)})
+
+
+def two_arithmetics(limit, each, untimed=""):
+    bench = TwoArithmetics(limit=limit, names=("fp32", "int8"), integers=("int8",))
+    bench.each, bench.untimed = each, untimed
+    return bench
+
+
+@pytest.mark.parametrize(("each", "variant"), [(0.0, "int8"), (0.03, "fp32")])
+def test_the_table_counts_by_which_least_is_lost(each, variant):
+    """INT8 is nearest to the budget in both; with 0.03 a layer it can't reach it by narrow layers, and floats can."""
+    bench = two_arithmetics(0.2, each)
+    plan = latency_table.find(asked(("fp32", "int8")), bench)
+    whole = {each.variant: each.of_limit for each in plan.candidates[0].latencies}
+    assert whole["int8"] < whole["fp32"]
+    assert bench.timed == 24
+    assert plan.table.variant == variant
+    assert variant in plan.variants
+    other = {"fp32": "int8", "int8": "fp32"}[variant]
+    told = re.search(
+        rf"by the table of {variant} the layers' losses add up to ([\d.]+), to ([\d.]+) by that of {other}", plan.why
+    )
+    assert told
+    assert float(told[1]) < float(told[2])
+
+
+def test_one_variant_that_times_no_layers_leaves_the_other_s_table():
+    plan = latency_table.find(asked(("fp32", "int8")), two_arithmetics(0.4, 0.0, untimed="int8"))
+    assert plan.table.variant == "fp32"
+    assert plan.feasible
+
+
+def test_two_variants_of_the_same_arithmetic_need_one_table():
+    bench = TabledBench(limit=0.4, names=("fp32", "bf16"))
+    latency_table.find(asked(("fp32", "bf16")), bench)
+    assert bench.timed == 12
 
 
 def test_without_a_device_nothing_is_planned_and_single_weights_need_an_amount():
