@@ -65,13 +65,11 @@ def gate(
     artifacts = [choice, reference] if reference else [choice]
     if device is None:
         nothing = [unmeasured(artifact, target=target, protocol=protocol) for artifact in artifacts]
-        return _judged(budget, nothing, accuracies, look=1)
+        return _judged(budget, nothing, accuracies)
     control = [reference] if reference and paired(budget) else []
-    looks: list[int] = []
 
-    def decided(found: tuple[Measurement, ...], look: int) -> bool:
-        looks.append(look)
-        return not _open(_judged(budget, found, accuracies, look=look))
+    def decided(found: tuple[Measurement, ...]) -> bool:
+        return not _open(_judged(budget, found, accuracies))
 
     found = measure(
         [*artifacts, *control],
@@ -87,11 +85,12 @@ def gate(
         progress=progress,
     )
     # once more, since nodes are traced after the last look
-    return _judged(budget, found, accuracies, look=looks[-1])
+    return _judged(budget, found, accuracies)
 
 
-def _judged(budget: Budget, found: Sequence[Measurement], accuracies: Accuracies, *, look: int) -> Judged:
+def _judged(budget: Budget, found: Sequence[Measurement], accuracies: Accuracies) -> Judged:
     """The verdict on the first, with the second as its baseline and the third as the control, if they are there."""
+    look = found[0].looks or 1
     known = [m.model_copy(update={"accuracy": a}) for m, a in zip(found, accuracies, strict=False)]
     verdict = judge(budget, *known, confidence=confidence_of_look(look))
     verdict = verdict.model_copy(update={"looks": look})

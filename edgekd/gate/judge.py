@@ -6,6 +6,7 @@ from edgekd.errors import ExitCode
 from edgekd.gate.budget import Budget, require_baseline
 from edgekd.gate.conditions import require_conditions
 from edgekd.gate.limits._base import Given
+from edgekd.measuring.statistics import confidence_of_look
 from edgekd.values import Failure, Measurement, Status, Verdict
 
 _WORST_FIRST: tuple[Status, ...] = ("invalid", "fail", "inconclusive", "not measured", "pass")
@@ -69,6 +70,17 @@ def judge(
         reasons=measurement.invalid,
         confidence=confidence,
     )
+
+
+def judge_stored(budget: Budget, measurement: Measurement, baseline: Measurement | None = None) -> Judged:
+    """The verdict on stored samples, with the confidence of the look at which their measuring ended, if it was for a
+    verdict: samples that grow until a limit is met favour a pass. Raises as `judge`.
+    """
+    known = (measurement, baseline) if baseline else (measurement,)
+    if measurement.looks is None:
+        return Judged(judge(budget, *known), *known)
+    verdict = judge(budget, *known, confidence=confidence_of_look(measurement.looks))
+    return Judged(verdict.model_copy(update={"looks": measurement.looks}), *known)
 
 
 def latency_status(budget: Budget, measurement: Measurement, baseline: Measurement | None = None) -> Status:

@@ -31,8 +31,8 @@ Measurements = tuple[Measurement, ...]
 class Enough:
     """The stopping rule of a session that continues until a verdict is decided."""
 
-    decided: Callable[[Measurements, int], bool]
-    """Whether the data so far decide the verdict; called with the number of the look, from 1."""
+    decided: Callable[[Measurements], bool]
+    """Whether the data so far decide the verdict; each call is a look, whose number the measurements have."""
     time_limit_s: float
 
 
@@ -86,18 +86,18 @@ def measure(
             steady=steady,
             reference=reference,
         )
-        launches, retried = _launches(session, enough)
+        launches, retried, looks = _launches(session, enough)
         traces: list[Trace | None]
         if traced:
             traces = [_trace(session, artifact, engine) for artifact, engine in session.placed]
         else:
             traces = [_explanation(session, artifact, engine) for artifact, engine in session.placed[:explained]]
             traces += [None] * (len(session.placed) - explained)
-        return _measurements(session, launches, retried, traces)
+        return _measurements(session, launches, retried, looks, traces)
 
 
-def _launches(session: Session, enough: Enough | None) -> tuple[list[list[list[Record]]], list[str]]:
-    """The records of each launch and artifact, and why launches were repeated.
+def _launches(session: Session, enough: Enough | None) -> tuple[list[list[list[Record]]], list[str], int | None]:
+    """The records of each launch and artifact, why launches were repeated, and the number of looks.
 
     A disturbed launch is discarded and repeated; there are at most as many repetitions as launches. Only the device's
     state decides whether a launch was disturbed: a decision by the samples would bias the result.
@@ -115,12 +115,14 @@ def _launches(session: Session, enough: Enough | None) -> tuple[list[list[list[R
                 session.progress.note(f"launch {len(launches) + 1} is repeated: {retried[-1]}")
             else:
                 launches.append(records)
-        if enough is None or enough.decided(_measurements(session, launches, retried), look):
-            return launches, retried
+        if enough is None:
+            return launches, retried, None
+        if enough.decided(_measurements(session, launches, retried, look)):
+            return launches, retried, look
         left_s = enough.time_limit_s - (time.monotonic() - started)
         more = _affordable(len(launches), len(retried), left_s=left_s, limit_s=enough.time_limit_s)
         if more < 1:
-            return launches, retried
+            return launches, retried, look
         session.progress.note(f"not decided after {len(launches)} launches: measuring {more} more")
         wanted, look = wanted + more, look + 1
 
@@ -183,10 +185,11 @@ def _measurements(
     session: Session,
     launches: Sequence[Sequence[Sequence[Record]]],
     retried: Sequence[str],
+    looks: int | None,
     traces: Sequence[Trace | None] | None = None,
 ) -> Measurements:
     return tuple(
-        _measurement(session, placed, records, retried, trace)
+        _measurement(session, placed, records, retried, trace).model_copy(update={"looks": looks})
         for placed, records, trace in zip(
             session.placed, zip(*launches, strict=True), traces or [None] * len(session.placed), strict=True
         )

@@ -214,6 +214,8 @@ class Measurement(Value):
     build_how: str | None = None
     """How it was built, in the runtime's words: the builder's settings, or the command."""
     accuracy: Accuracy | None = None
+    looks: PositiveInt | None = None
+    """How often a verdict was looked for in the samples while they grew; None where they were measured for none."""
     when: str | None = None
     """The time (UTC) at which it ended, such as 2026-11-29T12:55:00Z; None where an earlier version measured."""
 

@@ -12,9 +12,10 @@ from edgekd.devices.agent import protocol
 from edgekd.errors import EdgekdError, MeasurementError
 from edgekd.gate.budget import Budget
 from edgekd.gate.gate import gate
+from edgekd.gate.judge import judge_stored
 from edgekd.measuring import session
 from edgekd.progress import Silent
-from edgekd.values import Accuracy, MeasuringProtocol
+from edgekd.values import Accuracy, Measurement, MeasuringProtocol
 
 TARGET = catalog.target("x86-cpu")
 PROTOCOL = MeasuringProtocol(launches=5, seconds=0.3, block_seconds=0.1)
@@ -140,6 +141,16 @@ def test_it_looks_until_the_limits_are_decided_and_spends_its_error_on_the_looks
     assert (verdict.status, verdict.looks, len(found.measurement.launches)) == ("pass", 4, 8)
     assert verdict.confidence == 1 - 0.05 / 2**4
     assert "p99 ≤ 1 ms at 99.688 %" in verdict.limits[0].evidence
+
+
+def test_stored_samples_of_a_verdict_give_the_same_verdict(judged, simulated):
+    """Its p99 has a bound at the fourth look's confidence; those that were measured for no verdict are judged at 95 %."""
+    limits = budget(latency={"percentile": 99, "limit_ms": 2})
+    found = judged(simulated(in_turns(1.0)), limits, reference=False, launches=1)
+    stored = Measurement.model_validate_json(found.measurement.model_dump_json())
+    assert judge_stored(limits, stored).verdict == found.verdict
+    profiled = stored.model_copy(update={"looks": None})
+    assert "p99 ≤ 1 ms at 95 %" in judge_stored(limits, profiled).verdict.limits[0].evidence
 
 
 def test_when_the_time_is_up_what_is_open_is_inconclusive(judged, simulated):

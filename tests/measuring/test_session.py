@@ -369,17 +369,19 @@ def test_a_drift_makes_a_launch_again_only_where_milliseconds_matter(model, stea
 def test_it_continues_with_twice_as_many_launches_until_that_is_enough(model):
     looks = []
 
-    def decided(found, look):
-        looks.append((look, len(found[0].launches)))
-        return look == 3
+    def decided(found):
+        looks.append((found[0].looks, len(found[0].launches)))
+        return found[0].looks == 3
 
     (found,) = measured(model(), enough=Enough(decided, time_limit_s=60))
     assert looks == [(1, 2), (2, 4), (3, 8)]
     assert len(found.launches) == found.protocol.launches == 8
+    assert found.looks == 3
+    assert measured(model())[0].looks is None
 
 
 def test_it_stops_at_the_time_limit(model):
-    (found,) = measured(model(), enough=Enough(lambda found, look: False, time_limit_s=0.1))
+    (found,) = measured(model(), enough=Enough(lambda found: False, time_limit_s=0.1))
     assert len(found.launches) == 2
 
 
