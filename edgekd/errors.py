@@ -2,6 +2,7 @@
 
 EdgekdError                  2   wrong usage or configuration, with the remedy as `hint`
 ├── UnsupportedModelError    2   this model can't be loaded, pruned, exported or run
+│   └── PruningProcessError  2   the process that prunes it ended, or exceeded its limits
 ├── StorageError             2   a file can't be read or written
 ├── NoDeviceError            3   there is no device of the target's kind to measure on
 ├── MeasurementError         4   the measurement is invalid
@@ -59,6 +60,10 @@ class EdgekdError(Exception):
 
 class UnsupportedModelError(EdgekdError):
     """The model can't be loaded, pruned, exported or run as asked."""
+
+
+class PruningProcessError(UnsupportedModelError):
+    """The process that prunes the model ended, or exceeded its time or memory: another day it may not."""
 
 
 class StorageError(EdgekdError):

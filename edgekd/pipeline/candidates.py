@@ -3,22 +3,21 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Self
 
 import zstandard
 
 from edgekd.deploy.writers._base import integers
-from edgekd.errors import NoDeviceError, UnsupportedModelError
-from edgekd.gate.budget import Budget
-from edgekd.gate.judge import judge
-from edgekd.measuring.relative import relative
-from edgekd.measuring.statistics import percentile, ratio, samples_ms
+from edgekd.errors import NoDeviceError, PruningProcessError, UnsupportedModelError
+from edgekd.measuring.statistics import percentile, samples_ms
+from edgekd.pipeline.candidate_latency import Judging, would_be_kept
 from edgekd.pipeline.deploy import Baseline
 from edgekd.pipeline.deployment import Deployment, rough
 from edgekd.pipeline.goal import Goal
 from edgekd.pipeline.graph import export, export_one
 from edgekd.pipeline.leading import leading
 from edgekd.pipeline.measuring import QUICK
-from edgekd.pipeline.partial import clearly_faster, measured_layers
+from edgekd.pipeline.partial import measured_layers
 from edgekd.pipeline.prunable import Pruner
 from edgekd.pipeline.select import keeps_accuracy
 from edgekd.pipeline.traced import Tracing
@@ -26,7 +25,15 @@ from edgekd.pruning.chosen import criterion_of
 from edgekd.pruning.criteria._base import Criterion
 from edgekd.pruning.space import Scores, Space
 from edgekd.pruning.stages import losses, scores
-from edgekd.values import Artifact, Candidate, Measurement, Proposal, Structure, VariantLatency
+from edgekd.values import (
+    Artifact,
+    Candidate,
+    Measurement,
+    Proposal,
+    Structure,
+    Variant,
+    VariantLatency,
+)
 from edgekd.values.network import Network
 from edgekd.values.plan import TracedNetwork
 
@@ -57,6 +64,8 @@ class NetworkCandidates:
     """The teacher's artifacts, which candidates are measured beside; None where none are."""
     margin: float = 0.0
     """They are to be faster than the budget asks for by this fraction."""
+    counted: frozenset[str] | None = None
+    """The names of the variants that are left where some dropped out; None: none did."""
 
     @property
     def original(self) -> Baseline:
@@ -72,8 +81,11 @@ class NetworkCandidates:
             return self.pruner.space(self.network, scored)
         try:
             return self.pruner.space(self.network, scored, "blocks")
+        except PruningProcessError as e:
+            self.pruner.run.progress.warn(f"plan: no block is left out, since which can be isn't known: {e.message}")
         except UnsupportedModelError:  # perhaps of blocks alone
-            return self.pruner.space(self.network, scored)
+            pass
+        return self.pruner.space(self.network, scored)
 
     @property
     def _criterion(self) -> Criterion:
@@ -142,12 +154,14 @@ class NetworkCandidates:
             artifacts = [checked.artifact for checked in others]
             usable = [keeps_accuracy(budget, reference, checked) for checked in others]
         else:
-            how = replace(rough(self.how, leading(original, self.how.reference)), layers=original.layers)
+            how = replace(rough(self.how, self._leading), layers=original.layers)
             artifacts = list(export(run, "candidate", found, how).artifacts)
             usable = [True] * len(artifacts)  # what it will lose isn't known before it has learned
         candidate = Candidate(proposal=proposal, cost=found.cost)
         for protocol in (QUICK, CLOSER):
-            latencies = self._latencies([reference.artifact, *artifacts], [True, *usable], protocol, is_whole=is_whole)
+            measurements = self.goal.measured(run, [reference.artifact, *artifacts], **protocol)
+            by_estimate = protocol is CLOSER
+            latencies = self._latencies(measurements, [True, *usable], is_whole=is_whole, by_estimate=by_estimate)
             candidate = candidate.model_copy(update={"latencies": latencies})
             if any(each.fits for each in latencies) or not any(each.fits is None for each in latencies):
                 break
@@ -177,63 +191,31 @@ class NetworkCandidates:
     def _shortened(self, structure: Structure) -> Artifact:
         return export_one(self.pruner.run, "shortened", self.pruned(structure), self.how)
 
+    @property
+    def _leading(self) -> tuple[Variant, ...]:
+        return leading(self.original.deployed, self.how.reference, counted=self.counted)
+
+    def counting(self, variants: Collection[str]) -> Self:
+        """The same where others than these have dropped out."""
+        return replace(self, counted=frozenset(variants))
+
+    def has_all(self, candidate: Candidate) -> bool:
+        """Whether it was measured in all variants that lead now: where some dropped out, others may."""
+        known = {each.variant for each in candidate.latencies}
+        # those whose layers are chosen by their times are left out where they are no faster
+        return all(variant.name in known for variant in self._leading if not measured_layers([variant]))
+
     def _latencies(
-        self, artifacts: Sequence[Artifact], usable: Sequence[bool], protocol: Mapping[str, float], *, is_whole: bool
+        self, measurements: Sequence[Measurement], usable: Sequence[bool], *, is_whole: bool, by_estimate: bool
     ) -> tuple[VariantLatency, ...]:
         """Every artifact beside the first, which is the reference; of a pruned network without those that a student
         wouldn't have.
         """
-        measurements = self.goal.measured(self.pruner.run, artifacts, **protocol)
+        judging = Judging(self.goal.budget, self.margin, by_estimate)
         found = tuple(
-            _latency(m, measurements[0], self.goal.budget, margin=self.margin, usable=ok)
+            judging.latency(m, measurements[0], usable=ok)
             for m, ok in zip(measurements, usable, strict=True)
-            if is_whole or _would_be_kept(m, measurements)
+            if is_whole or would_be_kept(m, measurements)
         )
         # unpruned, the reference is one of the network's own artifacts
         return found if is_whole else found[1:]
-
-
-def _would_be_kept(measurement: Measurement, all_of_them: Sequence[Measurement]) -> bool:
-    """False for one with some layers in integers where another of its runtime is as fast: the student's would be left
-    out, so that no plan may count on it.
-    """
-    variant = measurement.artifact.variant
-    if variant not in measured_layers([variant]):
-        return True
-    others = [other for other in all_of_them if other.artifact.variant.runtime == variant.runtime]
-    rivals = [other for other in others if not measured_layers([other.artifact.variant])]
-    return clearly_faster([relative(measurement, rival, all_of_them[0]) for rival in rivals])
-
-
-def _latency(
-    measurement: Measurement, baseline: Measurement, budget: Budget, *, margin: float, usable: bool
-) -> VariantLatency:
-    return VariantLatency(
-        variant=measurement.artifact.variant.name,
-        median_ms=percentile(samples_ms(measurement), 50),
-        ratio=ratio(measurement, baseline),
-        fits=_fits(measurement, baseline, budget, margin) if usable else False,
-        of_limit=_of_limit(measurement, baseline, budget, margin),
-    )
-
-
-def _of_limit(measurement: Measurement, baseline: Measurement, budget: Budget, margin: float) -> float | None:
-    """The latency divided by the one that is allowed less the margin, of the limit that is nearest."""
-    limits = judge(budget.only(lambda needs: needs.guides_search), measurement, baseline).limits
-    return max((one.observed / (one.limit * (1 - margin)) for one in limits if one.observed is not None), default=None)
-
-
-def _fits(measurement: Measurement, baseline: Measurement, budget: Budget, margin: float) -> bool | None:
-    """Whether the latency passes and, the accuracy aside, all is within the limits less the margin; None if the
-    measurement leaves the latency open.
-
-    Training a student that then turns out too slow costs far more than one step of the staircase more, so a latency
-    that is still open isn't taken for one that fits.
-    """
-    latency = judge(budget.only(lambda needs: needs.guides_search), measurement, baseline)
-    others = judge(budget.only(lambda needs: not (needs.guides_search or needs.trained)), measurement, baseline)
-    allowed = [*((limit, 1 - margin) for limit in latency.limits), *((limit, 1.0) for limit in others.limits)]
-    # what the device doesn't report, no candidate can miss
-    if any(limit.observed is not None and limit.observed > limit.limit * part for limit, part in allowed):
-        return False
-    return None if latency.status == "inconclusive" else latency.status == "pass"

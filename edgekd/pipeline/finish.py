@@ -51,7 +51,9 @@ def finish(
         again: Plan | None = None
         if out := gone(plan, finished.selection):
             left = left - {*out}
-            again = searching.plan_again(candidates, plan, variants=left, why=dropped_out(out, finished.selection))
+            now = candidates.counting(left)
+            seen = [one for one in plan.candidates if now.has_all(one)]
+            again = searching.plan_again(now, seen, variants=left, why=dropped_out(out, finished.selection))
             if not again.feasible:
                 # a student of another structure wouldn't meet it either
                 progress.note(f"plan: {again.why}")

@@ -1,6 +1,6 @@
 """Search: how much is removed from the network, found by the recipe's search."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from pydantic import ValidationError
@@ -12,7 +12,7 @@ from edgekd.pruning.chosen import criterion_of
 from edgekd.pruning.criteria._base import Criterion
 from edgekd.search._base import SEARCHES, WHOLE, Candidates, Question, Search
 from edgekd.steps._read import has_pruning, trainings
-from edgekd.values import Keep, Plan, Recipe
+from edgekd.values import Candidate, Keep, Plan, Recipe
 
 
 def learns_unpruned(recipe: Recipe) -> bool:
@@ -99,16 +99,18 @@ class Searching:
         progress.note(f"plan: remove {plan.proposal.what}: {plan.why}")
         return plan
 
-    def plan_again(self, candidates: Candidates, plan: Plan, *, variants: Collection[str], why: str) -> Plan:
+    def plan_again(
+        self, candidates: Candidates, seen: Sequence[Candidate], *, variants: Collection[str], why: str
+    ) -> Plan:
         """The structure where no more than these variants are left: from what was measured for the first plan, and what
         must be measured besides.
 
         Args:
             candidates: as for `plan`.
-            plan: the first one.
+            seen: those that were measured for it.
             variants: that are left.
             why: the others aren't.
         """
-        question = replace(self.question(variants), seen=plan.candidates)
+        question = replace(self.question(variants), seen=tuple(seen))
         again = self.search.find(question, candidates)
         return again.model_copy(update={"why": f"{why}; {again.why}"})

@@ -10,7 +10,7 @@ import onnx
 
 from edgekd.deploy.normalising import exported_name
 from edgekd.deploy.writers._base import declared
-from edgekd.errors import UnsupportedModelError
+from edgekd.errors import PruningProcessError, UnsupportedModelError
 from edgekd.measuring.statistics import percentile, ratio, samples_ms
 from edgekd.pipeline.deploy import Baseline
 from edgekd.pipeline.deployment import Deployment, rough
@@ -96,6 +96,9 @@ class Tracing:
             run.progress.advance(number, len(structures))
             try:
                 making = made_of(run, "timed", pruner.pruned(self.network, structure), how)
+            except PruningProcessError as e:
+                run.progress.warn(f"table: one network less to learn from: {e.message}")
+                continue
             except UnsupportedModelError:
                 continue  # it needn't be one of those that are learned from
             graph = making.of.graph.artifact.path

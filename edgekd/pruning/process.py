@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from edgekd import errors
-from edgekd.errors import EdgekdError, UnsupportedModelError
+from edgekd.errors import EdgekdError, PruningProcessError
 from edgekd.pruning.child.protocol import (
     Failure,
     Judging,
@@ -153,8 +153,8 @@ class PruningProcess:
         model = self._opening.model
         if how == "memory":
             message = f"{model} can't be pruned in {self._memory_bytes / 1e9:g} GB of memory"
-            return UnsupportedModelError(message, f"{UNPRUNED} Or raise prune.memory_bytes.")
+            return PruningProcessError(message, f"{UNPRUNED} Or raise prune.memory_bytes.")
         if how == "timeout":
             message = f"{model} can't be pruned in {self._timeout_s:g} s"
-            return UnsupportedModelError(message, f"{UNPRUNED} Or raise prune.timeout_s.")
-        return UnsupportedModelError(f"{model} can't be pruned: the pruning process {detail}", UNPRUNED)
+            return PruningProcessError(message, f"{UNPRUNED} Or raise prune.timeout_s.")
+        return PruningProcessError(f"{model} can't be pruned: the pruning process {detail}", UNPRUNED)

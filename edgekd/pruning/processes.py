@@ -54,7 +54,8 @@ class PruningProcesses:
             self._counted = True
             further = min(_MOST, cores(), 1 + available_bytes() // self._memory_bytes) - 1
             self._all += [self._stack.enter_context(PruningProcess(self._memory_bytes)) for _ in range(further)]
-        threads = max(1, cores() // len(self._all))
+        # as many for fewer processes, where memory is short: sums of other threads differ in their last digits
+        threads = max(1, cores() // _MOST)
         free = SimpleQueue[PruningProcess]()
         for process in self._all:
             free.put(process)

@@ -27,9 +27,7 @@ def uniform_one(table: Table, latency: float, candidates: Candidates) -> Structu
     return next((structure for structure in fast if not structure.is_whole), None)
 
 
-def recorded(
-    choices: Choices, structure: Structure, loss: float | None, candidates: Candidates, *, networks: int
-) -> LatencyTable:
+def recorded(choices: Choices, structure: Structure, loss: float | None, candidates: Candidates) -> LatencyTable:
     """The table that led to the structure.
 
     Args:
@@ -37,7 +35,6 @@ def recorded(
         structure: the one that was chosen.
         loss: its own, as a whole; None: not known.
         candidates: tell the loss of others.
-        networks: how many the table was to be learned from.
     """
     table = choices.table
     widths = table.widths(structure)
@@ -49,7 +46,7 @@ def recorded(
 
     return LatencyTable(
         variant=table.variant,
-        networks=networks,
+        networks=len(table.errors),
         typical_error=table.typical_error,
         worst_error=table.worst_error,
         unpruned=structured(Structure(), whole),

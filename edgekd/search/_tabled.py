@@ -98,7 +98,8 @@ class Tabled:
         networks = (*whole, *self.candidates.traced(structures(space, count)[1:], variant.variant))
         if len(networks) < _FEWEST:
             return None, f"only {len(networks)} networks of other widths could be timed in {variant.variant}"
-        table = learned(space, networks)
+        # a sibling that is made sooner may have been timed in its place
+        table = replace(learned(space, networks), variant=variant.variant)
         if table.typical_error <= _TYPICAL and table.worst_error <= _WORST:
             return table, ""
         errors = f"{table.typical_error:.1%} at the median and {table.worst_error:.1%} at worst"
@@ -116,13 +117,13 @@ class Tabled:
             propose: the structure to take where no more than a time is predicted.
         """
         limit = self.limit(table)
-        fitting, too_slow = list[Candidate](), math.inf
+        fitting, too_slow, proposed = list[Candidate](), math.inf, set[str]()
         for _ in range(_MEASURED):
             structure = propose(limit)
-            if structure.is_whole:
+            if structure.is_whole or _key(structure) in proposed:
                 break
-            predicted, is_new = table.latency(structure), _key(structure) not in self._known
-            found = self.measure(structure, table)
+            proposed.add(_key(structure))
+            predicted, found = table.latency(structure), self.measure(structure, table)
             if found.fits(self.question.variants):
                 fitting.append(found)
                 limit = predicted / self._over(found, table)
@@ -131,8 +132,6 @@ class Tabled:
                 # a limit other than the latency may be missed
                 limit = min(STEP * predicted, self.allowed(found, table))
             limit = min(limit, _BELOW * too_slow)
-            if not is_new:
-                break
         return tuple(fitting), limit
 
     def allowed(self, too_slow: Candidate, table: Table) -> float:
@@ -141,10 +140,14 @@ class Tabled:
         return min(_BELOW * predicted, predicted / self._over(too_slow, table))
 
     def _over(self, candidate: Candidate, table: Table) -> float:
-        """What the least variant takes of what is allowed."""
+        """What the table's variant takes of what is allowed; where it wasn't measured, the least that computes in the
+        same way, in integers or in floats.
+        """
         counted = [each for each in candidate.latencies if each.variant in self.question.variants]
-        found = [each.of_limit for each in counted if each.variant == table.variant]
-        return min((over for over in found or [each.of_limit for each in counted] if over is not None), default=1.0)
+        own = [each.of_limit for each in counted if each.variant == table.variant]
+        integers = self.candidates.integers
+        alike = [each.of_limit for each in counted if (each.variant in integers) == (table.variant in integers)]
+        return min((over for over in own or alike if over is not None), default=1.0)
 
     def plan(
         self, choices: Choices, chosen: Candidate, loss: float | None, *, further: Structure | None, why: str
@@ -164,11 +167,17 @@ class Tabled:
             proposal=chosen.proposal,
             feasible=True,
             variants=variants,
-            candidates=self.measured,
-            table=recorded(choices, structure, loss, self.candidates, networks=self.question.options.networks),
+            candidates=tuple(_predicted(one, table) for one in self.measured),
+            table=recorded(choices, structure, loss, self.candidates),
             further=proposal(further, table) if further and not further.is_whole else None,
             why=f"{why}; it was measured to meet the budget in {' and '.join(variants)}",
         )
+
+
+def _predicted(candidate: Candidate, table: Table) -> Candidate:
+    """With what the plan's table predicts of it, whichever it was proposed by."""
+    structure = candidate.proposal.structure
+    return candidate.model_copy(update={"predicted": None if structure.is_whole else table.latency(structure)})
 
 
 def _why_untimed(whole: Sequence[TracedNetwork], variant: VariantLatency) -> str:

@@ -144,7 +144,7 @@ def test_it_looks_until_the_limits_are_decided_and_spends_its_error_on_the_looks
 
 
 def test_stored_samples_of_a_verdict_give_the_same_verdict(judged, simulated):
-    """Its p99 has a bound at the fourth look's confidence; those that were measured for no verdict are judged at 95 %."""
+    """Its p99 has a bound at the fourth look's confidence; what was measured for no verdict is judged at 95 %."""
     limits = budget(latency={"percentile": 99, "limit_ms": 2})
     found = judged(simulated(in_turns(1.0)), limits, reference=False, launches=1)
     stored = Measurement.model_validate_json(found.measurement.model_dump_json())

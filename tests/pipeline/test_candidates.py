@@ -11,7 +11,7 @@ from edgekd.data.load import load_dataset
 from edgekd.deploy.check import Tolerance
 from edgekd.deploy.quantise.layers import named
 from edgekd.deploy.writers import onnxruntime as writer
-from edgekd.errors import NoDeviceError
+from edgekd.errors import NoDeviceError, PruningProcessError
 from edgekd.gate import budget as budgets
 from edgekd.pipeline import candidates
 from edgekd.pipeline.candidates import NetworkCandidates
@@ -100,6 +100,37 @@ def test_a_choice_of_layers_counts_only_where_it_is_faster_than_all_in_integers(
     assert own.integers == {INT8, PARTIAL}
     unpruned = own.measure(Proposal(structure=Structure(), what="nothing"))
     assert [each.variant for each in unpruned.latencies] == [FP32, INT8, PARTIAL]
+
+
+@pytest.mark.slow
+def test_where_variants_dropped_out_the_ones_that_are_left_lead(vgg8):
+    """A candidate that was measured in others alone says nothing about them."""
+    original = baseline(vgg8.pruner.run, vgg8.network, vgg8.how)
+    raced = {FP32: 1.0, INT8: 0.5}
+    original = replace(original, deployed=original.deployed.model_copy(update={"raced": raced}))
+    both = replace(vgg8, baseline=original)
+    left = both.counting({FP32})
+    assert [each.variant for each in left.measure(WITHOUT).latencies] == [FP32]
+    found = both.measure(WITHOUT)
+    assert [each.variant for each in found.latencies] == [FP32, INT8]
+    assert left.has_all(found)
+    alone = found.model_copy(update={"latencies": found.latencies[1:]})
+    assert not left.has_all(alone)
+
+
+def test_blocks_stay_where_the_process_that_tells_them_ended_and_the_run_says_so(vgg8, monkeypatch):
+    told, own = [], replace(vgg8, pruner=replace(vgg8.pruner, settings=Pruning(criterion="l1")))
+    whole = own.space
+
+    def space(self, network, *kinds):
+        if "blocks" in kinds:
+            raise PruningProcessError("vgg8 can't be pruned in 600 s")
+        return whole
+
+    monkeypatch.setattr(Pruner, "space", space)
+    monkeypatch.setattr(Silent, "warn", lambda self, text: told.append(text))
+    assert replace(own).space == whole
+    assert told == ["plan: no block is left out, since which can be isn't known: vgg8 can't be pruned in 600 s"]
 
 
 @pytest.mark.slow

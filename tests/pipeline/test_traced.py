@@ -7,6 +7,7 @@ from simulated import all_layers, each_layer
 
 from edgekd import catalog
 from edgekd.data.load import load_dataset
+from edgekd.errors import PruningProcessError
 from edgekd.gate import budget as budgets
 from edgekd.pipeline.candidates import NetworkCandidates
 from edgekd.pipeline.deploy import baseline
@@ -73,6 +74,21 @@ def test_losses_are_of_recalibrated_networks_and_what_cannot_be_pruned_has_none(
     drawn = random.Random(0)
     same = Structure(widths={root: drawn.choice([8])})
     assert candidates.losses([same]) == (narrow,)
+
+
+def test_a_network_that_the_process_fails_at_is_left_out_and_the_run_says_so(candidates, monkeypatch):
+    told, pruned = [], Pruner.pruned
+
+    def fails(self, network, structure):
+        if structure.is_whole:
+            return pruned(self, network, structure)
+        raise PruningProcessError("resnet8 can't be pruned in 600 s")
+
+    monkeypatch.setattr(Pruner, "pruned", fails)
+    monkeypatch.setattr(Silent, "warn", lambda self, text: told.append(text))
+    (whole,) = candidates.traced(structures(candidates.space, 2), FP32)
+    assert whole.structure.is_whole
+    assert told == ["table: one network less to learn from: resnet8 can't be pruned in 600 s"]
 
 
 def test_a_variant_that_a_library_quantises_is_timed_by_one_that_is_made_sooner():

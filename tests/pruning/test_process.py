@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from edgekd.errors import EdgekdError, StorageError, UnsupportedModelError
+from edgekd.errors import EdgekdError, PruningProcessError, StorageError
 from edgekd.pruning.child.protocol import Judging, Opening
 from edgekd.pruning.process import PruningProcess
 from edgekd.search._widths import widths_by_layer
@@ -101,7 +101,7 @@ def test_a_network_that_hangs_ends_at_the_time_limit(tmp_path: Path, monkeypatch
     (tmp_path / "slow.py").write_text("import time\ntime.sleep(600)\n")
     monkeypatch.chdir(tmp_path)
     with (
-        pytest.raises(UnsupportedModelError, match="slow:make can't be pruned in 1 s") as e,
+        pytest.raises(PruningProcessError, match="slow:make can't be pruned in 1 s") as e,
         process("slow:make", timeout_s=1),
     ):
         pass
@@ -119,7 +119,7 @@ def test_a_network_that_eats_memory_ends_at_the_memory_limit(tmp_path: Path, mon
     )
     monkeypatch.chdir(tmp_path)
     with (
-        pytest.raises(UnsupportedModelError, match=r"large:make can't be pruned in 2 GB of memory") as e,
+        pytest.raises(PruningProcessError, match=r"large:make can't be pruned in 2 GB of memory") as e,
         process("large:make", memory_bytes=2_000_000_000),
     ):
         pass
@@ -130,5 +130,5 @@ def test_a_network_that_takes_the_process_down_is_named(tmp_path: Path, monkeypa
     (tmp_path / "deadly.py").write_text("import os\nos.abort()\n")
     monkeypatch.chdir(tmp_path)
     says = r"deadly:make can't be pruned: .* ended with signal 6"
-    with pytest.raises(UnsupportedModelError, match=says), process("deadly:make"):
+    with pytest.raises(PruningProcessError, match=says), process("deadly:make"):
         pass

@@ -1,6 +1,7 @@
 """Structures are tried by several processes, which say what one would."""
 
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -10,6 +11,7 @@ import torch
 from edgekd.errors import UnsupportedModelError
 from edgekd.pruning import processes
 from edgekd.pruning.child.protocol import Judging, Opening
+from edgekd.pruning.process import PruningProcess
 from edgekd.pruning.processes import PruningProcesses, available_bytes
 from edgekd.values import Structure
 
@@ -57,12 +59,21 @@ def test_several_say_of_each_structure_what_one_says(opening: Opening) -> None:
 def test_there_are_as_many_as_memory_allows(
     opening: Opening, monkeypatch: pytest.MonkeyPatch, memory: float, count: int
 ) -> None:
+    """Fewer of them compute with no more threads: sums of other threads would differ in their last digits."""
+    threads, loss = set(), PruningProcess.loss
+
+    def told(*given: Any, **named: Any) -> float | None:
+        threads.add(named["threads"])
+        return loss(*given, **named)
+
+    monkeypatch.setattr(PruningProcess, "loss", told)
     monkeypatch.setattr(processes, "available_bytes", lambda: int(memory))
     before = running()
     with PruningProcesses(MEMORY) as several:
         scores = several.open(opening, timeout_s=120).scores(Judging(criterion="l1"))
         several.losses(STRUCTURES, scores, 64)
         assert running() - before == count
+    assert threads == {1}
 
 
 @pytest.mark.slow

@@ -281,6 +281,44 @@ def test_the_variant_counts_in_which_least_has_to_go():
     assert bench.ratio(alone.structure) <= 0.4
 
 
+def test_a_plan_for_what_is_left_goes_on_from_candidates_that_were_measured():
+    """The first proposal for floats alone was measured before, and is too slow: the next one is aimed lower."""
+    bench = TabledBench(limit=0.5, slower=1.3)
+    first = latency_table.find(asked(), bench)
+    bench.measured.clear()
+    again = latency_table.find(replace(asked(), seen=first.candidates), bench)
+    assert again.table is not None
+    assert again.structure == first.structure
+    assert bench.measured == []
+
+
+def test_a_sibling_that_is_timed_in_its_place_leaves_the_variant_its_name():
+    class Sibling(TabledBench):
+        def traced(self, structures, variant):
+            return super().traced(structures, {"int8": "int8-u8s8"}.get(variant, variant))
+
+    plan = latency_table.find(asked(("int8",)), Sibling(limit=0.4, names=("int8",), integers=("int8", "int8-u8s8")))
+    assert plan.table.variant == "int8"
+
+
+def test_predictions_are_those_of_the_plan_s_table():
+    """Whichever table a candidate was proposed by."""
+    bench = TabledBench(limit=0.5)
+    table = learned(bench.space, bench.traced(structures(bench.space, 12), "fp32"))
+    search, stem = Tabled(asked(), bench), Structure(widths={"stem": 16})
+    chosen = search.measure(stem, replace(table, of_layers=2 * table.of_layers))
+    plan = search.plan(choices_of(table), chosen, None, further=None, why="so")
+    assert [one.predicted for one in plan.candidates] == [table.latency(stem)]
+
+
+def test_the_report_counts_the_networks_that_could_be_timed():
+    class Fewer(TabledBench):
+        def traced(self, structures, variant):
+            return super().traced(structures, variant)[:9]
+
+    assert latency_table.find(asked(), Fewer(limit=0.5)).table.networks == 10
+
+
 class TwoArithmetics(TabledBench):
     """INT8 takes half of the time of floats in wide layers; each layer takes `each` of the whole besides."""
 
