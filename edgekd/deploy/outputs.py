@@ -11,6 +11,9 @@ from edgekd.devices._base import Device
 from edgekd.values import Accuracy, Artifact, Feeding
 from edgekd.values.defaults import images_at_once
 
+NO_CLASS = -1
+"""That an image is taken for where not all outputs are finite."""
+
 _SENT_BYTES = 1 << 26
 """Of images that go to the device at once."""
 
@@ -41,13 +44,8 @@ class Runner:
         return self.device.evaluate(self.artifact, (fed(x, feeding) if feeding else x for x in batches), self.output)
 
 
-def accuracy(runner: Runner, data: Dataset, split: str) -> Accuracy:
-    """Top-1 accuracy over the "val" or "test" split, through the runtime. Raises as `Runner`."""
-    return counted(answers(runner, getattr(data, split)), data, split)
-
-
 def answers(runner: Runner, images: Images) -> tuple[Array, Array]:
-    """The class (N,) that each image is taken for, and its own, through the runtime. Raises as `Runner`."""
+    """The class (N,) that each image is taken for, or NO_CLASS, and its own, by the runtime; raises as `Runner`."""
     labels: list[Array] = []
 
     def pixels() -> Iterator[Array]:
@@ -55,8 +53,18 @@ def answers(runner: Runner, images: Images) -> tuple[Array, Array]:
             labels.append(y.numpy())
             yield x.numpy()
 
-    given = np.concatenate([logits.argmax(1) for logits in runner.each(pixels())])
+    given = np.concatenate([_classes(logits) for logits in runner.each(pixels())])
     return given, np.concatenate(labels)
+
+
+def _classes(logits: Array) -> Array:
+    return np.where(np.isfinite(logits).all(1), logits.argmax(1), NO_CLASS)
+
+
+def without_class(answered: tuple[Array, Array]) -> str:
+    """For how many images not all outputs are finite, in words; empty where there are none."""
+    count = int((answered[0] == NO_CLASS).sum())
+    return f"gives NaN or infinity for {count:,} of {len(answered[0]):,} images" if count else ""
 
 
 def counted(answered: tuple[Array, Array], data: Dataset, split: str) -> Accuracy:

@@ -19,8 +19,9 @@ def loss(proofs: Proofs, max_drop_pp: float) -> str:
         return f"at most {max_drop_pp:g} points of the given file's accuracy on {proofs.given.images} held-out images"
     if proofs.classes is not None:
         return (
-            f"labels aren't known: at most {max_drop_pp:g} % of the held-out images may get another class than from "
-            "the given file, which bounds the accuracy lost"
+            f"labels aren't known, and the output is taken for the scores of {proofs.classes} classes: at most "
+            f"{max_drop_pp:g} % of the held-out images may get another class than from the given file, which bounds "
+            "the accuracy lost; if it is something else, such as an embedding, nothing bounds what it loses"
         )
     return (
         f"the outputs aren't classes: their error may be at most {10 ** (-LEAST_SQNR_DB / 20):.0%} of the signal "

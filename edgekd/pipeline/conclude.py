@@ -1,5 +1,7 @@
 """Conclude: the test set is read, once; the verdict is given; what the user takes away is written."""
 
+import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -91,11 +93,24 @@ def conclude(
         files=taken,
         seconds=round(seconds, 1),
     )
+    _remove_earlier(root, taken)
     files.write_text(root / "recipe.toml", to_toml(result.recipe))
     files.write_text(root / "verdict.json", found.verdict.model_dump_json(indent=1))
     write_report(Report(result, measurements[0], _judged_on(found) if goal.device else ()), root)
     files.write_text(root / "result.json", result.model_dump_json(indent=1))
     return result
+
+
+def _remove_earlier(root: Path, taken: Mapping[str, str]) -> None:
+    """Remove what an earlier result in the same folder lists and this one doesn't: files of other settings."""
+    try:
+        earlier = json.loads((root / "result.json").read_text(encoding="utf-8"))["files"].values()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # there is none, or it is of another version
+        return
+    for name in {str(name) for name in earlier} - {*taken.values()}:
+        file = root / name
+        if file.resolve().is_relative_to(root.resolve()) and file.is_file():
+            file.unlink()
 
 
 def _judged_on(found: Judged) -> tuple[Measurement, ...]:
@@ -144,7 +159,8 @@ def _reproducing(recipe: Recipe, data: Dataset, teacher: Network, finished: Fini
         "teacher": recipe.teacher,
         "recover": recipe.recover,
     }
-    for part, network in (("teacher", teacher), ("recover", finished.network)):
+    # not the short training with simulated INT8, which takes what [recover] says of the student's
+    for part, network in (("teacher", teacher), ("recover", finished.stepped or finished.network)):
         if network.training and (part == "teacher" or network.weights != teacher.weights):
             ways = network.training.execution.model_dump(exclude={"images_per_second"})
             known = {key: value for key, value in ways.items() if key in type(decided[part]).model_fields}
@@ -161,14 +177,15 @@ def _take_away(
 ) -> dict[str, str]:
     """Copy what the user wants out of the stages; returns the paths below the run directory, by what they are."""
     selection, student = finished.selection, finished.network
+    artifacts = {checked.artifact.name: checked.artifact for checked in selection.options}
     chosen = selection.options[selection.chosen].artifact
     sources = {**_of(chosen, "model", "model"), "teacher": (teacher.weights.path, "teacher.safetensors")}
     if student.weights != teacher.weights:
         sources["student"] = (student.weights.path, "student.safetensors")
     if student.definition:
         sources["structure"] = (student.definition.path, "student.json")
-    for checked in selection.options:
-        sources |= _of(checked.artifact, checked.artifact.name, f"artifacts/{checked.artifact.path.stem}")
+    for name, stem in _stems(selection).items():
+        sources |= _of(artifacts[name], name, f"artifacts/{stem}")
     taken = {name: name_in_run for name, (_, name_in_run) in sources.items()}
     for source, name_in_run in sources.values():
         files.copy(source, root / name_in_run)
@@ -180,6 +197,18 @@ def _take_away(
         files.write_text(root / name, measurement.model_dump_json())
         taken[f"measurement of {measurement.artifact.name}"] = name
     return {**taken, **report_files(), "recipe": "recipe.toml", "verdict": "verdict.json", "result": "result.json"}
+
+
+def _stems(selection: Selection) -> dict[str, str]:
+    """What each artifact's files are called in the run directory, by its name: as in their stage, where artifacts share
+    them; after the artifact where another one has other files of that name.
+    """
+    artifacts = [checked.artifact for checked in selection.options]
+    shared = [(one.path.stem, tuple(file.sha256 for file in one.files)) for one in artifacts]
+    different = Counter(stem for stem, _ in {*shared})
+    return {
+        one.name: stem if different[stem] == 1 else one.name for one, (stem, _) in zip(artifacts, shared, strict=True)
+    }
 
 
 def _of(artifact: Artifact, what: str, stem: str) -> dict[str, tuple[Path, str]]:
@@ -199,7 +228,7 @@ def _manifests(
     """What lies beside the artifacts of the run directory, by its path there: artifacts may share a file, and are then
     opened with other settings.
     """
-    found = zip(selection.options, tested, latencies(measurements), strict=True)
+    found, stems = zip(selection.options, tested, latencies(measurements), strict=True), _stems(selection)
     each = {
         f"artifacts/{checked.artifact.name}.json": beside(
             checked.artifact,
@@ -207,7 +236,7 @@ def _manifests(
             recipe,
             proof=proof(checked.parity, checked.accuracy, test),
             measured=measured,
-        )
+        ).model_copy(update={"file": f"{stems[checked.artifact.name]}{checked.artifact.path.suffix}"})
         for checked, test, measured in found
     }
     chosen = selection.options[selection.chosen].artifact

@@ -29,6 +29,8 @@ class Finished:
     """What became of INT8 variants that lost too much accuracy."""
     brought: tuple[Brought, ...] = ()
     """What each step brought; nothing where no step was taken."""
+    stepped: Network | None = None
+    """The student after the recipe's steps, before INT8 variants were recovered; None: the chosen artifact's."""
 
 
 def finish(
@@ -84,7 +86,7 @@ def _made(
     student = recovery.recovered(Student(name, network, deployed, selection))
     if student.chosen != network:
         brought = (*brought, _retrained(student.chosen))
-    return Finished(plan, student.chosen, student.selection, student.recovered, brought)
+    return Finished(plan, student.chosen, student.selection, student.recovered, brought, network)
 
 
 def _retrained(network: Network) -> Brought:

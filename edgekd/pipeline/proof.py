@@ -9,7 +9,7 @@ from edgekd import catalog
 from edgekd.data.fixed_images import sample_images
 from edgekd.deploy.check import compare, failure
 from edgekd.deploy.feeding import Array
-from edgekd.deploy.outputs import Runner, accuracy
+from edgekd.deploy.outputs import Runner, answers, counted, without_class
 from edgekd.deploy.writers._base import WRITERS, Precision
 from edgekd.devices._base import Device
 from edgekd.devices.device import or_this_machine
@@ -128,7 +128,10 @@ def _checked(runner: Runner, how: Deployment, images: Array, reference: Array, *
     covered = coverage(runner.device, artifact) if traced and precision.integers else None
     if covered and (why := _uncovered(artifact, precision, covered)):
         return Check(failed=why)
-    return Check(parity=parity, coverage=covered, accuracy=accuracy(runner, how.data, "val"))
+    answered = answers(runner, how.data.val)
+    if why := without_class(answered):
+        return Check(failed=why)
+    return Check(parity=parity, coverage=covered, accuracy=counted(answered, how.data, "val"))
 
 
 def _uncovered(artifact: Artifact, precision: Precision, covered: Coverage) -> str | None:

@@ -28,7 +28,7 @@ class _Option:
     drop: float
     """Points of validation accuracy lost."""
     allowed: float | None
-    """Points that the budget allows."""
+    """Points that the budget allows; None where it limits no accuracy."""
     measurement: Measurement | None
     speed: Interval | None
     """Its latency divided by the reference's."""
@@ -71,7 +71,7 @@ def select(
     that the reference needs anyway.
 
     Args:
-        budget: what is to be met; its accuracy limit is read as allowed validation drop.
+        budget: what is to be met; its limits of accuracy are read as allowed validation drop.
         reference: what the drop of accuracy refers to.
         student: the artifacts to choose from.
         measurements: the reference's first, then one for each of the student's artifacts; empty if none was made.
@@ -112,12 +112,20 @@ def _option(
     return _Option(
         checked=checked,
         drop=_points_lost(reference.accuracy, checked.accuracy),
-        allowed=stated.max_drop_pp if stated else None,
+        allowed=_points_allowed(stated, reference.accuracy) if stated else None,
         measurement=measurement,
         speed=speed,
         misses=misses,
         unjudged=unjudged,
     )
+
+
+def _points_allowed(limits: accuracy.Settings, reference: Accuracy) -> float | None:
+    """How many points may be lost on the images of the reference's accuracy: no more than down to the floor, and none
+    where the reference is below it.
+    """
+    above = None if limits.min_top1 is None else max(0.0, 100 * (reference.top1 - limits.min_top1))
+    return min((points for points in (limits.max_drop_pp, above) if points is not None), default=None)
 
 
 def _points_lost(before: Accuracy, after: Accuracy) -> float:
@@ -167,7 +175,7 @@ class _Contest:
         """Why another one isn't."""
         best = self.best
         if other.loses_too_much and not best.loses_too_much:
-            return f"loses {other.drop:.2f} points of {self.of}, {other.allowed:g} allowed"
+            return f"loses {other.drop:.2f} points of {self.of}, {other.allowed:.3g} allowed"
         if other.speed is None or best.speed is None:
             return _less_accurate(other, best)
         times = f"{other.speed.estimate / best.speed.estimate:.2f} times the latency of the one kept"

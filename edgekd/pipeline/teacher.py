@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgekd.data.dataset import Dataset
+from edgekd.errors import EdgekdError
 from edgekd.pipeline.doubts import doubts
 from edgekd.pipeline.given import Given, given_weights, load_given, try_given
 from edgekd.run import Run
@@ -73,11 +74,21 @@ def teacher(run: Run, asked: Recipe | FurtherTeacher, training: Training, images
 
 
 def supervision(run: Run, recipe: Recipe, network: Network, images: TeacherImages) -> Supervision:
-    """The teachers of the student: this network, and the recipe's further ones."""
+    """The teachers of the student: this network, and the recipe's further ones.
+
+    Raises:
+        EdgekdError: two are the same network with the same weights, and as `teacher`.
+    """
     others = (
         Member(teacher(run, further, recipe.teacher, images).network, further.weight) for further in recipe.teachers
     )
-    return Supervision((Member(network), *others))
+    members = (Member(network), *others)
+    keys = [member.network.key() for member in members]
+    for number, (member, key) in enumerate(zip(members, keys, strict=True)):
+        if key in keys[:number]:
+            what = f"two teachers are the same network with the same weights: {member.network.architecture.model}"
+            raise EdgekdError(what, "Give the further teacher another seed, or weights of its own, in the recipe.")
+    return Supervision(members)
 
 
 def _trained(run: Run, architecture: Architecture, seed: int, settings: Training, data: Dataset) -> Network:

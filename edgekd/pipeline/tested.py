@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgekd.deploy.feeding import Array
-from edgekd.deploy.outputs import Runner, answers, counted
+from edgekd.deploy.outputs import NO_CLASS, Runner, answers, counted, without_class
 from edgekd.devices._base import Device
 from edgekd.devices.device import or_this_machine
 from edgekd.pipeline.deployment import Deployment
@@ -44,6 +44,8 @@ def test_stage(inputs: Testing, at: Workspace) -> Tested:
         for done, (artifact, runner) in enumerate(zip(inputs.artifacts, runners, strict=True)):
             at.progress.advance(done, len(runners), f"reading it through {artifact.name}")
             found.append(answers(runner, how.data.test))
+            if why := without_class(found[-1]):
+                at.progress.warn(f"{artifact.name} {why} of the test set, which count as wrong")
     return Tested(
         accuracies=tuple(counted(each, how.data, "test") for each in found),
         classes=tuple(by_class(each[0], found[0][0], each[1], len(how.data.classes)) for each in found),
@@ -54,14 +56,15 @@ def by_class(given: Array, reference: Array, true: Array, classes: int) -> ByCla
     """The answers of an artifact and of the reference, class by class.
 
     Args:
-        given: the class that each image (N,) is taken for.
+        given: the class that each image (N,) is taken for, or NO_CLASS.
         reference: the same by the reference.
         true: the images' classes.
         classes: how many there are.
     """
     right, first = given == true, reference == true
+    wrong = ~right & (given != NO_CLASS)
     confused = np.zeros((classes, classes), np.int64)
-    np.add.at(confused, (true[~right], given[~right]), 1)
+    np.add.at(confused, (true[wrong], given[wrong]), 1)
 
     def count(which: Array) -> tuple[int, ...]:
         return tuple(np.bincount(true[which], minlength=classes).tolist())

@@ -53,7 +53,7 @@ def evaluate(
 
     The model runs in evaluation mode; its previous mode is restored afterwards.
     """
-    hits = [given.argmax(dim=1) == labels for given, labels in _answers(model, images, batch_size, execution)]
+    hits = [_right(given, labels) for given, labels in _answers(model, images, batch_size, execution)]
     return Score(correct=int(torch.cat(hits).sum().item()), images=len(images))
 
 
@@ -61,7 +61,7 @@ def judge(model: nn.Module, images: Images, execution: Execution) -> Judged:
     """As `evaluate`, with the loss and which images are right."""
     hits, losses = [], []
     for given, labels in _answers(model, images, None, execution):
-        hits.append(given.argmax(dim=1) == labels)
+        hits.append(_right(given, labels))
         losses.append(nn.functional.cross_entropy(given.double(), labels, reduction="sum"))
     right = torch.cat(hits).cpu().numpy()
     loss = torch.stack(losses).sum().item() / len(images)
@@ -71,6 +71,11 @@ def judge(model: nn.Module, images: Images, execution: Execution) -> Judged:
         loss=loss if np.isfinite(loss) else float("inf"),
         right=np.packbits(right).tobytes().hex(),
     )
+
+
+def _right(given: Tensor, labels: Tensor) -> Tensor:
+    """Which images (N,) are classified correctly; none of which not all logits are finite."""
+    return (given.argmax(dim=1) == labels) & given.isfinite().all(dim=1)
 
 
 def _answers(

@@ -16,7 +16,7 @@ from edgekd.data.load import load_dataset
 from edgekd.data.memory_images import MemoryImages
 from edgekd.deploy import outputs
 from edgekd.deploy.feeding import fed
-from edgekd.deploy.outputs import Runner, accuracy
+from edgekd.deploy.outputs import NO_CLASS, Runner, answers, counted, without_class
 from edgekd.errors import UnsupportedModelError
 from edgekd.measuring.artifact import describe
 from edgekd.values import Accuracy, Feeding, Preprocessing
@@ -110,11 +110,30 @@ def test_accuracy_is_counted_over_what_the_device_gives(simulated, model: Callab
 
     device = simulated(outputs=lambda path: gives)
     artifact = describe(model(), name="n", runtime="onnxruntime")
-    found = accuracy(Runner(device, artifact), data, "val")
+    found = counted(answers(Runner(device, artifact), data.val), data, "val")
     images, labels = labelled(data.val, len(data.val))
     right = gives(images).argmax(1) == labels
     assert (found.correct, found.images) == (int(right.sum()), len(labels))
     assert 0 < found.correct < found.images
+
+
+def test_an_image_whose_outputs_are_not_finite_has_no_class(simulated, model: Callable[..., Path]) -> None:
+    """The highest of NaN and others is NaN's."""
+    data = load_dataset("digits")
+
+    def gives(batch):
+        given = np.eye(10, dtype=np.float32)[np.zeros(len(batch), int)]
+        given[batch.reshape(len(batch), -1).sum(1) > 0, 3] = np.inf
+        return given
+
+    device = simulated(outputs=lambda path: gives)
+    found = answers(Runner(device, describe(model(), name="n", runtime="onnxruntime")), data.val)
+    images, _ = labelled(data.val, len(data.val))
+    bright = images.reshape(len(images), -1).sum(1) > 0
+    assert (found[0] == np.where(bright, NO_CLASS, 0)).all()
+    assert without_class(found) == f"gives NaN or infinity for {bright.sum()} of {len(images)} images"
+    assert without_class((np.zeros(3, int), np.zeros(3, int))) == ""
+    assert 0 < bright.sum() < len(images)
 
 
 def test_labels_stay_with_their_images_where_the_device_reads_ahead(model: Callable[..., Path]) -> None:
@@ -129,4 +148,6 @@ def test_labels_stay_with_their_images_where_the_device_reads_ahead(model: Calla
 
     runner = Runner(ReadingAhead(), describe(model(), name="n", runtime="onnxruntime"))
     data = SimpleNamespace(name="made", val=MemoryImages(pixels, labels, HALF, HALF))
-    assert accuracy(runner, data, "val") == Accuracy(correct=320, images=320, dataset="made", split="val")
+    assert counted(answers(runner, data.val), data, "val") == Accuracy(
+        correct=320, images=320, dataset="made", split="val"
+    )

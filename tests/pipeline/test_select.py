@@ -99,6 +99,27 @@ def test_one_that_is_more_accurate_than_the_reference_loses_nothing(timed):
     assert "validation accuracy +4.90 points" in choice.why
 
 
+@pytest.mark.parametrize(
+    ("limits", "chosen", "allowed"),
+    [
+        ({"min_top1": 0.93}, "student-ort-fp32", "2"),
+        ({"min_top1": 0.93, "max_drop_pp": 1.0}, "student-ort-fp32", "1"),
+        ({"min_top1": 0.69}, "student-ort-int8", None),
+        # the reference is below it: nothing may be lost
+        ({"min_top1": 0.97}, "student-ort-fp32", "0"),
+    ],
+)
+def test_a_floor_of_accuracy_decides_as_a_drop_to_it_does(timed, limits, chosen, allowed):
+    budget = Budget.model_validate({"name": "b", "latency": {"max_ratio": 0.5}, "accuracy": limits})
+    found = student(950, 700)
+    choice = select(budget, REFERENCE, found, timed(1.0, 0.45, 0.4))
+    assert choice.artifact == chosen
+    assert [keeps_accuracy(budget, REFERENCE, each) for each in found.artifacts] == [True, allowed is None]
+    if allowed:
+        (gone,) = choice.dropped
+        assert gone.why == f"loses 25.00 points of validation accuracy, {allowed} allowed"
+
+
 def test_accuracy_that_the_budget_does_not_limit_does_not_count(timed):
     free = Budget.model_validate({"name": "b", "latency": {"max_ratio": 0.5}})
     assert keeps_accuracy(free, REFERENCE, checked("student-ort-int8", 0))

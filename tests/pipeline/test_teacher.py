@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from edgekd.data.load import load_dataset
+from edgekd.errors import EdgekdError
 from edgekd.pipeline.student import beginning
 from edgekd.pipeline.teacher import TeacherImages, supervision
 from edgekd.pipeline.teacher import teacher as make
@@ -91,6 +92,15 @@ def test_edited_code_is_another_network_with_the_same_weights(job, tmp_path):
     definition = tmp_path / "definition.json"
     definition.write_text("{}")
     assert first.model_copy(update={"definition": networks.file_of(definition)}).key() != first.key()
+
+
+def test_a_further_teacher_that_is_the_original_again_is_refused(job):
+    asked = job(NETS, seed=1, teachers=(FurtherTeacher(model="nets:make", seed=1),))
+    with pytest.raises(EdgekdError, match="two teachers are the same network with the same weights: nets:make") as e:
+        supervision(asked.run, asked.recipe, teacher(asked).network, asked.images)
+    assert "another seed" in e.value.hint
+    other = job(NETS, seed=1, teachers=(FurtherTeacher(model="nets:make", seed=2),))
+    assert len(supervision(other.run, other.recipe, teacher(other).network, other.images).teachers) == 2
 
 
 def test_images_that_are_called_otherwise_are_named_as_they_are_called_now(job, tmp_path):

@@ -11,6 +11,7 @@ from edgekd.data.load import load_dataset
 from edgekd.data.memory_images import dataset_in_memory
 from edgekd.data.renormalised import normalised
 from edgekd.errors import EdgekdError
+from edgekd.pipeline import trial
 from edgekd.pipeline.teacher import TeacherImages, teacher
 from edgekd.pipeline.trial import chance, require_normalisation, try_normalisations
 from edgekd.progress import Progress, Silent
@@ -92,6 +93,15 @@ def test_few_validation_images_are_helped_out_by_training_images(photos):
     assert found.tried[0].images == 500
     with pytest.raises(EdgekdError, match="another normalisation"):
         require_normalisation(found, "net", "photos")
+
+
+def test_images_in_the_order_of_their_classes_are_tried_as_mixed_ones_are(photos):
+    """A folder's are: the first hundred are of one class, of which the wrong default may be sure."""
+    order = np.argsort(photos.val.labels, kind="stable")[:400]
+    sorted_ones = dataclasses.replace(photos.val, pixels=photos.val.pixels[order], labels=photos.val.labels[order])
+    shown, labels = trial._some(dataclasses.replace(photos, val=sorted_ones))
+    assert len(shown) == len(labels)
+    assert len(set(labels[: trial._FIRST].tolist())) == 10
 
 
 def test_what_names_the_remedy_makes_the_trial_pass(photos):

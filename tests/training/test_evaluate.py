@@ -15,6 +15,20 @@ def test_counts_the_images_whose_highest_logit_is_the_label(digits: Dataset, res
     assert score.top1 == expected / len(digits.val)
 
 
+def test_an_image_whose_logits_are_not_finite_is_wrong(digits: Dataset) -> None:
+    class Overflows(nn.Module):
+        """Right about all images of class 0, whose first logit comes with a NaN."""
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            given = torch.zeros(len(x), 10)
+            given[:, 0], given[::2, 1] = 1.0, float("nan")
+            return given
+
+    zeros = digits.val.labels == 0
+    score = evaluate(Overflows(), digits.val, batch_size=len(digits.val))
+    assert score.correct == int(zeros[1::2].sum()) < int(zeros.sum())
+
+
 def test_leaves_the_model_as_it_was(digits: Dataset, resnet8: nn.Module) -> None:
     before = {name: tensor.clone() for name, tensor in resnet8.state_dict().items()}
     evaluate(resnet8.train(), digits.val)

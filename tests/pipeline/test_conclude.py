@@ -1,0 +1,68 @@
+"""What lies in a run's folder at its end."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from edgekd.data.load import load_dataset
+from edgekd.pipeline.conclude import _remove_earlier, _reproducing, _stems
+from edgekd.values import Artifact, File, Plan, Proposal, Recipe, Structure, Variant
+from edgekd.values.training import Execution
+
+
+def artifact(variant, path, sha256):
+    return Artifact(
+        name=f"student-ncnn-{variant}",
+        variant=Variant(runtime="ncnn", precision=variant),
+        files=(File(path=Path(path), sha256=sha256),),
+        disk_bytes=1,
+        transfer_bytes=1,
+    )
+
+
+@pytest.mark.parametrize(
+    ("hashes", "stems"),
+    [
+        (("same", "same"), ("student-ncnn-int8", "student-ncnn-int8")),
+        (("spared", "as it was"), ("student-ncnn-int8", "student-ncnn-int8+fp16")),
+    ],
+)
+def test_artifacts_of_different_files_that_are_called_the_same_lie_beside_each_other(hashes, stems):
+    variants = ("int8", "int8+fp16")
+    both = [
+        artifact(variant, f"{sha256}/student-ncnn-int8.onnx", sha256)
+        for variant, sha256 in zip(variants, hashes, strict=True)
+    ]
+    for order in (both, both[::-1]):
+        found = _stems(SimpleNamespace(options=[SimpleNamespace(artifact=one) for one in order]))
+        assert tuple(found[f"student-ncnn-{variant}"] for variant in variants) == stems
+
+
+def test_files_of_an_earlier_result_that_are_none_of_this_one_go(tmp_path):
+    run, other = tmp_path / "run", tmp_path / "other.txt"
+    for file in (run / "model.xml", run / "model.onnx", run / "mine.txt", run / "artifacts/old.onnx", other):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("x")
+    listed = {"model": "model.xml", "old": "artifacts/old.onnx", "far": "../other.txt", "gone": "gone.json"}
+    (run / "result.json").write_text(json.dumps({"files": listed}))
+    _remove_earlier(run, {"model": "model.onnx"})
+    assert sorted(file.name for file in run.rglob("*") if file.is_file()) == ["mine.txt", "model.onnx", "result.json"]
+    assert other.exists()
+    (run / "result.json").write_text("[]")
+    _remove_earlier(run, {})
+    assert (run / "model.onnx").exists()
+
+
+def test_the_recipe_states_how_the_student_learned_not_how_int8_was_recovered():
+    def network(weights, **execution):
+        training = SimpleNamespace(execution=Execution(**execution))
+        return SimpleNamespace(weights=weights, training=training)
+
+    learned, in_int8 = network("a", precision="bf16", threads=8), network("b", precision="fp32", threads=4)
+    plan = Plan(proposal=Proposal(structure=Structure(), what="nothing"), feasible=True, why="so")
+    finished = SimpleNamespace(plan=plan, network=in_int8, stepped=learned)
+    recipe = Recipe(model="resnet8", data="digits", target="x86-cpu", budget="b")
+    found = _reproducing(recipe, load_dataset("digits"), network("t"), finished)
+    assert (found.recover.precision, found.recover.threads) == ("bf16", 8)
