@@ -13,6 +13,7 @@ from edgekd import catalog
 from edgekd.data.fixed_images import sample_images
 from edgekd.data.load import load_dataset
 from edgekd.deploy.check import Tolerance, compare, failure
+from edgekd.deploy.outputs import NO_CLASS
 from edgekd.deploy.writers import onnxruntime as writer
 from edgekd.devices.agent import protocol
 from edgekd.devices.reading import unread
@@ -225,14 +226,31 @@ def test_what_was_left_out_for_one_that_loses_too_much_accuracy_is_checked_after
     three = replace(how, variants=(FP32, INT8, TWO))
     for losing, kept in ((("int8",), {FP32.name, INT8.name, TWO.name}), (("int8", "fp32"), {FP32.name, INT8.name})):
 
-        def accuracy(runner, data, split, losing=losing):
+        def answers(runner, images, losing=losing):
             lost = runner.artifact.precision in losing
-            return reference.accuracy.model_copy(update={"correct": 0 if lost else reference.accuracy.correct})
+            labels = images.labels.numpy()
+            return (labels + 1) % 10 if lost else labels, labels
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(proof, "accuracy", accuracy)
+            patch.setattr(proof, "answers", answers)
             contest = Contest(goal(simulated(int8=0.3, machine="-".join(losing))), reference)
             assert deploy(run, "net", network, three, contest).variants == kept
+
+
+def test_a_file_that_gives_nan_for_one_validation_image_fails_its_check(run, network, how, demanding, monkeypatch):
+    """Its parity is checked on fewer images, on which it gives none."""
+    demanding()
+
+    def answers(runner, images):
+        given, labels = images.labels.numpy().copy(), images.labels.numpy()
+        given[-1] = NO_CLASS if runner.artifact.precision == "int8" else given[-1]
+        return given, labels
+
+    monkeypatch.setattr(proof, "answers", answers)
+    found = deploy(run, "net", network, how)
+    (gone,) = found.dropped
+    assert (gone.name, gone.why) == ("net-onnxruntime-int8", "gives NaN or infinity for 1 of 179 images")
+    assert found.inexact == ()
 
 
 def test_int8_that_does_not_compute_in_integers_on_the_device_fails_its_check(run, network, how, demanding, simulated):
