@@ -32,6 +32,8 @@ _ALLOCATING = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "1000000000", 
 MobileNetV2 on 32 images at 224 that took twice as long as computing it.
 """
 
+_KILLED = "The system may have run out of memory: end other programs, and run the command again."
+
 UNPRUNED = "Give --ratio 0 (in a recipe: search.ratio = 0) to continue without pruning, or take a plain CNN."
 
 
@@ -157,4 +159,5 @@ class PruningProcess:
         if how == "timeout":
             message = f"{model} can't be pruned in {self._timeout_s:g} s"
             return PruningProcessError(message, f"{UNPRUNED} Or raise prune.timeout_s.")
-        return PruningProcessError(f"{model} can't be pruned: the pruning process {detail}", UNPRUNED)
+        hint = _KILLED if detail.endswith("signal 9") else UNPRUNED
+        return PruningProcessError(f"{model} can't be pruned: the pruning process {detail}", hint)

@@ -1,3 +1,5 @@
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -132,3 +134,11 @@ def test_a_network_that_takes_the_process_down_is_named(tmp_path: Path, monkeypa
     says = r"deadly:make can't be pruned: .* ended with signal 6"
     with pytest.raises(PruningProcessError, match=says), process("deadly:make"):
         pass
+
+
+def test_a_process_that_the_system_killed_is_no_reason_not_to_prune() -> None:
+    with process("resnet8") as network:
+        os.kill(network._started().pid, signal.SIGKILL)
+        with pytest.raises(PruningProcessError, match="ended with signal 9") as e:
+            network.space(["channels"])
+        assert "run out of memory" in e.value.hint
