@@ -11,14 +11,14 @@ the session is proven or may explain the result. Measuring stops at the time lim
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from edgekd.devices._base import Device
 from edgekd.gate.budget import Budget, for_given_device, paired, require_baseline, traced
 from edgekd.gate.control import controlled
-from edgekd.gate.judge import Judged, judge
+from edgekd.gate.judge import Judged, judge_at_look
 from edgekd.measuring.session import Enough, measure, unmeasured
-from edgekd.measuring.statistics import confidence_of_look
 from edgekd.progress import Progress
 from edgekd.values import Accuracy, Artifact, Measurement, MeasuringProtocol, Target
 
@@ -90,11 +90,11 @@ def gate(
 
 def _judged(budget: Budget, found: Sequence[Measurement], accuracies: Accuracies) -> Judged:
     """The verdict on the first, with the second as its baseline and the third as the control, if they are there."""
-    look = found[0].looks or 1
-    known = [m.model_copy(update={"accuracy": a}) for m, a in zip(found, accuracies, strict=False)]
-    verdict = judge(budget, *known, confidence=confidence_of_look(look))
-    verdict = verdict.model_copy(update={"looks": look})
-    return Judged(controlled(verdict, found[2], found[1]) if len(found) > 2 else verdict, *known)
+    known = [
+        m.model_copy(update={"accuracy": a, "looks": m.looks or 1}) for m, a in zip(found, accuracies, strict=False)
+    ]
+    judged = judge_at_look(budget, *known)
+    return replace(judged, verdict=controlled(judged.verdict, found[2], found[1])) if len(found) > 2 else judged
 
 
 def _open(judged: Judged) -> bool:

@@ -72,9 +72,9 @@ def judge(
     )
 
 
-def judge_stored(budget: Budget, measurement: Measurement, baseline: Measurement | None = None) -> Judged:
-    """The verdict on stored samples, with the confidence of the look at which their measuring ended, if it was for a
-    verdict: samples that grow until a limit is met favour a pass. Raises as `judge`.
+def judge_at_look(budget: Budget, measurement: Measurement, baseline: Measurement | None = None) -> Judged:
+    """The verdict on samples by the confidence of the look that they have come to, if they were measured for a verdict:
+    samples that grow until a limit is met favour a pass. Raises as `judge`.
     """
     known = (measurement, baseline) if baseline else (measurement,)
     if measurement.looks is None:

@@ -46,8 +46,9 @@ class Judging:
 
     def _of_limit(self, measurement: Measurement, baseline: Measurement) -> float | None:
         """The latency divided by the one that is allowed less the margin, of the limit that is nearest."""
-        found = [one for one in self._guided(measurement, baseline).limits if one.observed is not None]
-        return max((one.observed / (one.limit * (1 - self.margin)) for one in found if one.observed), default=None)
+        limits = self._guided(measurement, baseline).limits
+        found = ((one.observed, one.limit * (1 - self.margin)) for one in limits)
+        return max((observed / allowed for observed, allowed in found if observed is not None), default=None)
 
     def _fits(self, measurement: Measurement, baseline: Measurement) -> bool | None:
         """Whether the latency passes and, the accuracy aside, all is within the limits less the margin; None if the

@@ -10,7 +10,7 @@ from edgekd.devices.listed import Place
 from edgekd.errors import EdgekdError, NoDeviceError
 from edgekd.gate.budget import Budget, for_given_device, require_baseline, require_engines, require_limits
 from edgekd.gate.conditions import protocol_for
-from edgekd.gate.judge import Judged, Outcome, Unjudged, judge_stored
+from edgekd.gate.judge import Judged, Outcome, Unjudged, judge_at_look
 from edgekd.measuring.document import read_measurement
 from edgekd.pipeline.several import on_each
 from edgekd.progress import Progress
@@ -68,7 +68,7 @@ def check(
     files = [subject, baseline] if baseline else [subject]
     stored_ones = [file.suffix.lower() == ".json" for file in files]
     if all(stored_ones):
-        return judge_stored(budget, *(read_measurement(file) for file in files))
+        return judge_at_look(budget, *(read_measurement(file) for file in files))
     if not any(stored_ones):
         if on_device is None:
             hint = "Give --target; `edgekd targets` lists them."

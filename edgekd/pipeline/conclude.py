@@ -159,8 +159,10 @@ def _reproducing(recipe: Recipe, data: Dataset, teacher: Network, finished: Fini
         "teacher": recipe.teacher,
         "recover": recipe.recover,
     }
-    # not the short training with simulated INT8, which takes what [recover] says of the student's
-    for part, network in (("teacher", teacher), ("recover", finished.stepped or finished.network)):
+    # [recover] states the student's training; the short one with simulated INT8 only where there is no other
+    stepped = finished.stepped
+    student = stepped if stepped and stepped.weights != teacher.weights else finished.network
+    for part, network in (("teacher", teacher), ("recover", student)):
         if network.training and (part == "teacher" or network.weights != teacher.weights):
             ways = network.training.execution.model_dump(exclude={"images_per_second"})
             known = {key: value for key, value in ways.items() if key in type(decided[part]).model_fields}

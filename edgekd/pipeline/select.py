@@ -124,7 +124,10 @@ def _points_allowed(limits: accuracy.Settings, reference: Accuracy) -> float | N
     """How many points may be lost on the images of the reference's accuracy: no more than down to the floor, and none
     where the reference is below it.
     """
-    above = None if limits.min_top1 is None else max(0.0, 100 * (reference.top1 - limits.min_top1))
+    above = None
+    if limits.min_top1 is not None:
+        # the floor as it is written: of the fractions 0.94 and 0.93, the difference is below one point
+        above = max(0.0, float(100 * (Fraction(reference.correct, reference.images) - Fraction(str(limits.min_top1)))))
     return min((points for points in (limits.max_drop_pp, above) if points is not None), default=None)
 
 

@@ -12,7 +12,7 @@ from edgekd.devices.agent import protocol
 from edgekd.errors import EdgekdError, MeasurementError
 from edgekd.gate.budget import Budget
 from edgekd.gate.gate import gate
-from edgekd.gate.judge import judge_stored
+from edgekd.gate.judge import judge_at_look
 from edgekd.measuring import session
 from edgekd.progress import Silent
 from edgekd.values import Accuracy, Measurement, MeasuringProtocol
@@ -148,9 +148,9 @@ def test_stored_samples_of_a_verdict_give_the_same_verdict(judged, simulated):
     limits = budget(latency={"percentile": 99, "limit_ms": 2})
     found = judged(simulated(in_turns(1.0)), limits, reference=False, launches=1)
     stored = Measurement.model_validate_json(found.measurement.model_dump_json())
-    assert judge_stored(limits, stored).verdict == found.verdict
+    assert judge_at_look(limits, stored).verdict == found.verdict
     profiled = stored.model_copy(update={"looks": None})
-    assert "p99 ≤ 1 ms at 95 %" in judge_stored(limits, profiled).verdict.limits[0].evidence
+    assert "p99 ≤ 1 ms at 95 %" in judge_at_look(limits, profiled).verdict.limits[0].evidence
 
 
 def test_when_the_time_is_up_what_is_open_is_inconclusive(judged, simulated):

@@ -61,8 +61,11 @@ def test_the_recipe_states_how_the_student_learned_not_how_int8_was_recovered():
         return SimpleNamespace(weights=weights, training=training)
 
     learned, in_int8 = network("a", precision="bf16", threads=8), network("b", precision="fp32", threads=4)
+    original = network("t")
     plan = Plan(proposal=Proposal(structure=Structure(), what="nothing"), feasible=True, why="so")
-    finished = SimpleNamespace(plan=plan, network=in_int8, stepped=learned)
-    recipe = Recipe(model="resnet8", data="digits", target="x86-cpu", budget="b")
-    found = _reproducing(recipe, load_dataset("digits"), network("t"), finished)
-    assert (found.recover.precision, found.recover.threads) == ("bf16", 8)
+    recipe, data = Recipe(model="resnet8", data="digits", target="x86-cpu", budget="b"), load_dataset("digits")
+    # where nothing was trained before, it is the one that [recover] was for
+    for stepped, stated in ((learned, ("bf16", 8)), (original, ("fp32", 4))):
+        finished = SimpleNamespace(plan=plan, network=in_int8, stepped=stepped)
+        found = _reproducing(recipe, data, original, finished)
+        assert (found.recover.precision, found.recover.threads) == stated

@@ -120,6 +120,13 @@ def test_a_floor_of_accuracy_decides_as_a_drop_to_it_does(timed, limits, chosen,
         assert gone.why == f"loses 25.00 points of validation accuracy, {allowed} allowed"
 
 
+def test_one_that_is_right_on_the_floor_keeps_it():
+    """As the verdict has it; in floats, 0.94 less 0.93 is below one point."""
+    budget = Budget.model_validate({"name": "b", "accuracy": {"min_top1": 0.93}})
+    found = [keeps_accuracy(budget, checked("baseline-ort-fp32", 940), each) for each in student(930, 929).artifacts]
+    assert found == [True, False]
+
+
 def test_accuracy_that_the_budget_does_not_limit_does_not_count(timed):
     free = Budget.model_validate({"name": "b", "latency": {"max_ratio": 0.5}})
     assert keeps_accuracy(free, REFERENCE, checked("student-ort-int8", 0))
