@@ -8,6 +8,7 @@ from typing import Any
 
 import onnx
 
+from edgekd import catalog
 from edgekd.deploy.normalising import exported_name
 from edgekd.deploy.writers._base import declared
 from edgekd.errors import PruningProcessError, UnsupportedModelError
@@ -19,15 +20,13 @@ from edgekd.pipeline.graph import made_of
 from edgekd.pipeline.layer_times import times
 from edgekd.pipeline.prunable import Pruner
 from edgekd.pipeline.written import write_variants
+from edgekd.runtimes._base import RUNTIMES
 from edgekd.values import Artifact, Measurement, Pruning, Structure, Variant
 from edgekd.values.network import Network
 from edgekd.values.plan import TracedNetwork
 
 _SHORTLY: Mapping[str, Any] = {"launches": 1, "seconds": 0.3, "block_seconds": 0.02, "warmup_seconds": 0.2}
 """One launch of each network: the errors of many average out."""
-
-_CLOCKS_US: Mapping[str, float] = {"onnxruntime": 1.0, "openvino": 1.0}
-"""Of runtimes whose times of nodes are whole microseconds."""
 
 _AT_ONCE = 6
 """Artifacts of one session: each is a process on the device, next to the others."""
@@ -115,7 +114,7 @@ class Tracing:
             variant=file.artifact.variant.name,
             latency=ratio(measured, baseline).estimate,
             layers={names[weight]: taken / reference_ms for weight, taken in ms.items() if weight in names},
-            clock_us=_CLOCKS_US.get(file.artifact.variant.runtime, 0.0),
+            clock_us=getattr(catalog.load(RUNTIMES, file.artifact.runtime), "CLOCK_US", 0.0),
         )
 
     @cached_property

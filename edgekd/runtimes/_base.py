@@ -63,7 +63,8 @@ class Runtime(Protocol):
     One of which it is known has two more, by which a file is checked before it is sent to a device: `READS`, a sequence
     of `Reads` by version, the last of which is of versions that are too new to be known; and `OPERATORS`, a mapping
     from operators, as in `values.Needs`, that it got later than their opset, or than the first version of `READS`,
-    to the first version that runs them on its default provider; None: none does.
+    to the first version that runs them on its default provider; None: none does. One whose traces have times of whole
+    ticks has `CLOCK_US`, the microseconds of a tick.
     """
 
     @property

@@ -24,6 +24,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 formats = ("onnx", "ort")
 builds = False
+CLOCK_US = 1.0
 
 SETTINGS: Mapping[str, Setting] = {
     "threads": {"kind": "count", "default": 1, "help": "CPU threads of each operator"},

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 formats = ("onnx",)
 builds = False
+CLOCK_US = 1.0
 
 SETTINGS: Mapping[str, Setting] = {
     "threads": {"kind": "count", "default": 1, "help": "CPU threads of an inference"},

@@ -149,6 +149,7 @@ def test_stored_samples_of_a_verdict_give_the_same_verdict(judged, simulated):
     found = judged(simulated(in_turns(1.0)), limits, reference=False, launches=1)
     stored = Measurement.model_validate_json(found.measurement.model_dump_json())
     assert judge_at_look(limits, stored).verdict == found.verdict
+    assert "at 99.688 %" in found.verdict.limits[0].evidence
     profiled = stored.model_copy(update={"looks": None})
     assert "p99 ≤ 1 ms at 95 %" in judge_at_look(limits, profiled).verdict.limits[0].evidence
 

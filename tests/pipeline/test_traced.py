@@ -52,6 +52,7 @@ def test_every_layer_is_found_in_the_trace_and_the_table_predicts_others(candida
     networks = candidates.traced(structures(space, 14), FP32)
     assert len(networks) == 14
     assert networks[0].structure.is_whole
+    assert networks[0].clock_us == 1.0  # ONNX Runtime's
     assert networks[0].latency == pytest.approx(1.0)
     names = {layer.name for layer in space.layers}
     assert all(set(network.layers) == names for network in networks)
