@@ -49,7 +49,7 @@ def test_an_array_of_another_layout_is_the_same_image(files):
 def test_each_layer_is_timed_and_the_outputs_are_those_of_a_session_without_trace(files, tmp_path):
     path = str(files(layers=3))
     traced = runtime.open(path, trace_in=str(tmp_path))
-    for _ in range(4):
+    for _ in range(23):  # an interrupted one may leave a layer of microseconds no time
         (found,) = traced.run(IMAGE)
     np.testing.assert_array_equal(found, runtime.open(path).run(IMAGE)[0])
     nodes = traced.nodes(3)
