@@ -1,4 +1,4 @@
-"""The run directory: every stage's result under a hash of its inputs, written all or nothing.
+"""The run directory: every stage's result under a hash of its inputs and of edgekd's code, written all or nothing.
 
 A stage is built in a folder named `.NAME-HASH.partial` that becomes `NAME-HASH` in one rename once its result is
 written. What was killed in between is begun again in the same partial folder, where a resumable stage finds its
@@ -21,8 +21,7 @@ from typing import Any, TypeVar
 import filelock
 from pydantic import ValidationError
 
-import edgekd
-from edgekd import folders
+from edgekd import folders, sources
 from edgekd.errors import StorageError
 from edgekd.files import writable, write_text, writing
 from edgekd.values import Value, document
@@ -70,9 +69,14 @@ def _temporary_cache() -> Path:
 
 
 def fingerprint(inputs: Mapping[str, Any]) -> str:
-    """The SHA-256 of JSON-able inputs and of edgekd's version, the same on every machine."""
-    stated = json.dumps({**inputs, "edgekd": edgekd.__version__}, sort_keys=True, default=_jsonable)
+    """The SHA-256 of JSON-able inputs, the same on every machine."""
+    stated = json.dumps(inputs, sort_keys=True, default=_jsonable)
     return hashlib.sha256(stated.encode()).hexdigest()
+
+
+def cache_key(inputs: Mapping[str, Any]) -> str:
+    """The SHA-256 of JSON-able inputs and of edgekd's code: what other code made of them may be something else."""
+    return fingerprint({"inputs": inputs, "code": sources.digest()})
 
 
 def key_of(inputs: Any) -> Any:
@@ -161,7 +165,7 @@ class Store:
             The result, and whether it was found.
         """
         # absolute, because stages name each other's files
-        folder = self.root.absolute() / "stages" / f"{name}-{fingerprint(key)[:_SHOWN_DIGITS]}"
+        folder = self.root.absolute() / "stages" / f"{name}-{cache_key(key)[:_SHOWN_DIGITS]}"
         with _only_here(folder):
             if (found := _read(folder / _RESULT, kind)) is not None:
                 return found, True

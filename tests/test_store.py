@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from edgekd import sources
 from edgekd.errors import StorageError
 from edgekd.store import Store, cache_folder, fingerprint, remembered
 from edgekd.values import Accuracy, Value
@@ -42,6 +43,14 @@ def test_changed_inputs_are_another_stage(tmp_path):
     store = Store(tmp_path)
     one, _ = store.stage("s", {"a": 1}, Count, lambda _: Count(n=1))
     two, found = store.stage("s", {"a": 2}, Count, lambda _: Count(n=2))
+    assert (one.n, two.n, found) == (1, 2, False)
+
+
+def test_what_other_code_built_is_built_again(tmp_path, monkeypatch):
+    store = Store(tmp_path)
+    one, _ = store.stage("s", {"a": 1}, Count, lambda _: Count(n=1))
+    monkeypatch.setattr(sources, "digest", lambda: "of an edited checkout")
+    two, found = store.stage("s", {"a": 1}, Count, lambda _: Count(n=2))
     assert (one.n, two.n, found) == (1, 2, False)
 
 

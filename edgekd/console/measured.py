@@ -74,6 +74,8 @@ def explanation(found: "Explanation") -> None:
     say(f"\n{summary(found)}")
     for cause in found.causes:
         say(f"- {cause}")
+    for reason in found.invalid:
+        say(f": {reason}", first=coloured("invalid", "invalid"))
 
 
 def failure(device: str, found: "Failure", *, coded: bool = True) -> None:

@@ -29,7 +29,7 @@ bound of the launches' median by order statistics is exact however few they are,
 import math
 from collections.abc import Sequence
 
-from edgekd.gate.judge import worst
+from edgekd.gate.status import worst
 from edgekd.measuring.statistics import lower_bound, paired_ratios, percentile, ratio, upper_bound
 from edgekd.values import Interval, LimitVerdict, Measurement, Status, Verdict
 
@@ -37,14 +37,15 @@ _ALWAYS_TOLERATED = math.log(1.02)
 _NEVER_TOLERATED = math.log(1.10)
 
 
-def controlled(verdict: Verdict, control: Measurement, baseline: Measurement) -> Verdict:
+def controlled(verdict: Verdict, baseline: Measurement) -> Verdict:
     """The verdict with its control, and without what the control doesn't support.
 
     Args:
         verdict: of a comparison with the baseline.
-        control: a second measurement of the baseline, in the same session.
-        baseline: the first.
+        baseline: with its control.
     """
+    assert baseline.control
+    control = baseline.model_copy(update={"launches": baseline.control.launches, "invalid": baseline.control.invalid})
     found = ratio(control, baseline, verdict.confidence)
     off = _proven(paired_ratios(control, baseline), found)
     limits = tuple(_supported(limit, found, off) if limit.paired else limit for limit in verdict.limits)

@@ -11,16 +11,14 @@ the session is proven or may explain the result. Measuring stops at the time lim
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from edgekd.devices._base import Device
 from edgekd.gate.budget import Budget, for_given_device, paired, require_baseline, traced
-from edgekd.gate.control import controlled
 from edgekd.gate.judge import Judged, judge_at_look
 from edgekd.measuring.session import Enough, measure, unmeasured
 from edgekd.progress import Progress
-from edgekd.values import Accuracy, Artifact, Measurement, MeasuringProtocol, Target
+from edgekd.values import Accuracy, Artifact, Control, Measurement, MeasuringProtocol, Target
 
 TIME_LIMIT_S = 120.0
 
@@ -93,8 +91,10 @@ def _judged(budget: Budget, found: Sequence[Measurement], accuracies: Accuracies
     known = [
         m.model_copy(update={"accuracy": a, "looks": m.looks or 1}) for m, a in zip(found, accuracies, strict=False)
     ]
-    judged = judge_at_look(budget, *known)
-    return replace(judged, verdict=controlled(judged.verdict, found[2], found[1])) if len(found) > 2 else judged
+    if len(found) > 2:
+        control = Control(launches=found[2].launches, invalid=found[2].invalid)
+        known[1] = known[1].model_copy(update={"control": control})
+    return judge_at_look(budget, *known)
 
 
 def _open(judged: Judged) -> bool:

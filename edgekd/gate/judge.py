@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from edgekd.errors import ExitCode
 from edgekd.gate.budget import Budget, require_baseline
 from edgekd.gate.conditions import require_conditions
+from edgekd.gate.control import controlled
 from edgekd.gate.limits._base import Given
+from edgekd.gate.status import worst
 from edgekd.measuring.statistics import confidence_of_look
 from edgekd.values import Failure, Measurement, Status, Verdict
-
-_WORST_FIRST: tuple[Status, ...] = ("invalid", "fail", "inconclusive", "not measured", "pass")
 
 _EXIT_CODES: dict[Status, ExitCode] = {
     "pass": ExitCode.PASS,
@@ -73,24 +73,22 @@ def judge(
 
 
 def judge_at_look(budget: Budget, measurement: Measurement, baseline: Measurement | None = None) -> Judged:
-    """The verdict on samples by the confidence of the look that they have come to, if they were measured for a verdict:
-    samples that grow until a limit is met favour a pass. Raises as `judge`.
+    """The verdict on samples, where they were measured for one: by the confidence of the look that they have come to,
+    since samples that grow until a limit is met favour a pass, and only as far as the baseline's control supports it.
+    Raises as `judge`.
     """
     known = (measurement, baseline) if baseline else (measurement,)
     if measurement.looks is None:
         return Judged(judge(budget, *known), *known)
     verdict = judge(budget, *known, confidence=confidence_of_look(measurement.looks))
+    if baseline and baseline.control:
+        verdict = controlled(verdict, baseline)
     return Judged(verdict.model_copy(update={"looks": measurement.looks}), *known)
 
 
 def latency_status(budget: Budget, measurement: Measurement, baseline: Measurement | None = None) -> Status:
     """The verdict on what guides the search alone: the latency."""
     return judge(budget.only(lambda needs: needs.guides_search), measurement, baseline).status
-
-
-def worst(*statuses: Status) -> Status:
-    """The one that decides a verdict; "pass" where there are none."""
-    return next((status for status in _WORST_FIRST if status in statuses), "pass")
 
 
 def exit_code(outcome: Verdict | Outcome) -> ExitCode:

@@ -34,6 +34,8 @@ def _figures(m: Measurement) -> Iterator[str]:
 def _ratio(m: Measurement, reference: Measurement) -> str:
     if m is reference:
         return ""
+    if m.invalid or reference.invalid:  # drift, which `spoiled` has too, changes both alike
+        return "invalid"
     try:
         found = ratio(m, reference)
     except MeasurementError:

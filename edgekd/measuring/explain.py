@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from edgekd.errors import MeasurementError
+from edgekd.measuring.disturbance import spoiled
 from edgekd.measuring.nodes import DYNAMIC, fallen_back, in_integers, integer_coverage, of_kind, products, total_ms
 from edgekd.measuring.statistics import percentile, ratio, samples_ms
 from edgekd.values import Interval, Measurement, Node, Trace, Value
@@ -39,12 +40,14 @@ class Explanation(Value):
     p50_ms: float
     other_p50_ms: float
     ratio: Interval | None
-    """Latency of the second, divided by that of the first; None if too little was measured."""
+    """Latency of the second, divided by that of the first; None if it is invalid or too little was measured."""
     nodes_ms: float
     other_nodes_ms: float
     pairs: tuple[Pair, ...]
     """Empty if the two have different numbers of convolutions and matrix products."""
     causes: tuple[str, ...]
+    invalid: tuple[str, ...] = ()
+    """Why the latencies say nothing."""
 
 
 def explain(reference: Measurement, other: Measurement) -> Explanation:
@@ -65,6 +68,7 @@ def explain(reference: Measurement, other: Measurement) -> Explanation:
         other_nodes_ms=total_ms(second.nodes),
         pairs=tuple(_pairs(first, second)),
         causes=tuple(text for _, text in causes),
+        invalid=tuple(f"{one.artifact.name}: {reason}" for one in (reference, other) for reason in spoiled(one)),
     )
 
 
@@ -75,6 +79,8 @@ def summary(found: Explanation) -> str:
 
 
 def _ratio(other: Measurement, reference: Measurement) -> Interval | None:
+    if other.invalid or reference.invalid:
+        return None
     try:
         return ratio(other, reference)
     except MeasurementError:
@@ -82,7 +88,9 @@ def _ratio(other: Measurement, reference: Measurement) -> Interval | None:
 
 
 def _compared(found: Explanation) -> str:
-    if (r := found.ratio) is None:
+    if (r := found.ratio) is None and found.invalid:
+        return "there is no ratio of them: they are invalid"
+    if r is None:
         return "too little was measured for a ratio: raise --seconds or --launches"
     shown = f"latency ratio {r.estimate:.3f} ({r.low:.3f} to {r.high:.3f} at 95 %)"
     than = "slower" if r.low > 1 else "faster" if r.high < 1 else "neither slower nor faster"

@@ -134,10 +134,13 @@ def open_artifact(agent: Agent, artifact: Artifact, engine: Engine, setup: Setup
     with _of(artifact, "describe"):
         described = agent.describe()
     host, threads = host_of(described), threads_of(artifact.variant)
-    if threads > host.cores:
+    pinned = setup.protocol.affinity
+    cpus = len(set(pinned)) if pinned else host.cores
+    if threads > cpus:
         # spinning threads on too few CPUs slow inference down from milliseconds to minutes
-        asked = f"{threads} threads were requested, but the device has {host.cores} CPUs"
-        raise EdgekdError(f"{artifact.file}: {asked}", f"Give --threads {host.cores} or fewer.")
+        has = f"--affinity has {cpus} CPUs" if pinned else f"the device has {cpus} CPUs"
+        hint = f"Give --threads {cpus} or fewer{', or --affinity more CPUs' if pinned else ''}."
+        raise EdgekdError(f"{artifact.file}: {threads} threads were requested, but {has}", hint)
     with _of(artifact, "load"):
         opening = setup.opening(artifact.variant, engine.path)
         loaded = agent.load(opening, setup.files(engine), setup.patience_s)

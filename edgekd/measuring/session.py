@@ -119,18 +119,18 @@ def _launches(session: Session, enough: Enough | None) -> tuple[list[list[list[R
             return launches, retried, None
         if enough.decided(_measurements(session, launches, retried, look)):
             return launches, retried, look
-        left_s = enough.time_limit_s - (time.monotonic() - started)
-        more = _affordable(len(launches), len(retried), left_s=left_s, limit_s=enough.time_limit_s)
+        taken_s = time.monotonic() - started
+        more = _affordable(len(launches), len(retried), taken_s=taken_s, left_s=enough.time_limit_s - taken_s)
         if more < 1:
             return launches, retried, look
         session.progress.note(f"not decided after {len(launches)} launches: measuring {more} more")
         wanted, look = wanted + more, look + 1
 
 
-def _affordable(done: int, retried: int, *, left_s: float, limit_s: float) -> int:
+def _affordable(done: int, retried: int, *, taken_s: float, left_s: float) -> int:
     """As many launches as are done already, or as many as the time left allows, counting repeated ones."""
-    each_s = (limit_s - left_s) / (done + retried)
-    return max(0, min(done, int(left_s / each_s))) if each_s else done
+    each_s = taken_s / (done + retried)
+    return int(max(0.0, min(done, left_s / each_s))) if each_s else done
 
 
 def _reasons(records: Sequence[Sequence[Record]], *, steady: bool) -> dict[str, None]:

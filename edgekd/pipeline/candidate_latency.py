@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgekd.gate.budget import Budget
-from edgekd.gate.judge import judge, worst
+from edgekd.gate.judge import judge
+from edgekd.gate.status import worst
 from edgekd.measuring.relative import relative
 from edgekd.measuring.statistics import percentile, ratio, samples_ms
 from edgekd.pipeline.partial import clearly_faster, measured_layers

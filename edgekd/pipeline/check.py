@@ -14,7 +14,7 @@ from edgekd.gate.judge import Judged, Outcome, Unjudged, judge_at_look
 from edgekd.measuring.document import read_measurement
 from edgekd.pipeline.several import on_each
 from edgekd.progress import Progress
-from edgekd.values import Artifact, Failure, MeasuringProtocol, Setting, Target
+from edgekd.values import Artifact, Failure, Measurement, MeasuringProtocol, Setting, Target
 
 _SHORT = {"seconds": 0.3, "block_seconds": 0.03, "warmup_seconds": 1.0}
 """For two models side by side: what is left open by short launches is decided by more of them."""
@@ -58,8 +58,8 @@ def check(
     and only what needs no device is judged.
 
     Raises:
-        EdgekdError: a file can't be read, a relative limit has no baseline, a model has no target, or milliseconds
-            are to be judged on a shared machine.
+        EdgekdError: a file can't be read, a relative limit has no baseline, a model has no target, a measurement is of
+            another one, or milliseconds are to be judged on a shared machine.
         DeviceError: the device is in use or can't be reached.
         MeasurementError: the measurements don't compare, or the runtime crashed or hung.
     """
@@ -68,7 +68,9 @@ def check(
     files = [subject, baseline] if baseline else [subject]
     stored_ones = [file.suffix.lower() == ".json" for file in files]
     if all(stored_ones):
-        return judge_at_look(budget, *(read_measurement(file) for file in files))
+        measurements = [read_measurement(file) for file in files]
+        _require_target(subject, measurements[0], on_device)
+        return judge_at_look(budget, *measurements)
     if not any(stored_ones):
         if on_device is None:
             hint = "Give --target; `edgekd targets` lists them."
@@ -77,6 +79,13 @@ def check(
         return _measured(files, budget, on_device, progress)
     message = "a stored measurement doesn't compare with a model that is measured now"
     raise EdgekdError(message, "Give two .onnx files, or two measurements of one session.")
+
+
+def _require_target(file: Path, stored: Measurement, on_device: OnDevice | None) -> None:
+    """Raises EdgekdError if a stored measurement is of another target than the stated one."""
+    if on_device and on_device.target.name != stored.target:
+        hint = "Leave --target out, or measure the model on that target."
+        raise EdgekdError(f"{file} was measured for {stored.target}, not for {on_device.target.name}", hint)
 
 
 def check_each(
@@ -157,7 +166,10 @@ def _measured(files: list[Path], budget: Budget, on_device: OnDevice, progress: 
     target = on_device.target
     protocol = on_device.protocol or defaults(budget, compared=len(files) > 1)
     artifacts = _described(files, on_device)
-    catalog.require("edgekd.measuring.batch").require_batch(files, protocol)
+    batch = catalog.require("edgekd.measuring.batch")
+    batch.require_batch(files, protocol)
+    if len(files) > 1:
+        batch.require_same_batch(*files, protocol)
     with devices.connect(on_device.url or devices.LOCAL, target, waiting=waiting) as device, device.leased():
         try:
             devices.require_target(device, target)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from edgekd.data.dataset import Dataset, View
 from edgekd.data.identity import identity as data_identity
 from edgekd.errors import EdgekdError, UnsupportedModelError
-from edgekd.store import fingerprint
+from edgekd.store import cache_key
 from edgekd.training import ranks
 from edgekd.training.average import Average, averaged
 from edgekd.training.cache import MOST_BYTES, TeacherCache, open_cache
@@ -71,7 +71,7 @@ def prepared(setup: Setup, execution: Execution, means: Means) -> Run:
 def key_of(run: Run) -> str:
     """The key of a training: everything that determines the trained weights, before the first step."""
     setup, learner = run.setup, run.learner
-    return fingerprint(
+    return cache_key(
         {
             "model": _network(run, learner.model),
             "teacher": _network(run, setup.teacher) if setup.teacher is not None else None,
@@ -112,7 +112,7 @@ def _cache(run: Run, teacher: nn.Module, folder: Path) -> TeacherCache | None:
         "precision": learner.execution.teacher_precision,
         "device": learner.device.type,
     }
-    return open_cache(folder / fingerprint(made_by)[:_SHOWN_DIGITS], made_by)
+    return open_cache(folder / cache_key(made_by)[:_SHOWN_DIGITS], made_by)
 
 
 def _network(run: Run, model: nn.Module) -> list[str]:

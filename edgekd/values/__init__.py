@@ -12,6 +12,7 @@ from edgekd.values.losses import Losses
 from edgekd.values.manifest import Feeding, Manifest, Port
 from edgekd.values.measurement import (
     Accuracy,
+    Control,
     Host,
     Launch,
     Measurement,
@@ -47,6 +48,7 @@ __all__ = [
     "Artifact",
     "Candidate",
     "Cluster",
+    "Control",
     "Cost",
     "Data",
     "DeviceFacts",

@@ -188,6 +188,14 @@ class Trace(Value):
     nodes: tuple[Node, ...]
 
 
+class Control(Value):
+    """The second set of processes of a verdict's baseline, see `gate.control`: a measurement of the same session."""
+
+    launches: Annotated[tuple[Launch, ...], FailFast()]
+    invalid: tuple[str, ...] = ()
+    """As in `Measurement`."""
+
+
 class Measurement(Value):
     """Raw samples of one artifact on one device. Those with the same `session` were interleaved block by block."""
 
@@ -216,6 +224,8 @@ class Measurement(Value):
     accuracy: Accuracy | None = None
     looks: PositiveInt | None = None
     """How often a verdict was looked for in the samples while they grew; None where they were measured for none."""
+    control: Control | None = None
+    """Of a verdict's baseline; None where there was no control."""
     when: str | None = None
     """The time (UTC) at which it ended, such as 2026-11-29T12:55:00Z; None where an earlier version measured."""
 

@@ -5,6 +5,7 @@ import pytest
 from edgekd.gate.budget import Budget
 from edgekd.gate.control import controlled
 from edgekd.gate.judge import judge
+from edgekd.values import Control
 
 
 def steady(ms):
@@ -25,7 +26,8 @@ def compared(measurement):
     def verdict(model, control, max_ratio=1.05, base=None, **limits):
         budget = Budget.model_validate({"name": "b", "latency": {"max_ratio": max_ratio}, **limits})
         first, subject, again = (measurement(blocks) for blocks in (base or steady(1.0), model, control))
-        return controlled(judge(budget, subject, first), again, first)
+        beside_itself = first.model_copy(update={"control": Control(launches=again.launches)})
+        return controlled(judge(budget, subject, first), beside_itself)
 
     return verdict
 
@@ -82,8 +84,9 @@ def test_the_control_is_irrelevant_to_what_is_no_ratio(compared):
 
 def test_a_control_that_was_disturbed_supports_nothing(measurement):
     budget = Budget.model_validate({"name": "b", "latency": {"max_ratio": 1.05}})
-    base, disturbed = measurement(), measurement(invalid=("it throttled",))
-    verdict = controlled(judge(budget, base, base), disturbed, base)
+    base = measurement()
+    disturbed = Control(launches=base.launches, invalid=("it throttled",))
+    verdict = controlled(judge(budget, base, base), base.model_copy(update={"control": disturbed}))
     assert (verdict.status, verdict.reasons) == ("invalid", ("it throttled",))
 
 

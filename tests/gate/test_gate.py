@@ -130,6 +130,8 @@ def test_a_session_that_is_off_itself_decides_nothing_near_the_limit(judged, sim
     device = simulated(in_turns(1.04, 1.0, control))
     found = judged(device, budget(latency={"max_ratio": 1.05}), now=lambda: next(seconds), time_limit_s=2.5)
     assert (found.verdict.status, found.verdict.looks) == (status, looks)
+    stored = [Measurement.model_validate_json(one.model_dump_json()) for one in (found.measurement, found.baseline)]
+    assert judge_at_look(budget(latency={"max_ratio": 1.05}), *stored).verdict == found.verdict
 
 
 def test_it_looks_until_the_limits_are_decided_and_spends_its_error_on_the_looks(judged, simulated):

@@ -13,10 +13,10 @@ from tests.devices.simulated import SimulatedDevice
 SHORT = MeasuringProtocol(launches=1, seconds=0.2, block_seconds=0.05, warmup_seconds=0.1)
 
 
-def measured(device, model, target):
+def measured(device, model, target, protocol=SHORT):
     artifact = describe(model(), name="m", runtime="onnxruntime")
     with device:
-        (found,) = measure([artifact], device=device, target=target, protocol=SHORT, progress=Silent())
+        (found,) = measure([artifact], device=device, target=target, protocol=protocol, progress=Silent())
     return found
 
 
@@ -39,3 +39,11 @@ def test_the_energy_of_a_jetson_is_the_power_of_its_module_for_as_long_as_an_inf
     assert watts <= launch.energy_mj / (sum(samples) / len(samples)) < 3 * watts
     assert launch.before.over_current == {"oc1": 0, "oc2": 0, "oc3": 7}
     assert (launch.before.power_mode, launch.before.clocks_locked) == ("MAXN_SUPER", True)
+
+
+def test_the_energy_of_a_paced_inference_is_that_of_its_whole_period(model, tmp_path):
+    python = boards.python("jetson-orin-nano", tmp_path)
+    paced = SHORT.model_copy(update={"loop": "paced", "cadence_hz": 25.0})
+    found = measured(connect(f"local:{python}"), model, catalog.target("jetson-orin-nano"), paced)
+    # a period of 40 ms with 7.44 W; of ten periods and one inference, a tenth would be missing
+    assert 0.99 < found.launches[0].energy_mj / (40 * 7.44) < 1.08

@@ -123,6 +123,13 @@ def test_too_few_blocks_for_a_ratio_are_named(measurement, traced):
     assert "too little was measured for a ratio" in summary(explain(*short))
 
 
+def test_what_was_disturbed_is_said_and_has_no_ratio(traced):
+    throttled = traced(*FLOAT, name="net").model_copy(update={"invalid": ("it throttled",)})
+    found = explain(traced(*FLOAT, name="base"), throttled)
+    assert (found.invalid, found.ratio) == (("net: it throttled",), None)
+    assert "there is no ratio of them: they are invalid" in summary(found)
+
+
 def test_a_measurement_without_nodes_is_refused(measurement, traced):
     with pytest.raises(MeasurementError, match="has no trace"):
         explain(measurement(), traced(*FLOAT))

@@ -1,3 +1,4 @@
+import math
 import os
 import signal
 import subprocess
@@ -220,6 +221,13 @@ def test_more_threads_than_cpus_are_refused(model):
     assert "--threads" in e.value.hint
 
 
+def test_more_threads_than_given_cpus_are_refused(model):
+    cpu = min(os.sched_getaffinity(0))
+    with pytest.raises(EdgekdError, match="2 threads were requested, but --affinity has 1 CPUs") as e:
+        measured(model(), settings={"threads": 2}, protocol=QUICK.model_copy(update={"affinity": (cpu,)}))
+    assert "--threads 1 or fewer, or --affinity more CPUs" in e.value.hint
+
+
 def test_given_cpus_are_kept(model):
     device, cpu = Listening(), min(os.sched_getaffinity(0))
     (found, _) = measured(model("a"), model("b"), device=device, protocol=QUICK.model_copy(update={"affinity": (cpu,)}))
@@ -386,11 +394,12 @@ def test_it_stops_at_the_time_limit(model):
 
 
 @pytest.mark.parametrize(
-    ("retried", "left_s", "launches"), [(0, 30, 5), (0, 6, 3), (5, 20, 5), (5, 2.5, 2), (0, 0, 0), (0, -1, 0)]
+    ("retried", "left_s", "launches"),
+    [(0, 30, 5), (0, 6, 3), (5, 20, 5), (5, 2.5, 2), (0, 0, 0), (0, -1, 0), (0, math.inf, 5)],
 )
 def test_launches_made_again_use_up_the_time_too(retried, left_s, launches):
     # each took 2 s without any repeated, 1 s with as many
-    assert _affordable(5, retried, left_s=left_s, limit_s=left_s + 10) == launches
+    assert _affordable(5, retried, taken_s=10, left_s=left_s) == launches
 
 
 def test_nodes_are_timed_in_a_process_of_their_own(model):

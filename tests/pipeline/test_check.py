@@ -45,6 +45,13 @@ def test_a_stored_measurement_is_judged_against_its_baseline(stored):
     assert checked(stored("m.json"), budget(latency={"max_ratio": 0.4}), baseline=base).status == "fail"
 
 
+def test_a_stored_measurement_of_another_target_is_refused(stored):
+    with pytest.raises(EdgekdError, match=r"m.json was measured for x86-cpu, not for jetson") as e:
+        checked(stored("m.json"), budget(latency={"limit_ms": 2}), on_device=here(target=catalog.target("jetson")))
+    assert "--target" in e.value.hint
+    assert checked(stored("m.json"), budget(latency={"limit_ms": 2}), on_device=here()).status == "pass"
+
+
 def test_a_model_is_measured_beside_its_baseline_and_judged(model):
     small, large = model("small"), model("large", layers=12, channels=32)
     longer = here(protocol=QUICK.model_copy(update={"launches": 4, "seconds": 0.4}))  # the control within 2 %

@@ -13,7 +13,6 @@ import dataclasses
 import gc
 import json
 import os
-import tempfile
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -163,7 +162,9 @@ class Agent:
         before = waiting.waited_ns()
         if meter:
             meter.start()
-        samples = self._timing.samples(seconds, period_s)
+        begun, samples = time.monotonic(), self._timing.samples(seconds, period_s)
+        if meter and period_s:  # what the device takes until the next inference is due belongs to the last one
+            time.sleep(max(0.0, begun + len(samples) * period_s - time.monotonic()))
         energy_mj = meter.stop_mj() if meter else None
         waited_ms = waiting.longest_ms(before, waiting.waited_ns())
         waiting.until_idle()
@@ -180,7 +181,7 @@ class Agent:
         wanted = request.opening
         if wanted.affinity is not None:
             opening.pin(wanted.affinity)
-        with tempfile.TemporaryDirectory() as folder:
+        with host.temporary_folder() as folder:
             session = self._runtime.open(wanted.path, trace_in=folder, **wanted.options)
             values, count, end = opening.feeds_of(session.inputs(), wanted.feeds), 0, time.monotonic() + request.seconds
             while count < _COLD_INFERENCES + 1 or time.monotonic() < end:

@@ -39,6 +39,11 @@ def is_android() -> bool:
     return "ANDROID_ROOT" in os.environ
 
 
+def serial() -> str:
+    """The serial number; empty on other systems."""
+    return commands.output("getprop", "ro.serialno") if is_android() else ""
+
+
 def thermal() -> Thermal:
     """The thermal status: that of the device, and that of its CPUs, which are throttled before the device is hot."""
     if not is_android():

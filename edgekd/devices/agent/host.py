@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import queue
+import shutil
+import tempfile
 import threading
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,6 +17,18 @@ if TYPE_CHECKING:
 _GRACE_S = 1.0  # for a regular exit after the last answer
 _ABORTED = 1
 _CHUNK = 1 << 20
+_temporary: list[str] = []
+
+
+@contextmanager
+def temporary_folder() -> Iterator[str]:
+    """A folder that is removed at the end, also where the host ends meanwhile."""
+    with tempfile.TemporaryDirectory() as folder:
+        _temporary.append(folder)
+        try:
+            yield folder
+        finally:
+            _temporary.remove(folder)
 
 
 def requests(descriptor: int = 0) -> Iterator[str]:
@@ -49,6 +64,8 @@ def _read(descriptor: int, found: queue.SimpleQueue[tuple[str, bytes] | None]) -
             frame = b""
     found.put(None)
     time.sleep(_GRACE_S)
+    for folder in list(_temporary):
+        shutil.rmtree(folder, ignore_errors=True)
     os._exit(_ABORTED)
 
 

@@ -126,9 +126,11 @@ def _highest_use() -> int | None:
 
 
 def _identity() -> str:
-    """A unique identity of this device: the board's serial number, the system's machine id, or its host name."""
+    """A unique identity of this device: the board's serial number, the system's machine id, that of an Android device,
+    or its host name, which is "localhost" on every Android device.
+    """
     serials = (sysfs.text(sysfs.path(file)) for file in _SERIALS)
-    return next((serial for serial in serials if serial), platform.node())
+    return next((serial for serial in serials if serial), "") or android.serial() or platform.node()
 
 
 def _cpu() -> str | None:

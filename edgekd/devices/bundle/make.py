@@ -6,6 +6,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import filelock
+
 from edgekd import catalog, files
 from edgekd.devices.bundle import contents, debian, manifest, wheels
 from edgekd.devices.bundle.manifest import Bundle
@@ -49,22 +51,35 @@ def make(wanted: Wanted, progress: Progress, out: Path | None = None) -> tuple[B
         oldest = f"3.{OLDEST[1]}"
         raise EdgekdError(f"Python {wanted.python} is older than {oldest}", f"Give --python {oldest} or a newer one.")
     folder = (out or manifest.place(wanted.arch)).absolute()
-    there = manifest.read(folder)
-    if there and wanted.is_met_by(there):
+    if there := _there(folder, wanted):
         return there, folder
+    with files.writing(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        # a second one that is asked for the same waits, and then finds it
+        with filelock.FileLock(folder.with_name(f".{folder.name}.lock")):
+            return _there(folder, wanted) or _put(wanted, folder, progress), folder
+
+
+def _there(folder: Path, wanted: Wanted) -> Bundle | None:
+    """The bundle in a folder if it is what is wanted. Raises EdgekdError where there is something else."""
+    there = manifest.read(folder)
     if there is None and folder.exists():
         raise EdgekdError(f"{folder} exists and is no bundle", "Give another --out.")
+    return there if there and wanted.is_met_by(there) else None
+
+
+def _put(wanted: Wanted, folder: Path, progress: Progress) -> Bundle:
+    """Make a bundle beside its folder, and put it in its place."""
     partial = folder.with_name(f".{folder.name}.partial")
-    with files.writing(folder):
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    try:
+        bundle = _made(wanted, partial, progress)
+        manifest.write(bundle, partial)
+        manifest.replace(folder, partial)
+    finally:
         shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        try:
-            bundle = _made(wanted, partial, progress)
-            manifest.write(bundle, partial)
-            manifest.replace(folder, partial)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-    return bundle, folder
+    return bundle
 
 
 def _made(wanted: Wanted, folder: Path, progress: Progress) -> Bundle:

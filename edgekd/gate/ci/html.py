@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Final
 
-from edgekd.gate.judge import Judged, Outcome, Unjudged, exit_code, worst
+from edgekd.gate.judge import Judged, Outcome, Unjudged, exit_code
+from edgekd.gate.status import worst
 from edgekd.report.blocks import Document, Section, Table
 from edgekd.report.gated import sections
 from edgekd.report.page import page

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from edgekd.errors import EdgekdError, StorageError, UnsupportedModelError
 from edgekd.pipeline.measuring import QUICK
-from edgekd.store import fingerprint, remembered
+from edgekd.store import cache_key, remembered
 from edgekd.studies._base import Arm, structural
 from edgekd.studies.run.arms import StudyRun
 from edgekd.studies.run.cells import structure_key, untrained
@@ -49,7 +49,7 @@ def as_fast(run: StudyRun, arm: Arm, other: Arm | None, teacher: TrainedTeacher)
     """
     device = run.device.url if run.device else None
     alike = structural(arm.settings), arm.choices, arm.latency_ratio, structural(other.settings) if other else None
-    key = fingerprint({"choice": alike, "teacher": teacher.network.key(), "device": device})[:12]
+    key = cache_key({"choice": alike, "teacher": teacher.network.key(), "device": device})[:12]
     run.run.progress.stage("match", f"{arm.name}: choosing what is as fast as {other.name if other else 'wanted'}")
     path = run.run.store.root / "matched" / f"{key}.json"
     chosen = remembered(path, Chosen, lambda: _Choice(run, arm, other, teacher).made())

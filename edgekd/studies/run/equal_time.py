@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgekd.data.subset import subset
 from edgekd.errors import EdgekdError
-from edgekd.store import Store, fingerprint, key_of, remembered
+from edgekd.store import Store, cache_key, key_of, remembered
 from edgekd.studies._base import Arm, Settings, Study
 from edgekd.studies.run.cells import pruned_and_trained, seconds_of
 from edgekd.studies.run.teachers import Teachers
@@ -32,7 +32,7 @@ def as_long_settings(teachers: Teachers, found: Study, arm: Arm, other: Arm) -> 
     """
     run = teachers.run
     supervision = key_of(teachers.of(arm.settings).supervision)
-    key = fingerprint({"arm": arm, "other": other, "supervision": supervision})[:12]
+    key = cache_key({"arm": arm, "other": other, "supervision": supervision})[:12]
     path = run.run.store.root / "matched" / f"epochs-{key}.json"
     chosen = remembered(path, Epochs, lambda: _epochs(teachers, found, arm, other))
     run.run.progress.note(f"{arm.name}: {chosen.why}")

@@ -7,7 +7,7 @@ from edgekd.pipeline.candidates import NetworkCandidates
 from edgekd.pipeline.deploy import baseline
 from edgekd.pipeline.goal import Goal
 from edgekd.pipeline.search import Searching
-from edgekd.store import fingerprint, remembered
+from edgekd.store import cache_key, remembered
 from edgekd.studies._base import Arm
 from edgekd.studies.run.arms import ArmRun, StudyRun
 from edgekd.studies.run.teachers import TrainedTeacher
@@ -25,7 +25,7 @@ def planned(run: StudyRun, arm: Arm, teacher: TrainedTeacher) -> Arm:
     assert run.device is not None, "nothing is planned without a device"
     assert arm.latency_ratio is not None
     own, ratio = run.arm(arm.settings, 0), arm.latency_ratio
-    key = fingerprint({"arm": arm, "teacher": teacher.network.key(), "device": run.device.url})[:12]
+    key = cache_key({"arm": arm, "teacher": teacher.network.key(), "device": run.device.url})[:12]
     path = run.run.store.root / "matched" / f"plan-{key}.json"
     run.run.progress.stage("match", f"{arm.name}: planning for {ratio:.3f} of the teacher's latency")
     plan = remembered(path, Plan, lambda: _plan(own, ratio, teacher))

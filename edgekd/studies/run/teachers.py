@@ -9,7 +9,7 @@ from edgekd.pipeline.classifier import require_classifier
 from edgekd.pipeline.student import beginning
 from edgekd.pipeline.teacher import TeacherImages, supervision, teacher
 from edgekd.run import Run, Workspace
-from edgekd.store import fingerprint, remembered
+from edgekd.store import cache_key, remembered
 from edgekd.studies.run.arms import ArmRun, StudyRun
 from edgekd.studies.run.failures import outcome, value_of
 from edgekd.training.evaluate import evaluate
@@ -102,7 +102,7 @@ def _execution(arm: ArmRun, teacher: Network, own: Execution | None) -> Executio
     recipe, settings = arm.recipe, arm.recipe.recover
     if own and not recipe.student:
         settings = settings.model_copy(update=own.model_dump(include=_WAYS))
-    key = fingerprint({"teacher": teacher.architecture.key(), "student": recipe.student, "settings": settings})
+    key = cache_key({"teacher": teacher.architecture.key(), "student": recipe.student, "settings": settings})
 
     def timed() -> Execution:
         student = networks.load(beginning(arm.run, recipe, arm.data, teacher))
@@ -124,7 +124,7 @@ class Teachers:
         """The teacher of the arms with these settings; raises as `trained_teacher`, and the same error again."""
         arm = self.run.arm(settings, 0)
         own = {key: getattr(arm.recipe, key) for key in ("model", "student", "weights", "teacher")}
-        key = fingerprint({**own, "teachers": [document(teacher) for teacher in arm.recipe.teachers]})
+        key = cache_key({**own, "teachers": [document(teacher) for teacher in arm.recipe.teachers]})
         if key not in self._known:
             self._known[key] = outcome(lambda: trained_teacher(arm))
         return value_of(self._known[key])

@@ -3,6 +3,7 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import inputs
@@ -261,6 +262,20 @@ def test_every_node_is_timed_where_it_ran(agent, model):
     assert {node.provider for node in trace.nodes} == {"CPUExecutionProvider"}
     assert sum("Conv" in node.op for node in trace.nodes) == 3
     assert sum(node.ms for node in trace.nodes) > 0
+
+
+def test_a_trace_that_the_host_leaves_keeps_no_folder(model, tmp_path, monkeypatch):
+    path, folder = str(model()), tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    agent = started()
+    with ThreadPoolExecutor(1) as pool:
+        traced = pool.submit(agent.trace, Opening(path, OPTIONS), seconds=60)
+        while not any(folder.iterdir()) and not traced.done():
+            time.sleep(0.01)
+        agent.close()
+        assert isinstance(traced.exception(), WorkerError)
+    assert not any(folder.iterdir())
 
 
 @pytest.mark.parametrize(

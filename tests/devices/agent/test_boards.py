@@ -238,6 +238,16 @@ def test_a_phone_reports_its_android_and_whether_it_charges(tmp_path, monkeypatc
     assert android.charging() is True
 
 
+def test_phones_which_all_are_called_localhost_are_told_apart(tmp_path, monkeypatch):
+    looks_like("android-phone", tmp_path, monkeypatch)
+    monkeypatch.setattr("platform.node", lambda: "localhost")
+    one = host.describe().machine
+    boards._write_program(tmp_path / "bin/getprop", {"ro.serialno": "7G6F5E4D3C2B1A"})
+    assert host.describe().machine != one
+    boards._write_program(tmp_path / "bin/getprop", {"ro.serialno": "1A2B3C4D5E6F7G"})
+    assert host.describe().machine == one
+
+
 def test_a_phone_in_fixed_performance_mode_has_its_clocks_locked(tmp_path, monkeypatch):
     looks_like("android-phone", tmp_path, monkeypatch)
     assert clocks.locked() is False
