@@ -56,7 +56,6 @@ _EXTRAS = {
     "onnxscript": "compress",
     "psutil": "compress",
     "tomli_w": "compress",
-    "filelock": "compress",
     "matplotlib": "report",
     "ncnn": "ncnn",
     "openvino": "openvino",

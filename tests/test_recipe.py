@@ -172,6 +172,12 @@ def test_a_recipe_that_states_threads_is_refused_with_where_they_belong(tmp_path
         recipe(tmp_path / "r.toml", {})
 
 
+def test_what_is_stated_of_measuring_changes_nothing_else_of_it(tmp_path):
+    usual = recipe(None, {"target": "x86-cpu"}).measure
+    (tmp_path / "r.toml").write_text('target = "x86-cpu"\n[measure]\nlaunches = 20\n')
+    assert recipe(tmp_path / "r.toml", {}).measure == usual.model_copy(update={"launches": 20})
+
+
 def test_a_missing_recipe_is_named(tmp_path):
     with pytest.raises(EdgekdError, match=r"none\.toml"):
         recipe(tmp_path / "none.toml", {})

@@ -15,22 +15,24 @@ from edgekd.values import Value
 Rows = Iterator[str]
 
 
-def table(kind: type[Value], title: str, path: str = "") -> Rows:
-    """The keys of a table, then those of the tables in it."""
+def table(kind: type[Value], title: str, path: str = "", usual: Value | None = None) -> Rows:
+    """The keys of a table, then those of the tables in it; the defaults are those of `usual` if it is given."""
     yield f"## {f'`[{path}]`' if path else f'The {title}'}\n{text(kind)}\n"
-    yield from keys(kind)
+    yield from keys(kind, usual)
     yield ""
     for key, field in kind.model_fields.items():
         if inner := _inner(field.annotation):
             inside = f"{path}.{key}".lstrip(".")
-            yield from table(inner, key, f"[{inside}]" if "tuple" in str(field.annotation) else inside)
+            usual = field.default if isinstance(field.default, inner) else None
+            yield from table(inner, key, f"[{inside}]" if "tuple" in str(field.annotation) else inside, usual)
 
 
-def keys(kind: type[Value]) -> Rows:
+def keys(kind: type[Value], usual: Value | None = None) -> Rows:
     said = _docstrings(kind)
     yield "| key | values | default | means |\n|---|---|---|---|"
     for key, field in kind.model_fields.items():
-        default = "required" if field.is_required() else shown(field.get_default(call_default_factory=True))
+        value = getattr(usual, key) if usual else field.get_default(call_default_factory=True)
+        default = "required" if field.is_required() else shown(value)
         inner = _inner(field.annotation)
         means = said.get(key) or (text(inner).partition("\n")[0] if inner else "")
         yield f"| `{key}` | {_values(field)} | {default} | {means} |"

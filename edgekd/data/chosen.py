@@ -1,5 +1,6 @@
 """Chooses what the recipe's [data] leaves open from the images, and states what was chosen."""
 
+import os
 import statistics
 from collections.abc import Sequence
 
@@ -107,6 +108,12 @@ def normalisation(
     return values[0], values[1]
 
 
+def _in_any_folder(source: str) -> str:
+    """A source that is the same wherever a command is typed: a run's recipe is used in its own folder."""
+    kind, _, path = source.partition(":")
+    return f"{kind}:{os.path.abspath(os.path.expanduser(path))}" if kind == "folder" else source  # noqa: PTH100, PTH111
+
+
 def needs_measuring(stated: Data) -> bool:
     """Whether mean or deviation must be measured on the training images."""
     return stated.mean in (None, "data") or stated.std in (None, "data")
@@ -118,7 +125,7 @@ def settled(stated: Data, data: Dataset) -> Data:
     usual = len(how.mean) == len(how.std) in (1, data.train.shape[0]) and min(how.std) > 0
     size = None if max(how.height, how.width) > MOST_PIXELS else (how.height, how.width)
     return Data(
-        source=stated.source,
+        source=_in_any_folder(stated.source),
         size=how.height if how.height == how.width and size else size,
         resize=how.resize,
         crop=how.crop,

@@ -19,8 +19,8 @@ _FAILED = {
 """By the table of the limit."""
 
 _OTHERWISE: dict[Status, str] = {
-    "inconclusive": "The bounds still hold the limit. Measure longer (`edgekd check` with `--launches` and "
-    "`--time-limit`), or on a machine that does nothing else; `edgekd doctor --noise` says how small a difference it "
+    "inconclusive": "The bounds still hold the limit. Measure longer (`--launches` and `--time-limit` of `edgekd check`; "
+    "`launches` in the `[measure]` of a recipe for `compress`), or on a machine that does nothing else; `edgekd doctor --noise` says how small a difference it "
     "can show",
     "invalid": "The device was disturbed, so its times say nothing. Stop what else runs there, let it cool, run the "
     "same command again: only what was invalid is measured again",

@@ -159,17 +159,21 @@ class Export(Value):
     """Whether their graphs normalise: they then take pixels, uint8 (1, H, W, C)."""
 
 
+_BLOCK_SECONDS = 0.03
 _SETTINGS = ("threads", "spinning", "provider", "provider_options")
 """Of ONNX Runtime; they were part of [measure] before they belonged to each artifact's variant."""
 
 
-def _without_settings(stated: Any) -> Any:
-    if isinstance(stated, dict) and (moved := [key for key in _SETTINGS if key in stated]):
+def _measuring(stated: Any) -> Any:
+    """What is stated of [measure], with edgekd's turns where none are: many variants take them in one launch."""
+    if not isinstance(stated, dict):
+        return stated
+    if (moved := [key for key in _SETTINGS if key in stated]):
         raise ValueError(
             f"{' and '.join(moved)} {'is' if len(moved) == 1 else 'are'} no longer read here: write it into the "
             "settings of the target's [reference] and [[variants]]"
         )
-    return stated
+    return {"block_seconds": _BLOCK_SECONDS, **stated}
 
 
 class Recipe(Value):
@@ -199,4 +203,4 @@ class Recipe(Value):
     recover: Recovery = Recovery()
     quantize: Quantisation = Quantisation()
     export: Export = Export()
-    measure: Annotated[MeasuringProtocol, BeforeValidator(_without_settings)] = MeasuringProtocol(block_seconds=0.03)
+    measure: Annotated[MeasuringProtocol, BeforeValidator(_measuring)] = MeasuringProtocol(block_seconds=_BLOCK_SECONDS)

@@ -106,6 +106,19 @@ def test_every_setting_makes_other_data_and_the_settled_section_the_same_again(w
     assert again.fingerprint == data.fingerprint
 
 
+def test_the_settled_section_names_a_folder_wherever_it_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/alice")
+    for source, kept in (
+        ("folder:photos", f"folder:{tmp_path}/photos"),
+        ("folder:../a:b", f"folder:{tmp_path.parent}/a:b"),
+        ("folder:~/photos", "folder:/home/alice/photos"),
+        ("parts:load", "parts:load"),
+        ("digits", "digits"),
+    ):
+        assert settled(Data(source=source), in_memory()).source == kept
+
+
 def test_images_of_the_users_own_kind_are_normalised_and_flipped_but_not_reshaped() -> None:
     data = adapted(of_own_kind(), stated(mean="0-1", std="0-1", flip=False))
     seen, _ = next(data.test.batches(12))
