@@ -94,6 +94,9 @@ class Dataset:
     """sha256 of the images, splits and labels alone, whatever is made of them; the fingerprint where it isn't given."""
 
     def __post_init__(self) -> None:
+        # a data set of the user's own may name classes by numbers, or by bytes that are no text
+        names = tuple(str(name).encode(errors="backslashreplace").decode() for name in self.classes)
+        object.__setattr__(self, "classes", names)
         mean, std = tuple(map(float, self.mean)), tuple(map(float, self.std))
         how = self.preprocessing or _as_they_are(self.train)
         object.__setattr__(self, "preprocessing", how.model_copy(update={"mean": mean, "std": std}))

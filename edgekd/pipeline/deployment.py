@@ -52,8 +52,7 @@ def feeding(data: Dataset, *, in_graph: bool) -> Feeding:
     return Feeding(
         preprocessing=data.preprocessing,
         normalised_by="graph" if in_graph else "caller",
-        # a data set of the user's own may name them by numbers, or by bytes that are no text
-        classes=tuple(str(name).encode(errors="backslashreplace").decode() for name in data.classes),
+        classes=data.classes,
     )
 
 

@@ -68,6 +68,10 @@ def _require_alike(first: Result, second: Result) -> None:
     images = [f"{each.images:,} test images of {each.dataset}" for each in tested]
     if images[0] != images[1]:
         raise _incomparable("images", *images)
+    origins = [result.manifest.lineage and result.manifest.lineage.data for result in (first, second)]
+    contents = [origin.fingerprint[:12] for origin in origins if origin]
+    if len({*contents}) > 1:
+        raise _incomparable("images", *(f"{images[0]} with the fingerprint {content}" for content in contents))
     if first.recipe.target != second.recipe.target:
         raise _incomparable("targets", first.recipe.target, second.recipe.target)
 
@@ -120,7 +124,7 @@ def _kept(both: Sequence[Result]) -> list[list[Cell]]:
         ["bytes", *(number(t.artifact.disk_bytes, "bytes") for t in chosen)],
         ["parameters", *(f"{result.student.cost.parameters:,}" for result in both)],
         ["MACs", *(f"{result.student.cost.macs:,}" for result in both)],
-        ["minutes", *(f"{result.seconds / 60:.1f}" for result in both)],
+        ["minutes, of the last start", *(f"{result.seconds / 60:.1f}" for result in both)],
     ]
 
 

@@ -57,8 +57,8 @@ def _summary(result: Result) -> str:
         f"Budget **{result.verdict.budget}**{title}. Kept: **{chosen.name}**: {result.choice.why}. "
         f"Test accuracy {chosen.test.top1:.2%} against the original's {baseline.test.top1:.2%} ({gain:+.2f} points), "
         f"{chosen.artifact.disk_bytes:,} bytes against {baseline.artifact.disk_bytes:,}, "
-        f"latency {interval(chosen.ratio)} of the original's. All up to the test "
-        f"set took {result.seconds / 60:.1f} minutes."
+        f"latency {interval(chosen.ratio)} of the original's. From its last "
+        f"start to the test set it took {result.seconds / 60:.1f} minutes."
     )
 
 

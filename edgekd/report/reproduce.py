@@ -14,7 +14,7 @@ _SETTINGS = (
 def section(result: Result, reference: Measurement | None) -> Section:
     """Versions, commands and recipe."""
     blocks: list[Block] = [
-        Code("edgekd compress --recipe recipe.toml"),
+        Code(f"edgekd compress --recipe recipe.toml{_on(result)}"),
         Text(_SETTINGS),
         Text("Here in the run directory, each number by itself:"),
         Table(["what", "command"], [[what, f"`{command}`"] for what, command in _commands(result)]),
@@ -35,7 +35,7 @@ def _commands(result: Result) -> list[tuple[str, str]]:
     if not result.device:
         return [look]
     variants = {tried.name: tried.artifact.variant.name for tried in result.tried}
-    on = f"--target {recipe.target}{f' --device {result.device}' if result.device != 'local:' else ''}"
+    on = f"--target {recipe.target}{_on(result)}"
     kept, other = result.choice.variant.name, variants[result.reference]
     beside = f"--baseline {result.files[result.reference]} --budget {recipe.budget} {on}"
     stored = f"verdict/model.json --baseline verdict/reference.json --budget {recipe.budget}"
@@ -48,6 +48,10 @@ def _commands(result: Result) -> list[tuple[str, str]]:
         ),
         look,
     ]
+
+
+def _on(result: Result) -> str:
+    return f" --device {result.device}" if result.device not in (None, "local:") else ""
 
 
 def versions(result: Result, reference: Measurement | None) -> list[tuple[str, str]]:

@@ -124,9 +124,7 @@ def _images(model: nn.Module, data: Dataset) -> tuple[Tensor, tuple[Tensor, Tens
     # where memory bounds the ones that go through the network at once, it needn't bound the others
     others = min(_IMAGES, 8 * images_at_once(data.train.shape, 128), len(data.train) - most)
     images, labels = map(torch.from_numpy, labelled(data.train, most + others))
-    # all images of a split come in its order, which may be that of the classes
-    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
-    return images[order[:most]], (images[order[most:]], labels[order[most:]])
+    return images[:most], (images[most:], labels[most:])
 
 
 def _kept(inputs: Repairing) -> Mapping[str, tuple[int, ...]]:

@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from edgekd.data.load import load_dataset
 from edgekd.data.memory_images import dataset_in_memory
 from edgekd.data.renormalised import Renormalised
 from edgekd.errors import EdgekdError
+from edgekd.store import key_of
 from edgekd.values import Data, Jitter, Preprocessing
 
 
@@ -104,6 +106,14 @@ def test_every_setting_makes_other_data_and_the_settled_section_the_same_again(w
     assert data.fingerprint != in_memory().fingerprint
     again = adapted(in_memory(), settled(stated(**wanted), data))
     assert again.fingerprint == data.fingerprint
+
+
+def test_classes_are_named_by_texts_whatever_they_were_given_as() -> None:
+    for given in (tuple(np.unique(np.arange(12) % 3)), range(3), ["0", "1", "2"]):
+        data = replace(in_memory(), classes=given)  # type: ignore[arg-type]
+        assert data.classes == ("0", "1", "2")
+        assert key_of(data)
+        json.dumps(key_of(data))
 
 
 def test_the_settled_section_names_a_folder_wherever_it_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

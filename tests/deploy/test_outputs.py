@@ -78,11 +78,21 @@ def test_pixels_for_a_graph_are_made_part_by_part(photos: MemoryImages) -> None:
 def test_few_images_are_all_taken_and_of_many_so_many(photos: MemoryImages) -> None:
     images, labels = labelled(photos, 500)
     assert images.shape == (320, 3, 64, 64)
-    assert labels.tolist() == list(range(320))
-    images, labels = labelled(photos, 100)
-    assert len(images) == len(set(labels.tolist())) == 100
+    assert sorted(labels.tolist()) == list(range(320))
     shown = next(iter(photos.batches(320)))[0].numpy()
     assert (images == shown[labels]).all()
+    images, labels = labelled(photos, 100)
+    assert len(images) == len(set(labels.tolist())) == 100
+    assert (images == shown[labels]).all()
+
+
+@pytest.mark.parametrize("count", [200, 320, 500])
+def test_the_first_images_are_of_all_classes_however_many_there_are(photos: MemoryImages, count: int) -> None:
+    """Folders are sorted by class, and some of what calibrates takes the first few alone."""
+    _, labels = labelled(photos, count)
+    of_classes = np.bincount(labels[:64] // 80, minlength=4)
+    assert of_classes.min() >= 8
+    assert (labelled(photos, count)[1] == labels).all()
 
 
 @pytest.mark.parametrize(("sent", "parts"), [(48, [3, 3, 1]), (47, [2, 2, 2, 1]), (1, [1] * 7), (1000, [7])])

@@ -8,12 +8,18 @@ from edgekd.recipe import recipe
 from edgekd.report import compared
 from edgekd.report.formats.markdown import written
 from edgekd.values import Proposal, Structure
+from edgekd.values.lineage import DataOrigin, Lineage
 
 STATED = {"model": "mobilenet_v1:width=0.25", "data.source": "digits", "target": "x86-cpu"}
 
 
 def told(found):
     return {section.title: "\n\n".join(written(section.blocks)) for section in found.sections}
+
+
+def of_data(fingerprint):
+    data = DataOrigin(name="digits", fingerprint=fingerprint, train=1_258, validation=180, test=1_000)
+    return result().manifest.model_copy(update={"lineage": Lineage(data=data)})
 
 
 def test_what_differs_comes_first_and_what_is_the_same_is_counted():
@@ -51,6 +57,9 @@ def test_other_images_and_other_targets_are_refused():
     few = tuple(tried.model_copy(update={"test": accuracy(9, images=10)}) for tried in result().tried)
     with pytest.raises(EdgekdError, match="different images don't compare: 1,000 test images of digits and 10 test"):
         compared.runs(report(), report(tried=few))
+    with pytest.raises(EdgekdError, match="fingerprint 0123456789ab and 1,000 test images of digits with the finger"):
+        compared.runs(report(manifest=of_data("0123456789abcdef")), report(manifest=of_data("f" * 64)))
+    compared.runs(report(manifest=of_data("f" * 64)), report(manifest=of_data("f" * 64)))
     with pytest.raises(EdgekdError, match="different targets don't compare"):
         compared.runs(report(), report(recipe=recipe(None, {**STATED, "target": "arm-cpu"})))
     with pytest.raises(EdgekdError, match="different targets don't compare"):

@@ -23,6 +23,8 @@ def as_stated(takes: Takes, stated: Data) -> Data:
         shape = "x".join(map(str, takes.shape))
         what = f"the model's input {takes.name} of the shape {shape} is no grey or coloured image"
         raise EdgekdError(what, "Give an .npz file of what the model is fed.")
+    if takes.preprocessing and takes.preprocessing.colour is None:  # of images that its training got ready-made
+        takes = takes.model_copy(update={"preprocessing": None})
     channels, height, width = takes.image
     found: dict[str, Any] = {"size": (height, width), "colour": "grey" if channels == 1 else "rgb"}
     if stated.colour not in (None, found["colour"]):

@@ -10,7 +10,7 @@ from edgekd.store import cache_key, remembered
 from edgekd.studies._base import Arm, structural
 from edgekd.studies.run.arms import StudyRun
 from edgekd.studies.run.cells import structure_key, untrained
-from edgekd.studies.run.latency import TEACHER, exported, latencies
+from edgekd.studies.run.latency import TEACHER, exported, measured
 from edgekd.studies.run.teachers import TrainedTeacher
 from edgekd.values import Value
 from edgekd.values.network import Network
@@ -110,14 +110,16 @@ class _Choice:
         return _Compared(index, ratios[_OWN], wanted, of)
 
     def _latencies(self, networks: Mapping[str, Network]) -> dict[str, float]:
-        """Ratios to the teacher's; nothing where they can't be measured."""
+        """Ratios to the teacher's; nothing where they never can be measured: a choice by arithmetic is kept, which a
+        device that is in use or throttled must not decide.
+        """
         if self.run.device is None:
             return {}
         own = self.run.arm(self.arm.settings, 0)
         try:
             files = {key: exported(own, one, key) for key, one in networks.items()}
-            measured = latencies(own, exported(own, self.teacher.network, TEACHER), files, **QUICK)
+            found = measured(own, exported(own, self.teacher.network, TEACHER), files, **QUICK)
         except UnsupportedModelError as e:
             self.run.run.progress.note(f"not measured: {e.message}")
             return {}
-        return {key: measured[key].ratio.estimate for key in networks} if measured else {}
+        return {key: found[key].ratio.estimate for key in networks}

@@ -35,13 +35,23 @@ def latencies(arm: ArmRun, teacher: Artifact, others: Mapping[str, Artifact], **
     """
     if arm.device is None or not others:
         return {}
-    arm.run.progress.stage("measure", f"measuring {len(others)} networks beside {teacher.name}")
     try:
-        measurements = arm.goal.measured(arm.run, [teacher, *others.values()], **changes)
+        return measured(arm, teacher, others, **changes)
     except (DeviceError, MeasurementError, UnsupportedModelError) as e:
         arm.run.progress.warn(f"not measured: {e.message}")
         return {}
-    return _latencies(dict(zip([TEACHER, *others], measurements, strict=True)))
+
+
+def measured(arm: ArmRun, teacher: Artifact, others: Mapping[str, Artifact], **changes: Any) -> dict[str, Latency]:
+    """As `latencies`, of an arm that has a device.
+
+    Raises:
+        DeviceError, MeasurementError: not now.
+        UnsupportedModelError: never.
+    """
+    arm.run.progress.stage("measure", f"measuring {len(others)} networks beside {teacher.name}")
+    found = arm.goal.measured(arm.run, [teacher, *others.values()], **changes)
+    return _latencies(dict(zip([TEACHER, *others], found, strict=True)))
 
 
 def _latencies(measurements: Mapping[str, Measurement]) -> dict[str, Latency]:

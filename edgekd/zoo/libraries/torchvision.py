@@ -14,6 +14,7 @@ from edgekd.values import Preprocessing
 # auxiliary heads make the forward pass of training return a tuple; the default initialisation of those that have
 # them is announced to change and is slow
 _SETTINGS = {"aux_logits": False, "init_weights": True}
+_AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
 
 
 def build(name: str, *, classes: int, channels: int) -> nn.Module:
@@ -26,6 +27,8 @@ def build(name: str, *, classes: int, channels: int) -> nn.Module:
     takes = inspect.signature(typing.get_type_hints(builder)["return"]).parameters
     settings = {key: value for key, value in _SETTINGS.items() if key in takes}
     model: nn.Module = builder(weights=None, num_classes=classes, **settings)
+    if "aux_logits" in settings:
+        model.register_load_state_dict_pre_hook(_leave_auxiliary_heads)
     if channels != 3:
         _replace_first_convolution(model, name, channels)
     return model
@@ -49,6 +52,12 @@ def preprocessing(name: str) -> Preprocessing | None:
         mean=tuple(how.mean),
         std=tuple(how.std),
     )
+
+
+def _leave_auxiliary_heads(_: nn.Module, state: dict[str, Any], prefix: str, *__: Any) -> None:
+    """Without the heads that only training has, which published weights hold."""
+    for name in [name for name in state if name.removeprefix(prefix).startswith(_AUXILIARY)]:
+        del state[name]
 
 
 def _replace_first_convolution(model: nn.Module, name: str, channels: int) -> None:

@@ -119,6 +119,15 @@ def test_photos_are_normalised_as_stated_and_the_way_is_said(photos):
     assert "the centre of 8x8 is cut out" in told
 
 
+def test_a_normalisation_of_what_is_no_photo_is_not_the_files_own():
+    """As edgekd states it where a data set of the user's own gave ready-made tensors: mean 0, deviation 1, no colour."""
+    how = Preprocessing(height=8, width=8, mean=(0.0,) * 3, std=(1.0,) * 3)
+    of_tensors = TAKES.model_copy(update={"preprocessing": how})
+    with pytest.raises(EdgekdError, match="isn't stated, and the file doesn't state it"):
+        as_stated(of_tensors, Data(source="s"))
+    assert as_stated(of_tensors, STATED) == as_stated(TAKES, STATED)
+
+
 def test_classes_are_the_folders_and_given_splits_are_kept(photos):
     where = photos(*(f"{split}/{name}/{i}.png" for split in ("train", "val") for name in "ab" for i in range(2)))
     found = photo_feeds(where, TAKES, as_stated(TAKES, STATED))

@@ -8,9 +8,11 @@ from types import SimpleNamespace
 import pytest
 from simulated import all_layers, each_layer
 
+from edgekd.errors import MeasurementError
 from edgekd.progress import Silent
 from edgekd.studies import run as verb
 from edgekd.studies._base import CE, DISTIL, PRUNE, SMOKE, Arm
+from edgekd.studies.run import equal_latency
 
 TINY = SMOKE.model_copy(update={"epochs": 1, "teacher_epochs": 1, "batch_size": 128})
 LABELS = {"model": "resnet8", "steps": [dict(PRUNE), dict(DISTIL)], "recover.losses": dict(CE)}
@@ -85,6 +87,23 @@ def test_the_nearest_choice_is_found_by_few_measurements(run, simulated):
     assert chosen.costs.latency.estimate == pytest.approx(nearest)
     assert len(set(latencies)) > 4
     assert re.search("nearest of [345] that were compared", chosen.chosen)
+
+
+def test_what_a_disturbed_device_cannot_tell_is_measured_at_the_next_start(run, simulated, monkeypatch):
+    def arms(scale):
+        return (uniform(settings=UNTRAINED, latency_ratio=RATIO, as_fast_as=None, control=None),)
+
+    def disturbed(*_, **__):
+        raise MeasurementError("it throttled", "Let it cool.")
+
+    device = simulated(latency_ms=all_layers, nodes=each_layer)
+    with monkeypatch.context() as hot:
+        hot.setattr(equal_latency, "measured", disturbed)
+        (failure,) = run(arms, device).failures
+    assert "it throttled" in failure.message
+    result = run(arms, device)
+    assert not result.failures
+    assert "of the teacher's latency, where 0.400 was wanted" in result.arms[0].chosen
 
 
 def test_a_plan_that_cannot_be_made_fails_with_all_that_refer_to_it(run, simulated):

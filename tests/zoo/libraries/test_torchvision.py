@@ -1,9 +1,12 @@
+from pathlib import Path
+
 import pytest
 import torch
 import torchvision
 
 from edgekd.errors import EdgekdError
 from edgekd.zoo.build import build, preprocessing
+from edgekd.zoo.weights import load_weights
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -19,6 +22,22 @@ def test_builds_for_any_channels_and_classes(channels: int) -> None:
 def test_model_with_auxiliary_heads_gives_one_tensor_in_training(name: str) -> None:
     model = build(f"torchvision:{name}", classes=5, channels=1).train()
     assert model(torch.randn(2, 1, 96, 96)).shape == (2, 5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
+def test_weights_with_the_heads_of_their_training_are_loaded_without_them(name: str, tmp_path: Path) -> None:
+    trained = getattr(torchvision.models, name)(weights=None, num_classes=5, aux_logits=True, init_weights=False)
+    assert any("aux" in key.lower() for key in trained.state_dict())
+    torch.save(trained.state_dict(), tmp_path / "trained.pt")
+    model = build(f"torchvision:{name}", classes=5, channels=3)
+    load_weights(model, tmp_path / "trained.pt")
+    x = torch.randn(2, 3, 96, 96)
+    with torch.inference_mode():
+        assert torch.equal(model.eval()(x), trained.eval()(x))
+    torch.save({**trained.state_dict(), "other.weight": torch.zeros(1)}, tmp_path / "other.pt")
+    with pytest.raises(EdgekdError, match="unexpected: other.weight"):
+        load_weights(model, tmp_path / "other.pt")
 
 
 def test_unknown_name_gets_the_nearest() -> None:
