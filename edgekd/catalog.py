@@ -233,7 +233,7 @@ def toml_keys(path: Path, hint: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as e:
-        hint = "Correct that line." if "(at line" in str(e) else "Something begins and doesn't end: correct that."
+        hint = "Correct that line." if "(at line" in str(e) else "A text, list or table isn't closed: close it."
         raise EdgekdError(f"{path}: not valid TOML: {e}", hint) from e
     except RecursionError as e:
         raise EdgekdError(f"{path}: nested too deeply", "The file seems damaged: correct it.") from e

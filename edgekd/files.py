@@ -33,7 +33,7 @@ def require_file(path: Path, hint: str) -> None:
     except OSError as e:
         raise StorageError(f"{path}: {e.strerror}", hint) from e
     except ValueError as e:  # a null character
-        raise StorageError(f"{path}: no name of a file", hint) from e
+        raise StorageError(f"{path}: is no valid file name", hint) from e
     if kind != stat.S_IFREG:
         raise StorageError(f"{path}: is {_KINDS.get(kind, 'something else')}, not a file", hint)
 
@@ -102,17 +102,23 @@ def write_bytes(path: Path, data: bytes) -> None:
         if path.exists() and not path.is_file() and not path.is_dir():
             _write_through(path, data)
             return
-        path = path.resolve()  # what is put in a link's place would be seen there alone
-        partial = _partial(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with partial.open("wb") as f:
-                f.write(data)
-                f.flush()
-                os.fsync(f.fileno())
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        # what is put in a link's place would be seen there alone
+        with _replaced(path.resolve()) as partial, partial.open("wb") as f:
+            f.write(data)
+
+
+@contextmanager
+def _replaced(path: Path) -> Iterator[Path]:
+    """A file beside `path` that takes its place at the end, whole and on the disk, and only if nothing fails."""
+    partial = path.with_name(f".{path.name[:_NAME_KEPT]}.{os.getpid()}.partial")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield partial
+        with partial.open("rb+") as f:
+            os.fsync(f.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _write_through(path: Path, data: bytes) -> None:
@@ -123,35 +129,18 @@ def _write_through(path: Path, data: bytes) -> None:
         file.write(data)
 
 
-def _partial(path: Path) -> Path:
-    return path.with_name(f".{path.name[:_NAME_KEPT]}.{os.getpid()}.partial")
-
-
 def copy(source: Path, to: Path) -> Path:
     """Copy a file all or nothing; returns where it is now."""
-    partial = _partial(to)
-    with writing(to):
-        to.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            shutil.copyfile(source, partial)
-            partial.replace(to)
-        finally:
-            partial.unlink(missing_ok=True)
+    with writing(to), _replaced(to) as partial:
+        shutil.copyfile(source, partial)
     return to
 
 
 def write_pieces(to: Path, pieces: Iterable[bytes]) -> None:
     """Write a file piece by piece, all or nothing. Raises StorageError, and what `pieces` raises."""
-    partial = _partial(to)
-    with writing(to):
-        to.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with partial.open("wb") as file:
-                for piece in pieces:
-                    file.write(piece)
-            partial.replace(to)
-        finally:
-            partial.unlink(missing_ok=True)
+    with writing(to), _replaced(to) as partial, partial.open("wb") as file:
+        for piece in pieces:
+            file.write(piece)
 
 
 def writable(folder: Path) -> bool:

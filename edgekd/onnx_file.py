@@ -35,7 +35,7 @@ def read(path: Path) -> onnx.ModelProto:
         raise UnsupportedModelError(f"{path}: is damaged: a name in it isn't UTF-8 text", hint)
     if path.suffix.lower() == ".ort":  # by which ONNX Runtime chooses the format
         raise UnsupportedModelError(
-            f"{path}: is an ONNX model, and .ort is ONNX Runtime's own format", "Call it .onnx."
+            f"{path}: is an ONNX model, and .ort is ONNX Runtime's own format", "Rename it to .onnx."
         )
     return model
 

@@ -89,7 +89,7 @@ def _ratio(other: Measurement, reference: Measurement) -> Interval | None:
 
 def _compared(found: Explanation) -> str:
     if (r := found.ratio) is None and found.invalid:
-        return "there is no ratio of them: they are invalid"
+        return "no ratio, since the measurements are invalid"
     if r is None:
         return "too little was measured for a ratio: raise --seconds or --launches"
     shown = f"latency ratio {r.estimate:.3f} ({r.low:.3f} to {r.high:.3f} at 95 %)"

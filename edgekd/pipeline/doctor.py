@@ -131,7 +131,7 @@ def _first_remarks(url: str, facts: DeviceFacts, matching: Sequence[Target], in_
     if facts.host.emulated:
         found.append(f"{EMULATED}. Its outputs count; measure on the device itself")
     if in_use_by and not facts.runtimes:
-        found.append("its runtimes are not asked for meanwhile: that would disturb the other")
+        found.append("its runtimes are not read while it is in use: that would disturb its user")
     elif not facts.runtimes:
         found.append("it has no runtime that edgekd knows, and nothing can be measured there: install one")
     if not matching:

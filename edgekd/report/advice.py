@@ -19,9 +19,9 @@ _FAILED = {
 """By the table of the limit."""
 
 _OTHERWISE: dict[Status, str] = {
-    "inconclusive": "The bounds still hold the limit. Measure longer (`--launches` and `--time-limit` of `edgekd check`; "
-    "`launches` in the `[measure]` of a recipe for `compress`), or on a machine that does nothing else; `edgekd doctor --noise` says how small a difference it "
-    "can show",
+    "inconclusive": "The limit is still between the bounds. Measure longer (`--launches` and `--time-limit` of "
+    "`edgekd check`; `launches` in the `[measure]` of a recipe for `compress`), or on a machine that does nothing "
+    "else; `edgekd doctor --noise` says how small a difference it can show",
     "invalid": "The device was disturbed, so its times say nothing. Stop what else runs there, let it cool, run the "
     "same command again: only what was invalid is measured again",
     "not measured": "Give a device of the target's kind: `--device`; `edgekd targets detect` says of which kind one is",

@@ -77,16 +77,5 @@ def _session(report: "Report") -> list[Block]:
     result, reference = report.result, report.reference
     if result.device is None or reference is None:
         return [Text(f"Nothing was measured: no device of target `{result.recipe.target}` was given.")]
-    return [Text(_environment(result, reference)), *measured.session(report.judged, result.verdict)]
-
-
-def _environment(result: Result, reference: Measurement) -> str:
-    measuring, host, threads = result.recipe.measure, reference.host, reference.runtime.settings.get("threads")
-    return (
-        f"`{result.device}`: {host.cpu}, {host.cores} cores, {host.os} {host.arch}; "
-        f"{reference.runtime.title}, {reference.runtime.provider}; {threads} thread(s), "
-        f"batch {measuring.batch}, {measuring.loop} loop. {measuring.launches} launches, each a fresh process a file; "
-        f"{measuring.seconds:g} s timed a launch in turns of {measuring.block_seconds:g} s in random order, after "
-        "warm-up. Ratios are medians over block pairs, with a bootstrap interval over launches and blocks. "
-        "Raw samples are in `measurements/`, those of the verdict in `verdict/`."
-    )
+    stored = Text("Raw samples are in `measurements/`, those of the verdict in `verdict/`.")
+    return [*measured.where([reference]), stored, *measured.session(report.judged, result.verdict)]

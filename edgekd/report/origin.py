@@ -90,9 +90,10 @@ def _variant(found: Manifest) -> str:
 
 
 def _proof(found: Proof) -> str:
-    parity = found.parity
     test = f", {found.test.top1:.2%} of {found.test.images:,} test images" if found.test else ""
-    same = f"{parity.sqnr_db:.0f} dB and {parity.top1_agreement:.1%} of the answers as the network's"
+    alike = found.parity.top1_agreement
+    answers = "" if alike is None else f" and {alike:.1%} of the answers as the network's"
+    same = f"{found.parity.sqnr_db:.0f} dB{answers}"
     return f"{same}; {found.validation.top1:.2%} of {found.validation.images:,} validation images{test}"
 
 

@@ -23,20 +23,15 @@ def section(verdict: Verdict) -> Section:
 
 
 def _row(limit: LimitVerdict) -> list[str | Drawn]:
-    budget = f"{'≥' if is_floor(limit) else '≤'} {number(limit.limit, limit.unit)}"
+    budget = f"{'≥' if limit.is_floor else '≤'} {number(limit.limit, limit.unit)}"
     return [f"`{limit.name}`", limit.status, _observed(limit), budget, margin(limit), limit.evidence]
-
-
-def is_floor(limit: LimitVerdict) -> bool:
-    """Whether it is the least that is allowed, not the most."""
-    return limit.name.split(".")[-1].startswith("min_")
 
 
 def margin(limit: LimitVerdict) -> str:
     """How far what was observed is within its limit, or beyond it: in points where that is its unit, else relative."""
     if limit.observed is None:
         return "–"
-    room = limit.observed - limit.limit if is_floor(limit) else limit.limit - limit.observed
+    room = limit.observed - limit.limit if limit.is_floor else limit.limit - limit.observed
     if limit.name.startswith("accuracy."):
         shown = f"{abs(room if limit.unit == 'points' else 100 * room):.2f} points"
     else:
@@ -58,7 +53,7 @@ def _bullet(limit: LimitVerdict, observed: float) -> Markup:
     known = [observed, limit.limit, *bounds]
     low, high = min(0.0, *(_BEYOND * value for value in known)), max(_BEYOND * max(known), 1e-9)
     ends = [(value - low) / (high - low) for value in (limit.limit, observed, *bounds)]
-    sides = ("beyond", "allowed") if is_floor(limit) else ("allowed", "beyond")
+    sides = ("beyond", "allowed") if limit.is_floor else ("allowed", "beyond")
     ground = [(0.0, ends[0], sides[0]), (ends[0], 1.0, sides[1])]
     within = [(ends[2], ends[3], "kept")] if len(bounds) == 2 else []
     return svg.bar([*ground, *within], [(ends[0], "at-limit"), (ends[1], "at")])

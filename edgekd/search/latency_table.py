@@ -157,6 +157,6 @@ def _chosen(search: Tabled, table: Table, best: Sequence[Judged], fitting: Seque
 
 def _why(best: Sequence[Judged], rank: int | None) -> str:
     if rank is None:
-        return "it has the least sum of losses of layers; what has less loss as a whole measurably doesn't fit"
+        return "it has the least sum of losses of layers; structures with less loss were measured and are too slow"
     least = "the least loss of those that measurably fit" if rank else "the least loss"
     return f"of {len(best)} structures predicted to be as fast it has {least}"

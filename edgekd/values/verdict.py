@@ -22,6 +22,11 @@ class LimitVerdict(Value):
     paired: bool = False
     """Judged by the ratio to the baseline that took turns with the artifact: the control holds for it."""
 
+    @property
+    def is_floor(self) -> bool:
+        """Whether it is the least that is allowed, not the most."""
+        return self.name.rpartition(".")[2].startswith("min_")
+
 
 class Verdict(Value):
     """One budget judged on one measurement."""

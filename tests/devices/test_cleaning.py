@@ -93,7 +93,7 @@ def without_python(tmp_path, monkeypatch):
 def test_a_device_without_python_is_cleaned_and_sent_nothing(without_python):
     done = clean("ssh://device")
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "ssh://device: removed; how much isn't known, as it has no du\n"
+    assert done.stdout == "ssh://device: removed (of unknown size, since the device has no du)\n"
     assert not without_python.exists()
     assert not without_python.parent.parent.exists()
 

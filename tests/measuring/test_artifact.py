@@ -125,7 +125,7 @@ def test_a_file_in_the_format_of_onnxruntime_is_named_and_so_is_one_that_only_lo
     assert e.value.hint == "Give the .onnx file that it was made from."
     with pytest.raises(UnsupportedModelError, match=r"is an ONNX model, and \.ort is") as e:
         described(model().rename(path))
-    assert e.value.hint == "Call it .onnx."
+    assert e.value.hint == "Rename it to .onnx."
 
 
 @pytest.mark.parametrize("kept", [0.3, 0.6, 0.9])

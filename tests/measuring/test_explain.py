@@ -127,7 +127,7 @@ def test_what_was_disturbed_is_said_and_has_no_ratio(traced):
     throttled = traced(*FLOAT, name="net").model_copy(update={"invalid": ("it throttled",)})
     found = explain(traced(*FLOAT, name="base"), throttled)
     assert (found.invalid, found.ratio) == (("net: it throttled",), None)
-    assert "there is no ratio of them: they are invalid" in summary(found)
+    assert "no ratio, since the measurements are invalid" in summary(found)
 
 
 def test_a_measurement_without_nodes_is_refused(measurement, traced):

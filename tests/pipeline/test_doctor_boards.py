@@ -79,7 +79,7 @@ def test_a_device_in_use_is_examined_without_disturbing_its_user(tmp_path):
         found, text = examined(f"local:{python}")
     assert (found.runtimes, found.missing) == ({}, {})
     assert f"pid {os.getpid()}" in text
-    assert "- its runtimes are not asked for meanwhile" in text
+    assert "- its runtimes are not read while it is in use" in text
     assert "nothing can be measured" not in text
 
 

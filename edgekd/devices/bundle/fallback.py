@@ -49,8 +49,9 @@ def python(
     try:
         return pythons.choose(url, found, runtimes, named)
     except NoPythonError as e:
-        make = f"ake what runs there without one: edgekd devices bundle --arch {arch}"
+        command = f"edgekd devices bundle --arch {arch}"
         if installable:
-            raise NoPythonError(e.message, f"{e.hint}; or m{make}" if has_bundle and not named else e.hint) from e
+            or_bundle = f"; or make what runs there without one: {command}" if has_bundle and not named else ""
+            raise NoPythonError(e.message, f"{e.hint}{or_bundle}") from e
         only = f"Only 64-bit phones are supported ({', '.join(NAMES)}); this one is {arch}."
-        raise NoPythonError(e.message, f"M{make}" if arch in NAMES else only) from e
+        raise NoPythonError(e.message, f"Make what runs there: {command}" if arch in NAMES else only) from e

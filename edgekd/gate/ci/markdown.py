@@ -79,7 +79,7 @@ def _observed(limit: LimitVerdict) -> str:
 
 
 def _budget(limit: LimitVerdict) -> str:
-    sign = "≥" if limit.name.split(".")[-1].startswith("min_") else "≤"
+    sign = "≥" if limit.is_floor else "≤"
     return _text(f"{sign} {figure(limit.limit, limit.unit)}")
 
 
