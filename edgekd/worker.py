@@ -13,9 +13,11 @@ import os
 import queue
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -36,6 +38,12 @@ Lost = Callable[[int, str], tuple[str, str] | None]
 
 
 ANY = Limits()
+
+
+def of_module(module: str) -> tuple[list[str], dict[str, str]]:
+    """The command and the environment of a Python that runs a module, and imports what can be imported here alone."""
+    path = os.pathsep.join(str(Path(folder).absolute()) for folder in sys.path)
+    return [sys.executable, "-P", "-m", module], {**os.environ, "PYTHONPATH": path}
 
 
 class WorkerError(Exception):

@@ -10,7 +10,7 @@ from typing import Literal
 from edgekd.errors import MeasurementError
 from edgekd.measuring.disturbance import spoiled
 from edgekd.measuring.nodes import DYNAMIC, fallen_back, in_integers, integer_coverage, of_kind, products, total_ms
-from edgekd.measuring.statistics import percentile, ratio, samples_ms
+from edgekd.measuring.statistics import median_ms, ratio
 from edgekd.values import Interval, Measurement, Node, Trace, Value
 
 _DOT_PRODUCTS = {"x86_64": ("avx512_vnni", "avx_vnni", "amx_int8"), "aarch64": ("asimddp", "i8mm")}
@@ -61,8 +61,8 @@ def explain(reference: Measurement, other: Measurement) -> Explanation:
     return Explanation(
         artifact=reference.artifact.name,
         other=other.artifact.name,
-        p50_ms=percentile(samples_ms(reference), 50),
-        other_p50_ms=percentile(samples_ms(other), 50),
+        p50_ms=median_ms(reference),
+        other_p50_ms=median_ms(other),
         ratio=_ratio(other, reference),
         nodes_ms=total_ms(first.nodes),
         other_nodes_ms=total_ms(second.nodes),

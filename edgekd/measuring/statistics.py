@@ -24,6 +24,11 @@ def samples_ms(measurement: Measurement) -> list[float]:
     return [ms for launch in measurement.launches for block in launch.blocks_ms for ms in block]
 
 
+def median_ms(measurement: Measurement) -> float:
+    """The median of `samples_ms`. Raises ValueError without samples."""
+    return percentile(samples_ms(measurement), 50)
+
+
 def percentile(samples: Sequence[float], p: float) -> float:
     """The p-th percentile (0 to 100), interpolated linearly between samples. Raises ValueError without samples."""
     if not samples:

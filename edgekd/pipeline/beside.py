@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 
 from edgekd.deploy.feeding import manifest
-from edgekd.measuring.statistics import percentile, ratio
+from edgekd.measuring.statistics import percentile, ratio, samples_ms
 from edgekd.pipeline.origins import stated, without_folders
 from edgekd.recipe import to_toml
 from edgekd.values import Accuracy, Artifact, Feeding, Manifest, Measurement, Recipe
@@ -37,7 +37,7 @@ def proof(parity: Parity, validation: Accuracy, test: Accuracy | None = None) ->
 
 def latency(measurement: Measurement, reference: Measurement) -> MeasuredLatency | None:
     """A summary of a measurement, compared with the reference of its session; None where nothing was measured."""
-    samples = [ms for launch in measurement.launches for block in launch.blocks_ms for ms in block]
+    samples = samples_ms(measurement)
     if not samples:
         return None
     host, runtime, compared = measurement.host, measurement.runtime, measurement is not reference

@@ -7,7 +7,7 @@ from edgekd.gate.budget import Budget
 from edgekd.gate.judge import judge
 from edgekd.gate.status import worst
 from edgekd.measuring.relative import relative
-from edgekd.measuring.statistics import percentile, ratio, samples_ms
+from edgekd.measuring.statistics import median_ms, percentile, ratio
 from edgekd.pipeline.partial import clearly_faster, measured_layers
 from edgekd.values import LimitVerdict, Measurement, VariantLatency, Verdict
 
@@ -39,7 +39,7 @@ class Judging:
         """One of one variant; if it isn't usable, it doesn't fit."""
         return VariantLatency(
             variant=measurement.artifact.variant.name,
-            median_ms=percentile(samples_ms(measurement), 50),
+            median_ms=median_ms(measurement),
             ratio=ratio(measurement, baseline),
             fits=self._fits(measurement, baseline) if usable else False,
             of_limit=self._of_limit(measurement, baseline),

@@ -9,7 +9,7 @@ import zstandard
 
 from edgekd.deploy.writers._base import integers
 from edgekd.errors import NoDeviceError, PruningProcessError, UnsupportedModelError
-from edgekd.measuring.statistics import percentile, samples_ms
+from edgekd.measuring.statistics import median_ms
 from edgekd.pipeline.candidate_latency import Judging, would_be_kept
 from edgekd.pipeline.deploy import Baseline
 from edgekd.pipeline.deployment import Deployment, rough
@@ -184,7 +184,7 @@ class NetworkCandidates:
             run.progress.stage("plan", f"measuring it without each of {', '.join(now)}")
             artifacts = [whole, *(without[name] for name in now)]
             found = self.goal.measured(run, artifacts, **QUICK)
-            medians = [percentile(samples_ms(measurement), 50) for measurement in found]
+            medians = [median_ms(measurement) for measurement in found]
             saved.update({name: medians[0] - shorter for name, shorter in zip(now, medians[1:], strict=True)})
         return saved
 

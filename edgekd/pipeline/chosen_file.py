@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from edgekd.gate.budget import Budget
-from edgekd.measuring.statistics import percentile, ratio, samples_ms
+from edgekd.measuring.statistics import median_ms, ratio
 from edgekd.pipeline.file_proof import LEAST_SQNR_DB, Proof, Proofs
 from edgekd.pipeline.select import select
 from edgekd.values import Accuracy, Artifact, Interval, Measurement
@@ -72,7 +72,7 @@ def choose(
 
 def figures(measurement: Measurement, reference: Measurement) -> tuple[float, Interval]:
     """The median in milliseconds, and the latency divided by the reference's."""
-    return percentile(samples_ms(measurement), 50), ratio(measurement, reference)
+    return median_ms(measurement), ratio(measurement, reference)
 
 
 def failed(artifacts: Sequence[Artifact], proofs: Proofs) -> tuple[Dropped, ...]:

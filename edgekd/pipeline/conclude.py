@@ -10,7 +10,7 @@ from edgekd.data.chosen import settled
 from edgekd.data.dataset import Dataset
 from edgekd.errors import UnsupportedModelError
 from edgekd.gate.judge import Judged
-from edgekd.measuring.statistics import percentile, ratio
+from edgekd.measuring.statistics import percentile, ratio, samples_ms
 from edgekd.pipeline.beside import beside, latencies, proof
 from edgekd.pipeline.deployment import Deployment
 from edgekd.pipeline.finish import Finished
@@ -138,7 +138,7 @@ def taken_away(network: Network, taken: Mapping[str, str], name: str) -> Network
 
 def _tried(checked: Checked, measurement: Measurement, baseline: Measurement) -> Tried:
     assert measurement.accuracy is not None
-    samples = [ms for launch in measurement.launches for block in launch.blocks_ms for ms in block]
+    samples = samples_ms(measurement)
     return Tried(
         name=checked.artifact.name,
         artifact=checked.artifact.without_folder(),

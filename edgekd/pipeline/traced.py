@@ -12,7 +12,7 @@ from edgekd import catalog
 from edgekd.deploy.normalising import exported_name
 from edgekd.deploy.writers._base import declared
 from edgekd.errors import PruningProcessError, UnsupportedModelError
-from edgekd.measuring.statistics import percentile, ratio, samples_ms
+from edgekd.measuring.statistics import median_ms, ratio
 from edgekd.pipeline.deploy import Baseline
 from edgekd.pipeline.deployment import Deployment, rough
 from edgekd.pipeline.goal import Goal
@@ -105,7 +105,7 @@ class Tracing:
             yield from (_File(structure, artifact, graph) for artifact in written.artifacts)
 
     def _traced(self, baseline: Measurement, file: _File, measured: Measurement) -> TracedNetwork:
-        reference_ms = percentile(samples_ms(baseline), 50)
+        reference_ms = median_ms(baseline)
         names = {exported_name(f"{name}.weight", self.how.feeding): name for name in self._layers}
         graph = onnx.load(file.graph, load_external_data=False).graph
         ms = times(graph, measured.trace) if measured.trace else {}

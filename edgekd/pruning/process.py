@@ -1,7 +1,5 @@
 """Prunes networks, one at a time, in a child process under a time and memory limit. Imports no torch."""
 
-import os
-import sys
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +21,7 @@ from edgekd.pruning.child.protocol import (
 )
 from edgekd.pruning.space import Granularity, Scores, Space
 from edgekd.values import Structure, Value
-from edgekd.worker import Worker, WorkerError
+from edgekd.worker import Worker, WorkerError, of_module
 
 V = TypeVar("V", bound=Value)
 
@@ -80,11 +78,8 @@ class PruningProcess:
 
     def _started(self) -> Worker:
         if self._worker is None:
-            # -P and the path: what can be imported here can be imported there, and nothing else
-            command = [sys.executable, "-P", "-m", "edgekd.pruning.child"]
-            path = os.pathsep.join(str(Path(p).absolute()) for p in sys.path)
-            env = {**_ALLOCATING, **os.environ, "PYTHONPATH": path}
-            self._worker = Worker(command, memory_bytes=self._memory_bytes, env=env)
+            command, env = of_module("edgekd.pruning.child")
+            self._worker = Worker(command, memory_bytes=self._memory_bytes, env={**_ALLOCATING, **env})
         return self._worker
 
     def _close(self) -> None:

@@ -1,7 +1,5 @@
 """An ONNX file as an app takes it, by ONNX Runtime's own tools in a process of their own."""
 
-import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +8,7 @@ from pydantic import ValidationError
 
 from edgekd.errors import UnsupportedModelError
 from edgekd.values.mobile import Accelerator
-from edgekd.worker import Worker, WorkerError
+from edgekd.worker import Worker, WorkerError, of_module
 
 _TIMEOUT_S = 300.0
 
@@ -40,11 +38,9 @@ def convert(
     Raises:
         UnsupportedModelError: ONNX Runtime's tools can't convert it, crashed, or took too long.
     """
-    # -P and the path: what can be imported here can be imported there, and nothing else
-    command = command or [sys.executable, "-P", "-m", "edgekd.deploy.mobile.worker"]
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(str(Path(p).absolute()) for p in sys.path)}
+    usual, env = of_module("edgekd.deploy.mobile.worker")
     try:
-        with Worker(command, env=env) as worker:
+        with Worker(command or usual, env=env) as worker:
             answer = worker.ask({"path": str(path.absolute()), "folder": str(folder.absolute())}, timeout_s)
         ort, config, report = (folder / Path(answer[name]).name for name in ("ort", "config", "report"))
         accelerators = tuple(Accelerator.model_validate(one) for one in answer["accelerators"])

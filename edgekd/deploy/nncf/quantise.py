@@ -1,7 +1,5 @@
 """An ONNX file quantised by NNCF, in a process of its own."""
 
-import os
-import sys
 import tempfile
 from collections.abc import Sequence, Set
 from pathlib import Path
@@ -11,7 +9,7 @@ import numpy as np
 from edgekd.deploy.quantise.calibration import Images
 from edgekd.errors import UnsupportedModelError
 from edgekd.files import writing
-from edgekd.worker import Worker, WorkerError
+from edgekd.worker import Worker, WorkerError, of_module
 
 _TIMEOUT_S = 1200.0
 _MEMORY_BYTES = 8e9
@@ -40,16 +38,14 @@ def quantise(
         UnsupportedModelError: NNCF can't quantise it, crashed, or took too long or too much memory; nothing is left.
         StorageError: the folder isn't writable or the disk is full.
     """
-    # -P and the path: what can be imported here can be imported there, and nothing else
-    command = command or [sys.executable, "-P", "-m", "edgekd.deploy.nncf.worker"]
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(str(Path(p).absolute()) for p in sys.path)}
+    usual, env = of_module("edgekd.deploy.nncf.worker")
     with writing(path), tempfile.TemporaryDirectory(prefix="edgekd-", dir=path.parent.absolute()) as folder:
         given, made = Path(folder) / "images.npy", Path(folder) / "quantised.onnx"
         np.save(given, images)
         asked = {"graph": str(graph.absolute()), "images": str(given), "path": str(made)}
         chosen = None if layers is None else sorted(layers)
         try:
-            with Worker(command, memory_bytes=_MEMORY_BYTES, env=env) as worker:
+            with Worker(command or usual, memory_bytes=_MEMORY_BYTES, env=env) as worker:
                 worker.ask({**asked, "layers": chosen}, timeout_s)
         except WorkerError as e:
             raise UnsupportedModelError(f"NNCF can't quantise it: {e}"[:500], e.hint) from e

@@ -5,12 +5,10 @@ neither how fast it is nor that a Jetson's TensorRT, which is older, builds it.
 """
 
 import importlib.util
-import os
-import sys
 from pathlib import Path
 
 from edgekd.values.preflight import Parsed
-from edgekd.worker import Worker, WorkerError
+from edgekd.worker import Worker, WorkerError, of_module
 
 ACCEPTED = "accepted by NVIDIA's parser and compiler; not a Jetson engine"
 
@@ -33,9 +31,7 @@ def parse(path: Path, compute_capability: str | None, *, timeout_s: float = _TIM
     if not is_installed():
         message = "NVIDIA's parser isn't installed: pip install 'edgekd[trt-check]' (on x86-64)"
         return Parsed(status="not judged", message=message)
-    # -P and the path: what can be imported here can be imported there, and nothing else
-    command = [sys.executable, "-P", "-m", "edgekd.deploy.preflight.worker"]
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(str(Path(p).absolute()) for p in sys.path)}
+    command, env = of_module("edgekd.deploy.preflight.worker")
     try:
         with Worker(command, env=env) as worker:
             answer = worker.ask({"path": str(path.absolute()), "compute_capability": compute_capability}, timeout_s)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from edgekd.measuring.disturbance import disturbances
-from edgekd.measuring.statistics import percentile, samples_ms
+from edgekd.measuring.statistics import median_ms, percentile
 from edgekd.report import svg
 from edgekd.report.blocks import Picture, Table
 from edgekd.report.markup import Markup
@@ -143,7 +143,7 @@ def hottest(state: State | None) -> float | None:
 
 
 def _described(shown: Sequence[Measurement]) -> str:
-    medians = [f"{m.artifact.name}: {percentile(samples_ms(m), 50):.4g} ms at the median" for m in shown]
+    medians = [f"{m.artifact.name}: {median_ms(m):.4g} ms at the median" for m in shown]
     slowed = sum(bool(_disturbed(launch)) for launch in _longest(shown))
     disturbed = f"Launches in which the device was disturbed: {slowed} of {len(_longest(shown))}."
     return f"Latency over time, launch by launch. {'; '.join(medians)}. {disturbed}"

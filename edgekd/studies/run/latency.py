@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgekd.errors import DeviceError, MeasurementError, UnsupportedModelError
-from edgekd.measuring.statistics import percentile, ratio, samples_ms
+from edgekd.measuring.statistics import median_ms, ratio
 from edgekd.pipeline.graph import export_one
 from edgekd.studies.run.arms import ArmRun
 from edgekd.values import Artifact, Interval, Measurement
@@ -56,4 +56,4 @@ def measured(arm: ArmRun, teacher: Artifact, others: Mapping[str, Artifact], **c
 
 def _latencies(measurements: Mapping[str, Measurement]) -> dict[str, Latency]:
     baseline = measurements[TEACHER]
-    return {key: Latency(percentile(samples_ms(one), 50), ratio(one, baseline)) for key, one in measurements.items()}
+    return {key: Latency(median_ms(one), ratio(one, baseline)) for key, one in measurements.items()}
