@@ -76,6 +76,14 @@ class NoDeviceError(EdgekdError):
     exit_code = ExitCode.INCONCLUSIVE
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out; PyTorch says so by a RuntimeError."""
+    words = ("can't allocate memory", "out of memory")
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(each in str(error).lower() for each in words)
+    )
+
+
 class MeasurementError(EdgekdError):
     """The measurement is invalid: it doesn't describe the device."""
 

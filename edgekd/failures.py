@@ -15,7 +15,7 @@ import typer
 
 import edgekd
 from edgekd import console
-from edgekd.errors import EdgekdError, ExitCode, StorageError
+from edgekd.errors import EdgekdError, ExitCode, StorageError, is_out_of_memory
 from edgekd.signals import Interrupted, unwinding
 
 _SIGNALLED = 128  # with the signal's number, as shells say it
@@ -69,8 +69,9 @@ def _failed(e: Exception) -> int:
     if isinstance(e, EdgekdError):
         console.error(e)
         return e.exit_code
-    if isinstance(e, MemoryError):
-        console.error(StorageError("not enough memory", "Free some, or use fewer or smaller images or models."))
+    if is_out_of_memory(e):
+        hint = "Free some, use smaller images or models, or a lower batch_size in the recipe's [teacher] and [recover]."
+        console.error(StorageError("not enough memory", hint))
         return ExitCode.USAGE
     if isinstance(e, _UsageError):
         e.show()  # type: ignore[attr-defined]

@@ -33,6 +33,7 @@ def recipe(path: Path | None, given: Mapping[str, Any]) -> Recipe:
     where = str(path or "command line")
     _refuse_old(stated, where)
     _put_all(stated, given)
+    _require_effect(stated, given)
     if "target" not in stated:
         raise EdgekdError("no target", "Give --target; `edgekd targets` lists them.")
     stated.setdefault("budget", catalog.target(stated["target"]).default_budget)
@@ -44,7 +45,17 @@ def recipe(path: Path | None, given: Mapping[str, Any]) -> Recipe:
     except ValidationError as e:
         raise EdgekdError(*catalog.explain(e, where, Recipe)) from e
     read_steps(made.steps, where)
-    return made
+    return _in_any_folder(made)
+
+
+def _in_any_folder(recipe: Recipe) -> Recipe:
+    """With absolute paths of weights: the run's recipe is used in its folder."""
+    teachers = tuple(
+        one.model_copy(update={"weights": str(Path(one.weights).absolute())}) if one.weights else one
+        for one in recipe.teachers
+    )
+    weights = str(Path(recipe.weights).absolute()) if recipe.weights else None
+    return recipe.model_copy(update={"weights": weights, "teachers": teachers})
 
 
 _CRITERIA = {
@@ -87,6 +98,14 @@ def _put_all(stated: dict[str, Any], given: Mapping[str, Any]) -> None:
             if isinstance(value, str):
                 require_utf8(key, value)
             _put(stated, key, value)
+
+
+def _require_effect(stated: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Raises EdgekdError if epochs are given that all trainings of the recipe's steps state otherwise."""
+    steps = stated.get("steps")
+    tables = [step for step in steps if isinstance(step, dict)] if isinstance(steps, list) else []
+    if given.get("recover.epochs") is not None and any("epochs" in step for step in tables):
+        raise EdgekdError("--epochs: the recipe's steps state their own epochs", "Change them there, or leave it out.")
 
 
 def _put(stated: dict[str, Any], key: str, value: Any) -> None:

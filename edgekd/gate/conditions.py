@@ -1,6 +1,8 @@
 """Whether a measurement was made as the budget says that it must be."""
 
-from edgekd.errors import MeasurementError
+from collections.abc import Mapping
+
+from edgekd.errors import EdgekdError, MeasurementError
 from edgekd.gate.budget import Budget, Conditions
 from edgekd.gate.limits._base import CLOSED_LOOP_HZ
 from edgekd.values import Measurement, MeasuringProtocol
@@ -32,8 +34,28 @@ def require_conditions(budget: Budget, measurement: Measurement) -> None:
         raise MeasurementError(f"{message}: {'; '.join(unlike)}", " ".join(hints))
 
 
+def require_met(budget: Budget, measured: Mapping[str, Mapping[str, object]]) -> None:
+    """Raises EdgekdError if what will be measured isn't what the budget is for: before anything is trained.
+
+    Args:
+        budget: the limits.
+        measured: by what is measured, such as a variant's name, what each condition refers to, as far as it is known.
+    """
+    asked = (budget.conditions or Conditions()).model_dump(exclude_none=True)
+    unlike: dict[str, list[str]] = {}
+    for what, found in measured.items():
+        for name, wanted in asked.items():
+            if name in found and found[name] != wanted:
+                unlike.setdefault(f"{name} is {found[name]!r}, the budget is for {wanted!r}", []).append(what)
+    if unlike:
+        told = "; ".join(f"{why} ({', '.join(of)})" for why, of in unlike.items())
+        hint = "Take these out of the budget's [conditions], or name a --target and a --device that meet them."
+        raise EdgekdError(f"budget {budget.name!r} isn't for what is measured here: {told}", hint)
+
+
 def protocol_for(budget: Budget, protocol: MeasuringProtocol) -> MeasuringProtocol:
-    """The protocol that the budget judges: paced if one of its limits is for a cadence, with its transfers.
+    """The protocol that the budget judges: paced if one of its limits is for a cadence, a closed loop if one is for
+    that, with its transfers.
 
     Raises:
         MeasurementError: the protocol leaves transfers out, and the budget is for measurements with them.
@@ -43,8 +65,10 @@ def protocol_for(budget: Budget, protocol: MeasuringProtocol) -> MeasuringProtoc
         hint = 'Add transfers = "excluded" to its [conditions], or count them.'
         raise MeasurementError(f"budget {budget.name!r} is for measurements with transfers", hint)
     protocol = protocol.model_copy(update={"transfers": transfers})
-    paced = [wanted_hz for _, wanted_hz in _cadences(budget) if wanted_hz != CLOSED_LOOP_HZ]
-    return protocol.model_copy(update={"loop": "paced", "cadence_hz": paced[0]}) if paced else protocol
+    wanted = [wanted_hz for _, wanted_hz in _cadences(budget)]
+    if paced := [hz for hz in wanted if hz != CLOSED_LOOP_HZ]:
+        return protocol.model_copy(update={"loop": "paced", "cadence_hz": paced[0]})
+    return protocol.model_copy(update={"loop": "closed", "cadence_hz": None}) if wanted else protocol
 
 
 def _transfers(budget: Budget) -> str:

@@ -13,7 +13,7 @@ from edgekd.deploy.variants import deployable, notes, require_reference
 from edgekd.files import require_file
 from edgekd.gate import budget as budgets
 from edgekd.gate.budget import Budget, require_engines
-from edgekd.gate.conditions import protocol_for
+from edgekd.gate.conditions import protocol_for, require_met
 from edgekd.pipeline.candidates import NetworkCandidates
 from edgekd.pipeline.classifier import require_classifier
 from edgekd.pipeline.conclude import conclude
@@ -42,6 +42,7 @@ from edgekd.training.losses._base import LOSSES
 from edgekd.training.trackers._base import TRACKERS
 from edgekd.values import Recipe
 from edgekd.values.result import Result
+from edgekd.variants import complete
 from edgekd.variants import settle as settle_variant
 from edgekd.zoo.build import require_known
 
@@ -123,6 +124,26 @@ def _require_names(recipe: Recipe, track: str | None) -> None:
         catalog.load(TRACKERS, track)
 
 
+def _measured(goal: Goal, how: Deployment) -> dict[str, dict[str, object]]:
+    """What a budget's conditions refer to, of each variant that is measured."""
+    shared: dict[str, object] = {"target": goal.target.name, "artifact": "named by compress"}
+    if goal.facts is None:
+        return {"target": shared}
+    host = goal.facts.host
+    shared |= {"machine": host.machine, "cpu": host.cpu, "batch": goal.protocol.batch}
+    found = {}
+    for variant in how.variants:
+        runtime, settings = goal.facts.runtimes[variant.runtime], complete(variant)
+        found[variant.name] = {
+            **shared,
+            "runtime": variant.runtime,
+            "runtime_version": runtime.version,
+            "provider": settings.get("provider") or runtime.provider,
+            "threads": settings.get("threads"),
+        }
+    return found
+
+
 def _require_feasible(run: Run, recipe: Recipe, goal: Goal, how: Deployment) -> None:
     """Find out what can't work before anything is trained; raises EdgekdError."""
     data, target, has_device = how.data, goal.target, goal.device is not None
@@ -132,6 +153,7 @@ def _require_feasible(run: Run, recipe: Recipe, goal: Goal, how: Deployment) -> 
     require_reference(target, goal.facts, goal.install_command)
     if goal.facts:
         require_engines(goal.budget, goal.facts, target.runtimes)
+    require_met(goal.budget, _measured(goal, how))
     for note in notes(deployable(target, goal.facts, goal.install_command).left_out):
         run.progress.note(note)
     if how.reference != settle_variant(target.reference):

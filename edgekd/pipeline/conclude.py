@@ -13,6 +13,7 @@ from edgekd.gate.judge import Judged
 from edgekd.measuring.statistics import percentile, ratio, samples_ms
 from edgekd.pipeline.beside import beside, latencies, proof
 from edgekd.pipeline.deployment import Deployment
+from edgekd.pipeline.export_folder import remove_all
 from edgekd.pipeline.finish import Finished
 from edgekd.pipeline.goal import Goal
 from edgekd.pipeline.mobile import for_app, is_for_app
@@ -107,10 +108,7 @@ def _remove_earlier(root: Path, taken: Mapping[str, str]) -> None:
         earlier = json.loads((root / "result.json").read_text(encoding="utf-8"))["files"].values()
     except (OSError, ValueError, KeyError, TypeError, AttributeError):  # there is none, or it is of another version
         return
-    for name in {str(name) for name in earlier} - {*taken.values()}:
-        file = root / name
-        if file.resolve().is_relative_to(root.resolve()) and file.is_file():
-            file.unlink()
+    remove_all(root, {str(name) for name in earlier} - {*taken.values()})
 
 
 def _judged_on(found: Judged) -> tuple[Measurement, ...]:

@@ -12,6 +12,7 @@ from edgekd.devices._base import Device
 from edgekd.measuring.document import write
 from edgekd.pipeline.chosen_file import choose, figures, loss
 from edgekd.pipeline.export_file import Preflights
+from edgekd.pipeline.export_folder import write_exports
 from edgekd.pipeline.file_proof import Place, Proof, Proofs
 from edgekd.pipeline.measuring import TargetDevice, measured
 from edgekd.pipeline.proof_rounds import Proven
@@ -35,6 +36,7 @@ class Made:
     proven: Proven
     splits: FeedSplits
     target: Target
+    protocol: MeasuringProtocol
     stated: tuple[str, ...]
     """What is to be known of the file and the images."""
 
@@ -99,8 +101,9 @@ def concluded(
         for file in artifact.files:
             files.copy(file.path, root / file.path.name)
         taken.append(one.model_copy(update={"artifact": artifact.without_folder()}))
+    measured_in = {name: f"{MEASURED}/{name}.json" for name in measurements}
     for name, measurement in measurements.items():
-        write(root / MEASURED / f"{name}.json", measurement)
+        write(root / measured_in[name], measurement)
     exports = Exports(
         target=made.target.name,
         device=made.device.url if made.device else None,
@@ -109,7 +112,7 @@ def concluded(
         dropped=left_out,
         calibrated=_calibrated(made, choice, calibrated_on, drop),
     )
-    files.write_text(root / "export.json", exports.model_dump_json(indent=1))
+    write_exports(exports, root, measured_in.values())
     files.write_text(root / summary.FILE, summary.summary(exports))
     return exports
 
@@ -124,6 +127,7 @@ def _calibrated(made: Made, choice: Choice | None, calibrated_on: int, drop: flo
         notes=made.notes,
         accuracy=made.proofs.given,
         choice=choice,
+        shape=made.protocol.shapes.get(""),
     )
 
 
@@ -133,7 +137,7 @@ def _measured(run: Run, made: Made) -> Mapping[str, Measurement]:
         return {}
     artifacts = [made.given, *(artifact for artifact, _ in made.passed)]
     run.progress.stage("measure", f"measuring {len(artifacts)} files in turns on {made.device.title}")
-    found = measured(run, TargetDevice(made.device, made.target), artifacts, PROTOCOL, steady=False)
+    found = measured(run, TargetDevice(made.device, made.target), artifacts, made.protocol, steady=False)
     accuracies = [made.proofs.given, *(proof.accuracy for _, proof in made.passed)]
     return {
         artifact.name: measurement.model_copy(update={"accuracy": accuracy})

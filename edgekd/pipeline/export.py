@@ -17,6 +17,7 @@ from edgekd.pipeline.beside import beside, proof
 from edgekd.pipeline.classifier import require_classifier
 from edgekd.pipeline.deployment import Deployment, deployment, require_feeding
 from edgekd.pipeline.export_file import Preflights, destination
+from edgekd.pipeline.export_folder import write_exports
 from edgekd.pipeline.graph import export as export_variants
 from edgekd.pipeline.images import load_images
 from edgekd.pipeline.measuring import device_of_target
@@ -126,7 +127,7 @@ def _exported(
         exported=tuple(take(one, artifact) for one, artifact in zip(found, written.artifacts, strict=True)),
         dropped=dropped,
     )
-    files.write_text(run.store.root / "export.json", exports.model_dump_json(indent=1))
+    write_exports(exports, run.store.root)
     return exports
 
 

@@ -16,6 +16,7 @@ from edgekd.devices.device import connect, not_of
 from edgekd.devices.lease import Waiting
 from edgekd.errors import DeviceError, EdgekdError, NoDeviceError, UnsupportedModelError
 from edgekd.measuring.artifact import describe
+from edgekd.pipeline.export_folder import write_exports
 from edgekd.pipeline.written import made_of
 from edgekd.progress import Progress
 from edgekd.values import Artifact, Target, Variant
@@ -100,7 +101,7 @@ def export_file(
         exported=tuple(_named(one, given) for one in found),
         dropped=dropped,
     )
-    files.write_text(out / "export.json", exports.model_dump_json(indent=1))
+    write_exports(exports, out)
     return exports
 
 

@@ -23,7 +23,7 @@ from edgekd.pipeline.race import HOPELESS, Race, race
 from edgekd.pipeline.written import Exported, Making, write_variants
 from edgekd.progress import Progress
 from edgekd.run import Run, open_run
-from edgekd.values import Target, Variant
+from edgekd.values import MeasuringProtocol, Target, Variant
 from edgekd.values.exported import Exports
 
 _FP32 = "fp32"
@@ -65,10 +65,10 @@ def export_from_file(
             progress.note(note)
         variants = tuple(v for v in found.variants if work.prepared.given.changed or v != given.variant)
         progress.stage("export", f"writing {len(variants)} variants")
-        making = making_of(work, variants)
-        written, raced = _raced(run, work, making, write_variants(run, given.name, making, variants))
+        making, protocol = making_of(work, variants), _protocol(work)
+        written, raced = _raced(run, work, making, protocol, write_variants(run, given.name, making, variants))
         rounds = Rounds(run, proving_of(work), work.where.of, raced, asked.max_drop_pp)
-        made = Made(rounds.proven(written.artifacts), work.splits, target, work.notes)
+        made = Made(rounds.proven(written.artifacts), work.splits, target, protocol, work.notes)
         if made.proven.proofs.doubt:
             progress.warn(made.proven.proofs.doubt)
         preflights = Preflights(destination(target, device), progress)
@@ -76,13 +76,21 @@ def export_from_file(
         return concluded(run, made, left_out, preflights, calibrated_on=asked.calibrated_on, drop=asked.max_drop_pp)
 
 
-def _raced(run: Run, work: Work, making: Making, written: Exported) -> tuple[Exported, Race]:
+def _protocol(work: Work) -> MeasuringProtocol:
+    """How files are measured: with images of the stated size, which the given file may leave open."""
+    shapes = {"": work.prepared.given.takes.shape} if work.asked.size else {}
+    return PROTOCOL.model_copy(update={"shapes": shapes})
+
+
+def _raced(
+    run: Run, work: Work, making: Making, protocol: MeasuringProtocol, written: Exported
+) -> tuple[Exported, Race]:
     """The variants with those whose layers are chosen by the device's times, and the quick race of the others."""
     where = work.where
     if where.device is None:
         return written, Race()
     budget = loss_budget(work.asked.max_drop_pp)
-    goal = Goal(budget, where.target, where.device, PROTOCOL)
+    goal = Goal(budget, where.target, where.device, protocol)
     competing = (work.given, *(artifact for artifact in written.artifacts if where.of(artifact) == "device"))
     raced = race(run, goal, work.given, competing)
     slow = raced.slow_runtimes(competing, HOPELESS)

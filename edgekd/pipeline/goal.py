@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgekd.devices._base import Device
-from edgekd.gate.budget import Budget, for_given_device
+from edgekd.gate.budget import Budget, for_given_device, traced
 from edgekd.pipeline.measuring import TargetDevice, measured
 from edgekd.run import Run
 from edgekd.values import Artifact, DeviceFacts, Measurement, MeasuringProtocol, Target
@@ -38,7 +38,9 @@ class Goal:
             artifacts: with the paths of their files.
             changes: of the protocol.
         """
-        return self._measured(run, artifacts, changes, steady=for_given_device(self.budget))
+        return self._measured(
+            run, artifacts, changes, steady=for_given_device(self.budget), explained=traced(self.budget)
+        )
 
     def compared(
         self, run: Run, artifacts: Sequence[Artifact], *, traced: bool = False, **changes: Any
@@ -54,7 +56,8 @@ class Goal:
         *,
         steady: bool,
         traced: bool = False,
+        explained: bool = False,
     ) -> tuple[Measurement, ...]:
         assert self.device is not None, "nothing is measured without a device"
         protocol, on = self.protocol.model_copy(update=changes), TargetDevice(self.device, self.target)
-        return measured(run, on, artifacts, protocol, steady=steady, traced=traced)
+        return measured(run, on, artifacts, protocol, steady=steady, traced=traced, explained=explained)

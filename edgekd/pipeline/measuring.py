@@ -112,6 +112,7 @@ class Inputs:
     protocol: MeasuringProtocol
     steady: bool
     traced: bool
+    explained: bool
 
 
 class Measured(Value):
@@ -128,6 +129,7 @@ def measured(
     *,
     steady: bool,
     traced: bool = False,
+    explained: bool = False,
 ) -> tuple[Measurement, ...]:
     """All artifacts, interleaved; the first is the reference of the others.
 
@@ -138,13 +140,14 @@ def measured(
         protocol: how.
         steady: whether milliseconds matter: launches that drifted are repeated then.
         traced: whether each node is timed as well.
+        explained: whether it is where that can be done.
 
     Raises:
         MeasurementError: the device was disturbed, and again when they were measured once more; nothing is kept.
         DeviceError, UnsupportedModelError: as `session.measure`.
     """
     runtimes = {one.runtime: on.device.facts.runtimes.get(one.runtime) for one in artifacts}
-    inputs = Inputs(tuple(artifacts), on, runtimes, protocol, steady, traced)
+    inputs = Inputs(tuple(artifacts), on, runtimes, protocol, steady, traced, explained)
     documents = run.stage("measured", inputs, measure_stage)
     found = [read_measurement(document.path) for document in documents.documents]
     # the same file may be called otherwise than when it was measured
@@ -174,6 +177,7 @@ def _valid(inputs: Inputs, progress: Progress) -> tuple[Measurement, ...]:
             progress=progress,
             steady=steady,
             traced=inputs.traced,
+            explained=len(inputs.artifacts) if inputs.explained else 0,
         )
         why = "; ".join(dict.fromkeys(reason for m in found for reason in (spoiled(m) if steady else m.invalid)))
         if not why:

@@ -10,7 +10,7 @@ from edgekd.deploy.writers._base import WRITERS, Precision
 from edgekd.errors import UnsupportedModelError
 from edgekd.measuring.statistics import ratio
 from edgekd.pipeline.deploy import Contest, deploy
-from edgekd.pipeline.select import keeps_accuracy
+from edgekd.pipeline.select import keeps_accuracy, misses
 from edgekd.pipeline.selection import measured_and_selected
 from edgekd.pipeline.sparing import Sparing, Student
 from edgekd.pipeline.student import Teaching, trained_in_int8
@@ -44,7 +44,7 @@ class Recovery:
         return self._selected(trained) if left else trained
 
     def _lost(self, student: Student) -> list[Variant]:
-        """The variants in integers that lose too much accuracy, and are faster than what keeps it, or may be."""
+        """The variants in integers that lose too much accuracy, and are better than what keeps it, or may be."""
         found = []
         for variant in self.sparing.how.variants:
             checked = student.deployed.of(variant)
@@ -57,9 +57,21 @@ class Recovery:
         return keeps_accuracy(self.sparing.goal.budget, self.reference, checked)
 
     def _may_win(self, student: Student, variant: Variant) -> bool:
-        chosen, mine = (_relative(student, one) for one in (student.selection.choice.variant, variant))
+        chosen, mine = (self._standing(student, one) for one in (student.selection.choice.variant, variant))
         best = student.deployed.of(student.selection.choice.variant)
         return chosen is None or mine is None or best is None or not self._keeps(best) or mine < chosen
+
+    def _standing(self, student: Student, variant: Variant) -> tuple[int, int, float] | None:
+        """What ranks a variant beside its accuracy, smaller is better: the limits that it misses, then its latency over
+        the reference's. None where it wasn't measured.
+        """
+        selection = student.selection
+        for checked, measurement in zip(selection.options, selection.measurements, strict=True):
+            if checked.artifact.variant == variant and checked in student.deployed.artifacts and measurement.launches:
+                baseline = selection.measurements[0]
+                missed = misses(self.sparing.goal.budget, measurement, baseline)
+                return *missed, ratio(measurement, baseline).estimate
+        return None
 
     def _is_settled(self, variant: Variant, before: Student, after: Student) -> bool:
         """Whether a variant keeps the accuracy by now, and layers in floats didn't make it slower than another."""
@@ -166,10 +178,3 @@ def _by_rounding(variants: Iterable[Variant]) -> list[tuple[Rounding, list[Varia
     return found
 
 
-def _relative(student: Student, variant: Variant) -> float | None:
-    """A variant's latency over the reference's; None where it wasn't measured."""
-    selection = student.selection
-    for checked, measurement in zip(selection.options, selection.measurements, strict=True):
-        if checked.artifact.variant == variant and checked in student.deployed.artifacts and measurement.launches:
-            return ratio(measurement, selection.measurements[0]).estimate
-    return None

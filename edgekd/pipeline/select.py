@@ -100,22 +100,26 @@ def keeps_accuracy(budget: Budget, reference: Checked, checked: Checked) -> bool
     return not _option(budget, reference, checked, None, None).loses_too_much
 
 
+def misses(budget: Budget, measurement: Measurement, baseline: Measurement) -> tuple[int, int]:
+    """How many limits other than accuracy a measurement fails, and of how many it says nothing."""
+    statuses = [limit.status for limit in judge(budget.only(lambda needs: not needs.trained), measurement, baseline).limits]
+    return statuses.count("fail"), statuses.count("not measured")
+
+
 def _option(
     budget: Budget, reference: Checked, checked: Checked, measurement: Measurement | None, baseline: Measurement | None
 ) -> _Option:
-    speed, misses, unjudged, stated = None, 0, 0, budget.of(accuracy.Settings)
+    speed, failed, unjudged, stated = None, 0, 0, budget.of(accuracy.Settings)
     if measurement and baseline:
         speed = ratio(measurement, baseline)
-        limits = judge(budget.only(lambda needs: not needs.trained), measurement, baseline).limits
-        misses = sum(limit.status == "fail" for limit in limits)
-        unjudged = sum(limit.status == "not measured" for limit in limits)
+        failed, unjudged = misses(budget, measurement, baseline)
     return _Option(
         checked=checked,
         drop=_points_lost(reference.accuracy, checked.accuracy),
         allowed=_points_allowed(stated, reference.accuracy) if stated else None,
         measurement=measurement,
         speed=speed,
-        misses=misses,
+        misses=failed,
         unjudged=unjudged,
     )
 

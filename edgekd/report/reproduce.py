@@ -35,7 +35,7 @@ def _commands(result: Result) -> list[tuple[str, str]]:
     if not result.device:
         return [look]
     variants = {tried.name: tried.artifact.variant.name for tried in result.tried}
-    on = f"--target {recipe.target}{_on(result)}"
+    on = f"--target {recipe.target} --device {result.device}"
     kept, other = result.choice.variant.name, variants[result.reference]
     beside = f"--baseline {result.files[result.reference]} --budget {recipe.budget} {on}"
     stored = f"verdict/model.json --baseline verdict/reference.json --budget {recipe.budget}"

@@ -35,7 +35,9 @@ def gate(found: Exports) -> list[str]:
         return []
     stored = [f"{found.folder}/measured/{name}.json" for name in (choice.artifact, given.name)]
     chosen = next(one.artifact for one in found.exported if one.artifact.name == choice.artifact)
-    again = f"edgekd check {found.folder}/{chosen.path} --baseline {given.path} --target {found.target}"
+    shape = found.calibrated.shape if found.calibrated else None
+    sized = f" --shape {'x'.join(map(str, shape))}" if shape else ""
+    again = f"edgekd check {found.folder}/{chosen.path} --baseline {given.path} --target {found.target}{sized}"
     return [
         f"edgekd check {stored[0]} --baseline {stored[1]} --budget no-slower",
         f"{again} --variant {chosen.variant.name} --variant {given.variant.name} --budget no-slower",

@@ -60,6 +60,8 @@ class Calibrated(Value):
     """What was changed in the file, how images were prepared, and what isn't known."""
     accuracy: Accuracy | None = None
     """The given file's on those others; None where labels aren't known."""
+    shape: tuple[PositiveInt, ...] | None = None
+    """Of the input, where the file leaves the size of images open."""
     choice: Choice | None = None
     """Which file is the fastest of those that lose no more, and why the others aren't it; None: nothing was measured,
     or nothing passed its check."""

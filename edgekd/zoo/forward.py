@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from torch import Tensor, nn
 
-from edgekd.errors import EdgekdError, UnsupportedModelError
+from edgekd.errors import EdgekdError, UnsupportedModelError, is_out_of_memory
 
 _LONGEST = 400
 
@@ -13,13 +13,15 @@ _LONGEST = 400
 @contextmanager
 def own_words(what: str, hint: str) -> Iterator[None]:
     """Within this context whatever is raised becomes an UnsupportedModelError: `what`, and what was raised, in its own
-    words. An EdgekdError stays as it is.
+    words. An EdgekdError stays as it is, and so does what says that memory ran out.
     """
     try:
         yield
     except EdgekdError:
         raise
     except Exception as e:
+        if is_out_of_memory(e):
+            raise
         raise UnsupportedModelError(f"{what}: {reason(e)}", hint) from e
 
 

@@ -1,4 +1,5 @@
-"""How often `edgekd check` and edgegate are right, side by side: `python tools/bench/edgegate.py`, about an hour.
+"""How often `edgekd check` and edgegate are right, side by side: `python tools/bench/edgegate.py`, about a quarter
+of an hour.
 
 Both are asked the same two questions, as their users ask them, by their programs and with new processes every time:
 is a model slower than itself, with 5 % allowed, and is one slower that has a layer more, which is 7 % more work, with

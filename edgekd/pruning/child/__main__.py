@@ -12,7 +12,7 @@ from typing import TextIO
 import torch
 
 from edgekd.devices.agent.host import requests
-from edgekd.errors import EdgekdError
+from edgekd.errors import EdgekdError, is_out_of_memory
 from edgekd.pruning.child.opening import Opened, open_network
 from edgekd.pruning.child.protocol import (
     REQUEST,
@@ -87,8 +87,7 @@ def _threads(count: int) -> Iterator[None]:
 
 
 def _failure(error: Exception, model: str) -> Failure:
-    # what PyTorch's allocator says when the system refuses, as a RuntimeError
-    if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
+    if is_out_of_memory(error):
         return Failure(failure="memory")
     if isinstance(error, EdgekdError):
         return Failure(failure=type(error).__name__, message=error.message, hint=error.hint)
