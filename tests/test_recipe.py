@@ -178,6 +178,23 @@ def test_what_is_stated_of_measuring_changes_nothing_else_of_it(tmp_path):
     assert recipe(tmp_path / "r.toml", {}).measure == usual.model_copy(update={"launches": 20})
 
 
+def test_files_of_weights_are_found_wherever_the_runs_recipe_is_used(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "r.toml").write_text(
+        'target = "x86-cpu"\nweights = "w.pt"\nteachers = [{model = "resnet8", weights = "sub/t.pt"}, {model = "resnet20"}]\n'
+    )
+    made = recipe(tmp_path / "r.toml", {})
+    assert made.weights == str(tmp_path / "w.pt")
+    assert [one.weights for one in made.teachers] == [str(tmp_path / "sub/t.pt"), None]
+
+
+def test_epochs_that_have_no_effect_are_refused(tmp_path):
+    (tmp_path / "r.toml").write_text('target = "x86-cpu"\nsteps = ["prune", {do = "distil", epochs = 3}]\n')
+    with pytest.raises(EdgekdError, match="--epochs: the recipe's steps state their own epochs"):
+        recipe(tmp_path / "r.toml", {"recover.epochs": 50})
+    assert recipe(tmp_path / "r.toml", {"recover.epochs": None}).steps
+
+
 def test_a_missing_recipe_is_named(tmp_path):
     with pytest.raises(EdgekdError, match=r"none\.toml"):
         recipe(tmp_path / "none.toml", {})

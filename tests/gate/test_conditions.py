@@ -2,7 +2,7 @@ import pytest
 
 from edgekd.errors import EdgekdError, ExitCode, MeasurementError
 from edgekd.gate.budget import Budget, Conditions
-from edgekd.gate.conditions import protocol_for, require_conditions
+from edgekd.gate.conditions import protocol_for, require_conditions, require_met
 from edgekd.gate.judge import judge
 from edgekd.values import MeasuringProtocol
 
@@ -79,6 +79,20 @@ def test_the_protocol_is_paced_where_a_limit_is():
     assert protocol_for(budget(latency={"limit_ms": 2}, load={"limit_ms": 9}), usual) == usual
     found = protocol_for(budget(latency={"limit_ms": 2, "cadence_hz": 30}), usual)
     assert found == MeasuringProtocol(launches=7, loop="paced", cadence_hz=30.0)
+    # as a run for a camera has written it to its recipe, which is then used for another budget
+    assert protocol_for(budget(latency={"limit_ms": 2}), found) == usual
+    assert protocol_for(budget(size={"disk_bytes": 10**9}), found) == found
+
+
+def test_what_a_run_would_be_refused_for_at_its_end_is_said_at_its_beginning():
+    limits = budget(conditions={"runtime": "onnxruntime", "threads": 1, "artifact": "net"}, latency={"limit_ms": 2})
+    shared = {"threads": 1}
+    require_met(limits, {"onnxruntime-fp32": {"runtime": "onnxruntime", **shared}})
+    found = {name: {"runtime": name.partition("-")[0], **shared} for name in ("onnxruntime-fp32", "openvino-int8")}
+    with pytest.raises(EdgekdError, match=r"runtime is 'openvino', the budget is for 'onnxruntime' \(openvino-int8\)") as e:
+        require_met(limits, found)
+    assert "[conditions]" in e.value.hint
+    assert e.value.exit_code == ExitCode.USAGE
 
 
 def test_a_cadence_is_irrelevant_to_other_limits(measurement):

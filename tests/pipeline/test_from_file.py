@@ -37,7 +37,7 @@ def quick(monkeypatch):
 def model(tmp_path):
     """Classifies images by their brightest channel, through convolutions that carry each channel on."""
 
-    def make(*, batch="N", kind=TensorProto.FLOAT, outputs=1, metadata=None, opset=17):
+    def make(*, batch="N", kind=TensorProto.FLOAT, outputs=1, metadata=None, opset=17, sides=(SIDE, SIDE)):
         w = np.zeros((16, 3, 1, 1), np.float32)
         w[[0, 1, 2], [0, 1, 2]] = 1
         back = np.zeros((3, 16, 1, 1), np.float32)
@@ -52,11 +52,11 @@ def model(tmp_path):
             helper.make_node("Flatten", ["mean"], ["logits"]),
         ]
         names = ["logits", "map"][:outputs]
-        shapes = {"logits": [batch, 3], "map": [batch, 3, SIDE, SIDE]}
+        shapes = {"logits": [batch, 3], "map": [batch, 3, *sides]}
         graph = helper.make_graph(
             nodes,
             "g",
-            [helper.make_tensor_value_info("image", kind, [batch, 3, SIDE, SIDE])],
+            [helper.make_tensor_value_info("image", kind, [batch, 3, *sides])],
             [helper.make_tensor_value_info(name, TensorProto.FLOAT, shapes[name]) for name in names],
             [numpy_helper.from_array(w, "w"), numpy_helper.from_array(back, "back")],
         )
@@ -134,6 +134,18 @@ def test_a_file_is_made_proven_measured_and_one_is_chosen(export, model, photos,
     assert json.loads((tmp_path / "o" / "export.json").read_text()) == found
 
 
+def test_a_file_with_open_sides_is_measured_with_images_of_the_stated_size(export, model, photos, tmp_path, one_runtime):
+    options = ("--target", one_runtime, "--calibrate", photos, *ZERO_ONE, "--size", SIDE, "--out", "o", "--json")
+    code, out, err = export(model(sides=("height", "width")), *options)
+    assert code == 0, err
+    found = json.loads(out)
+    assert all(one["median_ms"] > 0 for one in found["exported"])
+    assert found["calibrated"]["shape"] == [1, 3, SIDE, SIDE]
+    summary = (tmp_path / "o" / "summary.md").read_text()
+    chosen = found["calibrated"]["choice"]["artifact"]
+    assert (f" --shape 1x3x{SIDE}x{SIDE} --variant" in summary) == (chosen != "net")
+
+
 @pytest.fixture
 def slow_in_integers(simulated, on_device, monkeypatch):
     """Within this fixture the device takes at least three times as long in integers."""
@@ -160,7 +172,18 @@ def test_the_same_command_resumes_and_check_gates_the_result(edgekd, model, phot
     code, first, _ = edgekd(*options)
     assert code == 0
     stages = sorted((tmp_path / "o" / "stages").iterdir())
+    # of an earlier model, in a variant that isn't made any more
+    earlier = json.loads(first)
+    gone = json.loads(json.dumps(earlier["exported"][1]).replace("net-onnxruntime-", "net-gone-"))
+    outside = json.loads(json.dumps(earlier["exported"][1]).replace("net-onnxruntime-", "../net-gone-"))
+    earlier["exported"] += [gone, outside]
+    (tmp_path / "o" / "export.json").write_text(json.dumps(earlier))
+    file = gone["artifact"]["files"][0]["path"]
+    left = [tmp_path / "o" / file, tmp_path / "o" / "measured" / f"{gone['artifact']['name']}.json", tmp_path / file]
+    for path in left:
+        path.write_text("of an earlier model")
     code, again, _ = edgekd(*options)
+    assert [path.exists() for path in left] == [False, False, True]
     assert (code, sorted((tmp_path / "o" / "stages").iterdir())) == (0, stages)
     assert json.loads(again) == json.loads(first)
     (tmp_path / "b.toml").write_text('name = "b"\n[accuracy]\nmax_drop_pp = 1.0\n')

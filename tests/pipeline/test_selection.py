@@ -24,8 +24,8 @@ SHORT = MeasuringProtocol(launches=5, seconds=0.3, block_seconds=0.03)
 def selected(tmp_path, simulated):
     """What is selected where artifacts of these names take so many milliseconds."""
 
-    def select(reference, student, ms=MS, **more):
-        limits = {"latency": {"max_ratio": 0.5}, "accuracy": {"max_drop_pp": 1.0}}
+    def select(reference, student, ms=MS, further=None, **more):
+        limits = {"latency": {"max_ratio": 0.5}, "accuracy": {"max_drop_pp": 1.0}, **(further or {})}
         device = simulated(lambda path: ms[path.stem], **more) if ms else None
         goal = Goal(Budget.model_validate({"name": "b", **limits}), catalog.target("x86-cpu"), device, SHORT)
         run = Run(store=Store(tmp_path / "run"), shared=Store(tmp_path / "shared"), progress=Silent())
@@ -70,6 +70,16 @@ def test_the_fastest_that_keeps_the_accuracy_is_chosen_among_all_that_are_measur
 def test_one_that_loses_too_much_accuracy_is_neither_chosen_nor_usable(selected, checked):
     found = selected(checked("baseline-fp32", 950), student(checked, int8=930))
     assert (found.variant, found.usable) == ("onnxruntime-fp32", {"onnxruntime-fp32"})
+
+
+def test_one_whose_nodes_fall_back_misses_a_limit_on_them(selected, checked):
+    def nodes(path, ms):
+        provider = "CPUExecutionProvider" if path.stem != "student-int8" else "another"
+        return [protocol.Node("n", "Conv", provider, ms)]
+
+    files = checked("baseline-fp32", 950), student(checked)
+    assert selected(*files, further={"fallback": {"max_nodes": 0}}, nodes=nodes).variant == "onnxruntime-fp32"
+    assert selected(*files, further={"fallback": {"max_nodes": 1}}, nodes=nodes).variant == "onnxruntime-int8"
 
 
 def test_one_that_is_too_slow_says_by_how_much(selected, checked):
