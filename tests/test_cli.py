@@ -185,7 +185,10 @@ def test_a_full_disk_ends_in_2():
         ("import errno; raise OSError(errno.EMFILE, 'Too many open files', '/m.onnx')", "/m.onnx: Too many open files"),
         ("import errno; raise OSError(errno.EIO, 'Input/output error')", "error: Input/output error"),
         ("raise MemoryError", "error: not enough memory"),
-        ("raise RuntimeError('[enforce fail] DefaultCPUAllocator: can\\'t allocate memory')", "error: not enough memory"),
+        (
+            "raise RuntimeError('[enforce fail] DefaultCPUAllocator: can\\'t allocate memory')",
+            "error: not enough memory",
+        ),
         ("raise RuntimeError('CUDA out of memory. Tried to allocate 2 GiB')", "error: not enough memory"),
     ],
 )

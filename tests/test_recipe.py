@@ -181,7 +181,8 @@ def test_what_is_stated_of_measuring_changes_nothing_else_of_it(tmp_path):
 def test_files_of_weights_are_found_wherever_the_runs_recipe_is_used(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "r.toml").write_text(
-        'target = "x86-cpu"\nweights = "w.pt"\nteachers = [{model = "resnet8", weights = "sub/t.pt"}, {model = "resnet20"}]\n'
+        'target = "x86-cpu"\nweights = "w.pt"\n'
+        'teachers = [{model = "resnet8", weights = "sub/t.pt"}, {model = "resnet20"}]\n'
     )
     made = recipe(tmp_path / "r.toml", {})
     assert made.weights == str(tmp_path / "w.pt")

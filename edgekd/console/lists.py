@@ -50,7 +50,11 @@ def devices(found: "DeviceStates") -> None:
 
 def cleaned(device: str, removed: int | None) -> None:
     """What was removed from a device; None: its size isn't known."""
-    what = "removed (of unknown size, since the device has no du)" if removed is None else f"{removed / 1e6:.1f} MB removed"
+    what = (
+        "removed (of unknown size, since the device has no du)"
+        if removed is None
+        else f"{removed / 1e6:.1f} MB removed"
+    )
     say(f"{called(device)}: {what}")
 
 

@@ -7,7 +7,7 @@ from edgekd.gate.budget import Budget
 from edgekd.gate.judge import judge
 from edgekd.gate.status import worst
 from edgekd.measuring.relative import relative
-from edgekd.measuring.statistics import median_ms, percentile, ratio
+from edgekd.measuring.statistics import median_ms, ratio
 from edgekd.pipeline.partial import clearly_faster, measured_layers
 from edgekd.values import LimitVerdict, Measurement, VariantLatency, Verdict
 

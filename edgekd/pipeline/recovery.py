@@ -176,5 +176,3 @@ def _by_rounding(variants: Iterable[Variant]) -> list[tuple[Rounding, list[Varia
         else:
             same.append(variant)
     return found
-
-

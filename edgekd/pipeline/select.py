@@ -102,7 +102,9 @@ def keeps_accuracy(budget: Budget, reference: Checked, checked: Checked) -> bool
 
 def misses(budget: Budget, measurement: Measurement, baseline: Measurement) -> tuple[int, int]:
     """How many limits other than accuracy a measurement fails, and of how many it says nothing."""
-    statuses = [limit.status for limit in judge(budget.only(lambda needs: not needs.trained), measurement, baseline).limits]
+    statuses = [
+        limit.status for limit in judge(budget.only(lambda needs: not needs.trained), measurement, baseline).limits
+    ]
     return statuses.count("fail"), statuses.count("not measured")
 
 

@@ -168,7 +168,7 @@ def _measuring(stated: Any) -> Any:
     """What is stated of [measure], with edgekd's turns where none are: many variants take them in one launch."""
     if not isinstance(stated, dict):
         return stated
-    if (moved := [key for key in _SETTINGS if key in stated]):
+    if moved := [key for key in _SETTINGS if key in stated]:
         raise ValueError(
             f"{' and '.join(moved)} {'is' if len(moved) == 1 else 'are'} no longer read here: write it into the "
             "settings of the target's [reference] and [[variants]]"

@@ -214,4 +214,5 @@ class Result(Value):
     verdict: Verdict
     files: dict[str, str]
     seconds: float
-    """From the last start until the test set was read: without the verdict's measurement, and what earlier starts made."""
+    """From the last start until the test set was read: without the verdict's measurement and what earlier starts made.
+    """

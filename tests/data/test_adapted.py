@@ -116,7 +116,9 @@ def test_classes_are_named_by_texts_whatever_they_were_given_as() -> None:
         json.dumps(key_of(data))
 
 
-def test_the_settled_section_names_a_folder_wherever_it_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_settled_section_names_a_folder_wherever_it_is_used(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", "/home/alice")
     for source, kept in (

@@ -11,7 +11,7 @@ import pytest
 import torch
 from onnx import TensorProto, helper
 
-from edgekd.data.fixed_images import labelled, sample_images
+from edgekd.data.fixed_images import labelled
 from edgekd.data.load import load_dataset
 from edgekd.data.memory_images import MemoryImages
 from edgekd.deploy import outputs
@@ -70,8 +70,8 @@ def test_pixels_for_a_graph_are_made_part_by_part(photos: MemoryImages) -> None:
         normalised_by="graph",
         classes=("a",),
     )
-    images = sample_images(photos, 320)
-    assert (fed(images, feeding) == photos.pixels.transpose(0, 2, 3, 1)).all()
+    images, labels = labelled(photos, 320)
+    assert (fed(images, feeding) == photos.pixels[labels].transpose(0, 2, 3, 1)).all()
     assert peak(lambda: fed(images, feeding)) < 1.5 * images.nbytes
 
 
@@ -138,7 +138,7 @@ def test_an_image_whose_outputs_are_not_finite_has_no_class(simulated, model: Ca
 
     device = simulated(outputs=lambda path: gives)
     found = answers(Runner(device, describe(model(), name="n", runtime="onnxruntime")), data.val)
-    images, _ = labelled(data.val, len(data.val))
+    images = next(iter(data.val.batches(len(data.val))))[0].numpy()
     bright = images.reshape(len(images), -1).sum(1) > 0
     assert (found[0] == np.where(bright, NO_CLASS, 0)).all()
     assert without_class(found) == f"gives NaN or infinity for {bright.sum()} of {len(images)} images"

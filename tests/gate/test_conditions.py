@@ -89,7 +89,9 @@ def test_what_a_run_would_be_refused_for_at_its_end_is_said_at_its_beginning():
     shared = {"threads": 1}
     require_met(limits, {"onnxruntime-fp32": {"runtime": "onnxruntime", **shared}})
     found = {name: {"runtime": name.partition("-")[0], **shared} for name in ("onnxruntime-fp32", "openvino-int8")}
-    with pytest.raises(EdgekdError, match=r"runtime is 'openvino', the budget is for 'onnxruntime' \(openvino-int8\)") as e:
+    with pytest.raises(
+        EdgekdError, match=r"runtime is 'openvino', the budget is for 'onnxruntime' \(openvino-int8\)"
+    ) as e:
         require_met(limits, found)
     assert "[conditions]" in e.value.hint
     assert e.value.exit_code == ExitCode.USAGE

@@ -134,7 +134,9 @@ def test_a_file_is_made_proven_measured_and_one_is_chosen(export, model, photos,
     assert json.loads((tmp_path / "o" / "export.json").read_text()) == found
 
 
-def test_a_file_with_open_sides_is_measured_with_images_of_the_stated_size(export, model, photos, tmp_path, one_runtime):
+def test_a_file_with_open_sides_is_measured_with_images_of_the_stated_size(
+    export, model, photos, tmp_path, one_runtime
+):
     options = ("--target", one_runtime, "--calibrate", photos, *ZERO_ONE, "--size", SIDE, "--out", "o", "--json")
     code, out, err = export(model(sides=("height", "width")), *options)
     assert code == 0, err

@@ -169,17 +169,15 @@ def test_on_a_device_only_what_would_be_better_than_what_keeps_the_accuracy_is_r
     recovery_of, learned, simulated, monkeypatch, int8, bytes_, asks
 ):
     """In fp32 its file has 320 kB, in INT8 90."""
+
     def keeps(budget, reference, checked):
         return checked.artifact.precision == "fp32"
 
     asked = []
     recovery, before = recovery_of(learned, device=simulated(int8=int8))
     limited = Budget.model_validate({"name": "b", "latency": {"max_ratio": 4}, "size": {"disk_bytes": bytes_}})
-    recovery = replace(
-        recovery, sparing=replace(recovery.sparing, goal=replace(recovery.sparing.goal, budget=limited))
-    )
-    sizes = {one.artifact.variant: one.artifact.disk_bytes for one in before.deployed.artifacts}
-    assert sizes[INT8] < 150_000 < sizes[FP32]
+    recovery = replace(recovery, sparing=replace(recovery.sparing, goal=replace(recovery.sparing.goal, budget=limited)))
+    assert before.deployed.of(INT8).artifact.disk_bytes < 150_000 < before.deployed.of(FP32).artifact.disk_bytes
     monkeypatch.setattr(recovering, "keeps_accuracy", keeps)
     monkeypatch.setattr(Sparing, "spared", lambda _, student, variants, fits: asked.append(variants) or ((), ()))
     monkeypatch.setattr(Recovery, "_trained", lambda self, student, rounding, variants: student)

@@ -28,7 +28,7 @@ def build(name: str, *, classes: int, channels: int) -> nn.Module:
     settings = {key: value for key, value in _SETTINGS.items() if key in takes}
     model: nn.Module = builder(weights=None, num_classes=classes, **settings)
     if "aux_logits" in settings:
-        model.register_load_state_dict_pre_hook(_leave_auxiliary_heads)
+        model.register_load_state_dict_pre_hook(_leave_auxiliary_heads)  # type: ignore[no-untyped-call]
     if channels != 3:
         _replace_first_convolution(model, name, channels)
     return model

@@ -120,8 +120,8 @@ def test_photos_are_normalised_as_stated_and_the_way_is_said(photos):
 
 
 def test_a_normalisation_of_what_is_no_photo_is_not_the_files_own():
-    """As edgekd states it where a data set of the user's own gave ready-made tensors: mean 0, deviation 1, no colour."""
-    how = Preprocessing(height=8, width=8, mean=(0.0,) * 3, std=(1.0,) * 3)
+    """As edgekd states it where a data set of one's own gave ready-made tensors: mean 0, deviation 1, no colour."""
+    how = Preprocessing(height=8, width=8, colour=None, mean=(0.0,) * 3, std=(1.0,) * 3)
     of_tensors = TAKES.model_copy(update={"preprocessing": how})
     with pytest.raises(EdgekdError, match="isn't stated, and the file doesn't state it"):
         as_stated(of_tensors, Data(source="s"))
