@@ -164,18 +164,19 @@ def test_where_layers_in_floats_are_not_enough_the_network_is_trained_in_int8(re
     assert replace(chosen, others={}).chosen == before.network
 
 
-@pytest.mark.parametrize(("int8", "bytes_", "asks"), [(0.6, 10**9, True), (1.2, 10**9, False), (1.2, 150_000, True)])
+@pytest.mark.parametrize("case", [(0.6, 10**9, True), (1.2, 10**9, False), (1.2, 150_000, True)])
 def test_on_a_device_only_what_would_be_better_than_what_keeps_the_accuracy_is_recovered(
-    recovery_of, learned, simulated, monkeypatch, int8, bytes_, asks
+    recovery_of, learned, simulated, monkeypatch, case
 ):
-    """In fp32 its file has 320 kB, in INT8 90."""
+    """Its latency in INT8, the bytes that are allowed, and whether it is recovered."""
+    int8, most, asks = case
 
     def keeps(budget, reference, checked):
         return checked.artifact.precision == "fp32"
 
     asked = []
     recovery, before = recovery_of(learned, device=simulated(int8=int8))
-    limited = Budget.model_validate({"name": "b", "latency": {"max_ratio": 4}, "size": {"disk_bytes": bytes_}})
+    limited = Budget.model_validate({"name": "b", "latency": {"max_ratio": 4}, "size": {"disk_bytes": most}})
     recovery = replace(recovery, sparing=replace(recovery.sparing, goal=replace(recovery.sparing.goal, budget=limited)))
     assert before.deployed.of(INT8).artifact.disk_bytes < 150_000 < before.deployed.of(FP32).artifact.disk_bytes
     monkeypatch.setattr(recovering, "keeps_accuracy", keeps)
