@@ -15,6 +15,11 @@ from onnx import TensorProto, helper
 from edgekd.values import Artifact, File, Host, Launch, Measurement, MeasuringProtocol, RuntimeInfo, Variant
 
 LEASES = Path(tempfile.mkdtemp(prefix="edgekd-leases-"))
+UNCOUNTED = """
+import pathlib
+glob = pathlib.Path.glob
+pathlib.Path.glob = lambda self, pattern: iter(()) if pattern == "*/schedstat" else glob(self, pattern)
+"""
 _number = count()
 
 
@@ -56,6 +61,22 @@ def lease(monkeypatch):
     path = LEASES / str(next(_number))
     monkeypatch.setenv("EDGEKD_LEASE", str(path))
     return path
+
+
+@pytest.fixture(scope="session")
+def uncounted(tmp_path_factory):
+    """A folder for PYTHONPATH, with which a system is one that doesn't count who waits for a CPU: what is measured
+    beside other tests isn't invalid because they take it.
+    """
+    folder = tmp_path_factory.mktemp("uncounted")
+    (folder / "sitecustomize.py").write_text(UNCOUNTED)
+    return folder
+
+
+@pytest.fixture
+def undisturbed(uncounted, monkeypatch):
+    """What this test measures on this machine isn't invalid because of others."""
+    monkeypatch.setenv("PYTHONPATH", str(uncounted), prepend=os.pathsep)
 
 
 @pytest.fixture(autouse=True)
