@@ -155,8 +155,8 @@ def test_a_stopped_hosts_lease_runs_out_and_what_it_measures_does_not_count():
 
 
 def test_a_lease_is_renewed():
-    with other_host(expires_s=0.6) as other, connect("local:") as device:
-        time.sleep(1.5)
+    with other_host(expires_s=3) as other, connect("local:") as device:
+        time.sleep(7)
         assert held_by(other) in device.holder().who
         assert other.communicate("\n")[0] == ""
 
@@ -247,8 +247,8 @@ def test_a_wall_clock_that_is_set_does_not_matter(tmp_path):
     asked = f'[ "$1" = -c ] && exec {sys.executable} "$@"'  # for its version
     python.write_text(f'#!/bin/sh\n{asked}\nexec {sys.executable} {tmp_path}/jumping.py "$@"\n')
     python.chmod(0o755)
-    with other_host(expires_s=0.6, url=f"local:{python}") as other, connect("local:") as device:
-        time.sleep(1.5)
+    with other_host(expires_s=3, url=f"local:{python}") as other, connect("local:") as device:
+        time.sleep(7)
         holder = device.holder()
         assert held_by(other) in holder.who
         assert 1 < holder.held_s < 60

@@ -80,6 +80,6 @@ def test_a_board_over_ssh_is_measured_and_evaluated_there(compress, budget, on_t
     assert ended.code == 0, ended.err
     assert ended.document["device"] == url
     assert (sshd.cache / "files").is_dir()
-    assert not sshd.agents()
+    assert_nothing_left(sshd)
     again = compress(tmp_path / "run", *options, target=target)
     assert (again.code, again.document["verdict"]) == (0, ended.document["verdict"])
