@@ -31,8 +31,9 @@ def pytest_configure(config):
         os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
     os.environ["EDGEKD_LEASE"] = str(LEASES / "shared")  # for devices that fixtures share
     _keep_memory()
-    # what a try takes depends on what else the machine does
-    hypothesis.settings.register_profile("shared machine", deadline=None)
+    # what a try takes, and making what is tried, depends on what else the machine does
+    unhurried = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
+    hypothesis.settings.register_profile("shared machine", **unhurried)
     hypothesis.settings.load_profile("shared machine")
 
 
