@@ -15,6 +15,11 @@ from onnx import TensorProto, helper
 from edgekd.values import Artifact, File, Host, Launch, Measurement, MeasuringProtocol, RuntimeInfo, Variant
 
 LEASES = Path(tempfile.mkdtemp(prefix="edgekd-leases-"))
+UNCOUNTED = """
+import pathlib
+glob = pathlib.Path.glob
+pathlib.Path.glob = lambda self, pattern: iter(()) if pattern == "*/schedstat" else glob(self, pattern)
+"""
 _number = count()
 
 
@@ -26,8 +31,9 @@ def pytest_configure(config):
         os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
     os.environ["EDGEKD_LEASE"] = str(LEASES / "shared")  # for devices that fixtures share
     _keep_memory()
-    # what a try takes depends on what else the machine does
-    hypothesis.settings.register_profile("shared machine", deadline=None)
+    # what a try takes, and making what is tried, depends on what else the machine does
+    unhurried = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
+    hypothesis.settings.register_profile("shared machine", **unhurried)
     hypothesis.settings.load_profile("shared machine")
 
 
@@ -56,6 +62,22 @@ def lease(monkeypatch):
     path = LEASES / str(next(_number))
     monkeypatch.setenv("EDGEKD_LEASE", str(path))
     return path
+
+
+@pytest.fixture(scope="session")
+def uncounted(tmp_path_factory):
+    """A folder for PYTHONPATH, with which a system is one that doesn't count who waits for a CPU: what is measured
+    beside other tests isn't invalid because they take it.
+    """
+    folder = tmp_path_factory.mktemp("uncounted")
+    (folder / "sitecustomize.py").write_text(UNCOUNTED)
+    return folder
+
+
+@pytest.fixture
+def undisturbed(uncounted, monkeypatch):
+    """What this test measures on this machine isn't invalid because of others."""
+    monkeypatch.setenv("PYTHONPATH", str(uncounted), prepend=os.pathsep)
 
 
 @pytest.fixture(autouse=True)

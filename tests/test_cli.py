@@ -249,6 +249,7 @@ def children(pid):
     return [int(child) for task in tasks for child in task.read_text().split()]
 
 
+@pytest.mark.usefixtures("undisturbed")
 def test_a_profile_is_written_shown_and_checked(tmp_path, model):
     small, large, out = model("small"), model("large", layers=12, channels=32), tmp_path / "small.json"
     found = edgekd(
@@ -583,6 +584,7 @@ finally:
     assert edgekd("targets", "detect", "--device", "local:/no/such/python").returncode == 5
 
 
+@pytest.mark.usefixtures("undisturbed")
 def test_profile_needs_no_torch(model):
     code = f"""
 import sys

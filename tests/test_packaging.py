@@ -37,8 +37,8 @@ def installed(built, tmp_path_factory):
     return folder / "venv/bin"
 
 
-def run(installed, cwd, *line):
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+def run(installed, cwd, *line, **variables):
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")} | variables
     return subprocess.run(
         [installed / line[0], *map(str, line[1:])], capture_output=True, text=True, cwd=cwd, env=clean, check=False
     )
@@ -61,10 +61,9 @@ def test_targets_and_budgets_are_inside_the_wheel(installed, tmp_path):
     assert {b["name"] for b in json.loads(budgets.stdout)["budgets"]} == shipped
 
 
-def test_profile_and_check_work_without_torch(installed, tmp_path, model):
-    onnx = model("small")
-    quick = ["--launches", "5", "--seconds", "0.1"]
-    profiled = run(installed, tmp_path, "edgekd", "profile", onnx, "--target", "x86-cpu", *quick, "--out", "m.json")
+def test_profile_and_check_work_without_torch(installed, tmp_path, model, uncounted):
+    quick = ["--target", "x86-cpu", "--launches", "5", "--seconds", "0.1", "--out", "m.json"]
+    profiled = run(installed, tmp_path, "edgekd", "profile", model("small"), *quick, PYTHONPATH=str(uncounted))
     assert profiled.returncode == 0, profiled.stderr
     (tmp_path / "b.toml").write_text('name = "b"\n[latency]\nlimit_ms = 1000\n')
     checked = run(installed, tmp_path, "edgekd", "check", "m.json", "--budget", "b.toml")

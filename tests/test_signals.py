@@ -61,9 +61,9 @@ def ended(arguments, number, *, busy, environment=None):
     with subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True
     ) as process:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         children = []
-        while not (children and busy(children)) and time.monotonic() < deadline:
+        while not (children and busy(children)) and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.1)
             children = descendants(process.pid)
         process.send_signal(number)
@@ -136,7 +136,9 @@ with joined():
     while True:
         pass
 """)
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", tmp_path / "trains.py"]
+    # --standalone takes a port that is free
+    run = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = [*run, tmp_path / "trains.py"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         ready = [process.stdout.readline() for _ in range(2)]
         children = descendants(process.pid)

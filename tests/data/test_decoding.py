@@ -8,7 +8,7 @@ import psutil
 import pytest
 from PIL import Image, ImageOps
 
-from edgekd.data import threads
+from edgekd.data import pixel_cache, threads
 from edgekd.data.decoding import decoded, notes_on_room
 from edgekd.data.pictures import Decoding, Picture
 from edgekd.errors import StorageError
@@ -147,7 +147,10 @@ def test_a_file_that_changed_is_decoded_again(tmp_path: Path, cache: Path) -> No
     assert one(path)[:, 0, 0].tolist() == [0, 0, 90]
 
 
-def test_a_file_that_changed_just_now_is_not_kept(tmp_path: Path, cache: Path) -> None:
+def test_a_file_that_changed_just_now_is_not_kept(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pixel_cache, "_CLOCK_SECONDS", 60)  # "just now" is not over on a busy machine
     path = photo(tmp_path / "a.jpg", (100, 90))
     os.utime(path)
     one(path)

@@ -102,15 +102,22 @@ class Cutting:
         self._thread.join()
 
     def _cut(self) -> None:
-        while not self._condition():
+        while not true(self._condition):
             if self._left.wait(0.01):
                 return
         self._server.cut()
 
 
+def true(condition: Callable[[], bool]) -> bool:
+    """Whether a condition holds: not where a process that it looks at has just ended."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return condition()
+    return False
+
+
 def assert_nothing_left(server: Sshd) -> None:
     """No process and no partial on the device, and no connection."""
-    end = time.monotonic() + 10
+    end = time.monotonic() + 30
     while (server.programs() or server.connections()) and time.monotonic() < end:
         time.sleep(0.05)
     assert not server.programs()
@@ -118,8 +125,15 @@ def assert_nothing_left(server: Sshd) -> None:
     assert not [*server.cache.glob("partial/*")]
 
 
-def clients(server: Sshd) -> list[psutil.Process]:
-    """The local processes of our connections."""
+def assert_no_clients(server: Sshd) -> None:
+    """No local process of our connections."""
+    end = time.monotonic() + 30
+    while _clients(server) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not _clients(server)
+
+
+def _clients(server: Sshd) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter(["name", "cmdline"]):
         if process.info["name"] == "ssh" and f"{server.root}/config" in (process.info["cmdline"] or ()):

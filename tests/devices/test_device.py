@@ -263,7 +263,7 @@ def test_it_evaluates_by_one_agent_until_something_is_started(local, tmp_path):
     assert [one.shape for one in local.evaluate(artifact, [ONES])] == [(3, 256)]
     assert local._evaluating._open[1].process is process
     with local.start("onnxruntime"):
-        assert process._process.poll() == 0
+        assert process._process.poll() in (0, 1)  # 1: it took more than a second
 
 
 def test_an_evaluation_that_is_left_early_ends_its_agent(local, tmp_path):

@@ -155,8 +155,8 @@ def test_a_stopped_hosts_lease_runs_out_and_what_it_measures_does_not_count():
 
 
 def test_a_lease_is_renewed():
-    with other_host(expires_s=0.6) as other, connect("local:") as device:
-        time.sleep(1.5)
+    with other_host(expires_s=3) as other, connect("local:") as device:
+        time.sleep(7)
         assert held_by(other) in device.holder().who
         assert other.communicate("\n")[0] == ""
 
@@ -247,8 +247,8 @@ def test_a_wall_clock_that_is_set_does_not_matter(tmp_path):
     asked = f'[ "$1" = -c ] && exec {sys.executable} "$@"'  # for its version
     python.write_text(f'#!/bin/sh\n{asked}\nexec {sys.executable} {tmp_path}/jumping.py "$@"\n')
     python.chmod(0o755)
-    with other_host(expires_s=0.6, url=f"local:{python}") as other, connect("local:") as device:
-        time.sleep(1.5)
+    with other_host(expires_s=3, url=f"local:{python}") as other, connect("local:") as device:
+        time.sleep(7)
         holder = device.holder()
         assert held_by(other) in holder.who
         assert 1 < holder.held_s < 60
@@ -354,6 +354,10 @@ def edgekd(*arguments):
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+def says_that_it_waits(process):
+    return "waiting for" in process.stderr.readline()
+
+
 SHORT = ("--launches", 1, "--seconds", 0.05, "--target", "x86-cpu")
 
 
@@ -365,17 +369,27 @@ def test_profile_exits_with_5_or_waits(model):
         assert process.returncode == ExitCode.UNREACHABLE
         assert held_by(other) in said
         assert "--wait" in said
-        process = edgekd("profile", model(), *SHORT, "--wait", 1)
-        wait_until(lambda: "waiting for" in process.stderr.readline())
-        other.communicate("\n")
-        assert process.wait(100) == ExitCode.PASS
-        process.communicate()
+    for _ in range(3):  # others may disturb what is measured
+        with other_host() as other:
+            process = edgekd("profile", model(), *SHORT, "--wait", 1)
+            wait_until(partial(says_that_it_waits, process))
+            other.communicate("\n")
+            _, said = process.communicate(timeout=100)
+        if process.returncode != ExitCode.INVALID:
+            break
+    assert process.returncode == ExitCode.PASS, said
 
 
 @pytest.mark.slow
 @pytest.mark.alone  # the second command starts while the first one measures
 def test_two_commands_at_once_take_turns(model):
-    both = [edgekd("profile", model(), *SHORT, "--wait", "inf", "--json") for _ in range(2)]
-    found = [process.communicate(timeout=100) for process in both]
-    assert [process.returncode for process in both] == [ExitCode.PASS] * 2
+    # one measures for so long that the other has started before it ends
+    line = ("profile", model(), *SHORT, "--seconds", 5, "--wait", "inf", "--json")
+    for _ in range(3):  # others may disturb what is measured
+        both = [edgekd(*line) for _ in range(2)]
+        found = [process.communicate(timeout=100) for process in both]
+        codes = [process.returncode for process in both]
+        if ExitCode.INVALID not in codes:
+            break
+    assert codes == [ExitCode.PASS] * 2, [said for _, said in found]
     assert sum("waiting for" in said for _, said in found) == 1

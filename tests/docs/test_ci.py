@@ -95,10 +95,22 @@ def repository(tmp_path, model):
     return make
 
 
-def github(workflow, repository, tmp_path):
+def undisturbed(job):
+    """What the last step of a job gave: others may disturb what it measures, and then it starts again, at most twice.
+
+    The job is given the name of a new folder each time.
+    """
+    for folder in ("first", "second", "third"):
+        ended, *more = job(folder)
+        if ended.returncode != ExitCode.INVALID:
+            break
+    return ended, *more
+
+
+def github(workflow, repository, folder):
     """What the last of a workflow's steps gave, and its summary."""
-    temporary, summary = tmp_path / "runner", tmp_path / "summary.md"
-    temporary.mkdir()
+    temporary, summary = folder / "runner", folder / "summary.md"
+    temporary.mkdir(parents=True)
     summary.touch()
     (job,) = workflow["jobs"].values()
     ended = None
@@ -125,7 +137,7 @@ SMALL, LARGE = {"layers": 2}, {"layers": 12, "channels": 32}
 )
 def test_a_pull_request_is_judged_against_the_main_branch(repository, tmp_path, *, main, change, code, kind, mark):
     clone = repository(main=main, change=change)
-    ended, summary = github(PULL_REQUEST, clone, tmp_path)
+    ended, summary = undisturbed(lambda folder: github(PULL_REQUEST, clone, tmp_path / folder))
     assert ended.returncode == code, ended.stderr
     assert re.search(rf"^::{kind} title=\S*model\S* on no-slower", ended.stderr, re.MULTILINE)
     assert summary.startswith(f"### {mark}")
@@ -137,7 +149,8 @@ def test_a_pull_request_is_judged_against_the_main_branch(repository, tmp_path, 
 @pytest.mark.slow
 def test_a_merge_request_is_judged_against_its_target(repository):
     clone = repository(main=SMALL, change=LARGE)
-    ended = bash("\n".join(GITLAB["script"]), clone, CI="true", CI_MERGE_REQUEST_TARGET_BRANCH_NAME="main")
+    script, variables = "\n".join(GITLAB["script"]), {"CI": "true", "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main"}
+    (ended,) = undisturbed(lambda _: (bash(script, clone, **variables),))
     assert ended.returncode == 1, ended.stderr
     artifacts = GITLAB["artifacts"]
     assert all((clone / path).is_file() for path in artifacts["paths"])

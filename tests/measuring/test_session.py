@@ -115,7 +115,7 @@ def test_artifacts_are_measured_side_by_side_in_fresh_processes(model):
     device = Watched()
     small, large = measured(model("small"), model("large", layers=12, channels=32), device=device)
     assert len({agent.process.pid for agent in device.agents}) == 4  # 2 launches of 2 artifacts
-    assert all(agent.process._process.poll() == 0 for agent in device.agents)
+    assert all(agent.process._process.poll() in (0, 1) for agent in device.agents)  # 1: it took more than a second
     assert small.session == large.session
     for found in (small, large):
         assert found.on_target
@@ -294,11 +294,14 @@ def test_a_runtime_that_crashes_is_reported(model):
 
 
 def test_a_runtime_that_hangs_is_killed_at_its_time_limit(model, monkeypatch):
-    monkeypatch.setattr(client, "_SLACK_S", 1)
     device = Watched()
-    hang = Meddling(lambda: os.kill(device.agents[-1].process.pid, signal.SIGSTOP))
+
+    def hang():
+        monkeypatch.setattr(client, "_SLACK_S", 1)
+        os.kill(device.agents[-1].process.pid, signal.SIGSTOP)
+
     with pytest.raises(MeasurementError, match="no answer within 1 s"):
-        measured(model(), device=device, progress=hang)
+        measured(model(), device=device, progress=Meddling(hang))
     assert device.agents[-1].process._process.poll() == -signal.SIGKILL
 
 

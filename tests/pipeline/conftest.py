@@ -88,10 +88,11 @@ def compress(quick, two_variants):
 
 
 @pytest.fixture
-def start(quick, two_variants, tmp_path):
+def start(quick, two_variants, undisturbed, tmp_path):
     """Starts `edgekd compress` as a process of its own, so that it can be killed.
 
-    How it computes is fixed: two runs that time it anew may find another way faster, and then differ by rounding.
+    How it computes is fixed: two runs that time it anew may find another way faster, and then differ by rounding. What
+    it measures isn't invalid because of others.
     """
     pinned = tmp_path / "pinned.toml"
     ways = 'precision = "fp32"\nmemory_format = "contiguous"\nthreads = 1\n'

@@ -1,4 +1,5 @@
 import os
+import sys
 import time
 
 from edgekd.devices.client import Agent
@@ -53,11 +54,14 @@ def test_a_lease_that_nobody_can_take_is_a_reason(lease, tmp_path):
 
 
 def test_one_that_does_not_answer_keeps_no_other_waiting(tmp_path):
-    hangs = tmp_path / "python"
+    hangs, bare = tmp_path / "python", tmp_path / "bare"
     hangs.write_text("#!/bin/sh\nexec sleep 600\n")
-    hangs.chmod(0o755)
+    # -S leaves out the installed packages, -E what the environment adds: importing runtimes may take seconds
+    bare.write_text(f'#!/bin/sh\nexec {sys.executable} -S -E "$@"\n')
+    for python in (hangs, bare):
+        python.chmod(0o755)
     started = time.monotonic()
-    here, late = devices([Place("here", "local:"), Place("late", f"local:{hangs}")], timeout_s=8).devices
+    here, late = devices([Place("here", f"local:{bare}"), Place("late", f"local:{hangs}")], timeout_s=8).devices
     assert time.monotonic() - started < 60
     assert here.failure is None
     assert late.failure.message == "no answer within 8 s"

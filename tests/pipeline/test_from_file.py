@@ -83,7 +83,7 @@ def photos(tmp_path):
 
 
 @pytest.fixture
-def edgekd(monkeypatch, capsys, tmp_path):
+def edgekd(monkeypatch, capsys, tmp_path, undisturbed):
     monkeypatch.chdir(tmp_path)
 
     def run(*words):

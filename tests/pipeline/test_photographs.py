@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import re
 import subprocess
 import sys
@@ -38,7 +39,7 @@ def trained(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def compressed(trained, two_variants):
+def compressed(trained, two_variants, uncounted):
     (trained / "budget.toml").write_text('name = "mine"\n[latency]\nmax_ratio = 4.0\n[accuracy]\nmax_drop_pp = 100.0\n')
     recipe = "[measure]\nlaunches = 3\nseconds = 0.3\nblock_seconds = 0.02\nwarmup_seconds = 0.3\n"
     # beside other tests, timing ways to train takes longer than the training
@@ -47,7 +48,9 @@ def compressed(trained, two_variants):
     brought = f"--model torchvision:resnet18 --weights resnet18.pt --data folder:photos --target {two_variants}"
     short = f"--size {SIZE} --ratio 0.3 --epochs 2 --budget budget.toml --recipe recipe.toml --out run --json"
     command = [sys.executable, "-m", "edgekd", "compress", *brought.split(), *short.split()]
-    ended = subprocess.run(command, cwd=trained, capture_output=True, text=True, check=False, timeout=600)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(uncounted), prepend=os.pathsep)
+        ended = subprocess.run(command, cwd=trained, capture_output=True, text=True, check=False, timeout=600)
     assert ended.returncode == 0, ended.stderr
     return json.loads(ended.stdout)
 

@@ -33,11 +33,11 @@ def on_this_machine(tmp_path):
     return make
 
 
-def test_a_jetson_builds_every_engine_and_is_measured_with_them(compress, budget, on_this_machine, tmp_path):
+def test_a_jetson_builds_every_engine_and_is_measured_with_them(compress, budget, on_this_machine, uncounted, tmp_path):
     """Its TensorRT is a fake that computes by ONNX Runtime: see fake_tensorrt."""
     if fake_tensorrt.COMPILER is None:
         pytest.skip("no C compiler: there is no fake CUDA runtime")
-    python = fake_tensorrt.device_python(tmp_path / "jetson", "10.3.0")
+    python = fake_tensorrt.device_python(tmp_path / "jetson", "10.3.0", PYTHONPATH=str(uncounted))
     precisions = ("fp32", "fp16", "int8+fp16")
     target = on_this_machine("jetson-orin-nano", *(("tensorrt", precision) for precision in precisions))
     limits = budget(f"{BUDGET}[size]\nengine_bytes = 50_000_000\n")
@@ -59,9 +59,13 @@ def test_a_jetson_builds_every_engine_and_is_measured_with_them(compress, budget
     assert measured["engine_bytes"] > 0
 
 
-def test_a_board_over_ssh_is_measured_and_evaluated_there(compress, budget, on_this_machine, sshd, tmp_path):
+def test_a_board_over_ssh_is_measured_and_evaluated_there(compress, budget, on_this_machine, sshd, uncounted, tmp_path):
     target = on_this_machine("raspberry-pi-5", ("onnxruntime", "fp32"), ("onnxruntime", "int8"))
-    options = ["--ratio", "0.5", "--budget", budget(BUDGET), "--device", sshd.url, "--json"]
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nPYTHONPATH={uncounted} exec {sshd.python} "$@"\n')
+    python.chmod(0o755)
+    url = f"ssh://device{python}"
+    options = ["--ratio", "0.5", "--budget", budget(BUDGET), "--device", url, "--json"]
 
     def measuring():
         spent = [agent.cpu_times().user for agent in sshd.agents()]
@@ -70,12 +74,12 @@ def test_a_board_over_ssh_is_measured_and_evaluated_there(compress, budget, on_t
     with Cutting(sshd, measuring):
         lost = compress(tmp_path / "run", *options, target=target)
     assert (lost.code in (ExitCode.INVALID, ExitCode.UNREACHABLE), lost.out) == (True, ""), lost.err  # or still loading
-    assert f"the connection to {sshd.url} was lost" in lost.err.replace("\n", "")
+    assert f"the connection to {url} was lost" in lost.err.replace("\n", "")
     assert_nothing_left(sshd)
     ended = compress(tmp_path / "run", *options, target=target)
     assert ended.code == 0, ended.err
-    assert ended.document["device"] == sshd.url
+    assert ended.document["device"] == url
     assert (sshd.cache / "files").is_dir()
-    assert not sshd.agents()
+    assert_nothing_left(sshd)
     again = compress(tmp_path / "run", *options, target=target)
     assert (again.code, again.document["verdict"]) == (0, ended.document["verdict"])

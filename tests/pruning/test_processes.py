@@ -40,7 +40,8 @@ def three_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("three_cores")
-def test_several_say_of_each_structure_what_one_says(opening: Opening) -> None:
+def test_several_say_of_each_structure_what_one_says(opening: Opening, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "available_bytes", lambda: 100 * MEMORY)
     before = running()
     with PruningProcesses(MEMORY) as several:
         one = several.open(opening, timeout_s=120)

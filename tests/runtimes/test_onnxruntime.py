@@ -103,7 +103,7 @@ def loop(tmp_path):
     """Writes a model that multiplies matrices so many times in a loop, and once after it."""
 
     def write(trips):
-        like = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [256, 256]) for name in ("s", "s2")]
+        like = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [128, 128]) for name in ("s", "s2")]
         count = helper.make_tensor_value_info("i", TensorProto.INT64, [])
         go_on = [helper.make_tensor_value_info(name, TensorProto.BOOL, []) for name in ("c", "c2")]
         nodes = [
@@ -117,10 +117,10 @@ def loop(tmp_path):
                 helper.make_node("MatMul", ["y", "w"], ["z"], name="outer"),
             ],
             "loops",
-            [helper.make_tensor_value_info("x", TensorProto.FLOAT, [256, 256])],
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, [128, 128])],
             [helper.make_tensor_value_info("z", TensorProto.FLOAT, None)],
             [
-                onnx.numpy_helper.from_array(np.eye(256, dtype=np.float32), "w"),
+                onnx.numpy_helper.from_array(np.eye(128, dtype=np.float32), "w"),
                 onnx.numpy_helper.from_array(np.array(trips), "n"),
                 onnx.numpy_helper.from_array(np.array(True), "yes"),
             ],
@@ -134,10 +134,10 @@ def loop(tmp_path):
 
 def test_a_loops_body_counts_once_and_as_often_as_it_runs(loop, tmp_path):
     session = runtime.open(str(loop(5)), trace_in=str(tmp_path))
-    values = {"x": np.ones((256, 256), np.float32)}
+    values = {"x": np.ones((128, 128), np.float32)}
     session.run(values)
     whole = []
-    for _ in range(20):
+    for _ in range(60):
         start = time.perf_counter()
         session.run(values)
         whole.append((time.perf_counter() - start) * 1e3)

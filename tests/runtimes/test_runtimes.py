@@ -5,6 +5,7 @@ import inspect
 import subprocess
 import sys
 import time
+from statistics import mean
 
 import numpy as np
 import onnx
@@ -114,12 +115,14 @@ def test_nodes_are_timed_without_the_cold_inferences(runtime, tmp_path):
     session = opened(runtime, convolutions(tmp_path / "convolutions.onnx"), trace_in=str(tmp_path))
     for _ in range(3):
         session.run({"x0": image})
-    start = time.perf_counter()
+    whole_ms = []
     for _ in range(20):
+        start = time.perf_counter()
         session.run({"x0": image})
-    whole_ms = 1e3 * (time.perf_counter() - start) / 20
+        whole_ms.append(1e3 * (time.perf_counter() - start))
     nodes = [Node(**fields) for fields in session.nodes(3)]
-    assert 0.2 * whole_ms < sum(node.ms for node in nodes) < whole_ms
+    # nodes without their interruptions, which the slower half may have
+    assert 0.2 * mean(sorted(whole_ms)[:10]) < sum(node.ms for node in nodes) < mean(whole_ms)
     assert {node.provider for node in nodes} == {session.provider}
 
 

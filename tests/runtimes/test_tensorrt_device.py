@@ -19,10 +19,11 @@ JETSON = catalog.target("jetson")
 
 
 @pytest.fixture(scope="module")
-def python(tmp_path_factory):
+def python(tmp_path_factory, uncounted):
     if fake_tensorrt.COMPILER is None:
         pytest.skip("no C compiler: there is no fake CUDA runtime")
-    return fake_tensorrt.device_python(tmp_path_factory.mktemp("device") / "fake", FAKE_TENSORRT_DLA_CORES="2")
+    folder = tmp_path_factory.mktemp("device") / "fake"
+    return fake_tensorrt.device_python(folder, FAKE_TENSORRT_DLA_CORES="2", PYTHONPATH=str(uncounted))
 
 
 @pytest.fixture

@@ -183,7 +183,8 @@ def test_warm_up_ends_at_the_time_limit_or_when_windows_agree(tmp_path):
     with started(runtime) as agent:
         load(agent, "any")
         samples = warmup(agent, 20).samples_ms
-    assert 2 <= len(samples) <= 20
+    assert len(samples) >= 2
+    assert sum(samples) < 15_000  # it has not gone on to the limit
 
 
 def test_what_a_native_library_prints_does_not_garble_the_answers(tmp_path):

@@ -37,9 +37,12 @@ def test_beside_another_program_a_thread_waits_for_about_half_of_the_time(busy):
 def test_a_thread_that_sleeps_does_not_wait(busy):
     import waiting
 
-    before = waiting.waited_ns()
-    time.sleep(0.5)
-    assert waiting.longest_ms(before, waiting.waited_ns()) < 50
+    waits = []
+    for _ in range(3):  # others may take the CPU when it wakes up
+        before = waiting.waited_ns()
+        time.sleep(0.5)
+        waits.append(waiting.longest_ms(before, waiting.waited_ns()))
+    assert min(waits) < 50
 
 
 def test_the_thread_that_waited_longest_counts_and_new_ones_from_their_first_count():
@@ -49,25 +52,42 @@ def test_the_thread_that_waited_longest_counts_and_new_ones_from_their_first_cou
     assert waiting.longest_ms({}, {}) is None
 
 
-def test_it_is_waited_for_threads_that_run():
+def test_it_is_waited_for_threads_that_run(monkeypatch):
     import waiting
 
-    running = threading.Thread(target=hashlib.sha256, args=(bytes(100_000_000),))  # it needs no lock of Python's
+    monkeypatch.setattr(waiting, "_PATIENCE_S", 60)  # the thread may get little of the CPU
+    seen, used = threading.Event(), []
+
+    def run():
+        hashlib.sha256(bytes(100_000_000))  # it needs no lock of Python's
+        used.append(time.thread_time())
+        seen.wait()
+
+    running = threading.Thread(target=run)
     running.start()
+    clock = time.pthread_getcpuclockid(running.ident)
+    while time.clock_gettime(clock) < 0.01:  # until it runs
+        time.sleep(0.001)
     waiting.until_idle()
-    running.join(0.02)
-    assert not running.is_alive()
+    so_far = time.clock_gettime(clock)
+    seen.set()
+    running.join()
+    assert so_far > 0.95 * used[0]
 
 
 def test_it_is_not_waited_for_threads_that_sleep_nor_for_ever(monkeypatch):
     import waiting
 
-    sleeping = threading.Thread(target=time.sleep, args=(1,))
+    monkeypatch.setattr(waiting, "_PATIENCE_S", 60)
+    seen = threading.Event()
+    sleeping = threading.Thread(target=seen.wait)
     sleeping.start()
     start = time.monotonic()
     waiting.until_idle()
-    assert time.monotonic() - start < 0.3
+    assert time.monotonic() - start < 20
+    seen.set()
     sleeping.join()
+    monkeypatch.setattr(waiting, "_PATIENCE_S", 0.5)
     monkeypatch.setattr(waiting, "_states", lambda: {"0": "R"})
     waiting.until_idle()
 

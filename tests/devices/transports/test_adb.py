@@ -220,7 +220,9 @@ def test_a_phone_that_is_not_there_or_offline_has_a_remedy(plugged):
     assert e.value.hint.endswith("over a network: adb connect 127.0.0.1:1.")
     phone = plugged()
     phone.unplug()
-    time.sleep(0.2)
+    end = time.monotonic() + 30
+    while f"{phone.serial}\toffline" not in adb("devices") and time.monotonic() < end:
+        time.sleep(0.05)
     with pytest.raises(DeviceError, match="it is offline") as e:
         transport.connect(phone.serial).cache  # noqa: B018
     assert f"adb disconnect {phone.serial} && adb connect {phone.serial}" in e.value.hint

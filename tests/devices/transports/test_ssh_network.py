@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
-from sshd import Sshd, assert_nothing_left, clients, serving
+from sshd import Sshd, assert_no_clients, assert_nothing_left, serving, true
 
 from edgekd import catalog
 from edgekd.devices.device import connect
@@ -57,7 +57,7 @@ def holds(condition, seconds=60):
     """Whether a condition comes true within so many seconds."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        if condition():
+        if true(condition):
             return True
         time.sleep(0.02)
     return False
@@ -112,7 +112,7 @@ def test_a_network_that_goes_away_in_the_middle_of_a_measurement(network, impati
         assert e.value.exit_code == ExitCode.INVALID
         assert f"model.onnx: not measured: the connection to {server.url} was lost" in e.value.message
         assert e.value.hint == "Check its power and its network, then try again."
-        assert not clients(server)
+        assert_no_clients(server)
         assert server.agents()  # nobody has told the device
     assert holds(lambda: not server.programs(), 30)
     assert_nothing_left(server)

@@ -37,11 +37,13 @@ def device_python(folder: Path, version: str = "10.3.0", *, python: str = sys.ex
         folder: where to make it.
         version: one of `VERSIONS`; the environment variable FAKE_TENSORRT_VERSION overrides it.
         python: which has numpy and onnxruntime, and needs nothing else.
-        environment: more variables of the device, such as FAKE_TENSORRT_DLA_CORES="2" (see the module and cudart.c).
+        environment: more variables of the device, such as FAKE_TENSORRT_DLA_CORES="2" (see the module and cudart.c);
+            a PYTHONPATH comes after the module's.
     """
     folder.mkdir(parents=True)
     compile_cudart(folder)
-    set_ = {**environment, "PYTHONPATH": str(MODULES), "LD_LIBRARY_PATH": str(folder)}
+    path = os.pathsep.join([str(MODULES), *filter(None, [environment.get("PYTHONPATH")])])
+    set_ = {**environment, "PYTHONPATH": path, "LD_LIBRARY_PATH": str(folder)}
     lines = [f'export FAKE_TENSORRT_VERSION="${{FAKE_TENSORRT_VERSION:-{version}}}"']
     lines += [f"export {name}={shlex.quote(value)}" for name, value in set_.items()]
     script = folder / "python3"
