@@ -147,9 +147,7 @@ def test_a_file_that_changed_is_decoded_again(tmp_path: Path, cache: Path) -> No
     assert one(path)[:, 0, 0].tolist() == [0, 0, 90]
 
 
-def test_a_file_that_changed_just_now_is_not_kept(
-    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_changed_just_now_is_not_kept(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pixel_cache, "_CLOCK_SECONDS", 60)  # "just now" is not over on a busy machine
     path = photo(tmp_path / "a.jpg", (100, 90))
     os.utime(path)

@@ -59,7 +59,9 @@ def test_a_jetson_builds_every_engine_and_is_measured_with_them(compress, budget
     assert measured["engine_bytes"] > 0
 
 
-def test_a_board_over_ssh_is_measured_and_evaluated_there(compress, budget, on_this_machine, sshd, uncounted, tmp_path):
+def test_a_board_over_ssh_is_measured_and_evaluated_there(
+    compress, budget, on_this_machine, *, sshd, uncounted, tmp_path
+):
     target = on_this_machine("raspberry-pi-5", ("onnxruntime", "fp32"), ("onnxruntime", "int8"))
     python = tmp_path / "python"
     python.write_text(f'#!/bin/sh\nPYTHONPATH={uncounted} exec {sshd.python} "$@"\n')
@@ -68,8 +70,9 @@ def test_a_board_over_ssh_is_measured_and_evaluated_there(compress, budget, on_t
     options = ["--ratio", "0.5", "--budget", budget(BUDGET), "--device", url, "--json"]
 
     def measuring():
+        # importing the runtime takes nearly as long, and all of a launch hardly 0.3
         spent = [agent.cpu_times().user for agent in sshd.agents()]
-        return len(spent) > 1 and min(spent) > 0.3
+        return len(spent) > 1 and min(spent) > 0.2
 
     with Cutting(sshd, measuring):
         lost = compress(tmp_path / "run", *options, target=target)
