@@ -36,7 +36,7 @@ def test_weights_with_the_heads_of_their_training_are_loaded_without_them(name: 
     with torch.inference_mode():
         assert torch.equal(model.eval()(x), trained.eval()(x))
     torch.save({**trained.state_dict(), "other.weight": torch.zeros(1)}, tmp_path / "other.pt")
-    with pytest.raises(EdgekdError, match="the weights don.t fit the model"):
+    with pytest.raises(EdgekdError, match="the weights don't fit the model"):
         load_weights(model, tmp_path / "other.pt")
 
 
