@@ -33,7 +33,7 @@ def recipe(path: Path | None, given: Mapping[str, Any]) -> Recipe:
     where = str(path or "command line")
     _refuse_old(stated, where)
     _put_all(stated, given)
-    _require_effect(stated, given)
+    _require_effect(read, given)
     if "target" not in stated:
         raise EdgekdError("no target", "Give --target; `edgekd targets` lists them.")
     stated.setdefault("budget", catalog.target(stated["target"]).default_budget)
@@ -100,9 +100,9 @@ def _put_all(stated: dict[str, Any], given: Mapping[str, Any]) -> None:
             _put(stated, key, value)
 
 
-def _require_effect(stated: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-    """Raises EdgekdError if epochs are given that all trainings of the recipe's steps state otherwise."""
-    steps = stated.get("steps")
+def _require_effect(read: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Raises EdgekdError if epochs are given where steps of the recipe's file state theirs."""
+    steps = read.get("steps")
     tables = [step for step in steps if isinstance(step, dict)] if isinstance(steps, list) else []
     if given.get("recover.epochs") is not None and any("epochs" in step for step in tables):
         raise EdgekdError("--epochs: the recipe's steps state their own epochs", "Change them there, or leave it out.")

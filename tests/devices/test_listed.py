@@ -127,7 +127,7 @@ def test_the_files_of_the_users_folders_are_one_and_the_last_counts_most(monkeyp
         ("devices = 3", r"devices: should be tables, one for each device: \[devices.NAME\], not 3", "Correct"),
         ('[devices.a]\nurl = "local:"\ntags = "lab"', r"tags: should be a list of texts, such as \[.lab.\]", "tags"),
         ('[devices.a]\nurl = "local:"\ntags = ["a b"]', "tags: 'a b' is no tag: use up to 100 letters", "tags"),
-        ("[devices.a", "end of document", "doesn't end"),
+        ("[devices.a", "end of document", "isn't closed"),
     ],
 )
 def test_mistakes_are_named_with_file_and_key(tmp_path, text, message, hint):

@@ -176,8 +176,8 @@ def test_the_same_command_resumes_and_check_gates_the_result(edgekd, model, phot
     stages = sorted((tmp_path / "o" / "stages").iterdir())
     # of an earlier model, in a variant that isn't made any more
     earlier = json.loads(first)
-    gone = json.loads(json.dumps(earlier["exported"][1]).replace("net-onnxruntime-", "net-gone-"))
-    outside = json.loads(json.dumps(earlier["exported"][1]).replace("net-onnxruntime-", "../net-gone-"))
+    gone = json.loads(json.dumps(earlier["exported"][1]).replace('"net-', '"net-gone-'))
+    outside = json.loads(json.dumps(earlier["exported"][1]).replace('"net-', '"../net-gone-'))
     earlier["exported"] += [gone, outside]
     (tmp_path / "o" / "export.json").write_text(json.dumps(earlier))
     file = gone["artifact"]["files"][0]["path"]

@@ -54,4 +54,4 @@ def python(
             or_bundle = f"; or make what runs there without one: {command}" if has_bundle and not named else ""
             raise NoPythonError(e.message, f"{e.hint}{or_bundle}") from e
         only = f"Only 64-bit phones are supported ({', '.join(NAMES)}); this one is {arch}."
-        raise NoPythonError(e.message, f"Make what runs there: {command}" if arch in NAMES else only) from e
+        raise NoPythonError(e.message, f"Make what runs there without one: {command}" if arch in NAMES else only) from e

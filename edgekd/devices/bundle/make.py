@@ -3,6 +3,7 @@
 import re
 import shutil
 import tempfile
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,8 +56,8 @@ def make(wanted: Wanted, progress: Progress, out: Path | None = None) -> tuple[B
         return there, folder
     with files.writing(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        # a second one that is asked for the same waits, and then finds it
-        with filelock.FileLock(folder.with_name(f".{folder.name}.lock")):
+        # in the cache a second one that is asked for the same waits, and then finds it
+        with nullcontext() if out else filelock.FileLock(folder.with_name(f".{folder.name}.lock")):
             return _there(folder, wanted) or _put(wanted, folder, progress), folder
 
 
