@@ -1,6 +1,6 @@
 """Recipes: read one, change it by what the command line says, settle what was left open, write it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +9,9 @@ from pydantic import ValidationError
 from edgekd import catalog
 from edgekd.errors import EdgekdError
 from edgekd.files import require_utf8
+from edgekd.steps._base import Stated
 from edgekd.steps._read import read_steps
-from edgekd.values import Recipe, Value, document
+from edgekd.values import Recipe, Recovery, Value, document
 from edgekd.values.defaults import Shape, training_for
 
 DEFAULTS = {"model": "mobilenet_v1:width=0.5", "data": "digits"}
@@ -33,7 +34,6 @@ def recipe(path: Path | None, given: Mapping[str, Any]) -> Recipe:
     where = str(path or "command line")
     _refuse_old(stated, where)
     _put_all(stated, given)
-    _require_effect(read, given)
     if "target" not in stated:
         raise EdgekdError("no target", "Give --target; `edgekd targets` lists them.")
     stated.setdefault("budget", catalog.target(stated["target"]).default_budget)
@@ -44,7 +44,9 @@ def recipe(path: Path | None, given: Mapping[str, Any]) -> Recipe:
         made = Recipe.model_validate(stated)
     except ValidationError as e:
         raise EdgekdError(*catalog.explain(e, where, Recipe)) from e
-    read_steps(made.steps, where)
+    steps = read_steps(made.steps, where)
+    if "steps" in read and given.get("recover.epochs") is not None:
+        _require_open_epochs(steps, made.recover)
     return _in_any_folder(made)
 
 
@@ -100,11 +102,10 @@ def _put_all(stated: dict[str, Any], given: Mapping[str, Any]) -> None:
             _put(stated, key, value)
 
 
-def _require_effect(read: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-    """Raises EdgekdError if epochs are given where steps of the recipe's file state theirs."""
-    steps = read.get("steps")
-    tables = [step for step in steps if isinstance(step, dict)] if isinstance(steps, list) else []
-    if given.get("recover.epochs") is not None and any("epochs" in step for step in tables):
+def _require_open_epochs(steps: Sequence[Stated], recover: Recovery) -> None:
+    """Raises EdgekdError if all steps that train state their own epochs, so that given ones would have no effect."""
+    trained = [step.settings for step in steps if step.module.training(step.settings, recover)]
+    if trained and all(getattr(settings, "epochs", None) is not None for settings in trained):
         raise EdgekdError("--epochs: the recipe's steps state their own epochs", "Change them there, or leave it out.")
 
 

@@ -194,6 +194,10 @@ def test_epochs_that_have_no_effect_are_refused(tmp_path):
     with pytest.raises(EdgekdError, match="--epochs: the recipe's steps state their own epochs"):
         recipe(tmp_path / "r.toml", {"recover.epochs": 50})
     assert recipe(tmp_path / "r.toml", {"recover.epochs": None}).steps
+    (tmp_path / "r.toml").write_text(
+        'target = "x86-cpu"\nsteps = [{do = "prune", share = 0.5}, {do = "distil", epochs = 3}, "prune", "distil"]\n'
+    )
+    assert recipe(tmp_path / "r.toml", {"recover.epochs": 50}).recover.epochs == 50
 
 
 def test_a_missing_recipe_is_named(tmp_path):

@@ -94,7 +94,7 @@ def conclude(
         files=taken,
         seconds=round(seconds, 1),
     )
-    _remove_earlier(root, taken)
+    _remove_earlier(root, taken, recipe)
     files.write_text(root / "recipe.toml", to_toml(result.recipe))
     files.write_text(root / "verdict.json", found.verdict.model_dump_json(indent=1))
     write_report(Report(result, measurements[0], _judged_on(found) if goal.device else ()), root)
@@ -102,13 +102,16 @@ def conclude(
     return result
 
 
-def _remove_earlier(root: Path, taken: Mapping[str, str]) -> None:
-    """Remove what an earlier result in the same folder lists and this one doesn't: files of other settings."""
+def _remove_earlier(root: Path, taken: Mapping[str, str], recipe: Recipe) -> None:
+    """Remove what an earlier result in the same folder lists and this one doesn't: files of other settings. What the
+    recipe names as weights stays.
+    """
     try:
         earlier = json.loads((root / "result.json").read_text(encoding="utf-8"))["files"].values()
     except (OSError, ValueError, KeyError, TypeError, AttributeError):  # there is none, or it is of another version
         return
-    remove_all(root, {str(name) for name in earlier} - {*taken.values()})
+    weights = [Path(given) for given in (recipe.weights, *(one.weights for one in recipe.teachers)) if given]
+    remove_all(root, {str(name) for name in earlier} - {*taken.values()}, but=weights)
 
 
 def _judged_on(found: Judged) -> tuple[Measurement, ...]:

@@ -584,6 +584,14 @@ def test_a_wrong_name_ends_in_2_and_says_what_to_do(compress, tmp_path, options,
     assert ended.out == ""
 
 
+def test_conditions_that_a_variant_cannot_meet_are_refused_before_anything_is_trained(compress, tmp_path):
+    (tmp_path / "b.toml").write_text('name = "b"\n[latency]\nmax_ratio = 1.0\n[conditions]\nthreads = 99\n')
+    ended = compress(tmp_path / "run", "--budget", tmp_path / "b.toml")
+    assert ended.code == 2
+    assert "threads is 1, the budget is for 99" in ended.err
+    assert "teacher: training" not in ended.err
+
+
 def test_a_missing_target_is_requested(compress, tmp_path):
     ended = compress(tmp_path / "run", target=None)
     assert ended.code == 2

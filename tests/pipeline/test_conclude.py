@@ -45,13 +45,25 @@ def test_files_of_an_earlier_result_that_are_none_of_this_one_go(tmp_path):
     for file in (run / "model.xml", run / "model.onnx", run / "mine.txt", run / "artifacts/old.onnx", other):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("x")
+    for weights in ("student.safetensors", "further.safetensors"):  # of the run before, which this one begins with
+        (run / weights).write_text("w")
     listed = {"model": "model.xml", "old": "artifacts/old.onnx", "far": "../other.txt", "gone": "gone.json"}
+    listed |= {"student": "student.safetensors", "further": "further.safetensors"}
+    recipe = Recipe(
+        model="resnet8",
+        data="digits",
+        target="x86-cpu",
+        budget="half-latency",
+        weights=str(run / "student.safetensors"),
+        teachers=({"model": "resnet8", "weights": str(run / "further.safetensors")},),
+    )
     (run / "result.json").write_text(json.dumps({"files": listed}))
-    _remove_earlier(run, {"model": "model.onnx"})
-    assert sorted(file.name for file in run.rglob("*") if file.is_file()) == ["mine.txt", "model.onnx", "result.json"]
+    _remove_earlier(run, {"model": "model.onnx"}, recipe)
+    left = ["further.safetensors", "mine.txt", "model.onnx", "result.json", "student.safetensors"]
+    assert sorted(file.name for file in run.rglob("*") if file.is_file()) == left
     assert other.exists()
     (run / "result.json").write_text("[]")
-    _remove_earlier(run, {})
+    _remove_earlier(run, {}, recipe)
     assert (run / "model.onnx").exists()
 
 
