@@ -41,3 +41,9 @@ def test_what_edgekd_itself_says_stays_as_it_is() -> None:
     with pytest.raises(UnsupportedModelError) as caught:
         run(Raising(error), torch.zeros(1))
     assert caught.value is error
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")])
+def test_memory_that_ran_out_is_no_fault_of_the_network(error: Exception) -> None:
+    with pytest.raises(type(error)):
+        run(Raising(error), torch.zeros(1, 1, 2, 2))
