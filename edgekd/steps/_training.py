@@ -15,6 +15,7 @@ from edgekd.values.losses import HALF_AND_HALF
 from edgekd.values.network import Network
 from edgekd.values.race import TrainedBy
 from edgekd.values.result import Brought
+from edgekd.values.training import TrainingRecord
 from edgekd.values.value import Positive
 from edgekd.zoo import networks
 from edgekd.zoo.definition import Definition
@@ -33,7 +34,8 @@ def stated_over(recover: Recovery, settings: TrainingSettings) -> Recovery:
 
 
 def train(settings: Recovery, state: State, task: Task, step: str) -> State:
-    """Train the network; its record includes all previous trainings.
+    """Train the network; its record includes all previous trainings. Weights that classify fewer validation images
+    correctly than those before the training don't take their place.
 
     Args:
         settings: of the training.
@@ -58,24 +60,50 @@ def train(settings: Recovery, state: State, task: Task, step: str) -> State:
     assert trained.accuracy is not None
     score = f"validation accuracy {trained.accuracy.top1:.2%}, {trained.cost.parameters:,} parameters"
     run.progress.note(f"student: {score}")
+    better = not _is_worse(trained, state)
+    if not better:
+        run.progress.note(_KEPT)
+    record = trained.training if better else _without_result(trained.training)
     pilots = raced.by.race.seconds if raced.by.race else 0.0
-    seconds, trained_by = state.seconds + pilots + trained.training.seconds, (*state.trained_by, raced.by)
-    history = (*state.history, *trained.training.history)
+    seconds, trained_by = state.seconds + pilots + record.seconds, (*state.trained_by, raced.by)
+    history = (*state.history, *record.history)
     so_far = {"seconds": seconds, "trained_by": trained_by, "history": history}
-    record = trained.training.model_copy(update=so_far)
     epochs = f"{record.epochs} epoch{'s' if record.epochs != 1 else ''}"
     what = f"{epochs} with simulated INT8" if state.int8 else epochs
-    brought = Brought(step=step, what=what, accuracy=trained.accuracy, note=raced.by.told())
-    network = trained.model_copy(update={"training": record})
+    brought = Brought(step=step, what=what, accuracy=trained.accuracy, kept=better, note=raced.by.told())
+    went_on = trained if better else network
     return replace(
         state,
-        network=network,
-        cut=None,
+        network=went_on.model_copy(update={"training": record.model_copy(update=so_far)}),
+        cut=None if better else state.cut,
         seconds=seconds,
         trained_by=trained_by,
         history=history,
         brought=(*state.brought, brought),
     )
+
+
+_KEPT = (
+    "student: the weights before this training are more accurate, and are kept: train for more epochs, or state a "
+    "lower learning_rate"
+)
+
+
+def _is_worse(trained: Network, state: State) -> bool:
+    """Whether a training made its network less accurate, where that can be told: rounding costs accuracy as well, and
+    the accuracy says nothing of features alone.
+    """
+    before, record = state.network.accuracy, trained.training
+    if before is None or state.int8 is not None or record is None or record.features_alone:
+        return False
+    assert trained.accuracy is not None
+    return trained.accuracy.correct < before.correct
+
+
+def _without_result(record: TrainingRecord) -> TrainingRecord:
+    """The record of a training whose weights aren't kept."""
+    history = tuple(tuple(epoch.model_copy(update={"kept": False}) for epoch in epochs) for epochs in record.history)
+    return record.model_copy(update={"best_epoch": 0, "history": history})
 
 
 def _decided(inputs: TrainingInputs, settings: Recovery, cut: Network, task: Task) -> Raced:

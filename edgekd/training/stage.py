@@ -169,6 +169,7 @@ def _with_record(network: Network, data: Dataset, trained: Trained, execution: E
         seconds=trained.seconds,
         images_per_second=trained.images_per_second,
         learning_rate=trained.learning_rate,
+        features_alone=trained.features_alone,
         execution=execution,
         history=(_epochs(trained),),
     )

@@ -46,12 +46,14 @@ class TrainingRecord(Value):
 
     epochs: NonNegativeInt
     best_epoch: NonNegativeInt
-    """The one that the weights are of, from 1."""
+    """The one that the weights are of, from 1; 0 if those before the training were kept, as they are more accurate."""
     seconds: float
     """Over all epochs: the data and the teacher included, validation not."""
     images_per_second: float
     learning_rate: float | None = None
     """The highest, where the recipe's one made the training diverge; gradients were clipped then."""
+    features_alone: bool = False
+    """Whether only features were trained, so that the accuracy doesn't show what was learned."""
     execution: Execution
     trained_by: tuple[TrainedBy, ...] = ()
     """What the trainings of a student minimised so far, this one last."""

@@ -86,6 +86,42 @@ def test_each_step_leaves_what_it_brought(steps_taken, network):
     assert [len(epochs) for epochs in state.network.training.history] == [1, 1]
 
 
+WELL, BADLY = {"do": "finetune", "epochs": 6}, {"do": "finetune", "epochs": 2, "learning_rate": 1.0}
+
+
+def test_weights_before_a_training_stay_where_it_makes_them_worse(steps_taken):
+    first = steps_taken(WELL)
+    state = steps_taken(WELL, BADLY)
+    worse = state.brought[-1]
+    assert worse.accuracy.correct < first.network.accuracy.correct
+    assert (worse.what, worse.kept) == ("2 epochs", False)
+    assert (state.network.weights, state.network.accuracy) == (first.network.weights, first.network.accuracy)
+    record = state.network.training
+    assert (record.epochs, record.best_epoch) == (2, 0)
+    assert [[epoch.kept for epoch in epochs].count(True) for epochs in record.history] == [1, 0]
+    assert len(record.trained_by) == 2
+    assert record.seconds > first.network.training.seconds
+    assert torch.equal(
+        weights(steps_taken(WELL, BADLY, "finetune").network), weights(steps_taken(WELL, "finetune").network)
+    )
+
+
+def test_what_was_cut_is_remembered_for_the_next_rate_where_a_training_is_not_kept(steps_taken, network):
+    state = steps_taken(WELL, ALONE, BADLY, pruned=lambda given, share: given.model_copy(update={"origin": "pruned"}))
+    assert not state.brought[-1].kept
+    assert state.cut.origin == state.network.origin == "pruned"
+    assert steps_taken(WELL, ALONE, WELL, pruned=lambda given, share: network(1)).cut is None
+
+
+def test_with_simulated_int8_or_features_alone_the_accuracy_before_decides_nothing(steps_taken):
+    assert steps_taken(WELL, "qat", BADLY).brought[-1].kept
+    features = {"do": "distil", "losses": {"fitnet": {}}, "learning_rate": 1.0}
+    state = steps_taken(WELL, features)
+    assert state.network.training.features_alone
+    assert state.network.accuracy.correct < state.brought[0].accuracy.correct
+    assert state.brought[-1].kept
+
+
 def test_a_step_that_prunes_nothing_brings_nothing(steps_taken):
     assert steps_taken("prune").brought == ()
 

@@ -79,12 +79,13 @@ def _told(number: int, epoch: EpochRecord) -> str:
 
 
 def _described(epochs: Sequence[EpochRecord]) -> str:
-    best = next((number for number, epoch in enumerate(epochs, 1) if epoch.kept), len(epochs))
+    best = next((number for number, epoch in enumerate(epochs, 1) if epoch.kept), 0)
     count = f"{len(epochs)} epoch{'s' if len(epochs) != 1 else ''}"
-    return (
-        f"{count}; kept are the weights after epoch {best}, the diamond, with {epochs[best - 1].validation:.2%} of the "
-        f"validation images right. Loss from {epochs[0].loss:.3g} to {epochs[-1].loss:.3g}."
-    )
+    kept = "the weights before the training, which are more accurate"
+    if best:
+        right = f"{epochs[best - 1].validation:.2%} of the validation images right"
+        kept = f"the weights after epoch {best}, the diamond, with {right}"
+    return f"{count}; kept are {kept}. Loss from {epochs[0].loss:.3g} to {epochs[-1].loss:.3g}."
 
 
 _HEADER = ["epoch", "loss", "validation", "learning rate", ""]

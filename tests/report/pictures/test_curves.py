@@ -17,6 +17,14 @@ def test_every_epoch_is_a_point_that_says_what_it_came_to_and_a_row_below():
     assert "kept are the weights after epoch 3, the diamond, with 94.00% of the validation images" in drawn.caption
 
 
+def test_a_training_that_made_weights_worse_has_no_diamond_and_says_so():
+    epochs = tuple(epoch.model_copy(update={"kept": False}) for epoch in history(3, 940))
+    drawn = curves.picture("Student", epochs)
+    assert "kept are the weights before the training, which are more accurate" in drawn.caption
+    assert "diamond" not in drawn.caption
+    assert "; kept</title>" not in drawn.svg
+
+
 def test_one_epoch_and_one_without_a_learning_rate_are_drawn_too():
     drawn = curves.picture("Teacher", (EpochRecord(loss=1.0, validation=0.5, kept=True),))
     assert drawn.numbers.rows == [["1", "1", "50.00%", "–", "kept"]]
