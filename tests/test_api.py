@@ -80,7 +80,6 @@ def test_without_samples_there_is_no_latency(measurement):
         edgekd.latency_ms(measurement(launches=()))
 
 
-@pytest.mark.alone
 @pytest.mark.slow
 def test_a_network_is_compressed_by_settings(tmp_path, own_cache):
     """Without a device of the target's kind, which is faster: the verdict is that nothing was measured."""
@@ -97,8 +96,8 @@ def test_a_network_is_compressed_by_settings(tmp_path, own_cache):
     assert max(result.recipe.search.structure.widths.values()) <= 32  # half of 64
 
 
-@pytest.mark.alone
 @pytest.mark.slow
+@pytest.mark.usefixtures("undisturbed")
 def test_the_example_of_the_page_runs(tmp_path, model):
     model("model", layers=2)
     model("original", layers=8)

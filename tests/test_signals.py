@@ -78,7 +78,7 @@ def ended(arguments, number, *, busy, environment=None):
     return process.returncode, stderr, left
 
 
-@pytest.mark.alone
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_no_agent_is_left(model, number):
     arguments = ["profile", model(layers=6, channels=256, size=128), "--target", "x86-cpu", "--seconds", "60"]
@@ -88,7 +88,7 @@ def test_no_agent_is_left(model, number):
     assert number == signal.SIGKILL or "terminated\nit ended in: " in stderr
 
 
-@pytest.mark.alone
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_no_child_that_prunes_is_left(tmp_path, number):
     (tmp_path / "slow.py").write_text(SLOW)

@@ -7,7 +7,7 @@ from edgekd.pipeline.search import Searching, learns_unpruned
 from edgekd.pruning.space import Granularity, Space, part_of_the_way
 from edgekd.pruning.stages import Prunable, prunable, pruned, space, tried
 from edgekd.run import Run
-from edgekd.steps._read import has_pruning
+from edgekd.steps._read import has_pruning, prune_shares
 from edgekd.values import Keep, Pruning, Recipe, Structure
 from edgekd.values.network import Network
 from edgekd.zoo import networks
@@ -87,7 +87,11 @@ def require_prunable(run: Run, recipe: Recipe, data: Dataset, *, channel_block: 
     random = prunable(run, architecture, data, limits, channel_block=channel_block)
     searching = Searching(recipe, has_device=has_device)
     question = searching.question()
-    trials = searching.search.trials(question, space(run, random, question.granularity))
+    whole = space(run, random, question.granularity)
+    trials = searching.search.trials(question, whole)
     tried(run, random, tuple(trial.structure for trial in trials))
+    if shares := [share for share in prune_shares(recipe) if share < 1]:
+        on_the_way = (part_of_the_way(whole, trial.structure, share) for trial in trials for share in shares)
+        tried(run, random, tuple(on_the_way))
     what = " and ".join(trial.what for trial in trials) or "nothing"
     run.progress.note(f"prune: {model} can do without {what}")

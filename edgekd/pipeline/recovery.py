@@ -19,6 +19,13 @@ from edgekd.values import Variant
 from edgekd.values.result import Checked, Deployed, Recovered
 from edgekd.values.rounding import Rounding
 
+_LOST_BEFORE = (
+    "INT8 isn't recovered: in floats the network already loses more accuracy than the budget allows. Train for more "
+    "epochs (--epochs), or allow a greater loss"
+)
+_RACED_AS_FAST = 1.1
+"""Times the latency of another variant in a quick race: a difference that may be noise."""
+
 
 @dataclass(frozen=True)
 class Recovery:
@@ -37,29 +44,48 @@ class Recovery:
         for variants in _by_file(lost):
             spared = self._spared(spared, variants)
         spared = self._selected(spared)
-        left = [variant for variant in lost if not self._is_settled(variant, student, spared)]
+        left = [
+            variant
+            for variant in lost
+            if not self._is_settled(variant, student, spared) and self._may_win(student, variant, spared)
+        ]
         trained = spared
         for rounding, variants in _by_rounding(left):
             trained = self._trained(trained, rounding, variants)
         return self._selected(trained) if left else trained
 
     def _lost(self, student: Student) -> list[Variant]:
-        """The variants in integers that lose too much accuracy, and are better than what keeps it, or may be."""
+        """The variants in integers that lose too much accuracy, and are better than what keeps it, or may be. None
+        where the network loses it in floats too: INT8 with layers in floats comes near to that at best.
+        """
+        floats = [one for one in student.deployed.artifacts if not _precision(one.artifact.variant).integers]
+        if floats and not any(map(self._keeps, floats)):
+            self.sparing.run.progress.note(_LOST_BEFORE)
+            return []
         found = []
         for variant in self.sparing.how.variants:
             checked = student.deployed.of(variant)
             failed = not self._keeps(checked) if checked else variant in student.deployed.inexact
-            if _precision(variant).integers and failed and self._may_win(student, variant):
+            if _precision(variant).integers and failed and self._may_win(student, variant, student):
                 found.append(variant)
         return found
 
     def _keeps(self, checked: Checked) -> bool:
         return keeps_accuracy(self.sparing.goal.budget, self.reference, checked)
 
-    def _may_win(self, student: Student, variant: Variant) -> bool:
-        chosen, mine = (self._standing(student, one) for one in (student.selection.choice.variant, variant))
-        best = student.deployed.of(student.selection.choice.variant)
-        return chosen is None or mine is None or best is None or not self._keeps(best) or mine < chosen
+    def _may_win(self, student: Student, variant: Variant, rival: Student) -> bool:
+        """Whether a variant of the student, all of it in integers, would be better than what is chosen of the rival."""
+        variant_chosen = rival.selection.choice.variant
+        best = rival.deployed.of(variant_chosen)
+        if best is None or not self._keeps(best):
+            return True
+        mine, chosen = self._standing(student, variant), self._standing(rival, variant_chosen)
+        if mine is not None and chosen is not None:
+            return mine < chosen
+        raced = student.deployed.raced  # what is inexact wasn't measured any further
+        if variant.name in raced and variant_chosen.name in raced:
+            return raced[variant.name] < _RACED_AS_FAST * raced[variant_chosen.name]
+        return True
 
     def _standing(self, student: Student, variant: Variant) -> tuple[int, int, float] | None:
         """What ranks a variant beside its accuracy, smaller is better: the limits that it misses, then its latency over
@@ -87,6 +113,8 @@ class Recovery:
             layers, found = self.sparing.spared(student, variants, self._keeps)
         except UnsupportedModelError as e:
             self.sparing.run.progress.note(f"{variants[0].name}: {e.message}")
+            return student
+        if not layers:  # a single layer in integers: nothing was tried
             return student
         records = self._records(student, variants, found)
         records = tuple(one.model_copy(update={"float_layers": layers}) for one in records)
@@ -145,6 +173,7 @@ class Recovery:
             artifacts=tuple(artifacts[name] for name in names if name in artifacts),
             dropped=tuple(gone for gone in old.dropped if gone.name not in {f"{student.name}-{name}" for name in new}),
             layers=old.layers,
+            raced=old.raced,
             inexact=tuple(variant for variant in old.inexact if variant.name not in new),
         )
         return replace(student, deployed=deployed, recovered=(*student.recovered, *records))

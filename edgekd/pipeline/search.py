@@ -74,7 +74,9 @@ class Searching:
             fractions=getattr(criterion, "FRACTIONS", ()),
             has_device=self.has_device,
             variants=frozenset(variants),
-            epochs=None if settings.method else sum(training.epochs or 0 for training in trainings(self.recipe)),
+            epochs=None
+            if settings.method
+            else sum(training.epochs or 0 for training in trainings(self.recipe)) or None,
         )
 
     def check(self) -> None:

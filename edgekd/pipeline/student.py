@@ -80,7 +80,8 @@ def trained_in_int8(teaching: Teaching, network: Network) -> Network:
     assert recipe.recover.epochs is not None, "a settled recipe states them"
     by = record.trained_by[-1] if record and record.trained_by else None
     losses = recipe.recover.losses or (by.losses if by and by.race else HALF_AND_HALF)
-    rate = recipe.recover.learning_rate or (by.learning_rate if by else recipe.teacher.learning_rate)
+    lowered = record.learning_rate if record else None  # where the one before made the training diverge
+    rate = lowered or recipe.recover.learning_rate or (by.learning_rate if by else recipe.teacher.learning_rate)
     assert rate is not None, "a settled recipe states the teacher's"
     chosen = {
         "epochs": max(1, round(recipe.quantize.recover_share * recipe.recover.epochs)),

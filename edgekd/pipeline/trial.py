@@ -123,13 +123,14 @@ def _try(way: Way, model: nn.Module, shown: Shown, right: dict[Way, Right]) -> N
     values, labels = shown
     beginning = _right(model, (values[:_FIRST], labels[:_FIRST]), way)
     if beginning.sum() > next(iter(right.values()))[:_FIRST].sum():
-        right[way] = np.concatenate([beginning, _right(model, (values[_FIRST:], labels[_FIRST:]), way)])
+        rest = [_right(model, (values[_FIRST:], labels[_FIRST:]), way)] if len(values) > _FIRST else []
+        right[way] = np.concatenate([beginning, *rest])
 
 
 def _right(model: nn.Module, shown: Shown, way: Way) -> Right:
     """Which images, given from 0 to 255, are classified correctly if fed in this way."""
     values, labels = shown
-    parts = [slice(start, start + _AT_ONCE) for start in range(0, max(1, len(values)), _AT_ONCE)]
+    parts = [slice(start, start + _AT_ONCE) for start in range(0, len(values), _AT_ONCE)]
     found = np.concatenate([outputs(model, _fed(values[part], way)).argmax(1) for part in parts])
     return np.asarray(found == labels)
 

@@ -60,7 +60,12 @@ def learned(trainings: Sequence[TrainedBy]) -> str:
 
 
 def loss(by: TrainedBy) -> str:
-    """What the student minimised in a training."""
+    """What the student minimised in a training, and whether that was kept."""
+    end = "" if by.kept else " It made the network less accurate: the weights before it were kept."
+    return _minimised(by) + end
+
+
+def _minimised(by: TrainedBy) -> str:
     used = {name: options for name, options in by.losses.items() if options.get("weight", 1.0) > 0}
     rate = f"{'as pilots chose, ' if by.race else ''}at a learning rate of {by.learning_rate:g}"
     if set(used) == {"ce"}:
@@ -77,13 +82,14 @@ def loss(by: TrainedBy) -> str:
 def _network(name: str, network: Network) -> list[str]:
     record = network.training
     way = f"{record.execution.precision}, {record.execution.memory_format}" if record else "–"
-    slower = f", with a learning rate of at most {record.learning_rate:g}" if record and record.learning_rate else ""
+    lowered = record.learning_rate if record and record.best_epoch else None
+    slower = f", with a learning rate of at most {lowered:g}" if lowered else ""
     return [
         name,
         network.origin + slower,
         f"{network.cost.parameters:,}",
         f"{network.cost.macs:,}",
-        f"{record.epochs} ({record.best_epoch})" if record else "–",
+        f"{record.epochs} ({record.best_epoch or 'none kept'})" if record else "–",
         f"{network.accuracy.top1:.2%}" if network.accuracy else "–",
         way,
     ]

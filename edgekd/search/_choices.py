@@ -60,9 +60,12 @@ class Choices:
         return Structure(widths={r: w for r, w in widths.items() if w < own[r]}, removed=removed)
 
     def options(self, structure: Structure) -> dict[str, int]:
-        """The options that come nearest to a structure; of what its blocks took with them the widest."""
+        """The options that come nearest to a structure; of what its blocks took with them the width of what takes its
+        place, without which a block couldn't be gone, or else the widest.
+        """
         whole = {group.root: group.width for group in self.table.space.groups}
-        wanted = {root: structure.widths.get(root, whole[root]) for root in self.widths}
+        seen = self.table.widths(structure)
+        wanted = {root: seen[root] or whole[root] for root in self.widths}
         found = {root: int(np.abs(np.array(own) - wanted[root]).argmin()) for root, own in self.widths.items()}
         return found | {block: GOES if block in structure.removed else STAYS for block in self.blocks}
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from statistics import median
 
+from edgekd.errors import UnsupportedModelError
 from edgekd.search import uniform
 from edgekd.search._base import WHOLE, Candidates, Question
 from edgekd.search._choices import Choices
@@ -14,7 +15,7 @@ from edgekd.search._levels import Options as LevelOptions
 from edgekd.search._random import structures
 from edgekd.search._recorded import proposal, recorded
 from edgekd.search._table import Table, learned
-from edgekd.values import Candidate, Keep, Plan, PositiveInt, Structure, Value, VariantLatency
+from edgekd.values import Candidate, Keep, Plan, PositiveInt, Proposal, Structure, Value, VariantLatency
 from edgekd.values.plan import TracedNetwork
 
 _FEWEST = 8
@@ -213,17 +214,38 @@ def planned(
     if question.granularity != "channels" or question.settings.keep != Keep() or not question.has_device:
         return uniform.find(replace(question, options=LevelOptions()), candidates)
     search = Tabled(question, candidates)
+    in_levels = replace(question, options=LevelOptions())
     if fitting := search.unpruned.fits(question.variants):
-        why = f"the unpruned network meets the budget in {' and '.join(fitting)}"
-        return Plan(proposal=WHOLE, feasible=True, variants=fitting, candidates=search.measured, why=why)
-    tables, why = ((), why_not) if why_not else search.tables(most)
-    if tables:
-        plan, why = by_tables(search, tables)
-        if plan:
-            return plan
-    plan = uniform.find(replace(question, options=LevelOptions(), seen=search.measured), candidates)
+        return _unpruned(search, fitting, uniform.levels_of(in_levels, candidates)[1:2])
+    try:
+        plan, why = (None, why_not) if why_not else _tabled(search, by_tables, most)
+    except UnsupportedModelError as e:  # such as a process that prunes and ran out of memory
+        plan, why = None, e.message
+    if plan:
+        return plan
+    plan = uniform.find(replace(in_levels, seen=search.measured), candidates)
     plan = plan.model_copy(update={"why": f"{why}; so one ratio was searched for all layers: {plan.why}"})
     return plan if plan.feasible else _with_fastest(plan, search.measured, question.variants)
+
+
+def _unpruned(search: Tabled, fitting: tuple[str, ...], smaller: Sequence[Proposal]) -> Plan:
+    """The plan of the unpruned network, with what is to be tried where it turns out to be too slow after all."""
+    return Plan(
+        proposal=WHOLE,
+        feasible=True,
+        variants=fitting,
+        candidates=search.measured,
+        further=next(iter(smaller), None),
+        why=f"the unpruned network meets the budget in {' and '.join(fitting)}",
+    )
+
+
+def _tabled(
+    search: Tabled, by_tables: Callable[[Tabled, Sequence[Table]], tuple[Plan | None, str]], most: int
+) -> tuple[Plan | None, str]:
+    """The plan by at most so many tables, or why there is none."""
+    tables, why = search.tables(most)
+    return by_tables(search, tables) if tables else (None, why)
 
 
 def _with_fastest(plan: Plan, measured: Sequence[Candidate], variants: Collection[str]) -> Plan:

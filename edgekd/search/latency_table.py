@@ -23,7 +23,7 @@ from edgekd.search._improving import Judged, improved, narrower
 from edgekd.search._recorded import uniform_one
 from edgekd.search._table import Table
 from edgekd.search._tabled import STEP, Tabled, TableOptions, planned
-from edgekd.values import Candidate, Plan, PositiveInt, Proposal, Structure
+from edgekd.values import Candidate, Plan, PositiveInt, Proposal
 
 __all__ = ["Options", "check", "find", "trials"]
 
@@ -47,9 +47,8 @@ def check(question: Question) -> None:
 
 
 def trials(question: Question, space: Space) -> tuple[Proposal, ...]:
-    """The least and the most pruned, and one without the first block that can go."""
-    first = [Proposal(structure=Structure(removed=space.removable[:1]), what="1 block")] if space.removable else []
-    return (*uniform.trials(question, space), *first)
+    """As `uniform`, which takes its place where more can't be done."""
+    return uniform.trials(question, space)
 
 
 def find(question: Question, candidates: Candidates) -> Plan:

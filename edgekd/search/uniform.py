@@ -46,12 +46,15 @@ def find(question: Question, candidates: Candidates) -> Plan:
     """
     if question.settings.keep == Keep() and not question.has_device:
         return Plan(proposal=WHOLE, feasible=None, why="there is no device to plan by; --ratio prunes without one")
-    levels = Levels(
-        question.granularity, candidates.space, question.options, candidates.scores, question.fractions
-    ).all()
+    levels = levels_of(question, candidates)
     if question.settings.keep != Keep():
         return _by_what_is_left(levels, question.settings.keep, candidates)
     return least_that_fits(levels, candidates.measure, question.variants, seen=question.seen)
+
+
+def levels_of(question: Question, candidates: Candidates) -> tuple[Proposal, ...]:
+    """The structures from which one is taken, the whole network first."""
+    return Levels(question.granularity, candidates.space, question.options, candidates.scores, question.fractions).all()
 
 
 def least_that_fits(

@@ -36,6 +36,11 @@ def has_pruning(recipe: Recipe) -> bool:
     return any(step.module.PRUNES for step in read_steps(recipe.steps))
 
 
+def prune_shares(recipe: Recipe) -> list[float]:
+    """The shares of the planned pruning that are done after each step that prunes, in order."""
+    return [getattr(step.settings, "share", 1.0) for step in read_steps(recipe.steps) if step.module.PRUNES]
+
+
 def trainings(recipe: Recipe) -> list[Recovery]:
     """The settings of all trainings, in order."""
     found = (step.module.training(step.settings, recipe.recover) for step in read_steps(recipe.steps))

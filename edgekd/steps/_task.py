@@ -12,7 +12,7 @@ from edgekd.values.network import Network
 from edgekd.values.race import TrainedBy
 from edgekd.values.result import Brought
 from edgekd.values.rounding import Rounding
-from edgekd.values.training import EpochRecord
+from edgekd.values.training import EpochRecord, TrainingRecord
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,10 @@ class State:
     """The epochs of each training so far."""
     brought: tuple[Brought, ...] = ()
     """What each step so far brought."""
+    record: TrainingRecord | None = None
+    """Of the trainings so far; None before the first."""
+    prunes_later: bool = False
+    """Whether a later step prunes the network."""
 
 
 @dataclass(frozen=True)

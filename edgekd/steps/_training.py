@@ -5,6 +5,7 @@ from dataclasses import replace
 from edgekd.pruning.kept import channels_kept
 from edgekd.steps._task import State, Task
 from edgekd.training import ranks
+from edgekd.training.evaluated import evaluated
 from edgekd.training.race import Raced, decided, race, rounds
 from edgekd.training.rate import restart_rate
 from edgekd.training.stage import TrainingInputs, as_named, train_network, two_images
@@ -60,21 +61,23 @@ def train(settings: Recovery, state: State, task: Task, step: str) -> State:
     assert trained.accuracy is not None
     score = f"validation accuracy {trained.accuracy.top1:.2%}, {trained.cost.parameters:,} parameters"
     run.progress.note(f"student: {score}")
-    better = not _is_worse(trained, state)
+    better = not _is_worse(trained, state, task)
     if not better:
         run.progress.note(_KEPT)
     record = trained.training if better else _without_result(trained.training)
     pilots = raced.by.race.seconds if raced.by.race else 0.0
-    seconds, trained_by = state.seconds + pilots + record.seconds, (*state.trained_by, raced.by)
+    by = raced.by.model_copy(update={"kept": better})
+    seconds, trained_by = state.seconds + pilots + record.seconds, (*state.trained_by, by)
     history = (*state.history, *record.history)
     so_far = {"seconds": seconds, "trained_by": trained_by, "history": history}
     epochs = f"{record.epochs} epoch{'s' if record.epochs != 1 else ''}"
     what = f"{epochs} with simulated INT8" if state.int8 else epochs
     brought = Brought(step=step, what=what, accuracy=trained.accuracy, kept=better, note=raced.by.told())
-    went_on = trained if better else network
+    went_on, record = trained if better else network, record.model_copy(update=so_far)
     return replace(
         state,
-        network=went_on.model_copy(update={"training": record.model_copy(update=so_far)}),
+        network=went_on.model_copy(update={"training": record}),
+        record=record,
         cut=None if better else state.cut,
         seconds=seconds,
         trained_by=trained_by,
@@ -89,15 +92,18 @@ _KEPT = (
 )
 
 
-def _is_worse(trained: Network, state: State) -> bool:
-    """Whether a training made its network less accurate, where that can be told: rounding costs accuracy as well, and
-    the accuracy says nothing of features alone.
+def _is_worse(trained: Network, state: State, task: Task) -> bool:
+    """Whether a training made its network less accurate, where that can be told and matters: rounding costs accuracy as
+    well, the accuracy says nothing of features alone, and what is pruned later needn't be the most accurate now.
     """
-    before, record = state.network.accuracy, trained.training
-    if before is None or state.int8 is not None or record is None or record.features_alone:
+    before, after, record = state.network.accuracy, trained.accuracy, trained.training
+    if before is None or state.int8 is not None or state.prunes_later or record is None or record.features_alone:
         return False
-    assert trained.accuracy is not None
-    return trained.accuracy.correct < before.correct
+    assert after is not None
+    if after.correct < before.correct and record.execution.precision != "fp32":
+        after = evaluated(task.run, trained, task.data).accuracy  # in fp32, as before the training
+        assert after is not None
+    return after.correct < before.correct
 
 
 def _without_result(record: TrainingRecord) -> TrainingRecord:

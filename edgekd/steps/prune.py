@@ -44,6 +44,8 @@ def run(settings: Settings, state: State, task: Task) -> State:
     network = task.pruned(state.network, settings.share)
     if network == state.network:
         return state
+    if state.network.origin == "random":  # still: its norm says nothing, and nothing of it is worth a repair
+        network = network.model_copy(update={"origin": "random"})
     network = evaluated(task.run, network, task.data)
     assert network.accuracy is not None
     what = f"{network.cost.parameters:,} of {state.network.cost.parameters:,} parameters left"

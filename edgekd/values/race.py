@@ -77,6 +77,8 @@ class TrainedBy(Value):
     """As `Data.mixup`, where the race chose it."""
     race: RaceRecord | None = None
     """Which chose them; None where they were stated, or the training is too short for a race."""
+    kept: bool = True
+    """Whether the training's weights were kept; else those before it, which are more accurate."""
 
     def told(self) -> str:
         """What was minimised and how fast, in a few words."""

@@ -41,7 +41,7 @@ def trained(tmp_path_factory):
 @pytest.fixture(scope="module")
 def compressed(trained, two_variants, uncounted):
     (trained / "budget.toml").write_text('name = "mine"\n[latency]\nmax_ratio = 4.0\n[accuracy]\nmax_drop_pp = 100.0\n')
-    recipe = "[measure]\nlaunches = 3\nseconds = 0.3\nblock_seconds = 0.02\nwarmup_seconds = 0.3\n"
+    recipe = "[measure]\nlaunches = 2\nseconds = 0.1\nblock_seconds = 0.02\nwarmup_seconds = 0.1\n"
     # beside other tests, timing ways to train takes longer than the training
     recipe += '[recover]\nthreads = 1\nprecision = "fp32"\nteacher_precision = "fp32"\nmemory_format = "contiguous"\n'
     (trained / "recipe.toml").write_text(recipe)

@@ -35,6 +35,23 @@ def test_what_cant_be_pruned_right_ends_before_its_teacher_is_trained(compress, 
     assert "exporting" not in ended.err
 
 
+@pytest.mark.parametrize(
+    ("stated", "says"),
+    [
+        ('[search.structure.widths]\n"stem.0" = 40\n', "so 40 can't be kept of them"),
+        ('[prune]\ncriterion = "two_of_four"\n[search]\nratio = 0.5\n', "0.5 of the weights zero, not 0.25"),
+    ],
+)
+def test_what_cant_be_pruned_in_several_steps_ends_before_its_teacher_is_trained(compress, tmp_path, stated, says):
+    path = tmp_path / "recipe.toml"
+    steps = '[{do = "prune", share = 0.5}, "distil", "prune", "distil"]'
+    path.write_text(f"steps = {steps}\n{stated}")
+    ended = compress(tmp_path / "run", "--recipe", path, target="android-phone")
+    assert ended.code == 2
+    assert says in " ".join(ended.err.split())
+    assert "teacher: training" not in ended.err
+
+
 def recipe(**changed):
     return Recipe(model="vgg6", data="digits", target="x86-cpu", budget="half-latency", **changed)
 

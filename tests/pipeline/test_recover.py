@@ -136,7 +136,9 @@ def test_prune_qat_distil(run):
 
 @pytest.mark.alone
 @pytest.mark.slow
-def test_two_processes_compress_together(quick, two_variants, tmp_path):
+def test_two_processes_compress_together(two_variants, tmp_path):
+    quick = tmp_path / "quick.toml"
+    quick.write_text("[measure]\nlaunches = 2\nseconds = 0.1\nblock_seconds = 0.02\nwarmup_seconds = 0.1\n")
     line = ["--model", "resnet8", "--data", "digits", "--target", two_variants, "--ratio", "0.5", "--recipe", quick]
     line += ["--teacher-epochs", "1", "--epochs", "1", "--out", tmp_path / "run", "--json"]
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]

@@ -164,6 +164,69 @@ def test_where_layers_in_floats_are_not_enough_the_network_is_trained_in_int8(re
     assert replace(chosen, others={}).chosen == before.network
 
 
+def test_a_network_that_loses_too_much_in_floats_is_not_recovered_in_int8(recovery_of, learned, monkeypatch):
+    recovery, before = recovery_of(learned)
+    said = []
+    monkeypatch.setattr(Silent, "note", lambda self, text: said.append(text))
+    monkeypatch.setattr(recovering, "keeps_accuracy", lambda *_: False)
+    assert recovery.recovered(before) is before
+    (why,) = said
+    assert "in floats the network already loses more" in why
+    assert "--epochs" in why
+
+
+def test_a_file_of_one_layer_in_integers_has_none_to_leave_in_floats(recovery_of, learned, monkeypatch):
+    recovery, before = recovery_of(learned)
+    monkeypatch.setattr(recovering, "keeps_accuracy", lambda budget, reference, one: one.artifact.precision == "fp32")
+    monkeypatch.setattr(Sparing, "spared", lambda *_: ((), ()))
+    monkeypatch.setattr(Recovery, "_trained", lambda self, student, rounding, variants: student)
+    assert recovery.recovered(before).recovered == ()
+
+
+@pytest.mark.parametrize("case", [(0.8, True), (0.6, False)])
+def test_what_is_slower_even_in_integers_than_a_file_with_layers_in_floats_is_not_trained(
+    recovery_of, learned, simulated, monkeypatch, case
+):
+    """INT8 takes 0.7 of the time; another file, with layers in floats, takes what the case says."""
+    other, trains = case
+    recovery, before = recovery_of(learned, device=simulated(int8=0.7))
+    asked = []
+
+    def selected(self, student):
+        """As if another variant were chosen that keeps the accuracy."""
+        choice = student.selection.choice.model_copy(update={"variant": FP32})
+        return replace(student, selection=replace(student.selection, choice=choice))
+
+    real = Recovery._standing
+    monkeypatch.setattr(Recovery, "_standing", lambda self, of, v: (1, 0, other) if v == FP32 else real(self, of, v))
+    monkeypatch.setattr(Recovery, "_selected", selected)
+    monkeypatch.setattr(recovering, "keeps_accuracy", lambda budget, reference, one: one.artifact.precision == "fp32")
+    monkeypatch.setattr(Sparing, "spared", lambda *_: (("head.2.weight",), ()))
+    monkeypatch.setattr(Recovery, "_trained", lambda self, student, _, variants: asked.append(variants) or student)
+    recovery.recovered(before)
+    assert asked == ([[INT8]] if trains else [])
+
+
+@pytest.mark.parametrize("case", [(1.05, True), (1.2, False)])
+def test_what_is_inexact_is_recovered_only_where_it_raced_about_as_fast(recovery_of, learned, monkeypatch, case):
+    raced, asks = case
+    recovery, before = recovery_of(learned)
+    deployed = before.deployed.model_copy(
+        update={
+            "artifacts": tuple(one for one in before.deployed.artifacts if one.artifact.variant == FP32),
+            "inexact": (INT8,),
+            "raced": {FP32.name: 1.0, INT8.name: raced},
+        }
+    )
+    choice = before.selection.choice.model_copy(update={"variant": FP32})
+    asked = []
+    monkeypatch.setattr(Sparing, "spared", lambda _, student, variants, keeps: asked.append(variants) or ((), ()))
+    monkeypatch.setattr(Recovery, "_trained", lambda self, student, rounding, variants: student)
+    after = recovery.recovered(replace(before, deployed=deployed, selection=replace(before.selection, choice=choice)))
+    assert asked == ([[INT8]] if asks else [])
+    assert after.deployed.raced == deployed.raced
+
+
 @pytest.mark.parametrize("case", [(0.6, 10**9, True), (1.2, 10**9, False), (1.2, 150_000, True)])
 def test_on_a_device_only_what_would_be_better_than_what_keeps_the_accuracy_is_recovered(
     recovery_of, learned, simulated, monkeypatch, case

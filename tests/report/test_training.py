@@ -36,4 +36,6 @@ def test_it_says_what_was_minimised_in_each_training_and_nothing_of_one_that_was
         < both.index("epoch was selected")
     )
     assert learned([labels]).startswith("The student was trained on the labels alone, at a learning rate of 0.1. The")
+    wasted = labels.model_copy(update={"kept": False})
+    assert "less accurate: the weights before it were kept. The epoch was selected" in learned([wasted])
     assert learned([]) == "The test set was read once, at the end."

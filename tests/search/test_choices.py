@@ -1,5 +1,6 @@
 """The choices of real networks: exact where layers depend on few of them, corrected by whole networks where on many."""
 
+import math
 import random
 
 import pytest
@@ -70,6 +71,19 @@ def test_a_block_between_two_groups_goes_only_where_both_have_one_width():
     smallest = choices.smallest
     assert table.latency(smallest) < 0.1 * table.latency(Structure())
     assert choices.best(losses, 0.5 * table.latency(smallest)) is None
+
+
+def test_a_structure_without_a_block_is_one_of_the_options_that_come_nearest_to_it():
+    """Where the block's input takes the place of its output, both have one width."""
+    table = table_of("mobilenet_v1:width=0.25")
+    choices = choices_of(table)
+    losses = {**random_losses(choices), **dict.fromkeys(choices.blocks, (0.0, 0.0))}
+    found = choices.best(losses, 0.3 * table.latency(Structure()))
+    now = choices.options(found)
+    assert len(found.removed) > 1
+    assert choices.structure(now) == found
+    alone = {name: [0.0 if i == now[name] else math.inf for i in range(len(own))] for name, own in losses.items()}
+    assert choices.best(alone, table.latency(found) * 1.01) == found
 
 
 def test_linear_times_come_close_to_exact_ones(monkeypatch):

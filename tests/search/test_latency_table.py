@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from edgekd.errors import EdgekdError
+from edgekd.errors import EdgekdError, PruningProcessError
 from edgekd.search import latency_table
 from edgekd.search._base import WHOLE, Question
 from edgekd.search._choices import choices_of
@@ -115,6 +115,27 @@ def test_where_whole_networks_take_longer_than_predicted_the_time_is_corrected()
 def test_the_unpruned_network_is_kept_where_it_fits():
     plan = latency_table.find(asked(), TabledBench(limit=1.1))
     assert (plan.proposal, plan.feasible) == (WHOLE, True)
+    # if it turns out to be a little too slow after all
+    levels = Levels("channels", space_of(), LevelOptions(), lambda: None).all()
+    assert plan.further == levels[1]
+
+
+@pytest.mark.parametrize("method", ["losses", "traced", "measure"])
+def test_where_structures_cant_be_tried_one_ratio_is_searched(monkeypatch, method):
+    """As where the process that prunes runs out of memory; or where a structure turns out to be no network."""
+
+    def fails(self, structures, *more, **settings):
+        raise PruningProcessError("it can't be pruned in 4 GB", "Raise memory_bytes.")
+
+    real = TabledBench.measure
+
+    def measured(self, proposal):
+        return real(self, proposal) if "of every layer's" in proposal.what or proposal == WHOLE else fails(self, ())
+
+    monkeypatch.setattr(TabledBench, method, measured if method == "measure" else fails)
+    plan = latency_table.find(asked(), TabledBench(limit=0.5))
+    assert plan.feasible
+    assert plan.why.startswith("it can't be pruned in 4 GB; so one ratio was searched for all layers: ")
 
 
 def test_where_nothing_fits_the_least_that_was_predicted_and_measured_is_said():

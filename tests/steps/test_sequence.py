@@ -7,11 +7,12 @@ import torch
 
 from edgekd.training import race as racing
 from edgekd.training.supervision import Supervision, Teacher
-from edgekd.values import Recovery
+from edgekd.values import Recovery, Training
 from edgekd.values.losses import HALF_AND_HALF, LABELS_ALONE
 from edgekd.zoo import networks
 
 ALONE = {"do": "prune", "repair": False}
+IN_BF16 = {"precision": "bf16", "memory_format": "contiguous", "threads": 1, "compiled": False}
 
 
 def weights(network):
@@ -99,7 +100,7 @@ def test_weights_before_a_training_stay_where_it_makes_them_worse(steps_taken):
     record = state.network.training
     assert (record.epochs, record.best_epoch) == (2, 0)
     assert [[epoch.kept for epoch in epochs].count(True) for epochs in record.history] == [1, 0]
-    assert len(record.trained_by) == 2
+    assert [by.kept for by in record.trained_by] == [True, False]
     assert record.seconds > first.network.training.seconds
     assert torch.equal(
         weights(steps_taken(WELL, BADLY, "finetune").network), weights(steps_taken(WELL, "finetune").network)
@@ -113,6 +114,29 @@ def test_what_was_cut_is_remembered_for_the_next_rate_where_a_training_is_not_ke
     assert steps_taken(WELL, ALONE, WELL, pruned=lambda given, share: network(1)).cut is None
 
 
+def test_what_is_pruned_after_a_training_goes_on_from_that_training(steps_taken, network):
+    """As in malihi2024's order of 2023: distilled first, then pruned."""
+    state = steps_taken(WELL, BADLY, ALONE, pruned=lambda given, share: given.model_copy(update={"origin": "pruned"}))
+    assert [one.kept for one in state.brought] == [True, True, True]
+    assert state.brought[1].accuracy.correct < state.brought[0].accuracy.correct
+    assert state.brought[2].accuracy == state.brought[1].accuracy
+
+
+def test_accuracies_are_compared_in_one_arithmetic(steps_taken, monkeypatch):
+    """Where bf16 gets fewer right than fp32 got before, it is evaluated in fp32 as well."""
+    recover = Recovery(epochs=1, batch_size=32, teacher_precision="fp32", **IN_BF16)
+    before = steps_taken(WELL, recover=recover).network.accuracy.correct
+    monkeypatch.setattr(
+        "edgekd.steps._training.evaluated",
+        lambda run, network, data: network.model_copy(
+            update={"accuracy": network.accuracy.model_copy(update={"correct": before})}
+        ),
+    )
+    state = steps_taken(WELL, BADLY, recover=recover)
+    assert state.brought[-1].accuracy.correct < before
+    assert state.brought[-1].kept
+
+
 def test_with_simulated_int8_or_features_alone_the_accuracy_before_decides_nothing(steps_taken):
     assert steps_taken(WELL, "qat", BADLY).brought[-1].kept
     features = {"do": "distil", "losses": {"fitnet": {}}, "learning_rate": 1.0}
@@ -120,6 +144,25 @@ def test_with_simulated_int8_or_features_alone_the_accuracy_before_decides_nothi
     assert state.network.training.features_alone
     assert state.network.accuracy.correct < state.brought[0].accuracy.correct
     assert state.brought[-1].kept
+
+
+def test_what_was_trained_before_the_last_pruning_stays_in_the_record(steps_taken, network):
+    state = steps_taken("distil", ALONE, pruned=lambda given, share: network(1))
+    assert state.network.weights == network(1).weights
+    assert len(state.network.training.history) == len(state.network.training.trained_by) == 1
+
+
+def test_random_weights_that_are_pruned_are_still_random(steps_taken, network, tmp_path):
+    """They begin at the original's rate, however few epochs there are, and nothing of them is repaired."""
+
+    def pruned(given, share):
+        return network(1).model_copy(update={"origin": "pruned"})
+
+    long = Training(epochs=100, learning_rate=0.1)
+    state = steps_taken("reset", "prune", "finetune", pruned=pruned, teacher=long)
+    assert [one.step for one in state.brought] == ["prune", "finetune"]
+    assert state.trained_by[-1].learning_rate == 0.1
+    assert steps_taken(ALONE, "finetune", pruned=pruned, teacher=long).trained_by[-1].learning_rate < 0.1
 
 
 def test_a_step_that_prunes_nothing_brings_nothing(steps_taken):

@@ -17,8 +17,6 @@ from edgekd.values import Recovery, Training
 from edgekd.values.training import Execution
 from edgekd.zoo.identity import digest
 
-pytestmark = pytest.mark.alone
-
 
 @pytest.fixture
 def two_threads() -> Iterator[None]:
@@ -33,6 +31,7 @@ CONVOLUTIONS = {"native convolutions", "depthwise convolutions", "matrices convo
 TEACHERS = {"teacher fp32", "teacher bf16"}
 
 
+@pytest.mark.alone
 @pytest.mark.usefixtures("two_threads")
 def test_takes_the_fastest_of_what_it_timed(few_digits: Dataset, resnet8: nn.Module) -> None:
     settings, teacher = Recovery(batch_size=32), copy.deepcopy(resnet8)
