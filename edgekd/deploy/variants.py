@@ -11,7 +11,7 @@ from edgekd.errors import DeviceError, EdgekdError
 from edgekd.runtimes._base import RUNTIMES
 from edgekd.values import DeviceFacts, Target, Variant
 from edgekd.values.result import Dropped
-from edgekd.variants import require_settings, settle
+from edgekd.variants import complete, require_settings, settle
 
 Install = Callable[[str], str | None]
 """What installs a runtime on the device, as `Device.install_command`."""
@@ -107,6 +107,9 @@ def _not_run_there(variant: Variant, facts: DeviceFacts) -> str | None:
     found = facts.runtimes.get(variant.runtime)
     if found is None:
         return f"{variant.runtime} is not on the device: {facts.unavailable.get(variant.runtime, 'not asked for')}"
+    threads, cpus = complete(variant).get("threads"), facts.host.cores
+    if isinstance(threads, int) and 0 < cpus < threads:
+        return f"it takes {threads} threads, and the device has {cpus} CPU{'s' if cpus != 1 else ''}"
     what = f"{variant.runtime} {found.version} has no {variant.precision} on the device"
     return _not_among(found.precisions, variant, what)
 

@@ -8,7 +8,7 @@ from edgekd.pipeline.file_proof import LEAST_SQNR_DB, Proof, Proofs
 from edgekd.pipeline.select import select
 from edgekd.values import Accuracy, Artifact, Interval, Measurement
 from edgekd.values.deployment import Parity
-from edgekd.values.result import Checked, Choice, Deployed, Dropped
+from edgekd.values.result import Checked, Choice, Deployed
 
 _SAME = Parity(images=1, max_difference=0, sqnr_db=200, top1_agreement=None)
 
@@ -73,12 +73,6 @@ def choose(
 def figures(measurement: Measurement, reference: Measurement) -> tuple[float, Interval]:
     """The median in milliseconds, and the latency divided by the reference's."""
     return median_ms(measurement), ratio(measurement, reference)
-
-
-def failed(artifacts: Sequence[Artifact], proofs: Proofs) -> tuple[Dropped, ...]:
-    """The artifacts whose proof failed, with the reason."""
-    pairs = zip(artifacts, proofs.proofs, strict=True)
-    return tuple(Dropped(name=artifact.name, why=proof.failed) for artifact, proof in pairs if proof.failed)
 
 
 def _of_given(proofs: Proofs) -> Accuracy:

@@ -239,9 +239,18 @@ def _manifests(
             recipe,
             proof=proof(checked.parity, checked.accuracy, test),
             measured=measured,
-        ).model_copy(update={"file": f"{stems[checked.artifact.name]}{checked.artifact.path.suffix}"})
+        ).model_copy(update=_called(checked.artifact, stems[checked.artifact.name]))
         for checked, test, measured in found
     }
     chosen = selection.options[selection.chosen].artifact
-    named = each[f"artifacts/{chosen.name}.json"].model_copy(update={"file": f"model{chosen.path.suffix}"})
+    named = each[f"artifacts/{chosen.name}.json"].model_copy(update=_called(chosen, "model"))
     return {"model.json": named, **each}
+
+
+def _called(artifact: Artifact, stem: str) -> dict[str, object]:
+    """What a manifest says of the names of an artifact's files in the run directory."""
+    model, *beside = artifact.files
+    return {
+        "file": f"{stem}{model.path.suffix}",
+        "further_files": {f"{stem}{file.path.suffix}": file.sha256 for file in beside},
+    }

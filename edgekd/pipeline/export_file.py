@@ -124,6 +124,8 @@ def _written(
         name, precision = f"{given.path.stem}-{variant.name}", variant.precision
         if precision == given.precision:
             continue
+        if given.variant.quantised and precision.startswith("int8"):  # that is what it is
+            continue
         if (given.precision, precision) != ("fp32", "fp16"):
             images = "--calibrate IMAGES, or " if given.precision == "fp32" else ""
             why = f"it takes more than an {given.precision} file: give {images}--model, --weights and --data"
@@ -134,6 +136,9 @@ def _written(
             made = catalog.load(WRITERS, _TENSORRT).write(source, precision, own)
         except UnsupportedModelError as e:
             dropped.append(Dropped(name=name, why=e.message))
+            continue
+        if made == given.path:
+            dropped.append(Dropped(name=name, why=f"it is the given file, built with {precision} (trtexec --fp16)"))
             continue
         stamp_like(given.path, made, made_of(given))
         artifacts.append(describe(made, name=name, runtime=_TENSORRT).model_copy(update={"variant": variant}))

@@ -45,8 +45,11 @@ class Goal:
     def compared(
         self, run: Run, artifacts: Sequence[Artifact], *, traced: bool = False, **changes: Any
     ) -> tuple[Measurement, ...]:
-        """As `measured`, for their ratios alone, whatever the budget limits; `traced`: each node is timed as well."""
-        return self._measured(run, artifacts, changes, traced=traced, steady=False)
+        """As `measured`, for their ratios alone, whatever the budget limits; `traced`: each node is timed as well. In a
+        closed loop: what is slower than a cadence waits for itself there, and would seem slower than it is.
+        """
+        closed = {"loop": "closed", "cadence_hz": None, **changes}
+        return self._measured(run, artifacts, closed, traced=traced, steady=False)
 
     def _measured(
         self,

@@ -60,6 +60,23 @@ def test_a_float_file_is_checked_and_made_fp16(export, model, tmp_path):
     assert "give --calibrate IMAGES, or --model, --weights and --data" in found["dropped"][0]["why"]
 
 
+def test_a_tensorrt_that_takes_the_file_itself_for_fp16_leaves_it_as_it_is(export, model, tmp_path):
+    """TensorRT 8 is told by a flag."""
+    given = model()
+    before = given.read_bytes()
+    code, out, _ = export(given, "--target", "jetson-xavier-nx", "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert given.read_bytes() == before
+    assert [one["artifact"]["name"] for one in found["exported"]] == ["net"]
+    assert any(gone["why"] == "it is the given file, built with fp16 (trtexec --fp16)" for gone in found["dropped"])
+
+
+def test_a_file_in_int8_is_not_asked_to_be_made_int8(export, model):
+    _, out, _ = export(model(np.int8(0)), "--target", "jetson", "--json")
+    assert not [gone["why"] for gone in json.loads(out)["dropped"] if "int8" in gone["name"]]
+
+
 def test_without_nvidias_parser_none_is_announced(export, model, monkeypatch):
     monkeypatch.setattr(export_file, "is_installed", lambda: False)
     _, _, err = export(model(), "--target", "jetson")

@@ -58,6 +58,14 @@ def test_a_devices_runtimes_decide_and_not_this_machines():
     }
 
 
+def test_a_device_has_a_cpu_for_each_thread():
+    has = facts(onnxruntime=DeviceRuntime(version="1.24", provider="CPU", builds=False, precisions=("fp32",)))
+    several = tuple(Variant(runtime="onnxruntime", precision="fp32", settings={"threads": n}) for n in (1, 2))
+    found = deployable(TARGET.model_copy(update={"variants": several}), has)
+    assert [variant.name for variant in found.variants] == ["onnxruntime-fp32"]
+    assert [gone.why for gone in found.left_out] == ["it takes 2 threads, and the device has 1 CPU"]
+
+
 def test_without_a_device_another_runtime_stands_in_for_a_reference_that_only_devices_run():
     engine = Variant(runtime="tensorrt", precision="fp32")
     target = TARGET.model_copy(update={"reference": engine, "variants": (engine, INT8, FP32)})

@@ -471,7 +471,10 @@ def test_a_model_of_two_files_is_taken_away_whole_with_the_lines_that_run_it(com
     assert (taken["student-ncnn-fp32"], taken["weights of student-ncnn-fp32"]) == (f"{student}.param", f"{student}.bin")
     for name in ("param", "bin"):
         assert (ended.folder / f"model.{name}").read_bytes() == (ended.folder / f"{student}.{name}").read_bytes()
-    assert Manifest.model_validate_json((ended.folder / "model.json").read_text()).file == "model.param"
+    for beside, stem in (("model.json", "model"), (f"{student}.json", "student-ncnn-fp32")):
+        manifest = Manifest.model_validate_json((ended.folder / beside).read_text())
+        assert (manifest.file, [*manifest.further_files]) == (f"{stem}.param", [f"{stem}.bin"])
+        assert manifest.further_files[f"{stem}.bin"] == files.sha256((ended.folder / beside).with_suffix(".bin"))
     lines = re.search(r"```python\n(.*?)```", (ended.folder / "report.md").read_text(), re.DOTALL)[1]
     images = load_dataset("digits").test
     Image.fromarray(images.pixels[3, 0]).save(ended.folder / "photo.jpg", format="PNG")

@@ -12,8 +12,10 @@ from edgekd import catalog
 from edgekd.devices.agent.protocol import Timed
 from edgekd.devices.device import connect
 from edgekd.errors import DeviceError, MeasurementError, NoDeviceError
+from edgekd.gate import budget as budgets
 from edgekd.measuring.artifact import describe
 from edgekd.measuring.statistics import ratio
+from edgekd.pipeline.goal import Goal
 from edgekd.pipeline.measuring import TargetDevice, device_of_target
 from edgekd.pipeline.measuring import measured as measure_in
 from edgekd.progress import Silent
@@ -65,6 +67,15 @@ def files(model):
 
 def latency_ms(path: Path) -> float:
     return {"base": 1.0, "half": 0.5}[path.stem]
+
+
+def test_ratios_alone_are_measured_in_a_closed_loop_whatever_the_budgets_cadence(measured, simulated, files):
+    """In a paced loop what is slower than the cadence waits for itself, and its ratio grows with the seconds."""
+    paced = ONCE.model_copy(update={"loop": "paced", "cadence_hz": 30.0})
+    goal = Goal(budgets.load("camera-30fps"), TARGET, simulated(latency_ms), paced)
+    for found in (goal.compared(measured.run, files), goal.compared(measured.run, files, traced=True)):
+        assert [(one.protocol.loop, one.protocol.cadence_hz) for one in found] == [("closed", None)] * 2
+    assert [one.protocol.loop for one in goal.measured(measured.run, files)] == ["paced"] * 2
 
 
 def test_an_emulated_device_is_not_measured(measured, simulated, files):
