@@ -38,7 +38,7 @@ def converted(model: onnx.ModelProto) -> tuple[Layer, ...]:
             hint = "Deploy it with another runtime, or write the network with plain layers."
             raise UnsupportedModelError(f"{node.name} can't be converted to ncnn: edgekd has no such layer", hint)
         OPERATORS[node.op](blobs, node)
-    return with_activations(_with_outputs(blobs.layers, blobs, graph), graph.outputs)
+    return _in_order(with_activations(_with_outputs(blobs.layers, blobs, graph), graph.outputs), graph.outputs)
 
 
 def _with_outputs(layers: Sequence[Layer], blobs: Blobs, graph: Graph) -> tuple[Layer, ...]:
@@ -53,6 +53,18 @@ def _with_outputs(layers: Sequence[Layer], blobs: Blobs, graph: Graph) -> tuple[
         return tuple(called.get(name, name) for name in names)
 
     return tuple(replace(layer, bottoms=renamed(layer.bottoms), tops=renamed(layer.tops)) for layer in layers)
+
+
+def _in_order(layers: Sequence[Layer], outputs: Sequence[str]) -> tuple[Layer, ...]:
+    """The same with the layers that give outputs behind the others, in the order of the outputs: ncnn's outputs are in
+    that of its layers.
+    """
+    giving = {layer.tops[0]: layer for layer in layers if layer.tops[:1] and set(layer.tops) <= set(outputs)}
+    others = [layer for layer in layers if layer not in giving.values()]
+    found = (*others, *(giving[name] for name in outputs if name in giving))
+    if [top for layer in found for top in layer.tops if top in outputs] != list(outputs):
+        raise UnsupportedModelError("ncnn can't give the outputs in the order of the ONNX file")
+    return found
 
 
 def with_activations(layers: Sequence[Layer], outputs: Sequence[str]) -> tuple[Layer, ...]:

@@ -194,3 +194,23 @@ def test_a_layer_that_several_read_keeps_its_activation_apart(tmp_path):
 
     export_onnx(Two().eval(), torch.zeros(1, 3, 6, 6), tmp_path / "m.onnx")
     assert "ReLU" in [layer.kind for layer in converted(simplified(tmp_path / "m.onnx"))]
+
+
+@needs_ncnn
+def test_outputs_are_in_the_order_of_the_onnx_file(tmp_path):
+    """Whichever is computed first."""
+    from edgekd.runtimes import ncnn as runtime
+
+    float32 = TensorProto.FLOAT
+    made = helper.make_graph(
+        [helper.make_node("Conv", ["x", f"w{n}"], [f"y{n}"], kernel_shape=[1, 1]) for n in range(3)],
+        "g",
+        [helper.make_tensor_value_info("x", float32, (1, 4, 6, 6))],
+        [helper.make_tensor_value_info(f"y{n}", float32, (1, n + 1, 6, 6)) for n in (2, 0, 1)],
+        [onnx.numpy_helper.from_array(np.full((n + 1, 4, 1, 1), n, np.float32), f"w{n}") for n in range(3)],
+    )
+    write(converted(helper.make_model(made, opset_imports=[helper.make_opsetid("", 18)])), tmp_path / "m.param")
+    session = runtime.open(str(tmp_path / "m.param"))
+    found = session.run({session.inputs()[0]["name"]: np.ones((1, 4, 6, 6), np.float32)})
+    assert [one.shape[1] for one in found] == [3, 1, 2]
+    assert [float(one.flat[0]) for one in found] == [8.0, 0.0, 4.0]
