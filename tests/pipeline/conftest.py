@@ -88,15 +88,17 @@ def compress(quick, two_variants):
 
 
 @pytest.fixture
-def start(quick, two_variants, undisturbed, tmp_path):
-    """Starts `edgekd compress` as a process of its own, so that it can be killed.
+def start(two_variants, undisturbed, tmp_path):
+    """Starts `edgekd compress` as a process of its own, so that it can be killed. It measures still less long.
 
     How it computes is fixed: two runs that time it anew may find another way faster, and then differ by rounding. What
     it measures isn't invalid because of others.
     """
     pinned = tmp_path / "pinned.toml"
     ways = 'precision = "fp32"\nmemory_format = "contiguous"\nthreads = 1\n'
-    pinned.write_text(f'{quick.read_text()}[teacher]\n{ways}[recover]\nteacher_precision = "fp32"\n{ways}')
+    searching = '[search]\noptions = {scope = "layer"}\n'
+    measuring = "[measure]\nlaunches = 2\nseconds = 0.1\nblock_seconds = 0.02\nwarmup_seconds = 0.1\n"
+    pinned.write_text(f'{searching}{measuring}[teacher]\n{ways}[recover]\nteacher_precision = "fp32"\n{ways}')
 
     def run(folder: Path, *options: object, largest_file: int | None = None) -> subprocess.Popen[str]:
         def limit() -> None:

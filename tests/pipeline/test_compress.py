@@ -452,6 +452,26 @@ def test_a_target_without_a_device_is_not_measured_and_ends_in_3(compress, budge
     instead = "onnxruntime-fp32 stands in for the reference tensorrt-fp32, which can't be run without a device"
     assert (instead in ended.err) == (target == "jetson")
     assert ("left out: tensorrt is not installed" in ended.err.replace("\n", " ")) == (target == "jetson")
+    if target == "mobile":
+        an_app_has_its_file(ended)
+
+
+def an_app_has_its_file(ended):
+    """What an app takes lies beside the chosen file."""
+    app = ended.document["app"]
+    assert app["artifact"]["format"] == "ort"
+    assert app["parity"]["sqnr_db"] > 50
+    named = ended.document["files"]
+    assert (named["app"], named["operators for an app"], named["usability in an app"]) == (
+        "model.ort",
+        "model.required_operators_and_types.config",
+        "model.mobile.txt",
+    )
+    assert all((ended.folder / name).is_file() for name in named.values())
+    report = (ended.folder / "report.md").read_text()
+    assert "## In an app" in report
+    assert f"model.ort ({app['artifact']['disk_bytes']:,} bytes" in report
+    assert json.loads((ended.folder / "result.json").read_text())["app"] == app
 
 
 @pytest.mark.slow
@@ -540,14 +560,15 @@ def test_killed_at_any_stage_it_resumes_with_the_same_answer(start, tmp_path, mo
 
 @pytest.mark.slow
 def test_a_disk_that_takes_no_more_ends_in_2_and_loses_nothing(start, tmp_path, monkeypatch):
-    """A limit on the size of files stands in for a full disk: both refuse the write."""
+    """A limit on the size of files stands in for a full disk: both refuse the write, here of the teacher's weights."""
     monkeypatch.setenv("EDGEKD_CACHE", str(tmp_path / "cache"))
-    refused = start(tmp_path / "run", largest_file=100_000)
+    refused = start(tmp_path / "run", "--target", "jetson", largest_file=100_000)
     _, err = refused.communicate(timeout=300)
     assert refused.returncode == 2, err
     assert "hint: Free some space" in err
     assert "Traceback" not in err
-    again = start(tmp_path / "run", "--json")
+    assert "teacher: training" in err
+    again = start(tmp_path / "run", "--target", "jetson", "--json")
     out, err = again.communicate(timeout=300)
     assert Result.model_validate_json(out).student.cost.parameters > 0, err
 

@@ -13,6 +13,10 @@ def kept_here(own_cache):
     """All of these tests share one cache, and find nothing from elsewhere."""
 
 
+SEARCHED = {"search.options": {"networks": 8, "structures": 24}}
+"""Fewer networks that teach a table, and fewer structures that are tried, than by default."""
+
+
 def chosen(arms, wanted, paced):
     """Those that are wanted, compared with none that isn't; trained for as long as another only if they are `paced`."""
     names = {arm.name for arm in arms if wanted(arm)}
@@ -21,6 +25,10 @@ def chosen(arms, wanted, paced):
             update={
                 "control": arm.control if arm.control in names else None,
                 "as_long_as": arm.as_long_as if paced else None,
+                "settings": {
+                    **arm.settings,
+                    **(SEARCHED if arm.settings.get("search.method") == "latency_table" else {}),
+                },
             }
         )
         for arm in arms

@@ -21,7 +21,7 @@ RATIO = 0.4
 
 
 def searched(method, **settings):
-    own = {**LABELS, "search.method": method, "search.margin": 0.0, **settings}
+    own = {**LABELS, "search.method": method, "search.margin": 0.0, "search.options": {"networks": 8}, **settings}
     return Arm(name=method, factors={"plan": method}, settings=own, latency_ratio=RATIO)
 
 
@@ -32,7 +32,8 @@ def uniform(**changes):
 
 
 def all_three(scale):
-    return (searched("latency_table"), searched("netadapt", **{"search.options": {"step": 0.2}}), uniform())
+    few, wide = ({"search.options": {"networks": 8, **more}} for more in ({"structures": 24}, {"step": 0.2}))
+    return (searched("latency_table", **few), searched("netadapt", **wide), uniform())
 
 
 @pytest.fixture
