@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ class Interrupted(BaseException):
 
 _ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 _LOOK_S = 1.0
+_SOON_S = 0.05
 _GRACE_S = 5.0  # a thread that waits for other processes in native code doesn't unwind
 
 
@@ -36,12 +38,26 @@ def unwinding() -> Iterator[list[int]]:
         received.append(number)
         raise KeyboardInterrupt
 
+    def lost(what: "sys.UnraisableHookArgs") -> None:
+        """Python only reports what is raised in a finaliser or a weak reference's callback: the signal comes again."""
+        if os.getpid() != owner or not issubclass(what.exc_type, KeyboardInterrupt) or not _in_main_thread():
+            report(what)
+            return
+        number = received.pop() if received else signal.SIGINT
+        if number in handled:
+            signal.signal(number, unwind)
+        again = threading.Timer(_SOON_S, os.kill, (owner, number))  # not now, since this can't raise either
+        again.daemon = True
+        again.start()
+
     handled = [n for n in _ENDING if signal.getsignal(n) == signal.SIG_DFL] if _in_main_thread() else []
     for number in handled:
         signal.signal(number, unwind)
+    report, sys.unraisablehook = sys.unraisablehook, lost
     try:
         yield received
     finally:
+        sys.unraisablehook = report
         for number in handled:
             signal.signal(number, signal.SIG_DFL)
 

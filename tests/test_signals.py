@@ -152,6 +152,34 @@ with joined():
     assert (ready, len(children) >= 2, left) == (["ready\n"] * 2, True, [])
 
 
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGINT", 130)])
+@pytest.mark.parametrize("where", ["in the callback of a weak reference", "in a finaliser"])
+def test_a_signal_that_comes_where_nothing_can_be_raised_comes_again(name, code, where):
+    """Python drops what is raised there. torch.compile keeps such callbacks, and trainings run them all the time."""
+    program = f"""
+import signal, sys, time, weakref
+from edgekd.failures import run
+signal.signal(signal.SIGINT, signal.default_int_handler)  # as in the foreground
+class Thing:
+    def __del__(self):
+        if {where == "in a finaliser"}:
+            signal.raise_signal(signal.{name})
+            time.sleep(0.1)
+def command():
+    thing = Thing()
+    reference = weakref.ref(thing, lambda _: (signal.raise_signal(signal.{name}), time.sleep(0.1)))
+    if {where == "in a finaliser"}:
+        reference = None
+    del thing
+    time.sleep(20)
+    print("goes on")
+sys.exit(run(command))
+"""
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False)
+    assert (found.returncode, found.stdout) == (code, ""), found.stderr
+    assert "Traceback" not in found.stderr
+
+
 def test_a_signal_that_is_ignored_stays_ignored():
     code = """
 import os, signal
