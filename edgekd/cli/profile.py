@@ -94,7 +94,7 @@ def profile(
     first one's document; the others are written as OUT.NAME.json, the baseline's as OUT.baseline.json. Several
     devices are measured at once; their documents are OUT.DEVICE.json, and so on.
 
-    Exit codes: 0 measured, 4 invalid measurement, 5 device unavailable.
+    Exit codes: 0 measured, 3 the device is not of the target's kind, 4 invalid measurement, 5 device unavailable.
     """
     from edgekd import catalog
     from edgekd.devices import listed

@@ -19,7 +19,9 @@ def table(rows: Sequence[Sequence[str]], *, terminal: bool) -> str:
     from rich.table import Table
 
     rows = [[visible(cell) for cell in row] for row in rows]
-    console = Console(markup=False, highlight=False, emoji=False, width=None if terminal else _WIDTH_OF_A_FILE)
+    # what asks for colours in a file (FORCE_COLOR) doesn't mean bold headings there
+    forced, width = (None, None) if terminal else (False, _WIDTH_OF_A_FILE)
+    console = Console(markup=False, highlight=False, emoji=False, force_terminal=forced, width=width)
     if _least_width(rows) > console.width:
         return "\n".join(line for row in rows[1:] for line in _block(rows[0], row))
     laid_out = Table(box=None, pad_edge=False, header_style="bold")
@@ -35,9 +37,11 @@ def table(rows: Sequence[Sequence[str]], *, terminal: bool) -> str:
 
 def _least_width(rows: Sequence[Sequence[str]]) -> int:
     """With the names whole, and the words of the other cells."""
+    from rich.cells import cell_len
+
     names, *others = zip_longest(*rows, fillvalue="")
-    words = [max(len(word) for cell in column for word in ("", *cell.split())) for column in others]
-    return max(map(len, names)) + sum(words) + _GAP * len(words)
+    words = [max(cell_len(word) for cell in column for word in ("", *cell.split())) for column in others]
+    return max(map(cell_len, names)) + sum(words) + _GAP * len(words)
 
 
 def _block(headings: Sequence[str], row: Sequence[str]) -> list[str]:

@@ -66,5 +66,5 @@ def _first_axes(file: Path, protocol: MeasuringProtocol) -> set[int]:
         if shape := stated.get(one.name):
             sizes.add(shape[0])
         elif axes:
-            sizes.add(axes[0].dim_value or protocol.batch)
+            sizes.add(max(0, axes[0].dim_value) or protocol.batch)  # some converters write -1 for an open one
     return sizes

@@ -130,8 +130,8 @@ def _causes(measurement: Measurement, trace: Trace, pairs: list[Pair]) -> Iterat
     yield from _share(
         of_kind(trace, "conversion"),
         whole,
-        "conversion between integers and floats (Q/DQ) remains in the graph as a separate node",
-        "conversions between integers and floats (Q/DQ) remain in the graph as separate nodes",
+        "conversion between types (Q/DQ, Cast) remains in the graph as a separate node",
+        "conversions between types (Q/DQ, Cast) remain in the graph as separate nodes",
     )
     integers, all_products = integer_coverage(trace)
     floats = [node for node in products(trace) if not in_integers(node)]
@@ -161,7 +161,8 @@ def _missing_instructions(measurement: Measurement, trace: Trace) -> Iterator[tu
     wanted = _DOT_PRODUCTS.get(host.arch, ())
     integers = [node for node in products(trace) if in_integers(node)]
     on_cpu = measurement.runtime.provider.startswith("CPU")
-    if integers and on_cpu and wanted and not set(wanted) & set(host.cpu_features):
+    known = set(host.cpu_features)  # empty where the system doesn't report them
+    if integers and on_cpu and wanted and known and not set(wanted) & known:
         lacks = f"{host.cpu} has none of {', '.join(wanted)}"
         yield total_ms(trace.nodes), f"{lacks}: without them INT8 products are no faster than floating-point ones"
 

@@ -15,7 +15,7 @@ from edgekd.devices.client import Agent
 from edgekd.devices.device import LOCAL, Reached, connect
 from edgekd.devices.lease import Waiting, in_use
 from edgekd.devices.recognition import fitting
-from edgekd.errors import DeviceError, MeasurementError
+from edgekd.errors import DeviceError, EdgekdError, MeasurementError
 from edgekd.measuring.disturbance import EMULATED
 from edgekd.measuring.noise import Noise, self_comparison
 from edgekd.progress import Progress
@@ -76,9 +76,11 @@ def doctor(
 
     Raises:
         DeviceError: the device can't be reached, or lacks the runtime by which its noise is measured.
-        EdgekdError: the model can't be read or run.
+        EdgekdError: the model can't be read or run, or is given though no noise was asked for.
         MeasurementError: the device is emulated, and its noise was asked for.
     """
+    if model and not noise:
+        raise EdgekdError("--model is compared with itself by --noise alone", "Add --noise, or leave --model out.")
     with connect(url or LOCAL, waiting=Waiting(wait_s, progress.note)) as device:
         with device.look_on() as agent:
             try:

@@ -28,6 +28,15 @@ _OTHERWISE: dict[Status, str] = {
 }
 
 
+_NOT_MEASURED = {
+    "accuracy": "No accuracy is measured here: `edgekd check` judges that of a measurement which `compress` or `edgekd "
+    "export --calibrate` stored",
+    "energy": "Energy is judged on devices that report the power they take; `edgekd doctor --device` says which do",
+    "memory": "Memory is judged on devices that report what a process takes; remove that limit for others",
+}
+"""By the table of a limit that another device of the same kind wouldn't decide either."""
+
+
 def next_steps(verdict: Verdict) -> list[str]:
     """A sentence for each kind of limit that isn't met or decided; none for a pass."""
     return [f"{said}." for said in dict.fromkeys(_said(verdict))]
@@ -39,6 +48,8 @@ def _said(verdict: Verdict) -> Iterator[str]:
     for limit in verdict.limits:
         if limit.status == "fail":
             yield f"`{limit.name}` is missed: {_missed(limit)}"
+        elif limit.status == "not measured" and (table := limit.name.partition(".")[0]) in _NOT_MEASURED:
+            yield _NOT_MEASURED[table]
         elif limit.status in _OTHERWISE:
             yield _OTHERWISE[limit.status]
 

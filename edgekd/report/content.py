@@ -52,13 +52,13 @@ def _sections(report: "Report") -> Iterator[Section]:
 def _summary(result: Result) -> str:
     baseline, chosen = result.tried[0], _chosen(result)
     gain = 100 * (chosen.test.top1 - baseline.test.top1)
+    latency = f"latency {interval(chosen.ratio)} of the original's" if chosen.ratio else "latency not measured"
     title = f" ({result.budget_title})" if result.budget_title else ""
     return (
         f"Budget **{result.verdict.budget}**{title}. Kept: **{chosen.name}**: {result.choice.why}. "
         f"Test accuracy {chosen.test.top1:.2%} against the original's {baseline.test.top1:.2%} ({gain:+.2f} points), "
         f"{chosen.artifact.disk_bytes:,} bytes against {baseline.artifact.disk_bytes:,}, "
-        f"latency {interval(chosen.ratio)} of the original's. From its last "
-        f"start to the test set it took {result.seconds / 60:.1f} minutes."
+        f"{latency}. From its last start to the test set it took {result.seconds / 60:.1f} minutes."
     )
 
 

@@ -34,8 +34,11 @@ def _invalid(measurement: Measurement, why: str) -> str:
 
 
 def where(found: Sequence[Measurement]) -> list[Block]:
-    """The device, the runtime, its settings, the protocol and the device's state."""
-    return [Items(summary.conditions(found[0], found[1:]))] if found else []
+    """The device, the runtime, its settings, the protocol and the device's state, of each session."""
+    sessions: dict[str, list[Measurement]] = {}
+    for m in found:
+        sessions.setdefault(m.session, []).append(m)
+    return [Items(summary.conditions(first, others)) for first, *others in sessions.values()]
 
 
 def figures(found: Sequence[Measurement]) -> list[Block]:
@@ -62,6 +65,9 @@ def time_of_nodes(after: Measurement, before: Measurement | None = None) -> Sect
 
 def measurements(found: Sequence[Measurement]) -> Document:
     """The page of measurements, the last of which is the one that the others are compared with."""
+    devices = " and ".join(dict.fromkeys(m.target for m in found))
+    if len({m.device for m in found}) > 1:
+        found = [_on_its_device(m) for m in found]
     names = " and ".join(dict.fromkeys(m.artifact.name for m in found))
     compared = [summary.comparison(m, found[-1]) for m in found[:-1]]
     sections = [
@@ -71,7 +77,13 @@ def measurements(found: Sequence[Measurement]) -> Document:
         Section("Files", [_files(found)]),
     ]
     status: Status | None = "invalid" if any(spoiled(m) for m in found) else None
-    return Document(f"{names} on {found[0].target}", sections, status)
+    return Document(f"{names} on {devices}", sections, status)
+
+
+def _on_its_device(m: Measurement) -> Measurement:
+    """The measurement with its device in the name: the same model may have been measured on several."""
+    named = m.artifact.model_copy(update={"name": f"{m.artifact.name} ({m.device})"})
+    return m.model_copy(update={"artifact": named})
 
 
 def _files(found: Sequence[Measurement]) -> Table:

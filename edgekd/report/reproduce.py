@@ -1,5 +1,7 @@
 """The versions that made a run, its recipe, and the commands that give each of its numbers again."""
 
+import shlex
+
 from edgekd.report.blocks import Block, Code, Details, Section, Table, Text
 from edgekd.report.keys import flat
 from edgekd.values import Measurement, document
@@ -35,10 +37,11 @@ def _commands(result: Result) -> list[tuple[str, str]]:
     if not result.device:
         return [look]
     variants = {tried.name: tried.artifact.variant.name for tried in result.tried}
-    on = f"--target {recipe.target} --device {result.device}"
+    target, budget, device = map(shlex.quote, (recipe.target, recipe.budget, result.device))
+    on = f"--target {target} --device {device}"
     kept, other = result.choice.variant.name, variants[result.reference]
-    beside = f"--baseline {result.files[result.reference]} --budget {recipe.budget} {on}"
-    stored = f"verdict/model.json --baseline verdict/reference.json --budget {recipe.budget}"
+    beside = f"--baseline {result.files[result.reference]} --budget {budget} {on}"
+    stored = f"verdict/model.json --baseline verdict/reference.json --budget {budget}"
     return [
         ("the verdict, from the stored samples", f"edgekd check {stored}"),
         ("latency, load time, memory, nodes, measured anew", f"edgekd profile {model} --variant {kept} {on}"),
@@ -51,7 +54,7 @@ def _commands(result: Result) -> list[tuple[str, str]]:
 
 
 def _on(result: Result) -> str:
-    return f" --device {result.device}" if result.device not in (None, "local:") else ""
+    return f" --device {shlex.quote(result.device)}" if result.device and result.device != "local:" else ""
 
 
 def versions(result: Result, reference: Measurement | None) -> list[tuple[str, str]]:

@@ -1,5 +1,7 @@
 """The summary of a given file's variants, as Markdown."""
 
+import shlex
+
 from edgekd.report import exported
 from edgekd.report.cells import table
 from edgekd.values.exported import Exports
@@ -33,11 +35,13 @@ def gate(found: Exports) -> list[str]:
     given = next((one.artifact for one in found.exported if one.given), None)
     if choice is None or given is None or choice.artifact == given.name:
         return []
-    stored = [f"{found.folder}/measured/{name}.json" for name in (choice.artifact, given.name)]
+    stored = [shlex.quote(f"{found.folder}/measured/{name}.json") for name in (choice.artifact, given.name)]
     chosen = next(one.artifact for one in found.exported if one.artifact.name == choice.artifact)
     shape = found.calibrated.shape if found.calibrated else None
     sized = f" --shape {'x'.join(map(str, shape))}" if shape else ""
-    again = f"edgekd check {found.folder}/{chosen.path} --baseline {given.path} --target {found.target}{sized}"
+    files = [shlex.quote(path) for path in (f"{found.folder}/{chosen.path}", str(given.path))]
+    on = f" --device {shlex.quote(found.device)}" if found.device not in (None, "local:") else ""
+    again = f"edgekd check {files[0]} --baseline {files[1]} --target {shlex.quote(found.target)}{on}{sized}"
     return [
         f"edgekd check {stored[0]} --baseline {stored[1]} --budget no-slower",
         f"{again} --variant {chosen.variant.name} --variant {given.variant.name} --budget no-slower",

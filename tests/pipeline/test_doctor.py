@@ -1,8 +1,9 @@
 import sys
+from pathlib import Path
 
 import pytest
 
-from edgekd.errors import DeviceError
+from edgekd.errors import DeviceError, EdgekdError
 from edgekd.pipeline.doctor import doctor
 from edgekd.progress import Silent
 
@@ -41,3 +42,8 @@ def test_a_device_without_a_runtime_is_examined_and_what_installs_one_is_said(tm
 def test_a_device_that_is_not_there_is_reported():
     with pytest.raises(DeviceError, match="can't start"):
         doctor("local:/no/such/python", noise=False, progress=Silent())
+
+
+def test_a_model_without_noise_is_refused():
+    with pytest.raises(EdgekdError, match="--model is compared with itself by --noise alone"):
+        doctor(None, noise=False, model=Path("m.onnx"), progress=Silent())

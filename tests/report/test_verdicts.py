@@ -52,6 +52,20 @@ def test_a_pass_needs_no_advice_and_all_else_has_some_once():
     assert "`my_own.limit` is missed" in second
 
 
+def test_what_no_device_would_decide_has_other_advice_than_a_device():
+    open_ones = [limit(name, 1, None, status="not measured") for name in ("accuracy.min_top1", "latency.limit_ms")]
+    stored, device = next_steps(Verdict(status="not measured", budget="b", artifact="a", limits=open_ones))
+    assert "`compress` or `edgekd export --calibrate` stored" in stored
+    assert "--device" in device
+    for name, says in (("energy.limit_mj", "report the power"), ("memory.peak_bytes", "remove that limit")):
+        (step,) = next_steps(
+            Verdict(
+                status="not measured", budget="b", artifact="a", limits=(limit(name, 1, None, status="not measured"),)
+            )
+        )
+        assert says in step
+
+
 def test_an_invalid_verdict_says_why_and_what_to_do():
     verdict = Verdict(status="invalid", budget="b", artifact="a", limits=(), reasons=("it throttled",))
     text = "\n\n".join(written(section(verdict).blocks))

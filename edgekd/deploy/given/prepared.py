@@ -81,7 +81,7 @@ def _shape(value: onnx.ValueInfoProto, path: Path, size: Size | None) -> tuple[t
             f"{path}: its input {value.name!r} is {name}", "Variants are made of models that take float32 or uint8."
         )
     axes = value.type.tensor_type.shape.dim
-    sizes = [axis.dim_value for axis in axes]
+    sizes = [max(0, axis.dim_value) for axis in axes]  # some converters write -1 for an open one
     if len(sizes) < 2:
         what = f"{path}: its input {value.name!r} has {len(sizes)} axes"
         raise UnsupportedModelError(what, "Variants are made of models with a batch of images as input.")

@@ -76,13 +76,11 @@ def _is_fixed(shape: Shape | None) -> bool:
 
 
 def shape_of(value: onnx.ValueInfoProto) -> Shape | None:
-    """The shape of a value; None: not stated, or it is no tensor."""
+    """The shape of a value; None: not stated, or it is no tensor. Some converters write 0 or -1 for an open axis."""
     kind = value.type.tensor_type
     if not kind.HasField("shape"):
         return None
-    return tuple(
-        max(0, axis.dim_value) if axis.HasField("dim_value") else axis.dim_param or None for axis in kind.shape.dim
-    )
+    return tuple(axis.dim_value if axis.dim_value > 0 else axis.dim_param or None for axis in kind.shape.dim)
 
 
 def _bound(graph: onnx.GraphProto) -> dict[str, Shape]:
@@ -96,6 +94,8 @@ def _bound(graph: onnx.GraphProto) -> dict[str, Shape]:
         for axis in value.type.tensor_type.shape.dim:
             if axis.dim_param in names:
                 axis.dim_value = 1
+            elif axis.HasField("dim_value") and axis.dim_value < 1:
+                axis.Clear()  # as a size it would be passed on to everything behind it
     for axis in firsts:
         axis.dim_value = 1
     return {value.name: shape_of(value) or () for value in opened}

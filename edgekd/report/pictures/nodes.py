@@ -21,8 +21,8 @@ KEY = {
 
 
 def table(after: Measurement, before: Measurement | None = None) -> Table | None:
-    """A row for each node, in execution order; None without a trace."""
-    if after.trace is None:
+    """A row for each node, in execution order; None without a trace, or where that has none."""
+    if after.trace is None or not after.trace.nodes:
         return None
     first = before.trace if before and before.trace else None
     pairs = aligned(first, after.trace) if first else [(None, node) for node in after.trace.nodes]

@@ -436,6 +436,20 @@ def test_an_open_first_axis_counts_as_one_and_others_stay_open(saved):
     assert [gone.op for gone in found.not_counted] == ["MatMul"]
 
 
+@pytest.mark.parametrize("written", [0, -1])
+def test_an_open_axis_that_a_converter_wrote_as_no_size_is_open(saved, written):
+    path = saved([node("Conv", ["x", "w"], ["y"])], [image((1, 3, 8, 8))], {"w": weights(4, 3, 3, 3)})
+    model = onnx.load(path)
+    model.graph.output[0].type.tensor_type.shape.dim.extend([onnx.TensorShapeProto.Dimension() for _ in range(4)])
+    for value in (model.graph.input[0], model.graph.output[0]):
+        value.type.tensor_type.shape.dim[0].dim_value = written
+    onnx.save(model, path)
+    found = inspect_file(path)
+    assert found.dynamic
+    assert [tensor.shape for tensor in found.inputs] == [(None, 3, 8, 8)]
+    assert [layer.macs for layer in found.layers] == [36 * 4 * 27]
+
+
 def test_shared_weights_count_once(saved):
     path = saved(
         [node("MatMul", ["x", "w"], ["a"]), node("MatMul", ["a", "w"], ["y"])], [image((4, 6))], {"w": weights(6, 6)}
