@@ -6,8 +6,10 @@ from edgekd.errors import EdgekdError
 from edgekd.training.evaluate import Score
 from edgekd.training.prepare import Run
 
-_GUESSING = 0.05
-"""Fraction of the range from chance level to perfect accuracy."""
+_GUESSING, _KNOWS = 0.05, 0.2
+"""Fractions of the range from chance level to perfect accuracy: what is no more than guessing, and what is more."""
+_FORGOTTEN = 0.5
+"""Fraction of that range, as far as the network had come."""
 
 
 class DivergedError(EdgekdError):
@@ -46,9 +48,24 @@ def require_gradients(run: Run, epoch: int, loss: float, validation: Score) -> N
         raise _diverged(run, what, epoch, run.schedule.steps_of(epoch) - 1)
 
 
+def require_remembered(run: Run, before: Score, validation: Score) -> None:
+    """Raises DivergedError if the first epoch took more than half of what the network knew: at such a rate it learns
+    everything anew, and what its pruning and repair left is lost. It has to know something.
+    """
+    guessing = 1 / len(run.setup.data.classes)
+    knew, knows = before.top1 - guessing, validation.top1 - guessing
+    if knew > _KNOWS * (1 - guessing) and knows < _FORGOTTEN * knew:
+        what = f"{validation.top1:.2%} of the validation images are right, and {before.top1:.2%} were before,"
+        raise _diverged(run, what, 1, run.schedule.steps_of(1) - 1)
+
+
 def _diverged(run: Run, what: str, epoch: int, step: int) -> DivergedError:
     rate, peak = run.schedule.rate(epoch, step), run.schedule.peak
     where = f"in epoch {epoch}, step {step + 1} of {run.schedule.steps_of(epoch)}, at a learning rate of {rate:.3g}"
     kept = f" {run.means.checkpoint} contains the previous epochs." if epoch > 1 else ""
-    hint = f"Lower learning_rate in the recipe's [teacher], or in its [recover] for a student; it is {peak:g}.{kept}"
+    stated = run.setup.settings.learning_rate
+    tried = f"; it is {stated:g}" + (
+        f", and {peak:g} with clipped gradients was tried as well" if peak != stated else ""
+    )
+    hint = f"Lower learning_rate in the recipe's [teacher], or in its [recover] for a student{tried}.{kept}"
     return DivergedError(f"training diverged: {what} {where}", hint)

@@ -11,12 +11,13 @@ import torch
 from edgekd.training import ranks
 from edgekd.training.checkpoint import State, begin, read_state, restore, state_of, write_state
 from edgekd.training.device import on_threads, place
-from edgekd.training.divergence import DivergedError
+from edgekd.training.divergence import DivergedError, require_remembered
 from edgekd.training.epoch import train_epoch
+from edgekd.training.evaluate import evaluate
 from edgekd.training.history import Epoch, Trained
 from edgekd.training.prepare import Run, key_of, prepared
 from edgekd.training.setup import Means, Setup
-from edgekd.values import document
+from edgekd.values import Recovery, document
 from edgekd.values.training import Execution
 
 _LOWER, _CLIP = 10, 1.0
@@ -30,7 +31,8 @@ def train(setup: Setup, execution: Execution, means: Means) -> Trained:
     the epoch with the best accuracy on `data.val`. `data.test` isn't read. Of a `Recovery`, the weights are averaged
     over the last steps (`training.average`); the averaged ones are evaluated and kept.
 
-    If the training diverges, it is restarted once at a tenth of the learning rate with clipped gradients.
+    If the training diverges, or the first epoch of a `Recovery` takes more than half of what the network knew, it is
+    restarted once at a tenth of the learning rate with clipped gradients.
 
     Processes joined by `ranks.joined` each train on their part of every batch; rank 0 writes.
 
@@ -67,7 +69,7 @@ def _train_with_retry(run: Run, key: str) -> tuple[list[Epoch], float | None]:
     if ranks.broadcast(read_state(checkpoint, careful_key) is not None):
         return _finish(careful, begin(careful, careful_key)), rate
     try:
-        return _finish(run, begin(run, key)), None
+        return _finish(run, begin(run, key), remembers=_remembers(run)), None
     except DivergedError as e:
         again = f"restarting at a tenth of that, at most {rate:g}, with gradients clipped to a norm of {_CLIP:g}"
         run.means.progress.warn(f"{e.message}: {again}")
@@ -77,12 +79,24 @@ def _train_with_retry(run: Run, key: str) -> tuple[list[Epoch], float | None]:
     return _finish(careful, replace(first, key=careful_key)), rate
 
 
-def _finish(run: Run, state: State) -> list[Epoch]:
+def _remembers(run: Run) -> bool:
+    """Whether a training begins with what the network knows: a teacher may learn all anew, and what features alone
+    learn doesn't show.
+    """
+    return isinstance(run.setup.settings, Recovery) and not run.learner.objective.features_alone
+
+
+def _finish(run: Run, state: State, *, remembers: bool = False) -> list[Epoch]:
     """Train the remaining epochs and load the best epoch's weights into the model; returns all epochs."""
     learner = run.learner
     history, best = [Epoch.model_validate(epoch) for epoch in state.history], state.best
+    before = (
+        None if history or not remembers else evaluate(run.evaluated, run.setup.data.val, execution=learner.execution)
+    )
     for epoch in range(len(history) + 1, run.schedule.epochs + 1):
         history.append(train_epoch(run, epoch, history))
+        if before and epoch == 1:
+            require_remembered(run, before, history[0].validation)
         if Trained(history=tuple(history), features_alone=learner.objective.features_alone).best_epoch == epoch:
             best = copy.deepcopy(run.evaluated.state_dict())  # with the modules' versions
         if ranks.is_main():
