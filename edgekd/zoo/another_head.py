@@ -5,11 +5,16 @@ from pathlib import Path
 
 from torch import nn
 
+from edgekd.zoo.build import preprocessing
 from edgekd.zoo.states import State
+
+_NORMALISED: dict[tuple[float, ...], str] = {(0.485, 0.456, 0.406): "imagenet", (0.5, 0.5, 0.5): "0.5"}
+"""What `--normalize` calls a library's means."""
 
 _FACTORY = """\
 They are of {theirs} classes, the data has {ours}. Keep all but the last layer: put this into with_head.py, \
-and train with --model with_head:make in place of --weights.
+and train with --model with_head:make in place of --weights{normalised}. What was learned stays with a low \
+[teacher] learning_rate in a recipe, such as 0.01.
     import pathlib
     import torch
     from edgekd.zoo.build import build
@@ -39,7 +44,15 @@ def factory_that_changes_the_head(
     if head is None:
         return None
     theirs, ours = next(iter(given))[0], own[differing[0]].shape[0]
-    return _FACTORY.format(theirs=theirs, ours=ours, spec=spec, path=str(path.resolve()), layer=layer, head=head)
+    names = {"theirs": theirs, "ours": ours, "spec": spec, "path": str(path.resolve()), "layer": layer, "head": head}
+    return _FACTORY.format(**names, normalised=_normalised(spec))
+
+
+def _normalised(spec: str) -> str:
+    """The option that feeds it as its library feeds its own weights; empty where no library says how."""
+    how = preprocessing(spec)
+    stated = _NORMALISED.get(how.mean) if how else None
+    return f", and --normalize {stated}" if stated else ""
 
 
 def _new(layer: nn.Module) -> str | None:

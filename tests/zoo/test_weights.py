@@ -360,6 +360,8 @@ def test_weights_of_other_classes_are_kept_by_the_factory_that_is_shown(
         load_weights(build(spec, classes=10, channels=3), tmp_path / "w.safetensors", spec=spec)
     said, _, code = caught.value.hint.partition("\n")
     assert "They are of 1000 classes, the data has 10." in said
+    assert ("and --normalize imagenet." in said) == spec.startswith("torchvision:")
+    assert "a low [teacher] learning_rate" in said
     name = f"head_{tmp_path.name}"
     (tmp_path / f"{name}.py").write_text(textwrap.dedent(code))
     monkeypatch.chdir(tmp_path)

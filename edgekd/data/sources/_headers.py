@@ -55,8 +55,8 @@ def _read(path: Path, image: Image.Image) -> Header:
         what = f"{shown(path)}: pixels of mode {image.mode} have no defined white level"
         raise StorageError(what, "Convert the images to 8 or 16 bits per channel.")
     width, height = image.size
-    # in a PNG it may follow the pixels, and cameras don't write PNGs
-    if image.format != "PNG" and image.getexif().get(_ORIENTATION) in _ON_THEIR_SIDE:
+    # in a PNG it may follow the pixels, and cameras don't write PNGs; Pillow turns the size of a TIFF itself
+    if image.format not in ("PNG", "TIFF") and image.getexif().get(_ORIENTATION) in _ON_THEIR_SIDE:
         width, height = height, width
     deep = image.mode.startswith("I;16")
     grey = deep or image.mode in _GREY or (image.mode in ("P", "PA") and _grey_palette(image))

@@ -95,10 +95,14 @@ def _cut(
     first = copies([content[path] for path in paths])
     unique = torch.tensor([i for i, original in enumerate(first) if i == original])
     counts = torch.bincount(labels[unique], minlength=len(classes)).tolist()
+    least = 1 + len(fractions)
     for name, count in zip(classes, counts, strict=True):
-        if count < _SMALLEST_CLASS:
-            what = f"{shown(folder / name)}: {count} images can't be split into training, validation and test"
-            raise EdgekdError(what, f"Every class needs at least {_SMALLEST_CLASS} different images.")
+        if count < least:
+            splits = " and ".join({"val": "validation", "test": "test"}[split] for split in fractions)
+            own = (path.parent for path, label in zip(paths, labels.tolist(), strict=True) if classes[label] == name)
+            where = next(own, folder / name)
+            what = f"{shown(where)}: {count} images can't be split into training, {splits}"
+            raise EdgekdError(what, f"Every class needs at least {least} different images.")
     cut = dict(given)
     parts = stratified(labels[unique], [*fractions.values()], seed)
     for split, part in zip(("train", *fractions), parts, strict=True):

@@ -8,6 +8,7 @@ from edgekd import catalog
 from edgekd.data.identity import identity
 from edgekd.data.load import load_dataset
 from edgekd.data.subset import subset
+from edgekd.deploy.variants import require_reference
 from edgekd.pipeline.measuring import device_of_target
 from edgekd.progress import Progress
 from edgekd.run import open_run
@@ -65,12 +66,17 @@ def run_study(
         for arm in arms:
             for choice in arm.choices or ({},):
                 recipe_of(plan, {**arm.settings, **choice}, 0, (1, 1, 1, 1), kind)
+        require_reference(kind, device.facts if device else None, device.install_command if device else _nothing)
         arms, left_out = (arms, ()) if device else without_device(arms, kind.name)
         for note in left_out:
             progress.note(note)
         teachers = Teachers(StudyRun(plan, run, kind, images, device))
         settled, cells = _cells(teachers, found, arms)
         return conclude(teachers, found, settled, cells, remarks=left_out)
+
+
+def _nothing(_: str) -> None:
+    """Without a device, nothing is installed on it."""
 
 
 def _cells(teachers: Teachers, found: Study, arms: tuple[Arm, ...]) -> tuple[tuple[Arm, ...], Cells]:

@@ -23,7 +23,7 @@ def conclude(
     made = {key: cell for key, cell in cells.items() if isinstance(cell, Made)}
     # the cell of the lowest seed stands last, so it stays
     first = {name: cell for (name, _), cell in sorted(made.items(), key=lambda item: -item[0][1])}
-    results, costs = costs_of(teachers, arms, first)
+    results, costs, unmeasured = costs_of(teachers, arms, first)
     rows = [
         compared(arm, [cell.cell for (name, _), cell in made.items() if name == arm.name], costs.get(arm.name))
         for arm in arms
@@ -44,7 +44,7 @@ def conclude(
         teachers=tuple(results.values()),
         arms=with_tradeoffs(with_gains(rows, arms), results),
         failures=tuple(failures),
-        remarks=remarks,
+        remarks=(*remarks, *unmeasured),
     )
     projections = {name: cell.projection for name, cell in first.items() if cell.projection}
     return write(study.run.store.root, result, projections)

@@ -15,22 +15,22 @@ from edgekd.values.network import Network
 
 def costs_of(
     teachers: Teachers, arms: Sequence[Arm], first: Mapping[str, Made]
-) -> tuple[dict[str, TeacherResult], dict[str, Costs]]:
-    """The teachers by their model, and each arm's costs by its name.
+) -> tuple[dict[str, TeacherResult], dict[str, Costs], tuple[str, ...]]:
+    """The teachers by their model, each arm's costs by its name, and why some weren't measured.
 
     Args:
         teachers: of the study.
         arms: all of them.
         first: one cell of each arm that has any.
     """
-    results, costs = {}, {}
+    results, costs, unmeasured = {}, {}, list[str]()
     for model in dict.fromkeys(str(arm.settings["model"]) for arm in arms if arm.name in first):
         mine = [arm for arm in arms if arm.settings["model"] == model and arm.name in first]
         teacher = teachers.of(mine[0].settings)
         accuracy, training = teacher.network.accuracy, teacher.network.training
         assert accuracy is not None
         found = _of_students(
-            teachers.run.arm(mine[0].settings, 0), teacher, {arm.name: first[arm.name] for arm in mine}
+            teachers.run.arm(mine[0].settings, 0), teacher, {arm.name: first[arm.name] for arm in mine}, unmeasured
         )
         costs.update({name: cost for name, cost in found.items() if name != TEACHER})
         results[model] = TeacherResult(
@@ -40,10 +40,12 @@ def costs_of(
             epochs=training.epochs if training else 0,
             costs=found[TEACHER],
         )
-    return results, costs
+    return results, costs, tuple(unmeasured)
 
 
-def _of_students(arm: ArmRun, teacher: TrainedTeacher, made: Mapping[str, Made]) -> dict[str, Costs]:
+def _of_students(
+    arm: ArmRun, teacher: TrainedTeacher, made: Mapping[str, Made], unmeasured: list[str]
+) -> dict[str, Costs]:
     """The costs of one teacher's students by their arms, and its own."""
     artifact = exported(arm, teacher.network, f"{teacher.network.origin} {TEACHER}")
     keys = {name: structure_key(cell.network) for name, cell in made.items()}
@@ -53,7 +55,7 @@ def _of_students(arm: ArmRun, teacher: TrainedTeacher, made: Mapping[str, Made])
             files[key] = files.get(key) or exported(arm, made[name].network, name)
         except UnsupportedModelError as e:
             arm.run.progress.note(f"{name}: {e.message}")
-    measured = latencies(arm, artifact, files)
+    measured = latencies(arm, artifact, files, unmeasured)
     found = {TEACHER: _costs(teacher.network, teacher.tested.nonzero, artifact, measured.get(TEACHER))}
     for name, key in keys.items():
         if key in files:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edgekd.errors import EdgekdError, StorageError, UnsupportedModelError
-from edgekd.pipeline.measuring import QUICK
+from edgekd.pipeline.measuring import QUICK, TargetDevice
 from edgekd.store import cache_key, remembered
 from edgekd.studies._base import Arm, structural
 from edgekd.studies.run.arms import StudyRun
@@ -47,7 +47,7 @@ def as_fast(run: StudyRun, arm: Arm, other: Arm | None, teacher: TrainedTeacher)
     Raises:
         UnsupportedModelError: none of the choices can be made.
     """
-    device = run.device.url if run.device else None
+    device = TargetDevice(run.device, run.target).key() if run.device else None
     alike = structural(arm.settings), arm.choices, arm.latency_ratio, structural(other.settings) if other else None
     key = cache_key({"choice": alike, "teacher": teacher.network.key(), "device": device})[:12]
     run.run.progress.stage("match", f"{arm.name}: choosing what is as fast as {other.name if other else 'wanted'}")

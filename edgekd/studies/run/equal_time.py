@@ -1,5 +1,7 @@
 """For how many epochs an arm trains so that it takes as long as another, found by timing a few batches of each."""
 
+import os
+import platform
 import tempfile
 from contextlib import suppress
 from dataclasses import replace
@@ -32,7 +34,8 @@ def as_long_settings(teachers: Teachers, found: Study, arm: Arm, other: Arm) -> 
     """
     run = teachers.run
     supervision = key_of(teachers.of(arm.settings).supervision)
-    key = cache_key({"arm": arm, "other": other, "supervision": supervision})[:12]
+    here = platform.node(), platform.processor(), os.cpu_count()
+    key = cache_key({"arm": arm, "other": other, "supervision": supervision, "machine": here})[:12]
     path = run.run.store.root / "matched" / f"epochs-{key}.json"
     chosen = remembered(path, Epochs, lambda: _epochs(teachers, found, arm, other))
     run.run.progress.note(f"{arm.name}: {chosen.why}")

@@ -30,5 +30,7 @@ def value_of(found: T | Exception) -> T:
 
 
 def message(error: Exception) -> str:
-    """An error in a line of a table."""
-    return error.message if isinstance(error, EdgekdError) else f"{type(error).__name__}: {error}"
+    """An error, with its remedy, in a line of a table."""
+    if isinstance(error, EdgekdError):
+        return f"{error.message} ({error.hint})" if error.hint else error.message
+    return f"{type(error).__name__}: {error}"

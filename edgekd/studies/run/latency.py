@@ -8,6 +8,7 @@ from edgekd.errors import DeviceError, MeasurementError, UnsupportedModelError
 from edgekd.measuring.statistics import median_ms, ratio
 from edgekd.pipeline.graph import export_one
 from edgekd.studies.run.arms import ArmRun
+from edgekd.studies.run.failures import message
 from edgekd.values import Artifact, Interval, Measurement
 from edgekd.values.network import Network
 
@@ -28,17 +29,22 @@ def exported(arm: ArmRun, network: Network, name: str) -> Artifact:
     return found.model_copy(update={"name": name})
 
 
-def latencies(arm: ArmRun, teacher: Artifact, others: Mapping[str, Artifact], **changes: Any) -> dict[str, Latency]:
+def latencies(
+    arm: ArmRun, teacher: Artifact, others: Mapping[str, Artifact], unmeasured: list[str], **changes: Any
+) -> dict[str, Latency]:
     """The latency of each artifact, by the same keys, measured in turns with the teacher's, which is at `TEACHER`.
 
-    Where they can't be measured there are none, and a note says why. The changes are those of the protocol.
+    Where they can't be measured there are none, and a note says why, which `unmeasured` gets as well. The changes are
+    those of the protocol.
     """
     if arm.device is None or not others:
         return {}
     try:
         return measured(arm, teacher, others, **changes)
     except (DeviceError, MeasurementError, UnsupportedModelError) as e:
-        arm.run.progress.warn(f"not measured: {e.message}")
+        names = ", ".join(one.name for one in others.values())
+        unmeasured.append(f"the latency of {names} was not measured: {message(e)}")
+        arm.run.progress.warn(unmeasured[-1])
         return {}
 
 

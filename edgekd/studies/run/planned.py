@@ -6,6 +6,7 @@ from edgekd.gate.budget import Budget
 from edgekd.pipeline.candidates import NetworkCandidates
 from edgekd.pipeline.deploy import baseline
 from edgekd.pipeline.goal import Goal
+from edgekd.pipeline.measuring import TargetDevice
 from edgekd.pipeline.search import Searching
 from edgekd.store import cache_key, remembered
 from edgekd.studies._base import Arm
@@ -25,7 +26,8 @@ def planned(run: StudyRun, arm: Arm, teacher: TrainedTeacher) -> Arm:
     assert run.device is not None, "nothing is planned without a device"
     assert arm.latency_ratio is not None
     own, ratio = run.arm(arm.settings, 0), arm.latency_ratio
-    key = cache_key({"arm": arm, "teacher": teacher.network.key(), "device": run.device.url})[:12]
+    device = TargetDevice(run.device, run.target).key()
+    key = cache_key({"arm": arm, "teacher": teacher.network.key(), "device": device})[:12]
     path = run.run.store.root / "matched" / f"plan-{key}.json"
     run.run.progress.stage("match", f"{arm.name}: planning for {ratio:.3f} of the teacher's latency")
     plan = remembered(path, Plan, lambda: _plan(own, ratio, teacher))

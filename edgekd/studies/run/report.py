@@ -43,10 +43,11 @@ _TRADEOFFS = (
 def how(result: StudyResult) -> str:
     """The data, the training and the device."""
     plan, scale = result.plan, result.plan.scale
-    images = (
-        f"{scale.train_per_class} training images of each class" if scale.train_per_class else "all training images"
-    )
+    most = scale.train_per_class
+    images = f"up to {most} training images of each class" if most else "all training images"
     where = f"measured on `{result.device}`" if result.device else f"not measured: no device of target {plan.target}"
+    if result.device and not any(arm.costs and arm.costs.latency for arm in result.arms):
+        where = f"not measured, though there was the device `{result.device}`: see the remarks"
     return (
         f"Study `{plan.study}` at scale {scale.name}: {plan.data}, {images}; {scale.epochs} epochs for each arm "
         f"unless its row says otherwise, {scale.teacher_epochs} for teachers; seeds 0 to {plan.seeds - 1}. The epoch "

@@ -2,6 +2,7 @@
 
 import inspect
 import typing
+from collections.abc import Callable, Collection
 from typing import Any
 
 import torchvision
@@ -24,8 +25,7 @@ def build(name: str, *, classes: int, channels: int) -> nn.Module:
         lister = "`torchvision.models.list_models(module=torchvision.models)` in Python lists them."
         raise EdgekdError(f"torchvision has no model {name!r}", catalog.closest(name, known, lister))
     builder = torchvision.models.get_model_builder(name)
-    takes = inspect.signature(typing.get_type_hints(builder)["return"]).parameters
-    settings = {key: value for key, value in _SETTINGS.items() if key in takes}
+    settings = {key: value for key, value in _SETTINGS.items() if key in _takes(builder)}
     model: nn.Module = builder(weights=None, num_classes=classes, **settings)
     if "aux_logits" in settings:
         model.register_load_state_dict_pre_hook(_leave_auxiliary_heads)  # type: ignore[no-untyped-call]
@@ -37,11 +37,17 @@ def build(name: str, *, classes: int, channels: int) -> nn.Module:
 def preprocessing(name: str) -> Preprocessing | None:
     """How the images were prepared that torchvision's own weights of that model are for: of several, those of the
     smallest images, which are the ones that `build` makes the model for; of these the first that were published.
+
+    torchvision's googlenet and inception_v3 turn what was normalised by ImageNet's mean and deviation into values from
+    -1 to 1 themselves where they have weights (`transform_input`). `build` leaves that out of the graph, so these are
+    what their images are normalised to.
     """
     published = [weights.transforms() for weights in torchvision.models.get_model_weights(name)]
     how = min(published, key=lambda how: int(how.crop_size[0]), default=None)
     if how is None:
         return None
+    own = "transform_input" in _takes(torchvision.models.get_model_builder(name))
+    mean, std = ((0.5,) * 3, (0.5,) * 3) if own else (tuple(how.mean), tuple(how.std))
     return Preprocessing(
         height=how.crop_size[0],
         width=how.crop_size[0],
@@ -49,9 +55,14 @@ def preprocessing(name: str) -> Preprocessing | None:
         crop="center",
         interpolation=how.interpolation.value,
         colour="rgb",
-        mean=tuple(how.mean),
-        std=tuple(how.std),
+        mean=mean,
+        std=std,
     )
+
+
+def _takes(builder: Callable[..., nn.Module]) -> Collection[str]:
+    """The settings of the class that a builder makes."""
+    return inspect.signature(typing.get_type_hints(builder)["return"]).parameters
 
 
 def _leave_auxiliary_heads(_: nn.Module, state: dict[str, Any], prefix: str, *__: Any) -> None:

@@ -175,6 +175,27 @@ def test_class_too_small_to_split_is_named(tmp_path: Path) -> None:
     assert torch.bincount(load(tmp_path).test.labels).tolist() == [2, 1]
 
 
+def test_a_class_too_small_for_the_splits_that_are_missing_is_named_where_it_is(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        images(tmp_path / split, classes=("cat",))
+        images(tmp_path / split, classes=("dog",), count=1)
+    e = error(tmp_path)
+    assert f"{tmp_path / 'train' / 'dog'}: 1 images can't be split into training, validation" in e.message
+    assert "at least 2" in e.hint
+    image(tmp_path / "train" / "dog" / "second.png")
+    assert torch.bincount(load(tmp_path).val.labels).tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("name", ["0.tif", "0.jpg"])
+def test_the_size_of_an_image_on_its_side_is_that_of_what_is_seen(tmp_path: Path, name: str) -> None:
+    """Pillow turns the size of a TIFF itself."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.zeros((8, 12, 3), np.uint8)).save(tmp_path / name, exif=exif)
+    found = header(tmp_path / name)
+    assert (found.height, found.width) == (12, 8)
+
+
 def test_file_that_is_no_image_is_named(tmp_path: Path) -> None:
     images(tmp_path)
     (tmp_path / "dog" / "fake.png").write_text("not an image")

@@ -101,10 +101,34 @@ def test_what_a_disturbed_device_cannot_tell_is_measured_at_the_next_start(run, 
     with monkeypatch.context() as hot:
         hot.setattr(equal_latency, "measured", disturbed)
         (failure,) = run(arms, device).failures
-    assert "it throttled" in failure.message
+    assert failure.message == "it throttled (Let it cool.)"
     result = run(arms, device)
     assert not result.failures
     assert "of the teacher's latency, where 0.400 was wanted" in result.arms[0].chosen
+
+
+def test_latencies_that_could_not_be_measured_are_a_remark_with_the_remedy(run, simulated, monkeypatch):
+    def arms(scale):
+        return (uniform(settings={**UNTRAINED, "search.ratio": 0.5}, choices=(), as_fast_as=None, control=None),)
+
+    def disturbed(*_, **__):
+        raise MeasurementError("it throttled", "Let it cool.")
+
+    monkeypatch.setattr("edgekd.studies.run.latency.measured", disturbed)
+    result = run(arms, simulated(latency_ms=all_layers, nodes=each_layer))
+    assert result.arms[0].costs.latency is None
+    assert result.remarks == ("the latency of uniform was not measured: it throttled (Let it cool.)",)
+
+
+def test_a_choice_made_on_another_machine_is_made_again(run, simulated):
+    """A folder on a shared disk, whose device is called the same."""
+
+    def arms(scale):
+        return (uniform(settings=UNTRAINED, latency_ratio=RATIO, as_fast_as=None, control=None),)
+
+    first = run(arms, simulated(latency_ms=all_layers, nodes=each_layer))
+    other = simulated(latency_ms=lambda path: 1.0, nodes=each_layer, machine="another")
+    assert first.arms[0].chosen != run(arms, other).arms[0].chosen
 
 
 def test_a_plan_that_cannot_be_made_fails_with_all_that_refer_to_it(run, simulated):

@@ -76,6 +76,10 @@ def test_what_was_not_measured_is_marked():
     header, _, labels, *_ = arm_rows(found)
     assert dict(zip(header, labels, strict=True))["latency ÷ teacher's (95 %)"] == "not measured"
     assert "not measured: no device of target x86-cpu" in markdown(found)
+    assert "measured on `local:`" in markdown(result())
+    failed = markdown(result(ratio=None, device="local:", remarks=("it throttled (Let it cool.)",)))
+    assert "not measured, though there was the device `local:`: see the remarks" in failed
+    assert "measured on" not in failed
 
 
 def test_the_report_has_the_papers_numbers_and_what_failed():

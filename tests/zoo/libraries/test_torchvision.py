@@ -59,7 +59,8 @@ def test_detection_model_is_unknown() -> None:
         ("resnet50", 224, 256, "bilinear", 0.485),  # of two published weights the first
         ("efficientnet_v2_l", 480, 480, "bicubic", 0.5),
         ("vit_h_14", 224, 224, "bicubic", 0.485),  # others are for 518 pixels, which the model isn't made for
-        ("inception_v3", 299, 342, "bilinear", 0.485),
+        ("inception_v3", 299, 342, "bilinear", 0.5),  # what its own transform_input makes of ImageNet's
+        ("googlenet", 224, 256, "bilinear", 0.5),
     ],
 )
 def test_the_library_knows_how_its_weights_are_fed(name, size, resize, interpolation, mean) -> None:
@@ -68,8 +69,28 @@ def test_the_library_knows_how_its_weights_are_fed(name, size, resize, interpola
     assert (how.interpolation, how.colour, how.mean[0]) == (interpolation, "rgb", mean)
 
 
+@pytest.mark.parametrize("name", ["inception_v3", "googlenet"])
+def test_what_a_model_does_to_its_input_itself_is_done_before_it(name) -> None:
+    """As torchvision builds it for weights, on ImageNet's normalisation, and as it is built here, on ours."""
+    torch.manual_seed(0)
+    builder = torchvision.models.get_model_builder(name)
+    theirs = builder(weights=None, aux_logits=False, init_weights=False, transform_input=True).eval()
+    ours = build(f"torchvision:{name}", classes=1000, channels=3).eval()
+    ours.load_state_dict(theirs.state_dict())
+    how, pixels = preprocessing(f"torchvision:{name}"), torch.rand(1, 3, 299, 299)
+    published = torchvision.models.get_model_weights(name).DEFAULT.transforms()
+
+    def fed(mean, std):
+        return (pixels - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
+
+    with torch.no_grad():
+        expected, found = theirs(fed(published.mean, published.std)), ours(fed(how.mean, how.std))
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)
+
+
 def test_what_the_library_says_is_what_its_own_transforms_do() -> None:
-    for name in torchvision.models.list_models(module=torchvision.models):
+    itself = {"googlenet", "inception_v3"}
+    for name in {*torchvision.models.list_models(module=torchvision.models)} - itself:
         how = preprocessing(f"torchvision:{name}")
         assert any(
             (*w.transforms().crop_size, tuple(w.transforms().mean)) == (how.height, how.mean)
