@@ -216,7 +216,7 @@ def planned(
     search = Tabled(question, candidates)
     in_levels = replace(question, options=LevelOptions())
     if fitting := search.unpruned.fits(question.variants):
-        return _unpruned(search, fitting, uniform.levels_of(in_levels, candidates)[1:2])
+        return _unpruned(search, fitting, in_levels)
     try:
         plan, why = (None, why_not) if why_not else _tabled(search, by_tables, most)
     except UnsupportedModelError as e:  # such as a process that prunes and ran out of memory
@@ -228,8 +228,12 @@ def planned(
     return plan if plan.feasible else _with_fastest(plan, search.measured, question.variants)
 
 
-def _unpruned(search: Tabled, fitting: tuple[str, ...], smaller: Sequence[Proposal]) -> Plan:
+def _unpruned(search: Tabled, fitting: tuple[str, ...], question: Question) -> Plan:
     """The plan of the unpruned network, with what is to be tried where it turns out to be too slow after all."""
+    try:
+        smaller: Sequence[Proposal] = uniform.levels_of(question, search.candidates)[1:]
+    except UnsupportedModelError:  # nothing may have to be pruned
+        smaller = ()
     return Plan(
         proposal=WHOLE,
         feasible=True,

@@ -60,7 +60,8 @@ def _in_order(layers: Sequence[Layer], outputs: Sequence[str]) -> tuple[Layer, .
     that of its layers.
     """
     giving = {layer.tops[0]: layer for layer in layers if layer.tops[:1] and set(layer.tops) <= set(outputs)}
-    others = [layer for layer in layers if layer not in giving.values()]
+    names = {layer.name for layer in giving.values()}
+    others = [layer for layer in layers if layer.name not in names]
     found = (*others, *(giving[name] for name in outputs if name in giving))
     if [top for layer in found for top in layer.tops if top in outputs] != list(outputs):
         raise UnsupportedModelError("ncnn can't give the outputs in the order of the ONNX file")
