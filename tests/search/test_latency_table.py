@@ -120,6 +120,23 @@ def test_the_unpruned_network_is_kept_where_it_fits():
     assert plan.further == levels[1]
 
 
+def test_an_unpruned_network_that_fits_may_be_one_that_cannot_be_pruned():
+    class Fixed(TabledBench):
+        @property
+        def space(self):
+            raise PruningProcessError("it can't be pruned", "Give --ratio 0.")
+
+        @space.setter
+        def space(self, _):
+            pass
+
+        def measure(self, proposal):
+            return TabledBench(limit=1.1).measure(proposal)
+
+    plan = latency_table.find(asked(), Fixed(limit=1.1))
+    assert (plan.proposal, plan.feasible, plan.further) == (WHOLE, True, None)
+
+
 @pytest.mark.parametrize("method", ["losses", "traced", "measure"])
 def test_where_structures_cant_be_tried_one_ratio_is_searched(monkeypatch, method):
     """As where the process that prunes runs out of memory; or where a structure turns out to be no network."""

@@ -1,6 +1,7 @@
 """A session over time: every block of every launch, and what the device reported of its clock and its temperature."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from edgekd.measuring.disturbance import disturbances
@@ -36,51 +37,68 @@ def picture(found: Sequence[Measurement]) -> Picture | None:
     shown = [m for m in found if m.launches][:_MOST_SHOWN]
     if not shown:
         return None
-    starts = _starts(shown)
-    blocks = [_blocks(m, starts) for m in shown]
+    turns = _by_turn(shown)
+    starts = _starts(turns)
+    blocks = [_blocks(own, starts) for own in turns]
     x = svg.Scale(0.0, starts[-1], _LEFT, _LEFT + _WIDTH)
     ends = [end for series in blocks for block in series for end in (block.low, block.high)]
     y = svg.scale([0.0, *ends], _TOP + _HEIGHT, _TOP, least=0)
-    strips = list(_strips(shown[0], starts, x, _TOP + _HEIGHT + _GAP))
-    words = _described(shown)
+    strips = list(_strips(turns[0], starts, x, _TOP + _HEIGHT + _GAP))
+    words = _described(shown, _first(turns))
     drawn = svg.picture(
         _LEFT + _WIDTH + 16,
         _TOP + _HEIGHT + _GAP + len(strips) * (_STRIP + _BELOW),
-        *_launches(shown, starts, x, y),
+        *_launches(_first(turns), starts, x, y),
         svg.axes(x, y, _NAMES, labels=("", "{:g}")),
         *(_series(m, series, kind, x, y) for m, series, kind in zip(shown, blocks, _KINDS, strict=False)),
         *_legend(shown),
         *strips,
         words=words,
     )
-    return Picture(drawn, words, _numbers(shown))
+    return Picture(drawn, words, _numbers(shown, turns))
 
 
-def _longest(shown: Sequence[Measurement]) -> tuple[Launch, ...]:
-    """The launches of the measurement that has most of them."""
-    return max((m.launches for m in shown), key=lambda launches: len(launches))
+def _by_turn(shown: Sequence[Measurement]) -> list[dict[int, Launch]]:
+    """The launches of each measurement by their turn in the session, from 0, in which all that ran together have the
+    same: those of a group, which is measured once in each launch of the session; the reference is in every group.
+    """
+    places: list[dict[tuple[int, int], Launch]] = []
+    for m in shown:
+        count: Counter[int] = Counter()
+        places.append({})
+        for launch in m.launches:
+            places[-1][count[launch.group], launch.group] = launch
+            count[launch.group] += 1
+    turns = {place: turn for turn, place in enumerate(sorted({place for own in places for place in own}))}
+    return [{turns[place]: launch for place, launch in own.items()} for own in places]
 
 
-def _starts(shown: Sequence[Measurement]) -> list[float]:
-    """Where each launch begins, in blocks, and where the last one ends."""
+def _first(turns: Sequence[Mapping[int, Launch]]) -> list[Launch]:
+    """A launch of each turn, which says how the device was."""
+    found = {turn: launch for own in reversed(turns) for turn, launch in own.items()}
+    return [found[turn] for turn in sorted(found)]
+
+
+def _starts(turns: Sequence[Mapping[int, Launch]]) -> list[float]:
+    """Where each turn begins, in blocks, and where the last one ends."""
     starts = [0.0]
-    for number, _ in enumerate(_longest(shown)):
-        blocks = (len(m.launches[number].blocks_ms) for m in shown if number < len(m.launches))
+    for turn, _ in enumerate(_first(turns)):
+        blocks = (len(own[turn].blocks_ms) for own in turns if turn in own)
         starts.append(starts[-1] + max(blocks) + 1)
     return starts
 
 
-def _blocks(m: Measurement, starts: Sequence[float]) -> list[_Block]:
+def _blocks(own: Mapping[int, Launch], starts: Sequence[float]) -> list[_Block]:
     return [
-        _Block(start + number + 1, *(percentile(block, p) for p in (50, *_SPREAD)))
-        for start, launch in zip(starts, m.launches, strict=False)
+        _Block(starts[turn] + number + 1, *(percentile(block, p) for p in (50, *_SPREAD)))
+        for turn, launch in own.items()
         for number, block in enumerate(launch.blocks_ms)
     ]
 
 
-def _launches(shown: Sequence[Measurement], starts: Sequence[float], x: svg.Scale, y: svg.Scale) -> Iterator[Markup]:
+def _launches(launches: Sequence[Launch], starts: Sequence[float], x: svg.Scale, y: svg.Scale) -> Iterator[Markup]:
     """Where launches begin, and those in which the device was disturbed."""
-    for number, launch in enumerate(_longest(shown)):
+    for number, launch in enumerate(launches):
         start, end = x(starts[number]), x(starts[number + 1])
         if why := _disturbed(launch):
             yield svg.group(svg.rect(start, y.end, end - start, y.start - y.end, "throttled"), told="; ".join(why))
@@ -107,13 +125,13 @@ def _legend(shown: Sequence[Measurement]) -> Iterator[Markup]:
         yield svg.text(x + 21, y, svg.short(m.artifact.name, _MOST_LETTERS), kind="small")
 
 
-def _strips(m: Measurement, starts: Sequence[float], x: svg.Scale, top: float) -> Iterator[Markup]:
+def _strips(own: Mapping[int, Launch], starts: Sequence[float], x: svg.Scale, top: float) -> Iterator[Markup]:
     """Below the samples: the clock and the temperature at both ends of each launch."""
     for name, of in (("fastest clock, MHz", clock), ("hottest, °C", hottest)):
         found = [
             (at, value)
-            for number, launch in enumerate(m.launches)
-            for at, state in ((starts[number] + 1, launch.before), (starts[number + 1] - 1, launch.after))
+            for turn, launch in own.items()
+            for at, state in ((starts[turn] + 1, launch.before), (starts[turn + 1] - 1, launch.after))
             if (value := of(state)) is not None
         ]
         if found:
@@ -142,10 +160,10 @@ def hottest(state: State | None) -> float | None:
     return max(state.temperatures_c.values()) if state and state.temperatures_c else None
 
 
-def _described(shown: Sequence[Measurement]) -> str:
+def _described(shown: Sequence[Measurement], launches: Sequence[Launch]) -> str:
     medians = [f"{m.artifact.name}: {median_ms(m):.4g} ms at the median" for m in shown]
-    slowed = sum(bool(_disturbed(launch)) for launch in _longest(shown))
-    disturbed = f"Launches in which the device was disturbed: {slowed} of {len(_longest(shown))}."
+    slowed = sum(bool(_disturbed(launch)) for launch in launches)
+    disturbed = f"Launches in which the device was disturbed: {slowed} of {len(launches)}."
     return f"Latency over time, launch by launch. {'; '.join(medians)}. {disturbed}"
 
 
@@ -153,12 +171,12 @@ _HEADER = ["launch", "file", "median, ms", "p95, ms", "load, ms", "first, ms"]
 _HEADER += ["clock, MHz", "hottest, °C", "waited for a CPU", "disturbed by"]
 
 
-def _numbers(shown: Sequence[Measurement]) -> Table:
+def _numbers(shown: Sequence[Measurement], turns: Sequence[Mapping[int, Launch]]) -> Table:
     rows = [
-        _row(number, m, launch)
-        for number in range(len(_longest(shown)))
-        for m in shown
-        for launch in m.launches[number : number + 1]
+        _row(turn, m, own[turn])
+        for turn, _ in enumerate(_first(turns))
+        for m, own in zip(shown, turns, strict=True)
+        if turn in own
     ]
     return Table(_HEADER, rows)
 

@@ -21,6 +21,24 @@ def test_every_block_is_drawn_and_a_throttled_launch_is_marked():
     assert "throttled" in throttled[-1]
 
 
+def test_only_what_ran_together_stands_together():
+    """The reference of a session of two groups has a launch with each."""
+    kept, reference = measured(KEPT, 0.4), measured(REFERENCE, 1.0)
+    grouped = [launch.model_copy(update={"group": 1}) for launch in kept.launches]
+    both = [
+        launch.model_copy(update={"group": group, "load_ms": 10.0 * number + group})
+        for number, launch in enumerate(reference.launches)
+        for group in (0, 1)
+    ]
+    found = samples.picture(
+        [kept.model_copy(update={"launches": grouped}), reference.model_copy(update={"launches": both})]
+    )
+    rows = [(row[0], row[1].split("-")[0], row[4]) for row in found.numbers.rows]
+    assert rows[:3] == [("1", "baseline", "0"), ("2", "student", rows[1][2]), ("2", "baseline", "1")]
+    assert [row[0] for row in rows if row[1] == "student"] == ["2", "4", "6", "8", "10"]
+    assert "of 10." in found.caption
+
+
 def test_the_clock_and_the_temperature_have_a_strip_only_where_they_are_known(measurement):
     assert "fastest clock" in samples.picture([measured(KEPT, 0.4)]).svg
     assert "fastest clock" not in samples.picture([measurement()]).svg
