@@ -34,8 +34,8 @@ compress) set -- "$@" --recipe {recipe};;
 esac
 exec {edgekd} "$@"
 """
-TUTORIAL = Path("docs/tutorial.md")
-SHORT = (TUTORIAL, Path("docs/profile.md"))
+TUTORIAL = "docs/tutorial.md"
+SHORT = (TUTORIAL, "docs/profile.md")
 """Pages whose commands measure less long here: how long is what other tests are about."""
 
 
