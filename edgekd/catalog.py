@@ -162,13 +162,13 @@ def folder(kind: str) -> Path:
     """Where the shipped "targets" or "profiles" are: inside the wheel, or beside the package in a checkout."""
     package = Path(edgekd.__file__).parent
     inside = package / kind
-    return inside if inside.is_dir() else package.parent / kind
+    return inside if files.is_folder(inside) else package.parent / kind
 
 
 def toml_files(kind: str) -> dict[str, Path]:
     """The shipped "targets" or "profiles" and the user's own, by name: the user's replace the shipped ones."""
     places = (folder(kind), *(config / kind for config in folders.configs()))
-    return {f.stem: f for d in places if d.is_dir() for f in sorted(d.glob("*.toml"))}
+    return {f.stem: f for d in places if files.is_folder(d) for f in sorted(d.glob("*.toml"))}
 
 
 def targets() -> list[Target]:

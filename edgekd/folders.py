@@ -25,7 +25,9 @@ def cache() -> Path | None:
     places = _found(lambda: platformdirs.user_cache_path(_APP, appauthor=False))
     xdg = os.environ.get("XDG_CACHE_HOME")
     earlier = () if xdg else _found(lambda: Path("~/.cache").expanduser() / _APP)
-    return next((place for place in (*places, *earlier) if place.is_dir()), next(iter(places), None))
+    # not Path.is_dir, which raises in a home that may not be entered
+    found = (place for place in (*places, *earlier) if os.path.isdir(place))  # noqa: PTH112
+    return next(found, next(iter(places), None))
 
 
 def _found(place: Callable[[], Path]) -> tuple[Path, ...]:

@@ -1,9 +1,11 @@
 """Where the user's files are, with and without a home; the places of other systems are platformdirs' own."""
 
+from pathlib import Path
+
 import platformdirs
 import pytest
 
-from edgekd import folders
+from edgekd import catalog, folders
 
 
 @pytest.fixture
@@ -22,6 +24,21 @@ def test_on_linux_they_are_where_xdg_says(home, monkeypatch):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "y"))
     assert folders.cache() == home / "x" / "edgekd"
     assert folders.configs()[-1] == home / "y" / "edgekd"
+
+
+def test_a_home_that_may_not_be_entered_has_no_folders(home, monkeypatch):
+    """As that of a service with ProtectHome, or of a container's user with another one's HOME: Path.is_dir raises."""
+
+    real = Path.is_dir
+
+    def forbidden(self):
+        if self.is_relative_to(home):
+            raise PermissionError(13, "Permission denied", str(self))
+        return real(self)
+
+    monkeypatch.setattr(Path, "is_dir", forbidden)
+    assert folders.cache() == home / ".cache" / "edgekd"
+    assert "no-slower" in catalog.toml_files("profiles")
 
 
 def test_a_cache_of_an_earlier_version_stays_in_use_on_other_systems(home, monkeypatch):

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 
 from edgekd.errors import UnsupportedModelError
-from edgekd.files import writing
+from edgekd.files import write_bytes
 from edgekd.runtimes import ncnn
 from edgekd.values import Artifact, Feeding, Lineage, Manifest, Port, Preprocessing, document
 from edgekd.values.manifest import CLASSES, LINEAGE, PREPROCESSING
@@ -78,8 +78,7 @@ def stamp(path: Path, feeding: Feeding, lineage: Lineage) -> None:
     proto = onnx.load(path)
     kept = {entry.key: entry.value for entry in proto.metadata_props}
     onnx.helper.set_model_props(proto, kept | metadata(feeding) | {LINEAGE: _lineage(lineage)})
-    with writing(path):
-        onnx.save(proto, path)
+    write_bytes(path, proto.SerializeToString())  # on the disk before its stage counts as done
 
 
 def stamp_like(original: Path, path: Path, lineage: Lineage) -> None:
@@ -90,8 +89,7 @@ def stamp_like(original: Path, path: Path, lineage: Lineage) -> None:
     proto = onnx.load(path)
     kept = {entry.key: entry.value for entry in (*proto.metadata_props, *stated)}
     onnx.helper.set_model_props(proto, kept | {LINEAGE: _lineage(lineage)})
-    with writing(path):
-        onnx.save(proto, path)
+    write_bytes(path, proto.SerializeToString())  # on the disk before its stage counts as done
 
 
 def _lineage(lineage: Lineage) -> str:

@@ -57,6 +57,8 @@ class Agents:
             return ""
         with answering(self.connection.title):
             version = agent.survey({}, []).host.python
+        if len(python) > 1:  # the bundle's own loader before its Python, which has no pip
+            return "Make the bundle again with `edgekd devices bundle`, or name a --variant of a runtime that it has."
         return f"Install what is missing there: {installing(self.connection.url, python, version, runtimes[0])}"
 
     def push(self, folder: Path, names: Sequence[str]) -> str:

@@ -10,9 +10,11 @@ from edgekd.measuring.statistics import samples_needed, upper_bound
 _UP = Context(prec=3, rounding=ROUND_CEILING)
 
 
-def once_a_launch(table: str, key: str, what: str, found: Sequence[float], headroom: float) -> Iterator[str]:
+def once_a_launch(
+    table: str, key: str, what: str, found: Sequence[float], headroom: float, *, confidence: float
+) -> Iterator[str]:
     """The lines of a limit on what each launch has one of, if the launches are enough to bound their median."""
-    bound, needed = upper_bound(found, 50), samples_needed(50)
+    bound, needed = upper_bound(found, 50, confidence), samples_needed(50, confidence)
     if bound:
         yield f"\n[{table}] # {what}, median over launches"
         yield f"{key} = {rounded_up(bound * headroom)} # measured {median(found):.4g}, at most {bound:.4g}"

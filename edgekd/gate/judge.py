@@ -8,7 +8,7 @@ from edgekd.gate.conditions import require_conditions
 from edgekd.gate.control import controlled
 from edgekd.gate.limits._base import Given
 from edgekd.gate.status import worst
-from edgekd.measuring.statistics import confidence_of_look
+from edgekd.measuring.statistics import confidence_of
 from edgekd.values import Failure, Measurement, Status, Verdict
 
 _EXIT_CODES: dict[Status, ExitCode] = {
@@ -80,7 +80,7 @@ def judge_at_look(budget: Budget, measurement: Measurement, baseline: Measuremen
     known = (measurement, baseline) if baseline else (measurement,)
     if measurement.looks is None:
         return Judged(judge(budget, *known), *known)
-    verdict = judge(budget, *known, confidence=confidence_of_look(measurement.looks))
+    verdict = judge(budget, *known, confidence=confidence_of(measurement.looks))
     if baseline and baseline.control:
         verdict = controlled(verdict, baseline)
     return Judged(verdict.model_copy(update={"looks": measurement.looks}), *known)

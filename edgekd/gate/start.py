@@ -7,6 +7,7 @@ from edgekd.errors import EdgekdError, MeasurementError
 from edgekd.gate.budget import known_limits
 from edgekd.gate.headroom import toml_string
 from edgekd.measuring.disturbance import spoiled
+from edgekd.measuring.statistics import confidence_of
 from edgekd.values import Measurement
 
 _LEAST_HEADROOM, _MOST_HEADROOM = 1, 1000
@@ -15,7 +16,8 @@ _LEAST_HEADROOM, _MOST_HEADROOM = 1, 1000
 def start_budget(measurement: Measurement, *, name: str, headroom: float) -> str:
     """The text of a budget file that the measurement passes.
 
-    What varies is limited to its upper bound at 95 % × headroom, what is counted to itself × headroom, both rounded up
+    What varies is limited to its upper bound × headroom, at 95 %, or at the confidence by which a verdict's samples are
+    judged, what is counted to itself × headroom, both rounded up
     to three digits; what the sample is too small to bound, and what wasn't measured, is left out.
 
     Raises:
@@ -45,7 +47,8 @@ def _require_usable(measurement: Measurement) -> None:
 
 def _head(measurement: Measurement, name: str, headroom: float) -> Iterator[str]:
     yield f"# Made by `edgekd budgets init` from a measurement of {toml_string(measurement.artifact.name)}."
-    yield f"# A limit is what was measured × {headroom:g}, rounded up; what varies counts with its upper bound at 95 %."
+    level = f"{100 * confidence_of(measurement.looks):.5g} %"
+    yield f"# A limit is what was measured × {headroom:g}, rounded up; of what varies, its upper bound at {level}."
     yield "# Change the numbers to what you need, and delete what shouldn't be checked."
     yield f"name = {toml_string(name)}"
 

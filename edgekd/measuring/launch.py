@@ -171,9 +171,14 @@ def open_artifact(agent: Agent, artifact: Artifact, engine: Engine, setup: Setup
 
 
 def batch_of(opened: Opened) -> int | None:
-    """The batch size of an inference: the first axis of an image input (N, C, H, W); None if there is none."""
-    batches = [shape[0] for shape in opened.loaded.inputs.values() if len(shape) == 4]
-    return max(batches, default=None)
+    """The batch size of an inference: the first axis of an image input (N, C, H, W), else the one that all inputs of
+    several axes have; None if there is none.
+    """
+    shapes = opened.loaded.inputs.values()
+    if images := [shape[0] for shape in shapes if len(shape) == 4]:
+        return max(images)
+    first = {shape[0] for shape in shapes if len(shape) > 1}
+    return first.pop() if len(first) == 1 else None
 
 
 def run_block(opened: Opened, seconds: float, period_s: float | None = None) -> Block:

@@ -29,6 +29,8 @@ from edgekd.values import Artifact, Host, Launch, RuntimeInfo, Target
 
 _ROUNDS_NEEDED = 3
 _PERIODS_PER_TURN = 10
+_ROUNDS_FOR_DRIFT, _LONG_S = 10, 0.5
+"""So many canaries tell drift, each before a turn; not where turns are so long that it would take minutes."""
 _GROUP_SIZE = 4
 """Small boards have memory for only a few processes, and in a large group a turn is far from the reference's turn."""
 
@@ -122,7 +124,8 @@ def _take_turns(session: Session, part: Part, opened: Sequence[Opened]) -> list[
     """
     protocol, period_s = session.setup.protocol, session.setup.period_s
     turn_s = max(protocol.block_seconds, _PERIODS_PER_TURN * (period_s or 0), *(one.latency_ms / 1e3 for one in opened))
-    rounds = max(math.ceil(protocol.seconds / turn_s), _ROUNDS_NEEDED, math.ceil(PAIRS_NEEDED / protocol.launches))
+    least = _ROUNDS_FOR_DRIFT if protocol.block_seconds < turn_s <= _LONG_S else _ROUNDS_NEEDED
+    rounds = max(math.ceil(protocol.seconds / turn_s), least, math.ceil(PAIRS_NEEDED / protocol.launches))
     blocks: list[list[Block]] = [[] for _ in opened]
     order = list(range(len(opened)))
     shuffle = random.Random(part.done).shuffle

@@ -115,6 +115,11 @@ def confidence_of_look(look: int, overall: float = 0.95) -> float:
     return 1 - (1 - overall) * 0.5**look
 
 
+def confidence_of(looks: int | None) -> float:
+    """The confidence at which samples are judged: of as many looks as they grew for, or of none."""
+    return 0.95 if looks is None else confidence_of_look(looks)
+
+
 def paired_ratios(measurement: Measurement, baseline: Measurement) -> list[list[float]]:
     """For each launch, the ratios of the medians of blocks that ran side by side.
 

@@ -1,10 +1,13 @@
+import math
+from pathlib import Path
+
 import pytest
 
 from edgekd.errors import EdgekdError, ExitCode, MeasurementError
 from edgekd.gate.budget import Budget, Conditions
 from edgekd.gate.conditions import protocol_for, require_conditions, require_met
 from edgekd.gate.judge import judge
-from edgekd.values import MeasuringProtocol
+from edgekd.values import File, MeasuringProtocol
 
 # what the `measurement` fixture makes
 MET = {
@@ -67,6 +70,48 @@ def test_latency_of_another_cadence_is_refused(measurement, wanted, found, says,
     with pytest.raises(MeasurementError, match=says) as e:
         judge(limits, measurement(protocol=found))
     assert remedy in e.value.hint
+
+
+def in_turns(measurement, ms):
+    """Five launches of turns of ten periods at 30 Hz, in which what is slower waits for itself, as agents time it."""
+    period, turn = 1000 / 30, []
+    for number in range(math.ceil(10 * period / max(ms, period))):
+        turn.append(ms + max(0.0, number * (ms - period)))
+    return measurement([[turn] * 6] * 5, protocol=paced(30.0))
+
+
+def test_what_does_not_keep_up_with_its_cadence_fails_whatever_its_milliseconds(measurement):
+    """At 36 ms each frame comes 2.7 ms later than the one before, without end; ten of them are at most 60 ms late."""
+    limits = budget(latency={"limit_ms": 100, "percentile": 95, "cadence_hz": 30})
+    assert judge(limits, in_turns(measurement, 30)).status == "pass"
+    late = judge(limits, in_turns(measurement, 36))
+    assert late.status == "fail"
+    assert "it doesn't keep up with 30 Hz" in late.limits[0].evidence
+    slow = judge(limits, in_turns(measurement, 36).model_copy(update={"invalid": ("it throttled",)}))
+    assert slow.status == "invalid"
+
+
+def test_a_ratio_to_what_does_not_keep_up_is_none(measurement):
+    """30 ms beside 40 seem to take less than half: the baseline waits for itself."""
+    limits = budget(latency={"max_ratio": 0.5, "cadence_hz": 30})
+    model, baseline = (in_turns(measurement, ms) for ms in (30, 40))
+    found = judge(limits, model, baseline)
+    assert found.status == "inconclusive"
+    assert "compare the two in a closed loop" in found.limits[0].evidence
+    assert judge(limits, baseline, model).status == "fail"
+    assert judge(limits, in_turns(measurement, 12), in_turns(measurement, 32)).status == "pass"
+
+
+def test_the_artifact_is_known_by_its_files_name_too(measurement):
+    """Two files of one name, as those of two branches, are called by their paths."""
+    found = measurement()
+    files = (File(path=Path("models/model.onnx"), sha256="0" * 64),)
+    named = found.artifact.model_copy(update={"name": "models/model.onnx", "files": files})
+    asked = budget(conditions={"artifact": "model"}, latency={"limit_ms": 2})
+    require_conditions(asked, found.model_copy(update={"artifact": named}))
+    other = budget(conditions={"artifact": "other"}, latency={"limit_ms": 2})
+    with pytest.raises(MeasurementError, match=r"artifact is 'models/model.onnx', the budget is for 'other'"):
+        require_conditions(other, found.model_copy(update={"artifact": named}))
 
 
 def test_latency_of_the_same_cadence_is_judged(measurement):

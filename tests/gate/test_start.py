@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from edgekd.errors import EdgekdError, ExitCode, MeasurementError
 from edgekd.gate.budget import Budget
-from edgekd.gate.judge import judge
+from edgekd.gate.judge import judge, judge_at_look
 from edgekd.gate.start import start_budget
 from edgekd.values import Accuracy, Launch, MeasuringProtocol, Node, Trace
 from edgekd.visible import visible_name
@@ -72,6 +72,14 @@ def test_what_a_budget_was_made_from_passes_it(measurement, data, name, headroom
     verdict = judge(found, m)
     assert verdict.status == "pass"
     assert {"size.disk_bytes", "size.transfer_bytes"} <= {limit.name for limit in verdict.limits}
+
+
+@few_examples
+@given(st.data(), st.integers(1, 3))
+def test_samples_of_a_verdict_pass_a_budget_made_of_them_as_they_are_judged(measurement, data, looks):
+    m = data.draw(measured(measurement())).model_copy(update={"looks": looks})
+    found = budget(start_budget(m, name="mine", headroom=1.25))
+    assert judge_at_look(found, m).verdict.status == "pass"
 
 
 def test_limits_are_what_was_measured_times_the_headroom(measurement):

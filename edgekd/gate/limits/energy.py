@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from edgekd.gate.evidence import Threshold, percentile_verdict, unjudged_on, unmeasured
 from edgekd.gate.headroom import once_a_launch
 from edgekd.gate.limits._base import Given, Needs
+from edgekd.measuring.statistics import confidence_of
 from edgekd.values import LimitVerdict, Measurement, Value
 from edgekd.values.value import Positive
 
@@ -34,7 +35,14 @@ def judge(settings: Settings, given: Given) -> Iterator[LimitVerdict]:
 def start(measurement: Measurement, headroom: float) -> Iterator[str]:
     """Above the upper bound of the median, where the device reports any."""
     if found := _energies(measurement):
-        yield from once_a_launch("energy", "limit_mj", "millijoules that an inference takes", found, headroom)
+        yield from once_a_launch(
+            "energy",
+            "limit_mj",
+            "millijoules that an inference takes",
+            found,
+            headroom,
+            confidence=confidence_of(measurement.looks),
+        )
 
 
 def _energies(measurement: Measurement) -> list[float]:

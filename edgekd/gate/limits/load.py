@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from edgekd.gate.evidence import Threshold, percentile_verdict
 from edgekd.gate.headroom import once_a_launch
 from edgekd.gate.limits._base import Given, Needs
+from edgekd.measuring.statistics import confidence_of
 from edgekd.values import LimitVerdict, Measurement, Value
 from edgekd.values.value import Positive
 
@@ -29,7 +30,14 @@ def judge(settings: Settings, given: Given) -> Iterator[LimitVerdict]:
 
 def start(measurement: Measurement, headroom: float) -> Iterator[str]:
     """Above the upper bound of the median."""
-    yield from once_a_launch("load", "limit_ms", "milliseconds that loading takes", _loads(measurement), headroom)
+    yield from once_a_launch(
+        "load",
+        "limit_ms",
+        "milliseconds that loading takes",
+        _loads(measurement),
+        headroom,
+        confidence=confidence_of(measurement.looks),
+    )
 
 
 def _loads(measurement: Measurement) -> list[float]:
