@@ -72,7 +72,9 @@ def train(settings: Recovery, state: State, task: Task, step: str) -> State:
     so_far = {"seconds": seconds, "trained_by": trained_by, "history": history}
     epochs = f"{record.epochs} epoch{'s' if record.epochs != 1 else ''}"
     what = f"{epochs} with simulated INT8" if state.int8 else epochs
-    brought = Brought(step=step, what=what, accuracy=trained.accuracy, kept=better, note=raced.by.told())
+    restarted = f", restarted at {record.learning_rate:g} with clipped gradients" if record.learning_rate else ""
+    note = f"{raced.by.told()}{restarted}"
+    brought = Brought(step=step, what=what, accuracy=trained.accuracy, kept=better, note=note)
     went_on, record = trained if better else network, record.model_copy(update=so_far)
     return replace(
         state,

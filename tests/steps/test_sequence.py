@@ -107,6 +107,13 @@ def test_weights_before_a_training_stay_where_it_makes_them_worse(steps_taken):
     )
 
 
+def test_a_training_that_began_again_at_a_lower_rate_says_so(steps_taken):
+    state = steps_taken({**WELL, "epochs": 30}, {**BADLY, "learning_rate": 1e4})
+    lower = state.network.training.learning_rate
+    assert lower == 1e3
+    assert state.brought[-1].note == "labels alone, learning rate 10000, restarted at 1000 with clipped gradients"
+
+
 def test_what_was_cut_is_remembered_for_the_next_rate_where_a_training_is_not_kept(steps_taken, network):
     state = steps_taken(WELL, ALONE, BADLY, pruned=lambda given, share: given.model_copy(update={"origin": "pruned"}))
     assert not state.brought[-1].kept
