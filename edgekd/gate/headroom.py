@@ -11,7 +11,7 @@ _UP = Context(prec=3, rounding=ROUND_CEILING)
 
 
 def once_a_launch(
-    table: str, key: str, what: str, found: Sequence[float], headroom: float, *, confidence: float
+    table: str, key: str, what: str, found: Sequence[float], headroom: float, *, confidence: float = 0.95
 ) -> Iterator[str]:
     """The lines of a limit on what each launch has one of, if the launches are enough to bound their median."""
     bound, needed = upper_bound(found, 50, confidence), samples_needed(50, confidence)

@@ -119,9 +119,6 @@ def _groups_of(graph: Channels, structure: Structure) -> list[Group]:
             raise UnsupportedModelError(
                 f"the network has no channels to narrow at layer {root!r}", catalog.nearest(root, groups)
             )
-        if width > groups[root].width:
-            what = f"layer {root!r} has {groups[root].width} channels, so {width} can't be kept of them"
-            raise UnsupportedModelError(what, f"State {groups[root].width} or fewer.")
         if width < groups[root].width and width % groups[root].parts:
             what = f"the channels at layer {root!r} form {groups[root].parts} equal parts, so {width} can't be kept"
             raise UnsupportedModelError(what, f"Keep a multiple of {groups[root].parts}.")

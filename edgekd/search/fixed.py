@@ -1,6 +1,6 @@
 """No search: the recipe states the structure, or one ratio for the whole network."""
 
-from edgekd.errors import EdgekdError
+from edgekd.errors import EdgekdError, UnsupportedModelError
 from edgekd.pruning.space import Space
 from edgekd.search._base import WHOLE, Candidates, Question
 from edgekd.search._levels import Levels, Options
@@ -20,8 +20,9 @@ def check(question: Question) -> None:
 
 def trials(question: Question, space: Space) -> tuple[Proposal, ...]:
     """What is stated; the least and the most where scores decide on the widths, which random weights don't give."""
-    if question.settings.structure is not None:
-        return (_stated(question.settings.structure),)
+    if (structure := question.settings.structure) is not None:
+        _require_narrower(structure, space)
+        return (_stated(structure),)
     if question.granularity == "channels" and question.options.scope == "global":
         return least_and_most(question, space)
     ratio = question.settings.ratio or 0.0
@@ -40,6 +41,14 @@ def find(question: Question, candidates: Candidates) -> Plan:
         return Plan(proposal=WHOLE, feasible=None, why="a ratio of 0 was requested")
     levels = Levels(question.granularity, candidates.space, question.options, candidates.scores, question.fractions)
     return Plan(proposal=levels.of(ratio), feasible=None, why=f"a ratio of {ratio:g} was requested")
+
+
+def _require_narrower(structure: Structure, space: Space) -> None:
+    """Raises UnsupportedModelError if more channels are to be kept than a layer has."""
+    for group in space.groups:
+        if (width := structure.widths.get(group.root, 0)) > group.width:
+            what = f"layer {group.root!r} has {group.width} channels, so {width} can't be kept of them"
+            raise UnsupportedModelError(what, f"State {group.width} or fewer in [search.structure.widths].")
 
 
 def _stated(structure: Structure) -> Proposal:

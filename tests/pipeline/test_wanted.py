@@ -37,7 +37,7 @@ def test_a_librarys_model_with_weights_is_fed_as_its_library_does():
 
 @pytest.mark.parametrize("how", [{"crop": "none", "resize": None}, {"height": 32, "width": 32, "resize": 37}])
 def test_images_that_are_no_large_photographs_keep_their_size(how):
-    found = wanted(recipe("torchvision:inception_v3"), Prepared(PHOTOS.model_copy(update=how)))
+    found = wanted(recipe("torchvision:resnet18"), Prepared(PHOTOS.model_copy(update=how)))
     assert (found.mean, found.std) == IMAGENET
     assert found.size is None
 

@@ -99,6 +99,12 @@ def test_one_of_ratio_and_structure_is_stated(stated, question):
     fixed.check(question(structure=STATED))
 
 
+def test_more_channels_than_a_layer_has_are_refused(bench, question):
+    space = bench(widths={"a": 32, "b": 64}).space
+    with pytest.raises(UnsupportedModelError, match="layer 'a' has 32 channels, so 40 can't be kept"):
+        fixed.trials(question(structure={"widths": {"a": 40, "b": 32}}), space)
+
+
 def test_trials_are_what_is_stated_unless_scores_decide_on_the_widths(bench, question):
     space = bench().space
     assert [each.structure.widths for each in fixed.trials(question(ratio=0.25), space)] == [
