@@ -26,8 +26,7 @@ def cache() -> Path | None:
     xdg = os.environ.get("XDG_CACHE_HOME")
     earlier = () if xdg else _found(lambda: Path("~/.cache").expanduser() / _APP)
     # not Path.is_dir, which raises in a home that may not be entered
-    found = (place for place in (*places, *earlier) if os.path.isdir(place))  # noqa: PTH112
-    return next(found, next(iter(places), None))
+    return next(filter(os.path.isdir, (*places, *earlier)), next(iter(places), None))
 
 
 def _found(place: Callable[[], Path]) -> tuple[Path, ...]:

@@ -78,7 +78,7 @@ def stamp(path: Path, feeding: Feeding, lineage: Lineage) -> None:
     proto = onnx.load(path)
     kept = {entry.key: entry.value for entry in proto.metadata_props}
     onnx.helper.set_model_props(proto, kept | metadata(feeding) | {LINEAGE: _lineage(lineage)})
-    write_bytes(path, proto.SerializeToString())  # on the disk before its stage counts as done
+    _save(proto, path)
 
 
 def stamp_like(original: Path, path: Path, lineage: Lineage) -> None:
@@ -89,7 +89,12 @@ def stamp_like(original: Path, path: Path, lineage: Lineage) -> None:
     proto = onnx.load(path)
     kept = {entry.key: entry.value for entry in (*proto.metadata_props, *stated)}
     onnx.helper.set_model_props(proto, kept | {LINEAGE: _lineage(lineage)})
-    write_bytes(path, proto.SerializeToString())  # on the disk before its stage counts as done
+    _save(proto, path)
+
+
+def _save(proto: onnx.ModelProto, path: Path) -> None:
+    """Write the file so that it is on the disk before its stage counts as done."""
+    write_bytes(path, proto.SerializeToString())
 
 
 def _lineage(lineage: Lineage) -> str:

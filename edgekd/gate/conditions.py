@@ -1,7 +1,6 @@
 """Whether a measurement was made as the budget says that it must be."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from edgekd.errors import EdgekdError, MeasurementError
 from edgekd.gate.budget import Budget, Conditions
@@ -19,12 +18,12 @@ def require_conditions(budget: Budget, measurement: Measurement) -> None:
     """
     found = _found(measurement)
     # two files of one name, as of two branches, are called by their paths, and of two variants by these as well
-    stems = {Path(file.path).stem for file in measurement.artifact.files[:1]}
+    stem = measurement.artifact.path.stem
     asked = {"transfers": _transfers(budget), **(budget.conditions or Conditions()).model_dump(exclude_none=True)}
     unlike = [
         f"{name} is {found[name]!r}, the budget is for {wanted!r}"
         for name, wanted in asked.items()
-        if name in found and found[name] != wanted and not (name == "artifact" and wanted in stems)
+        if name in found and found[name] != wanted and not (name == "artifact" and wanted == stem)
     ]
     hints = ["Measure as the budget's [conditions] say, or make a budget with `edgekd budgets init`."] if unlike else []
     measured_hz = measurement.protocol.cadence_hz or CLOSED_LOOP_HZ

@@ -91,9 +91,7 @@ def trained_in_int8(teaching: Teaching, network: Network) -> Network:
     state = State(
         network,
         int8=Simulation(recipe.quantize.images, teaching.rounding, learned=False),
-        seconds=record.seconds if record else 0.0,
-        trained_by=record.trained_by if record else (),
-        history=record.history if record else (),
+        record=record,
     )
     settings, task = recipe.recover.model_copy(update=chosen), teaching.task(network, Structure())
     return train(settings, state, task, "qat").network

@@ -9,10 +9,9 @@ from edgekd.training.stage import Simulation
 from edgekd.training.supervision import Supervision
 from edgekd.values import Recovery, Training
 from edgekd.values.network import Network
-from edgekd.values.race import TrainedBy
 from edgekd.values.result import Brought
 from edgekd.values.rounding import Rounding
-from edgekd.values.training import EpochRecord, TrainingRecord
+from edgekd.values.training import TrainingRecord
 
 
 @dataclass(frozen=True)
@@ -24,12 +23,6 @@ class State:
     """As it was pruned, before any repair; None if it was trained, or given new weights, since."""
     int8: Simulation | None = None
     """How trainings simulate INT8; None: they don't."""
-    seconds: float = 0.0
-    """Total training time so far."""
-    trained_by: tuple[TrainedBy, ...] = ()
-    """What each training so far minimised."""
-    history: tuple[tuple[EpochRecord, ...], ...] = ()
-    """The epochs of each training so far."""
     brought: tuple[Brought, ...] = ()
     """What each step so far brought."""
     record: TrainingRecord | None = None

@@ -64,26 +64,17 @@ def train(settings: Recovery, state: State, task: Task, step: str) -> State:
     better = not _is_worse(trained, state, task)
     if not better:
         run.progress.note(_KEPT)
-    record = trained.training if better else _without_result(trained.training)
-    pilots = raced.by.race.seconds if raced.by.race else 0.0
-    by = raced.by.model_copy(update={"kept": better})
-    seconds, trained_by = state.seconds + pilots + record.seconds, (*state.trained_by, by)
-    history = (*state.history, *record.history)
-    so_far = {"seconds": seconds, "trained_by": trained_by, "history": history}
+    record = _added(trained.training if better else _without_result(trained.training), raced.by, state.record)
     epochs = f"{record.epochs} epoch{'s' if record.epochs != 1 else ''}"
     what = f"{epochs} with simulated INT8" if state.int8 else epochs
     restarted = f", restarted at {record.learning_rate:g} with clipped gradients" if record.learning_rate else ""
     note = f"{raced.by.told()}{restarted}"
     brought = Brought(step=step, what=what, accuracy=trained.accuracy, kept=better, note=note)
-    went_on, record = trained if better else network, record.model_copy(update=so_far)
     return replace(
         state,
-        network=went_on.model_copy(update={"training": record}),
+        network=(trained if better else network).model_copy(update={"training": record}),
         record=record,
         cut=None if better else state.cut,
-        seconds=seconds,
-        trained_by=trained_by,
-        history=history,
         brought=(*state.brought, brought),
     )
 
@@ -112,6 +103,20 @@ def _without_result(record: TrainingRecord) -> TrainingRecord:
     """The record of a training whose weights aren't kept."""
     history = tuple(tuple(epoch.model_copy(update={"kept": False}) for epoch in epochs) for epochs in record.history)
     return record.model_copy(update={"best_epoch": 0, "history": history})
+
+
+def _added(record: TrainingRecord, by: TrainedBy, before: TrainingRecord | None) -> TrainingRecord:
+    """The record of a training with all those before it in its seconds, its losses and its history."""
+    seconds = record.seconds + (by.race.seconds if by.race else 0.0)
+    by = by.model_copy(update={"kept": record.best_epoch > 0})
+    so_far = {"seconds": seconds, "trained_by": (by,)}
+    if before:
+        so_far = {
+            "seconds": before.seconds + seconds,
+            "trained_by": (*before.trained_by, by),
+            "history": (*before.history, *record.history),
+        }
+    return record.model_copy(update=so_far)
 
 
 def _decided(inputs: TrainingInputs, settings: Recovery, cut: Network, task: Task) -> Raced:

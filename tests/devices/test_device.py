@@ -91,6 +91,17 @@ def test_a_python_that_is_not_there_or_lacks_the_runtime_is_reported(tmp_path):
         connect(f"local:{silent}").start("onnxruntime")
 
 
+def test_a_bundle_that_lacks_the_runtime_is_made_again(monkeypatch):
+    """Its Python is started by a loader of its own, and has no pip."""
+    device = connect("local:")
+    bundled = [sys.executable, "-S", "-E"]  # without the installed packages
+    monkeypatch.setattr(type(device._connection), "python", lambda self, runtimes: bundled)
+    with pytest.raises(DeviceError, match="onnxruntime can't be loaded") as e:
+        device.start("onnxruntime")
+    assert "edgekd devices bundle" in e.value.hint
+    assert "pip" not in e.value.hint
+
+
 def test_a_runtime_that_edgekd_does_not_have_is_reported():
     with pytest.raises(EdgekdError, match="abacus") as e:
         connect("local:").start("abacus")

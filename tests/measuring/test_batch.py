@@ -32,6 +32,12 @@ def test_models_of_different_fixed_batch_sizes_are_not_compared(model):
     require_same_batch(model("open"), eight, MeasuringProtocol(batch=8))
 
 
+def test_an_axis_that_a_converter_wrote_as_less_than_one_is_open(model):
+    path = model(batch=-1)
+    require_batch([path], MeasuringProtocol(batch=4))
+    require_same_batch(path, model("eight", batch=8), MeasuringProtocol(batch=8))
+
+
 @pytest.mark.parametrize(("batch", "fits"), [(1, True), (2, False)])
 def test_a_file_of_ncnn_is_for_one_image(tmp_path, batch, fits):
     (tmp_path / "model.param").write_text("7767517\n")

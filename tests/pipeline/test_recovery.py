@@ -18,7 +18,7 @@ from edgekd.pipeline.prunable import Pruner
 from edgekd.pipeline.recovery import Recovery
 from edgekd.pipeline.selection import measured_and_selected
 from edgekd.pipeline.sparing import Sparing, Student, fewest
-from edgekd.pipeline.student import Teaching
+from edgekd.pipeline.student import Teaching, trained_in_int8
 from edgekd.progress import Silent
 from edgekd.recipe import settle
 from edgekd.run import Run
@@ -162,6 +162,15 @@ def test_where_layers_in_floats_are_not_enough_the_network_is_trained_in_int8(re
     )
     assert chosen.chosen == network
     assert replace(chosen, others={}).chosen == before.network
+
+
+def test_a_training_in_int8_is_at_a_tenth_of_a_rate_that_did_not_diverge(recovery_of, learned):
+    recovery, _ = recovery_of(learned)
+    lowered = learned.training.model_copy(update={"learning_rate": 0.002})
+    for record, rate in ((learned.training, 0.005), (lowered, 0.0002)):
+        trained = trained_in_int8(recovery.teaching, learned.model_copy(update={"training": record})).training
+        assert trained.trained_by[-1].learning_rate == pytest.approx(rate)
+        assert trained.seconds > record.seconds
 
 
 def test_a_network_that_loses_too_much_in_floats_is_not_recovered_in_int8(recovery_of, learned, monkeypatch):

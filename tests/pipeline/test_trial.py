@@ -95,6 +95,27 @@ def test_few_validation_images_are_helped_out_by_training_images(photos):
         require_normalisation(found, "net", "photos")
 
 
+def test_fewer_images_than_decide_at_the_beginning_are_all_that_there_are(photos):
+    """The network is never given none."""
+
+    class Strict(nn.Module):
+        def __init__(self, model):
+            super().__init__()
+            self.model = model
+
+        def forward(self, images):
+            assert len(images)
+            return self.model(images)
+
+    def first(images, count):
+        return dataclasses.replace(images, pixels=images.pixels[:count], labels=images.labels[:count])
+
+    few = dataclasses.replace(photos, val=first(photos.val, 50), train=first(photos.train, 30))
+    found = try_normalisations(few, Strict(trained(photos, *BYTES)))
+    assert len(found.tried) > 1
+    assert {way.images for way in found.tried} == {80}
+
+
 def test_images_in_the_order_of_their_classes_are_tried_as_mixed_ones_are(photos):
     """A folder's are: the first hundred are of one class, of which the wrong default may be sure."""
     order = np.argsort(photos.val.labels, kind="stable")[:400]

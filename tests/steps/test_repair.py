@@ -204,6 +204,6 @@ def test_the_learning_rate_follows_from_what_was_cut_whatever_the_repair_made_of
         long = Training(epochs=100, learning_rate=0.1)
         state = take(*steps, pruned=lambda network, share: prune(network, LESS), teacher=long)
         assert (state.cut is None) is state.brought[-1].kept
-        rates.append(state.trained_by[0].learning_rate)
+        rates.append(state.record.trained_by[0].learning_rate)
     assert rates[0] == rates[1]
     assert 0.01 < rates[0] < 0.1

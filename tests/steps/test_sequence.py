@@ -168,8 +168,8 @@ def test_random_weights_that_are_pruned_are_still_random(steps_taken, network, t
     long = Training(epochs=100, learning_rate=0.1)
     state = steps_taken("reset", "prune", "finetune", pruned=pruned, teacher=long)
     assert [one.step for one in state.brought] == ["prune", "finetune"]
-    assert state.trained_by[-1].learning_rate == 0.1
-    assert steps_taken(ALONE, "finetune", pruned=pruned, teacher=long).trained_by[-1].learning_rate < 0.1
+    assert state.record.trained_by[-1].learning_rate == 0.1
+    assert steps_taken(ALONE, "finetune", pruned=pruned, teacher=long).record.trained_by[-1].learning_rate < 0.1
 
 
 def test_a_step_that_prunes_nothing_brings_nothing(steps_taken):

@@ -31,7 +31,6 @@ from edgekd.values import Data, Preprocessing
 WHERE = "PATH"
 # with more images, mean and deviation hardly change
 _STATISTICS_IMAGES = 2_000
-_SMALLEST_CLASS = 3
 Listed = tuple[list[Path], Tensor]
 """Images with their labels (N,) int64."""
 

@@ -157,6 +157,8 @@ def test_a_file_that_needs_no_change_is_not_said_to_be_changed(tmp_path):
 def test_a_size_is_taken_where_it_is_open_and_refused_where_it_contradicts(tmp_path):
     path = network(tmp_path, shape=("N", 3, "H", "W"))
     assert prepared(path, (6, 10), None)[1].takes.shape == (1, 3, 6, 10)
+    assert prepared(network(tmp_path, shape=(-1, 3, -1, -1)), (6, 10), None)[1].takes.shape == (1, 3, 6, 10)
+    path = network(tmp_path)
     with pytest.raises(UnsupportedModelError, match="takes images of 8x8 pixels"):
         prepared(network(tmp_path), (6, 10), None)
 
