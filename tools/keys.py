@@ -34,7 +34,7 @@ def keys(kind: type[Value], usual: Value | None = None) -> Rows:
         value = getattr(usual, key) if usual else field.get_default(call_default_factory=True)
         default = "required" if field.is_required() else shown(value)
         inner = _inner(field.annotation)
-        means = said.get(key) or (text(inner).partition("\n")[0] if inner else "")
+        means = said.get(key) or (" ".join(text(inner).partition("\n\n")[0].split()) if inner else "")
         yield f"| `{key}` | {_values(field)} | {default} | {means} |"
 
 

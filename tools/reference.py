@@ -138,7 +138,7 @@ def _paragraphs(found: Any) -> str:
             lines += [f"**{title}**", ""]
         elif line.startswith("    ") and not line.startswith("     ") and ": " in line:
             key, _, text = line.strip().partition(": ")
-            lines.append(f"- `{key}`: {text}")
+            lines.append(f"- {key}: {text}" if "`" in key else f"- `{key}`: {text}")
         else:
             lines.append(line)
     return "\n".join(lines)

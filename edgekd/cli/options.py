@@ -113,7 +113,7 @@ Transfers = Annotated[
 ]
 Affinity = Annotated[
     str | None,
-    typer.Option(metavar="0,1", help="CPUs to run on (default: all).", rich_help_panel=MEASURING),
+    typer.Option(metavar="0,1", help="CPUs to run on (default: chosen by the threads).", rich_help_panel=MEASURING),
 ]
 CheckedVariants = Annotated[
     list[str] | None,

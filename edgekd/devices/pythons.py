@@ -96,7 +96,7 @@ def upgrading(url: str, python: Sequence[str], facts: DeviceFacts, runtime: str,
     if runtime == "tensorrt":
         return "it comes with a newer JetPack"
     if facts.runtimes[runtime].origin:
-        return "make the bundle again with `edgekd devices bundle`"
+        return f"make the bundle again with `edgekd devices bundle --arch {facts.host.arch}`"
     last = _LAST_ONNXRUNTIME.get(_minor(facts.host.python)) if runtime == "onnxruntime" else None
     if last and _minor(last) < _minor(f"{least}.0"):
         return f"it needs a newer Python there, since {last} is the last one for Python {facts.host.python}"

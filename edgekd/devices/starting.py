@@ -56,10 +56,11 @@ class Agents:
         if e.kind != "error" or not runtimes:
             return ""
         with answering(self.connection.title):
-            version = agent.survey({}, []).host.python
+            host = agent.survey({}, []).host
         if len(python) > 1:  # the bundle's own loader before its Python, which has no pip
-            return "Make the bundle again with `edgekd devices bundle`, or name a --variant of a runtime that it has."
-        return f"Install what is missing there: {installing(self.connection.url, python, version, runtimes[0])}"
+            again = f"Make the bundle again with `edgekd devices bundle --arch {host.arch}`"
+            return f"{again}, or name a --variant of a runtime that it has."
+        return f"Install what is missing there: {installing(self.connection.url, python, host.python, runtimes[0])}"
 
     def push(self, folder: Path, names: Sequence[str]) -> str:
         """Make files below a folder available on the device, by their content; returns their folder there."""

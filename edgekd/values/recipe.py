@@ -16,11 +16,11 @@ class Training(Value):
     """How long and how fast a network learns; `None` means chosen from the data (see `defaults.training_for`)."""
 
     epochs: PositiveInt | None = None
-    """Times that every training image is seen."""
+    """Times that every training image is seen; None means about 600,000 images seen, but 3 to 30 epochs."""
     batch_size: PositiveInt | None = None
     """Images in a step."""
     learning_rate: Positive | None = None
-    """The highest; None means 0.1 for the teacher, and for the student what `Recovery` says."""
+    """The highest; None means 0.1 for the teacher, and for the student the rate of ALLR."""
     momentum: Fraction = 0.9
     """Of SGD with Nesterov's momentum."""
     weight_decay: NonNegative = 5e-4
@@ -40,8 +40,8 @@ class Training(Value):
 
 
 class Recovery(Training):
-    """How the student learns. What isn't stated is half labels and half teacher, at the rate of `training.rate`. Where
-    neither is stated, and `race` gives them steps, pilots choose the losses (`training.race`).
+    """How the student learns: unless stated otherwise by half labels and half teacher, at the rate of ALLR (Zimmer et al.,
+    arXiv:2111.00843). Where neither is stated, and `race` gives them steps, pilots choose the losses.
     """
 
     teacher_precision: Literal["auto", "fp32", "bf16"] = "auto"

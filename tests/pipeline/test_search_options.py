@@ -44,6 +44,14 @@ def test_a_step_is_a_share_of_the_latency(asked, stated, says):
         asked(f'method = "netadapt"\noptions = {{step = {stated}}}')
 
 
+def test_a_training_s_epochs_are_known_where_something_trains():
+    def epochs(steps):
+        return Searching(recipe(None, {"target": "x86-cpu", "steps": steps}), has_device=True).question().epochs
+
+    assert epochs(["prune"]) is None
+    assert epochs(["prune", "distil"]) > 0
+
+
 @pytest.mark.parametrize(
     ("stated", "has_device", "method"),
     [

@@ -1,8 +1,9 @@
 import pytest
 
-from edgekd.report.training import learned, loss
+from edgekd.report.training import learned, loss, training
 from edgekd.values.losses import HALF_AND_HALF
 from edgekd.values.race import RaceRecord, TrainedBy
+from tests.report.example_report import result
 
 RACE = RaceRecord(pilots=(), winner=None, seconds=1.0)
 
@@ -39,3 +40,11 @@ def test_it_says_what_was_minimised_in_each_training_and_nothing_of_one_that_was
     wasted = labels.model_copy(update={"kept": False})
     assert "less accurate: the weights before it were kept. The epoch was selected" in learned([wasted])
     assert learned([]) == "The test set was read once, at the end."
+
+
+def test_epochs_of_which_none_was_kept_are_told_as_such():
+    example = result()
+    record = example.student.training.model_copy(update={"best_epoch": 0})
+    student = example.student.model_copy(update={"training": record})
+    table, *_ = training(example.model_copy(update={"student": student}))
+    assert f"{record.epochs} (none kept)" in table.rows[1]

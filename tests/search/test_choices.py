@@ -77,10 +77,12 @@ def test_a_structure_without_a_block_is_one_of_the_options_that_come_nearest_to_
     """Where the block's input takes the place of its output, both have one width."""
     table = table_of("mobilenet_v1:width=0.25")
     choices = choices_of(table)
-    losses = {**random_losses(choices), **dict.fromkeys(choices.blocks, (0.0, 0.0))}
-    found = choices.best(losses, 0.3 * table.latency(Structure()))
+    losses = {**random_losses(choices), **dict.fromkeys(choices.blocks, (0.0, 0.3))}
+    found = choices.best(losses, 0.1 * table.latency(Structure()))
     now = choices.options(found)
     assert len(found.removed) > 1
+    taken = [group for group in table.space.groups if group.root.startswith(tuple(f"{b}." for b in found.removed))]
+    assert any(table.widths(found)[group.root] < group.width for group in taken)
     assert choices.structure(now) == found
     alone = {name: [0.0 if i == now[name] else math.inf for i in range(len(own))] for name, own in losses.items()}
     assert choices.best(alone, table.latency(found) * 1.01) == found

@@ -69,7 +69,7 @@ def read(folder: Path) -> Bundle | None:
     file = folder / _MANIFEST
     if not file.exists():
         return None
-    hint = f"Remove {folder}, and make it again with `edgekd devices bundle`."
+    hint = f"Remove {folder}, and make it again with `edgekd devices bundle --arch …`."
     try:
         return Bundle.model_validate_json(files.read_text(file, hint=hint, at_most=_LONGEST))
     except ValidationError as e:
