@@ -153,7 +153,13 @@ class Worker:
         stdin = self._process.stdin
         assert stdin is not None
         # a write to a child that no longer reads would block forever
-        late = threading.Timer(timeout_s, self._kill_group)
+        too_late = threading.Event()
+
+        def stop() -> None:
+            too_late.set()
+            self._kill_group()
+
+        late = threading.Timer(timeout_s, stop)
         line = json.dumps(request).encode() + b"\n"
         self._limits, self._allowed = limits, self._allowed + 1
         try:
@@ -165,6 +171,8 @@ class Worker:
             stdin.write(line)
             stdin.flush()
         except (BrokenPipeError, ValueError) as e:
+            if too_late.is_set():
+                raise WorkerError("timeout", f"did not read the request within {timeout_s:g} s") from e
             raise self._crashed() from e
         finally:
             late.cancel()

@@ -220,7 +220,10 @@ def measurement():
                 os="linux",
                 cpu="some",
                 cores=2,
+                governor="performance",
                 python="3.11.7",
+                power_mode="15W",
+                clocks_locked=True,
             ),
             "runtime": RuntimeInfo(
                 name="onnxruntime",

@@ -80,5 +80,6 @@ def test_a_frame_of_no_size_or_of_more_than_memory_is_garbled(claims):
 
 
 def test_a_child_that_stops_reading_is_killed():
-    with worker("import time; time.sleep(60)") as child, pytest.raises(WorkerError, match="signal 9"):
+    with worker("import time; time.sleep(60)") as child, pytest.raises(WorkerError) as e:
         child.send({}, bytes(10_000_000), timeout_s=0.5)
+    assert (e.value.kind, str(e.value)) == ("timeout", "did not read the request within 0.5 s")

@@ -66,8 +66,8 @@ def bundle(
     """Make what a device without Python runs: a folder with glibc, Python, numpy and ONNX Runtime.
 
     It is made from the packages of this system's apt sources and from wheels, and copied to a device that has no Python
-    with the runtime when it is first used there, for example to a phone. It needs apt-get, and apt sources of that architecture: Debian's have it, Ubuntu's
-    usual ones have no arm64.
+    with the runtime when it is first used there, for example to a phone. It needs apt-get, and apt sources of that
+    architecture: Debian's have it, Ubuntu's usual ones have no arm64.
     """
     from edgekd import catalog
 

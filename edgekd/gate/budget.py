@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
-from pydantic import create_model
+from pydantic import create_model, model_validator
 
 from edgekd import catalog
 from edgekd.errors import EdgekdError
@@ -40,6 +40,12 @@ class Conditions(Value):
     """CPU threads of an operator."""
     batch: PositiveInt | None = None
     """Images in an inference."""
+    governor: str | None = None
+    """The CPUs' clock governor."""
+    power_mode: str | None = None
+    """The device's power mode by its name, such as "15W"."""
+    clocks_locked: bool | None = None
+    """Whether the clocks are fixed at the power mode's highest, as `jetson_clocks` does."""
     transfers: Literal["included", "excluded"] | None = None
     """Whether copies to and from an accelerator count, see `values.MeasuringProtocol`; absent, they do."""
     artifact: str | None = None
@@ -84,6 +90,16 @@ class Budget(Value):
     """What a measurement must equal to be judged."""
     references: tuple[Reference, ...] = ()
     """Published figures for the reader, never limits."""
+
+    @model_validator(mode="after")
+    def _has_one_cadence(self) -> Self:
+        wanted = {limit.table: limit.needs.cadence_hz for limit in self.limits() if limit.needs.cadence_hz is not None}
+        if len({*wanted.values()}) > 1:
+            tables = " and ".join(f"[{table}]" for table in wanted)
+            raise ValueError(
+                f"{tables} are judged on one measurement: state the same cadence_hz in both, or in neither"
+            )
+        return self
 
     def limits(self) -> list[Stated]:
         """Those that are stated: what guides the search first, then by the names of their tables, trained ones last."""

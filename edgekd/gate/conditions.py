@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from edgekd.errors import EdgekdError, MeasurementError
 from edgekd.gate.budget import Budget, Conditions
 from edgekd.gate.limits._base import CLOSED_LOOP_HZ
-from edgekd.values import Measurement, MeasuringProtocol
+from edgekd.values import Host, Measurement, MeasuringProtocol
 
 
 def require_conditions(budget: Budget, measurement: Measurement) -> None:
@@ -86,12 +86,18 @@ def _cadences(budget: Budget) -> list[tuple[str, float]]:
     ]
 
 
+def state_of(host: Host) -> dict[str, object]:
+    """The conditions that are settings of a device."""
+    return {"governor": host.governor, "power_mode": host.power_mode, "clocks_locked": host.clocks_locked}
+
+
 def _found(measurement: Measurement) -> dict[str, object]:
     """The value that each condition refers to, in a measurement."""
     found: dict[str, object] = {"target": measurement.target, "artifact": measurement.artifact.name}
     if measurement.launches:
         runtime = measurement.runtime
-        found |= {"machine": measurement.host.machine, "cpu": measurement.host.cpu}
+        host = measurement.host
+        found |= {"machine": host.machine, "cpu": host.cpu, **state_of(host)}
         found |= {"runtime": runtime.name, "runtime_version": runtime.version, "provider": runtime.provider}
         found |= {"threads": runtime.settings.get("threads"), "batch": measurement.protocol.batch}
         found |= {"transfers": measurement.protocol.transfers}

@@ -59,6 +59,12 @@ def _conditions(measurement: Measurement) -> Iterator[str]:
     yield f"target = {toml_string(measurement.target)}"
     yield f"machine = {toml_string(measurement.host.machine)} # this one device"
     yield f"cpu = {toml_string(measurement.host.cpu)}"
+    if governor := measurement.host.governor:
+        yield f"governor = {toml_string(governor)}"
+    if mode := measurement.host.power_mode:
+        yield f"power_mode = {toml_string(mode)}"
+    if (locked := measurement.host.clocks_locked) is not None:
+        yield f"clocks_locked = {str(locked).lower()}"
     yield f"runtime = {toml_string(runtime.name)}"
     yield f"runtime_version = {toml_string(runtime.version)}"
     yield f"provider = {toml_string(runtime.provider)}"

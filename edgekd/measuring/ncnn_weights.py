@@ -53,7 +53,8 @@ def _skip_array(file: BinaryIO, count: int) -> None:
 def _floats(layer: Layer) -> Iterator[int]:
     """How many further weights, in fp32, a layer has."""
     if layer.kind in ("Scale", "PReLU"):
-        yield layer.integer("0") * (1 + layer.integer("1") if layer.kind == "Scale" else 1)
+        # a negative number of channels: the scale is an input, and nothing is stored
+        yield max(0, layer.integer("0")) * (1 + layer.integer("1") if layer.kind == "Scale" else 1)
     if layer.kind in QUANTISED:
         outputs, term = layer.integer("0"), layer.integer("8")
         yield outputs if layer.integer(_MATRIX[layer.kind][1]) else 0

@@ -108,7 +108,8 @@ def _launches(session: Session, enough: Enough | None) -> tuple[list[list[list[R
     wanted, look = session.setup.protocol.launches, 1
     while True:
         while len(launches) < wanted:
-            records = launch(session, len(launches), wanted)
+            # a disturbed one is repeated on other CPUs: the disturbance may stay where it is
+            records = launch(session, len(launches), wanted, attempt=len(launches) + len(retried))
             reasons = _reasons(records, steady=session.steady)
             if reasons and len(retried) < wanted:
                 retried.append("; ".join(reasons))
@@ -210,6 +211,10 @@ def _measurement(
         invalid.append(EMULATED)
     if changed := dict.fromkeys(change for record in records for change in _changes(first, record)):
         invalid.append(f"the device changed between launches: {'; '.join(changed)}")
+    # what is measured is kept by the facts that the device was known by; its runtimes may have other Pythons
+    known = session.device.facts.host.model_copy(update={"python": first.host.python})
+    if since := changes(known, first.host):
+        invalid.append(f"the device has changed since the command began: {'; '.join(since)}")
     return Measurement(
         session=session.name,
         artifact=artifact.without_folder(),

@@ -29,8 +29,10 @@ from edgekd.values import Artifact, Host, Launch, RuntimeInfo, Target
 
 _ROUNDS_NEEDED = 3
 _PERIODS_PER_TURN = 10
-_ROUNDS_FOR_DRIFT, _LONG_S = 10, 0.5
-"""So many canaries tell drift, each before a turn; not where turns are so long that it would take minutes."""
+_ROUNDS_FOR_DRIFT, _LONG_S, _LONG_PACED_S = 10, 0.5, 1.0
+"""So many canaries tell drift, each before a turn; not where turns are so long that it would take minutes: those of
+slow models, and of cadences below 10 Hz.
+"""
 _GROUP_SIZE = 4
 """Small boards have memory for only a few processes, and in a large group a turn is far from the reference's turn."""
 
@@ -70,8 +72,15 @@ class Record:
     drift: str | None
 
 
-def launch(session: Session, number: int, of: int) -> list[list[Record]]:
+def launch(session: Session, number: int, of: int, *, attempt: int) -> list[list[Record]]:
     """Launch `number` out of `of`: one record per artifact; for the reference, one per group.
+
+    Args:
+        session: what is measured.
+        number: of the launches that count so far.
+        of: as many are wanted.
+        attempt: the number of this one with those that were discarded: each has other CPUs, if there are more than are
+            needed.
 
     Raises:
         DeviceError: the device can't be reached.
@@ -81,7 +90,7 @@ def launch(session: Session, number: int, of: int) -> list[list[Record]]:
     groups = session.groups()
     records: list[list[Record]] = [[] for _ in session.placed]
     for group, members in enumerate(groups):
-        part = Part(number, group, done=number * len(groups) + group, of=of * len(groups))
+        part = Part(number, attempt, group, done=number * len(groups) + group, of=of * len(groups))
         for i, record in zip(members, _together(session, members, part), strict=True):
             records[i].append(record)
     return records
@@ -92,6 +101,7 @@ class Part:
     """A launch of one group, and the progress of the session in such parts."""
 
     launch: int
+    attempt: int
     group: int
     done: int
     of: int
@@ -103,7 +113,7 @@ def _together(session: Session, members: Sequence[int], part: Part) -> list[Reco
     with ExitStack() as processes:
         try:
             agents = _start(session, placed, processes)
-            cpus = chosen_cpus(session, agents[0], part.launch)
+            cpus = chosen_cpus(session, agents[0], part.attempt)
             setup = replace(session.setup, cpus=cpus)
             opened = [
                 open_artifact(agent, artifact, engine, setup)
@@ -124,7 +134,8 @@ def _take_turns(session: Session, part: Part, opened: Sequence[Opened]) -> list[
     """
     protocol, period_s = session.setup.protocol, session.setup.period_s
     turn_s = max(protocol.block_seconds, _PERIODS_PER_TURN * (period_s or 0), *(one.latency_ms / 1e3 for one in opened))
-    least = _ROUNDS_FOR_DRIFT if protocol.block_seconds < turn_s <= _LONG_S else _ROUNDS_NEEDED
+    longest_s = _LONG_S if period_s is None else _LONG_PACED_S
+    least = _ROUNDS_FOR_DRIFT if protocol.block_seconds < turn_s <= longest_s else _ROUNDS_NEEDED
     rounds = max(math.ceil(protocol.seconds / turn_s), least, math.ceil(PAIRS_NEEDED / protocol.launches))
     blocks: list[list[Block]] = [[] for _ in opened]
     order = list(range(len(opened)))

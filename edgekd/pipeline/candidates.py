@@ -9,7 +9,7 @@ import zstandard
 
 from edgekd.deploy.writers._base import integers
 from edgekd.errors import NoDeviceError, PruningProcessError, UnsupportedModelError
-from edgekd.measuring.statistics import median_ms
+from edgekd.measuring.statistics import median_ms, ratio
 from edgekd.pipeline.candidate_latency import Judging, would_be_kept
 from edgekd.pipeline.deploy import Baseline
 from edgekd.pipeline.deployment import Deployment, rough
@@ -168,8 +168,8 @@ class NetworkCandidates:
         return candidate
 
     def _saved_ms(self) -> dict[str, float]:
-        """The milliseconds that it saves without each block that can go, by the block's name: differences of medians
-        within a session, in the target's reference variant.
+        """The milliseconds that it saves without each block that can go, by the block's name, in the target's reference
+        variant: by the ratios of what took turns, since a shared machine's speed differs between sessions.
         """
         run, names = self.pruner.run, self.space.removable
         if self.goal.device is None:
@@ -178,14 +178,14 @@ class NetworkCandidates:
             raise NoDeviceError(message, hint)
         whole = self._shortened(Structure())
         without = {name: self._shortened(Structure(removed=(name,))) for name in names}
-        saved = {}
+        saved, whole_ms = dict[str, float](), 0.0
         for first in range(0, len(names), _AT_ONCE):
             now = names[first : first + _AT_ONCE]
             run.progress.stage("plan", f"measuring it without each of {', '.join(now)}")
             artifacts = [whole, *(without[name] for name in now)]
-            found = self.goal.measured(run, artifacts, **QUICK)
-            medians = [median_ms(measurement) for measurement in found]
-            saved.update({name: medians[0] - shorter for name, shorter in zip(now, medians[1:], strict=True)})
+            base, *others = self.goal.measured(run, artifacts, **QUICK)
+            whole_ms = whole_ms or median_ms(base)
+            saved |= {name: whole_ms * (1 - ratio(one, base).estimate) for name, one in zip(now, others, strict=True)}
         return saved
 
     def _shortened(self, structure: Structure) -> Artifact:

@@ -13,7 +13,7 @@ from edgekd.deploy.variants import deployable, notes, require_reference
 from edgekd.files import require_file
 from edgekd.gate import budget as budgets
 from edgekd.gate.budget import Budget, require_engines
-from edgekd.gate.conditions import protocol_for, require_met
+from edgekd.gate.conditions import protocol_for, require_met, state_of
 from edgekd.pipeline.candidates import NetworkCandidates
 from edgekd.pipeline.classifier import require_classifier
 from edgekd.pipeline.conclude import conclude
@@ -130,7 +130,7 @@ def _measured(goal: Goal, how: Deployment) -> dict[str, dict[str, object]]:
     if goal.facts is None:
         return {"target": shared}
     host = goal.facts.host
-    shared |= {"machine": host.machine, "cpu": host.cpu, "batch": goal.protocol.batch}
+    shared |= {"machine": host.machine, "cpu": host.cpu, "batch": goal.protocol.batch, **state_of(host)}
     found = {}
     for variant in how.variants:
         runtime, settings = goal.facts.runtimes[variant.runtime], complete(variant)

@@ -40,8 +40,8 @@ class Training(Value):
 
 
 class Recovery(Training):
-    """How the student learns: unless stated otherwise by half labels and half teacher, at the rate of ALLR (Zimmer et al.,
-    arXiv:2111.00843). Where neither is stated, and `race` gives them steps, pilots choose the losses.
+    """How the student learns: unless stated otherwise by half labels and half teacher, at the rate of ALLR (Zimmer et
+    al., arXiv:2111.00843). Where neither is stated, and `race` gives them steps, pilots choose the losses.
     """
 
     teacher_precision: Literal["auto", "fp32", "bf16"] = "auto"

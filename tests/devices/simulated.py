@@ -170,19 +170,20 @@ class SimulatedDevice:
         return Agent(process, self.url, lambda: process.now_s)
 
     def host(self, process: int) -> protocol.Host:
-        return protocol.Host(
-            machine=self.machine,
-            arch="x86_64",
-            os="linux",
-            os_version="1",
-            cpu="simulated",
-            cpu_features=(),
-            cores=sum(map(len, self.clusters)) or 2,
-            memory_bytes=None,
-            python="3",
-            emulated=self.emulated,
-            **{"governor": None, **self.described(process)},
-        )
+        usually: dict[str, Any] = {
+            "machine": self.machine,
+            "arch": "x86_64",
+            "os": "linux",
+            "os_version": "1",
+            "cpu": "simulated",
+            "cpu_features": (),
+            "cores": sum(map(len, self.clusters)) or 2,
+            "memory_bytes": None,
+            "governor": None,
+            "python": "3",
+            "emulated": self.emulated,
+        }
+        return protocol.Host(**usually | self.described(process))
 
     def state(self, throttle_count: int = 0) -> protocol.State:
         return protocol.State((), None, None, {}, throttle_count, ())

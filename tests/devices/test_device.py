@@ -98,7 +98,7 @@ def test_a_bundle_that_lacks_the_runtime_is_made_again(monkeypatch):
     monkeypatch.setattr(type(device._connection), "python", lambda self, runtimes: bundled)
     with pytest.raises(DeviceError, match="onnxruntime can't be loaded") as e:
         device.start("onnxruntime")
-    assert "edgekd devices bundle" in e.value.hint
+    assert f"edgekd devices bundle --arch {device.facts.host.arch}`" in e.value.hint
     assert "pip" not in e.value.hint
 
 
@@ -397,6 +397,20 @@ def test_another_power_mode_has_engines_and_timings_of_its_own(builder, elsewher
     first, fast = engine(power_mode="15W"), engine(power_mode="MAXN_SUPER")
     assert first.parent != fast.parent
     assert engine(power_mode="15W") == first
+
+
+def test_another_gpu_has_engines_of_its_own(builder, elsewhere, model):
+    """As where CUDA_VISIBLE_DEVICES chooses another card."""
+    _, device = elsewhere
+    artifact = builder("abc", model())
+
+    def engine(capability):
+        known = device.facts.runtimes["builder"].model_copy(update={"compute_capability": capability})
+        device._facts = device.facts.model_copy(update={"runtimes": {**device.facts.runtimes, "builder": known}})
+        return device.build(artifact).path
+
+    assert engine("8.9") != engine("8.6")
+    assert engine("8.9") == engine("8.9")
 
 
 def test_what_runs_on_a_device_waits_for_its_lease(builder, elsewhere, model, tmp_path):

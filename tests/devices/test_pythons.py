@@ -15,7 +15,11 @@ def facts(python, *, runtime="onnxruntime", origin=""):
         (facts("3.11.2"), "1.24", "/opt/python -m pip install 'onnxruntime>=1.24'"),
         (facts("3.10.12"), "1.23", "/opt/python -m pip install 'onnxruntime>=1.23'"),
         (facts("3.10.12"), "1.24", "it needs a newer Python there, since 1.23.2 is the last one for Python 3.10.12"),
-        (facts("3.11.2", origin="Linux/arm64 build"), "1.24", "make the bundle again with `edgekd devices bundle`"),
+        (
+            facts("3.11.2", origin="Linux/arm64 build"),
+            "1.24",
+            "make the bundle again with `edgekd devices bundle --arch aarch64`",
+        ),
     ],
 )
 def test_a_newer_runtime_is_installed_where_there_is_one_for_the_devices_python(device, least, how):

@@ -85,3 +85,14 @@ def test_a_budget_is_found_by_its_name():
     assert {name: load(name) for name in every} == every
     with pytest.raises(EdgekdError, match="no budget 'nonesuch'"):
         load("nonesuch")
+
+
+@pytest.mark.parametrize(("latency", "energy", "fits"), [(30, 30, True), (None, None, True), (30, None, False)])
+def test_limits_for_different_cadences_are_no_budget(latency, energy, fits):
+    """All of them are judged on one measurement."""
+    limits = {"latency": {"limit_ms": 9, "cadence_hz": latency}, "energy": {"limit_mj": 9, "cadence_hz": energy}}
+    if fits:
+        assert budget(**limits)
+    else:
+        with pytest.raises(ValidationError, match=r"\[latency\] and \[energy\] .* the same cadence_hz"):
+            budget(**limits)

@@ -19,6 +19,9 @@ MET = {
     "provider": "CPUExecutionProvider",
     "threads": 1,
     "batch": 1,
+    "governor": "performance",
+    "power_mode": "15W",
+    "clocks_locked": True,
     "artifact": "net",
     "transfers": "included",
 }
@@ -39,7 +42,8 @@ def test_a_measurement_that_meets_every_condition_is_judged(measurement):
 
 @pytest.mark.parametrize("condition", Conditions.model_fields)
 def test_each_condition_that_is_not_met_is_refused_with_what_differs(measurement, condition):
-    wanted = 2 if isinstance(MET[condition], int) else "excluded" if condition == "transfers" else "another"
+    others = {"transfers": "excluded", "clocks_locked": False}
+    wanted = others.get(condition, 2 if isinstance(MET[condition], int) else "another")
     limits = budget(conditions=MET | {condition: wanted}, latency={"limit_ms": 2})
     with pytest.raises(MeasurementError) as e:
         judge(limits, measurement())
@@ -70,6 +74,21 @@ def test_latency_of_another_cadence_is_refused(measurement, wanted, found, says,
     with pytest.raises(MeasurementError, match=says) as e:
         judge(limits, measurement(protocol=found))
     assert remedy in e.value.hint
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found", "says"),
+    [
+        (None, paced(30.0), "the energy was measured paced at 30 Hz, not in a closed loop"),
+        (30, MeasuringProtocol(), "the energy was measured in a closed loop, not paced at 30 Hz"),
+    ],
+)
+def test_energy_of_another_cadence_is_refused(measurement, wanted, found, says):
+    """In a paced loop it holds what the device takes until the next inference is due."""
+    limits = budget(energy={"limit_mj": 99, "cadence_hz": wanted})
+    with pytest.raises(MeasurementError, match=says):
+        judge(limits, measurement(protocol=found))
+    assert protocol_for(limits, MeasuringProtocol()).cadence_hz == wanted
 
 
 def in_turns(measurement, ms):

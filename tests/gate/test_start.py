@@ -98,7 +98,7 @@ def test_limits_are_what_was_measured_times_the_headroom(measurement):
     assert found.load.limit_ms == 30.0
     assert found.first_inference.limit_ms == 3.75
     assert found.memory.peak_bytes == 5_000_000
-    assert found.energy.limit_mj == 10.0
+    assert (found.energy.limit_mj, found.energy.cadence_hz) == (10.0, 30.0)
     assert found.size.model_dump() == {
         "disk_bytes": 1_250_000,
         "transfer_bytes": 1_130_000,
@@ -115,6 +115,9 @@ def test_limits_are_what_was_measured_times_the_headroom(measurement):
         "provider": "CPUExecutionProvider",
         "threads": 2,
         "batch": 1,
+        "governor": "performance",
+        "power_mode": "15W",
+        "clocks_locked": True,
     }
 
 

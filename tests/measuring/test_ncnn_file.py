@@ -54,6 +54,16 @@ def test_layers_whose_weights_are_not_known_are_not_refused(written):
     assert describe(path, name="m", runtime="ncnn").precision == "fp32"
 
 
+def test_a_scale_that_is_an_input_has_no_weights(written):
+    """As in a squeeze-and-excitation block that was converted from Caffe."""
+    path = written()
+    magic, counts, *layers = path.read_text().splitlines()
+    (number, blobs), output = counts.split(), layers[-1].split()[5]
+    scaled = f"Scale se 2 1 {output} {output} scaled 0=-233"
+    path.write_text("\n".join([magic, f"{int(number) + 1} {int(blobs) + 1}", *layers, scaled]) + "\n")
+    assert describe(path, name="m", runtime="ncnn").precision == "fp32"
+
+
 def test_both_files_are_needed_and_the_param_file_is_the_one_to_give(written):
     path = written()
     with pytest.raises(UnsupportedModelError, match=r"fp32\.bin: holds the weights of fp32\.param"):

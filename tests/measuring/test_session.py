@@ -4,12 +4,14 @@ import signal
 import subprocess
 import sys
 from contextlib import ExitStack
+from dataclasses import replace
 from threading import RLock
 from types import SimpleNamespace
 
 import onnx
 import pytest
 from onnx import TensorProto, helper
+from simulated import exactly
 
 from edgekd import catalog
 from edgekd.devices import client
@@ -352,6 +354,33 @@ def test_what_stays_disturbed_is_invalid(model):
     assert len(device.agents) == 4  # two launches, each repeated once
     assert len(found.launches) == len(found.retried) == 2
     assert found.invalid == ("the device throttled 1000000 times during the measurement",)
+
+
+def test_a_disturbed_launch_is_made_again_on_other_cpus(model, simulated):
+    """What disturbs one may stay on its CPU, as an interrupt does."""
+
+    def timing():
+        def timed(ms, seconds):
+            busy = device.affinities[-1] == (0,)
+            return replace(exactly(ms, seconds), waited_ms=100.0 if busy else 0.0)
+
+        return timed
+
+    device = simulated(lambda path: 1.0, timing=timing)
+    found = measured(model("a"), model("b"), device=device, protocol=QUICK.model_copy(update={"launches": 3}))
+    for one in found:
+        assert one.invalid == ()
+        assert [launch.cpus for launch in one.launches] == [(1,)] * 3
+        assert len(one.retried) == 3
+
+
+@pytest.mark.parametrize(("cadence_hz", "turns"), [(30.0, 10), (15.0, 10), (8.0, 3)])
+def test_a_paced_loop_has_enough_turns_to_see_a_drift(model, simulated, cadence_hz, turns):
+    """But where they would take minutes."""
+    paced = {"loop": "paced", "cadence_hz": cadence_hz, "launches": 2, "seconds": 2.0}
+    device = simulated(lambda path: 900 / cadence_hz)
+    (found,) = measured(model(), device=device, protocol=QUICK.model_copy(update=paced))
+    assert [len(launch.blocks_ms) for launch in found.launches] == [turns] * 2
 
 
 @pytest.mark.parametrize(("steady", "processes"), [(True, 4), (False, 2)])

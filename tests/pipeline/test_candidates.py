@@ -1,10 +1,11 @@
 """What a search finds out about a network, by the process that prunes it and a simulated device."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import onnx
 import pytest
-from simulated import by_weights
+from simulated import by_weights, exactly
 
 from edgekd import catalog
 from edgekd.data.load import load_dataset
@@ -62,6 +63,29 @@ def test_what_is_left_is_of_the_unpruned_network_and_the_block_that_saves_time_g
     vgg8.pruner.run.resources.close()
     monkeypatch.setattr(stages, "PruningProcesses", None)
     assert replace(vgg8).scores() == found
+
+
+def test_what_a_block_saves_is_told_by_what_took_turns_with_the_whole_network(vgg8, simulated, monkeypatch):
+    """Sessions and groups follow one another, and a shared machine is faster in some than in others."""
+    device = simulated()
+
+    def slower():
+        speed = 1.0 + device.finished
+        return lambda ms, seconds: exactly(ms * speed, seconds)
+
+    device.timing = slower
+    monkeypatch.setattr(candidates, "_AT_ONCE", 4)
+    own = replace(vgg8, goal=replace(vgg8.goal, device=device))
+    names = tuple(f"block{number}" for number in range(9))
+    monkeypatch.setattr(NetworkCandidates, "space", SimpleNamespace(removable=names))
+    whole, without = (vgg8._shortened(structure) for structure in (Structure(), WITHOUT.structure))
+    monkeypatch.setattr(
+        NetworkCandidates, "_shortened", lambda self, structure: without if structure.removed else whole
+    )
+    saved = own._saved_ms()
+    assert saved.keys() == set(names)
+    assert [*saved.values()] == pytest.approx([saved["block0"]] * 9)
+    assert saved["block0"] > 0
 
 
 def test_without_a_device_there_are_no_latencies_of_blocks(vgg8):

@@ -173,10 +173,21 @@ OTHER = {
 def test_it_is_measured_again_where_the_host_has_changed(measured, simulated, files, fact):
     """Each fact of it, those that are added later too."""
     measured(simulated(latency_ms), files)
-    device = simulated(latency_ms)
-    with_facts(device, host=device.facts.host.model_copy(update={fact: OTHER[fact]}))
+    device = simulated(latency_ms, described=lambda process: {fact: OTHER[fact]})
     measured(device, files)
     assert device.finished == 2
+
+
+def test_what_a_device_measures_after_its_settings_changed_is_not_kept_as_measured_before(measured, simulated, files):
+    """Its facts are those of the beginning of a run, which may be hours ago, and decide what is found again."""
+    device = simulated(latency_ms, described=lambda process: {"power_mode": "15W" if process else "MAXN"})
+    with pytest.raises(MeasurementError, match="has changed since the command began: power mode from MAXN to 15W"):
+        measured(device, files)
+    assert measured.kept == []
+    measured(
+        simulated(latency_ms, described=lambda process: {"power_mode": "MAXN", "python": f"3.{process}"}), files[:1]
+    )
+    assert len(measured.kept) == 1
 
 
 @pytest.mark.parametrize("changes", [{"version": "2"}, {"provider": "Another"}, {"builds": True}])

@@ -58,6 +58,7 @@ else:  # on a device this folder is all there is
 _COLD = 0.1  # untimed fraction of a block: another artifact ran before it and filled the caches
 _COLD_INFERENCES = 3  # untimed inferences of a trace
 _LONGEST_ERROR = 8_000  # characters
+_ACCELERATORS = ("CUDAExecutionProvider", "TensorrtExecutionProvider")  # of ONNX Runtime, with memory of their own
 
 
 class Agent:
@@ -117,6 +118,8 @@ class Agent:
         start = time.perf_counter_ns()
         session = self._runtime.open(wanted.path, **wanted.options)
         load_ms = (time.perf_counter_ns() - start) / 1e6
+        if hasattr(session, "compute") or session.provider in _ACCELERATORS:
+            self._mark = None  # what an accelerator takes isn't this process's memory
         feeds = opening.feeds_of(session.inputs(), wanted.feeds)
         run = session.run if wanted.transfers else opening.computing(session, feeds)
         self._watch = alarms.Watch()

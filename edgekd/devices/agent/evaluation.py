@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edgekd.devices.agent import protocol
+    from edgekd.devices.agent import protocol, system
 else:  # on a device this folder is all there is
     import protocol
+    import system
+
+_SHARE = 0.5
+"""Of the available memory that sessions may take as they are opened: running them takes more."""
 
 
 class Evaluation:
-    """An artifact of batch size one, opened once per CPU, or once for an accelerator."""
+    """An artifact of batch size one, opened once per CPU as far as the memory allows, or once for an accelerator."""
 
     def __init__(self, runtime: Any, path: str, options: dict[str, Any], sha256: tuple[str, ...]) -> None:
         self.opened = (path, options, sha256)
-        cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        mark = system.mark_memory()
         first = runtime.open(path, **options)
+        taken = system.peak_bytes(mark)
         names = [one["name"] for one in first.inputs()]
         if len(names) != 1:
             raise ValueError(f"it has {len(names)} inputs ({', '.join(names)}); only models with one can be evaluated")
         self._name = names[0]
         # an accelerator is kept busy by one, and its memory may not hold several
-        others = 0 if hasattr(first, "compute") else cpus - 1
+        others = 0 if hasattr(first, "compute") else _others(taken)
         self._sessions = [first, *(runtime.open(path, **options) for _ in range(others))]
         self._pool = ThreadPoolExecutor(1 + others)
 
@@ -55,3 +59,9 @@ class Evaluation:
             # a runtime may return its own buffer, which the next inference overwrites
             found.append(outputs[output].copy())
         return found
+
+
+def _others(taken: int | None) -> int:
+    """How many sessions fit beside the first one, which took so many bytes."""
+    cpus, room = system.cores() - 1, system.available_bytes()
+    return min(cpus, int(_SHARE * room / taken)) if taken and room is not None else cpus

@@ -58,7 +58,7 @@ def describe() -> protocol.Host:
         # an emulator shows the processor of the machine that it runs on
         cpu="emulated" if emulated else _cpu() or platform.processor() or "unknown",
         cpu_features=() if emulated else tuple(cpu_features()),
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        cores=cores(),
         memory_bytes=_kilobytes("proc/meminfo", "MemTotal"),
         governor=clocks.governor(),
         python=platform.python_version(),
@@ -67,6 +67,21 @@ def describe() -> protocol.Host:
         power_mode=power_mode.power_mode(),
         clocks_locked=clocks.locked(),
     )
+
+
+def cores() -> int:
+    """The CPUs that this process may keep busy: those it may run on, within the quota of its control group, beyond
+    which it would be stopped for a part of each period.
+    """
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = sysfs.text(sysfs.path("sys/fs/cgroup/cpu.max")).split() or [
+        sysfs.text(sysfs.path(f"sys/fs/cgroup/cpu/cpu.cfs_{name}_us")).strip() for name in ("quota", "period")
+    ]
+    try:
+        allowed = int(quota[0]) / int(quota[1])
+    except (ValueError, IndexError, ZeroDivisionError):  # none is stated, or "max"
+        return usable
+    return max(1, min(usable, int(allowed))) if allowed > 0 else usable
 
 
 def is_emulated(arch: str) -> bool:
@@ -103,8 +118,12 @@ def mark_memory() -> int | None:
 
 
 def available_bytes() -> int | None:
-    """The available memory; None if the system does not report it."""
-    return _kilobytes("proc/meminfo", "MemAvailable")
+    """The available memory, within the limit of the control group; None if the system does not report it."""
+    free = _kilobytes("proc/meminfo", "MemAvailable")
+    most, taken = (sysfs.text(sysfs.path(f"sys/fs/cgroup/memory.{name}")).strip() for name in ("max", "current"))
+    if free is None or not (most.isdigit() and taken.isdigit()):  # there is no limit: "max"
+        return free
+    return max(0, min(free, int(most) - int(taken)))
 
 
 def peak_bytes(mark: int | None) -> int | None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from edgekd.gate.evidence import Threshold, percentile_verdict, unjudged_on, unmeasured
 from edgekd.gate.headroom import once_a_launch
-from edgekd.gate.limits._base import Given, Needs
+from edgekd.gate.limits._base import CLOSED_LOOP_HZ, Given, Needs
 from edgekd.measuring.statistics import confidence_of
 from edgekd.values import LimitVerdict, Measurement, Value
 from edgekd.values.value import Positive
@@ -15,11 +15,15 @@ class Settings(Value):
 
     limit_mj: Positive
     """Millijoules of an inference, of the whole processor or module: the median over launches."""
+    cadence_hz: Positive | None = None
+    """Inferences a second, as a camera asks for them: what the device takes in between counts; None: one after the
+    other.
+    """
 
 
-def needs(_: Settings) -> Needs:
+def needs(settings: Settings) -> Needs:
     """One given device."""
-    return Needs(given_device=True)
+    return Needs(given_device=True, cadence_hz=settings.cadence_hz or CLOSED_LOOP_HZ)
 
 
 def judge(settings: Settings, given: Given) -> Iterator[LimitVerdict]:
@@ -34,15 +38,14 @@ def judge(settings: Settings, given: Given) -> Iterator[LimitVerdict]:
 
 def start(measurement: Measurement, headroom: float) -> Iterator[str]:
     """Above the upper bound of the median, where the device reports any."""
-    if found := _energies(measurement):
-        yield from once_a_launch(
-            "energy",
-            "limit_mj",
-            "millijoules that an inference takes",
-            found,
-            headroom,
-            confidence=confidence_of(measurement.looks),
-        )
+    found, cadence = _energies(measurement), measurement.protocol.cadence_hz
+    if not found:
+        return
+    what, confidence = "millijoules that an inference takes", confidence_of(measurement.looks)
+    lines = [*once_a_launch("energy", "limit_mj", what, found, headroom, confidence=confidence)]
+    yield from lines
+    if cadence and len(lines) > 1:  # there is a limit
+        yield f"cadence_hz = {cadence!r} # inferences a second, as measured; what is taken in between counts"
 
 
 def _energies(measurement: Measurement) -> list[float]:

@@ -20,6 +20,21 @@ from edgekd.errors import MeasurementError
 from edgekd.files import sha256
 from edgekd.worker import Worker, WorkerError
 
+FIXED = """
+import numpy
+formats = ()
+builds = False
+def describe():
+    return {"version": "1", "provider": "none"}
+class open:
+    def __init__(self, path):
+        pass
+    def inputs(self):
+        return [{"name": "x", "shape": [1, 2], "dtype": "float32"}]
+    def run(self, feeds):
+        return [feeds["x"]]
+"""
+
 PRINTS = """
 import os, time
 formats = ("any",)
@@ -127,6 +142,24 @@ def test_peak_memory_is_what_loading_and_running_add(agent, tmp_path):
     agent.first()
     # the weights and an output as large, perhaps with a copy of the file while it is parsed
     assert 24_000_000 <= agent.finish().peak_bytes < 90_000_000
+
+
+@pytest.mark.parametrize(
+    ("provider", "more", "known"),
+    [
+        ("none", "", True),
+        ("none", "    def compute(self):\n        pass\n", False),
+        ("CUDAExecutionProvider", "", False),
+    ],
+)
+def test_memory_of_an_accelerator_is_not_taken_for_the_process_s(tmp_path, provider, more, known):
+    runtime = tmp_path / "runtime.py"
+    runtime.write_text(f"{FIXED}    provider = {provider!r}\n{more}")
+    with Agent(Worker([sys.executable, str(AGENT), "--runtime", str(runtime)]), "here") as agent:
+        agent.describe(60)
+        agent.load(Opening("x"))
+        agent.first()
+        assert (agent.finish().peak_bytes is not None) == known
 
 
 def test_memory_used_before_loading_does_not_count():

@@ -2,7 +2,9 @@
 
 import os
 import sys
+from types import SimpleNamespace
 
+import evaluation
 import numpy as np
 import onnx
 import pytest
@@ -131,3 +133,17 @@ def test_a_runtime_may_give_its_own_memory(tmp_path, monkeypatch):
         # one session at a time: this runtime's share their memory
         agent.load(Opening("x", affinity=(0,)))
         assert (next(agent.evaluate("x", {}, [inputs])) == inputs).all()
+
+
+@pytest.mark.parametrize(
+    ("taken", "room", "sessions"), [(300, 350, 1), (100, 1000, 4), (100, 500, 3), (None, 1, 4), (0, 1, 4), (1, None, 4)]
+)
+def test_no_more_sessions_are_opened_than_the_memory_holds(monkeypatch, taken, room, sessions):
+    monkeypatch.setattr(evaluation.system, "cores", lambda: 4)
+    monkeypatch.setattr(evaluation.system, "mark_memory", lambda: 0)
+    monkeypatch.setattr(evaluation.system, "peak_bytes", lambda mark: taken)
+    monkeypatch.setattr(evaluation.system, "available_bytes", lambda: room)
+    session = SimpleNamespace(inputs=lambda: [{"name": "x"}])
+    opened = evaluation.Evaluation(SimpleNamespace(open=lambda path: session), "x", {}, ())
+    opened.close()
+    assert len(opened._sessions) == sessions

@@ -23,6 +23,37 @@ def test_cpus_of_two_kinds_are_reported(system, monkeypatch, clocks, alike):
     assert (described.cpus().cpus, described.cpus().alike) == ((0, 1), alike)
 
 
+@pytest.mark.parametrize(
+    ("files", "cores"),
+    [
+        ({"cpu.max": "200000 100000"}, 2),
+        ({"cpu.max": "50000 100000"}, 1),
+        ({"cpu.max": "max 100000"}, 8),
+        ({"cpu.max": "6400000 100000"}, 8),
+        ({"cpu/cpu.cfs_quota_us": "300000", "cpu/cpu.cfs_period_us": "100000"}, 3),
+        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, 8),
+        ({}, 8),
+    ],
+)
+def test_a_container_s_quota_of_cpu_time_counts_as_its_cpus(system, monkeypatch, files, cores):
+    """More threads than that would wait, stopped, for a part of each period."""
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))
+    for name, text in files.items():
+        system(f"fs/cgroup/{name}", text)
+    assert described.describe().cores == cores
+
+
+@pytest.mark.parametrize(
+    ("limit", "room"), [("700000000", 300_000_000), ("max", 2048_000_000), ("9000000000", 2048_000_000)]
+)
+def test_a_container_s_memory_is_what_it_may_take(system, tmp_path, limit, room):
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/meminfo").write_text("MemTotal:  4000000 kB\nMemAvailable:  2000000 kB\n")
+    system("fs/cgroup/memory.max", limit)
+    system("fs/cgroup/memory.current", "400000000")
+    assert described.available_bytes() == room
+
+
 @pytest.mark.parametrize("machine", ["aarch64", "x86_64"])
 def test_the_clusters_of_an_arm_processor_are_listed_the_fastest_first(system, monkeypatch, machine):
     monkeypatch.setattr("platform.machine", lambda: machine)
