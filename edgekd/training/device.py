@@ -11,6 +11,7 @@ from typing import Literal, cast
 import torch
 from torch import Tensor, nn
 
+from edgekd import seeds
 from edgekd.values.training import Execution
 
 MemoryFormat = Literal["contiguous", "channels_last"]
@@ -25,10 +26,11 @@ def training_device() -> torch.device:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Within the block, torch's random numbers (for dropout) follow `seed`; then the previous state is restored."""
+    """Within the block, all that is drawn at random, such as dropout, follows `seed`; then the previous states are
+    restored.
+    """
     device = training_device()
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
+    with seeds.seeded(seed, [device] if device.type == "cuda" else []):
         yield
 
 

@@ -1,9 +1,11 @@
 import copy
+import random
 import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -211,6 +213,33 @@ def test_seed_decides_the_training(few_digits: Dataset, tmp_path: Path) -> None:
         model = with_dropout()
         torch.manual_seed(index)
         run(model, few_digits, tmp_path / f"{index}.pt", seed=seed)
+        digests.append(digest(model))
+    assert digests[0] == digests[1] != digests[2]
+
+
+class Jittered(nn.Module):
+    """Draws in training, by Python and numpy."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = without_norms()
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.model(images)
+        return logits * (random.random() + np.random.rand()) if self.training else logits
+
+
+def test_what_a_network_draws_follows_the_seed_whichever_library_it_is_drawn_from(
+    few_digits: Dataset, tmp_path: Path
+) -> None:
+    digests = []
+    for index, seed in enumerate((0, 0, 1)):
+        model = Jittered()
+        random.seed(index)
+        np.random.seed(index)
+        before = random.getstate(), np.random.get_state()[1].tolist()
+        run(model, few_digits, tmp_path / f"{index}.pt", seed=seed)
+        assert (random.getstate(), np.random.get_state()[1].tolist()) == before
         digests.append(digest(model))
     assert digests[0] == digests[1] != digests[2]
 

@@ -14,6 +14,7 @@ from edgekd.pruning.child.protocol import Opening
 from edgekd.pruning.criteria._base import NoOptions, Subject
 from edgekd.pruning.losses import Trials
 from edgekd.pruning.space import Scores
+from edgekd.seeds import draw_from
 from edgekd.values import Value
 from edgekd.zoo.build import build
 from edgekd.zoo.definition import Definition, load_pruned
@@ -59,7 +60,7 @@ def open_network(asked: Opening) -> Opened:
         UnsupportedModelError: it is no classifier of these classes, or its outputs aren't finite.
         EdgekdError: as `zoo.build`, `zoo.weights` and `zoo.definition` raise.
     """
-    torch.manual_seed(0)
+    draw_from(0)
     before = _before(asked)
     if before is not None and asked.weights is not None:
         model = load_pruned(before, asked.weights).eval()
