@@ -63,7 +63,7 @@ def teacher(run: Run, asked: Recipe | FurtherTeacher, training: Training, images
     else:
         run.progress.stage("teacher", f"training {asked.model} on {data.name}")
         network = _trained(run, architecture, asked.seed, training, data)
-    network = as_named(network, data)
+    network = as_named(network.called(architecture), data)
     assert network.accuracy is not None
     told = f"validation accuracy {network.accuracy.top1:.2%}, {network.cost.parameters:,} parameters"
     run.progress.note(f"teacher: {told}")

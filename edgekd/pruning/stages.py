@@ -90,6 +90,8 @@ class _LossesOf:
 class _Pruned:
     network: Prunable
     structure: Structure
+    model: str
+    """The architecture's name, which is written into the definition."""
 
 
 class Tried(Value):
@@ -158,7 +160,7 @@ def losses(
 
 def pruned(run: Run, network: Prunable, structure: Structure) -> Network:
     """The network with this structure and the surviving weights; raises as `PruningProcess.prune`."""
-    return run.stage("pruned", _Pruned(network, structure), _prune)
+    return run.stage("pruned", _Pruned(network, structure, network.architecture.model), _prune)
 
 
 def tried(run: Run, network: Prunable, structures: tuple[Structure, ...]) -> None:

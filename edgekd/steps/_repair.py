@@ -30,7 +30,7 @@ def repair(state: State, original: Network, task: Task) -> State:
         end = "" if step.kept else "; not kept"
         task.run.progress.note(f"repair: {step.what}: validation accuracy {step.accuracy.top1:.2%}, {step.note}{end}")
     accuracy = next((step.accuracy for step in reversed(steps) if step.kept), state.network.accuracy)
-    network = found.network.model_copy(update={"accuracy": accuracy})
+    network = found.network.called(state.network.architecture).model_copy(update={"accuracy": accuracy})
     return replace(state, network=network, brought=(*state.brought, *steps))
 
 

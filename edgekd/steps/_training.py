@@ -56,7 +56,8 @@ def train(settings: Recovery, state: State, task: Task, step: str) -> State:
     )
     run.progress.stage("recover", f"training the student ({network.cost.parameters:,} parameters)")
     raced = _decided(inputs, settings, state.cut or network, task)
-    trained = as_named(run.stage("recover", raced.inputs, train_network), task.data)
+    trained = run.stage("recover", raced.inputs, train_network)
+    trained = as_named(trained.called(network.architecture), task.data)
     assert trained.training is not None
     assert trained.accuracy is not None
     score = f"validation accuracy {trained.accuracy.top1:.2%}, {trained.cost.parameters:,} parameters"

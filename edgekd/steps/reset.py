@@ -39,7 +39,8 @@ def misplaced(settings: Settings, before: Sequence[Stated], after: Sequence[Stat
 
 def run(settings: Settings, state: State, task: Task) -> State:
     """Reinitialise the weights."""
-    return replace(state, network=task.run.stage("reset", Inputs(state.network, task.seed), reset), cut=None)
+    found = task.run.stage("reset", Inputs(state.network, task.seed), reset)
+    return replace(state, network=found.called(state.network.architecture), cut=None)
 
 
 def reset(inputs: Inputs, at: Workspace) -> Network:

@@ -26,7 +26,8 @@ def initial(run: Run, architecture: Architecture, seed: int, *, shared: bool = F
         EdgekdError: as `build`.
     """
     weights = digest(networks.untrained(architecture, seed))
-    return run.stage("initial", Inputs(architecture, seed, weights), write_initial, shared=shared)
+    found = run.stage("initial", Inputs(architecture, seed, weights), write_initial, shared=shared)
+    return found.called(architecture)
 
 
 def write_initial(inputs: Inputs, at: Workspace) -> Network:

@@ -143,6 +143,8 @@ def _piloted(run: Run, pilot: _Pilot, part: Part, execution: Execution) -> _Pilo
     start = pilot.found.network if pilot.found and pilot.found.network else pilot.inputs.network
     inputs = replace(pilot.inputs, network=start, part=part)
     found = run.stage("pilot", PilotInputs(inputs, execution), train_pilot)
+    if found.network:
+        found = found.model_copy(update={"network": found.network.called(start.architecture)})
     if found.judged is None:
         run.progress.note(f"race: {pilot.record.name} is given up: {found.why}")
         return replace(pilot, record=pilot.record.model_copy(update={"why": found.why}), found=found)

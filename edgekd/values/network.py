@@ -100,6 +100,12 @@ class Network(Value):
         definition = self.definition.key() if self.definition else None
         return [self.architecture.key(), definition, self.weights.key(), self.sparse, self.ranges]
 
+    def called(self, architecture: Architecture) -> "Network":
+        """The same network with its architecture under the name of this one. What a stage finds has the name that it
+        was made under, which may stand for another network by now, or for none.
+        """
+        return self.model_copy(update={"architecture": architecture})
+
 
 def output_of(weight: str) -> str:
     """The name in `Network.ranges` of what a layer gives; `weight` is that of its weight."""

@@ -83,10 +83,20 @@ def load_pruned(definition: Definition, weights: Path) -> nn.Module:
     """
     size = (definition.height, definition.width)
     model = build(definition.model, classes=definition.classes, channels=definition.channels, size=size)
+    prune_to(model, definition, weights)
+    return model
+
+
+def prune_to(model: nn.Module, definition: Definition, weights: Path) -> None:
+    """Make the definition's network with its weights of its whole architecture, in place.
+
+    Raises:
+        UnsupportedModelError: the architecture isn't the definition's.
+        EdgekdError: as `load_weights`.
+    """
     remove_blocks(model, definition.removed)
     apply_layers(model, definition.layers)
     load_weights(model, weights)
-    return model
 
 
 def remove_blocks(model: nn.Module, paths: Iterable[str]) -> None:

@@ -2,17 +2,23 @@
 
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from edgekd import files
+from edgekd.errors import UnsupportedModelError
+from edgekd.seeds import seeded
 from edgekd.values.file import File
 from edgekd.values.network import Architecture, Cost, Network, Origin
 from edgekd.zoo import cost
 from edgekd.zoo.build import build
-from edgekd.zoo.definition import Definition, load_pruned
+from edgekd.zoo.definition import Definition, prune_to
 from edgekd.zoo.identity import identity
 from edgekd.zoo.weights import load_weights, save_weights
+
+_identities: dict[tuple[str, int, tuple[int, int, int]], str] = {}
+"""What each name was found to build in this process at last, for so many classes and images of a shape: to find it out
+takes seconds, and networks are loaded often.
+"""
 
 
 def architecture(model: str, *, classes: int, shape: tuple[int, int, int]) -> Architecture:
@@ -22,10 +28,9 @@ def architecture(model: str, *, classes: int, shape: tuple[int, int, int]) -> Ar
         EdgekdError: as `build`.
     """
     channels, height, width = shape
-    module = _built(model, classes=classes, shape=shape, seed=0)
-    return Architecture(
-        model=model, classes=classes, channels=channels, height=height, width=width, identity=identity(module, shape)
-    )
+    found = identity(_built(model, classes=classes, shape=shape, seed=0), shape)
+    _identities[model, classes, shape] = found
+    return Architecture(model=model, classes=classes, channels=channels, height=height, width=width, identity=found)
 
 
 def untrained(architecture: Architecture, seed: int) -> nn.Module:
@@ -40,11 +45,24 @@ def load(network: Network) -> nn.Module:
         UnsupportedModelError: the architecture is no longer the one that the weights are of.
         EdgekdError: a file can't be read.
     """
-    if network.definition:
-        return load_pruned(Definition.read(network.definition.path), network.weights.path).eval()
+    _require_same(network.architecture)
     module = untrained(network.architecture, 0)
-    load_weights(module, network.weights.path)
+    if network.definition:
+        prune_to(module, Definition.read(network.definition.path), network.weights.path)
+    else:
+        load_weights(module, network.weights.path)
     return module.eval()
+
+
+def _require_same(known: Architecture) -> None:
+    """Refuse an architecture whose name stands for another network by now."""
+    if _identities.get((known.model, known.classes, known.shape)) == known.identity:
+        return
+    now = architecture(known.model, classes=known.classes, shape=known.shape)
+    # what is never twice the same, such as layers that are numbered on, is no sign of another network
+    if now != known and now == architecture(known.model, classes=known.classes, shape=known.shape):
+        what = f"model {known.model!r} builds another network now than the one that these weights are of"
+        raise UnsupportedModelError(what, "Run the command again: it looks for the network under the names of today.")
 
 
 def save(
@@ -98,6 +116,6 @@ def _beside(weights: Path, definition: File) -> File:
 
 
 def _built(model: str, *, classes: int, shape: tuple[int, int, int], seed: int) -> nn.Module:
-    torch.manual_seed(seed)
     channels, height, width = shape
-    return build(model, classes=classes, channels=channels, size=(height, width))
+    with seeded(seed):
+        return build(model, classes=classes, channels=channels, size=(height, width))

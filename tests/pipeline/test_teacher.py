@@ -4,6 +4,7 @@ import sys
 from dataclasses import dataclass, replace
 
 import pytest
+from torch import nn
 
 from edgekd.data.load import load_dataset
 from edgekd.errors import EdgekdError
@@ -24,6 +25,13 @@ def make(classes, channels):
                          nn.Linear(8, classes))
 """
 EDITED = NETS.replace("nn.ReLU()", "nn.Sigmoid()")
+DRAWN = """
+as_drawn = make
+def make(classes, channels):
+    net = as_drawn(classes, channels)
+    nn.init.ones_(net[0].weight)
+    return net
+"""
 
 
 @dataclass(frozen=True)
@@ -118,8 +126,11 @@ def test_other_weights_to_begin_with_are_another_student(job):
     own = {"student": "nets:make", "model": "resnet8"}
     first = student(job(NETS, **own))
     assert student(job(NETS, **own)).weights.sha256 == first.weights.sha256
-    wider = NETS.replace("nn.Flatten()", "nn.Flatten(), nn.Dropout(0.1)").replace("(8, classes)", "(8, classes)")
-    assert student(job(wider, **own)).key() != first.key()
+    wider = NETS.replace("channels, 8", "channels, 16").replace("(8, classes)", "(16, classes)")
+    assert student(job(wider, **own)).cost.parameters > first.cost.parameters
+    drawn = student(job(f"{NETS}{DRAWN}", **own))
+    assert drawn.architecture == first.architecture
+    assert drawn.weights.sha256 != first.weights.sha256
     assert student(job(NETS, **own, seed=1)).weights.sha256 != first.weights.sha256
 
 
@@ -142,3 +153,23 @@ def test_images_seen_otherwise_are_another_teacher(job):
     teacher(ours)
     teacher(other)
     assert len(list(ours.run.shared.root.glob("stages/teacher-*"))) == 2
+
+
+RENAMED = NETS.replace("def make", "def of_before")
+"""As the code of another project, or of this one after an edit, has the network of NETS."""
+
+
+@pytest.mark.parametrize("now", [RENAMED, f"{RENAMED}{EDITED}"])
+@pytest.mark.parametrize("is_given", [False, True])
+def test_a_network_that_is_found_is_built_by_the_name_of_today(job, tmp_path, now, is_given):
+    """Its own one stands for nothing any more, or for another network of the same weights."""
+    weights_of(job(NETS), tmp_path / "w.safetensors")
+    given = {"weights": str(tmp_path / "w.safetensors")} if is_given else {}
+    before = teacher(job(NETS, **given)).network
+    ours = job(now, model="nets:of_before", **given)
+    found = teacher(ours).network
+    assert found.weights == before.weights
+    assert found.architecture.model == "nets:of_before"
+    assert isinstance(networks.load(found)[1], nn.ReLU)
+    assert student(job(NETS, student="nets:make")).architecture.model == "nets:make"
+    assert student(job(now, student="nets:of_before")).architecture.model == "nets:of_before"

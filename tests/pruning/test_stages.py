@@ -43,8 +43,10 @@ def network(run: Run, data: Dataset, tmp_path: Path):
     path = tmp_path / "weights.safetensors"
     save_weights(build("resnet14", classes=10, channels=1), path)
 
-    def make(*, weights: bool = True, identity: str = "resnet14", **settings: object) -> Prunable:
-        architecture = Architecture(model="resnet14", classes=10, channels=1, height=16, width=16, identity=identity)
+    def make(
+        *, weights: bool = True, model: str = "resnet14", identity: str = "resnet14", **settings: object
+    ) -> Prunable:
+        architecture = Architecture(model=model, classes=10, channels=1, height=16, width=16, identity=identity)
         file = File(path=path, sha256=files.sha256(path)) if weights else None
         return prunable(run, architecture, data, Pruning.model_validate(settings), channel_block=8, weights=file)
 
@@ -120,3 +122,12 @@ def test_what_was_tried_is_not_tried_again_in_another_run(
     assert space(elsewhere, random, "channels") == known
     with pytest.raises(TypeError, match="not callable"):
         tried(elsewhere, random, (Structure(removed=("stage1.0",)),))
+
+
+@pytest.mark.slow
+def test_a_definition_has_the_name_of_today(run: Run, network) -> None:
+    """It is taken away, and what is rebuilt or pruned further from it is built by that name."""
+    for model in ("resnet14", "resnet14:"):
+        found = pruned(run, network(model=model), HALF)
+        assert found.definition is not None
+        assert Definition.read(found.definition.path).model == found.architecture.model == model

@@ -61,7 +61,7 @@ def take(steps_taken):
 def steps_taken(run, few_digits, network):
     """Takes steps from a network of random weights, taught by another one."""
 
-    def steps(*stated, recover=None, pruned=None, **changes):
+    def steps(*stated, recover=None, pruned=None, start=None, **changes):
         task = Task(
             run=run,
             data=few_digits,
@@ -74,6 +74,6 @@ def steps_taken(run, few_digits, network):
             pruned=pruned or (lambda network, share: network),
         )
         found = read_steps([Step.model_validate(step) for step in stated])
-        return run_steps(found, network(), replace(task, **changes))
+        return run_steps(found, start or network(), replace(task, **changes))
 
     return steps

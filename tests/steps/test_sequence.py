@@ -206,3 +206,11 @@ def test_where_nothing_is_stated_pilots_choose_but_not_with_simulated_int8(take,
     assert raced.seconds > by.race.seconds > 0
     (by,) = take("qat", {"do": "distil", "epochs": 1}, recover=recover).training.trained_by
     assert by.race is None
+
+
+@pytest.mark.parametrize("step", ["finetune", "reset"])
+def test_what_is_found_has_the_name_of_today(take, network, step):
+    names = [f"mobilenet_v1:width={width}" for width in ("0.125", "0.1250")]
+    first, found = (take(step, start=network(model=name)) for name in names)
+    assert found.weights == first.weights
+    assert [one.architecture.model for one in (first, found)] == names
