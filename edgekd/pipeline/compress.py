@@ -10,13 +10,14 @@ from edgekd import catalog
 from edgekd.data.dataset import Dataset
 from edgekd.data.load import load_dataset
 from edgekd.deploy.variants import deployable, notes, require_reference
+from edgekd.errors import EdgekdError
 from edgekd.files import require_file
 from edgekd.gate import budget as budgets
 from edgekd.gate.budget import Budget, require_engines
 from edgekd.gate.conditions import protocol_for, require_met, state_of
 from edgekd.pipeline.candidates import NetworkCandidates
 from edgekd.pipeline.classifier import require_classifier
-from edgekd.pipeline.conclude import conclude
+from edgekd.pipeline.conclude import STUDENT, TEACHER, conclude
 from edgekd.pipeline.deploy import baseline
 from edgekd.pipeline.deployment import Deployment, deployment, require_feeding
 from edgekd.pipeline.finish import finish
@@ -68,7 +69,7 @@ def compress(
     """
     started, progress = time.monotonic(), Forecast(progress)
     target, budget = catalog.target(recipe.target), budgets.load(recipe.budget)
-    _require_names(recipe, track)
+    _require_names(recipe, out, track)
     load = partial(load_dataset, root=data_root, download=download)
     with ranks.joined() as rank:
         if not rank.is_main:
@@ -106,13 +107,14 @@ def settled(stated: Recipe, data: Dataset, budget: Budget) -> Recipe:
     return recipe.model_copy(update={"measure": protocol_for(budget, recipe.measure)})
 
 
-def _require_names(recipe: Recipe, track: str | None) -> None:
-    """Raises EdgekdError if a model, criterion, loss, tracker or file of weights doesn't exist: before there is a run
-    folder, and before images are read, which may take minutes.
+def _require_names(recipe: Recipe, out: Path, track: str | None) -> None:
+    """Raises EdgekdError if a model, criterion, loss, tracker or file of weights doesn't exist, or the run would write
+    over such a file: before there is a run folder, and before images are read, which may take minutes.
     """
     for weights in (recipe.weights, *(further.weights for further in recipe.teachers)):
         if weights:
             require_file(Path(weights), "Give the path of the model's weights.")
+    _require_kept(recipe, out)
     for model in (recipe.model, recipe.student, *(further.model for further in recipe.teachers)):
         if model:
             require_known(model)
@@ -122,6 +124,18 @@ def _require_names(recipe: Recipe, track: str | None) -> None:
             catalog.load(LOSSES, loss)
     if track:
         catalog.load(TRACKERS, track)
+
+
+def _require_kept(recipe: Recipe, out: Path) -> None:
+    """Raises EdgekdError if a file of weights lies where the run writes other ones: what they began as would be lost.
+    The original's own weights may be in the place of the teacher's, which are the same.
+    """
+    given = [(recipe.weights, (STUDENT,)), *((further.weights, (STUDENT, TEACHER)) for further in recipe.teachers)]
+    for weights, written in given:
+        for name in written:
+            if weights and Path(weights).resolve() == (out / name).resolve():
+                what = f"{weights}: this run writes its {name.removesuffix('.safetensors')} there"
+                raise EdgekdError(what, "Give another --out, or copy the weights.")
 
 
 def _measured(goal: Goal, how: Deployment) -> dict[str, dict[str, object]]:

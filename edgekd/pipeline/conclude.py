@@ -33,6 +33,9 @@ from edgekd.values.network import Network
 from edgekd.values.result import Checked, Mirrored, Result, Tried
 from edgekd.zoo.narrowed import layer_widths
 
+TEACHER, STUDENT = "teacher.safetensors", "student.safetensors"
+"""The files of weights that a run leaves in its folder."""
+
 
 def conclude(
     run: Run,
@@ -182,9 +185,9 @@ def _take_away(
     selection, student = finished.selection, finished.network
     artifacts = {checked.artifact.name: checked.artifact for checked in selection.options}
     chosen = selection.options[selection.chosen].artifact
-    sources = {**_of(chosen, "model", "model"), "teacher": (teacher.weights.path, "teacher.safetensors")}
+    sources = {**_of(chosen, "model", "model"), "teacher": (teacher.weights.path, TEACHER)}
     if student.weights != teacher.weights:
-        sources["student"] = (student.weights.path, "student.safetensors")
+        sources["student"] = (student.weights.path, STUDENT)
     if student.definition:
         sources["structure"] = (student.definition.path, "student.json")
     for name, stem in _stems(selection).items():

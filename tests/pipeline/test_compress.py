@@ -649,6 +649,29 @@ def test_missing_weights_are_reported_before_anything_is_done(compress, tmp_path
 
 
 @pytest.mark.parametrize(
+    ("name", "lines"),
+    [("student", ""), ("student", "[[teachers]]"), ("teacher", "[[teachers]]")],
+)
+def test_weights_that_the_run_would_write_over_are_refused(compress, tmp_path, name, lines):
+    given = tmp_path / "run" / f"{name}.safetensors"
+    given.parent.mkdir()
+    save_weights(build("resnet8", classes=10, channels=1), given)
+    before, recipe = given.read_bytes(), tmp_path / "recipe.toml"
+    recipe.write_text(f'{lines}\nmodel = "resnet8"\nweights = "{given}"\n')
+    ended = compress(given.parent / ".." / "run", "--recipe", recipe)
+    assert ended.code == 2
+    assert f"{given}: this run writes its {name} there" in ended.err
+    assert "another --out" in ended.err
+    assert given.read_bytes() == before
+
+
+def test_the_originals_own_weights_may_be_where_the_teachers_go(tmp_path):
+    given = tmp_path / "teacher.safetensors"
+    recipe = Recipe(model="resnet8", data="digits", target="x86-cpu", budget="b", weights=str(given))
+    pipeline._require_kept(recipe, tmp_path)
+
+
+@pytest.mark.parametrize(
     ("given", "says"),
     [
         ("model = 'mobilnet_v1'", "no model 'mobilnet_v1'"),
