@@ -101,7 +101,7 @@ class Run:
         kind = _stored_type(build)
         store = self.shared if shared else self.store
         key, started = {"inputs": key_of(inputs)}, time.monotonic()
-        result, found = store.stage(name, key, kind, partial(self._build, build, inputs))
+        result, found = store.stage(name, key, kind, partial(self._build, build, inputs), self.progress.note)
         how, seconds = "found" if found else "made", time.monotonic() - started
         _log.debug("%s: %s in %s, %.1f s", name, how, store.root, seconds)
         if found and if_found:

@@ -152,6 +152,7 @@ class Store:
         key: Mapping[str, Any],
         kind: type[V],
         build: Callable[[Path], V],
+        note: Callable[[str], None] = lambda _: None,
     ) -> tuple[V, bool]:
         """The result of a stage: found if these inputs were built before, else built now.
 
@@ -160,25 +161,30 @@ class Store:
             key: everything that the result depends on, JSON-able.
             kind: the result's type.
             build: makes the result, given the folder for its files.
+            note: told if another edgekd makes the same result now, which may take hours.
 
         Returns:
             The result, and whether it was found.
         """
         # absolute, because stages name each other's files
         folder = self.root.absolute() / "stages" / f"{name}-{cache_key(key)[:_SHOWN_DIGITS]}"
-        with _only_here(folder):
+        with _only_here(folder, lambda: note(f"{name} is being made by another edgekd: waiting for it")):
             if (found := _read(folder / _RESULT, kind)) is not None:
                 return found, True
             return _built(folder, build), False
 
 
 @contextmanager
-def _only_here(folder: Path) -> Iterator[None]:
+def _only_here(folder: Path, waits: Callable[[], None]) -> Iterator[None]:
     """Two runs may want the same stage of a shared store at once: the second waits and then finds it."""
     with writing(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(folder.with_name(f".{folder.name}.lock"))
-        lock.acquire()
+        try:
+            lock.acquire(blocking=False)
+        except filelock.Timeout:
+            waits()
+            lock.acquire()
     try:
         yield
     finally:

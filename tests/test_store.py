@@ -6,7 +6,9 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -138,6 +140,31 @@ def test_a_second_edgekd_in_the_same_folder_is_refused(tmp_path):
         other.join()
     with Store(tmp_path).lock():  # a killed one leaves no lock behind
         pass
+
+
+def test_who_waits_for_a_stage_of_another_one_hears_of_it(tmp_path):
+    store, notes, begun, may_end = Store(tmp_path), [], threading.Event(), threading.Event()
+
+    def slow(folder):
+        begun.set()
+        assert may_end.wait(20)
+        return Count(n=1)
+
+    def note(text):
+        notes.append(text)
+        may_end.set()  # not before it is said
+
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(store.stage, "s", {}, Count, slow)
+        assert begun.wait(20)
+        try:
+            assert store.stage("s", {}, Count, lambda _: Count(n=2), note) == (Count(n=1), True)
+        finally:
+            may_end.set()
+        assert first.result() == (Count(n=1), False)
+    assert notes == ["s is being made by another edgekd: waiting for it"]
+    store.stage("s", {}, Count, slow, note)
+    assert len(notes) == 1
 
 
 def test_a_run_directory_is_made_with_the_folders_above_it(tmp_path):
