@@ -12,6 +12,7 @@ from edgekd.data.dataset import Augmentation, Dataset, Images, View
 from edgekd.data.folder_images import FolderImages
 from edgekd.data.memory_images import MemoryImages
 from edgekd.errors import EdgekdError
+from edgekd.seeds import seeded
 from edgekd.values import document
 
 _MOST_BYTES = 2_000_000_000
@@ -22,7 +23,7 @@ _BATCH = 64
 def sampled(data: Dataset) -> Dataset:
     """The data set with a content that follows from its images, whatever fingerprint its maker states: all pixels in
     memory, all bytes of files, else what `batches` gives without a view, up to 2 GB a split, and the first batch of a
-    view.
+    view that varies nothing, and of one of training.
 
     Raises:
         EdgekdError: its images and labels aren't what they should be, or can't be read.
@@ -51,14 +52,15 @@ def _sampled(data: Dataset) -> Dataset:
             digest.update(" ".join(contents(images.paths, images.paths[0].parent)).encode())
             digest.update(str(document(images.preprocessing)).encode())
         else:
-            seen = _hash_batches(digest, images, data.name, split)
+            seen = _hash_batches(digest, data, split)
             if seen < len(images):
                 notes.append(f"{seen:,} of {len(images):,} {split} images were hashed to detect changes")
     return replace(data, content=digest.hexdigest(), notes=tuple(notes))
 
 
-def _hash_batches(digest: "hashlib._Hash", images: Images, name: str, split: str) -> int:
-    """Adds the images in their order and a view's first batch; returns how many of those in order."""
+def _hash_batches(digest: "hashlib._Hash", data: Dataset, split: str) -> int:
+    """Adds a split's images in their order and the first batches of views; returns how many of those in order."""
+    images: Images = getattr(data, split)
     seen = volume = 0
     for batch, labels in images.batches(_BATCH):
         _add(digest, batch, labels)
@@ -68,12 +70,16 @@ def _hash_batches(digest: "hashlib._Hash", images: Images, name: str, split: str
             break
     else:
         if seen != len(images):
-            what = f"data set {name}: len() of the {split} images is {len(images)}, but batches() yields {seen}"
+            what = f"data set {data.name}: len() of the {split} images is {len(images)}, but batches() yields {seen}"
             raise EdgekdError(what, "Without a view, batches() must yield all images in order.")
-    view = View(Augmentation(pad=0, flip=False), seed=0, epoch=0)
-    for batch, labels in images.batches(_BATCH, view):
-        _add(digest, batch, labels)
-        break
+    plain = View(Augmentation(pad=0, flip=False), seed=0, epoch=0)
+    # the other splits are never varied
+    for view in (plain, View(data.augmentation, seed=0, epoch=1)) if split == "train" else (plain,):
+        # all of it should follow from the view, but a user's code may draw from what all share
+        with seeded(0):
+            for batch, labels in images.batches(_BATCH, view):
+                _add(digest, batch, labels)
+                break
     return seen
 
 

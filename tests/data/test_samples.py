@@ -71,3 +71,25 @@ def test_a_wrong_number_of_images_is_refused() -> None:
     with pytest.raises(EdgekdError, match="is 90, but batches") as caught:
         sampled(replace(data, val=replace(data.val, said=90)))  # type: ignore[type-var]
     assert caught.value.hint
+
+
+@dataclass(frozen=True, eq=False)
+class Flipped(Own):
+    """Varied as the view says, by a way of its own, which is drawn from a state that all share."""
+
+    axes: tuple[int, ...] = (2,)
+
+    def batches(self, batch_size: int, view: View | None = None) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        for images, labels in super().batches(batch_size, view):
+            if view and view.augmentation.flip:
+                images = torch.where(torch.rand(len(images), 1, 1, 1) < 0.5, images.flip(*self.axes), images)
+            yield images, labels
+
+
+def test_how_a_users_code_varies_images_is_part_of_the_content() -> None:
+    def content(axes: tuple[int, ...], flip: bool = True) -> str:
+        data = own(augmentation=Augmentation(0, flip))
+        return sampled(replace(data, train=Flipped(data.train.values, data.train.labels, axes=axes))).content
+
+    assert content((2,)) == content((2,)) != content((3,))
+    assert content((2,), flip=False) == content((3,), flip=False)
