@@ -2,43 +2,66 @@
 
 Views are a function of seed, epoch and index, so all students of a study with the same seed see the same views: the
 first student runs the teacher, the others read the cache. Within one training views hardly ever repeat.
+
+Trainings share the folder without locks: a file that is missing, because another one made room, is computed again.
 """
 
+import contextlib
 import io
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from edgekd.errors import StorageError
-from edgekd.files import write_bytes, write_text
+from edgekd.files import write_bytes
+from edgekd.progress import Progress
 
-_WHAT = "made-by.json"
 MOST_BYTES = 2_000_000_000
 """Limit per training; larger outputs are not cached."""
+_ALL_BYTES = 10_000_000_000
+"""Limit of all trainings' together, if a tenth of the disk's free space isn't less."""
 
 
-@dataclass(frozen=True)
 class TeacherCache:
     """The teacher's logits for every epoch's view in training order, one file per epoch.
 
     They are stored in fp32, without loss: the training is the same with and without the cache.
+
+    Args:
+        folder: for one teacher and its views only.
+        progress: hears once if nothing can be written.
     """
 
-    folder: Path
+    def __init__(self, folder: Path, progress: Progress) -> None:
+        self.folder, self._progress = folder, progress
+        self.keeps = True
+        """Whether what is computed is kept: not after a failed write."""
 
     def read(self, epoch: int, images: int) -> Tensor | None:
         """The logits (images or more, classes) of an epoch, from 1; None if they are missing, fewer or damaged."""
+        file = self._file(epoch)
         try:
-            found = torch.from_numpy(np.load(self._file(epoch), allow_pickle=False))
+            found = torch.from_numpy(np.load(file, allow_pickle=False))
         except (OSError, ValueError, EOFError):
             return None
+        with contextlib.suppress(OSError):
+            os.utime(file)  # what is used stays longest
         return found if len(found) >= images else None
+
+    def keep(self, epoch: int, logits: Tensor) -> None:
+        """Write the logits of an epoch, as long as that works: no training depends on it."""
+        if not self.keeps:
+            return
+        try:
+            self.write(epoch, logits)
+        except StorageError as e:
+            self.keeps = False
+            self._progress.warn(f"the teacher's outputs are no longer cached: {e.message}")
 
     def write(self, epoch: int, logits: Tensor) -> None:
         """Write the logits of an epoch atomically.
@@ -54,38 +77,40 @@ class TeacherCache:
         return self.folder / f"epoch-{epoch:04}.npy"
 
 
-def open_cache(folder: Path, made_by: Mapping[str, Any]) -> TeacherCache:
-    """Open the cache in this folder, or create it.
+def make_room(root: Path, size: int, *, but: Path) -> bool:
+    """Remove what was used least recently of all trainings' outputs until there is room for further ones.
 
     Args:
-        folder: a folder for these inputs only.
-        made_by: everything that determines the teacher's outputs, JSON-able: teacher, data, augmentation, seed,
-            precision.
+        root: the folder of all trainings.
+        size: bytes that are wanted.
+        but: the folder that they are for; what is there stays.
 
-    Raises:
-        StorageError: the cache was made from other inputs, or the folder isn't writable.
+    Returns:
+        Whether there is room.
     """
-    stated = json.dumps(made_by, sort_keys=True, indent=1) + "\n"
-    what = folder / _WHAT
-    try:
-        found = what.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        write_text(what, stated)
-        return TeacherCache(folder)
-    except (OSError, UnicodeDecodeError) as e:
-        raise StorageError(f"{what} can't be read: {e}", f"Remove {folder}.") from e
-    if found != stated:
-        differ = _difference(found, made_by)
-        raise StorageError(f"{folder}: these teacher outputs were made with another {differ}", f"Remove {folder}.")
-    return TeacherCache(folder)
+    entries = sorted(_entries(root))
+    most = min(_ALL_BYTES, (_free_bytes(root) + sum(used for _, used, _ in entries)) // 10)
+    if size > most:
+        return False
+    others = [(used, path) for _, used, path in entries if path.parent != but]
+    left = sum(used for used, _ in others)
+    for used, path in others:
+        if left + size <= most:
+            break
+        with contextlib.suppress(OSError):
+            path.unlink()
+            left -= used
+    return left + size <= most
 
 
-def _difference(found: str, made_by: Mapping[str, Any]) -> str:
-    """What differs, by name."""
-    try:
-        before = json.loads(found)
-    except ValueError:
-        return "edgekd"
-    stated = json.loads(json.dumps(made_by))
-    keys = sorted(stated.keys() | before.keys()) if isinstance(before, dict) else []
-    return ", ".join(key for key in keys if before.get(key) != stated.get(key)) or "edgekd"
+def _entries(root: Path) -> Iterator[tuple[float, int, Path]]:
+    """Time of the last use, size and path of each file."""
+    for path in root.glob("*/*"):
+        with contextlib.suppress(OSError):  # another training removed it
+            status = path.stat()
+            yield status.st_mtime, status.st_size, path
+
+
+def _free_bytes(root: Path) -> int:
+    there = next(place for place in (root, *root.absolute().parents) if place.exists())
+    return shutil.disk_usage(there).free

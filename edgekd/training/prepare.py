@@ -12,7 +12,7 @@ from edgekd.errors import EdgekdError, UnsupportedModelError
 from edgekd.store import cache_key
 from edgekd.training import ranks
 from edgekd.training.average import Average, averaged
-from edgekd.training.cache import MOST_BYTES, TeacherCache, open_cache
+from edgekd.training.cache import MOST_BYTES, TeacherCache, make_room
 from edgekd.training.device import place_images
 from edgekd.training.forward import logits
 from edgekd.training.schedule import Schedule, schedule_of
@@ -98,12 +98,10 @@ def _with_teacher(run: Run, images: Tensor) -> Run:
     return run if features or run.means.cache is None else replace(run, cache=_cache(run, teacher, run.means.cache))
 
 
-def _cache(run: Run, teacher: nn.Module, folder: Path) -> TeacherCache | None:
-    """The cache of this teacher's outputs for these views, below `folder`; None if it would be too large."""
+def _cache(run: Run, teacher: nn.Module, root: Path) -> TeacherCache | None:
+    """The cache of this teacher's outputs for these views, below `root`; None if it would be too large."""
     setup, schedule, learner = run.setup, run.schedule, run.learner
-    if 4 * len(setup.data.classes) * schedule.images_until(schedule.epochs) > MOST_BYTES:
-        run.means.progress.note(f"the teacher's outputs are not cached: they need more than {MOST_BYTES / 1e9:g} GB")
-        return None
+    size = 4 * len(setup.data.classes) * schedule.images_until(schedule.epochs)
     made_by = {
         "teacher": _network(run, teacher),
         "data": data_identity(setup.data),
@@ -112,7 +110,11 @@ def _cache(run: Run, teacher: nn.Module, folder: Path) -> TeacherCache | None:
         "precision": learner.execution.teacher_precision,
         "device": learner.device.type,
     }
-    return open_cache(folder / cache_key(made_by)[:_SHOWN_DIGITS], made_by)
+    folder = root / cache_key(made_by)[:_SHOWN_DIGITS]
+    if size > MOST_BYTES or not make_room(root, size, but=folder):
+        run.means.progress.note(f"the teacher's outputs are not cached: they need {size / 1e9:.2g} GB")
+        return None
+    return TeacherCache(folder, run.means.progress)
 
 
 def _network(run: Run, model: nn.Module) -> list[str]:

@@ -28,11 +28,11 @@ class TeacherBatches:
             return Outputs(self._cached[start : self._start].to(images.device, non_blocking=True))
         precision, taps = run.learner.execution.teacher_precision, run.learner.objective.teacher_taps
         outputs = teacher_outputs(run.teacher, images, precision, taps)
-        if run.cache:
+        if run.cache and run.cache.keeps:
             self._computed.append(outputs.logits)
         return outputs
 
     def keep(self) -> None:
-        """Write what was computed to the cache."""
+        """Keep what was computed in the cache."""
         if self._run.cache and self._computed:
-            self._run.cache.write(self._view, torch.cat(self._computed))
+            self._run.cache.keep(self._view, torch.cat(self._computed))

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from edgekd.data.dataset import Dataset
 from edgekd.errors import StorageError, UnsupportedModelError
 from edgekd.progress import Progress, Silent
+from edgekd.training.cache import TeacherCache
 from edgekd.training.divergence import DivergedError
 from edgekd.training.engine import train
 from edgekd.training.evaluate import Score, evaluate
@@ -450,6 +451,23 @@ def test_second_student_of_the_same_views_does_not_ask_the_teacher(few_digits: D
     # folding tries the teacher on a few images each time
     assert asked[0] - asked[1] == 3 * 3
     assert digests[0] == digests[1] == digests[2]
+
+
+def test_a_training_ends_the_same_where_its_teachers_outputs_cannot_be_kept(
+    few_digits: Dataset, tmp_path: Path, listener: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: TeacherCache, epoch: int, logits: Tensor) -> None:
+        raise StorageError("the disk is full")
+
+    monkeypatch.setattr(TeacherCache, "write", full)
+    digests, told = [], listener()
+    for cache in (None, tmp_path / "cache"):
+        student = with_dropout()
+        given = {"teacher": with_dropout(), "objective": distilled(), "cache": cache, "progress": told}
+        assert run(student, few_digits, tmp_path / f"{len(digests)}.pt", **given).epochs == 3
+        digests.append(digest(student))
+    assert digests[0] == digests[1]
+    assert told.notes == ["the teacher's outputs are no longer cached: the disk is full"]
 
 
 @pytest.mark.parametrize("what", ["seed", "teacher", "activations", "augmentation"])
