@@ -53,7 +53,11 @@ def train_pilot(inputs: PilotInputs, at: Workspace) -> Piloted:
     Raises:
         EdgekdError: as `engine.train`, but not if it diverges.
     """
-    ranks.summon(train_pilot, inputs, at.cache)
+    with ranks.together(train_pilot, inputs, at.cache):
+        return _piloted(inputs, at)
+
+
+def _piloted(inputs: PilotInputs, at: Workspace) -> Piloted:
     means = Means(at.folder / "none.pt", at.progress, at.cache / OUTPUTS)
     run = prepared(loaded(inputs.training, at), inputs.execution, means)
     try:

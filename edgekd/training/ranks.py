@@ -40,7 +40,9 @@ _PATIENCE = timedelta(days=7)
 _POLL_SECONDS = 0.05
 _GRACE_SECONDS = 10.0
 """Time for rank 0 to report what failed: torchrun terminates it as soon as another rank has ended."""
-_FAILED, _DONE = "failed", "done"
+_SAME_SECONDS = 60.0
+"""Time for rank 0 to say that a training failed there as well: it may evaluate longer than another rank."""
+_FAILED, _DONE, _GIVEN_UP = "failed", "done", "given up"
 _SPLITS = ("train", "val", "test")
 
 
@@ -130,40 +132,62 @@ def joined() -> Iterator[Rank]:
         distributed.destroy_process_group()
 
 
-def summon(function: Callable[[Any, Workspace], object], inputs: object, cache: Path) -> None:
-    """Make the ranks in `serve` call this module-level function with the same inputs; rank 0 calls it itself.
-    Does nothing if this isn't rank 0, or if there is only one rank.
+@contextmanager
+def together(function: Callable[[Any, Workspace], object], inputs: object, cache: Path) -> Iterator[None]:
+    """What rank 0 does in the block is what this module-level function does with these inputs, and the ranks in `serve`
+    call it for that. Does nothing if this isn't rank 0, or if there is only one rank.
 
     Args:
         function: the function.
         inputs: its inputs; each rank replaces a data set by its own, with rank 0's augmentation.
         cache: the folder that all runs share.
     """
-    if _channel is not None and is_main():
-        _channel.post(_pickled((function, inputs, cache)))
+    if _channel is None or not is_main():
+        yield
+        return
+    channel = _channel
+    channel.post(_pickled((function, inputs, cache)))
+    try:
+        yield
+    except EdgekdError:
+        channel.post(_GIVEN_UP)
+        raise
 
 
 def serve(data: Dataset) -> None:
-    """Take part in the trainings that rank 0 starts until it has finished.
+    """Take part in the trainings that rank 0 starts until it has finished. Where a training fails in all ranks, rank 0
+    decides what follows: it may go on without that training.
 
     Args:
         data: the same as rank 0's.
 
     Raises:
-        EdgekdError: rank 0 failed, or the training fails here as well.
+        EdgekdError: rank 0 failed, or a training fails here alone.
     """
     assert _channel is not None
     channel = _channel
     while (message := channel.next()) != _DONE:
         if message == _FAILED or message is None:
             raise EdgekdError("rank 0 failed, so this rank ends too", "See the message of rank 0.")
-        try:
-            function, inputs, cache = _unpickled(message, data)
-            with TemporaryDirectory() as folder, Resources() as resources:
-                function(inputs, Workspace(Path(folder), Silent(), cache, None, Path(folder), resources))
-        except Exception:
-            channel.next(_GRACE_SECONDS)
+        if message != _GIVEN_UP:  # else it failed in rank 0 alone, behind what the ranks do together
+            _take_part(channel, message, data)
+
+
+def _take_part(channel: _Channel, message: str, data: Dataset) -> None:
+    """Do what rank 0 does; raises what fails here and not there."""
+    patience_s = _GRACE_SECONDS
+    try:
+        function, inputs, cache = _unpickled(message, data)
+        patience_s = _SAME_SECONDS
+        with TemporaryDirectory() as folder, Resources() as resources:
+            function(inputs, Workspace(Path(folder), Silent(), cache, None, Path(folder), resources))
+    except EdgekdError:
+        # such as a training that diverged, which all see
+        if channel.next(patience_s) != _GIVEN_UP:
             raise
+    except Exception:
+        channel.next(_GRACE_SECONDS)
+        raise
 
 
 class _Pickler(pickle.Pickler):

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from edgekd import catalog
 from edgekd.data.dataset import Dataset
 from edgekd.data.fixed_images import sample_images
+from edgekd.errors import EdgekdError
 from edgekd.run import Workspace
 from edgekd.store import remembered
 from edgekd.training import ranks
@@ -74,7 +75,11 @@ def train_network(inputs: TrainingInputs, at: Workspace) -> Network:
         EdgekdError: as `engine.train`, and `build_objective` where the losses can't take these networks.
     """
     at.resources.close()  # the training needs the memory
-    ranks.summon(train_network, inputs, at.cache)
+    with ranks.together(train_network, inputs, at.cache):
+        return _trained(inputs, at)
+
+
+def _trained(inputs: TrainingInputs, at: Workspace) -> Network:
     setup, checkpoint = loaded(inputs, at), at.folder / "checkpoint.pt"
     with _rounding(inputs, setup) as int8, _tracked(inputs, at) as tracker:
         execution = _execution(setup, at)
@@ -151,14 +156,22 @@ def _tracked(inputs: TrainingInputs, at: Workspace) -> Iterator[Tracker | None]:
 
 
 def _execution(setup: Setup, at: Workspace) -> Execution:
-    """How to train: as it was decided when this training began, by rank 0."""
+    """How to train: as it was decided when this training began, by rank 0. All ranks raise what that raises."""
 
     def choose() -> Execution:
         at.progress.note("timing ways to train it on this machine")
         return choose_execution(setup)
 
-    decided = remembered(at.folder / "execution.json", Execution, choose) if ranks.is_main() else Execution()
-    return ranks.broadcast(decided)
+    decided: Execution | EdgekdError = Execution()
+    if ranks.is_main():
+        try:
+            decided = remembered(at.folder / "execution.json", Execution, choose)
+        except EdgekdError as e:
+            decided = e
+    decided = ranks.broadcast(decided)
+    if isinstance(decided, EdgekdError):
+        raise decided
+    return decided
 
 
 def _with_record(network: Network, data: Dataset, trained: Trained, execution: Execution) -> Network:

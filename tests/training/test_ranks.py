@@ -97,10 +97,12 @@ from pathlib import Path
 import torch
 
 from edgekd.data.load import load_dataset
+from edgekd.errors import UnsupportedModelError
 from edgekd.progress import Silent
 from edgekd.run import Run, Workspace
 from edgekd.store import Store
-from edgekd.training import ranks
+from edgekd.training import ranks, stage
+from edgekd.training.divergence import DivergedError
 from edgekd.training.stage import TrainingInputs, train_network
 from edgekd.values import Training
 from edgekd.zoo import networks
@@ -116,6 +118,16 @@ torch.set_num_threads(1)
 data = load_dataset("digits")
 data = replace(data, train=replace(data.train, pixels=data.train.pixels[:128], labels=data.train.labels[:128]))
 
+def refuse(setup):
+    raise UnsupportedModelError("no kernel")
+
+def give_up(run, inputs):
+    # as the pipeline does where it can do without a training
+    try:
+        run.stage("recover", inputs, train_network)
+    except (DivergedError, UnsupportedModelError) as e:
+        print(type(e).__name__)
+
 def lead():
     if what == "fails before":
         raise RuntimeError("there is no device")
@@ -126,6 +138,13 @@ def lead():
     first = networks.save(networks.untrained(known, 0), out / "w.safetensors", known, origin="random")
     ways = {"precision": "fp32", "memory_format": "contiguous", "threads": 1, "compiled": False}
     settings = Training(epochs=1, batch_size=63 if what == "can't be shared" else 64, learning_rate=0.02, **ways)
+    if what == "diverges at first":
+        too_fast = settings.model_copy(update={"learning_rate": 1e30})
+        give_up(run, TrainingInputs(first, too_fast, augmented, seed=1, ranks=ranks.count()))
+    if what == "can't be timed at first":
+        choose, stage.choose_execution = stage.choose_execution, refuse
+        give_up(run, TrainingInputs(first, settings, augmented, seed=1, ranks=ranks.count()))
+        stage.choose_execution = choose
     for seed in (1, 2, 1):
         inputs = TrainingInputs(first, settings, augmented, seed=seed, ranks=ranks.count())
         trained = run.stage("recover", inputs, train_network)
@@ -229,6 +248,19 @@ def test_all_end_with_an_error_where_one_fails(serving: str, tmp_path: Path, wha
     assert ended.returncode != 0
     assert says in ended.stderr
     assert "served" not in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("what", "error"),
+    [("diverges at first", "DivergedError"), ("can't be timed at first", "UnsupportedModelError")],
+)
+def test_all_go_on_where_rank_0_goes_on_without_a_training(serving: str, tmp_path: Path, what: str, error: str) -> None:
+    ended = start(serving, tmp_path, what, processes=2)
+    assert ended.returncode == 0, ended.stderr
+    said = ended.stdout.splitlines()
+    assert sorted(said)[0] == error
+    assert "served" in said
+    assert len(said) == 1 + 3 + 1
 
 
 def test_a_rank_gets_its_own_images_as_rank_0_augments_them(few_digits: Dataset) -> None:
