@@ -27,6 +27,8 @@ class State:
     """Parameters of the losses' projections."""
     average: dict[str, Any]
     """The state of the averaged model; empty if none is averaged."""
+    lost_seconds: float = 0.0
+    """As in `history.Trained`."""
 
 
 def write_state(path: Path, state: State) -> None:

@@ -15,6 +15,9 @@ _FORGOTTEN = 0.5
 class DivergedError(EdgekdError):
     """A training diverged; a lower learning rate may help."""
 
+    seconds = 0.0
+    """What was trained until then, where the engine says it."""
+
 
 def mean_loss(run: Run, epoch: int, values: Tensor) -> float:
     """The mean loss so far, waiting for the device.

@@ -4,6 +4,7 @@ A training is prepared (`prepare.py`), then trained epoch by epoch (`epoch.py`),
 """
 
 import copy
+import time
 from dataclasses import replace
 
 import torch
@@ -53,30 +54,29 @@ def train(setup: Setup, execution: Execution, means: Means) -> Trained:
     """
     run = prepared(setup, execution, means)
     with on_threads(execution.threads):
-        history, lowered = _train_with_retry(run, key_of(run))
+        trained = _train_with_retry(run, key_of(run))
     place(setup.model, Execution(), torch.device("cpu")).eval()
-    return Trained(history=tuple(history), features_alone=setup.objective.features_alone, learning_rate=lowered)
+    return trained
 
 
-def _train_with_retry(run: Run, key: str) -> tuple[list[Epoch], float | None]:
-    """Train at the configured learning rate; if that diverges, or did before, at a lower one with clipped gradients.
-    Returns the lower learning rate as well.
-    """
+def _train_with_retry(run: Run, key: str) -> Trained:
+    """Train at the configured learning rate; if that diverges, or did before, at a lower one with clipped gradients."""
     first, rate = copy.deepcopy(state_of(run, key)), run.schedule.peak / _LOWER
     schedule, learner = replace(run.schedule, peak=rate), replace(run.learner, clip=_CLIP)
     careful, careful_key = replace(run, schedule=schedule, learner=learner), f"{key}, at {rate:g}"
     checkpoint = run.means.checkpoint
     if ranks.broadcast(read_state(checkpoint, careful_key) is not None):
-        return _finish(careful, begin(careful, careful_key)), rate
+        return _finish(careful, begin(careful, careful_key), lowered=rate)
     try:
-        return _finish(run, begin(run, key), remembers=_remembers(run)), None
+        return _finish(run, begin(run, key), remembers=_remembers(run))
     except DivergedError as e:
         again = f"restarting at a tenth of that, at most {rate:g}, with gradients clipped to a norm of {_CLIP:g}"
         run.means.progress.warn(f"{e.message}: {again}")
+        lost = e.seconds
     if ranks.is_main():
         checkpoint.unlink(missing_ok=True)
     restore(run, first)
-    return _finish(careful, replace(first, key=careful_key)), rate
+    return _finish(careful, replace(first, key=careful_key, lost_seconds=lost), lowered=rate)
 
 
 def _remembers(run: Run) -> bool:
@@ -86,25 +86,43 @@ def _remembers(run: Run) -> bool:
     return isinstance(run.setup.settings, Recovery) and not run.learner.objective.features_alone
 
 
-def _finish(run: Run, state: State, *, remembers: bool = False) -> list[Epoch]:
-    """Train the remaining epochs and load the best epoch's weights into the model; returns all epochs."""
-    learner = run.learner
-    history, best = [Epoch.model_validate(epoch) for epoch in state.history], state.best
-    before = (
-        None if history or not remembers else evaluate(run.evaluated, run.setup.data.val, execution=learner.execution)
+def _finish(run: Run, state: State, *, remembers: bool = False, lowered: float | None = None) -> Trained:
+    """Train the remaining epochs and load the best epoch's weights into the model.
+
+    Raises:
+        DivergedError: with the seconds of what was trained.
+    """
+    learner, best = run.learner, state.best
+    trained = Trained(
+        history=tuple(Epoch.model_validate(epoch) for epoch in state.history),
+        features_alone=learner.objective.features_alone,
+        learning_rate=lowered,
+        lost_seconds=state.lost_seconds,
     )
-    for epoch in range(len(history) + 1, run.schedule.epochs + 1):
-        history.append(train_epoch(run, epoch, history))
-        if before and epoch == 1:
-            require_remembered(run, before, history[0].validation)
-        if Trained(history=tuple(history), features_alone=learner.objective.features_alone).best_epoch == epoch:
+    before = (
+        None
+        if trained.history or not remembers
+        else evaluate(run.evaluated, run.setup.data.val, execution=learner.execution)
+    )
+    for epoch in range(trained.epochs + 1, run.schedule.epochs + 1):
+        start = time.perf_counter()
+        try:
+            done = train_epoch(run, epoch, trained.history)
+            if before and epoch == 1:
+                require_remembered(run, before, done.validation)
+        except DivergedError as e:
+            e.seconds = trained.seconds + time.perf_counter() - start
+            raise
+        trained = trained.model_copy(update={"history": (*trained.history, done)})
+        if trained.best_epoch == epoch:
             best = copy.deepcopy(run.evaluated.state_dict())  # with the modules' versions
         if ranks.is_main():
-            now = replace(state_of(run, state.key), history=[document(e) for e in history], best=best)
+            history = [document(each) for each in trained.history]
+            now = replace(state_of(run, state.key), history=history, best=best, lost_seconds=state.lost_seconds)
             write_state(run.means.checkpoint, now)
-            _track(run, epoch, history[-1])
+            _track(run, epoch, done)
     learner.model.load_state_dict(best)
-    return history
+    return trained
 
 
 def _track(run: Run, epoch: int, done: Epoch) -> None:

@@ -26,6 +26,8 @@ class Trained(Value):
     """Whether only features were trained, so that the validation accuracy doesn't show progress."""
     learning_rate: float | None = None
     """The reduced peak learning rate if the training diverged at the configured one; gradients were then clipped."""
+    lost_seconds: float = 0.0
+    """Training time until it diverged at the configured one."""
 
     @property
     def epochs(self) -> int:
@@ -48,10 +50,10 @@ class Trained(Value):
 
     @property
     def seconds(self) -> float:
-        """Training time of all epochs, without validation."""
-        return sum(e.seconds for e in self.history)
+        """Training time of all epochs, and of those before it diverged, without validation."""
+        return self.lost_seconds + sum(e.seconds for e in self.history)
 
     @property
     def images_per_second(self) -> float:
         """Training images per second over all epochs."""
-        return sum(e.images for e in self.history) / max(1e-9, self.seconds)
+        return sum(e.images for e in self.history) / max(1e-9, self.seconds - self.lost_seconds)

@@ -1,6 +1,7 @@
 """A pilot: a short training that shows what its losses and its learning rate would make of a network."""
 
 import math
+import time
 from dataclasses import dataclass
 
 import torch
@@ -32,7 +33,7 @@ class Piloted(Value):
     judged: Judged | None = None
     """On the validation images."""
     seconds: float = 0.0
-    """Of training."""
+    """Of training; until it diverged, where it did."""
     why: str = ""
     """Why it diverged."""
 
@@ -60,15 +61,16 @@ def train_pilot(inputs: PilotInputs, at: Workspace) -> Piloted:
 def _piloted(inputs: PilotInputs, at: Workspace) -> Piloted:
     means = Means(at.folder / "none.pt", at.progress, at.cache / OUTPUTS)
     run = prepared(loaded(inputs.training, at), inputs.execution, means)
+    start = time.perf_counter()
     try:
         with on_threads(inputs.execution.threads):
             seconds = sum(learn(run, epoch)[1] for epoch in range(1, run.schedule.epochs + 1))
             _recalibrate(run)
             judged = judge(run.evaluated, run.setup.data.val, inputs.execution)
     except DivergedError as e:
-        return Piloted(why=e.message)
+        return Piloted(why=e.message, seconds=time.perf_counter() - start)
     if not math.isfinite(judged.loss):
-        return Piloted(why="its outputs are no longer finite")
+        return Piloted(why="its outputs are no longer finite", seconds=seconds)
     place(run.evaluated, Execution(), torch.device("cpu"))
     network = saved_from(inputs.training.network, run.evaluated, at, taught=run.teacher is not None)
     return Piloted(network=network, judged=judged, seconds=seconds)

@@ -34,7 +34,7 @@ class EpochRecord(Value):
     loss: float
     """Mean training loss."""
     validation: Fraction
-    """Top-1 accuracy on the validation images, after it."""
+    """Top-1 accuracy on the validation images, after it, in the precision of the training."""
     learning_rate: NonNegative | None = None
     """Of its last step; None where an earlier version began the training."""
     kept: bool = False
@@ -48,7 +48,7 @@ class TrainingRecord(Value):
     best_epoch: NonNegativeInt
     """The one that the weights are of, from 1; 0 if those before the training were kept, as they are more accurate."""
     seconds: float
-    """Over all epochs: the data and the teacher included, validation not."""
+    """Over all epochs: the data and the teacher included, validation not. What was trained until it diverged counts."""
     images_per_second: float
     learning_rate: float | None = None
     """The highest, where the recipe's one made the training diverge; gradients were clipped then."""

@@ -292,6 +292,7 @@ def test_a_training_that_diverges_begins_again_at_a_tenth_from_its_first_weights
     assert digest(model) == digest(again)
     sound = run(Exploding(), few_digits, tmp_path / "s.pt", settings.model_copy(update={"learning_rate": 0.1}))
     assert sound.learning_rate is None
+    assert sound.seconds == sum(epoch.seconds for epoch in sound.history)
 
 
 def test_a_student_that_forgets_what_it_knew_begins_again_at_a_tenth(
@@ -304,6 +305,7 @@ def test_a_student_that_forgets_what_it_knew_begins_again_at_a_tenth(
     assert before > 0.8
     settings, told, student = Recovery(epochs=2, batch_size=64, learning_rate=1.0), listener(), copy.deepcopy(known)
     trained = run(student, digits, tmp_path / "s.pt", settings, progress=told)
+    assert trained.lost_seconds > 0
     assert trained.learning_rate == 0.1
     said = f"of the validation images are right, and {before:.2%} were before, in epoch 1"
     assert any(said in note and "restarting at a tenth" in note for note in told.notes)
@@ -331,6 +333,10 @@ def test_interrupted_after_it_diverged_it_resumes_at_the_lower_rate(
     told = listener()
     trained = run(again, few_digits, tmp_path / "c.pt", settings, progress=told)
     assert trained.learning_rate == 0.5
+    lost, done = trained.lost_seconds, [epoch.seconds for epoch in trained.history]
+    assert lost > 0
+    assert trained.seconds == lost + sum(done)
+    assert trained.images_per_second == pytest.approx(3 * 192 / sum(done))
     assert not told.notes
     assert digest(again) == digest(whole)
 

@@ -208,6 +208,7 @@ def test_where_all_diverge_the_defaults_go_on(inputs, run, monkeypatch):
     assert (raced.by.losses, raced.by.learning_rate, raced.by.race.winner) == (HALF_AND_HALF, 0.1, None)
     assert raced.inputs.network == inputs.network
     assert raced.by.race.told() == "all pilots diverged"
+    assert raced.by.race.seconds > 0
 
 
 def judged(right, loss):
