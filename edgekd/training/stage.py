@@ -23,6 +23,7 @@ from edgekd.training.schedule import Part
 from edgekd.training.setup import Means, Setup
 from edgekd.training.supervision import Supervision
 from edgekd.training.trackers._base import TRACKERS, Tracker
+from edgekd.training.tracking import Attended
 from edgekd.values import Accuracy, Recovery, Training, document
 from edgekd.values.losses import LABELS_ALONE
 from edgekd.values.network import Network, Origin
@@ -148,7 +149,7 @@ def _tracked(inputs: TrainingInputs, at: Workspace) -> Iterator[Tracker | None]:
     name = at.folder.name.strip(".").removesuffix(".partial")
     model = inputs.network.architecture.model
     stated = {**document(inputs.settings), "model": model, "data": inputs.data.name, "seed": inputs.seed}
-    tracker = catalog.load(TRACKERS, at.tracker).begin(at.tracked, name, stated)
+    tracker = Attended(catalog.load(TRACKERS, at.tracker).begin(at.tracked, name, stated), at.tracker, at.progress)
     try:
         yield tracker
     finally:
