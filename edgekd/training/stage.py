@@ -87,9 +87,11 @@ def _trained(inputs: TrainingInputs, at: Workspace) -> Network:
         at.progress.note(f"training in {execution.precision}, {execution.memory_format}: the fastest timed here")
         trained = train(setup, execution, Means(checkpoint, at.progress, at.cache / OUTPUTS, tracker))
         ranges = int8.ranges() if int8 else {}
-    checkpoint.unlink(missing_ok=True)
     saved = saved_from(inputs.network, setup.model, at, taught=setup.teacher is not None)
-    return _with_record(saved, inputs.data, trained, execution).model_copy(update={"ranges": ranges})
+    found = _with_record(saved, inputs.data, trained, execution).model_copy(update={"ranges": ranges})
+    # not before all that may fail or be interrupted: without it the training would begin again
+    checkpoint.unlink(missing_ok=True)
+    return found
 
 
 def loaded(inputs: TrainingInputs, at: Workspace) -> Setup:
