@@ -5,7 +5,6 @@ from dataclasses import replace
 from edgekd.pruning.kept import channels_kept
 from edgekd.steps._task import State, Task
 from edgekd.training import ranks
-from edgekd.training.evaluated import evaluated
 from edgekd.training.race import Raced, decided, race, rounds
 from edgekd.training.rate import restart_rate
 from edgekd.training.stage import TrainingInputs, as_named, train_network, two_images
@@ -62,7 +61,7 @@ def train(settings: Recovery, state: State, task: Task, step: str) -> State:
     assert trained.accuracy is not None
     score = f"validation accuracy {trained.accuracy.top1:.2%}, {trained.cost.parameters:,} parameters"
     run.progress.note(f"student: {score}")
-    better = not _is_worse(trained, state, task)
+    better = not _is_worse(trained, state)
     if not better:
         run.progress.note(_KEPT)
     record = _added(trained.training if better else _without_result(trained.training), raced.by, state.record)
@@ -86,7 +85,7 @@ _KEPT = (
 )
 
 
-def _is_worse(trained: Network, state: State, task: Task) -> bool:
+def _is_worse(trained: Network, state: State) -> bool:
     """Whether a training made its network less accurate, where that can be told and matters: rounding costs accuracy as
     well, the accuracy says nothing of features alone, and what is pruned later needn't be the most accurate now.
     """
@@ -94,9 +93,6 @@ def _is_worse(trained: Network, state: State, task: Task) -> bool:
     if before is None or state.int8 is not None or state.prunes_later or record is None or record.features_alone:
         return False
     assert after is not None
-    if after.correct < before.correct and record.execution.precision != "fp32":
-        after = evaluated(task.run, trained, task.data).accuracy  # in fp32, as before the training
-        assert after is not None
     return after.correct < before.correct
 
 

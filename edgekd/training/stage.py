@@ -14,7 +14,9 @@ from edgekd.errors import EdgekdError
 from edgekd.run import Workspace
 from edgekd.store import remembered
 from edgekd.training import ranks
+from edgekd.training.device import on_threads, place, training_device
 from edgekd.training.engine import train
+from edgekd.training.evaluate import Score, evaluate
 from edgekd.training.execution import choose_execution
 from edgekd.training.history import Trained
 from edgekd.training.int8 import Rounded, rounded
@@ -84,11 +86,13 @@ def _trained(inputs: TrainingInputs, at: Workspace) -> Network:
     setup, checkpoint = loaded(inputs, at), at.folder / "checkpoint.pt"
     with _rounding(inputs, setup) as int8, _tracked(inputs, at) as tracker:
         execution = _execution(setup, at)
-        at.progress.note(f"training in {execution.precision}, {execution.memory_format}: the fastest timed here")
+        timed = ": the fastest timed here" if execution.images_per_second else ""
+        at.progress.note(f"training in {execution.precision}, {execution.memory_format}{timed}")
         trained = train(setup, execution, Means(checkpoint, at.progress, at.cache / OUTPUTS, tracker))
         ranges = int8.ranges() if int8 else {}
     saved = saved_from(inputs.network, setup.model, at, taught=setup.teacher is not None)
-    found = _with_record(saved, inputs.data, trained, execution).model_copy(update={"ranges": ranges})
+    score = trained.validation if inputs.int8 else _in_fp32(setup, trained, execution)
+    found = _with_record(saved, inputs.data, trained, score, execution).model_copy(update={"ranges": ranges})
     # not before all that may fail or be interrupted: without it the training would begin again
     checkpoint.unlink(missing_ok=True)
     return found
@@ -177,8 +181,19 @@ def _execution(setup: Setup, at: Workspace) -> Execution:
     return decided
 
 
-def _with_record(network: Network, data: Dataset, trained: Trained, execution: Execution) -> Network:
-    best = trained.validation
+def _in_fp32(setup: Setup, trained: Trained, execution: Execution) -> Score:
+    """The validation score in the arithmetic of every other network's, whatever the epochs were evaluated in."""
+    if execution.precision == "fp32" or not ranks.is_main():
+        return trained.validation
+    device = training_device()
+    place(setup.model, Execution(), device)
+    with on_threads(execution.threads):
+        score = evaluate(setup.model, setup.data.val)
+    place(setup.model, Execution(), torch.device("cpu"))
+    return score
+
+
+def _with_record(network: Network, data: Dataset, trained: Trained, score: Score, execution: Execution) -> Network:
     record = TrainingRecord(
         epochs=trained.epochs,
         best_epoch=trained.best_epoch,
@@ -189,7 +204,7 @@ def _with_record(network: Network, data: Dataset, trained: Trained, execution: E
         execution=execution,
         history=(_epochs(trained),),
     )
-    accuracy = Accuracy(correct=best.correct, images=best.images, dataset=data.name, split="val")
+    accuracy = Accuracy(correct=score.correct, images=score.images, dataset=data.name, split="val")
     return network.model_copy(update={"accuracy": accuracy, "training": record})
 
 

@@ -1,7 +1,9 @@
 """A training as a stage: what it comes to is decided by its inputs, all of which are in its key."""
 
+import re
 from contextlib import contextmanager
 from dataclasses import fields, replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,12 +12,15 @@ from edgekd.data.fixed_images import sample_images
 from edgekd.progress import Silent
 from edgekd.run import Run
 from edgekd.store import Store, key_of
+from edgekd.training import stage
 from edgekd.training.engine import train
+from edgekd.training.evaluate import evaluate
 from edgekd.training.int8 import rounded
 from edgekd.training.objective import build_objective
 from edgekd.training.schedule import Part
 from edgekd.training.setup import Means, Setup
 from edgekd.training.stage import Simulation, TrainingInputs, as_named, train_network, two_images
+from edgekd.training.step import run_step
 from edgekd.training.supervision import Supervision, Teacher
 from edgekd.values import Recovery, Training
 from edgekd.values.losses import LABELS_ALONE
@@ -203,3 +208,91 @@ def test_what_the_factory_froze_trains_unless_it_is_to_stay(run, few_digits, tmp
         inputs = TrainingInputs(first, LABELS, few_digits, seed=3, frozen=frozen)
         after = networks.load(run.stage("recover", inputs, train_network))[0].weight
         assert torch.equal(after, before) == (frozen > 0)
+
+
+def test_interrupted_between_its_last_step_and_its_result_it_is_not_trained_again(
+    run, network, few_digits, monkeypatch
+):
+    inputs, steps = TrainingInputs(network(), LABELS, few_digits, seed=3), []
+    monkeypatch.setattr("edgekd.training.epoch.run_step", lambda *given: steps.append(1) or run_step(*given))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stage, "saved_from", pressing_ctrl_c)
+        with pytest.raises(KeyboardInterrupt):
+            run.stage("recover", inputs, train_network)
+    assert len(steps) == 4
+    trained = run.stage("recover", inputs, train_network)
+    assert len(steps) == 4
+    assert not list(trained.weights.path.parent.glob("*.pt"))
+
+
+def pressing_ctrl_c(*given, **more):
+    raise KeyboardInterrupt
+
+
+BF16 = LABELS.model_copy(update={"precision": "bf16", "convolutions": "native"})
+
+
+@pytest.mark.parametrize("int8", [None, INT8])
+def test_its_accuracy_is_that_of_fp32_and_of_rounding_alone_where_int8_is_simulated(
+    run, network, few_digits, monkeypatch, int8
+):
+    def worse(model, images, *, execution):
+        score = evaluate(model, images, execution=execution)
+        return score.model_copy(update={"correct": 0}) if execution.precision == "bf16" else score
+
+    monkeypatch.setattr("edgekd.training.epoch.evaluate", worse)  # as far as an accuracy can differ
+    inputs = TrainingInputs(network(), BF16.model_copy(update={"epochs": 3}), few_digits, seed=3, int8=int8)
+    trained = run.stage("recover", inputs, train_network)
+    assert trained.training.execution.precision == "bf16"
+    assert {epoch.validation for epoch in trained.training.history[0]} == {0.0}
+    expected = 0 if int8 else evaluate(networks.load(trained), few_digits.val).correct
+    assert trained.accuracy.correct == expected
+    assert int8 or expected > 0
+
+
+@pytest.fixture
+def tracked(run, tmp_path, monkeypatch, listener):
+    """A run whose trackers fail where they are told to, what is told of it, and what they were asked."""
+    asked = []
+
+    def start(fails):
+        def ask(what):
+            asked.append(what)
+            if what in fails:
+                raise ConnectionError("the server\nhas gone")
+
+        tracker = SimpleNamespace(epoch=lambda number, values: ask(f"epoch {number}"), close=lambda: ask("close"))
+        module = SimpleNamespace(begin=lambda *given: tracker)
+        monkeypatch.setattr(stage, "catalog", SimpleNamespace(load=lambda kind, name: module))
+        told = listener()
+        return replace(run, tracker="mine", progress=told), told, asked
+
+    return start
+
+
+@pytest.mark.parametrize(
+    ("fails", "asks"),
+    [
+        ({"epoch 2"}, ["epoch 1", "epoch 2"]),
+        ({"close"}, ["epoch 1", "epoch 2", "epoch 3", "close"]),
+    ],
+)
+def test_a_tracker_that_fails_is_told_of_once_and_asked_no_more(tracked, network, few_digits, fails, asks):
+    run, told, asked = tracked(fails)
+    inputs = TrainingInputs(network(), LABELS.model_copy(update={"epochs": 3}), few_digits, seed=3)
+    assert run.stage("recover", inputs, train_network).training.epochs == 3
+    assert asked == asks
+    (said,) = (note for note in told.notes if "track" in note)
+    assert said == "--track mine: ConnectionError: the server: the rest of this training isn't tracked"
+
+
+def test_only_what_was_timed_is_called_the_fastest(run, network, few_digits, listener):
+    stated = {
+        "contiguous": r"training in fp32, contiguous",
+        "auto": r"training in fp32, \w+: the fastest timed here",
+    }
+    for memory_format, says in stated.items():
+        told, settings = listener(), LABELS.model_copy(update={"memory_format": memory_format})
+        inputs = TrainingInputs(network(), settings, few_digits, seed=3)
+        replace(run, progress=told).stage("recover", inputs, train_network)
+        assert [note for note in told.notes if re.fullmatch(says, note)]
