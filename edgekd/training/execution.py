@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from edgekd.data.dataset import View
 from edgekd.training import ranks
 from edgekd.training.device import MemoryFormat, place_images, seeded, training_device
-from edgekd.training.fastest import Job, fastest
+from edgekd.training.fastest import Job, fastest, timed_rate
 from edgekd.training.forward import Precision, teacher_outputs
 from edgekd.training.outputs import Outputs
 from edgekd.training.setup import Setup
@@ -54,7 +54,7 @@ def choose_execution(setup: Setup) -> Execution:
         way = fastest(_arithmetic(way, settings), learning, timed, rates)
         way = fastest(_with_convolutions(way, settings), learning, timed, rates)
         if setup.objective.student_taps is None:
-            way = fastest(_perhaps_compiled(way, setup, rates), learning, timed, rates)
+            way = fastest(_perhaps_compiled(way, setup, rates, learning, timed), learning, timed, rates)
         if setup.teacher is not None:
             inference = _inference(setup.teacher, batch.images, setup.objective.teacher_taps)
             way = fastest(_teacher_precisions(way, settings), inference, timed, rates)
@@ -97,7 +97,9 @@ def _with_convolutions(way: Execution, settings: Training) -> dict[str, Executio
     return {f"{kind} convolutions": way.model_copy(update={"convolutions": kind}) for kind in kinds}
 
 
-def _perhaps_compiled(way: Execution, setup: Setup, rates: Mapping[str, float]) -> dict[str, Execution]:
+def _perhaps_compiled(
+    way: Execution, setup: Setup, rates: Mapping[str, float], learning: Job, timed: int
+) -> dict[str, Execution]:
     """The same way, compiled if that is stated, and both if nothing is and the training is long."""
     settings = setup.settings
     ways = {"not compiled": way, "compiled": way.model_copy(update={"compiled": True})}
@@ -105,10 +107,12 @@ def _perhaps_compiled(way: Execution, setup: Setup, rates: Mapping[str, float]) 
         stated = "compiled" if settings.compiled else "not compiled"
         return {stated: ways[stated]}
     assert settings.epochs is not None
-    rate = rates.get(f"{way.precision} {way.memory_format}")
-    if rate is None or ranks.count() > 1 or len(setup.data.train) * settings.epochs / rate < _LONG_SECONDS:
+    if ranks.count() > 1:
         return {"not compiled": way}
-    return ways
+    # where both are stated it wasn't timed yet
+    rate = rates.get(f"{way.precision} {way.memory_format}") or timed_rate(way, learning, timed)
+    is_long = len(setup.data.train) * settings.epochs / rate >= _LONG_SECONDS
+    return ways if is_long else {"not compiled": way}
 
 
 def _teacher_precisions(way: Execution, settings: Training) -> dict[str, Execution]:

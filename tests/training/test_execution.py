@@ -1,5 +1,6 @@
 import copy
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -111,8 +112,11 @@ def test_short_training_is_not_compiled_unless_it_is_stated(few_digits: Dataset,
 
 
 @pytest.mark.slow
-def test_long_training_is_compiled_where_that_is_faster(few_digits: Dataset, resnet8: nn.Module) -> None:
-    long = Training(batch_size=32, threads=1, epochs=1_000_000)
+@pytest.mark.parametrize("ways", [{}, {"precision": "fp32", "memory_format": "contiguous"}])
+def test_long_training_is_compiled_where_that_is_faster(
+    few_digits: Dataset, resnet8: nn.Module, ways: dict[str, Any]
+) -> None:
+    long = Training(batch_size=32, threads=1, epochs=1_000_000, **ways)
     chosen = choose_execution(Setup(resnet8, LABELS, few_digits, long, 0))
     rates = chosen.images_per_second
     assert chosen.compiled == (rates["compiled"] > rates["not compiled"])
