@@ -205,7 +205,7 @@ class Reached:
         builder = [files.sha256(file) for file in runtime_files(artifact.runtime)]
         # what was timed while the device was in another power mode is kept apart, and so are its engines
         state = self.facts.host.model_dump(include={"machine", "power_mode"})
-        gpu = runtime.compute_capability
+        gpu = self._runtime(artifact.runtime).compute_capability  # which a survey tells, as it is known by now
         decides = [artifact.id, runtime.version, gpu, builder, how.batch, how.shapes, how.inputs]
         key = "/".join(
             hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest() for part in (state, decides)

@@ -450,7 +450,7 @@ def test_a_target_without_a_device_is_not_measured_and_ends_in_3(compress, budge
     assert document["student"]["cost"]["parameters"] < document["teacher"]["cost"]["parameters"]
     report = (ended.folder / "report.md").read_text()
     assert "Nothing was measured" in report
-    assert "bytes, latency not measured. From its last start" in report
+    assert ", latency not measured. From its last start" in report
     assert document["reference"] == "baseline-onnxruntime-fp32"
     instead = "onnxruntime-fp32 stands in for the reference tensorrt-fp32, which can't be run without a device"
     assert (instead in ended.err) == (target == "jetson")
