@@ -21,7 +21,7 @@ def require_conditions(budget: Budget, measurement: Measurement) -> None:
     stem = measurement.artifact.path.stem
     asked = {"transfers": _transfers(budget), **(budget.conditions or Conditions()).model_dump(exclude_none=True)}
     unlike = [
-        f"{name} is {found[name]!r}, the budget is for {wanted!r}"
+        _differs(name, found[name], wanted)
         for name, wanted in asked.items()
         if name in found and found[name] != wanted and not (name == "artifact" and wanted == stem)
     ]
@@ -48,7 +48,7 @@ def require_met(budget: Budget, measured: Mapping[str, Mapping[str, object]]) ->
     for what, found in measured.items():
         for name, wanted in asked.items():
             if name in found and found[name] != wanted:
-                unlike.setdefault(f"{name} is {found[name]!r}, the budget is for {wanted!r}", []).append(what)
+                unlike.setdefault(_differs(name, found[name], wanted), []).append(what)
     if unlike:
         told = "; ".join(f"{why} ({', '.join(of)})" for why, of in unlike.items())
         hint = "Take these out of the budget's [conditions], or name a --target and a --device that meet them."
@@ -71,6 +71,10 @@ def protocol_for(budget: Budget, protocol: MeasuringProtocol) -> MeasuringProtoc
     if paced := [hz for hz in wanted if hz != CLOSED_LOOP_HZ]:
         return protocol.model_copy(update={"loop": "paced", "cadence_hz": paced[0]})
     return protocol.model_copy(update={"loop": "closed", "cadence_hz": None}) if wanted else protocol
+
+
+def _differs(name: str, found: object, wanted: object) -> str:
+    return f"{name} is {'not reported' if found is None else repr(found)}, the budget is for {wanted!r}"
 
 
 def _transfers(budget: Budget) -> str:

@@ -185,3 +185,12 @@ def test_transfers_count_unless_the_budget_leaves_them_out(measurement):
     with pytest.raises(MeasurementError, match="'mine' is for measurements with transfers") as e:
         protocol_for(budget(**limits), without.protocol)
     assert 'transfers = "excluded"' in e.value.hint
+
+
+def test_what_a_device_does_not_report_is_told_as_such(measurement):
+    host = measurement().host.model_copy(update={"power_mode": None})
+    limits = budget(conditions={"power_mode": "15W"}, latency={"limit_ms": 2})
+    with pytest.raises(MeasurementError, match="power_mode is not reported, the budget is for '15W'"):
+        judge(limits, measurement(host=host))
+    with pytest.raises(EdgekdError, match="power_mode is not reported, the budget is for '15W' .fp32"):
+        require_met(limits, {"fp32": {"power_mode": None}})
