@@ -192,5 +192,5 @@ def test_what_a_device_does_not_report_is_told_as_such(measurement):
     limits = budget(conditions={"power_mode": "15W"}, latency={"limit_ms": 2})
     with pytest.raises(MeasurementError, match="power_mode is not reported, the budget is for '15W'"):
         judge(limits, measurement(host=host))
-    with pytest.raises(EdgekdError, match="power_mode is not reported, the budget is for '15W' .fp32"):
+    with pytest.raises(EdgekdError, match=r"power_mode is not reported, the budget is for '15W' \(fp32"):
         require_met(limits, {"fp32": {"power_mode": None}})
